@@ -1,0 +1,111 @@
+# Everything happens in .venv, installed from this folder's own files.
+#
+# PYTHON      the interpreter to start from, 3.11 or newer
+# TORCH       the build of torch, e.g. TORCH='torch==2.14.0'; remembered until `make clean`
+# TORCH_ARGS  pip options for torch alone, e.g. an index with CPU or CUDA builds; remembered too
+# PIP_ARGS    pip options for every install
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+-include $(VENV)/torch.mk
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+TORCH_ARGS ?=
+PIP_ARGS ?=
+PYTEST_ARGS ?=
+
+PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
+PINS := $(VENV)/constraints.txt
+TORCH_STAMP := $(VENV)/.torch-$(shell printf '%s' '$(TORCH) $(TORCH_ARGS)' | cksum | cut -d' ' -f1)
+COLLECT_STAMP := $(VENV)/.collect-installed
+TEST_STAMP := $(VENV)/.test-installed
+
+STORE := demo/store
+FIGURES := demo/figures
+TRAINED := build/training
+
+.PHONY: help
+help:  ## this text
+	@echo 'make TARGET [PYTHON=python3.12] [TORCH="torch==2.14.0"] [TORCH_ARGS=...] [PIP_ARGS=...]'
+	@sed -n 's/^\([a-z]*\):.*  ## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10 | sed 's/^/  /'
+
+.PHONY: demo
+demo: $(COLLECT_STAMP)  ## install, collect and analyse the embedded model on drawn shapes
+	@echo '== collect'
+	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune collect --bench shapes
+	@echo '== analyze'
+	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --metric ece --by split
+	@echo '== figures'
+	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --plot $(FIGURES)
+	@echo
+	@echo 'figures: $(FIGURES)'
+	@echo 'cache:   $(STORE)   (again: export CALPRUNE_STORE=$(STORE); $(BIN)/calprune ls)'
+
+.PHONY: test
+test: $(TEST_STAMP)  ## lint, format, types, import contracts, tests with coverage
+	@echo '== lint'
+	@$(BIN)/ruff check
+	@echo '== format'
+	@$(BIN)/ruff format --check
+	@echo '== types'
+	@$(BIN)/mypy
+	@echo '== import contracts'
+	@$(BIN)/lint-imports --no-logo
+	@echo '== tests'
+	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+
+.PHONY: train
+train: $(COLLECT_STAMP)  ## train the embedded model anew, both seeds (hours); installs nothing
+	@for seed in 0 1; do for stage in tower language; do \
+	    echo "== $$stage, seed $$seed"; \
+	    $(BIN)/python -m training $$stage --seed $$seed --out $(TRAINED) || exit 1; \
+	done; done
+	@echo '== choose'
+	@$(BIN)/python -m training choose --out $(TRAINED) --into $(TRAINED)/chosen
+
+.PHONY: clean
+clean:  ## remove the environment, the demo and caches; keep trained models
+	rm -rf $(VENV) demo dist .coverage .hypothesis .import_linter_cache .mypy_cache \
+	    .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- the environment --------------------------------------------------------------------------
+
+$(BIN)/python:
+	@command -v '$(PYTHON)' >/dev/null || \
+	    { echo 'no $(PYTHON) here; name another: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo 'calprune needs Python 3.11 or newer, and $(PYTHON) is' \
+	        "$$('$(PYTHON)' -c 'import platform; print(platform.python_version())');" \
+	        'name another: make $(MAKECMDGOALS) PYTHON=python3.12' >&2; exit 1; }
+	@echo '== environment in $(VENV)'
+	@'$(PYTHON)' -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# The pins without torch, whose build the user may choose.
+$(PINS): constraints.txt | $(BIN)/python
+	@grep -v '^torch==' constraints.txt > $@
+
+# torch goes first and by name: otherwise pip takes the largest build it can find.
+$(TORCH_STAMP): | $(PINS)
+	@echo '== installing $(TORCH) (up to some minutes)'
+	@if compgen -G '$(VENV)/.torch-*' >/dev/null; then \
+	    rm -f $(VENV)/.torch-*; $(BIN)/python -m pip uninstall -qq -y torch; fi
+	@$(PIP) $(TORCH_ARGS) -c $(PINS) '$(TORCH)'
+	@$(if $(filter-out file,$(origin TORCH) $(origin TORCH_ARGS)),printf 'TORCH ?= %s\nTORCH_ARGS ?= %s\n' '$(TORCH)' '$(TORCH_ARGS)' > $(VENV)/torch.mk)
+	@touch $@
+
+$(COLLECT_STAMP): pyproject.toml $(PINS) $(TORCH_STAMP)
+	@echo '== installing calprune with [collect]'
+	@$(PIP) -c $(PINS) -e '.[collect]'
+	@touch $@
+
+$(TEST_STAMP): $(COLLECT_STAMP)
+	@echo '== installing what the tests need'
+	@$(PIP) -c $(PINS) -e '.[collect,test]'
+	@touch $@

@@ -1,0 +1,111 @@
+"""How long intervals take: images as weights, against a plain loop over resamples.
+
+    python benchmarks/bootstrap.py [conditions] [resamples]
+
+Prints CPU seconds, which do not depend on how busy the machine is.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from calprune.analyze.confidence import Predictions, predictions
+from calprune.analyze.estimate import estimate
+from calprune.data.condition import ALL_TOKENS, Budget, Condition
+from calprune.data.logits import LogitTable
+
+METRICS = ("accuracy", "ece", "brier", "nll", "aurc")
+IMAGES, PER_IMAGE = 500, 18
+LOOPED = 60  # resamples of the plain loop that are timed; the rest is extrapolated
+
+
+def made_up(number: int) -> LogitTable:
+    """9,000 yes/no questions on 500 images, about 86 % answered rightly."""
+    n = IMAGES * PER_IMAGE
+    shared, own = np.random.default_rng(0), np.random.default_rng([number, 1])
+    label = shared.integers(0, 2, n)
+    logits = own.normal(0, 1, (n, 2, 2))
+    logits[np.arange(n), label] += 1.5
+    budget = ALL_TOKENS if number == 0 else Budget("count", number)
+    selector = "full" if number == 0 else "scope"
+    condition = Condition(
+        *("pope", "b", "toy", "m", "t"), ((1, 2), (3, 4)), "f", selector, (), 1, budget
+    )
+    column = np.zeros(n, dtype=np.float32)
+    return LogitTable(
+        path=Path(f"{number}.h5"),
+        condition=condition,
+        provenance={},
+        id=np.arange(n).astype(str),
+        split=np.full(n, "all"),
+        category=np.full(n, ""),
+        cluster=np.repeat(np.arange(IMAGES), PER_IMAGE).astype(str),
+        duplicate_of=np.arange(n, dtype=np.int32),
+        label=label.astype(np.int16),
+        offered=np.ones((n, 2), dtype=bool),
+        answers=("yes", "no"),
+        answer_tokens=np.array([[1, 2], [3, 4]], dtype=np.int32),
+        answer_logits=logits.astype(np.float32),
+        log_z=column,
+        entropy=column,
+        mean_logit=column,
+        top_token=np.zeros((n, 1), dtype=np.int32),
+        top_logit=column[:, None],
+        tokens=np.full((n, 1), 100, dtype=np.int32),
+        visual=np.full((n, 1), 64, dtype=np.int32),
+    )
+
+
+def plain(seen: Predictions, rows: np.ndarray) -> list[float]:
+    """All metrics of some rows, as one would write them first."""
+    c, y = seen.confidence[rows], seen.correct[rows]
+    ece = 0.0
+    for low in np.arange(15) / 15:
+        inside = (c > low) & (c <= low + 1 / 15)
+        if inside.any():
+            ece += inside.mean() * abs(c[inside].mean() - y[inside].mean())
+    yes = seen.probabilities[rows, 0]
+    brier = ((yes - (seen.label[rows] == 0)) ** 2).mean()
+    nll = -seen.log_probabilities[rows, seen.label[rows]].mean()
+    wrong = ~y[np.argsort(-c)]
+    aurc = (np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean()
+    return [y.mean(), ece, brier, nll, aurc]
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def looped(seen: Predictions) -> None:
+    """Resample images one draw after another."""
+    rng = np.random.default_rng(0)
+    rows_of = np.arange(len(seen)).reshape(IMAGES, PER_IMAGE)
+    for _ in range(LOOPED):
+        plain(seen, rows_of[rng.integers(0, IMAGES, IMAGES)].ravel())
+
+
+def main() -> None:
+    """Time both and print their ratio."""
+    given = [int(a) for a in sys.argv[1:]]
+    conditions, draws = (*given, *(60, 1000)[len(given) :])
+    tables = [made_up(i) for i in range(conditions)]
+    tables = [replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables]
+    estimate(tables[:1], METRICS, draws=1)
+    slow = seconds(lambda: looped(predictions(tables[0]))) / LOOPED * draws * conditions
+    fast = seconds(lambda: estimate(tables, METRICS, draws=draws))
+    print(f"{conditions} conditions x {IMAGES * PER_IMAGE} rows x {draws} resamples x 5 metrics")
+    print(f"plain loop, extrapolated from {LOOPED}: {slow:8.2f} CPU s")
+    print(f"calprune, everything included:    {fast:8.2f} CPU s, {slow / fast:.0f} times faster")
+
+
+if __name__ == "__main__":
+    main()

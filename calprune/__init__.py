@@ -1,0 +1,57 @@
+"""calprune: does visual token pruning keep a multimodal model's confidence right?
+
+    import calprune
+
+    calprune.collect("shapes", store="store")            # needs the [collect] extra
+    study = calprune.open("store")                       # needs numpy and h5py only
+    study.select(selector="scope", budget=64).estimates(["ece", "accuracy"], by="split")
+    study.compare("ece", against="full")
+    study.draw("figures")
+
+Names are resolved when first used, so that importing calprune costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from calprune.analyze.study import Study
+    from calprune.analyze.study import open_study as open
+    from calprune.collect.run import collect, prepare
+    from calprune.data.condition import Budget, Condition
+    from calprune.errors import CalpruneError
+
+__version__ = "0.1.0"
+__all__ = ["Budget", "CalpruneError", "Condition", "Study", "collect", "open", "prepare"]
+
+_HOMES = {
+    "open": ("calprune.analyze.study", "open_study"),
+    "Study": ("calprune.analyze.study", "Study"),
+    "collect": ("calprune.collect.run", "collect"),
+    "prepare": ("calprune.collect.run", "prepare"),
+    "Budget": ("calprune.data.condition", "Budget"),
+    "Condition": ("calprune.data.condition", "Condition"),
+    "CalpruneError": ("calprune.errors", "CalpruneError"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'calprune' has no attribute {name!r}")
+    module, attribute = _HOMES[name]
+    try:
+        return getattr(import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("calprune"):
+            raise
+        from calprune.errors import MissingExtra
+
+        raise MissingExtra(
+            f"calprune.{name} needs the package {error.name!r}: pip install 'calprune[collect]'"
+        ) from error
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

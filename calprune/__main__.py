@@ -1,0 +1,5 @@
+"""``python -m calprune``."""
+
+from calprune.cli import main
+
+main()

@@ -1,0 +1,150 @@
+"""How sealed files become the rows of a table: settings, cells and groups."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune import registry
+from calprune.analyze.confidence import Predictions
+from calprune.data.condition import ALL_TOKENS, Condition
+from calprune.data.logits import LogitTable
+from calprune.errors import IncompleteError, Mismatch, PlanError
+
+GROUPINGS = ("split", "category")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of a table: a condition, or all seeds of one.
+
+    Attributes:
+        name: unique within its setting, without the seed where seeds are joined.
+        selector, parameters, budget, seed: as text; budget ``all`` and seed empty where there is
+            none; seed ``3 seeds`` where three are joined.
+        kept: visual tokens that the language model's last layer saw, mean over questions.
+        tables: the sealed files, one per seed.
+    """
+
+    name: str
+    selector: str
+    parameters: str
+    budget: str
+    seed: str
+    kept: float
+    tables: tuple[LogitTable, ...]
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing was pruned."""
+        return self.selector == "full"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All cells of one model on one benchmark; nothing is compared across settings."""
+
+    model: str
+    benchmark: str
+    cells: tuple[Cell, ...]
+
+    def find(self, name: str) -> Cell:
+        """The cell of that name or, if there is only one, of that selector."""
+        by_name = {cell.name: cell for cell in self.cells}
+        if name in by_name:
+            return by_name[name]
+        chosen = [cell for cell in self.cells if cell.selector == name]
+        if len(chosen) == 1:
+            return chosen[0]
+        if chosen:
+            listed = ", ".join(cell.name for cell in chosen)
+            raise PlanError(f"several conditions are called {name!r}, choose one: {listed}")
+        raise PlanError(registry.unknown("condition", name, by_name))
+
+
+def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Setting]:
+    """Group files by model and benchmark, join seeds, and sort.
+
+    Full comes first, then larger budgets before smaller, then selector and parameters.
+    """
+    if not tables:
+        raise IncompleteError("nothing to analyse: no sealed logits found; run calprune collect")
+    piles: dict[tuple[str, ...], list[LogitTable]] = defaultdict(list)
+    for table in tables:
+        c = table.condition
+        piles[c.benchmark, c.model, c.benchmark_digest, c.model_digest].append(table)
+    titles = Counter(key[:2] for key in piles)
+    found = []
+    for key in sorted(piles):
+        benchmark, model, benchmark_digest, model_digest = key
+        if titles[key[:2]] > 1:
+            benchmark, model = f"{benchmark}@{benchmark_digest[:8]}", f"{model}@{model_digest[:8]}"
+        found.append(Setting(model, benchmark, _cells(piles[key], each_seed)))
+    return found
+
+
+def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[Cell, ...]:
+    piles: dict[str, list[LogitTable]] = defaultdict(list)
+    for table in tables:
+        c = table.condition
+        piles[c.key if each_seed else replace(c, seed=None).key].append(table)
+    for key, pile in piles.items():
+        seeds = [t.condition.seed for t in pile]
+        if len(set(seeds)) < len(seeds):
+            raise Mismatch(
+                f"{pile[0].path} and {pile[1].path} hold the same condition "
+                f"({pile[0].condition.label}, {key[:8]}); keep one of them"
+            )
+    cells = [_cell(sorted(p, key=lambda t: t.condition.seed or 0)) for p in piles.values()]
+    shared = Counter(cell.name for cell in cells)
+    cells = [_told_apart(cell) if shared[cell.name] > 1 else cell for cell in cells]
+    return tuple(sorted(cells, key=_position))
+
+
+def _cell(pile: Sequence[LogitTable]) -> Cell:
+    condition = pile[0].condition
+    joined = len(pile) > 1
+    seed = "" if condition.seed is None else str(condition.seed)
+    return Cell(
+        name=(replace(condition, seed=None) if joined else condition).label,
+        selector=condition.selector,
+        parameters=" ".join(f"{k}={v}" for k, v in condition.parameters),
+        budget="all" if condition.budget == ALL_TOKENS else condition.budget.label,
+        seed=f"{len(pile)} seeds" if joined else seed,
+        kept=_kept(pile[0]),
+        tables=tuple(pile),
+    )
+
+
+def _kept(table: LogitTable) -> float:
+    return float(table.visual[:, -1].mean()) if table.visual.size else float("nan")
+
+
+def _told_apart(cell: Cell) -> Cell:
+    """Conditions that differ only in what a label leaves out, such as dtype."""
+    return replace(cell, name=f"{cell.name}#{cell.tables[0].condition.key[:8]}")
+
+
+def _position(cell: Cell) -> tuple[object, ...]:
+    condition: Condition = cell.tables[0].condition
+    nominal = condition.budget.value if condition.budget.kind == "count" else cell.kept
+    numbers = tuple((k, str(type(v)), v) for k, v in condition.parameters)
+    return (not cell.full, -nominal, cell.selector, numbers, condition.seed or 0, cell.name)
+
+
+def groups(seen: Predictions, by: str | None) -> list[tuple[str, NDArray[np.bool_] | None]]:
+    """Names and row masks: ``all`` first (mask None), then the values of ``by`` as they come."""
+    found: list[tuple[str, NDArray[np.bool_] | None]] = [("all", None)]
+    if by is None:
+        return found
+    if by not in GROUPINGS:
+        raise PlanError(registry.unknown("grouping", by, GROUPINGS))
+    column: NDArray[np.str_] = getattr(seen, by)
+    names, first = np.unique(column, return_index=True)
+    if names.tolist() == [""]:
+        raise PlanError(f"these questions have no {by}; leave --by out")
+    return found + [(str(name), column == name) for name in names[np.argsort(first)]]

@@ -1,0 +1,65 @@
+"""What ``calprune analyze`` does, between reading the store and printing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from calprune.analyze.compare import compare
+from calprune.analyze.estimate import estimate
+from calprune.analyze.metrics import resolve
+from calprune.analyze.report import Report, check_format
+from calprune.analyze.study import DEFAULT_METRICS, Study
+from calprune.data.logits import LogitTable
+from calprune.errors import PlanError
+
+
+def analyze(
+    tables: Sequence[LogitTable],
+    *,
+    metrics: Sequence[str] = (),
+    by: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    fmt: str = "table",
+    each_seed: bool = False,
+    plot: Path | None = None,
+    against: str | None = None,
+) -> str:
+    """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
+
+    Args:
+        tables: sealed logits.
+        metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, or ECE and
+            accuracy in a comparison.
+        by: ``split``, ``category`` or None.
+        draws: resamples of images.
+        seed: of the resampling.
+        fmt: ``table``, ``md``, ``csv`` or ``json``.
+        each_seed: show the seeds of a random selector one by one.
+        plot: folder for figures and their numbers.
+        against: condition to compare all others with, e.g. ``full``.
+
+    Raises:
+        PlanError: an unknown metric, grouping, format or condition, with the nearest names.
+        Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
+    """
+    check_format(fmt)
+    chosen = list(metrics) or (["ece", "accuracy"] if against else list(DEFAULT_METRICS))
+    resolve(chosen)
+    if plot is not None and plot.suffix:
+        raise PlanError(f"figures go to a folder: leave out {plot.suffix!r} in {plot}")
+    meta: dict[str, Any] = {"by": by, "draws": draws, "seed": seed, "against": against}
+    if against is None:
+        estimates = estimate(tables, chosen, by=by, draws=draws, seed=seed, each_seed=each_seed)
+        report = Report(tuple(estimates), meta)
+    else:
+        differences = compare(
+            tables, chosen, reference=against, by=by, draws=draws, seed=seed, each_seed=each_seed
+        )
+        report = Report(tuple(differences), meta)
+    if plot is not None:
+        shown = tuple(metrics) or ("ece",)
+        Study(tuple(tables)).draw(plot, shown, by=by, draws=draws, seed=seed)
+    return report.render(fmt)

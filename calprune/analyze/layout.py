@@ -1,0 +1,184 @@
+"""From tidy rows to tables for people: what stands in which column, and how it is rounded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from calprune.analyze.compare import Difference
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.metrics import Form
+
+
+@dataclass(frozen=True)
+class Grid:
+    """One table of text: first column to the left, all others to the right."""
+
+    title: str
+    header: tuple[str, ...]
+    body: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+
+def number(value: float, form: Form, signed: bool = False) -> str:
+    """Three decimals, or one for percent and points; never a negative zero."""
+    if form == "plain":
+        text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    else:
+        text = f"{100 * value:+.1f}" if signed or form == "points" else f"{100 * value:.1f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def with_interval(
+    value: float, low: float | None, high: float | None, form: Form, signed: bool = False
+) -> str:
+    """``0.041 [0.034, 0.049]``; the value alone without an interval."""
+    shown = number(value, form, signed)
+    if low is None or high is None:
+        return shown
+    return f"{shown} [{number(low, form, signed)}, {number(high, form, signed)}]"
+
+
+def heading(title: str, form: Form) -> str:
+    """Column heading with its unit."""
+    return title + {"plain": "", "percent": " %", "points": " pts"}[form]
+
+
+def _unique(items: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def estimate_grids(rows: Sequence[Estimate]) -> list[Grid]:
+    """One grid per model and benchmark, and per metric where rows are grouped."""
+    grids = []
+    for model, benchmark in dict.fromkeys((r.model, r.benchmark) for r in rows):
+        own = [r for r in rows if (r.model, r.benchmark) == (model, benchmark)]
+        if not any(r.by for r in own):
+            grids.append(_by_metric(f"{model} on {benchmark}", own))
+            continue
+        for signature in _unique([r.signature.split("|conf:")[0] for r in own]):
+            part = [r for r in own if r.signature.split("|conf:")[0] == signature]
+            grids.append(
+                _by_group(f"{model} on {benchmark}: {part[0].title} by {part[0].by}", part)
+            )
+    return grids
+
+
+def _by_metric(title: str, rows: Sequence[Estimate]) -> Grid:
+    """A column per metric; ECE shows its interval, the others do when there are few."""
+    columns = _unique([r.signature.split("|conf:")[0] for r in rows])
+    named = {s: next(r for r in rows if r.signature.startswith(f"{s}|conf:")) for s in columns}
+    body = []
+    for condition in _unique([r.condition for r in rows]):
+        own = [r for r in rows if r.condition == condition]
+        shown = [_cell(r, r.metric == "ece" or len(columns) <= 3) for r in own]
+        body.append((_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
+    titles = [heading(r.title, r.form) for r in named.values()]
+    notes = _notes(rows) + _signatures(list(named.values()))
+    return Grid(title, ("condition", *titles, "n", "images"), tuple(body), tuple(notes))
+
+
+def _signatures(rows: Sequence[Estimate]) -> list[str]:
+    """Each metric's signature; what all share is said once."""
+    tails = _unique([r.signature.partition("|conf:")[2] for r in rows])
+    if len(rows) == 1 or len(tails) > 1:
+        return [r.signature for r in rows]
+    heads = [r.signature.partition("|conf:")[0] for r in rows]
+    return ["  ".join(heads), f"each with |conf:{tails[0]}"]
+
+
+def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
+    """A column per group, ``all`` first."""
+    names = _unique([r.group for r in rows])
+    body = []
+    for condition in _unique([r.condition for r in rows]):
+        own = {r.group: r for r in rows if r.condition == condition}
+        cells = [_cell(own[g], True) if g in own else "" for g in names]
+        body.append((_name(next(iter(own.values()))), *cells))
+    first = {g: next(r for r in rows if r.group == g) for g in names}
+    sizes = "; ".join(f"{g} {r.n} on {r.clusters}" for g, r in first.items())
+    notes = [f"questions on images: {sizes}", *_notes(rows), first[names[0]].signature]
+    return Grid(title, (heading("condition", "plain"), *names), tuple(body), tuple(notes))
+
+
+def _cell(row: Estimate, interval: bool) -> str:
+    if interval:
+        return with_interval(row.value, row.low, row.high, row.form)
+    return number(row.value, row.form)
+
+
+def _name(row: Estimate | Difference) -> str:
+    return f"{row.condition} ({row.seed})" if row.seed.endswith("seeds") else row.condition
+
+
+def _notes(rows: Sequence[Estimate]) -> list[str]:
+    """What a reader must know: intervals, noise floor, seeds, ties."""
+    notes = []
+    if any(r.low is not None for r in rows):
+        notes.append("[low, high]: 95 % interval, images resampled with all their questions")
+    whole = [r for r in rows if r.group == "all"]
+    floors = [r.floor for r in whole if r.floor is not None]
+    if floors:
+        notes.append(
+            f"a perfectly calibrated model would score an ECE of {_span(floors)} on these questions"
+        )
+    if any(r.metric == "ece" and r.low is not None and r.value < r.low for r in rows):
+        notes.append(
+            "ECE near that floor lies below its percentile interval: compare conditions instead"
+        )
+    spreads = [(r, r.seed_sd) for r in whole if r.seed_sd is not None and r.metric == "ece"]
+    if spreads:
+        listed = ", ".join(f"{r.condition} {number(sd, r.form)}" for r, sd in spreads)
+        notes.append(f"standard deviation of ECE over seeds: {listed}")
+    ties = max((r.ties for r in whole), default=0)
+    if ties:
+        notes.append(f"up to {ties} questions have equally likely answers; the first is taken")
+    return notes
+
+
+def _span(values: Sequence[float]) -> str:
+    low, high = number(min(values), "plain"), number(max(values), "plain")
+    return low if low == high else f"{low} to {high}"
+
+
+def difference_grids(rows: Sequence[Difference]) -> list[Grid]:
+    """One grid per model, benchmark, metric and group: exactly one family each."""
+    families: dict[tuple[str, ...], list[Difference]] = {}
+    for r in rows:
+        stem = r.signature.split("|conf:")[0]
+        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
+    return [_family(own) for own in families.values()]
+
+
+def _family(rows: Sequence[Difference]) -> Grid:
+    r = rows[0]
+    part = f", {r.by} {r.group}" if r.group != "all" else ""
+    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {r.reference}"
+    corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
+    gap = heading("difference", "plain" if r.form == "plain" else "points")
+    columns = (heading(r.title, r.form), r.reference, gap, "p", corrected)
+    body = [
+        (
+            _name(row),
+            number(row.value, row.form),
+            number(row.reference_value, row.form),
+            with_interval(row.delta, row.low, row.high, row.form, signed=True),
+            _p(row.p, row),
+            _p(row.p_adjusted, row),
+        )
+        for row in rows
+    ]
+    notes = (
+        f"{r.n} questions on {r.clusters} images; {r.better} is better",
+        f"[low, high]: 95 % interval of the paired difference, {r.draws} resamples of images",
+        f"p: the two conditions swapped on whole images, {r.swaps} times, two-sided; "
+        f"{corrected}: corrected for {r.family} comparisons",
+        r.signature,
+    )
+    return Grid(title, ("condition", *columns), tuple(body), notes)
+
+
+def _p(p: float, row: Difference) -> str:
+    """Four decimals; ``<=`` where the number of swaps allows no smaller p."""
+    floor = 1 / (row.swaps + 1)
+    return f"<={floor:.1g}" if p <= floor * 1.000001 else f"{p:.4f}"

@@ -1,0 +1,97 @@
+"""What a metric is: a sum over questions and a last step, or a ranking of questions.
+
+One file here is one metric; its name is the file's, with dashes. Other packages add theirs by
+entry points of the group ``calprune.metrics``. Either shape gets intervals, paired tests, groups
+and a signature without further code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune import registry
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.errors import PlanError
+
+Form = Literal["plain", "percent", "points"]
+Better = Literal["lower", "higher", "nearer 0"]
+
+
+class Described(Protocol):
+    """What every metric says about itself.
+
+    Attributes:
+        name: as on the command line.
+        title: column heading.
+        better: which direction is an improvement.
+        form: how people see it: three decimals, percent, or signed percentage points.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def better(self) -> Better: ...  # noqa: D102
+    @property
+    def form(self) -> Form: ...  # noqa: D102
+
+    def signature(self, seen: Predictions) -> str:
+        """Name and every choice that changes the number, e.g. ``ece|bins:15|closed:right``."""
+        ...
+
+
+@runtime_checkable
+class Additive(Described, Protocol):
+    """A metric that is a function of sums over questions."""
+
+    def tally(self, seen: Predictions) -> Floats:
+        """Contribution of each question, (n, ...)."""
+        ...
+
+    def value(self, total: Floats) -> Floats:
+        """The metric (draws,) of summed contributions (draws, ...)."""
+        ...
+
+
+@runtime_checkable
+class Ranked(Described, Protocol):
+    """A metric that depends on the order of questions."""
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """The metric (draws,) when row i counts ``weights[:, cluster[i]]`` times.
+
+        Args:
+            seen: n rows.
+            weights: whole numbers (draws, clusters).
+            cluster: (n,), index of each row's cluster.
+        """
+        ...
+
+
+Metric = Additive | Ranked
+
+
+def resolve(metrics: Sequence[str | Metric]) -> list[Metric]:
+    """Metrics by name or as they are; PlanError for unknown names and unfit plug-ins."""
+    found = []
+    for metric in metrics:
+        made = registry.load("metrics", metric)() if isinstance(metric, str) else metric
+        if not isinstance(made, Additive | Ranked):
+            raise PlanError(
+                f"metric {metric!r} has neither tally and value nor weighted: see "
+                "calprune.analyze.metrics for the two shapes"
+            )
+        found.append(made)
+    if not found:
+        raise PlanError(f"no metric asked for; known: {', '.join(registry.names('metrics'))}")
+    return found
+
+
+def mean_of(column: NDArray[Any]) -> Floats:
+    """Tally of a plain mean: (value, 1) of each question, (n, 2)."""
+    return np.stack([column, np.ones(len(column))], axis=1).astype(np.float64)

@@ -1,0 +1,36 @@
+"""Share of questions answered rightly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form, mean_of
+
+__all__ = ["Accuracy"]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Mean of correct, in [0, 1]; the first answer wins a tie.
+
+    Equals scikit-learn's ``accuracy_score``.
+    """
+
+    name: ClassVar[str] = "accuracy"
+    title: ClassVar[str] = "accuracy"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "accuracy|ties:first"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(correct, 1), (n, 2)."""
+        return mean_of(seen.correct)
+
+    def value(self, total: Floats) -> Floats:
+        """Mean, (draws,)."""
+        return total[..., 0] / total[..., 1]

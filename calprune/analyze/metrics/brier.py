@@ -1,0 +1,44 @@
+"""Squared error of the stated probabilities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form, mean_of
+
+__all__ = ["Brier"]
+
+
+@dataclass(frozen=True)
+class Brier:
+    """Brier score with scikit-learn's scale: binary in [0, 1], more answers in [0, 2].
+
+    With two answers, the mean of (p_first - [first is right])^2, one probability and not the sum
+    over both; with more, the mean over questions of the sum over answers. The number of answers
+    of the *table* decides, so a question that offers two of five answers counts by its sum, and
+    all rows of a benchmark share one scale. Equals ``sklearn.metrics.brier_score_loss`` with
+    ``scale_by_half="auto"``.
+    """
+
+    name: ClassVar[str] = "brier"
+    title: ClassVar[str] = "Brier"
+    better: ClassVar[Better] = "lower"
+    form: ClassVar[Form] = "plain"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return f"brier|form:{'single-probability' if seen.answers == 2 else 'class-sum'}"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(squared error, 1), (n, 2)."""
+        truth = np.arange(seen.answers) == seen.label[:, None]
+        squared = ((seen.probabilities - truth) ** 2).sum(axis=1)
+        return mean_of(squared / 2 if seen.answers == 2 else squared)
+
+    def value(self, total: Floats) -> Floats:
+        """Mean, (draws,)."""
+        return total[..., 0] / total[..., 1]

@@ -1,0 +1,36 @@
+"""Mean confidence minus accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form, mean_of
+
+__all__ = ["Overconfidence"]
+
+
+@dataclass(frozen=True)
+class Overconfidence:
+    """Mean confidence minus accuracy, signed, in [-1, 1]; above 0 is too sure.
+
+    Printed as percentage points. Never larger in size than ECE.
+    """
+
+    name: ClassVar[str] = "overconfidence"
+    title: ClassVar[str] = "overconf."
+    better: ClassVar[Better] = "nearer 0"
+    form: ClassVar[Form] = "points"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "overconfidence|confidence-accuracy"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(confidence - correct, 1), (n, 2)."""
+        return mean_of(seen.confidence - seen.correct)
+
+    def value(self, total: Floats) -> Floats:
+        """Mean, (draws,)."""
+        return total[..., 0] / total[..., 1]

@@ -1,0 +1,167 @@
+"""Resampling images: multiplicities, swap masks, and metrics under either.
+
+Rows that share an image are not independent, so images are drawn, with all their questions. A
+draw is a multiplicity per image; sums over questions are first taken per image, after which all
+draws of all additive metrics are one matrix product. Contributions are rounded to a grid so fine
+that all sums are exact in float64: no result depends on row order or on the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Additive, Metric, Ranked
+
+BLOCK = 1000  # draws held at once
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which rows belong together.
+
+    Attributes:
+        code: (n,), index of each row's cluster, in the order of sorted names.
+        names: (clusters,), sorted.
+    """
+
+    code: Indices
+    names: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, seen: Predictions) -> Clusters:
+        """The images of these rows."""
+        names, code = np.unique(seen.cluster, return_inverse=True)
+        return cls(code.astype(np.intp), names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
+    """How often each cluster is drawn, in blocks of (up to BLOCK, clusters).
+
+    A row sums to ``clusters``. Depends on nothing but the three arguments, so conditions and
+    metrics of one table share their resamples: differences between them are paired.
+    """
+    rng = np.random.default_rng([seed, clusters])
+    for size in _blocks(draws):
+        drawn = rng.integers(0, clusters, (size, clusters))
+        drawn += np.arange(size)[:, None] * clusters
+        counts = np.bincount(drawn.ravel(), minlength=size * clusters)
+        yield counts.reshape(size, clusters).astype(np.float64)
+
+
+def swaps(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
+    """Fair coins, 0 or 1, for exchanging two conditions on whole clusters, in blocks."""
+    rng = np.random.default_rng([seed, clusters, 1])
+    for size in _blocks(draws):
+        yield rng.integers(0, 2, (size, clusters), dtype=np.uint8).astype(np.float64)
+
+
+def _blocks(draws: int) -> Iterator[int]:
+    for at in range(0, draws, BLOCK):
+        yield min(BLOCK, draws - at)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Several metrics of one condition, for any multiplicities of its clusters."""
+
+    metrics: tuple[Metric, ...]
+    seen: Predictions
+    clusters: Clusters
+    sums: tuple[Floats, ...]  # per additive metric (clusters, ...); empty for ranked ones
+
+    @classmethod
+    def of(cls, metrics: Sequence[Metric], seen: Predictions, clusters: Clusters) -> Sampler:
+        """Prepare: tally each additive metric and add up its clusters."""
+        sums = [
+            cluster_sums(m.tally(seen), clusters) if isinstance(m, Additive) else np.empty(0)
+            for m in metrics
+        ]
+        return cls(tuple(metrics), seen, clusters, tuple(sums))
+
+    def point(self) -> Floats:
+        """The metrics of the rows as they are, (metrics,)."""
+        return self(np.ones((1, len(self.clusters))))[:, 0]
+
+    def __call__(self, weights: Floats) -> Floats:
+        """Metrics (metrics, draws) for multiplicities (draws, clusters)."""
+        totals = iter(products(weights, [s for s in self.sums if s.size]))
+        values = [
+            metric.weighted(self.seen, weights, self.clusters.code)
+            if isinstance(metric, Ranked)
+            else metric.value(next(totals))
+            for metric in self.metrics
+        ]
+        return np.stack(values)
+
+
+def products(weights: Floats, sums: Sequence[Floats]) -> list[Floats]:
+    """``weights`` times each array of cluster sums, as one product that skips empty columns."""
+    if not sums:
+        return []
+    flat = np.concatenate([s.reshape(len(s), -1) for s in sums], axis=1)
+    used = flat.any(axis=0)
+    total = np.zeros((len(weights), flat.shape[1]))
+    total[:, used] = weights @ flat[:, used]
+    ends = np.cumsum([s[0].size for s in sums])[:-1]
+    parts = np.split(total, ends, axis=1)
+    return [p.reshape(len(weights), *s.shape[1:]) for p, s in zip(parts, sums, strict=True)]
+
+
+def cluster_sums(tally: Floats, clusters: Clusters) -> Floats:
+    """Sum (n, ...) per cluster, exactly: (clusters, ...)."""
+    flat = _on_grid(tally.reshape(len(tally), -1), clusters)
+    used = np.flatnonzero(flat.any(axis=0))
+    sums = np.zeros((len(clusters), flat.shape[1]))
+    for column in used:
+        sums[:, column] = np.bincount(clusters.code, flat[:, column], len(clusters))
+    return sums.reshape(len(clusters), *tally.shape[1:])
+
+
+def _on_grid(tally: Floats, clusters: Clusters) -> Floats:
+    """Rounded to a power of two that keeps every resampled sum below 2**53 steps."""
+    largest_total = np.abs(tally).max() * len(clusters) * np.bincount(clusters.code).max()
+    digits = 52 - int(np.ceil(np.log2(max(largest_total, 1.0))))
+    return np.asarray(np.ldexp(np.rint(np.ldexp(tally, digits)), -digits))
+
+
+def design_effect(seen: Predictions, clusters: Clusters) -> float:
+    """Variance of mean (correct - confidence) with clusters over that of independent rows.
+
+    Never below 1; 1 when every row is its own cluster.
+    """
+    gap = seen.correct - seen.confidence
+    gap = gap - gap.mean()
+    spread, n = float((gap**2).sum()), len(clusters)
+    if n < 2 or spread == 0 or n == len(seen):
+        return 1.0
+    per_cluster = np.bincount(clusters.code, gap, n)
+    return max(1.0, float((per_cluster**2).sum()) * n / (n - 1) / spread)
+
+
+def redraws(seen: Predictions, slot: Indices, bins: int, draws: int, seed: int) -> Floats:
+    """Correct answers in each bin if confidence were exactly right, (draws, bins).
+
+    Each row's correctness is redrawn from its confidence (consistency resampling), as if rows
+    were independent; widen by the square root of the design effect. ``slot`` must not fall where
+    confidence rises.
+    """
+    order = np.argsort(seen.confidence)
+    right = _uniform(draws, len(seen), seed) < seen.confidence[order].astype(np.float32)
+    counts = np.zeros((draws, bins))
+    present, starts = np.unique(slot[order], return_index=True)
+    counts[:, present] = np.add.reduceat(right, starts, axis=1, dtype=np.int32)
+    return counts
+
+
+@lru_cache(maxsize=2)
+def _uniform(draws: int, n: int, seed: int) -> NDArray[np.float32]:
+    return np.random.default_rng([seed, n, 2]).random((draws, n), np.float32)

@@ -1,0 +1,322 @@
+"""The command line. Every import that costs anything is inside a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calprune import __version__
+from calprune.errors import CalpruneError, MissingExtra, PlanError
+
+if TYPE_CHECKING:
+    from calprune.collect.run import Outcome
+
+EXIT_CODES = (
+    "Exit codes: 0 done · 2 the request makes no sense · 3 data or results are missing · "
+    "4 a file or model cannot be trusted · 5 nothing can be written · 130 interrupted."
+)
+
+app = typer.Typer(
+    name="calprune",
+    help="Does visual token pruning keep a multimodal model's confidence right?\n\n"
+    "collect fills a cache of logits (torch); analyze reads it on any laptop (no torch).",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
+]
+
+
+class Kind(StrEnum):
+    """What ``calprune ls`` can list."""
+
+    benchmarks = "benchmarks"
+    selectors = "selectors"
+    models = "models"
+    metrics = "metrics"
+    conditions = "conditions"
+
+
+def main() -> None:
+    """Run the command line; turns every error of ours into one line and its exit code."""
+    try:
+        app()
+    except CalpruneError as error:
+        print(f"calprune: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("calprune: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"calprune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(
+    epilog="Examples:  calprune collect --bench shapes  ·  calprune collect --bench shapes "
+    "--select full --select scope:alpha=0,0.5,1 --keep 64,128  ·  calprune collect --bench "
+    "shapes-mc --dry-run"
+)
+def collect(
+    bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
+    model: Annotated[
+        str, typer.Option(help="The embedded model, or a local folder in Hugging Face format.")
+    ] = "shapes-llava",
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2; may be repeated.  "
+            "[default: the study's grid]"
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Visual tokens kept, e.g. 64,128 or 25%.")
+    ] = None,
+    positions: Annotated[
+        str, typer.Option(help="Position ids of kept tokens: contiguous or original.")
+    ] = "contiguous",
+    store: StoreOption = None,
+    data: Annotated[Path | None, typer.Option(help="Folder with the benchmark's files.")] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many images.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
+    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "float32",
+    batch_tokens: Annotated[
+        int, typer.Option(min=0, help="Most tokens in one forward; 0 chooses.")
+    ] = 0,
+    share: Annotated[
+        str, typer.Option(help="i/n: the i-th of n processes that fill one store together.")
+    ] = "1/1",
+    audit: Annotated[
+        int, typer.Option(min=0, help="Ask so many rows of each condition again by generate.")
+    ] = 0,
+    min_mass: Annotated[
+        float, typer.Option(help="Stop if the answers hold less of the probability.")
+    ] = 0.5,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the bill and stop.")] = False,
+    format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
+) -> None:
+    """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
+    run = _collecting()
+    from calprune.collect.grid import budgets
+
+    plan = run.prepare(
+        bench,
+        store=store,
+        model=model,
+        select=select or (),
+        keep=budgets(keep) if keep is not None else (),
+        positions=positions,
+        data=data,
+        images=images,
+        device=device,
+        dtype=dtype,
+        tokens_per_forward=batch_tokens,
+        share=_share(share),
+    )
+    if dry_run:
+        print(run.render_bill(plan, format))
+        return
+    stop = _stop_on_signals()
+    with _progress() as progress:
+        outcome = run.execute(
+            plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
+        )
+    _conclude(outcome)
+
+
+def _collecting() -> Any:
+    try:
+        from calprune.collect import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("calprune"):
+            raise
+        raise MissingExtra(
+            f"collect needs the package {error.name!r}: pip install 'calprune[collect]'"
+        ) from error
+    return run
+
+
+def _share(text: str) -> tuple[int, int]:
+    i, slash, n = text.partition("/")
+    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+        raise PlanError(f"--share {text!r}: write i/n with 1 <= i <= n, e.g. 2/4")
+    return int(i) - 1, int(n)
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now."""
+    import signal
+
+    caught: list[int] = []
+
+    def handle(number: int, _frame: object) -> None:
+        if caught:
+            raise KeyboardInterrupt
+        caught.append(number)
+        print("\ncalprune: finishing the part in flight, then stopping", file=sys.stderr)
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+    return lambda: bool(caught)
+
+
+def _progress() -> Any:
+    """A context that gives a progress callback: bars with an ETA on a terminal, else None."""
+    from contextlib import nullcontext
+
+    if not sys.stderr.isatty():
+        return nullcontext(None)
+    from calprune.collect.progress import bars
+
+    return bars()
+
+
+def _conclude(outcome: Outcome) -> None:
+    plan = outcome.plan
+    for a in outcome.audits:
+        print(
+            f"audit {a.label}: {a.rows} rows, largest logit difference {a.worst_logit:.1e}, "
+            f"log-sum-exp {a.worst_log_z:.1e}, answers changed {a.flipped}"
+        )
+    total = len(plan.cells)
+    where = plan.store.root
+    if outcome.stopped:
+        print(
+            f"calprune: stopped; {total - outcome.missing} of {total} conditions are sealed in "
+            f"{where} and every finished part is saved: run the same command again to go on",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130)
+    if outcome.missing:
+        print(
+            f"calprune: {outcome.missing} of {total} conditions wait for parts of other shares; "
+            "the last share to finish seals them",
+            file=sys.stderr,
+        )
+        raise typer.Exit(3)
+    new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"
+    print(
+        f"{total} conditions of {plan.questions.name} on {plan.adapter.name} in {where} ({new}); "
+        f"next: calprune analyze --store {where}"
+    )
+
+
+@app.command(
+    epilog="Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
+    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --plot figures"
+)
+def analyze(
+    metric: Annotated[
+        str | None,
+        typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="split or category.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="Compare all with this condition, e.g. full (paired).")
+    ] = None,
+    store: StoreOption = None,
+    bench: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws over images.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
+    each_seed: Annotated[
+        bool, typer.Option("--each-seed", help="Random selectors seed by seed, not averaged.")
+    ] = False,
+    format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",
+    plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
+) -> None:
+    """Accuracy and calibration of every cached condition, with intervals over images."""
+    from calprune.analyze.command import analyze as report
+    from calprune.data.store import Store, store_path
+
+    tables = Store(store_path(store)).tables(benchmark=bench, model=model)
+    text = report(
+        tables,
+        metrics=[m.strip() for m in metric.split(",")] if metric else (),
+        by=by,
+        draws=draws,
+        seed=seed,
+        fmt=format,
+        each_seed=each_seed,
+        plot=plot,
+        against=against,
+    )
+    print(text)
+
+
+@app.command(epilog="Examples:  calprune ls selectors  ·  calprune ls conditions --store store")
+def ls(
+    what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.conditions,
+    store: StoreOption = None,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """List benchmarks, selectors, models, metrics or cached conditions."""
+    from calprune.listing import listing
+
+    print(listing(what.value, store, format))
+
+
+@app.command(epilog="Example:  calprune show calprune-store/logits/shapes-llava/shapes/full-*.h5")
+def show(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
+    """Print what a sealed file holds, after checking it."""
+    from calprune.data.store import check_file
+
+    sealed = check_file(file)
+    described = {
+        "file": str(file),
+        "format": sealed.kind,
+        "key": sealed.key,
+        "digest": sealed.digest,
+        "manifest": sealed.manifest,
+        "provenance": sealed.provenance,
+        "datasets": {k: f"{a.dtype} {a.shape}" for k, a in sorted(sealed.arrays.items())},
+    }
+    print(json.dumps(described, indent=2))
+
+
+@app.command(epilog="Example:  calprune verify --store calprune-store")
+def verify(store: StoreOption = None) -> None:
+    """Check every sealed file of a store against the format specification."""
+    import h5py
+
+    from calprune.data.store import Store, store_path
+
+    bad = good = 0
+    for path, error in Store(store_path(store)).verify():
+        if error is None:
+            good += 1
+        else:
+            bad += 1
+            print(f"bad: {error if str(path) in str(error) else f'{path}: {error}'}")
+    print(f"{good} files sound, {bad} bad (HDF5 {h5py.version.hdf5_version})")
+    if bad:
+        raise typer.Exit(4)

@@ -1,0 +1,212 @@
+"""Room three: one packed forward for all distinct questions of an image under a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from calprune.collect.choose import read_ranking
+from calprune.collect.encode import read_features
+from calprune.collect.models import Reply, Row, Seen
+from calprune.collect.plan import Cell, Plan
+from calprune.data.benchmarks import Example
+from calprune.data.container import Arrays, Sealed, as_text
+from calprune.data.provenance import software
+from calprune.data.store import Store
+from calprune.errors import ModelError
+
+TOP = 20
+_GUARDED_ROWS = 50
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Kept tokens of one image in raster order, their positions, and how many only ties decided."""
+
+    index: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    start: int
+    tied: int
+
+
+def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
+    """Ask every open condition about the blocks of this share; yields after each sealed part.
+
+    Conditions come one after the other, and each is sealed as soon as its last part is there, so
+    that an interrupted run leaves whole conditions to analyse. ModelError stops the run if the
+    answers hold less than ``min_mass`` of the probability over the first 50 rows.
+    """
+    features = BlockCache(plan)
+    for cell in plan.open:
+        for block in plan.mine:
+            path = Store.block(plan.store.parts(cell.condition), block)
+            if not path.exists():
+                plan.store.seal(path, _ask_block(plan, cell, block, features.read(block), min_mass))
+            yield cell
+        plan.store.seal_condition(cell.condition, plan.blocks, _provenance(plan))
+
+
+class BlockCache:
+    """Keeps the first feature blocks in memory, up to 512 MB; the others are read again.
+
+    Every condition walks through all blocks in the same order, so evicting would never hit.
+    """
+
+    def __init__(self, plan: Plan, most_bytes: int = 512 << 20) -> None:
+        self._plan, self._room = plan, most_bytes
+        self._held: dict[int, list[Seen]] = {}
+
+    def read(self, block: int) -> list[Seen]:
+        """The encoded images of a block."""
+        if block in self._held:
+            return self._held[block]
+        seen = read_features(self._plan, block)
+        size = sum(view.nbytes for s in seen for view in s.view.values())
+        if size <= self._room:
+            self._held[block] = seen
+            self._room -= size
+        return seen
+
+
+def _provenance(plan: Plan) -> dict[str, object]:
+    return {
+        "software": software(),
+        "numerics": plan.adapter.numerics(),
+        "template": plan.adapter.template(),
+    }
+
+
+def keep(
+    plan: Plan, cell: Cell, seen: Seen, order: NDArray[np.integer], tied: NDArray[np.bool_]
+) -> Kept:
+    """The first k of a ranking in raster order, glue always kept, with position ids."""
+    candidates = int((~seen.glue).sum())
+    k = cell.condition.budget.tokens(candidates)
+    taken = order[:k].astype(np.int64)
+    index = np.sort(np.concatenate([taken[taken >= 0], np.flatnonzero(seen.glue)]))
+    before = len(plan.adapter.prompt("?").before)
+    if cell.condition.positions == "original":
+        return Kept(index, before + index, before + len(seen.glue), int(tied[:k].sum()))
+    places = before + np.arange(len(index))
+    return Kept(index, places, before + len(index), int(tied[:k].sum()))
+
+
+def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[Kept], list[Row]]:
+    """What is kept of each image of a block, and the rows to ask about it."""
+    ranking = read_ranking(plan, cell.chosen, block)
+    kept, rows = [], []
+    for s, order, tied, i in zip(
+        seen, ranking["rank/order"], ranking["rank/tied"], plan.images(block), strict=True
+    ):
+        found = keep(plan, cell, s, order, tied)
+        tails = tuple(plan.tails[p] for p in plan.distinct[i])
+        visual = s.view[plan.adapter.feed][found.index]
+        kept.append(found)
+        rows.append(Row(visual, found.positions, found.start, tails))
+    return kept, rows
+
+
+def _ask_block(plan: Plan, cell: Cell, block: int, seen: list[Seen], min_mass: float) -> Sealed:
+    kept, rows = rows_of(plan, cell, block, seen)
+    reply = plan.adapter.reply(rows)
+    _check_visual(cell, kept, rows, reply)
+    arrays = _record(plan, cell, block, reply)
+    k = max(len(found.index) for found in kept)
+    arrays |= {
+        "image/id": as_text([plan.questions.images[i] for i in plan.images(block)]),
+        "image/kept": np.stack([_padded(f.index, k) for f in kept]),
+        "image/position": np.stack([_padded(f.positions, k) for f in kept]),
+        "image/tied": np.array([f.tied for f in kept], dtype=np.int32),
+    }
+    _check_answers(cell, arrays, min_mass if block == 0 else 0.0)
+    condition = cell.condition
+    return Sealed("calprune.logits", condition.key, condition.to_json(), _provenance(plan), arrays)
+
+
+def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
+    """Logits of distinct questions scattered to all rows that ask them."""
+    q = plan.questions
+    examples: list[Example] = []
+    source: list[int] = []
+    first: list[int] = []
+    at = 0
+    for i in plan.images(block):
+        seen: dict[int, int] = {}
+        for row, question in zip(q.rows[i], plan.asks[i], strict=True):
+            first.append(seen.setdefault(question, len(examples)))
+            source.append(at + question)
+            examples.append(q.examples[row])
+        at += len(plan.distinct[i])
+    names = [a.name for a in q.benchmark.answers]
+    tokens = _ragged(cell.condition.answer_tokens)
+    logits = reply.logits.astype(np.float64)
+    log_z = logsumexp(logits, axis=1)
+    share = np.exp(logits - log_z[:, None])
+    entropy = log_z - (share * logits).sum(axis=1)
+    top = np.argsort(-reply.logits, axis=1, kind="stable")[:, :TOP]
+    answer = np.where(tokens >= 0, reply.logits[:, tokens], -np.inf)
+    spread = np.array(source)
+    offered = np.zeros((len(examples), len(names)), dtype=np.bool_)
+    for row, e in enumerate(examples):
+        offered[row, list(e.offered)] = True
+    return {
+        "example/id": as_text([e.id for e in examples]),
+        "example/split": as_text([e.split for e in examples]),
+        "example/category": as_text([e.category for e in examples]),
+        "example/cluster": as_text([e.image for e in examples]),
+        "example/duplicate_of": np.array(first, dtype=np.int32),
+        "example/label": np.array([e.label for e in examples], dtype=np.int16),
+        "example/offered": offered,
+        "answer/name": as_text(names),
+        "answer/token": tokens,
+        "logit/answer": answer[spread].astype(np.float32),
+        "logit/log_z": log_z[spread].astype(np.float32),
+        "logit/entropy": np.maximum(entropy[spread], 0.0).astype(np.float32),
+        "logit/mean": logits.mean(axis=1)[spread].astype(np.float32),
+        "logit/top_token": top[spread].astype(np.int32),
+        "logit/top": np.take_along_axis(reply.logits, top, axis=1)[spread],
+        "run/tokens": reply.tokens[spread],
+        "run/visual": reply.visual[spread],
+    }
+
+
+def _check_visual(cell: Cell, kept: list[Kept], rows: list[Row], reply: Reply) -> None:
+    """Every layer must see exactly the kept tokens; else a pruner or a mask did nothing."""
+    promised = np.repeat([len(f.index) for f in kept], [len(r.tails) for r in rows])
+    if (reply.visual != promised[:, None]).any():
+        seen = sorted({int(x) for x in np.unique(reply.visual)})
+        raise ModelError(
+            f"{cell.condition.label}: layers saw {seen} visual tokens, "
+            f"{sorted(set(promised.tolist()))} promised"
+        )
+
+
+def _check_answers(cell: Cell, arrays: Arrays, min_mass: float) -> None:
+    logit, ids = arrays["logit/answer"], arrays["example/id"]
+    bad = ~np.isfinite(arrays["logit/log_z"]) | np.isnan(logit).any(axis=(1, 2))
+    if bad.any():
+        row = ids[np.flatnonzero(bad)[0]].decode()
+        raise ModelError(
+            f"{cell.condition.label}: the model answered {row} with a logit that is not a number; "
+            "try --dtype float32 or check the weights"
+        )
+    mass = np.exp(logit - arrays["logit/log_z"][:, None, None]).sum(axis=(1, 2))
+    if mass[:_GUARDED_ROWS].mean() < min_mass:
+        raise ModelError(
+            f"{cell.condition.label}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
+            f"probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
+            "model for this benchmark? --min-mass 0 goes on regardless"
+        )
+
+
+def _ragged(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
+    width = max(len(x) for x in ids)
+    return np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
+
+
+def _padded(values: NDArray[np.int64], k: int) -> NDArray[np.int32]:
+    return np.pad(values, (0, k - len(values)), constant_values=-1).astype(np.int32)

@@ -1,0 +1,91 @@
+"""Room two: rank the visual tokens of each image, on the CPU, from sealed features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from calprune.collect.encode import read_features
+from calprune.collect.grid import Chosen
+from calprune.collect.plan import Plan
+from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.data.condition import canonical_json, sha256_of
+from calprune.data.container import Arrays, Sealed, as_text, unpack
+from calprune.data.provenance import software
+from calprune.data.store import Store
+from calprune.errors import Mismatch
+
+
+def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
+    """Where the ranking blocks of a selector lie."""
+    key = sha256_of(plan.ranking_manifest(chosen))
+    parts = [chosen.name, *(f"{k}{v}" for k, v in chosen.parameters)]
+    parts += [] if chosen.seed is None else [f"seed{chosen.seed}"]
+    return plan.store.ranking(plan.adapter.name, plan.questions.name, "-".join(parts), key)
+
+
+def choose(plan: Plan) -> Iterator[int]:
+    """Rank the missing blocks of this share for all selectors at once; yields sealed blocks."""
+    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c.chosen for c in plan.open}
+    for block in plan.mine:
+        missing = [
+            (Store.block(ranking_folder(plan, c), block), c)
+            for c in wanted.values()
+            if not Store.block(ranking_folder(plan, c), block).exists()
+        ]
+        if missing:
+            rankings = _rank_block(plan, block, [c for _, c in missing])
+            for (path, c), ranked in zip(missing, rankings, strict=True):
+                plan.store.seal(path, _sealed(plan, block, c, ranked))
+        yield block
+
+
+def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranking]]:
+    """Per selector its rankings of the block's images; images outermost: similarity is shared."""
+    found: list[list[Ranking]] = [[] for _ in chosen]
+    digests = [plan.questions.digests[i] for i in plan.images(block)]
+    for digest, seen in zip(digests, read_features(plan, block), strict=True):
+        tokens = VisualTokens(
+            image=digest,
+            view=seen.view[plan.adapter.feed],
+            saliency=seen.saliency["cls"].astype(np.float64),
+            glue=seen.glue,
+        )
+        for rankings, c in zip(found, chosen, strict=True):
+            rankings.append(c.selector.rank(tokens))
+    return found
+
+
+def _sealed(plan: Plan, block: int, chosen: Chosen, rankings: list[Ranking]) -> Sealed:
+    at = list(plan.images(block))
+    v = max(len(r.order) for r in rankings)
+    arrays: Arrays = {
+        "image/id": as_text([plan.questions.images[i] for i in at]),
+        "image/digest": as_text([plan.questions.digests[i] for i in at]),
+        "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int16),
+        "rank/gain": np.stack([_wide(r.score, v, 0) for r in rankings]),
+        "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
+        "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
+    }
+    manifest = plan.ranking_manifest(chosen)
+    provenance = {"software": software()}
+    return Sealed("calprune.rankings", sha256_of(manifest), manifest, provenance, arrays)
+
+
+def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
+    return np.pad(values, (0, v - len(values)), constant_values=fill)
+
+
+def read_ranking(plan: Plan, chosen: Chosen, block: int) -> Arrays:
+    """``rank/*`` of a block; Mismatch if it is not this plan's."""
+    path = Store.block(ranking_folder(plan, chosen), block)
+    sealed = unpack(path, "calprune.rankings")
+    names = [plan.questions.images[i] for i in plan.images(block)]
+    if (
+        sealed.manifest != plan.ranking_manifest(chosen)
+        or [x.decode() for x in sealed.arrays["image/id"]] != names
+    ):
+        raise Mismatch(f"{path}: ranking of other images or another selector; delete its folder")
+    return sealed.arrays

@@ -1,0 +1,80 @@
+"""Room one: each distinct image once through the vision tower, streamed into sealed blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from calprune.collect.models import Seen
+from calprune.collect.plan import Plan
+from calprune.data.condition import sha256_of
+from calprune.data.container import Sealed, as_text, unpack
+from calprune.data.provenance import software
+from calprune.data.store import Store
+from calprune.errors import Mismatch
+
+_AT_ONCE = 8
+
+
+def feature_folder(plan: Plan) -> Path:
+    """Where this plan's feature blocks lie."""
+    key = sha256_of(plan.feature_manifest)
+    return plan.store.features(plan.adapter.name, plan.questions.name, key)
+
+
+def encode(plan: Plan) -> Iterator[int]:
+    """Encode the missing blocks of this share; yields each block once it is sealed."""
+    folder = feature_folder(plan)
+    for block in plan.mine:
+        path = Store.block(folder, block)
+        if not path.exists():
+            plan.store.seal(path, _encode_block(plan, block))
+        yield block
+
+
+def _encode_block(plan: Plan, block: int) -> Sealed:
+    at = list(plan.images(block))
+    names = [plan.questions.images[i] for i in at]
+    seen: list[Seen] = []
+    for first in range(0, len(names), _AT_ONCE):
+        pictures = [plan.questions.picture(n) for n in names[first : first + _AT_ONCE]]
+        seen += plan.adapter.encode(pictures)
+    arrays = {
+        "image/id": as_text(names),
+        "image/digest": as_text([plan.questions.digests[i] for i in at]),
+        "image/offset": np.cumsum([0, *(len(s.glue) for s in seen)]).astype(np.int64),
+        "image/size": np.array([s.size for s in seen], dtype=np.int32),
+        "token/cell": np.concatenate([s.cell for s in seen]),
+        "token/glue": np.concatenate([s.glue for s in seen]),
+    }
+    for name in seen[0].view:
+        arrays[f"view/{name}"] = np.concatenate([s.view[name] for s in seen])
+    for name in seen[0].saliency:
+        arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in seen])
+    provenance = {"software": software(), "numerics": plan.adapter.numerics()}
+    manifest = plan.feature_manifest
+    return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
+
+
+def read_features(plan: Plan, block: int) -> list[Seen]:
+    """The encoded images of a block; Mismatch if they are not this plan's."""
+    path = Store.block(feature_folder(plan), block)
+    a = (sealed := unpack(path, "calprune.features")).arrays
+    names = [plan.questions.images[i] for i in plan.images(block)]
+    if sealed.manifest != plan.feature_manifest or [x.decode() for x in a["image/id"]] != names:
+        raise Mismatch(f"{path}: features of other images or another model; delete its folder")
+    offset = a["image/offset"]
+    views = [n for n in a if n.startswith("view/")]
+    signals = [n for n in a if n.startswith("saliency/")]
+    return [
+        Seen(
+            view={n.removeprefix("view/"): a[n][lo:hi] for n in views},
+            saliency={n.removeprefix("saliency/"): a[n][lo:hi] for n in signals},
+            cell=a["token/cell"][lo:hi],
+            glue=a["token/glue"][lo:hi],
+            size=(int(size[0]), int(size[1])),
+        )
+        for lo, hi, size in zip(offset, offset[1:], a["image/size"], strict=False)
+    ]

@@ -1,0 +1,126 @@
+"""``--select scope:alpha=0,0.5 --keep 64,128`` to selectors and budgets."""
+
+from __future__ import annotations
+
+import itertools
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from calprune import registry
+from calprune.collect.selectors import Selector
+from calprune.data.condition import Budget, Scalar
+from calprune.errors import PlanError
+
+SEEDS = (0, 1, 2)
+KEEP = (64, 128, 192)
+
+# The grid of arXiv 2604.12035, Tables 1 to 3 (FastV apart).
+STUDY: tuple[tuple[str, tuple[int, ...]], ...] = (
+    ("full", ()),
+    ("scope:alpha=1", (192, 128, 64, 32)),
+    ("scope:alpha=0,0.5", (192, 128, 64)),
+    ("saliency", (128, 64)),
+    ("random", (128, 64)),
+)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A selector as named in a condition, with one budget."""
+
+    name: str
+    selector: Selector
+    budget: Budget
+
+    @property
+    def parameters(self) -> tuple[tuple[str, Scalar], ...]:
+        """All fields but the seed, sorted."""
+        return tuple(sorted((k, v) for k, v in _values(self.selector).items() if k != "seed"))
+
+    @property
+    def seed(self) -> int | None:
+        """The draw, for selectors that have one."""
+        seed = _values(self.selector).get("seed")
+        return None if seed is None else int(seed)
+
+
+def grid(select: Sequence[str] = (), keep: Sequence[Budget] = ()) -> list[Chosen]:
+    """Every selector with every budget; the study's own grid where nothing is asked.
+
+    Raises PlanError for unknown selectors or parameters (naming the nearest) and bad values.
+    """
+    if select:
+        asked = [(text, tuple(keep) or tuple(Budget("count", k) for k in KEEP)) for text in select]
+    else:
+        asked = [
+            (text, tuple(keep) or tuple(Budget("count", k) for k in budgets))
+            for text, budgets in STUDY
+        ]
+    found: dict[tuple[str, Selector, Budget], Chosen] = {}
+    for text, budgets in asked:
+        name, selectors = _parse(text)
+        for selector in selectors:
+            for budget in (selector.budget,) if selector.budget else budgets:
+                found[name, selector, budget] = Chosen(name, selector, budget)
+    return list(found.values())
+
+
+def budgets(text: str) -> list[Budget]:
+    """``64,128`` or ``25%,0.5`` to budgets; PlanError if a number is none."""
+    found = []
+    for item in (x.strip() for x in text.split(",")):
+        try:
+            if item.endswith("%"):
+                found.append(Budget("ratio", float(item[:-1]) / 100))
+            elif "." in item:
+                found.append(Budget("ratio", float(item)))
+            else:
+                found.append(Budget("count", int(item)))
+        except ValueError as error:
+            raise PlanError(
+                f"--keep {text!r}: {item!r} is not a number of tokens; write e.g. 64,128 or 25%"
+            ) from error
+    return found
+
+
+def _parse(text: str) -> tuple[str, list[Selector]]:
+    name, *settings = text.split(":")
+    cls = registry.load("selectors", name)
+    known = {f.name: f.default for f in fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values: dict[str, list[Scalar]] = {}
+    for setting in settings:
+        key, equals, listed = setting.partition("=")
+        if key not in known:
+            raise PlanError(
+                registry.unknown(f"parameter of {name}", key, known)
+                if known
+                else f"selector {name!r} takes no parameters, {setting!r} was given"
+            )
+        if not equals or not listed:
+            raise PlanError(f"--select {text!r}: write {key}=VALUE or {key}=VALUE,VALUE")
+        values[key] = [_coerce(text, key, item, hints[key]) for item in listed.split(",")]
+    if "seed" in known and "seed" not in values:
+        values["seed"] = list(SEEDS)
+    combinations = itertools.product(*values.values())
+    return name, [cls(**dict(zip(values, c, strict=True))) for c in combinations]
+
+
+def _coerce(text: str, key: str, item: str, kind: type) -> Scalar:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[item.lower()]
+        return kind(item)  # type: ignore[no-any-return]
+    except (ValueError, KeyError) as error:
+        raise PlanError(f"--select {text!r}: {key}={item!r} is not {_a(kind)}") from error
+
+
+def _a(kind: type) -> str:
+    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(
+        kind.__name__, kind.__name__
+    )
+
+
+def _values(selector: Selector) -> dict[str, Scalar]:
+    return {f.name: getattr(selector, f.name) for f in fields(selector)}  # type: ignore[arg-type]

@@ -1,0 +1,198 @@
+"""The whole collection, from a benchmark's name to sealed logits."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from calprune import registry
+from calprune.collect.ask import ask
+from calprune.collect.audit import Audit, audit
+from calprune.collect.choose import choose
+from calprune.collect.encode import encode
+from calprune.collect.grid import grid
+from calprune.collect.models import EMBEDDED, open_adapter
+from calprune.collect.plan import Plan, make_plan
+from calprune.data.benchmarks import open_questions
+from calprune.data.condition import Budget
+from calprune.data.provenance import log_run
+from calprune.data.store import Store, store_path
+from calprune.errors import CalpruneError, PlanError
+
+Progress = Callable[[str, int, int], None]
+"""Called with (stage, done, total) after every sealed unit."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did. ``missing`` counts conditions that still lack parts."""
+
+    plan: Plan
+    sealed: int
+    missing: int
+    stopped: bool
+    audits: tuple[Audit, ...] = field(default=())
+
+
+def prepare(
+    bench: str = "shapes",
+    *,
+    store: Path | str | None = None,
+    model: str = EMBEDDED,
+    select: Sequence[str] = (),
+    keep: Sequence[int | float | Budget] = (),
+    positions: Literal["contiguous", "original"] = "contiguous",
+    data: Path | str | None = None,
+    images: int | None = None,
+    device: str = "cpu",
+    dtype: str = "float32",
+    tokens_per_forward: int = 0,
+    share: tuple[int, int] = (0, 1),
+) -> Plan:
+    """Decide everything without loading weights; raises the errors of bad requests.
+
+    Args:
+        bench: name of a benchmark.
+        store: folder of the cache; default ``$CALPRUNE_STORE`` or ``./calprune-store``.
+        model: the embedded model or a local folder in Hugging Face format.
+        select: selectors as on the command line, e.g. ``"scope:alpha=0,0.5"``; none gives the
+            study's grid.
+        keep: budgets: whole numbers count tokens, fractions are shares.
+        positions: position ids of the kept tokens, renumbered or original.
+        data: folder with the benchmark's files, where it needs any.
+        images: only the first so many images.
+        device: where the model computes: cpu, cuda, cuda:1, mps.
+        dtype: float32, float16 or bfloat16; the head is always float32.
+        tokens_per_forward: most tokens in one forward; 0 chooses.
+        share: (i, n), counted from 0: every n-th block, for n processes on one store.
+    """
+    chosen = grid(select, [_budget(k) for k in keep])
+    root = Path(data) if data is not None else None
+    questions = open_questions(bench, root, images)
+    adapter = open_adapter(model, device=device, dtype=dtype, tokens_per_forward=tokens_per_forward)
+    return make_plan(
+        Store(store_path(store)), questions, adapter, chosen, positions=positions, share=share
+    )
+
+
+def execute(
+    plan: Plan,
+    *,
+    audit_rows: int = 0,
+    min_mass: float = 0.5,
+    progress: Progress | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """Carry out a plan; every sealed part survives whatever happens afterwards.
+
+    Args:
+        plan: from ``prepare``.
+        audit_rows: rows of every condition to ask again by per-question ``generate``.
+        min_mass: probability that the answers must hold over the first 50 rows.
+        progress: called after every sealed unit.
+        stop: asked between units; True ends the run there.
+    """
+    began = datetime.now(UTC)
+    plan.store.clear_stale()
+    already = len(plan.cells) - len(plan.open)
+    audits: list[Audit] = []
+    outcome: dict[str, Any] = {"result": "finished"}
+    try:
+        stopped = _rooms(plan, min_mass, progress, stop)
+        if audit_rows and not stopped:
+            for a in audit(plan, audit_rows):
+                audits.append(a)
+                if progress:
+                    progress("audit", len(audits), len(plan.cells))
+    except CalpruneError as error:
+        outcome["result"] = f"{type(error).__name__}: {error}"
+        raise
+    else:
+        outcome["result"] = "stopped" if stopped else "finished"
+    finally:
+        if plan.open or audits:
+            outcome["conditions"] = [c.condition.key[:8] for c in plan.cells]
+            _log(plan, began, outcome)
+    missing = sum(not plan.store.logits(c.condition).exists() for c in plan.cells)
+    sealed = len(plan.cells) - missing - already
+    return Outcome(plan, sealed, missing, stopped, tuple(audits))
+
+
+def _rooms(
+    plan: Plan, min_mass: float, progress: Progress | None, stop: Callable[[], bool]
+) -> bool:
+    """Encode, choose, ask; True if the run was told to stop."""
+    if not plan.open:
+        return False
+    steps = len(plan.mine)
+    stages = (
+        ("encode", encode(plan), steps),
+        ("choose", choose(plan), steps),
+        ("ask", ask(plan, min_mass), steps * len(plan.open)),
+    )
+    for name, units, total in stages:
+        if progress:
+            progress(name, 0, total)
+        for done, _ in enumerate(units, 1):
+            if progress:
+                progress(name, done, total)
+            if stop() and (name, done) != ("ask", total):
+                return True
+    return False
+
+
+def render_bill(plan: Plan, form: str) -> str:
+    """What a run would do, for people (``table``) or programs (``json``)."""
+    bill = plan.bill()
+    if form == "json":
+        return json.dumps(bill, indent=2)
+    if form != "table":
+        raise PlanError(registry.unknown("format", form, ("table", "json")))
+    width = max(len(c["label"]) for c in bill["cells"])
+    lines = [
+        f"{bill['benchmark']} on {bill['model']}: {bill['images']} images, {bill['rows']} rows, "
+        f"{bill['distinct_questions']} distinct questions",
+        *(
+            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
+            for c in bill["cells"]
+        ),
+        f"{bill['conditions']} conditions, {bill['sealed']} sealed, {bill['to_ask']} to ask with "
+        f"{bill['rankings']} rankings",
+        f"{bill['packed_forwards']:,} packed sequences answer {bill['questions_answered']:,} "
+        f"questions ({bill['questions_naive']:,} one by one), {bill['language_tokens']:,} tokens",
+        f"about {bill['feature_bytes'] / 1e6:,.0f} MB of features, "
+        f"{bill['logit_bytes'] / 1e6:,.1f} MB of logits",
+    ]
+    return "\n".join(lines)
+
+
+def _log(plan: Plan, began: datetime, outcome: dict[str, Any]) -> None:
+    try:
+        log_run(plan.store.root, sys.argv, began, outcome)
+    except CalpruneError:
+        return  # the log only describes; a full disk has already been reported
+
+
+def _budget(k: int | float | Budget) -> Budget:
+    if isinstance(k, Budget):
+        return k
+    return Budget("ratio", k) if isinstance(k, float) else Budget("count", k)
+
+
+def collect(
+    bench: str = "shapes",
+    *,
+    audit_rows: int = 0,
+    min_mass: float = 0.5,
+    progress: Progress | None = None,
+    **options: Any,
+) -> Outcome:
+    """``prepare`` (which takes ``options``) and ``execute`` in one call, for notebooks."""
+    return execute(
+        prepare(bench, **options), audit_rows=audit_rows, min_mass=min_mass, progress=progress
+    )

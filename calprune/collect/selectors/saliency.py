@@ -1,0 +1,26 @@
+"""``saliency``: the tokens that CLS attends to most, as in FasterVLM (arXiv 2412.01818)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.collect.selectors import Ranking, VisualTokens, by_score
+from calprune.data.condition import Budget
+
+__all__ = ["Saliency"]
+
+
+@dataclass(frozen=True)
+class Saliency:
+    """Top-K by CLS attention, ties to the lowest index."""
+
+    title: ClassVar[str] = "largest CLS attention (FasterVLM)"
+    needs: ClassVar[frozenset[str]] = frozenset({"saliency"})
+    revision: ClassVar[int] = 1
+    nested: ClassVar[bool] = True
+    budget: ClassVar[Budget | None] = None
+
+    def rank(self, tokens: VisualTokens) -> Ranking:
+        """Falling saliency."""
+        return by_score(tokens.saliency, ~tokens.glue)

@@ -1,0 +1,165 @@
+"""What was asked of a model: a Condition, and the key that names its file.
+
+Everything that can move a logit is a field; whatever merely describes the run is provenance
+(``provenance.py``) and never hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+from calprune.errors import PlanError, StoreError
+
+SCHEMA_MAJOR = 1
+
+Scalar = str | int | float | bool
+
+
+def canonical_json(value: Any) -> str:
+    """Sorted keys, no blanks, UTF-8, floats by repr; refuses NaN and infinities."""
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+def sha256_of(value: Any) -> str:
+    """Hex SHA-256 of the canonical JSON of ``value``."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How many visual tokens are kept: a count or a share, in the whole image or in each crop."""
+
+    kind: Literal["count", "ratio"]
+    value: int | float
+    scope: Literal["global", "crop"] = "global"
+
+    def __post_init__(self) -> None:
+        number = float(self.value)
+        if self.kind == "count":
+            if number != int(number) or number < 0:
+                raise PlanError(
+                    f"a budget counts tokens: {self.value!r} is not a whole number >= 0"
+                )
+            object.__setattr__(self, "value", int(number))
+        elif not (math.isfinite(number) and 0.0 <= number <= 1.0):
+            raise PlanError(f"a budget ratio lies between 0 and 1: {self.value!r} does not")
+        else:
+            object.__setattr__(self, "value", number)
+
+    def tokens(self, candidates: int) -> int:
+        """Tokens kept of ``candidates``; PlanError if there are not enough."""
+        if self.kind == "ratio":
+            return math.floor(candidates * self.value + 0.5)
+        if self.value > candidates:
+            raise PlanError(
+                f"cannot keep {self.value} visual tokens: this model has {candidates} an image; "
+                f"choose K between 0 and {candidates}"
+            )
+        return int(self.value)
+
+    @property
+    def label(self) -> str:
+        """``k64``, or ``r0.25`` for a ratio; ``c`` is appended for budgets per crop."""
+        sign = "k" if self.kind == "count" else "r"
+        return f"{sign}{self.value:g}{'c' if self.scope == 'crop' else ''}"
+
+
+ALL_TOKENS = Budget("ratio", 1.0)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One cell of a study; equal conditions have equal logits up to numerics.
+
+    Attributes:
+        benchmark, benchmark_digest: name, and SHA-256 of the questions asked (ids, image digests,
+            prompts, labels, options), so that an edited or shortened benchmark is another one.
+        model, model_digest: name, and SHA-256 over weights, configuration, tokenizer and processor.
+        template: SHA-256 of the rendered prompt around image and question.
+        answer_tokens: per answer the token ids of its spellings.
+        features: what selection measured, e.g. ``patches@-2+cls@-2:sum``.
+        selector, parameters, revision: the pruning rule; revision rises when its picks change.
+        budget: visual tokens kept.
+        seed: draw of a random selector; None for a deterministic one.
+        positions: position ids of the kept tokens, renumbered (``contiguous``) or ``original``.
+        dtype: in which the language model computed.
+        weights, kv: quantisation and KV pruning; absent from the JSON when None.
+    """
+
+    benchmark: str
+    benchmark_digest: str
+    model: str
+    model_digest: str
+    template: str
+    answer_tokens: tuple[tuple[int, ...], ...]
+    features: str
+    selector: str
+    parameters: tuple[tuple[str, Scalar], ...]
+    revision: int
+    budget: Budget
+    seed: int | None = None
+    positions: Literal["contiguous", "original"] = "contiguous"
+    dtype: str = "float32"
+    weights: str | None = None
+    kv: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, absent where None; ``from_json`` reverses it."""
+        plain: dict[str, Any] = {"schema": SCHEMA_MAJOR}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            if field.name == "budget":
+                value = {"kind": value.kind, "value": value.value, "scope": value.scope}
+            elif field.name == "parameters":
+                value = dict(value)
+            elif field.name == "answer_tokens":
+                value = [list(ids) for ids in value]
+            plain[field.name] = value
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Self:
+        """Rebuild from ``to_json``; StoreError if fields are missing or unknown."""
+        try:
+            rest = dict(plain)
+            if rest.pop("schema") != SCHEMA_MAJOR:
+                raise StoreError(f"condition of schema {plain['schema']!r}, not {SCHEMA_MAJOR}")
+            rest["budget"] = Budget(**rest["budget"])
+            rest["parameters"] = tuple(sorted(rest["parameters"].items()))
+            rest["answer_tokens"] = tuple(
+                tuple(int(i) for i in ids) for ids in rest["answer_tokens"]
+            )
+            return cls(**rest)
+        except (KeyError, TypeError, AttributeError, ValueError, PlanError) as error:
+            raise StoreError(f"not a condition: {error}") from error
+
+    @property
+    def key(self) -> str:
+        """Hex SHA-256 that names this condition."""
+        return sha256_of(self.to_json())
+
+    @property
+    def label(self) -> str:
+        """Short name for people and files, e.g. ``scope-alpha0.5-gap_power1-k64``."""
+        parts = [self.selector]
+        parts += [f"{name}{_short(value)}" for name, value in self.parameters]
+        if self.budget != ALL_TOKENS:
+            parts.append(self.budget.label)
+        if self.seed is not None:
+            parts.append(f"seed{self.seed}")
+        if self.positions != "contiguous":
+            parts.append(self.positions)
+        return "-".join(parts)
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,315 @@
+"""Sealed HDF5 files: built in memory, hashed, published whole, verified before they are parsed.
+
+The first 512 bytes (an HDF5 user block) hold length and SHA-256 of the rest, so that damage is
+found before libhdf5 sees a byte. See docs/format.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import socket
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.data.condition import canonical_json
+from calprune.data.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION, check_columns
+from calprune.errors import DamagedFile, Mismatch, StoreError, WriteError, WrongFormat
+
+BLOCK = 512
+_HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")
+_ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
+_LONGEST_ATTRIBUTE = 60_000
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What a sealed file holds. ``manifest`` hashes to ``key``; ``provenance`` is never hashed."""
+
+    kind: str
+    key: str
+    manifest: dict[str, Any]
+    provenance: dict[str, Any]
+    arrays: Arrays
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content: equal for equal arrays and manifest, whatever wrote the file."""
+        sha = hashlib.sha256(canonical_json([self.kind, self.manifest]).encode())
+        for path, array in sorted(self.arrays.items()):
+            sha.update(canonical_json([path, _type_name(array), list(array.shape)]).encode())
+            sha.update(_little(array).tobytes())
+        return sha.hexdigest()
+
+
+def as_text(values: list[str]) -> NDArray[np.bytes_]:
+    """Fixed-length UTF-8 bytes; StoreError if one is longer than 512 bytes."""
+    encoded = [v.encode() for v in values]
+    longest = max((len(v) for v in encoded), default=1)
+    if longest > LONGEST_TEXT:
+        raise StoreError(f"text of {longest} bytes, at most {LONGEST_TEXT} can be stored")
+    return np.array(encoded, dtype=f"S{max(longest, 1)}")
+
+
+def pack(sealed: Sealed) -> bytes:
+    """The bytes of a sealed file; checks it against its format first."""
+    import h5py
+
+    form = FORMATS[sealed.kind]
+    check_columns(form, sealed.arrays)
+    memory = io.BytesIO()
+    with h5py.File(
+        memory, "w", libver=("v110", "v110"), userblock_size=BLOCK, meta_block_size=1 << 18
+    ) as file:
+        for path, array in sorted(sealed.arrays.items()):
+            column = form.column(path)
+            assert column is not None
+            dataset = file.create_dataset(path, data=_little(array), **_storage(path, array))
+            dataset.attrs["dims"] = np.bytes_(",".join(column.dims).encode())
+            dataset.attrs["meaning"] = np.bytes_(column.meaning.encode())
+            dataset.attrs["unit"] = np.bytes_((column.unit or "1").encode())
+        attributes = {
+            "format": sealed.kind,
+            "version": f"{VERSION[0]}.{VERSION[1]}",
+            "key": sealed.key,
+            "manifest": canonical_json(sealed.manifest),
+            "provenance": canonical_json(sealed.provenance),
+            "digest": sealed.digest,
+        }
+        for name, text in attributes.items():
+            if len(text.encode()) > _LONGEST_ATTRIBUTE:
+                raise StoreError(f"attribute {name} is over {_LONGEST_ATTRIBUTE} bytes")
+            file.attrs[name] = np.bytes_(text.encode())
+    view = memory.getbuffer()
+    body = view[BLOCK:]
+    header = f"calprune 1\nlength {len(body)}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
+    view[:BLOCK] = header.encode().ljust(BLOCK, b"\0")
+    return memory.getvalue()
+
+
+def _storage(path: str, array: NDArray[Any]) -> dict[str, Any]:
+    """Filters: checksums everywhere, compression where it pays (not on features)."""
+    if array.size == 0:
+        return {}
+    plain = path.startswith("view/")
+    row = max(array.dtype.itemsize * int(np.prod(array.shape[1:])), 1)
+    rows = max(1, min(len(array), (1 << 20) // row))
+    settings: dict[str, Any] = {"fletcher32": True, "chunks": (rows, *array.shape[1:])}
+    if not plain:
+        settings |= {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    return settings
+
+
+def _little(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def _type_name(array: NDArray[Any]) -> str:
+    return array.dtype.newbyteorder("<").str.replace("|", "<")
+
+
+def publish(path: Path, image: bytes) -> bool:
+    """Write ``image`` under ``path`` whole or not at all; False if somebody else was first.
+
+    Raises WriteError if the disk is full, read-only, or not ours.
+    """
+    temporary = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        try:
+            rest = memoryview(image)
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        won = _link(temporary, path)
+        _sync_folder(path.parent)
+        return won
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error} "
+            f"({errno.errorcode.get(error.errno or 0, '?')}); nothing already saved is lost: "
+            "free or choose another place, then run the same command again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # no hard links here (exFAT, some network mounts): the last complete writer wins
+        os.replace(temporary, path)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def intact(path: Path) -> bytes:
+    """The bytes of a file whose header, length and SHA-256 agree; DamagedFile if they do not."""
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise DamagedFile(f"{path}: {size} bytes, more than any calprune file has")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    found = _HEADER.fullmatch(raw[:BLOCK]) if len(raw) >= BLOCK else None
+    if found is None:
+        raise DamagedFile(
+            f"{path}: not a sealed calprune file (no valid header in its first bytes)"
+        )
+    if int(found[1]) != len(raw) - BLOCK:
+        raise DamagedFile(
+            f"{path}: {len(raw) - BLOCK} bytes after the header, {int(found[1])} expected; "
+            "truncated or extended: download it again, or delete it and run collect again"
+        )
+    actual = hashlib.sha256(memoryview(raw)[BLOCK:]).hexdigest()
+    if actual != found[2].decode():
+        raise DamagedFile(
+            f"{path}: SHA-256 {actual[:12]}…, {found[2].decode()[:12]}… expected; the file was "
+            "altered: download it again, or delete it and run collect again"
+        )
+    return raw
+
+
+def unpack(path: Path, kind: str) -> Sealed:
+    """Read a sealed file of ``kind`` after checking bytes, structure, names, types and key."""
+    import h5py
+
+    raw = intact(path)
+    try:
+        with h5py.File(io.BytesIO(raw), "r") as file:
+            attributes = _attributes(path, file)
+            _check_version(path, attributes, kind)
+            arrays = _read(path, file, kind, len(raw))
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
+    manifest, provenance = (_json(path, attributes[x]) for x in ("manifest", "provenance"))
+    sealed = Sealed(kind, attributes["key"], manifest, provenance, arrays)
+    try:
+        check_columns(FORMATS[kind], arrays)
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+    if hashlib.sha256(canonical_json(manifest).encode()).hexdigest() != sealed.key:
+        raise Mismatch(f"{path}: its manifest does not hash to its key {sealed.key[:8]}")
+    if sealed.digest != attributes["digest"]:
+        raise DamagedFile(f"{path}: content digest differs from the one it was sealed with")
+    return sealed
+
+
+def _attributes(path: Path, file: Any) -> dict[str, str]:
+    if len(file.attrs) != len(_ATTRIBUTES):
+        raise Mismatch(f"{path}: {len(file.attrs)} root attributes, expected {len(_ATTRIBUTES)}")
+    found = {}
+    for name in _ATTRIBUTES:
+        if name not in file.attrs:
+            raise Mismatch(f"{path}: root attribute {name!r} is missing")
+        space = file.attrs.get_id(name)
+        if (
+            space.shape != ()
+            or space.dtype.kind != "S"
+            or space.dtype.itemsize > _LONGEST_ATTRIBUTE
+        ):
+            raise Mismatch(f"{path}: root attribute {name!r} is not a short fixed-length text")
+        found[name] = bytes(file.attrs[name]).decode("utf-8")
+    return found
+
+
+def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> None:
+    major = attributes["version"].split(".")[0]
+    if not attributes["format"].startswith("calprune."):
+        raise WrongFormat(f"{path}: format {attributes['format']!a} is not calprune's")
+    if major != str(VERSION[0]):
+        raise WrongFormat(
+            f"{path}: format version {attributes['version']!a}; this release reads "
+            f"{VERSION[0]}.x: use a calprune release that reads it, or run collect again"
+        )
+    if attributes["format"] != kind:
+        raise Mismatch(f"{path}: holds {attributes['format']!a}, expected {kind}")
+
+
+def _json(path: Path, text: str) -> dict[str, Any]:
+    if text.count("{") + text.count("[") > 2_000:
+        raise Mismatch(f"{path}: JSON in its attributes is nested beyond reason")
+
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} in JSON")
+
+    try:
+        value = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Mismatch(f"{path}: bad JSON in its attributes ({error})") from error
+    if not isinstance(value, dict):
+        raise Mismatch(f"{path}: JSON in its attributes is not an object")
+    return value
+
+
+def _read(path: Path, file: Any, kind: str, size: int) -> Arrays:
+    """Datasets by an allow-list: hard links only, known names, plain types, no outside storage."""
+    import h5py
+
+    arrays: Arrays = {}
+    declared = 0
+    for group_name, group in _members(path, file, "", groups=True):
+        for name, dataset in _members(path, group, group_name, groups=False):
+            full = f"{group_name}/{name}"
+            if FORMATS[kind].column(full) is None:
+                raise Mismatch(f"{path}: {full} is not part of {kind}")
+            plist = dataset.id.get_create_plist()
+            filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
+            if plist.get_external_count() or dataset.is_virtual or dataset.shape is None:
+                raise Mismatch(f"{path}: {full} stores its values elsewhere")
+            if not filters <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, 3}:
+                raise Mismatch(f"{path}: {full} uses a filter that is not allowed")
+            if dataset.dtype.kind not in "ifbS" or dataset.dtype.hasobject:
+                raise Mismatch(f"{path}: {full} has type {dataset.dtype}, which is not allowed")
+            declared += dataset.dtype.itemsize * int(np.prod(dataset.shape, dtype=np.float64))
+            if declared > max(64 << 20, 1000 * size):
+                raise Mismatch(f"{path}: declares {declared} bytes in a file of {size}")
+            arrays[full] = dataset[()]
+    return arrays
+
+
+def _members(path: Path, group: Any, where: str, *, groups: bool) -> list[tuple[str, Any]]:
+    import h5py
+
+    if len(group) > 64:
+        raise Mismatch(f"{path}: {len(group)} members in /{where}")
+    members = []
+    for name in group:
+        link = group.get(name, getlink=True)
+        if not isinstance(link, h5py.HardLink) or not _NAME.fullmatch(name):
+            raise Mismatch(f"{path}: {f'{where}/{name}'!a} is not a plain member")
+        found = group[name]
+        if isinstance(found, h5py.Group) is not groups:
+            raise Mismatch(f"{path}: {f'{where}/{name}'!a} is unexpected")
+        members.append((name, found))
+    return members

@@ -1,0 +1,1 @@
+"""Generated scenes and questions: a small world in which everything is known."""

@@ -1,0 +1,274 @@
+"""A store: a folder of sealed files, and the only code that knows its layout.
+
+    features/<model>/<benchmark>-<key8>/00000.h5            a block of images
+    rankings/<model>/<benchmark>/<label>-<key8>/00000.h5    a block of images
+    logits/<model>/<benchmark>/<label>-<key8>.h5            a whole condition
+    logits/<model>/<benchmark>/.parts/<key8>/00000.h5       unsealed work, never read by analysis
+    audits/<model>/<benchmark>/<label>-<key8>-<rows>.h5     per-question answers beside it
+    runs/<time>-<host>-<pid>.json                           who ran what, when
+
+The listing is the only state: no journal, no counter, no lock. What exists under its final name
+was complete when it got that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from calprune.data.condition import Condition
+from calprune.data.container import Arrays, Sealed, intact, pack, publish, unpack
+from calprune.data.logits import LogitTable
+from calprune.data.schema import FORMATS, check_logits
+from calprune.errors import CalpruneError, IncompleteError, Mismatch, StoreError
+from calprune.registry import unknown
+
+DEFAULT_STORE = "calprune-store"
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
+_PER_IMAGE = ("image/id", "image/kept", "image/position", "image/tied")
+_SHARED = ("answer/name", "answer/token")
+
+
+def store_path(given: Path | str | None = None) -> Path:
+    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``."""
+    return Path(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
+
+
+def safe(name: str) -> str:
+    """A name as one path component: letters, digits and ``._+=-`` only."""
+    return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".") or "_"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Reads and writes the sealed files under ``root``."""
+
+    root: Path
+
+    # Where things are -----------------------------------------------------------------------
+
+    def features(self, model: str, benchmark: str, key: str) -> Path:
+        """Folder of the feature blocks."""
+        return self.root / "features" / safe(model) / f"{safe(benchmark)}-{key[:8]}"
+
+    def ranking(self, model: str, benchmark: str, label: str, key: str) -> Path:
+        """Folder of the ranking blocks of one selector."""
+        return self.root / "rankings" / safe(model) / safe(benchmark) / f"{safe(label)}-{key[:8]}"
+
+    def logits(self, condition: Condition) -> Path:
+        """The sealed file of a condition."""
+        name = f"{safe(condition.label)}-{condition.key[:8]}.h5"
+        return self._logit_folder(condition) / name
+
+    def parts(self, condition: Condition) -> Path:
+        """Folder of a condition's unsealed parts."""
+        return self._logit_folder(condition) / ".parts" / condition.key[:8]
+
+    def audit(self, condition: Condition, rows: int) -> Path:
+        """The audit of ``rows`` rows of a condition."""
+        folder = self.root / "audits" / safe(condition.model) / safe(condition.benchmark)
+        return folder / f"{safe(condition.label)}-{condition.key[:8]}-{rows}.h5"
+
+    def _logit_folder(self, condition: Condition) -> Path:
+        return self.root / "logits" / safe(condition.model) / safe(condition.benchmark)
+
+    @staticmethod
+    def block(folder: Path, index: int) -> Path:
+        """The file of one block or part."""
+        return folder / f"{index:05d}.h5"
+
+    # Writing ----------------------------------------------------------------------------------
+
+    def seal(self, path: Path, sealed: Sealed) -> bool:
+        """Publish a sealed file; False if it was there already."""
+        return publish(path, pack(sealed))
+
+    def seal_condition(
+        self, condition: Condition, blocks: int, provenance: dict[str, object]
+    ) -> bool:
+        """Join all parts of a condition into its one file and drop the parts.
+
+        Returns False while parts are missing. Raises StoreError if a part is damaged.
+        """
+        folder, target = self.parts(condition), self.logits(condition)
+        if not target.exists():
+            paths = [self.block(folder, i) for i in range(blocks)]
+            if not all(p.exists() for p in paths):
+                return False
+            parts = [unpack(p, "calprune.logits") for p in paths]
+            for path, part in zip(paths, parts, strict=True):
+                if part.key != condition.key:
+                    raise Mismatch(f"{path}: belongs to another condition; delete it and run again")
+            arrays = _join([p.arrays for p in parts])
+            _checked(target, arrays)
+            manifest = condition.to_json()
+            self.seal(
+                target, Sealed("calprune.logits", condition.key, manifest, provenance, arrays)
+            )
+        _drop(folder)
+        return True
+
+    def clear_stale(self) -> int:
+        """Remove temporary files left by dead processes of this host; returns how many."""
+        removed = 0
+        for path in self.root.rglob(".tmp-*"):
+            found = _TEMPORARY.fullmatch(path.name)
+            if found and found["host"] == socket.gethostname() and not _alive(int(found["pid"])):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    removed += 1
+        return removed
+
+    # Reading ----------------------------------------------------------------------------------
+
+    def logit_files(self) -> list[Path]:
+        """All sealed logit files, sorted; IncompleteError if the store is not there."""
+        if not self.root.is_dir():
+            raise IncompleteError(
+                f"no store at {self.root}: run 'calprune collect --bench shapes' first, or name "
+                "another with --store or CALPRUNE_STORE"
+            )
+        paths = (p for p in self.root.rglob("*.h5") if _is_logits(p.relative_to(self.root)))
+        return sorted(paths)
+
+    def tables(self, *, benchmark: str | None = None, model: str | None = None) -> list[LogitTable]:
+        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none."""
+        paths = self.logit_files()
+        if not paths:
+            raise IncompleteError(
+                f"no sealed conditions in {self.root}: collect has not finished one yet; run "
+                "'calprune collect' again, it continues where it stopped"
+            )
+        tables = [read_logits(p) for p in paths]
+        for what, wanted in (("benchmark", benchmark), ("model", model)):
+            there = {getattr(t.condition, what) for t in tables}
+            if wanted is not None and wanted not in there:
+                raise IncompleteError(f"{self.root}: {unknown(f'cached {what}', wanted, there)}")
+            tables = [t for t in tables if wanted in (None, getattr(t.condition, what))]
+        return tables
+
+    def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
+        """Check every sealed file against the specification; yields the error or None."""
+        if not self.root.is_dir():
+            raise IncompleteError(f"no store at {self.root}")
+        for path in sorted(self.root.rglob("*.h5")):
+            try:
+                check_file(path)
+            except CalpruneError as error:
+                yield path, error
+            else:
+                yield path, None
+
+
+def read_logits(path: Path) -> LogitTable:
+    """A validated logit file; StoreError tells what is wrong with it."""
+    sealed = unpack(path, "calprune.logits")
+    a = sealed.arrays
+    _checked(path, a)
+    try:
+        condition = Condition.from_json(sealed.manifest)
+    except StoreError as error:
+        raise Mismatch(f"{path}: {error}") from error
+    return LogitTable(
+        path=path,
+        condition=condition,
+        provenance=sealed.provenance,
+        id=_text(path, a["example/id"]),
+        split=_text(path, a["example/split"]),
+        category=_text(path, a["example/category"]),
+        cluster=_text(path, a["example/cluster"]),
+        duplicate_of=a["example/duplicate_of"].astype(np.int32),
+        label=a["example/label"].astype(np.int16),
+        offered=a["example/offered"],
+        answers=tuple(str(x) for x in _text(path, a["answer/name"])),
+        answer_tokens=a["answer/token"].astype(np.int32),
+        answer_logits=a["logit/answer"].astype(np.float32),
+        log_z=a["logit/log_z"],
+        entropy=a["logit/entropy"],
+        mean_logit=a["logit/mean"],
+        top_token=a["logit/top_token"].astype(np.int32),
+        top_logit=a["logit/top"],
+        tokens=a["run/tokens"].astype(np.int32),
+        visual=a["run/visual"].astype(np.int32),
+    )
+
+
+def check_file(path: Path) -> Sealed:
+    """Verify one sealed file of any kind."""
+    raw = intact(path)
+    kind = next((k for k in FORMATS if k.encode() in raw[: 1 << 20] or k.encode() in raw), None)
+    sealed = unpack(path, kind or "calprune.logits")
+    if sealed.kind == "calprune.logits":
+        read_logits(path)
+    return sealed
+
+
+def _checked(path: Path, arrays: Arrays) -> None:
+    try:
+        check_logits(arrays)
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+
+
+def _text(path: Path, array: np.ndarray) -> np.ndarray:
+    try:
+        return np.char.decode(array, "utf-8")
+    except UnicodeDecodeError as error:
+        raise Mismatch(f"{path}: text that is not UTF-8 ({error})") from error
+
+
+def _join(parts: list[Arrays]) -> Arrays:
+    """Rows of all parts after one another; what all parts share is taken once."""
+    joined: Arrays = {}
+    shift = np.cumsum([0, *(len(p["example/id"]) for p in parts)])
+    for name in parts[0]:
+        columns = [p[name] for p in parts]
+        if name in _SHARED:
+            joined[name] = columns[0]
+        elif name == "example/duplicate_of":
+            moved = [c + s for c, s in zip(columns, shift, strict=False)]
+            joined[name] = np.concatenate(moved).astype(np.int32)
+        elif name in _PER_IMAGE and columns[0].ndim == 2:
+            joined[name] = _pad(columns)
+        else:
+            joined[name] = np.concatenate(columns)
+    return joined
+
+
+def _pad(columns: list[np.ndarray]) -> np.ndarray:
+    """Stack (images, k) blocks of different k, padding with −1."""
+    width = max(c.shape[1] for c in columns)
+    return np.concatenate(
+        [np.pad(c, ((0, 0), (0, width - c.shape[1])), constant_values=-1) for c in columns]
+    )
+
+
+def _drop(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        for path in folder.glob("*.h5"):
+            path.unlink()
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+def _is_logits(path: Path) -> bool:
+    """A shared folder may hold a part of a store, so the top folder need not be ``logits``."""
+    others = {"features", "rankings", "audits"}
+    return not any(part in others or part.startswith(".") for part in path.parts)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,53 @@
+"""What ``calprune ls`` prints: plug-ins by name and title, and the conditions in a store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from calprune import registry
+from calprune.data.store import Store, store_path
+from calprune.errors import MissingExtra, PlanError
+
+
+def listing(what: str, store: Path | None, form: str) -> str:
+    """Rows of one kind as a plain table or JSON."""
+    if form not in ("table", "json"):
+        raise PlanError(registry.unknown("format", form, ("table", "json")))
+    rows = _conditions(store) if what == "conditions" else _plugins(what)
+    if form == "json":
+        return json.dumps(rows, indent=2)
+    widths = [max(len(str(row[c])) for row in rows) for c in rows[0]]
+    lines = (
+        "  ".join(str(v).ljust(w) for v, w in zip(row.values(), widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines)
+
+
+def _plugins(group: str) -> list[dict[str, Any]]:
+    rows = []
+    for name in registry.names(group):
+        try:
+            title = registry.load(group, name).title
+        except MissingExtra as error:
+            title = f"({error})"
+        rows.append({"name": name, "title": title})
+    if group == "models":
+        rows.insert(0, {"name": "shapes-llava", "title": "the embedded model; default"})
+    return rows
+
+
+def _conditions(store: Path | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "model": t.condition.model,
+            "benchmark": t.condition.benchmark,
+            "label": t.condition.label,
+            "key": t.condition.key[:8],
+            "rows": len(t),
+            "file": str(t.path),
+        }
+        for t in Store(store_path(store)).tables()
+    ]

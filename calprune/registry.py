@@ -1,0 +1,82 @@
+"""Names to plug-ins, without importing the plug-ins.
+
+A built-in plug-in is one file in its group's folder: ``random_draw.py`` is called ``random-draw``
+and exports one name in ``__all__``. Third parties add theirs by entry points of the same group.
+Both share one shelf; two plug-ins of one name are an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from calprune.errors import MissingExtra, PlanError
+
+GROUPS = {
+    "benchmarks": "data/benchmarks",
+    "selectors": "collect/selectors",
+    "models": "collect/models",
+    "metrics": "analyze/metrics",
+}
+
+
+@cache
+def _shelf(group: str) -> dict[str, str | EntryPoint]:
+    folder = Path(__file__).parent / GROUPS[group]
+    shelf: dict[str, str | EntryPoint] = {
+        module.name.replace("_", "-"): module.name
+        for module in pkgutil.iter_modules([str(folder)])
+        if not module.name.startswith("_")
+    }
+    for entry in entry_points(group=f"calprune.{group}"):
+        if entry.name in shelf:
+            raise PlanError(
+                f"two {group} are called {entry.name!r}; one of them is {entry.value}: "
+                "rename or uninstall that plug-in"
+            )
+        shelf[entry.name] = entry
+    return shelf
+
+
+def names(group: str) -> list[str]:
+    """All names in a group, sorted. Imports nothing."""
+    return sorted(_shelf(group))
+
+
+def load(group: str, name: str) -> Any:
+    """The plug-in called ``name``.
+
+    Raises PlanError, with the nearest names, if there is none, and MissingExtra if it needs a
+    package that is not installed.
+    """
+    shelf = _shelf(group)
+    if name not in shelf:
+        raise PlanError(unknown(group[:-1], name, shelf))
+    found = shelf[name]
+    try:
+        if isinstance(found, EntryPoint):
+            return found.load()
+        module = import_module(f"calprune.{GROUPS[group].replace('/', '.')}.{found}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("calprune"):
+            raise
+        raise MissingExtra(
+            f"{group[:-1]} {name!r} needs the package {error.name!r}: "
+            "pip install 'calprune[collect]'"
+        ) from error
+    (exported,) = module.__all__
+    return getattr(module, exported)
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> str:
+    """The message for a misspelt name, with the nearest known ones."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"unknown {what} {name!r}: {hint}known: {', '.join(known)}"

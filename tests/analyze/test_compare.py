@@ -1,0 +1,127 @@
+"""Paired comparisons: what is tested, what is corrected, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calprune.analyze.compare import adjust, compare, stacked, swap_test
+from calprune.analyze.confidence import predictions
+from calprune.analyze.estimate import estimate, prepared
+from calprune.analyze.metrics import resolve
+from calprune.errors import Mismatch, PlanError
+from tests.analyze.conftest import make_condition, make_table
+
+QUICK = {"draws": 40, "permutations": 199}
+
+
+def test_differences_are_those_of_estimates(study_tables):
+    values = {e.condition: e.value for e in estimate(study_tables, ["ece"], draws=0)}
+    rows = compare(study_tables, ["ece"], **QUICK)
+    assert len(rows) == 9
+    for row in rows:
+        assert row.delta == pytest.approx(values[row.condition] - values["full"])
+        assert row.low <= row.high
+        assert row.family == 9
+        assert row.p >= 1 / 200
+        assert row.p_adjusted >= row.p
+
+
+def test_identical_conditions_have_p_one(table):
+    twin = replace(table, condition=make_condition("scope", 64))
+    rows = compare([table, twin], ["ece", "aurc", "accuracy", "nll"], **QUICK)
+    assert [r.p for r in rows] == [1.0] * 4
+    assert [r.delta for r in rows] == [0.0] * 4
+    assert [(r.low, r.high) for r in rows] == [(0.0, 0.0)] * 4
+
+
+def test_a_large_loss_is_found_and_none_is_not():
+    tables = [make_table(), make_table(make_condition("good", 8), noise=1)]
+    tables.append(make_table(make_condition("bad", 8), noise=2, signal=0.2))
+    bad, good = sorted(compare(tables, ["brier"], **QUICK), key=lambda r: r.condition)
+    assert bad.p_adjusted <= 0.02
+    assert bad.low > 0
+    assert good.p > 0.05
+
+
+def test_equal_conditions_are_rarely_significant():
+    """Fifty pairs that differ by noise alone: about 5 % below 0.05, for sums and for ranks."""
+    metrics = resolve(["ece", "aurc"])
+    p = []
+    for i in range(50):
+        pair = [prepared(metrics, [predictions(make_table(noise=2 * i + j))]) for j in (0, 1)]
+        p.append(swap_test(pair[0], pair[1], 99, i))
+    assert (np.array(p) <= 0.05).mean(axis=0).max() <= 0.16
+    assert np.mean(p, axis=0) == pytest.approx(0.5, abs=0.15)
+
+
+def test_ranked_swaps_agree_with_swapping_rows_by_hand():
+    metrics = resolve(["aurc"])
+    a, b = (predictions(make_table(images=8, noise=i)) for i in (0, 1))
+    coins = np.array([0, 1, 1, 0, 0, 1, 0, 1])
+    swapped = np.repeat(coins, 6).astype(bool)
+    both = stacked(a, b)
+    mine = both.take(np.where(swapped, np.arange(48) + 48, np.arange(48)))
+    theirs = both.take(np.where(swapped, np.arange(48), np.arange(48) + 48))
+    x, y = (prepared(metrics, [s])[0].point()[0] for s in (mine, theirs))
+    from calprune.analyze.compare import _swapped
+
+    pair = [prepared(metrics, [s])[0] for s in (a, b)]
+    found = _swapped(*pair, coins[None].astype(float))
+    assert found[0, 0] == pytest.approx(x - y, abs=1e-12)
+
+
+def test_another_row_order_is_put_right(study_tables):
+    full, other = study_tables[0], study_tables[1]
+    mixed = np.random.default_rng(0).permutation(len(other))
+    names = ("id", "split", "category", "cluster", "duplicate_of", "label", "offered")
+    arrays = {n: getattr(other, n)[mixed] for n in (*names, "answer_logits")}
+    assert compare([full, replace(other, **arrays)], ["ece"], **QUICK) == compare(
+        [full, other], ["ece"], **QUICK
+    )
+
+
+@pytest.mark.parametrize("column", ["id", "label", "cluster"])
+def test_other_questions_cannot_be_paired(study_tables, column):
+    full, other = study_tables[0], study_tables[1]
+    values = getattr(other, column).copy()
+    values[0] = "elsewhere" if column != "label" else 1 - values[0]
+    with pytest.raises(Mismatch, match=f"differ in {column}"):
+        compare([full, replace(other, **{column: values})], ["ece"], **QUICK)
+
+
+def test_groups_are_families_of_their_own(study_tables):
+    rows = compare(study_tables[:4], ["ece"], by="split", **QUICK)
+    assert [r.group for r in rows[::3]] == ["all", "random", "popular", "adversarial"]
+    assert {r.family for r in rows} == {3}
+
+
+@pytest.mark.parametrize(
+    ("choice", "why"),
+    [
+        ({"reference": "ful"}, "did you mean full"),
+        ({"reference": "scope"}, "choose one"),
+        ({"correction": "holms"}, "did you mean holm"),
+        ({"permutations": 0}, "permutations from 1"),
+    ],
+)
+def test_impossible_requests_are_explained(study_tables, choice, why):
+    with pytest.raises(PlanError, match=why):
+        compare(study_tables, ["ece"], **{**QUICK, **choice})
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=60, deadline=None)
+def test_corrections_keep_order_and_never_lower_p(p):
+    raw = np.array(p)
+    order = np.argsort(raw, kind="stable")
+    for correction in ("holm", "bh"):
+        adjusted = adjust(p, correction)
+        assert (adjusted >= raw - 1e-15).all()
+        assert (adjusted <= 1).all()
+        assert (np.diff(adjusted[order]) >= 0).all()
+    assert (adjust(p, "bh") <= adjust(p, "holm") + 1e-12).all()

@@ -1,0 +1,167 @@
+"""Estimates: groups, seeds, intervals, floors, order and signatures."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from calprune.analyze import cells
+from calprune.analyze.curve import reliability_bins
+from calprune.analyze.estimate import estimate
+from calprune.analyze.metrics.ece import Ece
+from calprune.data.condition import Budget
+from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.conftest import make_condition, make_table
+
+
+def test_full_comes_first_then_larger_budgets(study_tables):
+    names = [c.name for c in cells.settings(study_tables[::-1])[0].cells]
+    assert names[0] == "full"
+    assert names[1:4] == ["random-k32", "scope-alpha0.5-k32", "scope-alpha1-k32"]
+    assert names[-1] == "scope-alpha1-k8"
+
+
+def test_order_of_files_changes_nothing(study_tables):
+    straight = estimate(study_tables, ["ece", "aurc"], draws=20)
+    assert straight == estimate(study_tables[::-1], ["ece", "aurc"], draws=20)
+
+
+def test_seeds_are_averaged_inside_each_resample(study_tables):
+    singles = estimate(study_tables, ["ece"], draws=50, each_seed=True)
+    joined = {e.condition: e for e in estimate(study_tables, ["ece"], draws=50)}
+    own = [e for e in singles if e.selector == "random" and e.budget == "k16"]
+    both = joined["random-k16"]
+    assert [e.seed for e in own] == ["0", "1", "2"]
+    assert both.seed == "3 seeds"
+    assert both.seeds == 3
+    assert both.value == pytest.approx(np.mean([e.value for e in own]))
+    assert both.seed_sd == pytest.approx(np.std([e.value for e in own], ddof=1))
+    assert both.high - both.low < max(e.high - e.low for e in own)
+    assert len(singles) == 16
+    assert len(joined) == 10
+
+
+@pytest.mark.parametrize(("by", "groups"), [("split", 3), ("category", 2)])
+def test_groups_partition_all_rows(table, by, groups):
+    first, *rest = estimate([table], ["accuracy"], by=by, draws=10)
+    assert first.group == "all"
+    assert len(rest) == groups
+    assert sum(e.n for e in rest) == first.n == 240
+    assert sum(e.n * e.value for e in rest) / 240 == pytest.approx(first.value)
+    assert {e.clusters for e in rest} == {40}
+
+
+def test_a_wrong_grouping_is_named(table):
+    with pytest.raises(PlanError, match="did you mean split"):
+        estimate([table], ["ece"], by="splits")
+    bare = replace(table, category=np.full(len(table), ""))
+    with pytest.raises(PlanError, match="no category"):
+        estimate([bare], ["ece"], by="category")
+
+
+def test_the_signature_says_what_was_done(table):
+    (row,) = estimate([table], ["ece"], draws=30, seed=4)
+    assert row.signature == (
+        "ece|bins:15|edges:uniform|closed:right|conf:answer-set|n:240|clusters:40(image)"
+        "|ci:percentile95|boot:30|seed:4|v:0.1"
+    )
+
+
+def test_the_interval_of_a_mean_is_about_right():
+    table = make_table(images=150)
+    (row,) = estimate([table], ["accuracy"], draws=2000)
+    correct = row.value
+    spread = np.sqrt(row.design_effect * correct * (1 - correct) / row.n)
+    assert row.low == pytest.approx(correct - 1.96 * spread, abs=0.5 * spread)
+    assert row.high == pytest.approx(correct + 1.96 * spread, abs=0.5 * spread)
+
+
+def test_basic_intervals_reflect_percentile_ones(table):
+    (one,) = estimate([table], ["ece"], draws=200)
+    (two,) = estimate([table], ["ece"], draws=200, interval="basic")
+    assert two.low == pytest.approx(max(0, 2 * one.value - one.high))
+    assert two.high == pytest.approx(2 * one.value - one.low)
+
+
+@pytest.mark.parametrize("options", [{"images": 1}, {}])
+def test_without_images_or_draws_there_is_no_interval(options):
+    draws = 10 if options else 0
+    (row,) = estimate([make_table(**options)], ["ece"], draws=draws)
+    assert (row.low, row.high, row.method) == (None, None, "none")
+
+
+@pytest.mark.parametrize("choice", [{"draws": -1}, {"seed": -1}])
+def test_negative_numbers_are_refused(table, choice):
+    with pytest.raises(PlanError, match="counted from 0"):
+        estimate([table], ["ece"], **choice)
+
+
+def test_the_floor_is_the_ece_of_calibrated_answers():
+    """Answers redrawn from their own confidence score about the floor."""
+    rng = np.random.default_rng(0)
+    scores = []
+    for i in range(20):
+        table = make_table(images=300, per_image=1, noise=i)
+        logits = rng.normal(0, 1.5, (300, 2, 1)).astype(np.float32)
+        odds = 1 / (1 + np.exp(logits[:, 1, 0] - logits[:, 0, 0]))
+        label = (rng.random(300) > odds).astype(np.int16)
+        logits = np.concatenate([logits, np.full_like(logits, -np.inf)], axis=2)
+        table = replace(table, answer_logits=logits, label=label)
+        scores.append(estimate([table], ["ece"], draws=0)[0])
+    floor = np.mean([s.floor for s in scores])
+    assert np.mean([s.value for s in scores]) == pytest.approx(floor, rel=0.15)
+
+
+def test_models_and_benchmarks_do_not_mix():
+    tables = [make_table(make_condition(benchmark=b, model=m)) for b in "xy" for m in "pq"]
+    found = cells.settings(tables)
+    assert [(s.benchmark, s.model) for s in found] == [
+        ("x", "p"),
+        ("x", "q"),
+        ("y", "p"),
+        ("y", "q"),
+    ]
+
+
+def test_two_editions_of_a_benchmark_are_two_settings(table):
+    edited = replace(table, condition=replace(table.condition, benchmark_digest="c" * 64))
+    names = [s.benchmark for s in cells.settings([table, edited])]
+    assert names == ["shapes@bbbbbbbb", "shapes@cccccccc"]
+
+
+def test_equal_labels_are_told_apart_by_key(table):
+    other = replace(table, condition=replace(table.condition, dtype="float16"))
+    names = {c.name for c in cells.settings([table, other])[0].cells}
+    assert all(name.startswith("full#") for name in names)
+    assert len(names) == 2
+
+
+def test_the_same_condition_twice_is_refused(table):
+    with pytest.raises(Mismatch, match="same condition"):
+        cells.settings([table, table])
+
+
+def test_nothing_to_analyse_is_said():
+    with pytest.raises(IncompleteError, match="calprune collect"):
+        estimate([], ["ece"])
+
+
+def test_ratio_budgets_stand_where_their_tokens_say(table):
+    some = [make_table(make_condition("scope", k), noise=k) for k in (8, 32)]
+    half = replace(table.condition, selector="scope", budget=Budget("ratio", 0.25))
+    quarter = replace(table, condition=half, visual=np.full((len(table), 4), 16))
+    order = [c.budget for c in cells.settings([*some, quarter])[0].cells]
+    assert order == ["k32", "r0.25", "k8"]
+
+
+def test_bins_of_the_curve_add_up_to_ece(study_tables):
+    tables = [study_tables[0], study_tables[2]]
+    values = [e.value for e in estimate(tables, [Ece()], draws=0)]
+    for cell, expected in zip(cells.settings(tables)[0].cells, values, strict=True):
+        own = [b for b in reliability_bins(tables, draws=20) if b.condition == cell.name]
+        total = sum(b.share * abs(b.accuracy - b.confidence) for b in own)
+        assert total == pytest.approx(expected)
+        assert sum(b.n for b in own) == 240
+        assert all(b.n > 0 and b.band_low <= b.confidence <= b.band_high for b in own)

@@ -1,0 +1,118 @@
+"""Multiplicities and sums: paired, exact, and the same on any machine."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from calprune.analyze import resample
+from calprune.analyze.metrics import resolve
+from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.resample import (
+    Clusters,
+    Sampler,
+    cluster_sums,
+    design_effect,
+    multiplicities,
+    products,
+    redraws,
+    swaps,
+)
+from tests.analyze.conftest import make_seen
+
+
+def test_each_draw_takes_as_many_clusters_as_there_are():
+    (weights,) = multiplicities(30, 200, 0)
+    assert weights.shape == (200, 30)
+    assert (weights.sum(axis=1) == 30).all()
+    assert weights.mean() == pytest.approx(1)
+    assert weights.var() == pytest.approx(1 - 1 / 30, abs=0.05)
+
+
+def test_blocks_join_to_the_same_draws(monkeypatch):
+    whole = np.concatenate(list(multiplicities(7, 25, 3)))
+    coins = np.concatenate(list(swaps(7, 24, 3)))
+    monkeypatch.setattr(resample, "BLOCK", 8)
+    assert (np.concatenate(list(multiplicities(7, 25, 3))) == whole).all()
+    assert np.concatenate(list(swaps(7, 24, 3))).shape == coins.shape
+    assert set(np.unique(coins)) == {0.0, 1.0}
+
+
+def test_another_seed_draws_others():
+    one, two = (next(multiplicities(30, 10, seed)) for seed in (0, 1))
+    assert (one != two).any()
+
+
+def test_a_draw_equals_the_metric_of_repeated_rows(seen):
+    metrics = resolve(["accuracy", "aurc", "brier", "ece", "nll", "overconfidence"])
+    clusters = Clusters.of(seen)
+    weights = next(multiplicities(len(clusters), 5, 0))
+    drawn = Sampler.of(metrics, seen, clusters)(weights)
+    for b, counts in enumerate(weights.astype(int)):
+        again = seen.take(np.repeat(np.arange(len(seen)), counts[clusters.code]))
+        expected = Sampler.of(metrics, again, Clusters.of(again)).point()
+        assert drawn[:, b] == pytest.approx(expected, abs=1e-9)
+
+
+def test_cluster_sums_are_sums_to_a_millionth_of_a_millionth(seen):
+    tally, clusters = Ece().tally(seen), Clusters.of(seen)
+    sums = cluster_sums(tally, clusters)
+    expected = np.stack([tally[clusters.code == g].sum(axis=0) for g in range(len(clusters))])
+    assert sums == pytest.approx(expected, abs=1e-10)
+
+
+def test_products_keep_shapes_and_skip_empty_columns():
+    weights = np.array([[1.0, 2.0], [0.0, 3.0]])
+    sums = [np.array([[1.0, 0.0], [2.0, 0.0]]), np.arange(12.0).reshape(2, 2, 3)]
+    one, two = products(weights, sums)
+    assert one.tolist() == [[5.0, 0.0], [6.0, 0.0]]
+    assert (two == np.tensordot(weights, sums[1], 1)).all()
+    assert products(weights, []) == []
+
+
+def test_the_design_effect_counts_copies():
+    rng = np.random.default_rng(0)
+    c = rng.uniform(0.5, 1, 300)
+    hits = rng.random(300) < c
+    copies = np.repeat(np.arange(300), 4)
+    names = [f"im{i:03d}" for i in copies]
+    one, four = make_seen(c, hits), make_seen(c[copies], hits[copies], names)
+    assert design_effect(one, Clusters.of(one)) == 1.0
+    assert design_effect(four, Clusters.of(four)) == pytest.approx(4 * 300 / 299)
+
+
+def test_redraws_follow_confidence():
+    rng = np.random.default_rng(1)
+    seen = make_seen(rng.uniform(0.5, 1, 500), rng.random(500) < 0.5)
+    slot = Ece().slot(seen.confidence)
+    right = redraws(seen, slot, 15, 400, 0)
+    expected = np.bincount(slot, seen.confidence, 15)
+    assert right.mean(axis=0) == pytest.approx(expected, abs=1.5)
+    assert not right[:, :7].any()
+
+
+SCRIPT = """
+import sys
+sys.path[:0] = {path!r}
+from calprune.analyze.command import analyze
+before = set(sys.modules)
+from tests.analyze.conftest import make_table
+loaded = set(sys.modules) - before
+sys.stdout.write(analyze([make_table(images=30)], draws=50, fmt="json"))
+heavy = {{"torch", "pandas", "matplotlib", "seaborn", "statsmodels", "scipy.stats"}}
+assert not heavy & (set(sys.modules) - loaded)
+"""
+
+
+def test_one_thread_or_two_give_the_same_bytes_without_heavy_imports():
+    def run(threads: str) -> bytes:
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+        environment = {**os.environ, **dict.fromkeys(names, threads)}
+        command = [sys.executable, "-c", SCRIPT.format(path=sys.path)]
+        return subprocess.run(command, env=environment, check=True, capture_output=True).stdout
+
+    assert run("1") == run("2")

@@ -1,0 +1,113 @@
+"""The compiled greedy against a plain float64 one that recomputes every gain at every step."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+
+from calprune.collect.greedy import DRIFT, RELATIVE_TIE, greedy_coverage
+from calprune.collect.similarity import canonical_similarity
+
+POWERS = (1.0, 1.2, 1.5, 2.0)
+
+
+def brute_force(
+    similarity: NDArray[np.float32], weight: NDArray[np.float64], power: float, depth: int
+) -> tuple[list[int], list[bool]]:
+    s = similarity.astype(np.float64)
+    cover, free = np.zeros(len(s)), weight >= 0
+    order, tied, floor = [], [], None
+    for _ in range(min(depth, int(free.sum()))):
+        gap = np.maximum(s - cover[:, None], 0.0)
+        score = np.where(free, (gap if power == 1.0 else gap**power).sum(axis=0) * weight, -1.0)
+        best = score.max()
+        floor = DRIFT * best if floor is None else floor
+        rivals = np.flatnonzero(free & (score >= best - RELATIVE_TIE * best - floor))
+        order.append(int(rivals[0]))
+        tied.append(len(rivals) > 1)
+        free[rivals[0]] = False
+        cover = np.maximum(cover, s[:, rivals[0]])
+    return order, tied
+
+
+def check(view: NDArray[np.float64], weight: NDArray[np.float64], power: float) -> None:
+    similarity = canonical_similarity(view)
+    order, _, _, tied = greedy_coverage(similarity, weight, power, len(weight))
+    expected, expected_tied = brute_force(similarity, weight, power, len(weight))
+    assert order[: len(expected)].tolist() == expected
+    assert tied[: len(expected)].tolist() == expected_tied
+    assert (order[len(expected) :] == -1).all()
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data(), st.integers(1, 14), st.integers(1, 4), st.sampled_from(POWERS))
+def test_equals_brute_force_on_tie_ridden_features(
+    data: st.DataObject, v: int, d: int, power: float
+) -> None:
+    """Few distinct integer features: copies, opposites and zero rows, so ties everywhere."""
+    view = data.draw(arrays(np.float64, (v, d), elements=st.integers(-2, 2).map(float)))
+    weight = data.draw(arrays(np.float64, v, elements=st.sampled_from([0.0, 0.5, 1.0, 1.0, -1.0])))
+    check(view, weight, power)
+
+
+@pytest.mark.parametrize("power", POWERS)
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+def test_equals_brute_force_on_clustered_features(alpha: float, power: float) -> None:
+    rng = np.random.default_rng(7)
+    centres = rng.normal(size=(12, 32))
+    view = centres[rng.integers(12, size=150)] + 0.6 * rng.normal(size=(150, 32))
+    check(view, rng.dirichlet(np.full(150, 0.3)) ** alpha, power)
+
+
+def test_three_tokens_by_hand() -> None:
+    """Cosines 1, 0.5 and 0: the middle one covers most, then the lower index of two equal gains."""
+    half = np.array([[1.0, 0.5, 0.0], [0.5, 1.0, 0.5], [0.0, 0.5, 1.0]], dtype=np.float32)
+    order, score, margin, tied = greedy_coverage(half, np.ones(3), 1.0, 3)
+    assert order.tolist() == [1, 0, 2]
+    assert score.tolist() == [2.0, 0.5, 0.5]
+    assert margin[0] == pytest.approx(0.25)
+    assert tied.tolist() == [False, True, False]
+
+
+def test_orders_are_nested() -> None:
+    rng = np.random.default_rng(1)
+    similarity = canonical_similarity(rng.normal(size=(80, 16)))
+    whole, *_ = greedy_coverage(similarity, np.ones(80), 1.0, 80)
+    for k in (1, 17, 64):
+        part, *_ = greedy_coverage(similarity, np.ones(80), 1.0, k)
+        np.testing.assert_array_equal(part, whole[:k])
+
+
+def test_scale_of_saliency_is_irrelevant() -> None:
+    rng = np.random.default_rng(2)
+    similarity, weight = canonical_similarity(rng.normal(size=(60, 16))), rng.random(60)
+    one, *_ = greedy_coverage(similarity, weight, 1.0, 60)
+    many, *_ = greedy_coverage(similarity, 1024 * weight, 1.0, 60)
+    np.testing.assert_array_equal(one, many)
+
+
+def test_small_noise_does_not_move_the_choice_at_alpha_zero() -> None:
+    """Where pure coverage has exact algebraic ties; rounding once decided them."""
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(40, 64))
+    view = centres[rng.integers(40, size=300)] + 0.5 * rng.normal(size=(300, 64))
+    clean, *_ = greedy_coverage(canonical_similarity(view), np.ones(300), 1.0, 120)
+    noisy = view * (1.0 + 1e-7 * rng.normal(size=view.shape))
+    other, *_ = greedy_coverage(canonical_similarity(noisy), np.ones(300), 1.0, 120)
+    assert len(set(clean.tolist()) & set(other.tolist())) >= 118
+
+
+@given(arrays(np.float64, (7, 3), elements=st.integers(-5000, 5000).map(lambda x: x / 1000)))
+def test_similarity_is_canonical(view: NDArray[np.float64]) -> None:
+    s = canonical_similarity(view)
+    assert s.dtype == np.float32
+    np.testing.assert_array_equal(s, s.T)
+    np.testing.assert_array_equal(np.diag(s), 1.0)
+    np.testing.assert_array_equal(s * 2.0**22, np.rint(s * 2.0**22))
+    unit = view / np.maximum(np.linalg.norm(view, axis=1, keepdims=True), 1e-300)
+    off = ~np.eye(7, dtype=bool)
+    np.testing.assert_allclose(s[off], (unit @ unit.T)[off], atol=2.0**-22)

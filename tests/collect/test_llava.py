@@ -1,0 +1,230 @@
+"""Packed answers against transformers' own generate, on real classes with narrow weights."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import AutoProcessor, LlavaForConditionalGeneration
+
+from calprune.collect import masks
+from calprune.collect.grid import budgets, grid
+from calprune.collect.models import Row, Seen, open_adapter
+from calprune.collect.models.llava import Llava
+from calprune.collect.plan import make_plan
+from calprune.data.benchmarks import Answer, open_questions
+from calprune.data.store import Store
+from calprune.errors import BenchmarkError, ModelError, PlanError
+
+TOLERANCE = 1e-4
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny_llava: Path) -> Llava:
+    opened = open_adapter(str(tiny_llava))
+    assert isinstance(opened, Llava)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def reference(tiny_llava: Path) -> LlavaForConditionalGeneration:
+    return LlavaForConditionalGeneration.from_pretrained(tiny_llava, attn_implementation="eager")
+
+
+@pytest.fixture(scope="module")
+def seen(adapter: Llava) -> list[Seen]:
+    questions = open_questions("shapes", images=3)
+    return adapter.encode([questions.picture(n) for n in questions.images])
+
+
+QUESTIONS = (
+    "Is there a red circle in the image?",
+    "What colour is the square? A. red B. blue",
+    "Is there an orange star in the image?",
+)
+
+
+def ask(adapter: Llava, seen: list[Seen], kept: list[np.ndarray], original: bool) -> list[Row]:
+    before = len(adapter.prompt("?").before)
+    rows = []
+    for s, index in zip(seen, kept, strict=True):
+        places = before + (index if original else np.arange(len(index)))
+        start = before + (len(s.glue) if original else len(index))
+        tails = tuple(adapter.prompt(q).tail for q in QUESTIONS)
+        rows.append(Row(s.view["patches"][index], places.astype(np.int64), start, tails))
+    return rows
+
+
+def test_features_and_cls_attention_are_transformers_own(
+    adapter: Llava, seen: list[Seen], reference: LlavaForConditionalGeneration
+) -> None:
+    questions = open_questions("shapes", images=3)
+    pixels = adapter._pixels([questions.picture(n) for n in questions.images])
+    with torch.inference_mode():
+        out = reference.model.vision_tower(
+            pixel_values=pixels, output_hidden_states=True, output_attentions=True
+        )
+    cls = out.attentions[-2][:, :, 0, 1:].sum(1)
+    for i, s in enumerate(seen):
+        np.testing.assert_allclose(s.view["patches"], out.hidden_states[-2][i, 1:], atol=1e-5)
+        np.testing.assert_allclose(s.saliency["cls"], cls[i], atol=1e-6)
+
+
+@pytest.mark.parametrize("original", [False, True], ids=["contiguous", "original"])
+@pytest.mark.parametrize("k", [0, 1, 64, 576])
+def test_packed_equals_generate(adapter: Llava, seen: list[Seen], k: int, original: bool) -> None:
+    rng = np.random.default_rng(k)
+    kept = [np.sort(rng.permutation(576)[:k]) for _ in seen]
+    rows = ask(adapter, seen, kept, original)
+    reply = adapter.reply(rows)
+    assert (reply.visual == k).all()
+    assert reply.visual.shape == (9, 2)
+    pictures = open_questions("shapes", images=3)
+    for i, row in enumerate(rows):
+        for j in range(len(QUESTIONS)):
+            alone = adapter.generate(pictures.picture(pictures.images[i]), kept[i], row, j)
+            assert np.abs(alone - reply.logits[3 * i + j]).max() < TOLERANCE
+            before = len(adapter.prompt("?").before)
+            assert (reply.tokens[3 * i + j] == before + k + len(row.tails[j])).all()
+
+
+def test_full_equals_generate_from_pixels_and_text(
+    adapter: Llava, seen: list[Seen], tiny_llava: Path, reference: LlavaForConditionalGeneration
+) -> None:
+    """Nothing of ours on the other side: processor, placeholder expansion, eager attention."""
+    processor = AutoProcessor.from_pretrained(tiny_llava)
+    questions = open_questions("shapes", images=1)
+    reply = adapter.reply(ask(adapter, seen[:1], [np.arange(576)], False))
+    picture = questions.picture(questions.images[0])
+    assert isinstance(picture, np.ndarray)
+    for j, question in enumerate(QUESTIONS):
+        inputs = processor(
+            images=Image.fromarray(picture),
+            text=f"USER: <image>\n{question} ASSISTANT:",
+            return_tensors="pt",
+        )
+        answer = reference.generate(
+            **inputs,
+            max_new_tokens=1,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        assert np.abs(answer.logits[0][0].numpy() - reply.logits[j]).max() < TOLERANCE
+
+
+def test_neighbours_and_order_do_not_matter(adapter: Llava, seen: list[Seen]) -> None:
+    kept = [np.arange(0, 576, 9)] * 3
+    rows = ask(adapter, seen, kept, False)
+    together = adapter.reply(rows).logits
+    for i, row in enumerate(rows):
+        alone = adapter.reply([row]).logits
+        np.testing.assert_allclose(alone, together[3 * i : 3 * i + 3], atol=TOLERANCE)
+        turned = Row(row.visual, row.positions, row.start, row.tails[::-1])
+        np.testing.assert_allclose(adapter.reply([turned]).logits[::-1], alone, atol=TOLERANCE)
+
+
+def test_answers_move_when_tokens_do(adapter: Llava, seen: list[Seen]) -> None:
+    """Else the equalities above would prove nothing."""
+    few = adapter.reply(ask(adapter, seen, [np.arange(64)] * 3, False)).logits
+    others = adapter.reply(ask(adapter, seen, [np.arange(64) + 300] * 3, False)).logits
+    moved = adapter.reply(ask(adapter, seen, [np.arange(0, 576, 9)] * 3, True)).logits
+    renumbered = adapter.reply(ask(adapter, seen, [np.arange(0, 576, 9)] * 3, False)).logits
+    assert np.abs(few - others).max() > 0.05
+    assert np.abs(moved - renumbered).max() > 0.01
+
+
+def test_a_wrong_mask_is_noticed(
+    adapter: Llava, seen: list[Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Questions that see one another give other answers: the equality test can fail."""
+    kept = [np.arange(0, 576, 9)] * 3
+    right = adapter.reply(ask(adapter, seen, kept, False)).logits
+
+    def careless(segment: torch.Tensor, system: int) -> torch.Tensor:
+        return masks.tree_mask(torch.zeros_like(segment), system)
+
+    monkeypatch.setattr("calprune.collect.models.llava.tree_mask", careless)
+    wrong = adapter.reply(ask(adapter, seen, kept, False)).logits
+    assert np.abs(right - wrong).max() > 100 * TOLERANCE
+
+
+def test_a_mask_that_hides_an_image_shows_in_the_counts(
+    adapter: Llava, seen: list[Seen], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hiding(segment: torch.Tensor, system: int) -> torch.Tensor:
+        mask = masks.tree_mask(segment, system)
+        mask[..., system : system + 5] = False
+        return mask
+
+    monkeypatch.setattr("calprune.collect.models.llava.tree_mask", hiding)
+    reply = adapter.reply(ask(adapter, seen, [np.arange(64)] * 3, False))
+    assert (reply.visual == 59).all()
+
+
+def test_half_precision_keeps_a_float32_head(tiny_llava: Path, seen: list[Seen]) -> None:
+    half = open_adapter(str(tiny_llava), dtype="bfloat16")
+    logits = half.reply(ask(half, seen, [np.arange(64)] * 3, False)).logits  # type: ignore[arg-type]
+    assert logits.dtype == np.float32
+    rounded = torch.from_numpy(logits).bfloat16().float().numpy()
+    assert (rounded != logits).mean() > 0.9
+
+
+def test_first_tokens_are_derived_from_the_template(adapter: Llava) -> None:
+    answers = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no", "no")))
+    vocabulary = AutoProcessor.from_pretrained(adapter.folder).tokenizer.get_vocab()
+    expected = tuple(tuple(vocabulary[w] for w in ws) for ws in (("Yes", "yes"), ("No", "no")))
+    assert adapter.first(answers) == expected
+    with pytest.raises(ModelError, match="same token"):
+        adapter.first((Answer("yes", ("Yes",)), Answer("aye", ("Yes",))))
+    with pytest.raises(ModelError, match="no token for 'perhaps'"):
+        adapter.first((Answer("perhaps", ("Perhaps",)),))
+
+
+def test_a_question_cannot_smuggle_in_an_image(adapter: Llava) -> None:
+    with pytest.raises(PlanError, match="image mark"):
+        adapter.prompt("what is <image> here?")
+
+
+def test_digest_follows_every_file(tiny_llava: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(tiny_llava, tmp_path / "copy")
+    same = open_adapter(str(copy))
+    assert same.digest == open_adapter(str(tiny_llava)).digest
+    config = json.loads((copy / "config.json").read_text()) | {"note": 1}
+    (copy / "config.json").write_text(json.dumps(config))
+    assert open_adapter(str(copy)).digest != same.digest
+
+
+def test_unreadable_models(tmp_path: Path, tiny_llava: Path) -> None:
+    with pytest.raises(PlanError, match="unknown model 'nowhere'"):
+        open_adapter("nowhere")
+    with pytest.raises(ModelError, match=r"config\.json"):
+        open_adapter(str(tmp_path))
+    (tmp_path / "config.json").write_text('{"model_type": "lava"}')
+    with pytest.raises(PlanError, match="did you mean llava"):
+        open_adapter(str(tmp_path))
+    with pytest.raises(PlanError, match="unknown dtype 'float8'"):
+        open_adapter(str(tiny_llava), dtype="float8")
+    broken = shutil.copytree(tiny_llava, tmp_path / "broken")
+    weights = broken / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ModelError, match="broken"):
+        open_adapter(str(broken)).encode([np.zeros((168, 168, 3), dtype=np.uint8)])
+
+
+def test_unreadable_image(adapter: Llava, tmp_path: Path) -> None:
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(b"not a picture")
+    with pytest.raises(BenchmarkError, match=r"broken\.jpg"):
+        adapter.encode([path])
+
+
+def test_k_above_the_number_of_tokens(adapter: Llava, tmp_path: Path) -> None:
+    questions = open_questions("shapes", images=1)
+    with pytest.raises(PlanError, match=r"cannot keep 577.*has 576"):
+        make_plan(Store(tmp_path), questions, adapter, grid(["scope"], budgets("577")))

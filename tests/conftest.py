@@ -1,0 +1,15 @@
+"""Fixtures that more than one room needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def tiny_llava(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a narrow random LLaVA: real classes, real tokenizer, 576 visual tokens."""
+    from tests.collect.tiny import save_tiny_llava
+
+    return save_tiny_llava(tmp_path_factory.mktemp("models") / "tiny-llava")

@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import errno
+import io
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from calprune.data import container
+from calprune.data.condition import sha256_of
+from calprune.data.container import BLOCK, Sealed, as_text, intact, pack, publish, unpack
+from calprune.errors import DamagedFile, Mismatch, StoreError, WriteError, WrongFormat
+
+
+def ranking(images: int = 3, v: int = 5) -> Sealed:
+    rng = np.random.default_rng(0)
+    manifest = {"selector": "scope", "n": images}
+    arrays = {
+        "image/id": as_text([f"image-{i}" for i in range(images)]),
+        "image/digest": as_text(["0" * 64] * images),
+        "rank/order": np.stack([rng.permutation(v) for _ in range(images)]).astype(np.int16),
+        "rank/gain": rng.random((images, v)),
+    }
+    return Sealed("calprune.rankings", sha256_of(manifest), manifest, {"who": "test"}, arrays)
+
+
+@pytest.fixture
+def sealed_file(tmp_path: Path) -> Path:
+    path = tmp_path / "r.h5"
+    assert publish(path, pack(ranking()))
+    return path
+
+
+def test_round_trip(sealed_file: Path) -> None:
+    again, before = unpack(sealed_file, "calprune.rankings"), ranking()
+    assert again.digest == before.digest
+    assert again.manifest == before.manifest
+    assert again.provenance == before.provenance
+    for name, array in before.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array)
+
+
+def test_same_content_same_bytes() -> None:
+    assert pack(ranking()) == pack(ranking())
+
+
+def test_plain_h5py_reads_it(sealed_file: Path) -> None:
+    with h5py.File(sealed_file, "r") as file:
+        assert file.attrs["format"] == b"calprune.rankings"
+        assert file["rank/order"].attrs["dims"] == b"images,v"
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10**9), st.integers(0, 7))
+def test_every_flipped_bit_is_noticed(sealed_file: Path, at: int, bit: int) -> None:
+    raw = bytearray(sealed_file.read_bytes())
+    raw[at % len(raw)] ^= 1 << bit
+    damaged = sealed_file.with_name("damaged.h5")
+    damaged.write_bytes(raw)
+    with pytest.raises(DamagedFile):
+        unpack(damaged, "calprune.rankings")
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10**9))
+def test_every_truncation_is_noticed(sealed_file: Path, length: int) -> None:
+    raw = sealed_file.read_bytes()
+    damaged = sealed_file.with_name("short.h5")
+    damaged.write_bytes(raw[: length % len(raw)])
+    with pytest.raises(DamagedFile, match=r"short\.h5"):
+        unpack(damaged, "calprune.rankings")
+
+
+def rehash(body: bytes) -> bytes:
+    """A stranger can compute a right header too: what follows must not rely on it."""
+    import hashlib
+
+    rest = body[BLOCK:]
+    head = f"calprune 1\nlength {len(rest)}\nsha256 {hashlib.sha256(rest).hexdigest()}\n"
+    return head.encode().ljust(BLOCK, b"\0") + rest
+
+
+def edited(path: Path, change: Callable[[h5py.File], None]) -> Path:
+    memory = io.BytesIO(path.read_bytes())
+    with h5py.File(memory, "r+", libver=("v110", "v110")) as file:
+        change(file)
+    target = path.with_name("edited.h5")
+    target.write_bytes(rehash(memory.getvalue()))
+    return target
+
+
+def hostile_soft(file: h5py.File) -> None:
+    file["rank/gain2"] = h5py.SoftLink("/rank/order")
+
+
+def hostile_external(file: h5py.File) -> None:
+    del file["rank/gain"]
+    file["rank/gain"] = h5py.ExternalLink("/etc/passwd", "/x")
+
+
+def hostile_group(file: h5py.File) -> None:
+    del file["image"]
+    file["image"] = h5py.ExternalLink("other.h5", "/image")
+
+
+def hostile_virtual(file: h5py.File) -> None:
+    del file["rank/gain"]
+    layout = h5py.VirtualLayout((3, 5), dtype="f8")
+    layout[:] = h5py.VirtualSource("secret.h5", "x", shape=(3, 5))
+    file.create_virtual_dataset("rank/gain", layout)
+
+
+def hostile_raw(file: h5py.File) -> None:
+    del file["rank/gain"]
+    file.create_dataset("rank/gain", (3, 5), "f8", external=[("/etc/passwd", 0, 120)])
+
+
+def hostile_shape(file: h5py.File) -> None:
+    del file["rank/gain"]
+    file.create_dataset("rank/gain", (3, 2**34), "f8", chunks=(1, 2**16))
+
+
+def hostile_vlen(file: h5py.File) -> None:
+    del file["image/id"]
+    file.create_dataset("image/id", data=["a", "b", "c"])
+
+
+def hostile_extra(file: h5py.File) -> None:
+    file["rank/surprise"] = np.zeros(3)
+
+
+def hostile_missing(file: h5py.File) -> None:
+    del file["rank/order"]
+
+
+def hostile_attribute(file: h5py.File) -> None:
+    file.attrs["more"] = 1
+
+
+def hostile_json(file: h5py.File) -> None:
+    file.attrs["provenance"] = np.bytes_(b"[" * 30_000)
+
+
+def hostile_nan(file: h5py.File) -> None:
+    file.attrs["provenance"] = np.bytes_(b'{"x":NaN}')
+
+
+def hostile_manifest(file: h5py.File) -> None:
+    file.attrs["manifest"] = np.bytes_(b'{"selector":"other"}')
+
+
+def hostile_value(file: h5py.File) -> None:
+    file["rank/gain"][0, 0] = 99.0
+
+
+HOSTILE = [f for name, f in list(globals().items()) if name.startswith("hostile_")]
+
+
+@pytest.mark.parametrize("change", HOSTILE, ids=lambda f: f.__name__)
+def test_hostile_files_are_refused(sealed_file: Path, change: Callable[[h5py.File], None]) -> None:
+    target = edited(sealed_file, change)
+    with pytest.raises(StoreError, match=r"edited\.h5"):
+        unpack(target, "calprune.rankings")
+
+
+def test_newer_major_is_refused_with_a_way_out(sealed_file: Path) -> None:
+    def newer(file: h5py.File) -> None:
+        file.attrs["version"] = np.bytes_(b"2.0")
+
+    with pytest.raises(WrongFormat, match=r"2\.0.*reads 1\.x"):
+        unpack(edited(sealed_file, newer), "calprune.rankings")
+
+
+def test_wrong_kind_is_refused(sealed_file: Path) -> None:
+    with pytest.raises(Mismatch, match=r"expected calprune\.logits"):
+        unpack(sealed_file, "calprune.logits")
+
+
+def test_not_hdf5_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "x.h5"
+    path.write_bytes(rehash(b"\0" * BLOCK + b"hello" * 500))
+    with pytest.raises(DamagedFile, match="not readable as HDF5"):
+        unpack(path, "calprune.rankings")
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"nowhere\.h5"):
+        intact(tmp_path / "nowhere.h5")
+
+
+def test_first_publisher_wins(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "x.h5"
+    assert publish(path, b"first")
+    assert not publish(path, b"second")
+    assert path.read_bytes() == b"first"
+    assert [p.name for p in path.parent.iterdir()] == ["x.h5"]
+
+
+def test_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(container.os, "write", full)
+    with pytest.raises(WriteError, match=r"No space left.*ENOSPC"):
+        publish(tmp_path / "x.h5", b"abc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(container.os, "open", refused)
+    with pytest.raises(WriteError, match="EROFS"):
+        publish(tmp_path / "x.h5", b"abc")
+
+
+def test_without_hard_links_rename_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    monkeypatch.setattr(container.os, "link", unsupported)
+    assert publish(tmp_path / "x.h5", b"abc")
+    assert (tmp_path / "x.h5").read_bytes() == b"abc"
+
+
+def test_overlong_text_is_refused() -> None:
+    with pytest.raises(StoreError, match="513"):
+        as_text(["x" * 513])
+
+
+def test_metadata_is_checksummed(sealed_file: Path) -> None:
+    """Superblock version 3 (libver v110) carries checksums; version 0 would not."""
+    raw = sealed_file.read_bytes()[BLOCK:]
+    assert raw[:8] == b"\x89HDF\r\n\x1a\n"
+    assert struct.unpack("B", raw[8:9])[0] >= 2

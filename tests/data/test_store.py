@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calprune.data.condition import Condition
+from calprune.data.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.store import Store, check_file, read_logits, safe, store_path
+from calprune.errors import IncompleteError, Mismatch, StoreError
+from tests.data.test_condition import PLAIN
+
+
+def logit_arrays(first: int = 0, rows: int = 6, kept: int = 4) -> Arrays:
+    """Rows of two questions each about rows / 2 images."""
+    rng = np.random.default_rng(first)
+    logits = np.sort(rng.normal(size=(rows, 20)).astype(np.float32), axis=1)[:, ::-1]
+    token = np.array([[5, 6], [7, -1]], dtype=np.int32)
+    answer = np.where(token >= 0, rng.normal(size=(rows, 2, 2)), -np.inf).astype(np.float32)
+    images = [f"image-{first + i // 2}" for i in range(rows)]
+    return {
+        "example/id": as_text([f"q{first}-{i}" for i in range(rows)]),
+        "example/split": as_text(["random"] * rows),
+        "example/category": as_text([""] * rows),
+        "example/cluster": as_text(images),
+        "example/duplicate_of": np.arange(rows, dtype=np.int32),
+        "example/label": rng.integers(0, 2, rows).astype(np.int16),
+        "example/offered": np.ones((rows, 2), dtype=np.bool_),
+        "answer/name": as_text(["yes", "no"]),
+        "answer/token": token,
+        "logit/answer": answer,
+        "logit/log_z": np.full(rows, 9.0, dtype=np.float32),
+        "logit/entropy": np.ones(rows, dtype=np.float32),
+        "logit/mean": np.zeros(rows, dtype=np.float32),
+        "logit/top_token": np.tile(np.arange(20, dtype=np.int32), (rows, 1)),
+        "logit/top": logits,
+        "run/tokens": np.full((rows, 3), 30, dtype=np.int32),
+        "run/visual": np.full((rows, 3), kept, dtype=np.int32),
+        "image/id": as_text(sorted(set(images))),
+        "image/kept": np.tile(np.arange(kept, dtype=np.int32), (rows // 2, 1)),
+        "image/position": np.tile(np.arange(kept, dtype=np.int32), (rows // 2, 1)),
+        "image/tied": np.zeros(rows // 2, dtype=np.int32),
+    }
+
+
+def sealed(arrays: Arrays, condition: Condition = PLAIN) -> Sealed:
+    return Sealed("calprune.logits", condition.key, condition.to_json(), {}, arrays)
+
+
+def write_part(store: Store, index: int, **shape: int) -> None:
+    arrays = logit_arrays(first=100 * index, **shape)
+    store.seal(Store.block(store.parts(PLAIN), index), sealed(arrays))
+
+
+def test_parts_become_one_file(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_part(store, 1, rows=4, kept=3)
+    assert not store.seal_condition(PLAIN, 2, {})
+    write_part(store, 0, rows=6, kept=5)
+    assert store.seal_condition(PLAIN, 2, {"made": "by test"})
+    assert not store.parts(PLAIN).exists()
+    (table,) = store.tables()
+    assert len(table) == 10
+    assert table.condition == PLAIN
+    assert table.provenance == {"made": "by test"}
+    assert table.id[0] == "q0-0"
+    assert table.id[6] == "q100-0"
+    np.testing.assert_array_equal(table.duplicate_of, np.arange(10))
+    kept = check_file(table.path).arrays["image/kept"]
+    np.testing.assert_array_equal(kept[-1], [0, 1, 2, -1, -1])
+
+
+def test_sealed_files_are_never_rewritten(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_part(store, 0)
+    store.seal_condition(PLAIN, 1, {})
+    before = store.logits(PLAIN).stat()
+    write_part(store, 0)
+    assert store.seal_condition(PLAIN, 1, {"other": 1})
+    assert store.logits(PLAIN).stat().st_mtime_ns == before.st_mtime_ns
+    assert not store.parts(PLAIN).exists()
+
+
+def test_a_foreign_part_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    other = dataclasses.replace(PLAIN, seed=3)
+    store.seal(Store.block(store.parts(PLAIN), 0), sealed(logit_arrays(), other))
+    with pytest.raises(Mismatch, match="another condition"):
+        store.seal_condition(PLAIN, 1, {})
+
+
+def test_missing_and_empty_stores(tmp_path: Path) -> None:
+    with pytest.raises(IncompleteError, match="collect"):
+        Store(tmp_path / "nowhere").tables()
+    with pytest.raises(IncompleteError, match="no sealed conditions"):
+        Store(tmp_path).tables()
+
+
+def test_unknown_benchmark_filter(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_part(store, 0)
+    store.seal_condition(PLAIN, 1, {})
+    with pytest.raises(IncompleteError, match="did you mean shapes"):
+        store.tables(benchmark="shape")
+
+
+def test_a_shared_folder_of_logits_is_a_store(tmp_path: Path) -> None:
+    publish(tmp_path / "from-a-friend" / "full.h5", pack(sealed(logit_arrays())))
+    assert len(Store(tmp_path).tables()) == 1
+
+
+def test_stale_temporaries_of_the_dead_are_removed(tmp_path: Path) -> None:
+    host = socket.gethostname()
+    dead = tmp_path / f".tmp-{host}-999999999-00000000"
+    mine = tmp_path / f".tmp-{host}-{os.getpid()}-00000000"
+    foreign = tmp_path / ".tmp-elsewhere-1-00000000"
+    for path in (dead, mine, foreign):
+        path.touch()
+    assert Store(tmp_path).clear_stale() == 1
+    assert not dead.exists()
+    assert mine.exists()
+    assert foreign.exists()
+
+
+BROKEN = {
+    "nan logit": ("logit/answer", (2, 0, 0), np.nan, "row 2.*not finite"),
+    "infinite": ("logit/answer", (1, 0, 0), np.inf, "row 1.*not finite"),
+    "label": ("example/label", (0,), 7, "label outside"),
+    "not offered": ("example/offered", (3,), False, "not offered"),
+    "duplicate id": ("example/id", (1,), b"q0-0", "not unique"),
+    "log z": ("logit/log_z", (0,), -50.0, "below an answer"),
+    "nan log z": ("logit/log_z", (0,), np.nan, "not finite"),
+    "rising top": ("logit/top", (0, 3), 99.0, "do not fall"),
+    "same token twice": ("answer/token", (1, 0), 5, "overlap"),
+    "no tokens": ("run/tokens", (0, 0), 0, "saw no token"),
+    "future duplicate": ("example/duplicate_of", (0,), 5, "duplicate_of"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_impossible_values_are_refused(tmp_path: Path, name: str) -> None:
+    dataset, at, value, message = BROKEN[name]
+    arrays = logit_arrays()
+    arrays[dataset] = arrays[dataset].copy()
+    arrays[dataset][at] = value
+    path = tmp_path / "bad.h5"
+    publish(path, pack(sealed(arrays)))
+    with pytest.raises(Mismatch, match=rf"bad\.h5.*{message}"):
+        read_logits(path)
+
+
+def test_verify_names_the_bad_ones(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_part(store, 0)
+    store.seal_condition(PLAIN, 1, {})
+    (tmp_path / "logits" / "junk.h5").write_bytes(b"junk")
+    found = dict(store.verify())
+    assert found[store.logits(PLAIN)] is None
+    assert isinstance(found[tmp_path / "logits" / "junk.h5"], StoreError)
+
+
+def test_names_become_single_path_components() -> None:
+    assert safe("../../etc/passwd") == "_.._etc_passwd"
+    assert "/" not in safe("a/b")
+    assert safe("...") == "_"
+
+
+def test_store_path_prefers_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CALPRUNE_STORE", "from-env")
+    assert store_path() == Path("from-env")
+    assert store_path("given") == Path("given")
+    monkeypatch.delenv("CALPRUNE_STORE")
+    assert store_path() == Path("calprune-store")

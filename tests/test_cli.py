@@ -1,0 +1,216 @@
+"""The commands as a user types them; every mistake is one line and a documented exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+GRID = ["--select", "full", "--select", "scope:alpha=0,1", "--keep", "16,32", "--min-mass", "0"]
+
+
+def calprune(*args: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "calprune", *args],
+        cwd=cwd,
+        env=os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)} | env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tiny_llava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty images, five conditions, collected by the command itself."""
+    folder = tmp_path_factory.mktemp("cli") / "store"
+    done = calprune(
+        "collect", "--model", str(tiny_llava), "--store", str(folder), "--images", "40", *GRID
+    )
+    assert done.returncode == 0, done.stderr
+    assert "5 conditions of shapes on tiny-llava" in done.stdout
+    assert done.stderr == ""  # quiet where there is no terminal
+    return folder
+
+
+def fails(done: subprocess.CompletedProcess[str], code: int, *said: str) -> None:
+    assert done.returncode == code, (done.returncode, done.stderr)
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("calprune: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    for text in said:
+        assert text in done.stderr
+
+
+def test_collecting_twice_says_so(store: Path, tiny_llava: Path) -> None:
+    done = calprune(
+        "collect", "--model", str(tiny_llava), "--store", str(store), "--images", "40", *GRID
+    )
+    assert done.returncode == 0
+    assert "nothing to do" in done.stdout
+
+
+def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    done = calprune("collect", "--store", str(folder), "--dry-run", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    bill = json.loads(done.stdout)
+    assert (bill["conditions"], bill["sealed"], bill["rows"]) == (19, 0, 4500)
+    assert not folder.exists()
+
+
+def test_tables(store: Path) -> None:
+    main = calprune("analyze", "--store", str(store))
+    assert main.returncode == 0, main.stderr
+    for word in ("full", "scope", "ece", "aurc", "accuracy"):
+        assert word in main.stdout.lower()
+    split = calprune("analyze", "--metric", "ece", "--by", "split", CALPRUNE_STORE=str(store))
+    assert "adversarial" in split.stdout
+    assert "720" in split.stdout
+    assert "boot:1000" in split.stdout
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "md"])
+def test_machine_readable_forms(store: Path, form: str) -> None:
+    done = calprune("analyze", "--store", str(store), "--metric", "ece,brier", "--format", form)
+    assert done.returncode == 0, done.stderr
+    if form == "json":
+        json.loads(done.stdout)
+    assert "full" in done.stdout
+
+
+def test_comparison(store: Path) -> None:
+    done = calprune("analyze", "--store", str(store), "--metric", "ece", "--against", "full")
+    assert done.returncode == 0, done.stderr
+    assert "holm" in done.stdout.lower()
+
+
+def test_figures(store: Path, tmp_path: Path) -> None:
+    done = calprune("analyze", "--store", str(store), "--plot", str(tmp_path / "figures"))
+    assert done.returncode == 0, done.stderr
+    suffixes = {p.suffix for p in (tmp_path / "figures").iterdir()}
+    assert {".png", ".svg", ".csv"} <= suffixes
+
+
+def test_listings(store: Path) -> None:
+    for what, word in (
+        ("benchmarks", "shapes-mc"),
+        ("selectors", "scope"),
+        ("models", "shapes-llava"),
+        ("metrics", "aurc"),
+    ):
+        done = calprune("ls", what)
+        assert done.returncode == 0, done.stderr
+        assert word in done.stdout
+    done = calprune("ls", "--store", str(store), "--format", "json")
+    assert len(json.loads(done.stdout)) == 5
+
+
+def test_show_and_verify(store: Path) -> None:
+    path = next((store / "logits").rglob("full-*.h5"))
+    shown = json.loads(calprune("show", str(path)).stdout)
+    assert shown["format"] == "calprune.logits"
+    assert shown["manifest"]["selector"] == "full"
+    done = calprune("verify", "--store", str(store))
+    assert done.returncode == 0
+    assert ", 0 bad" in done.stdout
+
+
+def test_a_bad_file_is_named(store: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(store, tmp_path / "store")
+    path = next((copy / "logits").rglob("full-*.h5"))
+    raw = bytearray(path.read_bytes())
+    path.write_bytes(raw[:-100])
+    fails(calprune("analyze", "--store", str(copy)), 4, path.name, "truncated")
+    fails(calprune("show", str(path)), 4, path.name)
+    raw[4000] ^= 4
+    path.write_bytes(raw)
+    fails(calprune("analyze", "--store", str(copy)), 4, path.name, "altered")
+    done = calprune("verify", "--store", str(copy))
+    assert done.returncode == 4
+    assert path.name in done.stdout
+    assert "1 bad" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("collect", "--bench", "shpaes"), 2, "did you mean shapes"),
+        (("collect", "--select", "scoop"), 2, "did you mean scope"),
+        (("collect", "--select", "scope:alfa=1"), 2, "did you mean alpha"),
+        (("collect", "--keep", "sixty"), 2, "'sixty' is not a number of tokens"),
+        (("collect", "--keep", "577"), 2, "between 0 and 576"),
+        (("collect", "--keep", "-3"), 2, "not a whole number"),
+        (("collect", "--model", "gpt"), 2, "unknown model 'gpt'"),
+        (("collect", "--share", "3/2"), 2, "write i/n"),
+        (("collect", "--positions", "up"), 2, "contiguous"),
+        (("collect", "--dtype", "int3"), 2, "float32"),
+        (("collect", "--bench", "pope"), 3, "coco_pope_random.json"),
+        (("analyze", "--metric", "eec"), 2, "ece"),
+        (("analyze", "--by", "spilt"), 2, "split"),
+        (("analyze", "--format", "xml"), 2, "csv"),
+        (("analyze", "--against", "fulll"), 2, "full"),
+        (("analyze", "--bench", "shape"), 3, "did you mean shapes"),
+        (("ls", "conditions", "--format", "xml"), 2, "json"),
+    ],
+    ids=lambda x: " ".join(x) if isinstance(x, tuple) else None,
+)
+def test_mistakes(store: Path, args: tuple[str, ...], code: int, said: str) -> None:
+    where = ("--store", str(store)) if args[0] != "collect" else ("--store", "/nonexistent/x")
+    fails(calprune(*args, *where), code, said)
+
+
+def test_missing_store(tmp_path: Path) -> None:
+    for command in ("analyze", "verify", "ls"):
+        fails(calprune(command, "--store", str(tmp_path / "none")), 3, "none")
+
+
+def test_unusable_stores(tmp_path: Path, tiny_llava: Path) -> None:
+    """A file where the folder should be, and a folder that nobody may write (not even root)."""
+    (tmp_path / "file").write_text("x")
+    model = ("--model", str(tiny_llava), "--images", "2", *GRID)
+    fails(calprune("collect", "--store", str(tmp_path / "file"), *model), 5, "file")
+    fails(calprune("collect", "--store", "/proc/calprune", *model), 5, "/proc/calprune")
+
+
+def test_unknown_option_is_usage(tmp_path: Path) -> None:
+    done = calprune("collect", "--bnech", "shapes")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_help_has_examples_and_exit_codes() -> None:
+    assert "Exit codes" in calprune("--help").stdout
+    for command in ("collect", "analyze", "ls", "show", "verify"):
+        assert "Example" in calprune(command, "--help").stdout
+
+
+def test_version() -> None:
+    assert calprune("--version").stdout.startswith("calprune 0.")
+
+
+def test_interrupt_says_what_is_saved_and_how_to_go_on(tiny_llava: Path, tmp_path: Path) -> None:
+    args = ("collect", "--model", str(tiny_llava), "--store", str(tmp_path), *GRID)
+    running = subprocess.Popen(
+        [sys.executable, "-m", "calprune", *args],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 90
+    while not list(tmp_path.rglob("*.h5")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=90)
+    assert running.returncode == 130, said
+    assert "run the same command again" in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob(".tmp-*"))

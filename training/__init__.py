@@ -1,0 +1,1 @@
+"""Trains the embedded model. Run as ``python -m training``; see docs/model-card.md."""
