@@ -251,6 +251,10 @@ def analyze(
     each_seed: Annotated[
         bool, typer.Option("--each-seed", help="Random selectors seed by seed, not averaged.")
     ] = False,
+    mixed_numerics: Annotated[
+        bool,
+        typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
+    ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
 ) -> None:
@@ -269,6 +273,7 @@ def analyze(
         each_seed=each_seed,
         plot=plot,
         against=against,
+        mixed_numerics=mixed_numerics,
     )
     print(text)
 

@@ -26,6 +26,7 @@ def analyze(
     each_seed: bool = False,
     plot: Path | None = None,
     against: str | None = None,
+    mixed_numerics: bool = False,
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
 
@@ -40,6 +41,7 @@ def analyze(
         each_seed: show the seeds of a random selector one by one.
         plot: folder for figures and their numbers.
         against: condition to compare all others with, e.g. ``full``.
+        mixed_numerics: compare even what other devices or versions computed.
 
     Raises:
         PlanError: an unknown metric, grouping, format or condition, with the nearest names.
@@ -56,7 +58,14 @@ def analyze(
         report = Report(tuple(estimates), meta)
     else:
         differences = compare(
-            tables, chosen, reference=against, by=by, draws=draws, seed=seed, each_seed=each_seed
+            tables,
+            chosen,
+            reference=against,
+            by=by,
+            draws=draws,
+            seed=seed,
+            each_seed=each_seed,
+            mixed_numerics=mixed_numerics,
         )
         report = Report(tuple(differences), meta)
     if plot is not None:

@@ -85,14 +85,19 @@ def compare(
     each_seed: bool = False,
     correction: Correction = "holm",
     options: Options = "offered",
+    mixed_numerics: bool = False,
 ) -> list[Difference]:
     """Every other condition against the reference, paired by question and image.
 
     The family that ``correction`` covers is all conditions of one model and benchmark, for one
     metric and one group. Seeds of a random selector are averaged inside each resample.
 
+    ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
+    and transformers differ between them; such differences move logits by rounding.
+
     Raises:
-        Mismatch: conditions that do not hold the same questions, labels and images.
+        Mismatch: conditions that do not hold the same questions, labels and images, or that were
+            computed with other numerics.
         PlanError: an unknown reference, metric, grouping or correction.
     """
     if correction not in CORRECTIONS:
@@ -103,6 +108,8 @@ def compare(
     rows = []
     for setting in settings(tables, each_seed):
         base = setting.find(reference)
+        if not mixed_numerics:
+            _same_numerics(setting, base.tables[0])
         seen = _aligned(setting, base, options)
         for group, part in grouped(setting, seen, by).items():
             rows += _group(setting, base, group, part, chosen, how)
@@ -122,6 +129,27 @@ def _aligned(setting: Setting, base: Cell, options: Options) -> dict[str, list[P
             _same_questions(seen, first, table, base.tables[0])
             parts.append(seen)
         found[cell.name] = parts
+    return found
+
+
+def _same_numerics(setting: Setting, base: LogitTable) -> None:
+    for table in (t for cell in setting.cells for t in cell.tables):
+        mine, theirs = _numerics(table), _numerics(base)
+        moved = sorted(k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k))
+        if moved:
+            raise Mismatch(
+                f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label}) "
+                f"were computed differently ({', '.join(moved)}); --mixed-numerics (in Python: "
+                "mixed_numerics=True) pairs them all the same"
+            )
+
+
+def _numerics(table: LogitTable) -> dict[str, object]:
+    """What may move the last digits of a logit."""
+    numerics, software = (table.provenance.get(x) for x in ("numerics", "software"))
+    found = dict(numerics) if isinstance(numerics, dict) else {}
+    if isinstance(software, dict):
+        found |= {k: software.get(k) for k in ("torch", "transformers")}
     return found
 
 

@@ -116,6 +116,7 @@ class Study:
         each_seed: bool = False,
         correction: Correction = "holm",
         options: Options = "offered",
+        mixed_numerics: bool = False,
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
         rows = compare(
@@ -129,6 +130,7 @@ class Study:
             each_seed=each_seed,
             correction=correction,
             options=options,
+            mixed_numerics=mixed_numerics,
         )
         return _frame(rows, Difference)
 

@@ -125,3 +125,24 @@ def test_corrections_keep_order_and_never_lower_p(p):
         assert (adjusted <= 1).all()
         assert (np.diff(adjusted[order]) >= 0).all()
     assert (adjust(p, "bh") <= adjust(p, "holm") + 1e-12).all()
+
+
+def test_other_numerics_are_not_paired_unasked(table):
+    other = replace(
+        table,
+        condition=make_condition("scope", 64),
+        provenance={"numerics": {"device": "NVIDIA H100"}, "software": {"torch": "2.13.0"}},
+    )
+    with pytest.raises(Mismatch, match=r"device, torch.*--mixed-numerics"):
+        compare([table, other], ["ece"], **QUICK)
+    assert compare([table, other], ["ece"], mixed_numerics=True, **QUICK)
+
+
+def test_other_python_or_numpy_versions_do_not_matter(table):
+    base = replace(table, provenance={"software": {"torch": "2.13.0", "numpy": "2.0"}})
+    newer = replace(
+        table,
+        condition=make_condition("scope", 64),
+        provenance={"software": {"torch": "2.13.0", "numpy": "2.4"}},
+    )
+    assert compare([base, newer], ["ece"], **QUICK)

@@ -1,0 +1,99 @@
+"""Plug-ins: built-in ones by file, foreign ones by entry point, and what the docs promise."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import calprune
+from calprune import registry
+from calprune.errors import PlanError
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Path:
+    """An installed package whose selector is the example of docs/extending.md, word for word."""
+    code = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.S)[0]
+    (tmp_path / "far_away.py").write_text(code)
+    info = tmp_path / "far_away-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: far-away\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[calprune.selectors]\nfarthest = far_away:Farthest\n"
+    )
+    return tmp_path
+
+
+def python(code: str, path: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def test_a_foreign_selector_ranks(foreign: Path) -> None:
+    code = """
+import numpy as np
+from calprune.collect.grid import grid, budgets
+from calprune.collect.selectors import VisualTokens
+cells = grid(["farthest:start=0,1"], budgets("4"))
+rng = np.random.default_rng(0)
+seen = VisualTokens("0" * 64, rng.normal(size=(9, 4)), rng.random(9), np.arange(9) == 5)
+for cell in cells:
+    order = cell.selector.rank(seen).order
+    assert sorted(order[order >= 0].tolist()) == [0, 1, 2, 3, 4, 6, 7, 8], order
+print([c.parameters for c in cells])
+"""
+    done = python(code, foreign)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[(('start', 0),), (('start', 1),)]"
+
+
+def test_a_clash_of_names_is_an_error(foreign: Path) -> None:
+    entries = foreign / "far_away-1.0.dist-info" / "entry_points.txt"
+    entries.write_text("[calprune.selectors]\nscope = far_away:Farthest\n")
+    done = python("import calprune.cli; calprune.cli.main()", foreign)
+    assert done.returncode in (0, 2)
+    code = "from calprune import registry; registry.names('selectors')"
+    assert "two selectors are called 'scope'" in python(code, foreign).stderr
+
+
+def test_listing_imports_nothing() -> None:
+    code = """
+import sys
+from calprune import registry
+print(registry.names("selectors"), registry.names("models"))
+assert not [m for m in sys.modules if m.startswith("calprune.collect")]
+"""
+    assert "scope" in python(code, ROOT).stdout
+
+
+@pytest.mark.parametrize("group", sorted(registry.GROUPS))
+def test_every_builtin_exports_one_titled_name(group: str) -> None:
+    for name in registry.names(group):
+        assert isinstance(registry.load(group, name).title, str)
+
+
+def test_unknown_names_offer_the_nearest() -> None:
+    with pytest.raises(PlanError, match="did you mean saliency"):
+        registry.load("selectors", "salience")
+
+
+def test_the_public_surface() -> None:
+    assert sorted(calprune.__all__) == [
+        "Budget", "CalpruneError", "Condition", "Study", "collect", "open", "prepare",
+    ]  # fmt: skip
+    for name in calprune.__all__:
+        assert getattr(calprune, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'evrything'"):
+        calprune.evrything  # noqa: B018
