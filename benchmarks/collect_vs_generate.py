@@ -49,7 +49,9 @@ class Naive:
         self.spent: dict[str, float] = defaultdict(float)
 
     @torch.inference_mode()
-    def ask(self, pixels: np.ndarray, prompt: str, selector: str, alpha: float, k: int) -> np.ndarray:
+    def ask(
+        self, pixels: np.ndarray, prompt: str, selector: str, alpha: float, k: int
+    ) -> np.ndarray:
         """Logits of one row from scratch."""
         began = time.perf_counter()
         inputs = self.processor(
@@ -88,7 +90,9 @@ class Naive:
         return answer.logits[0][0].numpy()
 
 
-def full_recompute(patches: torch.Tensor, saliency: torch.Tensor, alpha: float, k: int) -> torch.Tensor:
+def full_recompute(
+    patches: torch.Tensor, saliency: torch.Tensor, alpha: float, k: int
+) -> torch.Tensor:
     """SCOPE's greedy with every gain computed anew at every step, on the canonical similarity."""
     similarity = torch.from_numpy(canonical_similarity(patches.numpy())).double()
     weight = saliency.double() ** alpha
@@ -103,6 +107,19 @@ def full_recompute(patches: torch.Tensor, saliency: torch.Tensor, alpha: float, 
     return (~free).nonzero()[:, 0]
 
 
+class Clock:
+    """A progress callback that adds up the seconds of each stage."""
+
+    def __init__(self) -> None:
+        self.last = time.perf_counter()
+        self.spent: dict[str, float] = defaultdict(float)
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.perf_counter()
+        self.spent[stage] += now - self.last
+        self.last = now
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=6)
@@ -113,7 +130,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as warm:  # compile, load weights, draw the scenes
         plan = prepare("shapes", store=warm, **(settings | {"images": 1}))
         execute(plan)
-        naive.ask(np.zeros((168, 168, 3), np.uint8), "Is there a red circle in the image?", "full", 0, 0)
+        naive.ask(
+            np.zeros((168, 168, 3), np.uint8), "Is there a red circle in the image?", "full", 0, 0
+        )
     adapter = plan.adapter
     slow, fast, parts = [], [], defaultdict(list)
     for _ in range(asked.repeats):
@@ -125,7 +144,9 @@ def main() -> None:
             k = int(c.budget.value) if c.budget.kind == "count" else 576
             for i, e in enumerate(plan.questions.examples):
                 pixels = plan.questions.picture(e.image)
-                logits = naive.ask(pixels, e.prompt, c.selector, dict(c.parameters).get("alpha", 0), k)
+                logits = naive.ask(
+                    pixels, e.prompt, c.selector, dict(c.parameters).get("alpha", 0), k
+                )
                 answers[c.key, i] = logits
         slow.append(time.perf_counter() - began)
         for name, seconds in naive.spent.items():
@@ -133,17 +154,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             plan = prepare("shapes", store=folder, **settings)
             object.__setattr__(plan, "adapter", adapter)  # weights are loaded on both sides
-            last, began = [time.perf_counter()], time.perf_counter()
-            spent: dict[str, float] = defaultdict(float)
-
-            def note(stage: str, done: int, total: int) -> None:
-                now = time.perf_counter()
-                spent[stage] += now - last[0]
-                last[0] = now
-
-            execute(plan, progress=note)
+            clock, began = Clock(), time.perf_counter()
+            execute(plan, progress=clock)
             fast.append(time.perf_counter() - began)
-            for name, seconds in spent.items():
+            for name, seconds in clock.spent.items():
                 parts[f"collect {name}"].append(seconds)
             worst = largest_difference(Store(Path(folder)), answers)
     rows = len(plan.questions.examples) * len(plan.cells)

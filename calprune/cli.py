@@ -167,13 +167,15 @@ def _collecting() -> Any:
 
 def _share(text: str) -> tuple[int, int]:
     i, slash, n = text.partition("/")
-    if not (slash and i.isdigit() and n.isdigit() and 1 <= int(i) <= int(n)):
+    digits = (i + n).isascii() and i.isdecimal() and n.isdecimal()
+    if not (slash and digits and 1 <= int(i) <= int(n)):
         raise PlanError(f"--share {text!r}: write i/n with 1 <= i <= n, e.g. 2/4")
     return int(i) - 1, int(n)
 
 
 def _stop_on_signals() -> Callable[[], bool]:
     """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now."""
+    import os
     import signal
 
     caught: list[int] = []
@@ -182,7 +184,8 @@ def _stop_on_signals() -> Callable[[], bool]:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
-        print("\ncalprune: finishing the part in flight, then stopping", file=sys.stderr)
+        # print may be interrupted by ourselves and must not be entered twice
+        os.write(2, b"\ncalprune: finishing the part in flight, then stopping\n")
 
     signal.signal(signal.SIGINT, handle)
     signal.signal(signal.SIGTERM, handle)
@@ -218,11 +221,10 @@ def _conclude(outcome: Outcome) -> None:
         raise typer.Exit(130)
     if outcome.missing:
         print(
-            f"calprune: {outcome.missing} of {total} conditions wait for parts of other shares; "
-            "the last share to finish seals them",
-            file=sys.stderr,
+            f"this share is done; {outcome.missing} of {total} conditions in {where} wait for "
+            "parts of other shares, the last to finish seals them"
         )
-        raise typer.Exit(3)
+        return
     new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"
     print(
         f"{total} conditions of {plan.questions.name} on {plan.adapter.name} in {where} ({new}); "

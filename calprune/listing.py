@@ -18,9 +18,9 @@ def listing(what: str, store: Path | None, form: str) -> str:
     rows = _conditions(store) if what == "conditions" else _plugins(what)
     if form == "json":
         return json.dumps(rows, indent=2)
-    widths = [max(len(str(row[c])) for row in rows) for c in rows[0]]
+    widths = [max(len(_plain(row[c])) for row in rows) for c in rows[0]]
     lines = (
-        "  ".join(str(v).ljust(w) for v, w in zip(row.values(), widths, strict=True)).rstrip()
+        "  ".join(_plain(v).ljust(w) for v, w in zip(row.values(), widths, strict=True)).rstrip()
         for row in rows
     )
     return "\n".join(lines)
@@ -33,6 +33,8 @@ def _plugins(group: str) -> list[dict[str, Any]]:
             title = registry.load(group, name).title
         except MissingExtra as error:
             title = f"({error})"
+        except Exception as error:  # a foreign plug-in may fail in any way; the others still list
+            title = f"(cannot be loaded: {type(error).__name__}: {error})"
         rows.append({"name": name, "title": title})
     if group == "models":
         rows.insert(0, {"name": "shapes-llava", "title": "the embedded model; default"})
@@ -51,3 +53,8 @@ def _conditions(store: Path | None) -> list[dict[str, Any]]:
         }
         for t in Store(store_path(store)).tables()
     ]
+
+
+def _plain(value: object) -> str:
+    """Text from files and plug-ins may hold control codes; a terminal must not see them."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))

@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no failure.
+settings.register_profile("calprune", deadline=None)
+settings.load_profile("calprune")
 
 
 @pytest.fixture(scope="session")

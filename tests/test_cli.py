@@ -151,6 +151,8 @@ def test_a_bad_file_is_named(store: Path, tmp_path: Path) -> None:
         (("collect", "--keep", "-3"), 2, "not a whole number"),
         (("collect", "--model", "gpt"), 2, "unknown model 'gpt'"),
         (("collect", "--share", "3/2"), 2, "write i/n"),
+        (("collect", "--share", "²/4"), 2, "write i/n"),
+        (("collect", "--device", "warp"), 2, "try cpu"),
         (("collect", "--positions", "up"), 2, "contiguous"),
         (("collect", "--dtype", "int3"), 2, "float32"),
         (("collect", "--bench", "pope"), 3, "coco_pope_random.json"),

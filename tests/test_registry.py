@@ -25,9 +25,7 @@ def foreign(tmp_path: Path) -> Path:
     info = tmp_path / "far_away-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: far-away\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(
-        "[calprune.selectors]\nfarthest = far_away:Farthest\n"
-    )
+    (info / "entry_points.txt").write_text("[calprune.selectors]\nfarthest = far_away:Farthest\n")
     return tmp_path
 
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from calprune.collect.choose import read_ranking
-from calprune.collect.encode import read_features
+from calprune.collect.encode import read_features, read_provenance
 from calprune.collect.models import Reply, Row, Seen
 from calprune.collect.plan import Cell, Plan
 from calprune.data.benchmarks import Example
 from calprune.data.container import Arrays, Sealed, as_text
 from calprune.data.provenance import software
-from calprune.data.store import Store
+from calprune.data.store import Store, padded
 from calprune.errors import ModelError
 
 TOP = 20
@@ -40,14 +40,16 @@ def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
     that an interrupted run leaves whole conditions to analyse. ModelError stops the run if the
     answers hold less than ``min_mass`` of the probability over the first 50 rows.
     """
-    features = BlockCache(plan)
+    features, guarded = BlockCache(plan), plan.mine[:1]
     for cell in plan.open:
+        sealed = plan.store.logits(cell.condition)
         for block in plan.mine:
             path = Store.block(plan.store.parts(cell.condition), block)
-            if not path.exists():
-                plan.store.seal(path, _ask_block(plan, cell, block, features.read(block), min_mass))
+            if not path.exists() and not sealed.exists():
+                mass = min_mass if block in guarded else 0.0
+                plan.store.seal(path, _ask_block(plan, cell, block, features.read(block), mass))
             yield cell
-        plan.store.seal_condition(cell.condition, plan.blocks, _provenance(plan))
+        plan.store.seal_condition(cell.condition, plan.blocks)
 
 
 class BlockCache:
@@ -72,14 +74,6 @@ class BlockCache:
         return seen
 
 
-def _provenance(plan: Plan) -> dict[str, object]:
-    return {
-        "software": software(),
-        "numerics": plan.adapter.numerics(),
-        "template": plan.adapter.template(),
-    }
-
-
 def keep(
     plan: Plan, cell: Cell, seen: Seen, order: NDArray[np.integer], tied: NDArray[np.bool_]
 ) -> Kept:
@@ -87,7 +81,9 @@ def keep(
     candidates = int((~seen.glue).sum())
     k = cell.condition.budget.tokens(candidates)
     taken = order[:k].astype(np.int64)
-    index = np.sort(np.concatenate([taken[taken >= 0], np.flatnonzero(seen.glue)]))
+    if (taken < 0).any():
+        raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {k} tokens")
+    index = np.sort(np.concatenate([taken, np.flatnonzero(seen.glue)]))
     before = len(plan.adapter.prompt("?").before)
     if cell.condition.positions == "original":
         return Kept(index, before + index, before + len(seen.glue), int(tied[:k].sum()))
@@ -122,9 +118,15 @@ def _ask_block(plan: Plan, cell: Cell, block: int, seen: list[Seen], min_mass: f
         "image/position": np.stack([_padded(f.positions, k) for f in kept]),
         "image/tied": np.array([f.tied for f in kept], dtype=np.int32),
     }
-    _check_answers(cell, arrays, min_mass if block == 0 else 0.0)
+    _check_answers(cell, arrays, min_mass)
     condition = cell.condition
-    return Sealed("calprune.logits", condition.key, condition.to_json(), _provenance(plan), arrays)
+    provenance: dict[str, object] = {
+        "software": software(),
+        "numerics": plan.adapter.numerics(),
+        "encoded": read_provenance(plan, block),
+        "template": plan.adapter.template(),
+    }
+    return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
 
 
 def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
@@ -142,12 +144,19 @@ def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
             examples.append(q.examples[row])
         at += len(plan.distinct[i])
     names = [a.name for a in q.benchmark.answers]
-    tokens = _ragged(cell.condition.answer_tokens)
+    tokens = padded(cell.condition.answer_tokens)
     logits = reply.logits.astype(np.float64)
+    if not np.isfinite(logits).all():
+        bad = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
+        asked = [(i, p) for i in plan.images(block) for p in plan.distinct[i]][bad]
+        raise ModelError(
+            f"{cell.condition.label}: {q.images[asked[0]]}, {asked[1]!r}: the model answered with "
+            "a logit that is not finite; try --dtype float32 or check the weights"
+        )
     log_z = logsumexp(logits, axis=1)
     share = np.exp(logits - log_z[:, None])
     entropy = log_z - (share * logits).sum(axis=1)
-    top = np.argsort(-reply.logits, axis=1, kind="stable")[:, :TOP]
+    top = _largest(reply.logits)
     answer = np.where(tokens >= 0, reply.logits[:, tokens], -np.inf)
     spread = np.array(source)
     offered = np.zeros((len(examples), len(names)), dtype=np.bool_)
@@ -174,6 +183,14 @@ def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
     }
 
 
+def _largest(logits: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Ids of the largest logits, falling, equal ones by id; (q, 20)."""
+    t = min(TOP, logits.shape[1])
+    found = np.argpartition(-logits, t - 1, axis=1)[:, :t]
+    values = np.take_along_axis(logits, found, axis=1)
+    return np.take_along_axis(found, np.lexsort((found, -values), axis=1), axis=1)
+
+
 def _check_visual(cell: Cell, kept: list[Kept], rows: list[Row], reply: Reply) -> None:
     """Every layer must see exactly the kept tokens; else a pruner or a mask did nothing."""
     promised = np.repeat([len(f.index) for f in kept], [len(r.tails) for r in rows])
@@ -186,14 +203,7 @@ def _check_visual(cell: Cell, kept: list[Kept], rows: list[Row], reply: Reply) -
 
 
 def _check_answers(cell: Cell, arrays: Arrays, min_mass: float) -> None:
-    logit, ids = arrays["logit/answer"], arrays["example/id"]
-    bad = ~np.isfinite(arrays["logit/log_z"]) | np.isnan(logit).any(axis=(1, 2))
-    if bad.any():
-        row = ids[np.flatnonzero(bad)[0]].decode()
-        raise ModelError(
-            f"{cell.condition.label}: the model answered {row} with a logit that is not a number; "
-            "try --dtype float32 or check the weights"
-        )
+    logit = arrays["logit/answer"]
     mass = np.exp(logit - arrays["logit/log_z"][:, None, None]).sum(axis=(1, 2))
     if mass[:_GUARDED_ROWS].mean() < min_mass:
         raise ModelError(
@@ -201,11 +211,6 @@ def _check_answers(cell: Cell, arrays: Arrays, min_mass: float) -> None:
             f"probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
             "model for this benchmark? --min-mass 0 goes on regardless"
         )
-
-
-def _ragged(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
-    width = max(len(x) for x in ids)
-    return np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
 
 
 def _padded(values: NDArray[np.int64], k: int) -> NDArray[np.int32]:

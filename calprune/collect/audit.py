@@ -10,11 +10,11 @@ from scipy.special import logsumexp
 
 from calprune.collect.ask import BlockCache, keep
 from calprune.collect.choose import read_ranking
-from calprune.collect.models import Row
 from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan
 from calprune.data.container import Sealed, unpack
 from calprune.data.draws import Draws
 from calprune.data.provenance import software
+from calprune.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def audit(plan: Plan, rows: int) -> Iterator[Audit]:
         source = plan.store.logits(cell.condition)
         if source.exists():
             n = min(rows, len(plan.questions.examples))
-            path = plan.store.audit(cell.condition, n)
+            cached = unpack(source, "calprune.logits")
+            path = plan.store.audit(cell.condition, n, cached.digest)
             if not path.exists():
-                cached = unpack(source, "calprune.logits")
                 plan.store.seal(path, _audit_cell(plan, cell, features, n, cached))
             a = unpack(path, "calprune.audits").arrays
             yield Audit(
@@ -88,7 +88,11 @@ def _generate(plan: Plan, cell: Cell, features: BlockCache, row: int) -> np.ndar
     seen = features.read(block)[at]
     ranking = read_ranking(plan, cell.chosen, block)
     found = keep(plan, cell, seen, ranking["rank/order"][at], ranking["rank/tied"][at])
-    tail = plan.tails[plan.questions.examples[row].prompt]
-    asked = Row(np.zeros((len(found.index), 0)), found.positions, found.start, (tail,))
     picture = plan.questions.picture(plan.questions.images[image])
-    return plan.adapter.generate(picture, found.index, asked, 0)
+    prompt = plan.questions.examples[row].prompt
+    logits = plan.adapter.generate(picture, prompt, found.index, cell.condition.positions)
+    if not np.isfinite(logits).all():
+        raise ModelError(
+            f"{cell.condition.label}: generate answers {prompt!r} with what is no number"
+        )
+    return logits

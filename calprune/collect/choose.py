@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from calprune.collect.encode import read_features
 from calprune.collect.grid import Chosen
-from calprune.collect.plan import Plan
+from calprune.collect.plan import Cell, Plan
 from calprune.collect.selectors import Ranking, VisualTokens
 from calprune.data.condition import canonical_json, sha256_of
 from calprune.data.container import Arrays, Sealed, as_text, unpack
 from calprune.data.provenance import software
 from calprune.data.store import Store
-from calprune.errors import Mismatch
+from calprune.errors import Mismatch, PlanError
 
 
 def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
@@ -26,9 +26,9 @@ def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
     return plan.store.ranking(plan.adapter.name, plan.questions.name, "-".join(parts), key)
 
 
-def choose(plan: Plan) -> Iterator[int]:
+def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
     """Rank the missing blocks of this share for all selectors at once; yields sealed blocks."""
-    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c.chosen for c in plan.open}
+    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c.chosen for c in cells}
     for block in plan.mine:
         missing = [
             (Store.block(ranking_folder(plan, c), block), c)
@@ -50,12 +50,24 @@ def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranki
         tokens = VisualTokens(
             image=digest,
             view=seen.view[plan.adapter.feed],
-            saliency=seen.saliency["cls"].astype(np.float64),
+            saliency=seen.saliency[plan.adapter.signal].astype(np.float64),
             glue=seen.glue,
         )
         for rankings, c in zip(found, chosen, strict=True):
-            rankings.append(c.selector.rank(tokens))
+            rankings.append(_valid(c, tokens, c.selector.rank(tokens)))
     return found
+
+
+def _valid(chosen: Chosen, tokens: VisualTokens, ranking: Ranking) -> Ranking:
+    """Refuse what no later step could notice: tokens taken twice, glue taken, odd indices."""
+    order = ranking.order[ranking.order >= 0]
+    inside = len(order) == 0 or int(order.max()) < len(tokens.glue)
+    if not inside or len(np.unique(order)) != len(order) or tokens.glue[order].any():
+        raise PlanError(
+            f"selector {chosen.name!r} ranked image {tokens.image[:12]} wrongly: each candidate at "
+            "most once, and no glue"
+        )
+    return ranking
 
 
 def _sealed(plan: Plan, block: int, chosen: Chosen, rankings: list[Ranking]) -> Sealed:
@@ -64,7 +76,7 @@ def _sealed(plan: Plan, block: int, chosen: Chosen, rankings: list[Ranking]) -> 
     arrays: Arrays = {
         "image/id": as_text([plan.questions.images[i] for i in at]),
         "image/digest": as_text([plan.questions.digests[i] for i in at]),
-        "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int16),
+        "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int32),
         "rank/gain": np.stack([_wide(r.score, v, 0) for r in rankings]),
         "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
         "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from calprune.data.condition import sha256_of
 from calprune.data.container import Sealed, as_text, unpack
 from calprune.data.provenance import software
 from calprune.data.store import Store
-from calprune.errors import Mismatch
+from calprune.errors import Mismatch, ModelError
 
 _AT_ONCE = 8
 
@@ -41,6 +42,13 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
     for first in range(0, len(names), _AT_ONCE):
         pictures = [plan.questions.picture(n) for n in names[first : first + _AT_ONCE]]
         seen += plan.adapter.encode(pictures)
+    for name, s in zip(names, seen, strict=True):
+        signals = [x[~s.glue] for x in s.saliency.values()]
+        if not all(np.isfinite(x).all() for x in (*s.view.values(), *signals)):
+            raise ModelError(
+                f"image {name}: its features are not finite; try --dtype float32 or check the "
+                "weights"
+            )
     arrays = {
         "image/id": as_text(names),
         "image/digest": as_text([plan.questions.digests[i] for i in at]),
@@ -56,6 +64,11 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
     provenance = {"software": software(), "numerics": plan.adapter.numerics()}
     manifest = plan.feature_manifest
     return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
+
+
+def read_provenance(plan: Plan, block: int) -> dict[str, Any]:
+    """What encoded a block: software and numerics."""
+    return unpack(Store.block(feature_folder(plan), block), "calprune.features").provenance
 
 
 def read_features(plan: Plan, block: int) -> list[Seen]:

@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-RELATIVE_TIE = 1e-9
+from calprune.collect.selectors import RELATIVE_TIE
+
 DRIFT = 1e-12  # of the first score: what float64 updates may lose by cancellation
 
 

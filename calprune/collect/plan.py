@@ -58,9 +58,9 @@ class Plan:
         first = block * BLOCK_IMAGES
         return range(first, min(first + BLOCK_IMAGES, len(self.questions.images)))
 
-    @cached_property
+    @property
     def open(self) -> list[Cell]:
-        """Cells whose file is not sealed yet."""
+        """Cells whose file is not sealed yet, as the folder says now."""
         return [c for c in self.cells if not self.store.logits(c.condition).exists()]
 
     @cached_property
@@ -68,7 +68,8 @@ class Plan:
         """What identifies features: model, what is measured, dtype, images."""
         return {
             "model_digest": self.adapter.digest,
-            "measure": self.adapter.measure,
+            "pixels": self.adapter.pixels,
+            "measures": self.adapter.measures,
             "dtype": self.adapter.dtype,
             "images": sha256_of(list(self.questions.digests)),
             "block": BLOCK_IMAGES,
@@ -90,35 +91,33 @@ class Plan:
 
     def bill(self) -> dict[str, Any]:
         """Work and bytes, sealed and open, as plain values."""
+        to_ask, images = self.open, len(self.questions.images)
         questions = sum(len(d) for d in self.distinct)
-        tokens = 0
-        for cell in self.open:
-            kept = cell.condition.budget.tokens(self.adapter.candidates)
-            asked = sum(len(self.tails[p]) for prompts in self.distinct for p in prompts)
-            tokens += kept * len(self.questions.images) + asked
-        open_rankings = {canonical_json(self.ranking_manifest(c.chosen)) for c in self.open}
+        asked = sum(len(self.tails[p]) for prompts in self.distinct for p in prompts)
+        kept = sum(c.condition.budget.tokens(self.adapter.candidates) for c in to_ask)
+        open_rankings = {canonical_json(self.ranking_manifest(c.chosen)) for c in to_ask}
         rows = len(self.questions.examples)
         return {
             "benchmark": self.questions.name,
             "model": self.adapter.name,
-            "images": len(self.questions.images),
+            "images": images,
             "rows": rows,
             "distinct_questions": questions,
             "conditions": len(self.cells),
-            "sealed": len(self.cells) - len(self.open),
-            "to_ask": len(self.open),
+            "sealed": len(self.cells) - len(to_ask),
+            "to_ask": len(to_ask),
             "rankings": len(open_rankings),
-            "packed_forwards": len(self.open) * len(self.questions.images),
-            "questions_answered": len(self.open) * questions,
-            "questions_naive": len(self.open) * rows,
-            "language_tokens": tokens,
+            "packed_forwards": len(to_ask) * images,
+            "questions_answered": len(to_ask) * questions,
+            "questions_naive": len(to_ask) * rows,
+            "language_tokens": kept * images + asked * len(to_ask),
             "feature_bytes": self._feature_bytes(),
-            "logit_bytes": len(self.open) * rows * (20 * 8 + 4 * 24),
+            "logit_bytes": len(to_ask) * rows * (20 * 8 + 4 * 24),
             "cells": [
                 {
                     "label": c.condition.label,
                     "key": c.condition.key[:8],
-                    "sealed": c not in self.open,
+                    "sealed": c not in to_ask,
                 }
                 for c in self.cells
             ],
@@ -151,6 +150,8 @@ def make_plan(
     cells = []
     for c in chosen:
         c.budget.tokens(adapter.candidates)
+        if c.budget.scope != "global":
+            raise PlanError(f"{adapter.name} has one crop an image: budgets are global")
         condition = Condition(
             benchmark=questions.name,
             benchmark_digest=digest,
@@ -158,19 +159,39 @@ def make_plan(
             model_digest=adapter.digest,
             template=template,
             answer_tokens=answer_tokens,
-            features=adapter.measure,
+            pixels=adapter.pixels,
             selector=c.name,
             parameters=c.parameters,
             revision=c.selector.revision,
             budget=c.budget,
             seed=c.seed,
-            # keeping all or none leaves nothing to renumber
-            positions="contiguous" if c.selector.budget is ALL_TOKENS else positions,
+            # keeping all leaves nothing to renumber
+            positions="contiguous" if c.budget == ALL_TOKENS else positions,
             dtype=adapter.dtype,
+            features=_measured(adapter, c),
         )
         cells.append(Cell(condition, c))
     prompts = [[questions.examples[i].prompt for i in rows] for rows in questions.rows]
     distinct = tuple(tuple(dict.fromkeys(p)) for p in prompts)
     asks = tuple(tuple(d.index(x) for x in p) for p, d in zip(prompts, distinct, strict=True))
-    tails = {p: adapter.prompt(p).tail for d in distinct for p in d}
+    rendered = {p: adapter.prompt(p) for d in distinct for p in d}
+    if len({r.before for r in rendered.values()}) > 1:
+        raise PlanError(
+            f"{adapter.name}: its template puts the question before the image, so that questions "
+            "cannot share an image; choose another template"
+        )
+    tails = {p: r.tail for p, r in rendered.items()}
     return Plan(store, questions, adapter, tuple(cells), tails, distinct, asks, share)
+
+
+def _measured(adapter: Adapter, chosen: Chosen) -> str | None:
+    """What this selector reads, e.g. ``patches@-2+cls@-2:sum``; None if it reads nothing."""
+    missing = chosen.selector.needs - adapter.measures.keys()
+    if missing:
+        raise PlanError(
+            f"{chosen.name} needs {sorted(missing)}, which {adapter.name} does not have"
+        )
+    read = [
+        text for name, text in sorted(adapter.measures.items()) if name in chosen.selector.needs
+    ]
+    return "+".join(read) or None

@@ -17,7 +17,7 @@ from calprune.collect.choose import choose
 from calprune.collect.encode import encode
 from calprune.collect.grid import grid
 from calprune.collect.models import EMBEDDED, open_adapter
-from calprune.collect.plan import Plan, make_plan
+from calprune.collect.plan import Cell, Plan, make_plan
 from calprune.data.benchmarks import open_questions
 from calprune.data.condition import Budget
 from calprune.data.provenance import log_run
@@ -97,25 +97,32 @@ def execute(
         progress: called after every sealed unit.
         stop: asked between units; True ends the run there.
     """
-    began = datetime.now(UTC)
+    began, asking = datetime.now(UTC), plan.open
     plan.store.clear_stale()
-    already = len(plan.cells) - len(plan.open)
+    already = len(plan.cells) - len(asking)
     audits: list[Audit] = []
-    outcome: dict[str, Any] = {"result": "finished"}
+    outcome: dict[str, Any] = {"result": "crashed"}
+    if not 0.0 <= min_mass <= 1.0:
+        raise PlanError(f"--min-mass {min_mass:g}: a probability lies between 0 and 1")
     try:
-        stopped = _rooms(plan, min_mass, progress, stop)
+        stopped = bool(asking) and _rooms(plan, asking, min_mass, progress, stop)
         if audit_rows and not stopped:
-            for a in audit(plan, audit_rows):
+            for stage in (encode(plan), choose(plan, plan.cells)):  # a shared study may lack them
+                stopped = stopped or any(stop() for _ in stage)
+            for a in audit(plan, audit_rows) if not stopped else ():
                 audits.append(a)
                 if progress:
                     progress("audit", len(audits), len(plan.cells))
+                if stop() and len(audits) < len(plan.cells):
+                    stopped = True
+                    break
     except CalpruneError as error:
         outcome["result"] = f"{type(error).__name__}: {error}"
         raise
     else:
         outcome["result"] = "stopped" if stopped else "finished"
     finally:
-        if plan.open or audits:
+        if asking or audits:
             outcome["conditions"] = [c.condition.key[:8] for c in plan.cells]
             _log(plan, began, outcome)
     missing = sum(not plan.store.logits(c.condition).exists() for c in plan.cells)
@@ -124,16 +131,18 @@ def execute(
 
 
 def _rooms(
-    plan: Plan, min_mass: float, progress: Progress | None, stop: Callable[[], bool]
+    plan: Plan,
+    cells: Sequence[Cell],
+    min_mass: float,
+    progress: Progress | None,
+    stop: Callable[[], bool],
 ) -> bool:
     """Encode, choose, ask; True if the run was told to stop."""
-    if not plan.open:
-        return False
     steps = len(plan.mine)
     stages = (
         ("encode", encode(plan), steps),
-        ("choose", choose(plan), steps),
-        ("ask", ask(plan, min_mass), steps * len(plan.open)),
+        ("choose", choose(plan, cells), steps),
+        ("ask", ask(plan, min_mass), steps * len(cells)),
     )
     for name, units, total in stages:
         if progress:

@@ -41,7 +41,12 @@ class Budget:
     scope: Literal["global", "crop"] = "global"
 
     def __post_init__(self) -> None:
-        number = float(self.value)
+        if self.kind not in ("count", "ratio") or self.scope not in ("global", "crop"):
+            raise PlanError(f"no such budget: {self.kind!r} of {self.scope!r}")
+        try:
+            number = float(self.value)
+        except OverflowError as error:
+            raise PlanError("a budget beyond all bounds") from error
         if self.kind == "count":
             if number != int(number) or number < 0:
                 raise PlanError(
@@ -84,12 +89,13 @@ class Condition:
         model, model_digest: name, and SHA-256 over weights, configuration, tokenizer and processor.
         template: SHA-256 of the rendered prompt around image and question.
         answer_tokens: per answer the token ids of its spellings.
-        features: what selection measured, e.g. ``patches@-2+cls@-2:sum``.
+        pixels: how images became pixels beyond the processor's own settings: its class.
         selector, parameters, revision: the pruning rule; revision rises when its picks change.
         budget: visual tokens kept.
         seed: draw of a random selector; None for a deterministic one.
         positions: position ids of the kept tokens, renumbered (``contiguous``) or ``original``.
         dtype: in which the language model computed.
+        features: what the selector measured, e.g. ``patches@-2+cls@-2:sum``; None if nothing.
         weights, kv: quantisation and KV pruning; absent from the JSON when None.
     """
 
@@ -99,7 +105,7 @@ class Condition:
     model_digest: str
     template: str
     answer_tokens: tuple[tuple[int, ...], ...]
-    features: str
+    pixels: str
     selector: str
     parameters: tuple[tuple[str, Scalar], ...]
     revision: int
@@ -107,6 +113,7 @@ class Condition:
     seed: int | None = None
     positions: Literal["contiguous", "original"] = "contiguous"
     dtype: str = "float32"
+    features: str | None = None
     weights: str | None = None
     kv: str | None = None
 
@@ -128,17 +135,23 @@ class Condition:
 
     @classmethod
     def from_json(cls, plain: Mapping[str, Any]) -> Self:
-        """Rebuild from ``to_json``; StoreError if fields are missing or unknown."""
+        """Rebuild from ``to_json``; StoreError if fields are missing, unknown or of other types."""
         try:
             rest = dict(plain)
             if rest.pop("schema") != SCHEMA_MAJOR:
                 raise StoreError(f"condition of schema {plain['schema']!r}, not {SCHEMA_MAJOR}")
+            for name, value in rest.items():
+                if not isinstance(value, _JSON_TYPES.get(name, str)) or isinstance(value, bool):
+                    raise StoreError(f"not a condition: {name} is {type(value).__name__}")
             rest["budget"] = Budget(**rest["budget"])
             rest["parameters"] = tuple(sorted(rest["parameters"].items()))
             rest["answer_tokens"] = tuple(
                 tuple(int(i) for i in ids) for ids in rest["answer_tokens"]
             )
-            return cls(**rest)
+            built = cls(**rest)
+            if canonical_json(built.to_json()) != canonical_json(plain):
+                raise StoreError("not a condition: its JSON is not the canonical one")
+            return built
         except (KeyError, TypeError, AttributeError, ValueError, PlanError) as error:
             raise StoreError(f"not a condition: {error}") from error
 
@@ -159,6 +172,15 @@ class Condition:
         if self.positions != "contiguous":
             parts.append(self.positions)
         return "-".join(parts)
+
+
+_JSON_TYPES: dict[str, type] = {
+    "answer_tokens": list,
+    "budget": dict,
+    "parameters": dict,
+    "revision": int,
+    "seed": int,
+}
 
 
 def _short(value: Scalar) -> str:

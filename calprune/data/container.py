@@ -14,9 +14,10 @@ import json
 import os
 import re
 import socket
+import stat
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import canonical_json
-from calprune.data.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION, check_columns
+from calprune.data.schema import (
+    FORMATS,
+    LONGEST_TEXT,
+    MOST_BYTES,
+    VERSION,
+    check_columns,
+    check_values,
+)
 from calprune.errors import DamagedFile, Mismatch, StoreError, WriteError, WrongFormat
 
 BLOCK = 512
@@ -32,6 +40,8 @@ _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
+_LARGEST_CHUNK = 64 << 20
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -129,8 +139,7 @@ def publish(path: Path, image: bytes) -> bool:
     """
     temporary = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        handle = _create(temporary)
         try:
             rest = memoryview(image)
             while rest:
@@ -152,13 +161,29 @@ def publish(path: Path, image: bytes) -> bool:
             temporary.unlink(missing_ok=True)
 
 
+def _create(temporary: Path) -> int:
+    """Open a new file; once more if another process has just removed the emptied folder."""
+    for last in (False, True):
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileNotFoundError:
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
 def _link(temporary: Path, path: Path) -> bool:
     try:
         os.link(temporary, path)
     except FileExistsError:
+        if not path.is_file():  # a dangling link, a folder: nothing that could be ours
+            raise
         return False
-    except OSError:
-        # no hard links here (exFAT, some network mounts): the last complete writer wins
+    except OSError as error:
+        if error.errno not in _NO_LINKS or path.exists():
+            raise
+        # no hard links here (exFAT, some network mounts): rename, and let the last writer win
         os.replace(temporary, path)
     return True
 
@@ -175,7 +200,9 @@ def _sync_folder(folder: Path) -> None:
 def intact(path: Path) -> bytes:
     """The bytes of a file whose header, length and SHA-256 agree; DamagedFile if they do not."""
     try:
-        size = path.stat().st_size
+        found_type, size = path.stat().st_mode, path.stat().st_size
+        if not stat.S_ISREG(found_type):
+            raise DamagedFile(f"{path}: not a regular file")
         if size > MOST_BYTES:
             raise DamagedFile(f"{path}: {size} bytes, more than any calprune file has")
         raw = path.read_bytes()
@@ -200,6 +227,20 @@ def intact(path: Path) -> bytes:
     return raw
 
 
+def kind_of(path: Path) -> str:
+    """The format that a file claims; DamagedFile or WrongFormat if it claims none of ours."""
+    import h5py
+
+    try:
+        with h5py.File(io.BytesIO(intact(path)), "r") as file:
+            kind = _attributes(path, file)["format"]
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
+    if kind not in FORMATS:
+        raise WrongFormat(f"{path}: format {kind!a} is not one that this release reads")
+    return kind
+
+
 def unpack(path: Path, kind: str) -> Sealed:
     """Read a sealed file of ``kind`` after checking bytes, structure, names, types and key."""
     import h5py
@@ -208,25 +249,29 @@ def unpack(path: Path, kind: str) -> Sealed:
     try:
         with h5py.File(io.BytesIO(raw), "r") as file:
             attributes = _attributes(path, file)
-            _check_version(path, attributes, kind)
-            arrays = _read(path, file, kind, len(raw))
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            newer = _check_version(path, attributes, kind)
+            if len(file.attrs) > len(_ATTRIBUTES) and not newer:
+                raise Mismatch(f"{path}: more root attributes than its version knows")
+            arrays = _read(path, file, kind, len(raw), lenient=newer)
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     manifest, provenance = (_json(path, attributes[x]) for x in ("manifest", "provenance"))
     sealed = Sealed(kind, attributes["key"], manifest, provenance, arrays)
-    try:
-        check_columns(FORMATS[kind], arrays)
-    except Mismatch as error:
-        raise Mismatch(f"{path}: {error}") from error
-    if hashlib.sha256(canonical_json(manifest).encode()).hexdigest() != sealed.key:
-        raise Mismatch(f"{path}: its manifest does not hash to its key {sealed.key[:8]}")
+    if hashlib.sha256(attributes["manifest"].encode()).hexdigest() != sealed.key:
+        raise Mismatch(f"{path}: its manifest does not hash to its key {sealed.key[:8]!a}")
     if sealed.digest != attributes["digest"]:
         raise DamagedFile(f"{path}: content digest differs from the one it was sealed with")
-    return sealed
+    known = {n: a for n, a in arrays.items() if not newer or FORMATS[kind].column(n)}
+    try:
+        check_columns(FORMATS[kind], known)
+        check_values(kind, known)
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+    return replace(sealed, arrays=known)
 
 
 def _attributes(path: Path, file: Any) -> dict[str, str]:
-    if len(file.attrs) != len(_ATTRIBUTES):
+    if not len(_ATTRIBUTES) <= len(file.attrs) <= 4 * len(_ATTRIBUTES):
         raise Mismatch(f"{path}: {len(file.attrs)} root attributes, expected {len(_ATTRIBUTES)}")
     found = {}
     for name in _ATTRIBUTES:
@@ -243,59 +288,80 @@ def _attributes(path: Path, file: Any) -> dict[str, str]:
     return found
 
 
-def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> None:
-    major = attributes["version"].split(".")[0]
+def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> bool:
+    """True if the file is of a later minor version, which may hold more than this reader knows."""
+    found = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", attributes["version"])
     if not attributes["format"].startswith("calprune."):
         raise WrongFormat(f"{path}: format {attributes['format']!a} is not calprune's")
-    if major != str(VERSION[0]):
+    if found is None or int(found[1]) != VERSION[0]:
         raise WrongFormat(
             f"{path}: format version {attributes['version']!a}; this release reads "
             f"{VERSION[0]}.x: use a calprune release that reads it, or run collect again"
         )
     if attributes["format"] != kind:
         raise Mismatch(f"{path}: holds {attributes['format']!a}, expected {kind}")
+    return int(found[2]) > VERSION[1]
 
 
 def _json(path: Path, text: str) -> dict[str, Any]:
-    if text.count("{") + text.count("[") > 2_000:
-        raise Mismatch(f"{path}: JSON in its attributes is nested beyond reason")
-
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} in JSON")
 
     try:
         value = json.loads(text, parse_constant=refuse)
+        canonical = canonical_json(value)
     except (ValueError, RecursionError) as error:
         raise Mismatch(f"{path}: bad JSON in its attributes ({error})") from error
-    if not isinstance(value, dict):
-        raise Mismatch(f"{path}: JSON in its attributes is not an object")
+    if not isinstance(value, dict) or canonical != text:
+        raise Mismatch(f"{path}: JSON in its attributes is not a canonical object")
     return value
 
 
-def _read(path: Path, file: Any, kind: str, size: int) -> Arrays:
+def _read(path: Path, file: Any, kind: str, size: int, *, lenient: bool) -> Arrays:
     """Datasets by an allow-list: hard links only, known names, plain types, no outside storage."""
-    import h5py
-
     arrays: Arrays = {}
-    declared = 0
+    # views are stored as they are; everything else compresses, honest constant columns 1000:1
+    room = 2 * size + _LARGEST_CHUNK
+    if kind != "calprune.features":
+        room = min(200 * size, 1 << 30) + _LARGEST_CHUNK
     for group_name, group in _members(path, file, "", groups=True):
         for name, dataset in _members(path, group, group_name, groups=False):
             full = f"{group_name}/{name}"
-            if FORMATS[kind].column(full) is None:
+            if FORMATS[kind].column(full) is None and not lenient:
                 raise Mismatch(f"{path}: {full} is not part of {kind}")
-            plist = dataset.id.get_create_plist()
-            filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
-            if plist.get_external_count() or dataset.is_virtual or dataset.shape is None:
-                raise Mismatch(f"{path}: {full} stores its values elsewhere")
-            if not filters <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, 3}:
-                raise Mismatch(f"{path}: {full} uses a filter that is not allowed")
-            if dataset.dtype.kind not in "ifbS" or dataset.dtype.hasobject:
-                raise Mismatch(f"{path}: {full} has type {dataset.dtype}, which is not allowed")
-            declared += dataset.dtype.itemsize * int(np.prod(dataset.shape, dtype=np.float64))
-            if declared > max(64 << 20, 1000 * size):
-                raise Mismatch(f"{path}: declares {declared} bytes in a file of {size}")
+            _check_storage(path, full, dataset)
+            room -= dataset.dtype.itemsize * int(np.prod(dataset.shape, dtype=np.float64))
+            if room < 0:
+                raise Mismatch(f"{path}: declares far more than the {size} bytes it has")
             arrays[full] = dataset[()]
     return arrays
+
+
+def _check_storage(path: Path, name: str, dataset: Any) -> None:
+    """Plain little-endian values inside the file, checksummed, in chunks of reasonable size."""
+    import h5py
+
+    plist = dataset.id.get_create_plist()
+    filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
+    fletcher = h5py.h5z.FILTER_FLETCHER32
+    if plist.get_external_count() or dataset.is_virtual or dataset.shape is None:
+        raise Mismatch(f"{path}: {name} stores its values elsewhere")
+    if not filters <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, fletcher}:
+        raise Mismatch(f"{path}: {name} uses a filter that is not allowed")
+    if dataset.size and fletcher not in filters:
+        raise Mismatch(f"{path}: {name} carries no checksum")
+    kind = dataset.dtype
+    if kind.kind not in "ifbS" or kind.hasobject or kind.byteorder == ">" or kind.itemsize > 512:
+        raise Mismatch(f"{path}: {name} has type {kind}, which is not allowed")
+    if dataset.maxshape != dataset.shape:
+        raise Mismatch(f"{path}: {name} could grow")
+    if dataset.chunks is not None:
+        chunk = kind.itemsize * int(np.prod(dataset.chunks, dtype=np.float64))
+        larger = any(c > s for c, s in zip(dataset.chunks, dataset.shape, strict=True))
+        if larger or chunk > _LARGEST_CHUNK:
+            raise Mismatch(f"{path}: {name} is cut into chunks of {chunk} bytes")
+    if set(dataset.attrs) != {"dims", "meaning", "unit"}:
+        raise Mismatch(f"{path}: {name} lacks dims, meaning or unit, or has more attributes")
 
 
 def _members(path: Path, group: Any, where: str, *, groups: bool) -> list[tuple[str, Any]]:
@@ -303,13 +369,14 @@ def _members(path: Path, group: Any, where: str, *, groups: bool) -> list[tuple[
 
     if len(group) > 64:
         raise Mismatch(f"{path}: {len(group)} members in /{where}")
+    wanted = h5py.Group if groups else h5py.Dataset
     members = []
     for name in group:
         link = group.get(name, getlink=True)
         if not isinstance(link, h5py.HardLink) or not _NAME.fullmatch(name):
             raise Mismatch(f"{path}: {f'{where}/{name}'!a} is not a plain member")
         found = group[name]
-        if isinstance(found, h5py.Group) is not groups:
+        if not isinstance(found, wanted):
             raise Mismatch(f"{path}: {f'{where}/{name}'!a} is unexpected")
         members.append((name, found))
     return members

@@ -13,6 +13,7 @@ from calprune.errors import Mismatch
 VERSION = (1, 0)
 LONGEST_TEXT = 512
 MOST_BYTES = 8 << 30
+_IDS = 2**31
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,9 @@ LOGITS = Format(
         Column("run/tokens", "i", ("n", "layers"), "tokens that each layer saw", unit="token"),
         Column("run/visual", "i", ("n", "layers"), "visual tokens among them", unit="token"),
         Column("image/id", "S", ("g",), "images asked about"),
-        Column("image/kept", "i", ("g", "k"), "kept tokens in raster order, padded with -1"),
-        Column("image/position", "i", ("g", "k"), "their position ids, padded with -1"),
-        Column("image/tied", "i", ("g",), "kept tokens that only their index decided"),
+        Column("image/kept", "i", ("g", "k"), "kept tokens in raster order, -1 padded", must=False),
+        Column("image/position", "i", ("g", "k"), "their position ids, -1 padded", must=False),
+        Column("image/tied", "i", ("g",), "kept tokens that only their index decided", must=False),
     ),
 )
 
@@ -166,6 +167,8 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
     used = token[token >= 0]
     if len(np.unique(used)) != len(used) or not (token >= 0).any(axis=1).all():
         raise Mismatch("answer tokens overlap or are missing")
+    if (token < -1).any() or (token >= _IDS).any():
+        raise Mismatch("answer tokens that are no vocabulary ids")
     every((label >= 0) & (label < len(names)), f"label outside 0..{len(names) - 1}")
     every(offered[rows, label], "the right answer is not offered")
     every(np.isfinite(np.where(spelled, logit, 0)).all(axis=(1, 2)), "a logit is not finite")
@@ -174,12 +177,56 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
     every(np.isfinite(arrays["logit/top"]).all(axis=1), "a top logit is not finite")
     largest = np.where(spelled, logit, -np.inf).max(axis=(1, 2))
     every(arrays["logit/log_z"] >= largest - 1e-3, "log-sum-exp below an answer's logit")
+    every(arrays["logit/entropy"] >= 0, "negative entropy")
+    every(np.where(spelled, True, logit == -np.inf).all(axis=(1, 2)), "a logit without spelling")
     every((np.diff(arrays["logit/top"], axis=1) <= 0).all(axis=1), "top logits do not fall")
     every((arrays["run/tokens"] > 0).all(axis=1), "a layer saw no token")
-    every((arrays["run/visual"] >= 0).all(axis=1), "a negative number of visual tokens")
+    visual = arrays["run/visual"]
+    every(
+        ((visual >= 0) & (visual <= arrays["run/tokens"])).all(axis=1),
+        "visual tokens that are none",
+    )
+    ids_seen = arrays["logit/top_token"]
+    every(((ids_seen >= 0) & (ids_seen < _IDS)).all(axis=1), "a top token that is no vocabulary id")
     first = arrays["example/duplicate_of"]
     every((first >= 0) & (first <= rows), "duplicate_of points outside the file")
 
 
 def _plain(text: bytes) -> str:
     return ascii(text.decode("utf-8", "replace"))[1:-1]
+
+
+def check_features(arrays: dict[str, NDArray[Any]]) -> None:
+    """Offsets cover all rows in order; views are finite, and saliency off glue is too."""
+    offset, glue = arrays["image/offset"], arrays["token/glue"]
+    if offset[0] != 0 or offset[-1] != len(glue) or (np.diff(offset) < 0).any():
+        raise Mismatch("image/offset does not cut the rows in order")
+    for name, array in arrays.items():
+        values = array[~glue] if name.startswith("saliency/") else array
+        if name.startswith(("view/", "saliency/")) and not np.isfinite(values).all():
+            raise Mismatch(f"{name}: a value is not finite")
+
+
+def check_rankings(arrays: dict[str, NDArray[Any]]) -> None:
+    """Every order takes each token at most once, and its padding comes last."""
+    order = arrays["rank/order"].astype(np.int64)
+    v = order.shape[1]
+    taken = np.where(order >= 0, order, v + np.arange(v))
+    padded = order < 0
+    if (order < -1).any() or (order >= v).any() or (padded[:, :-1] & ~padded[:, 1:]).any():
+        raise Mismatch("rank/order: indices out of range, or padding between them")
+    if (np.diff(np.sort(taken, axis=1), axis=1) == 0).any():
+        raise Mismatch("rank/order: a token is taken twice")
+
+
+CHECKS = {
+    "calprune.features": check_features,
+    "calprune.rankings": check_rankings,
+    "calprune.logits": check_logits,
+}
+
+
+def check_values(kind: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """The laws of a kind that types cannot state; Mismatch if one is broken."""
+    if kind in CHECKS:
+        CHECKS[kind](arrays)

@@ -4,7 +4,7 @@
     rankings/<model>/<benchmark>/<label>-<key8>/00000.h5    a block of images
     logits/<model>/<benchmark>/<label>-<key8>.h5            a whole condition
     logits/<model>/<benchmark>/.parts/<key8>/00000.h5       unsealed work, never read by analysis
-    audits/<model>/<benchmark>/<label>-<key8>-<rows>.h5     per-question answers beside it
+    audits/<model>/<benchmark>/<label>-<key8>-<digest8>-<rows>.h5  per-question answers beside it
     runs/<time>-<host>-<pid>.json                           who ran what, when
 
 The listing is the only state: no journal, no counter, no lock. What exists under its final name
@@ -20,18 +20,21 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calprune.data.condition import Condition
-from calprune.data.container import Arrays, Sealed, intact, pack, publish, unpack
+from calprune.data.condition import Condition, canonical_json
+from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpack
 from calprune.data.logits import LogitTable
-from calprune.data.schema import FORMATS, check_logits
+from calprune.data.schema import check_values
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, StoreError
 from calprune.registry import unknown
 
 DEFAULT_STORE = "calprune-store"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
+_KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
 _PER_IMAGE = ("image/id", "image/kept", "image/position", "image/tied")
 _SHARED = ("answer/name", "answer/token")
 
@@ -71,10 +74,10 @@ class Store:
         """Folder of a condition's unsealed parts."""
         return self._logit_folder(condition) / ".parts" / condition.key[:8]
 
-    def audit(self, condition: Condition, rows: int) -> Path:
-        """The audit of ``rows`` rows of a condition."""
+    def audit(self, condition: Condition, rows: int, digest: str) -> Path:
+        """The audit of ``rows`` rows of a condition whose logits have a content digest."""
         folder = self.root / "audits" / safe(condition.model) / safe(condition.benchmark)
-        return folder / f"{safe(condition.label)}-{condition.key[:8]}-{rows}.h5"
+        return folder / f"{safe(condition.label)}-{condition.key[:8]}-{digest[:8]}-{rows}.h5"
 
     def _logit_folder(self, condition: Condition) -> Path:
         return self.root / "logits" / safe(condition.model) / safe(condition.benchmark)
@@ -87,32 +90,43 @@ class Store:
     # Writing ----------------------------------------------------------------------------------
 
     def seal(self, path: Path, sealed: Sealed) -> bool:
-        """Publish a sealed file; False if it was there already."""
+        """Publish a sealed file; False if it was there already.
+
+        Raises Mismatch if its values break a law of its format, before anything is written.
+        """
+        _checked(path, sealed.kind, sealed.arrays)
         return publish(path, pack(sealed))
 
-    def seal_condition(
-        self, condition: Condition, blocks: int, provenance: dict[str, object]
-    ) -> bool:
+    def seal_condition(self, condition: Condition, blocks: int) -> bool:
         """Join all parts of a condition into its one file and drop the parts.
 
-        Returns False while parts are missing. Raises StoreError if a part is damaged.
+        Returns False while parts are missing. Parts are dropped only once the sealed file has been
+        read back. Raises StoreError if a part or the sealed file is damaged.
         """
         folder, target = self.parts(condition), self.logits(condition)
         if not target.exists():
             paths = [self.block(folder, i) for i in range(blocks)]
             if not all(p.exists() for p in paths):
-                return False
-            parts = [unpack(p, "calprune.logits") for p in paths]
+                return target.exists()
+            try:
+                parts = [unpack(p, "calprune.logits") for p in paths]
+            except StoreError:
+                if target.exists():  # another process has just sealed it and dropped the parts
+                    return True
+                raise
             for path, part in zip(paths, parts, strict=True):
                 if part.key != condition.key:
                     raise Mismatch(f"{path}: belongs to another condition; delete it and run again")
             arrays = _join([p.arrays for p in parts])
-            _checked(target, arrays)
+            provenance = _joint([p.provenance for p in parts])
             manifest = condition.to_json()
             self.seal(
                 target, Sealed("calprune.logits", condition.key, manifest, provenance, arrays)
             )
-        _drop(folder)
+        if folder.exists():
+            if unpack(target, "calprune.logits").key != condition.key:
+                raise Mismatch(f"{target}: holds another condition than its name says")
+            _drop(folder)
         return True
 
     def clear_stale(self) -> int:
@@ -156,9 +170,10 @@ class Store:
 
     def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
         """Check every sealed file against the specification; yields the error or None."""
-        if not self.root.is_dir():
-            raise IncompleteError(f"no store at {self.root}")
-        for path in sorted(self.root.rglob("*.h5")):
+        paths = sorted(self.root.rglob("*.h5")) if self.root.is_dir() else []
+        if not paths:
+            raise IncompleteError(f"no sealed files in {self.root}")
+        for path in paths:
             try:
                 check_file(path)
             except CalpruneError as error:
@@ -171,11 +186,12 @@ def read_logits(path: Path) -> LogitTable:
     """A validated logit file; StoreError tells what is wrong with it."""
     sealed = unpack(path, "calprune.logits")
     a = sealed.arrays
-    _checked(path, a)
     try:
         condition = Condition.from_json(sealed.manifest)
     except StoreError as error:
         raise Mismatch(f"{path}: {error}") from error
+    if padded(condition.answer_tokens).tolist() != a["answer/token"].tolist():
+        raise Mismatch(f"{path}: answer tokens differ from those of its condition")
     return LogitTable(
         path=path,
         condition=condition,
@@ -201,20 +217,35 @@ def read_logits(path: Path) -> LogitTable:
 
 
 def check_file(path: Path) -> Sealed:
-    """Verify one sealed file of any kind."""
-    raw = intact(path)
-    kind = next((k for k in FORMATS if k.encode() in raw[: 1 << 20] or k.encode() in raw), None)
-    sealed = unpack(path, kind or "calprune.logits")
+    """Verify one sealed file of any kind, its name included."""
+    sealed = unpack(path, kind_of(path))
     if sealed.kind == "calprune.logits":
         read_logits(path)
+    named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
+    if named and named[1] != sealed.key[:8]:
+        raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
     return sealed
 
 
-def _checked(path: Path, arrays: Arrays) -> None:
+def padded(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
+    """Ragged token ids as int32 (a, s), padded with −1."""
+    width = max((len(x) for x in ids), default=0)
+    return np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
+
+
+def _checked(path: Path, kind: str, arrays: Arrays) -> None:
     try:
-        check_logits(arrays)
+        check_values(kind, arrays)
     except Mismatch as error:
         raise Mismatch(f"{path}: {error}") from error
+
+
+def _joint(provenances: list[dict[str, Any]]) -> dict[str, Any]:
+    """What all parts share; where machines or versions differed, every variant."""
+    if all(p == provenances[0] for p in provenances):
+        return provenances[0]
+    variants = sorted({canonical_json(p) for p in provenances})
+    return {"numerics": {"mixed": variants}}
 
 
 def _text(path: Path, array: np.ndarray) -> np.ndarray:
@@ -260,8 +291,8 @@ def _drop(folder: Path) -> None:
 
 def _is_logits(path: Path) -> bool:
     """A shared folder may hold a part of a store, so the top folder need not be ``logits``."""
-    others = {"features", "rankings", "audits"}
-    return not any(part in others or part.startswith(".") for part in path.parts)
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.parts[0] not in ("features", "rankings", "audits") and not hidden
 
 
 def _alive(pid: int) -> bool:

@@ -31,7 +31,7 @@ def make_condition(
         model_digest="m" * 64,
         template="t" * 64,
         answer_tokens=((1, 2), (3, 4)),
-        features="patches@-2",
+        pixels="CLIPImageProcessorPil",
         selector=selector,
         parameters=tuple(sorted(parameters.items())),
         revision=1,

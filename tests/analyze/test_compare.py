@@ -115,7 +115,7 @@ def test_impossible_requests_are_explained(study_tables, choice, why):
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_corrections_keep_order_and_never_lower_p(p):
     raw = np.array(p)
     order = np.argsort(raw, kind="stable")

@@ -108,28 +108,28 @@ def test_a_certain_wrong_answer_has_a_finite_nll(table):
 
 
 @given(rows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ece_is_at_least_the_size_of_overconfidence(pairs):
     seen = seen_of(pairs)
     assert value(Ece(), seen) >= abs(value(Overconfidence(), seen)) - 1e-12
 
 
 @given(rows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_bins_hold_every_row_once(pairs):
     for closed in ("right", "left"):
         assert Ece(closed=closed).tally(seen_of(pairs))[:, 0].sum() == len(pairs)
 
 
 @given(rows, rows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pooled_ece_is_at_most_the_weighted_mean_of_parts(one, two):
     parts = [len(p) * value(Ece(), seen_of(p)) for p in (one, two)]
     assert value(Ece(), seen_of(one + two)) <= sum(parts) / (len(one) + len(two)) + 1e-12
 
 
 @given(rows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_aurc_lies_between_the_luckiest_and_the_unluckiest_order(pairs):
     k = np.arange(1, len(pairs) + 1)
     lucky, unlucky = (
@@ -140,7 +140,7 @@ def test_aurc_lies_between_the_luckiest_and_the_unluckiest_order(pairs):
 
 
 @given(rows, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_weight_is_a_repetition(pairs, data):
     counts = data.draw(
         st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)).filter(any)

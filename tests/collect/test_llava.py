@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from calprune.collect import masks
@@ -87,7 +88,9 @@ def test_packed_equals_generate(adapter: Llava, seen: list[Seen], k: int, origin
     pictures = open_questions("shapes", images=3)
     for i, row in enumerate(rows):
         for j in range(len(QUESTIONS)):
-            alone = adapter.generate(pictures.picture(pictures.images[i]), kept[i], row, j)
+            mode = "original" if original else "contiguous"
+            picture = pictures.picture(pictures.images[i])
+            alone = adapter.generate(picture, QUESTIONS[j], kept[i], mode)
             assert np.abs(alone - reply.logits[3 * i + j]).max() < TOLERANCE
             before = len(adapter.prompt("?").before)
             assert (reply.tokens[3 * i + j] == before + k + len(row.tails[j])).all()
@@ -189,6 +192,37 @@ def test_first_tokens_are_derived_from_the_template(adapter: Llava) -> None:
 def test_a_question_cannot_smuggle_in_an_image(adapter: Llava) -> None:
     with pytest.raises(PlanError, match="image mark"):
         adapter.prompt("what is <image> here?")
+
+
+def test_missing_weights_are_refused_not_invented(tiny_llava: Path, tmp_path: Path) -> None:
+    """transformers would fill them with random numbers and go on."""
+    folder = shutil.copytree(tiny_llava, tmp_path / "holes")
+    weights = load_file(folder / "model.safetensors")
+    name = next(n for n in weights if n.endswith("layers.1.self_attn.q_proj.weight"))
+    del weights[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"1 weights are missing.*q_proj"):
+        open_adapter(str(folder)).encode([np.zeros((168, 168, 3), dtype=np.uint8)])
+
+
+def test_odd_model_folders(tiny_llava: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_llava, tmp_path / "odd")
+    (folder / "extra.json").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ModelError, match=r"extra\.json"):
+        _ = open_adapter(str(folder)).digest
+    (folder / "chat_template.jinja").write_text("{% broken")
+    with pytest.raises(ModelError, match="chat template"):
+        open_adapter(str(folder)).prompt("x")
+    (folder / "chat_template.jinja").write_text("no image here")
+    with pytest.raises(ModelError, match="drops the image mark"):
+        open_adapter(str(folder)).prompt("x")
+    with pytest.raises(PlanError, match="unknown model"):
+        open_adapter("~nosuchuser/x")
+
+
+def test_a_device_that_is_not_there(tiny_llava: Path) -> None:
+    with pytest.raises(PlanError, match="--device 'warp'"):
+        open_adapter(str(tiny_llava), device="warp")
 
 
 def test_digest_follows_every_file(tiny_llava: Path, tmp_path: Path) -> None:

@@ -15,7 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from calprune.collect import ask as asking
 from calprune.collect import run
+from calprune.collect.selectors import in_order
+from calprune.collect.selectors.saliency import Saliency
 from calprune.data import container
+from calprune.data.condition import Budget
 from calprune.data.store import Store
 from calprune.errors import DamagedFile, Mismatch, ModelError, PlanError, StoreError, WriteError
 
@@ -205,9 +208,72 @@ def with_weights(source: Path, target: Path, value: float) -> Path:
     return target
 
 
+def test_a_question_before_the_image_is_refused(tiny_llava: Path, tmp_path: Path) -> None:
+    """Its questions would not share the tokens before the image, and all become the first one."""
+    folder = shutil.copytree(tiny_llava, tmp_path / "turned")
+    (folder / "chat_template.jinja").write_text(
+        "USER: {{ messages[0]['content'][1]['text'] }} <image> ASSISTANT:"
+    )
+    with pytest.raises(PlanError, match="before the image"):
+        run.prepare("shapes", store=tmp_path, model=str(folder), images=2)
+
+
+def test_features_that_are_no_numbers_stop_the_run(tiny_llava: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_llava, tmp_path / "nan-tower")
+    weights = load_file(folder / "model.safetensors")
+    name = next(n for n in weights if "vision" in n and n.endswith("layers.0.mlp.fc1.bias"))
+    weights[name] = torch.full_like(weights[name], float("nan"))
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=r"image scene-\d+: its features are not finite"):
+        run.collect("shapes", store=tmp_path / "s", model=str(folder), images=2)
+    assert not list((tmp_path / "s").rglob("*.h5"))
+
+
+def test_a_selector_that_repeats_itself_is_refused(
+    tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stuck(self: Saliency, tokens: Any) -> Any:
+        return in_order(np.zeros(64, dtype=np.int32), len(tokens.glue))
+
+    monkeypatch.setattr(Saliency, "rank", stuck)
+    with pytest.raises(PlanError, match="'saliency' ranked image"):
+        run.collect(
+            "shapes",
+            store=tmp_path,
+            model=str(tiny_llava),
+            images=2,
+            select=["saliency"],
+            min_mass=0,
+        )
+
+
+def test_a_plan_can_be_carried_out_twice(finished: Path, tiny_llava: Path) -> None:
+    plan = run.prepare("shapes", store=finished, model=str(tiny_llava), **SMALL)
+    assert plan.open == []
+    assert run.execute(plan, min_mass=0).sealed == 0
+
+
+def test_stopping_during_an_audit(finished: Path, tiny_llava: Path, tmp_path: Path) -> None:
+    store = shutil.copytree(finished, tmp_path / "store")
+    plan = run.prepare("shapes", store=store, model=str(tiny_llava), **SMALL)
+    outcome = run.execute(plan, min_mass=0, audit_rows=1, stop=StopAfter(6))
+    assert outcome.stopped
+    assert 0 < len(outcome.audits) < 8
+
+
+def test_auditing_a_study_that_was_shared_without_features(
+    finished: Path, tiny_llava: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(finished / "logits", tmp_path / "logits")
+    plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), **SMALL)
+    outcome = run.execute(plan, min_mass=0, audit_rows=1)
+    assert len(outcome.audits) == 8
+    assert max(a.worst_logit for a in outcome.audits) < 1e-4
+
+
 def test_nan_logits_stop_the_run(tiny_llava: Path, tmp_path: Path) -> None:
     broken = with_weights(tiny_llava, tmp_path / "nan-model", float("nan"))
-    with pytest.raises(ModelError, match=r"full: the model answered scene-\d+/random/0"):
+    with pytest.raises(ModelError, match=r"full: scene-\d+, .*not finite"):
         run.collect("shapes", store=tmp_path / "s", model=str(broken), images=2, select=["full"])
     assert not list((tmp_path / "s").rglob("logits/**/*.h5"))
 
@@ -249,5 +315,9 @@ def test_bill(finished: Path, tiny_llava: Path) -> None:
 def test_strange_requests() -> None:
     with pytest.raises(PlanError, match="positions"):
         run.prepare("shapes", images=1, positions="sideways")  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="global"):
+        run.prepare("shapes", images=1, keep=[Budget("count", 8, "crop")])
+    with pytest.raises(PlanError, match="min-mass"):
+        run.collect("shapes", images=1, min_mass=float("nan"))
     with pytest.raises(PlanError, match="share 3/2"):
         run.prepare("shapes", images=1, share=(2, 2))

@@ -49,7 +49,10 @@ def test_saliency_is_top_k_with_ties_to_the_lowest_index() -> None:
     seen = VisualTokens("0" * 64, np.eye(5), np.array([0.1, 0.7, 0.7, 0.0, 0.9]), np.zeros(5, bool))
     ranking = Saliency().rank(seen)
     assert ranking.order.tolist() == [4, 1, 2, 0, 3]
-    assert ranking.tied.tolist() == [False, True, True, False, False]
+    assert ranking.tied.tolist() == [False, True, False, False, False]
+    close = VisualTokens("0" * 64, np.eye(2), np.array([1.0, 1.0 + 1e-12]), np.zeros(2, bool))
+    assert Saliency().rank(close).order.tolist() == [0, 1]
+    assert Saliency().rank(close).tied.tolist() == [True, False]
 
 
 def test_random_depends_on_seed_and_image_only() -> None:

@@ -19,6 +19,7 @@ PLAIN = Condition(
     template="t" * 64,
     answer_tokens=((5, 6), (7,)),
     features="patches@-2+cls@-2:sum",
+    pixels="CLIPImageProcessorPil",
     selector="scope",
     parameters=(("alpha", 0.5), ("gap_power", 1.0)),
     revision=1,
@@ -27,7 +28,7 @@ PLAIN = Condition(
 
 
 def test_key_of_a_known_condition_never_moves() -> None:
-    assert PLAIN.key == "ea6e5ab57381eaecbf19e527db1f796c685171044c4a6d10e5b7215932d98ac3"
+    assert PLAIN.key == "9bcef86556309b284335e7900a67d2273ffa678383db530391c06724397ff424"
 
 
 def test_every_field_moves_the_key() -> None:
@@ -38,7 +39,8 @@ def test_every_field_moves_the_key() -> None:
         "model_digest": "e" * 64,
         "template": "u" * 64,
         "answer_tokens": ((5,), (7,)),
-        "features": "patches@-1",
+        "features": None,
+        "pixels": "CLIPImageProcessorFast",
         "selector": "other",
         "parameters": (("alpha", 1.0), ("gap_power", 1.0)),
         "revision": 2,
@@ -67,7 +69,18 @@ def test_json_round_trip() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"schema": 2}, {"unknown": 1}, {"budget": {"kind": "count"}}, {"answer_tokens": "x"}],
+    [
+        {"schema": 2},
+        {"unknown": 1},
+        {"budget": {"kind": "count"}},
+        {"budget": {"kind": "bogus", "value": 1, "scope": "moon"}},
+        {"budget": {"kind": "count", "value": 10**400, "scope": "global"}},
+        {"budget": {"kind": "count", "value": 64.0, "scope": "global"}},
+        {"answer_tokens": "x"},
+        {"model": ["x"]},
+        {"seed": True},
+        {"revision": "1"},
+    ],
 )
 def test_strange_json_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(StoreError):

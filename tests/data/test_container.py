@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from calprune.data import container
 from calprune.data.condition import sha256_of
 from calprune.data.container import BLOCK, Sealed, as_text, intact, pack, publish, unpack
+from calprune.data.schema import FORMATS, RANKINGS, Column, Format
 from calprune.errors import DamagedFile, Mismatch, StoreError, WriteError, WrongFormat
 
 
@@ -160,6 +161,36 @@ def hostile_value(file: h5py.File) -> None:
     file["rank/gain"][0, 0] = 99.0
 
 
+def hostile_type(file: h5py.File) -> None:
+    file["rank/type"] = np.dtype("f8")
+
+
+def hostile_bare(file: h5py.File) -> None:
+    del file["rank/gain"]
+    file.create_dataset("rank/gain", data=np.zeros((3, 5)))
+
+
+def hostile_chunk(file: h5py.File) -> None:
+    del file["rank/gain"]
+    file.create_dataset("rank/gain", (3, 5), "f4", chunks=(3, 10**6), maxshape=(3, None))
+
+
+def hostile_surrogate(file: h5py.File) -> None:
+    file.attrs["manifest"] = np.bytes_(b'{"x":"\\ud800"}')
+
+
+def hostile_infinity(file: h5py.File) -> None:
+    file.attrs["manifest"] = np.bytes_(b'{"x":1e999}')
+
+
+def hostile_twice(file: h5py.File) -> None:
+    file.attrs["provenance"] = np.bytes_(b'{"who":"a","who":"test"}')
+
+
+def hostile_version(file: h5py.File) -> None:
+    file.attrs["version"] = np.bytes_(b"1.banana")
+
+
 HOSTILE = [f for name, f in list(globals().items()) if name.startswith("hostile_")]
 
 
@@ -178,6 +209,23 @@ def test_newer_major_is_refused_with_a_way_out(sealed_file: Path) -> None:
         unpack(edited(sealed_file, newer), "calprune.rankings")
 
 
+def test_a_later_minor_version_is_read_and_its_additions_left_alone(
+    sealed_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What release 1.1 will do to a 1.0 reader: one more dataset, one more column."""
+    extra = Column("rank/future", "f", ("images",), "not known yet")
+    later = Format("calprune.rankings", (*RANKINGS.columns, extra))
+    wider = ranking()
+    wider.arrays["rank/future"] = np.zeros(3)
+    with monkeypatch.context() as patch:
+        patch.setitem(FORMATS, "calprune.rankings", later)
+        patch.setattr(container, "VERSION", (1, 1))
+        image = pack(wider)
+    path = sealed_file.with_name("later.h5")
+    publish(path, image)
+    assert set(unpack(path, "calprune.rankings").arrays) == set(ranking().arrays)
+
+
 def test_wrong_kind_is_refused(sealed_file: Path) -> None:
     with pytest.raises(Mismatch, match=r"expected calprune\.logits"):
         unpack(sealed_file, "calprune.logits")
@@ -188,6 +236,12 @@ def test_not_hdf5_at_all(tmp_path: Path) -> None:
     path.write_bytes(rehash(b"\0" * BLOCK + b"hello" * 500))
     with pytest.raises(DamagedFile, match="not readable as HDF5"):
         unpack(path, "calprune.rankings")
+
+
+def test_a_pipe_does_not_hang_the_reader(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.h5")
+    with pytest.raises(DamagedFile, match="regular"):
+        intact(tmp_path / "pipe.h5")
 
 
 def test_missing_file(tmp_path: Path) -> None:
@@ -220,6 +274,18 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(container.os, "open", refused)
     with pytest.raises(WriteError, match="EROFS"):
         publish(tmp_path / "x.h5", b"abc")
+
+
+def test_a_failing_link_never_overwrites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "x.h5").write_bytes(b"sealed")
+
+    def unsupported(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no links here")
+
+    monkeypatch.setattr(container.os, "link", unsupported)
+    with pytest.raises(WriteError):
+        publish(tmp_path / "x.h5", b"abc")
+    assert (tmp_path / "x.h5").read_bytes() == b"sealed"
 
 
 def test_without_hard_links_rename_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

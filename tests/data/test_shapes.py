@@ -96,7 +96,7 @@ def test_layouts_of_train_and_test_scenes_never_overlap() -> None:
     assert not layout(BENCHMARK, 250) & layout(TRAIN_LANGUAGE, 250)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_labels_match_the_drawing(index: int) -> None:
     scene = draw_scene(HELD_OUT, index)
@@ -107,7 +107,7 @@ def test_labels_match_the_drawing(index: int) -> None:
     assert not scene.dubious & set(absent_kinds(scene))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 200))
 def test_questions_are_asked_as_pope_asks(skip: int) -> None:
     scene = draw_scene(BENCHMARK, skip)

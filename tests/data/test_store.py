@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from calprune.data import store as module
 from calprune.data.condition import Condition
 from calprune.data.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.schema import check_values
 from calprune.data.store import Store, check_file, read_logits, safe, store_path
-from calprune.errors import IncompleteError, Mismatch, StoreError
+from calprune.errors import DamagedFile, IncompleteError, Mismatch, StoreError, WriteError
 from tests.data.test_condition import PLAIN
+from tests.data.test_container import ranking
 
 
 def logit_arrays(first: int = 0, rows: int = 6, kept: int = 4) -> Arrays:
@@ -47,8 +50,9 @@ def logit_arrays(first: int = 0, rows: int = 6, kept: int = 4) -> Arrays:
     }
 
 
-def sealed(arrays: Arrays, condition: Condition = PLAIN) -> Sealed:
-    return Sealed("calprune.logits", condition.key, condition.to_json(), {}, arrays)
+def sealed(arrays: Arrays, condition: Condition = PLAIN, device: str = "cpu") -> Sealed:
+    provenance = {"numerics": {"device": device}}
+    return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
 
 
 def write_part(store: Store, index: int, **shape: int) -> None:
@@ -59,14 +63,14 @@ def write_part(store: Store, index: int, **shape: int) -> None:
 def test_parts_become_one_file(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_part(store, 1, rows=4, kept=3)
-    assert not store.seal_condition(PLAIN, 2, {})
+    assert not store.seal_condition(PLAIN, 2)
     write_part(store, 0, rows=6, kept=5)
-    assert store.seal_condition(PLAIN, 2, {"made": "by test"})
+    assert store.seal_condition(PLAIN, 2)
     assert not store.parts(PLAIN).exists()
     (table,) = store.tables()
     assert len(table) == 10
     assert table.condition == PLAIN
-    assert table.provenance == {"made": "by test"}
+    assert table.provenance == {"numerics": {"device": "cpu"}}
     assert table.id[0] == "q0-0"
     assert table.id[6] == "q100-0"
     np.testing.assert_array_equal(table.duplicate_of, np.arange(10))
@@ -77,10 +81,10 @@ def test_parts_become_one_file(tmp_path: Path) -> None:
 def test_sealed_files_are_never_rewritten(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_part(store, 0)
-    store.seal_condition(PLAIN, 1, {})
+    store.seal_condition(PLAIN, 1)
     before = store.logits(PLAIN).stat()
     write_part(store, 0)
-    assert store.seal_condition(PLAIN, 1, {"other": 1})
+    assert store.seal_condition(PLAIN, 1)
     assert store.logits(PLAIN).stat().st_mtime_ns == before.st_mtime_ns
     assert not store.parts(PLAIN).exists()
 
@@ -90,7 +94,7 @@ def test_a_foreign_part_is_refused(tmp_path: Path) -> None:
     other = dataclasses.replace(PLAIN, seed=3)
     store.seal(Store.block(store.parts(PLAIN), 0), sealed(logit_arrays(), other))
     with pytest.raises(Mismatch, match="another condition"):
-        store.seal_condition(PLAIN, 1, {})
+        store.seal_condition(PLAIN, 1)
 
 
 def test_missing_and_empty_stores(tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_missing_and_empty_stores(tmp_path: Path) -> None:
 def test_unknown_benchmark_filter(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_part(store, 0)
-    store.seal_condition(PLAIN, 1, {})
+    store.seal_condition(PLAIN, 1)
     with pytest.raises(IncompleteError, match="did you mean shapes"):
         store.tables(benchmark="shape")
 
@@ -137,6 +141,11 @@ BROKEN = {
     "rising top": ("logit/top", (0, 3), 99.0, "do not fall"),
     "same token twice": ("answer/token", (1, 0), 5, "overlap"),
     "no tokens": ("run/tokens", (0, 0), 0, "saw no token"),
+    "stray logit": ("logit/answer", (0, 1, 1), 5.0, "without spelling"),
+    "negative entropy": ("logit/entropy", (4,), -1.0, "row 4.*entropy"),
+    "too many visual": ("run/visual", (0, 0), 31, "visual tokens"),
+    "strange top id": ("logit/top_token", (0, 0), -4, "vocabulary"),
+    "other answer tokens": ("answer/token", (1, 0), 8, "differ from those of its condition"),
     "future duplicate": ("example/duplicate_of", (0,), 5, "duplicate_of"),
 }
 
@@ -156,7 +165,7 @@ def test_impossible_values_are_refused(tmp_path: Path, name: str) -> None:
 def test_verify_names_the_bad_ones(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_part(store, 0)
-    store.seal_condition(PLAIN, 1, {})
+    store.seal_condition(PLAIN, 1)
     (tmp_path / "logits" / "junk.h5").write_bytes(b"junk")
     found = dict(store.verify())
     assert found[store.logits(PLAIN)] is None
@@ -175,3 +184,73 @@ def test_store_path_prefers_the_argument(monkeypatch: pytest.MonkeyPatch) -> Non
     assert store_path("given") == Path("given")
     monkeypatch.delenv("CALPRUNE_STORE")
     assert store_path() == Path("calprune-store")
+
+
+def test_parts_of_different_machines_say_so(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for i, device in enumerate(("cpu", "NVIDIA H100")):
+        part = sealed(logit_arrays(first=100 * i), device=device)
+        store.seal(Store.block(store.parts(PLAIN), i), part)
+    assert store.seal_condition(PLAIN, 2)
+    (table,) = store.tables()
+    assert len(table.provenance["numerics"]["mixed"]) == 2
+
+
+def test_parts_survive_a_target_that_cannot_be_read(tmp_path: Path) -> None:
+    """A dangling link where the file should be: an unmounted disk, an annexed file."""
+    store = Store(tmp_path)
+    write_part(store, 0)
+    store.logits(PLAIN).symlink_to(tmp_path / "unmounted")
+    with pytest.raises(WriteError, match="EEXIST"):
+        store.seal_condition(PLAIN, 1)
+    assert Store.block(store.parts(PLAIN), 0).exists()
+    store.logits(PLAIN).unlink()
+    store.logits(PLAIN).write_bytes(b"junk")
+    with pytest.raises(DamagedFile):
+        store.seal_condition(PLAIN, 1)
+    assert Store.block(store.parts(PLAIN), 0).exists()
+
+
+def test_a_part_that_breaks_a_law_is_never_written(tmp_path: Path) -> None:
+    arrays = logit_arrays() | {"logit/log_z": np.full(6, np.nan, dtype=np.float32)}
+    with pytest.raises(Mismatch, match="not finite"):
+        Store(tmp_path).seal(tmp_path / "x.h5", sealed(arrays))
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_process_sealed_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    write_part(store, 0)
+    real = module.unpack
+
+    def beaten(path: Path, kind: str) -> Sealed:
+        monkeypatch.setattr(module, "unpack", real)
+        publish(store.logits(PLAIN), pack(sealed(logit_arrays())))
+        Store.block(store.parts(PLAIN), 0).unlink()
+        return real(path, kind)
+
+    monkeypatch.setattr(module, "unpack", beaten)
+    assert store.seal_condition(PLAIN, 1)
+
+
+def test_a_file_under_a_false_name_is_found(tmp_path: Path) -> None:
+    publish(tmp_path / "scope-k64-deadbeef.h5", pack(sealed(logit_arrays())))
+    ((_, error),) = Store(tmp_path).verify()
+    assert "deadbeef" in str(error)
+
+
+def test_rankings_and_features_obey_their_laws(tmp_path: Path) -> None:
+    rankings = ranking()
+    rankings.arrays["rank/order"][0, 0] = rankings.arrays["rank/order"][0, 1]
+    with pytest.raises(Mismatch, match="taken twice"):
+        Store(tmp_path).seal(tmp_path / "r.h5", rankings)
+    offsets = {"image/offset": np.array([0, 3, 1]), "token/glue": np.zeros(1, dtype=bool)}
+    with pytest.raises(Mismatch, match="in order"):
+        check_values("calprune.features", offsets)
+    view = {
+        "image/offset": np.array([0, 2]),
+        "token/glue": np.zeros(2, dtype=bool),
+        "view/patches": np.array([[1.0], [np.nan]]),
+    }
+    with pytest.raises(Mismatch, match="view/patches"):
+        check_values("calprune.features", view)

@@ -8,6 +8,7 @@ A plug-in file exports one class with the methods of ``Adapter``.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,22 +79,27 @@ class Adapter(Protocol):
     """What a model plug-in offers. Opening one reads configuration and tokenizer, not weights.
 
     Attributes:
+        title: one line for ``calprune ls``.
         name: the model's name in labels and folders.
         digest: SHA-256 over weights, configuration, tokenizer and image processor.
         share: how questions share a prefix: ``tree``, ``branch`` or ``none``.
         feed: the view that the language model reads.
-        measure: the view and saliency that selectors measure, and how, e.g.
-            ``patches@-2+cls@-2:sum``.
+        signal: the saliency that selectors read.
+        measures: what ``view`` and ``saliency`` are, e.g. ``patches@-2`` and ``cls@-2:sum``.
+        pixels: the class that turns images into pixels.
         candidates: visual tokens an image has (the most, where images differ).
         width: of the features, for the bill.
         dtype: in which tower and language model compute.
     """
 
+    title: str
     name: str
     digest: str
     share: Literal["tree", "branch", "none"]
     feed: str
-    measure: str
+    signal: str
+    measures: dict[str, str]
+    pixels: str
     candidates: int
     width: int
     dtype: str
@@ -119,9 +125,13 @@ class Adapter(Protocol):
         ...
 
     def generate(
-        self, image: NDArray[np.uint8] | Path, kept: NDArray[np.integer], row: Row, tail: int
+        self,
+        image: NDArray[np.uint8] | Path,
+        question: str,
+        kept: NDArray[np.integer],
+        positions: str,
     ) -> NDArray[np.float32]:
-        """Logits (vocabulary,) from transformers' own ``generate`` for one question, unpacked."""
+        """Logits (vocabulary,) from transformers' own ``generate``, from pixels and text alone."""
         ...
 
     def numerics(self) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def model_folder(name: str) -> tuple[str, Path]:
     """
     if name == EMBEDDED:
         return name, _EMBEDDED_FOLDER / EMBEDDED
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.is_dir():
         return path.resolve().name, path
     raise PlanError(

@@ -11,8 +11,9 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jinja2 import TemplateError
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor
 
@@ -34,15 +35,15 @@ class Llava:
     """Adapter for CLIP + projector + Llama; questions share their image as a tree."""
 
     share: Literal["tree", "branch", "none"] = "tree"
-    feed = "patches"
-    title = "LLaVA-1.5: CLIP tower with CLS, projector, Llama"
+    feed, signal = "patches", "cls"
+    title = "family: local folders of LLaVA-1.5 (CLIP tower with CLS, projector, Llama)"
 
     def __init__(
         self, name: str, folder: Path, *, device: str, dtype: str, tokens_per_forward: int
     ) -> None:
         if dtype not in _DTYPES:
             raise PlanError(f"unknown dtype {dtype!r}: known: {', '.join(_DTYPES)}")
-        self.name, self.folder, self.device, self.dtype = name, folder, device, dtype
+        self.name, self.folder, self.device, self.dtype = name, folder, _device(device), dtype
         self.tokens_per_forward = tokens_per_forward or 4096
         layer = self._config.vision_feature_layer
         if not isinstance(layer, int) or self._config.vision_feature_select_strategy != "default":
@@ -52,10 +53,15 @@ class Llava:
         self.layer = (
             layer if layer < 0 else layer - self._config.vision_config.num_hidden_layers - 1
         )
-        self.measure = f"patches@{self.layer}+cls@{self.layer}:sum"
+        self.measures = {"view": f"patches@{self.layer}", "saliency": f"cls@{self.layer}:sum"}
         vision = self._config.vision_config
         self.grid = vision.image_size // vision.patch_size
         self.candidates, self.width = self.grid * self.grid, vision.hidden_size
+
+    @cached_property
+    def pixels(self) -> str:
+        """The image processor's class: its back-ends differ in the last digits of a pixel."""
+        return type(self._processor.image_processor).__name__
 
     # What is read from the folder ---------------------------------------------------------------
 
@@ -75,10 +81,10 @@ class Llava:
         from transformers.utils import logging
 
         logging.disable_progress_bar()
-        wrong = (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError)
+        wrong = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError)
         try:
             return cls.from_pretrained(self.folder, local_files_only=True, **options)
-        except wrong as error:
+        except (*wrong, ImportError, SafetensorError) as error:
             raise ModelError(f"{self.folder}: cannot be loaded as {self.name}: {error}") from error
 
     @cached_property
@@ -86,7 +92,11 @@ class Llava:
         """SHA-256 over the names and bytes of weights, configuration, tokenizer and processor."""
         sha = hashlib.sha256()
         for path in sorted({p for pattern in _HASHED for p in self.folder.glob(pattern)}):
-            with path.open("rb") as file:
+            try:
+                opened = path.open("rb")
+            except OSError as error:
+                raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+            with opened as file:
                 sha.update(
                     f"{path.name}:{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode()
                 )
@@ -96,12 +106,20 @@ class Llava:
     def _model(self) -> Any:
         from transformers import LlavaForConditionalGeneration
 
-        model = self._load(
+        model, report = self._load(
             LlavaForConditionalGeneration,
             dtype=_DTYPES[self.dtype],
             attn_implementation="sdpa",
             use_safetensors=True,
+            output_loading_info=True,
         )
+        # transformers fills what is missing with random numbers
+        absent = [*report["missing_keys"], *report["mismatched_keys"], *report["error_msgs"]]
+        if absent:
+            raise ModelError(
+                f"{self.folder}: {len(absent)} weights are missing or misshapen, such as "
+                f"{absent[0]}; download the model again"
+            )
         text = model.model.language_model
         if text.config._attn_implementation != "sdpa":  # eager would *add* a boolean mask
             raise ModelError(
@@ -152,8 +170,8 @@ class Llava:
             text = self._processor.apply_chat_template(
                 [{"role": "user", "content": content}], add_generation_prompt=True
             )
-        except ValueError as error:
-            raise ModelError(f"{self.name}: no chat template in {self.folder}") from error
+        except (ValueError, TemplateError) as error:
+            raise ModelError(f"{self.folder}: no usable chat template ({error})") from error
         return str(text)
 
     def _tokenize(self, text: str) -> list[int]:
@@ -163,6 +181,8 @@ class Llava:
         """Ids around the image mark; PlanError if the question holds one itself."""
         ids = self._tokenize(self._render(question))
         mark = self._config.image_token_id
+        if mark not in ids:
+            raise ModelError(f"{self.folder}: its template or tokenizer drops the image mark")
         if ids.count(mark) != 1:
             raise PlanError(f"a question holds an image mark of its own: {question[:60]!r}")
         at = ids.index(mark)
@@ -172,11 +192,12 @@ class Llava:
         """First token ids of the spellings after the template; disjoint between answers."""
         text = self._render("?")
         bare, unknown = self._tokenize(text), self._processor.tokenizer.unk_token_id
+        blank = "" if text[-1:].isspace() else " "
         found = []
         for answer in answers:
             ids = []
             for spelling in answer.spellings:
-                spelled = self._tokenize(f"{text} {spelling}")
+                spelled = self._tokenize(f"{text}{blank}{spelling}")
                 differ = (b for a, b in zip([*bare, None], spelled, strict=False) if a != b)
                 token = next(differ, unknown)
                 if token != unknown and token not in ids:
@@ -259,46 +280,58 @@ class Llava:
 
     def _head(self, hidden: Tensor) -> NDArray[np.float32]:
         """The head in float32: half-precision logits would leave a few hundred confidences."""
-        head = self._model.lm_head
-        bias = None if head.bias is None else head.bias.float()
-        logits = torch.nn.functional.linear(hidden.float(), head.weight.float(), bias)
+        weight, bias = self._float_head
+        logits = torch.nn.functional.linear(hidden.float(), weight, bias)
         return logits.cpu().numpy()
+
+    @cached_property
+    def _float_head(self) -> tuple[Tensor, Tensor | None]:
+        head = self._model.lm_head
+        return head.weight.float(), None if head.bias is None else head.bias.float()
 
     @torch.inference_mode()
     def generate(
-        self, image: NDArray[np.uint8] | Path, kept: NDArray[np.integer], row: Row, tail: int
+        self,
+        image: NDArray[np.uint8] | Path,
+        question: str,
+        kept: NDArray[np.integer],
+        positions: str,
     ) -> NDArray[np.float32]:
-        """The oracle: pixels to logits of one question by transformers alone, nothing shared."""
-        model, before = self._model, self.prompt("?").before
+        """The oracle: pixels and text to logits by transformers alone, nothing shared."""
+        model, prompt = self._model, self.prompt(question)
         text = model.model.language_model
         found = model.get_image_features(pixel_values=self._pixels([image]))
         found = getattr(found, "pooler_output", found)[0]
-        visual = found[torch.from_numpy(np.asarray(kept, dtype=np.int64)).to(self.device)]
-        head, end = (
+        places = torch.from_numpy(np.asarray(kept, dtype=np.int64)).to(self.device)
+        head, tail = (
             text.embed_tokens(torch.tensor(ids, dtype=torch.long, device=self.device))
-            for ids in (before, row.tails[tail])
+            for ids in (prompt.before, prompt.tail)
         )
-        embeds = torch.cat([head, visual.to(head.dtype), end])[None]
-        places = np.concatenate(
-            [np.arange(len(before)), row.positions, row.start + np.arange(len(row.tails[tail]))]
-        )
+        embeds = torch.cat([head, found[places].to(head.dtype), tail])[None]
+        options = {}
+        if positions == "original":
+            whole = torch.arange(len(head) + len(found) + len(tail), device=self.device)
+            ends = (whole[: len(head)], places + len(head), whole[len(head) + len(found) :])
+            options["position_ids"] = torch.cat(ends)[None]
         answer = model.generate(
             inputs_embeds=embeds,
             attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=self.device),
-            position_ids=torch.from_numpy(places)[None].to(self.device),
             max_new_tokens=1,
             do_sample=False,
             output_logits=True,
             return_dict_in_generate=True,
+            **options,
         )
         logits: NDArray[np.float32] = answer.logits[0][0].float().cpu().numpy()
         return logits
 
     def numerics(self) -> dict[str, Any]:
         """Device, dtypes, attention kernel, route and batch size."""
-        device = torch.cuda.get_device_name() if self.device.startswith("cuda") else self.device
+        cuda = self.device.startswith("cuda")
+        tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
         return {
-            "device": device,
+            "device": torch.cuda.get_device_name(self.device) if cuda else self.device,
+            **({"tf32": list(tf32)} if cuda else {}),
             "tower": self.dtype,
             "language": self.dtype,
             "head": "float32",
@@ -309,13 +342,23 @@ class Llava:
         }
 
 
+def _device(name: str) -> str:
+    """The device by name; PlanError if torch does not know it or it is not there."""
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0]
+        raise PlanError(f"--device {name!r} cannot be used here ({reason}); try cpu") from error
+    return name
+
+
 def _open_image(image: NDArray[np.uint8] | Path) -> Image.Image:
     if isinstance(image, np.ndarray):
         return Image.fromarray(image)
     try:
         with Image.open(image) as opened:
             return opened.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BenchmarkError(f"cannot read image {image}: {error}") from error
 
 

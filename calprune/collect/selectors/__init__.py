@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from calprune.collect.similarity import canonical_similarity
 from calprune.data.condition import Budget
 
+RELATIVE_TIE = 1e-9
+
 
 @dataclass(frozen=True)
 class VisualTokens:
@@ -77,16 +79,21 @@ class Selector(Protocol):
 
 
 def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
-    """Candidates by falling score, equal scores by lowest index."""
-    order = np.flatnonzero(candidates)
-    order = order[np.argsort(-score[order], kind="stable")]
-    taken = score[order]
-    lead = np.append(taken[:-1] - taken[1:], np.inf)
-    after = np.append(lead[:-1] == 0.0, False)
-    before = np.insert(after[:-1], 0, False)
-    scale = np.where(taken > 0.0, taken, 1.0)
-    margin = np.where(np.isfinite(lead), lead / scale, 0.0)
-    return _padded(order, taken, margin, before | after, len(score))
+    """Candidates by falling score; within a relative 1e-9 of the best left, the lowest index."""
+    left = np.flatnonzero(candidates)
+    left = left[np.argsort(-score[left], kind="stable")].tolist()
+    order, tied, margin = [], [], []
+    while left:
+        best = score[left[0]]
+        rivals = 1
+        while rivals < len(left) and score[left[rivals]] >= best - RELATIVE_TIE * abs(best):
+            rivals += 1
+        second = score[left[1]] if len(left) > 1 else best
+        margin.append((best - second) / best if best > 0.0 else 0.0)
+        tied.append(rivals > 1)
+        order.append(left.pop(int(np.argmin(left[:rivals]))))
+    taken = np.array(order, dtype=np.int32)
+    return _padded(taken, score[taken], np.array(margin), np.array(tied, dtype=bool), len(score))
 
 
 def in_order(order: NDArray[np.integer], v: int) -> Ranking:

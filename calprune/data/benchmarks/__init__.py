@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,11 +138,3 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BenchmarkError(f"cannot read image {path}: {error.strerror or error}") from error
-
-
-def list_benchmarks() -> list[dict[str, Any]]:
-    """Name and title of every benchmark, for ``calprune ls``."""
-    return [
-        {"name": n, "title": registry.load("benchmarks", n).title}
-        for n in registry.names("benchmarks")
-    ]
