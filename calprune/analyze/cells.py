@@ -23,7 +23,8 @@ class Cell:
     """One row of a table: a condition, or all seeds of one.
 
     Attributes:
-        name: unique within its setting, without the seed where seeds are joined.
+        name: unique within its setting, without the seed where seeds are joined, and without the
+            parameters that are the same in all conditions of the selector.
         selector, parameters, budget, seed: as text; budget ``all`` and seed empty where there is
             none; seed ``3 seeds`` where three are joined.
         kept: visual tokens that the language model's last layer saw, mean over questions.
@@ -53,8 +54,9 @@ class Setting:
     cells: tuple[Cell, ...]
 
     def find(self, name: str) -> Cell:
-        """The cell of that name or, if there is only one, of that selector."""
-        by_name = {cell.name: cell for cell in self.cells}
+        """The cell of that name or label or, if there is only one, of that selector."""
+        by_name = {cell.tables[0].condition.label: cell for cell in self.cells}
+        by_name |= {cell.name: cell for cell in self.cells}
         if name in by_name:
             return by_name[name]
         chosen = [cell for cell in self.cells if cell.selector == name]
@@ -99,18 +101,36 @@ def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[Cell, ...]:
                 f"{pile[0].path} and {pile[1].path} hold the same condition "
                 f"({pile[0].condition.label}, {key[:8]}); keep one of them"
             )
-    cells = [_cell(sorted(p, key=lambda t: t.condition.seed or 0)) for p in piles.values()]
+    constant = _constant(tables)
+    cells = [
+        _cell(sorted(p, key=lambda t: t.condition.seed or 0), constant) for p in piles.values()
+    ]
     shared = Counter(cell.name for cell in cells)
     cells = [_told_apart(cell) if shared[cell.name] > 1 else cell for cell in cells]
     return tuple(sorted(cells, key=_position))
 
 
-def _cell(pile: Sequence[LogitTable]) -> Cell:
+def _constant(tables: Sequence[LogitTable]) -> dict[str, frozenset[str]]:
+    """Per selector with several settings, the parameters that are the same in all of them."""
+    sets: dict[str, set[tuple[tuple[str, object], ...]]] = defaultdict(set)
+    for table in tables:
+        sets[table.condition.selector].add(table.condition.parameters)
+    return {
+        selector: frozenset(name for name, _ in set.intersection(*(set(p) for p in found)))
+        for selector, found in sets.items()
+        if len(found) > 1
+    }
+
+
+def _cell(pile: Sequence[LogitTable], constant: dict[str, frozenset[str]]) -> Cell:
     condition = pile[0].condition
+    dropped = constant.get(condition.selector, frozenset())
+    shown = tuple(p for p in condition.parameters if p[0] not in dropped)
+    brief = replace(condition, parameters=shown)
     joined = len(pile) > 1
     seed = "" if condition.seed is None else str(condition.seed)
     return Cell(
-        name=(replace(condition, seed=None) if joined else condition).label,
+        name=(replace(brief, seed=None) if joined else brief).label,
         selector=condition.selector,
         parameters=" ".join(f"{k}={v}" for k, v in condition.parameters),
         budget="all" if condition.budget == ALL_TOKENS else condition.budget.label,

@@ -227,7 +227,9 @@ def _styles(rows: Sequence[Estimate]) -> dict[tuple[str, str], dict[str, Any]]:
         variants = [p for s, p in sorted(lines) if s == selector]
         at = variants.index(parameters)
         own = next(e for e in rows if (e.selector, e.parameters) == (selector, parameters))
-        label = f"{selector} {parameters}".strip() + _seeds(own)
+        common = set.intersection(*(set(v.split()) for v in variants)) if variants[1:] else set()
+        told = [p.removesuffix(".0") for p in parameters.split() if p not in common]
+        label = " ".join([selector, *told]) + _seeds(own)
         shade = _lighter(colours[selector], at / (len(variants) + 1))
         found[selector, parameters] = {
             "color": shade,

@@ -165,3 +165,21 @@ def test_bins_of_the_curve_add_up_to_ece(study_tables):
         assert total == pytest.approx(expected)
         assert sum(b.n for b in own) == 240
         assert all(b.n > 0 and b.band_low <= b.confidence <= b.band_high for b in own)
+
+
+def test_parameters_that_never_vary_are_left_out_of_names():
+    tables = [
+        make_table(make_condition("scope", k, alpha=a, gap_power=1.0), noise=k)
+        for k in (32, 64)
+        for a in (0.0, 0.5)
+    ]
+    rows = estimate(tables, ["ece"], draws=0)
+    assert [r.condition for r in rows] == [
+        "scope-alpha0-k64",
+        "scope-alpha0.5-k64",
+        "scope-alpha0-k32",
+        "scope-alpha0.5-k32",
+    ]
+    assert "gap_power=1.0" in rows[0].parameters
+    alone = estimate(tables[:1], ["ece"], draws=0)
+    assert alone[0].condition == "scope-alpha0-gap_power1-k32"
