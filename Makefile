@@ -37,7 +37,7 @@ help:  ## this text
 
 .PHONY: demo
 demo: $(COLLECT_STAMP)  ## install, collect and analyse the embedded model on drawn shapes
-	@echo '== collect'
+	@echo '== collect (a minute or two)'
 	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune collect --bench shapes
 	@echo '== analyze'
 	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --metric ece --by split

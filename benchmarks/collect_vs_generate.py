@@ -168,6 +168,8 @@ def main() -> None:
         print(f"  {name:<20} {statistics.median(seconds):8.3f}")
     a, b = statistics.median(slow), statistics.median(fast)
     print(f"per-question generate {a:.2f}  collect {b:.2f}  ratio {a / b:.1f}x")
+    alone = statistics.median(parts["naive generate"])
+    print(f"even with vision and selection for nothing: {alone:.2f}, ratio {alone / b:.1f}x")
     ratios = sorted(x / y for x, y in zip(slow, fast, strict=True))
     print(f"ratio run by run: {', '.join(f'{r:.1f}' for r in ratios)}")
     print(f"largest difference of an answer's logit: {worst:.1e}")

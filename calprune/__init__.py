@@ -3,7 +3,7 @@
     import calprune
 
     calprune.collect("shapes", store="store")            # needs the [collect] extra
-    study = calprune.open("store")                       # needs numpy and h5py only
+    study = calprune.open("store")                       # no torch
     study.select(selector="scope", budget=64).estimates(["ece", "accuracy"], by="split")
     study.compare("ece", against="full")
     study.draw("figures")
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'calprune' has no attribute {name!r}")
     module, attribute = _HOMES[name]
     try:
-        return getattr(import_module(module), attribute)
+        found = getattr(import_module(module), attribute)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("calprune"):
             raise
@@ -51,6 +51,8 @@ def __getattr__(name: str) -> Any:
         raise MissingExtra(
             f"calprune.{name} needs the package {error.name!r}: pip install 'calprune[collect]'"
         ) from error
+    # importing a subpackage binds its name here, which must not depend on the order of use
+    return import_module("calprune.collect") if name == "collect" else found
 
 
 def __dir__() -> list[str]:

@@ -57,7 +57,7 @@ def main() -> None:
         print(f"calprune: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("calprune: interrupted", file=sys.stderr)
+        print("calprune: interrupted; run the same command again to go on", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
@@ -125,6 +125,7 @@ def collect(
     format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
+    stop = _stop_on_signals()
     run = _collecting()
     from calprune.collect.grid import budgets
 
@@ -145,7 +146,9 @@ def collect(
     if dry_run:
         print(run.render_bill(plan, format))
         return
-    stop = _stop_on_signals()
+    if stop():
+        print("calprune: stopped before anything was done", file=sys.stderr)
+        raise typer.Exit(130)
     with _progress() as progress:
         outcome = run.execute(
             plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
@@ -248,7 +251,7 @@ def analyze(
     store: StoreOption = None,
     bench: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
-    draws: Annotated[int, typer.Option(min=1, help="Bootstrap draws over images.")] = 1000,
+    draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws over images.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
     each_seed: Annotated[
         bool, typer.Option("--each-seed", help="Random selectors seed by seed, not averaged.")
@@ -260,7 +263,7 @@ def analyze(
     format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
 ) -> None:
-    """Accuracy and calibration of every cached condition, with intervals over images."""
+    """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report
     from calprune.data.store import Store, store_path
 
@@ -312,7 +315,7 @@ def show(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")
 
 @app.command(epilog="Example:  calprune verify --store calprune-store")
 def verify(store: StoreOption = None) -> None:
-    """Check every sealed file of a store against the format specification."""
+    """Check every sealed file of a store."""
     import h5py
 
     from calprune.data.store import Store, store_path

@@ -131,6 +131,7 @@ def test_a_bad_file_is_named(store: Path, tmp_path: Path) -> None:
     path.write_bytes(raw[:-100])
     fails(calprune("analyze", "--store", str(copy)), 4, path.name, "truncated")
     fails(calprune("show", str(path)), 4, path.name)
+    fails(calprune("show", str(tmp_path / "none.h5")), 3, "no such file")
     raw[4000] ^= 4
     path.write_bytes(raw)
     fails(calprune("analyze", "--store", str(copy)), 4, path.name, "altered")

@@ -29,9 +29,9 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def python(code: str, path: Path) -> subprocess.CompletedProcess[str]:
+def python(code: str, path: Path, *args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *args],
         env=os.environ | {"PYTHONPATH": f"{path}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
@@ -95,3 +95,35 @@ def test_the_public_surface() -> None:
         assert getattr(calprune, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'evrything'"):
         calprune.evrything  # noqa: B018
+
+
+def test_collect_is_a_function_however_often_and_whatever_was_imported() -> None:
+    """Importing a subpackage binds its name in the package: once, the second call failed."""
+    code = """
+import calprune
+first = calprune.collect
+from calprune.collect.selectors import Ranking
+import calprune.collect.run
+assert callable(calprune.collect) and calprune.collect is first
+for _ in range(2):
+    try:
+        calprune.collect("nothing")
+    except calprune.CalpruneError as error:
+        print(error)
+"""
+    done = python(code, ROOT)
+    assert done.stdout.count("unknown benchmark 'nothing'") == 2, done.stderr
+
+
+def test_a_failing_plugin_is_named(foreign: Path) -> None:
+    code = """
+import sys
+import calprune
+try:
+    calprune.collect("shapes", store=sys.argv[1], images=1, select="farthest:start=1000", keep=4)
+except calprune.CalpruneError as error:
+    print(error)
+"""
+    done = python(code, foreign, str(foreign / "store"))
+    assert "selector 'farthest' failed on image" in done.stdout, done.stderr
+    assert "IndexError" in done.stdout

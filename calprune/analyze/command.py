@@ -48,10 +48,12 @@ def analyze(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
-    chosen = list(metrics) or (["ece", "accuracy"] if against else list(DEFAULT_METRICS))
+    chosen = list(dict.fromkeys(metrics)) or (
+        ["ece", "accuracy"] if against else list(DEFAULT_METRICS)
+    )
     resolve(chosen)
-    if plot is not None and plot.suffix:
-        raise PlanError(f"figures go to a folder: leave out {plot.suffix!r} in {plot}")
+    if plot is not None and (plot.suffix or plot.is_file()):
+        raise PlanError(f"figures go to a folder, and {plot} names a file")
     meta: dict[str, Any] = {"by": by, "draws": draws, "seed": seed, "against": against}
     if against is None:
         estimates = estimate(tables, chosen, by=by, draws=draws, seed=seed, each_seed=each_seed)

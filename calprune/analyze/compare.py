@@ -11,11 +11,18 @@ import numpy as np
 from calprune import registry
 from calprune.analyze.cells import Cell, Setting, settings
 from calprune.analyze.confidence import Floats, Options, Predictions, predictions
-from calprune.analyze.estimate import bounds, clusters_of, grouped, prepared, resampled, sign
+from calprune.analyze.estimate import (
+    bounds,
+    clusters_of,
+    grouped,
+    prepared,
+    resampled,
+    sign,
+)
 from calprune.analyze.metrics import Additive, Better, Form, Metric, Ranked, resolve
 from calprune.analyze.resample import Sampler, products, swaps
 from calprune.data.logits import LogitTable
-from calprune.errors import Mismatch, PlanError
+from calprune.errors import IncompleteError, Mismatch, PlanError
 
 Correction = Literal["holm", "bh"]
 CORRECTIONS = ("holm", "bh")
@@ -113,6 +120,8 @@ def compare(
         seen = _aligned(setting, base, options)
         for group, part in grouped(setting, seen, by).items():
             rows += _group(setting, base, group, part, chosen, how)
+    if not rows:
+        raise IncompleteError(f"nothing to compare with {reference!r}: it is the only condition")
     return rows
 
 

@@ -24,7 +24,7 @@ UNITS = {"plain": "", "percent": " %", "points": " pts"}
 FEW = 10
 BINS_NOTE = (
     "bars: 95 %, images resampled; grey: where 95 % fall if calibrated; "
-    f"hollow: fewer than {FEW} answers"
+    f"hollow: fewer than {FEW} answers; smallest K that all share"
 )
 MARKERS = "osD^vP"
 SUFFIXES = (".png", ".svg", ".csv")
@@ -210,7 +210,10 @@ def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: f
 
 def _tokens(axes: Axes, rows: Sequence[Estimate], labelled: bool) -> None:
     ticks = sorted({round(e.kept, 2) for e in rows if e.selector != "full"})
-    axes.set_xscale("log", base=2)
+    if ticks and ticks[0] <= 0:  # K = 0 has no logarithm
+        axes.set_xscale("symlog", base=2, linthresh=min((t for t in ticks if t > 0), default=1))
+    else:
+        axes.set_xscale("log", base=2)
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     axes.grid(axis="x", visible=False)
@@ -244,11 +247,10 @@ def _seeds(row: Bin | Estimate) -> str:
 
 
 def _ordered(axes: Axes) -> tuple[list[Any], list[str]]:
-    """Legend entries from top to bottom as the lines end at the largest budget."""
+    """Legend entries by selector and parameters, the unpruned reference last."""
     handles, labels = axes.get_legend_handles_labels()
-    lines: list[Any] = list(handles)
-    order = sorted(range(len(lines)), key=lambda i: -float(lines[i].get_ydata()[-1]))
-    return [lines[i] for i in order], [labels[i] for i in order]
+    order = sorted(range(len(labels)), key=lambda i: (labels[i].startswith("full"), i))
+    return [handles[i] for i in order], [labels[i] for i in order]
 
 
 def _colours(selectors: Sequence[str]) -> dict[str, Any]:

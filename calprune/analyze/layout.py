@@ -120,7 +120,8 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
     floors = [r.floor for r in whole if r.floor is not None]
     if floors:
         notes.append(
-            f"a perfectly calibrated model would score an ECE of {_span(floors)} on these questions"
+            f"a perfectly calibrated model would score an ECE of {_span(floors)} on all of these "
+            "questions"
         )
     if any(r.metric == "ece" and r.low is not None and r.value < r.low for r in rows):
         notes.append(

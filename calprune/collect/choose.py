@@ -11,19 +11,18 @@ from calprune.collect.encode import read_features
 from calprune.collect.grid import Chosen
 from calprune.collect.plan import Cell, Plan
 from calprune.collect.selectors import Ranking, VisualTokens
-from calprune.data.condition import canonical_json, sha256_of
+from calprune.data.condition import canonical_json, selector_label, sha256_of
 from calprune.data.container import Arrays, Sealed, as_text, unpack
 from calprune.data.provenance import software
 from calprune.data.store import Store
-from calprune.errors import Mismatch, PlanError
+from calprune.errors import CalpruneError, Mismatch, PlanError
 
 
 def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
     """Where the ranking blocks of a selector lie."""
     key = sha256_of(plan.ranking_manifest(chosen))
-    parts = [chosen.name, *(f"{k}{v}" for k, v in chosen.parameters)]
-    parts += [] if chosen.seed is None else [f"seed{chosen.seed}"]
-    return plan.store.ranking(plan.adapter.name, plan.questions.name, "-".join(parts), key)
+    label = selector_label(chosen.name, chosen.parameters, chosen.seed)
+    return plan.store.ranking(plan.adapter.name, plan.questions.name, label, key)
 
 
 def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
@@ -54,8 +53,21 @@ def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranki
             glue=seen.glue,
         )
         for rankings, c in zip(found, chosen, strict=True):
-            rankings.append(_valid(c, tokens, c.selector.rank(tokens)))
+            rankings.append(_valid(c, tokens, _rank(c, tokens)))
     return found
+
+
+def _rank(chosen: Chosen, tokens: VisualTokens) -> Ranking:
+    """A plug-in may fail in any way; its user should read which one did, and on what."""
+    try:
+        return chosen.selector.rank(tokens)
+    except CalpruneError:
+        raise
+    except Exception as error:
+        raise PlanError(
+            f"selector {chosen.name!r} failed on image {tokens.image[:12]}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _valid(chosen: Chosen, tokens: VisualTokens, ranking: Ranking) -> Ranking:

@@ -15,11 +15,12 @@ from calprune.collect.ask import ask
 from calprune.collect.audit import Audit, audit
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
-from calprune.collect.grid import grid
+from calprune.collect.grid import budgets, grid
 from calprune.collect.models import EMBEDDED, open_adapter
 from calprune.collect.plan import Cell, Plan, make_plan
 from calprune.data.benchmarks import open_questions
 from calprune.data.condition import Budget
+from calprune.data.container import intact
 from calprune.data.provenance import log_run
 from calprune.data.store import Store, store_path
 from calprune.errors import CalpruneError, PlanError
@@ -28,7 +29,10 @@ Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) after every sealed unit."""
 
 
-@dataclass(frozen=True)
+Keep = int | float | str | Budget
+
+
+@dataclass(frozen=True, repr=False)
 class Outcome:
     """What a run did. ``missing`` counts conditions that still lack parts."""
 
@@ -38,14 +42,21 @@ class Outcome:
     stopped: bool
     audits: tuple[Audit, ...] = field(default=())
 
+    def __repr__(self) -> str:
+        asked = f"{self.plan.questions.name} on {self.plan.adapter.name}"
+        return (
+            f"<Outcome: {asked} in {self.plan.store.root}, {len(self.plan.cells)} conditions, "
+            f"{self.sealed} newly sealed, {self.missing} missing, {len(self.audits)} audited>"
+        )
+
 
 def prepare(
     bench: str = "shapes",
     *,
     store: Path | str | None = None,
     model: str = EMBEDDED,
-    select: Sequence[str] = (),
-    keep: Sequence[int | float | Budget] = (),
+    select: str | Sequence[str] = (),
+    keep: Keep | Sequence[Keep] = (),
     positions: Literal["contiguous", "original"] = "contiguous",
     data: Path | str | None = None,
     images: int | None = None,
@@ -62,7 +73,8 @@ def prepare(
         model: the embedded model or a local folder in Hugging Face format.
         select: selectors as on the command line, e.g. ``"scope:alpha=0,0.5"``; none gives the
             study's grid.
-        keep: budgets: whole numbers count tokens, fractions are shares.
+        keep: budgets: whole numbers count tokens, fractions are shares, text is as on the command
+            line (``"64,128"``, ``"25%"``).
         positions: position ids of the kept tokens, renumbered or original.
         data: folder with the benchmark's files, where it needs any.
         images: only the first so many images.
@@ -71,7 +83,10 @@ def prepare(
         tokens_per_forward: most tokens in one forward; 0 chooses.
         share: (i, n), counted from 0: every n-th block, for n processes on one store.
     """
-    chosen = grid(select, [_budget(k) for k in keep])
+    listed = [keep] if isinstance(keep, str | int | float | Budget) else keep
+    chosen = grid(
+        [select] if isinstance(select, str) else select, [b for k in listed for b in _budgets(k)]
+    )
     root = Path(data) if data is not None else None
     questions = open_questions(bench, root, images)
     adapter = open_adapter(model, device=device, dtype=dtype, tokens_per_forward=tokens_per_forward)
@@ -98,6 +113,9 @@ def execute(
         stop: asked between units; True ends the run there.
     """
     began, asking = datetime.now(UTC), plan.open
+    for cell in plan.cells:
+        if cell not in asking:
+            intact(plan.store.logits(cell.condition))  # a damaged file is not done
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []
@@ -170,8 +188,8 @@ def render_bill(plan: Plan, form: str) -> str:
             f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
             for c in bill["cells"]
         ),
-        f"{bill['conditions']} conditions, {bill['sealed']} sealed, {bill['to_ask']} to ask with "
-        f"{bill['rankings']} rankings",
+        f"conditions: {bill['conditions']}, sealed {bill['sealed']}, to ask {bill['to_ask']}; "
+        f"rankings: {bill['rankings']}",
         f"{bill['packed_forwards']:,} packed sequences answer {bill['questions_answered']:,} "
         f"questions ({bill['questions_naive']:,} one by one), {bill['language_tokens']:,} tokens",
         f"about {bill['feature_bytes'] / 1e6:,.0f} MB of features, "
@@ -187,10 +205,12 @@ def _log(plan: Plan, began: datetime, outcome: dict[str, Any]) -> None:
         return  # the log only describes; a full disk has already been reported
 
 
-def _budget(k: int | float | Budget) -> Budget:
+def _budgets(k: Keep) -> list[Budget]:
     if isinstance(k, Budget):
-        return k
-    return Budget("ratio", k) if isinstance(k, float) else Budget("count", k)
+        return [k]
+    if isinstance(k, str):
+        return budgets(k)
+    return [Budget("ratio", k) if isinstance(k, float) else Budget("count", k)]
 
 
 def collect(

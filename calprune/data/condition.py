@@ -61,7 +61,10 @@ class Budget:
     def tokens(self, candidates: int) -> int:
         """Tokens kept of ``candidates``; PlanError if there are not enough."""
         if self.kind == "ratio":
-            return math.floor(candidates * self.value + 0.5)
+            kept = math.floor(candidates * self.value + 0.5)
+            if kept == 0 and self.value > 0 and candidates > 0:
+                raise PlanError(f"{self.value:%} of {candidates} visual tokens is less than one")
+            return kept
         if self.value > candidates:
             raise PlanError(
                 f"cannot keep {self.value} visual tokens: this model has {candidates} an image; "
@@ -163,8 +166,7 @@ class Condition:
     @property
     def label(self) -> str:
         """Short name for people and files, e.g. ``scope-alpha0.5-gap_power1-k64``."""
-        parts = [self.selector]
-        parts += [f"{name}{_short(value)}" for name, value in self.parameters]
+        parts = [selector_label(self.selector, self.parameters)]
         if self.budget != ALL_TOKENS:
             parts.append(self.budget.label)
         if self.seed is not None:
@@ -181,6 +183,14 @@ _JSON_TYPES: dict[str, type] = {
     "revision": int,
     "seed": int,
 }
+
+
+def selector_label(
+    name: str, parameters: tuple[tuple[str, Scalar], ...], seed: int | None = None
+) -> str:
+    """Selector and parameters for people and folders, e.g. ``scope-alpha0.5-gap_power1``."""
+    seeds = [] if seed is None else [f"seed{seed}"]
+    return "-".join([name, *(f"{k}{_short(v)}" for k, v in parameters), *seeds])
 
 
 def _short(value: Scalar) -> str:

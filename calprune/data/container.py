@@ -33,7 +33,14 @@ from calprune.data.schema import (
     check_columns,
     check_values,
 )
-from calprune.errors import DamagedFile, Mismatch, StoreError, WriteError, WrongFormat
+from calprune.errors import (
+    DamagedFile,
+    IncompleteError,
+    Mismatch,
+    StoreError,
+    WriteError,
+    WrongFormat,
+)
 
 BLOCK = 512
 _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
@@ -206,6 +213,8 @@ def intact(path: Path) -> bytes:
         if size > MOST_BYTES:
             raise DamagedFile(f"{path}: {size} bytes, more than any calprune file has")
         raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise IncompleteError(f"no such file: {path}") from error
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
     found = _HEADER.fullmatch(raw[:BLOCK]) if len(raw) >= BLOCK else None

@@ -110,7 +110,7 @@ class Store:
                 return target.exists()
             try:
                 parts = [unpack(p, "calprune.logits") for p in paths]
-            except StoreError:
+            except (StoreError, IncompleteError):
                 if target.exists():  # another process has just sealed it and dropped the parts
                     return True
                 raise
@@ -144,6 +144,8 @@ class Store:
 
     def logit_files(self) -> list[Path]:
         """All sealed logit files, sorted; IncompleteError if the store is not there."""
+        if self.root.is_file():
+            raise IncompleteError(f"{self.root} is a file; a store is a folder")
         if not self.root.is_dir():
             raise IncompleteError(
                 f"no store at {self.root}: run 'calprune collect --bench shapes' first, or name "

@@ -13,7 +13,7 @@ from calprune.analyze.compare import adjust, compare, stacked, swap_test
 from calprune.analyze.confidence import predictions
 from calprune.analyze.estimate import estimate, prepared
 from calprune.analyze.metrics import resolve
-from calprune.errors import Mismatch, PlanError
+from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -146,3 +146,8 @@ def test_other_python_or_numpy_versions_do_not_matter(table):
         provenance={"software": {"torch": "2.13.0", "numpy": "2.4"}},
     )
     assert compare([base, newer], ["ece"], **QUICK)
+
+
+def test_a_lone_reference_has_nothing_to_be_compared_with(table):
+    with pytest.raises(IncompleteError, match="nothing to compare"):
+        compare([table], ["ece"], **QUICK)

@@ -186,6 +186,31 @@ def test_damaged_features_are_named_not_used(
         )  # fmt: skip
 
 
+def test_a_damaged_file_does_not_count_as_done(
+    finished: Path, tiny_llava: Path, tmp_path: Path
+) -> None:
+    store = shutil.copytree(finished, tmp_path / "store")
+    path = Store(store).logit_files()[0]
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(DamagedFile, match="truncated"):
+        run.collect("shapes", store=store, model=str(tiny_llava), min_mass=0, **SMALL)
+
+
+def test_keep_and_select_take_what_the_command_line_takes(finished: Path, tiny_llava: Path) -> None:
+    def labels(**options: Any) -> list[str]:
+        plan = run.prepare("shapes", store=finished, model=str(tiny_llava), images=1, **options)
+        return [c.condition.label for c in plan.cells]
+
+    assert labels(select="saliency", keep=64) == labels(select=["saliency"], keep="64")
+    assert labels(select="saliency", keep=[0.5, "64,25%"]) == [
+        "saliency-r0.5",
+        "saliency-k64",
+        "saliency-r0.25",
+    ]
+    with pytest.raises(PlanError, match="less than one"):
+        labels(select="saliency", keep="0.01%")
+
+
 def test_features_of_other_images_are_refused(
     finished: Path, tiny_llava: Path, tmp_path: Path
 ) -> None:
@@ -306,7 +331,7 @@ def test_bill(finished: Path, tiny_llava: Path) -> None:
     assert bill["conditions"] == 8
     assert bill["sealed"] == 5
     assert bill["rows"] == 720
-    assert "3 to ask" in run.render_bill(plan, "table")
+    assert "to ask 3" in run.render_bill(plan, "table")
     assert '"sealed": 5' in run.render_bill(plan, "json")
     with pytest.raises(PlanError, match="unknown format"):
         run.render_bill(plan, "yaml")

@@ -106,7 +106,12 @@ def test_count_budget(k: int, candidates: int) -> None:
 
 @given(st.floats(0, 1), st.integers(0, 5000))
 def test_ratio_budget_stays_within(ratio: float, candidates: int) -> None:
-    assert 0 <= Budget("ratio", ratio).tokens(candidates) <= candidates
+    budget = Budget("ratio", ratio)
+    if 0 < ratio * candidates < 0.5:
+        with pytest.raises(PlanError, match="less than one"):
+            budget.tokens(candidates)
+    else:
+        assert 0 <= budget.tokens(candidates) <= candidates
 
 
 def test_full_budget() -> None:

@@ -17,7 +17,14 @@ from calprune.data import container
 from calprune.data.condition import sha256_of
 from calprune.data.container import BLOCK, Sealed, as_text, intact, pack, publish, unpack
 from calprune.data.schema import FORMATS, RANKINGS, Column, Format
-from calprune.errors import DamagedFile, Mismatch, StoreError, WriteError, WrongFormat
+from calprune.errors import (
+    DamagedFile,
+    IncompleteError,
+    Mismatch,
+    StoreError,
+    WriteError,
+    WrongFormat,
+)
 
 
 def ranking(images: int = 3, v: int = 5) -> Sealed:
@@ -245,7 +252,7 @@ def test_a_pipe_does_not_hang_the_reader(tmp_path: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"nowhere\.h5"):
+    with pytest.raises(IncompleteError, match=r"nowhere\.h5"):
         intact(tmp_path / "nowhere.h5")
 
 

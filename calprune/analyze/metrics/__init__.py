@@ -76,10 +76,10 @@ class Ranked(Described, Protocol):
 Metric = Additive | Ranked
 
 
-def resolve(metrics: Sequence[str | Metric]) -> list[Metric]:
+def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
     """Metrics by name or as they are; PlanError for unknown names and unfit plug-ins."""
     found = []
-    for metric in metrics:
+    for metric in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics):
         made = registry.load("metrics", metric)() if isinstance(metric, str) else metric
         if not isinstance(made, Additive | Ranked):
             raise PlanError(

@@ -37,6 +37,22 @@ _RGB = np.array(
 
 
 @dataclass(frozen=True)
+class Look:
+    """How hard it is to see: radii in pixels, least opacity, noise, spacing, most bars."""
+
+    radius: tuple[float, float]
+    opacity: float
+    noise: tuple[float, float]
+    apart: float
+    bars: int
+
+
+# The tower learns from clear scenes; the language model learns from, and is asked about, dim ones.
+CLEAR = Look((6.0, 19.0), 0.75, (0.02, 0.08), 0.55, 3)
+DIM = Look((5.0, 15.0), 0.45, (0.04, 0.14), 0.45, 5)
+
+
+@dataclass(frozen=True)
 class Thing:
     """One object: its kind, centre (x, y) and radius in pixels, and what can be seen of it."""
 
@@ -85,16 +101,17 @@ def draw_scene(stream: int, index: int, *, crowded: bool = False) -> Scene:
     ``crowded`` scenes hold 9 to 16 objects of uniformly drawn kinds (tower training only).
     """
     draws = Draws(stream, index, int(crowded))
+    look = CLEAR if stream == TRAIN_TOWER else DIM
     theme = draws.integer(THEMES)
     n = 9 + draws.integer(8) if crowded else FEWEST + draws.integer(MOST - FEWEST + 1)
     weights = [1] * KINDS if crowded else list(world().weights[theme])
     kinds = draws.weighted(weights, n)
-    places = _place(draws, kinds)
+    places = _place(draws, kinds, look)
     canvas = _ground(draws, theme)
     owner = np.full((SIDE, SIDE), GROUND, dtype=np.int16)
-    drawn = [_paint(canvas, owner, i, draws, place) for i, place in enumerate(places)]
-    _bars(canvas, owner, draws)
-    canvas += draws.normals(SIDE, SIDE, 3) * draws.uniform(0.02, 0.08)
+    drawn = [_paint(canvas, owner, i, draws, place, look) for i, place in enumerate(places)]
+    _bars(canvas, owner, draws, look.bars)
+    canvas += draws.normals(SIDE, SIDE, 3) * draws.uniform(*look.noise)
     pixels = np.floor(np.clip(canvas, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
     seen = np.bincount(owner[owner >= 0].ravel(), minlength=len(places))
     things = tuple(
@@ -104,15 +121,17 @@ def draw_scene(stream: int, index: int, *, crowded: bool = False) -> Scene:
     return Scene(stream, index, theme, pixels, owner, things)
 
 
-def _place(draws: Draws, kinds: list[int]) -> list[tuple[int, float, float, float]]:
-    """Radii and centres; objects nearer than 0.55 of their summed radii are left out."""
+def _place(draws: Draws, kinds: list[int], look: Look) -> list[tuple[int, float, float, float]]:
+    """Radii and centres; what finds no place apart enough from the others is left out."""
     placed: list[tuple[int, float, float, float]] = []
     for kind in kinds:
         u = draws.uniform()
-        radius = 6.0 + 13.0 * (0.44 * u + 0.56 * u * u)  # close to log-uniform on 6..19
+        least, most = look.radius
+        radius = least + (most - least) * (0.44 * u + 0.56 * u * u)  # close to log-uniform
         for x, y in draws.uniforms(60, 0.8 * radius, SIDE - 0.8 * radius).reshape(30, 2).tolist():
             if all(
-                (x - a) * (x - a) + (y - b) * (y - b) >= 0.3025 * (radius + r) * (radius + r)
+                (x - a) * (x - a) + (y - b) * (y - b)
+                >= look.apart * look.apart * (radius + r) * (radius + r)
                 for _, a, b, r in placed
             ):
                 placed.append((kind, x, y, radius))
@@ -140,15 +159,16 @@ def _paint(
     index: int,
     draws: Draws,
     place: tuple[int, float, float, float],
+    look: Look,
 ) -> int:
     """Blend one object in, with one pixel of antialiasing; returns its drawn area in pixels."""
     kind, x, y, radius = place
-    jitter, look = draws.normals(3) * 0.05, draws.uniforms(3)
-    colour = (_RGB[kind // len(SHAPES)] + jitter) * (0.75 + 0.35 * look[0])
-    opacity = 0.75 + 0.25 * look[1]
+    jitter, turn = draws.normals(3) * 0.05, draws.uniforms(3)
+    colour = (_RGB[kind // len(SHAPES)] + jitter) * (0.75 + 0.35 * turn[0])
+    opacity = look.opacity + (1.0 - look.opacity) * turn[1]
     x0, x1 = max(int(x - radius) - 2, 0), min(int(x + radius) + 3, SIDE)
     y0, y1 = max(int(y - radius) - 2, 0), min(int(y + radius) + 3, SIDE)
-    u, v = _turned(x0, x1, y0, y1, x, y, tilt=0.25 * look[2] - 0.125)
+    u, v = _turned(x0, x1, y0, y1, x, y, tilt=0.25 * turn[2] - 0.125)
     distance = _distance(SHAPES[kind % len(SHAPES)], u, v, radius)
     cover = np.clip(0.5 - distance, 0.0, 1.0)[:, :, None] * opacity
     window = canvas[y0:y1, x0:x1]
@@ -203,9 +223,9 @@ def _star(a: Array, v: Array, r: float) -> Array:
     return np.where(v * ex - a * ey > 0.0, away, -away)
 
 
-def _bars(canvas: Array, owner: NDArray[np.int16], draws: Draws) -> None:
-    """Up to three thin grey bars across the whole image, in front of everything."""
-    for _ in range(draws.integer(4)):
+def _bars(canvas: Array, owner: NDArray[np.int16], draws: Draws, most: int) -> None:
+    """Up to ``most`` thin grey bars across the whole image, in front of everything."""
+    for _ in range(draws.integer(most + 1)):
         x, y, tilt, width, grey = draws.uniforms(5).tolist()
         u, _v = _turned(0, SIDE, 0, SIDE, x * SIDE, y * SIDE, tilt=2.0 * tilt - 1.0)
         distance = np.abs(u) - (0.8 + 1.2 * width)
