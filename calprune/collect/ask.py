@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from calprune.collect.choose import read_ranking
-from calprune.collect.encode import read_features, read_provenance
+from calprune.collect.encode import Encoded, read_features
 from calprune.collect.models import Reply, Row, Seen
 from calprune.collect.plan import Cell, Plan
 from calprune.data.benchmarks import Example
@@ -60,18 +60,18 @@ class BlockCache:
 
     def __init__(self, plan: Plan, most_bytes: int = 512 << 20) -> None:
         self._plan, self._room = plan, most_bytes
-        self._held: dict[int, list[Seen]] = {}
+        self._held: dict[int, Encoded] = {}
 
-    def read(self, block: int) -> list[Seen]:
+    def read(self, block: int) -> Encoded:
         """The encoded images of a block."""
         if block in self._held:
             return self._held[block]
-        seen = read_features(self._plan, block)
-        size = sum(view.nbytes for s in seen for view in s.view.values())
+        encoded = read_features(self._plan, block)
+        size = sum(view.nbytes for s in encoded.seen for view in s.view.values())
         if size <= self._room:
-            self._held[block] = seen
+            self._held[block] = encoded
             self._room -= size
-        return seen
+        return encoded
 
 
 def keep(
@@ -106,8 +106,8 @@ def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[
     return kept, rows
 
 
-def _ask_block(plan: Plan, cell: Cell, block: int, seen: list[Seen], min_mass: float) -> Sealed:
-    kept, rows = rows_of(plan, cell, block, seen)
+def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
+    kept, rows = rows_of(plan, cell, block, encoded.seen)
     reply = plan.adapter.reply(rows)
     _check_visual(cell, kept, rows, reply)
     arrays = _record(plan, cell, block, reply)
@@ -123,7 +123,7 @@ def _ask_block(plan: Plan, cell: Cell, block: int, seen: list[Seen], min_mass: f
     provenance: dict[str, object] = {
         "software": software(),
         "numerics": plan.adapter.numerics(),
-        "encoded": read_provenance(plan, block),
+        "encoded": encoded.provenance,
         "template": plan.adapter.template(),
     }
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)

@@ -85,7 +85,7 @@ def _generate(plan: Plan, cell: Cell, features: BlockCache, row: int) -> np.ndar
     """Logits of one row from its pixels, through nothing that collect shares between questions."""
     image = next(i for i, rows in enumerate(plan.questions.rows) if row in rows)
     block, at = divmod(image, BLOCK_IMAGES)
-    seen = features.read(block)[at]
+    seen = features.read(block).seen[at]
     ranking = read_ranking(plan, cell.chosen, block)
     found = keep(plan, cell, seen, ranking["rank/order"][at], ranking["rank/tied"][at])
     picture = plan.questions.picture(plan.questions.images[image])

@@ -45,7 +45,7 @@ def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranki
     """Per selector its rankings of the block's images; images outermost: similarity is shared."""
     found: list[list[Ranking]] = [[] for _ in chosen]
     digests = [plan.questions.digests[i] for i in plan.images(block)]
-    for digest, seen in zip(digests, read_features(plan, block), strict=True):
+    for digest, seen in zip(digests, read_features(plan, block).seen, strict=True):
         tokens = VisualTokens(
             image=digest,
             view=seen.view[plan.adapter.feed],

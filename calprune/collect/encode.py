@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +67,15 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
     return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
 
 
-def read_provenance(plan: Plan, block: int) -> dict[str, Any]:
-    """What encoded a block: software and numerics."""
-    return unpack(Store.block(feature_folder(plan), block), "calprune.features").provenance
+@dataclass(frozen=True)
+class Encoded:
+    """A block of encoded images, and the software and numerics that encoded it."""
+
+    seen: list[Seen]
+    provenance: dict[str, Any]
 
 
-def read_features(plan: Plan, block: int) -> list[Seen]:
+def read_features(plan: Plan, block: int) -> Encoded:
     """The encoded images of a block; Mismatch if they are not this plan's."""
     path = Store.block(feature_folder(plan), block)
     a = (sealed := unpack(path, "calprune.features")).arrays
@@ -81,7 +85,7 @@ def read_features(plan: Plan, block: int) -> list[Seen]:
     offset = a["image/offset"]
     views = [n for n in a if n.startswith("view/")]
     signals = [n for n in a if n.startswith("saliency/")]
-    return [
+    seen = [
         Seen(
             view={n.removeprefix("view/"): a[n][lo:hi] for n in views},
             saliency={n.removeprefix("saliency/"): a[n][lo:hi] for n in signals},
@@ -91,3 +95,4 @@ def read_features(plan: Plan, block: int) -> list[Seen]:
         )
         for lo, hi, size in zip(offset, offset[1:], a["image/size"], strict=False)
     ]
+    return Encoded(seen, sealed.provenance)
