@@ -25,7 +25,7 @@ from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 from transformers.utils import logging
 
-from calprune.collect.models import EMBEDDED, model_folder
+from calprune.collect.hf.names import EMBEDDED, find
 from calprune.collect.run import execute, prepare
 from calprune.collect.similarity import canonical_similarity
 from calprune.data.store import Store
@@ -39,7 +39,7 @@ class Naive:
 
     def __init__(self) -> None:
         logging.disable_progress_bar()
-        _, folder = model_folder(EMBEDDED)
+        folder = find(EMBEDDED).folder
         self.processor = AutoProcessor.from_pretrained(folder)
         self.model = LlavaForConditionalGeneration.from_pretrained(
             folder,

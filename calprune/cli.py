@@ -87,8 +87,15 @@ def _root(
 def collect(
     bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
     model: Annotated[
-        str, typer.Option(help="The embedded model, or a local folder in Hugging Face format.")
+        str,
+        typer.Option(
+            help="Short name (llava-1.5-7b; see 'calprune ls models'), repository on the hub, or a "
+            "local folder in Hugging Face format."
+        ),
     ] = "shapes-llava",
+    revision: Annotated[
+        str, typer.Option(help="Branch, tag or commit of a repository; its commit is recorded.")
+    ] = "",
     select: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,16 +109,41 @@ def collect(
     positions: Annotated[
         str, typer.Option(help="Position ids of kept tokens: contiguous or original.")
     ] = "contiguous",
+    picture: Annotated[
+        str,
+        typer.Option(
+            help="How an image becomes visual tokens. LLaVA-1.5: pad (as the original), crop (as "
+            "transformers). LLaVA-NeXT: split (SCOPE), fixed, per-crop, packed, hf.  "
+            "[default: the first]"
+        ),
+    ] = "",
+    template: Annotated[
+        str,
+        typer.Option(
+            help="Prompt: vicuna_v1, mistral_instruct, or hf (the model's chat template).  "
+            "[default: the model's original]"
+        ),
+    ] = "",
     store: StoreOption = None,
     data: Annotated[Path | None, typer.Option(help="Folder with the benchmark's files.")] = None,
     images: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many images.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps.")] = "cpu",
-    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16.")] = "float32",
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
+    ] = "",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="float32, float16 or bfloat16; the head is float32.  [default: float16 on a GPU]"
+        ),
+    ] = "",
     batch_tokens: Annotated[
-        int, typer.Option(min=0, help="Most tokens in one forward; 0 chooses.")
+        int, typer.Option(min=0, help="Most tokens in one forward; 0 takes what memory allows.")
     ] = 0,
+    max_memory: Annotated[
+        str | None, typer.Option(help="Most memory to use on the device, e.g. 8GB.")
+    ] = None,
     share: Annotated[
         str, typer.Option(help="i/n: the i-th of n processes that fill one store together.")
     ] = "1/1",
@@ -121,7 +153,16 @@ def collect(
     min_mass: Annotated[
         float, typer.Option(help="Stop if the answers hold less of the probability.")
     ] = 0.5,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the bill and stop.")] = False,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at images that cannot be used, not leave them out."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print forwards, FLOPs, bytes and time, and stop.")
+    ] = False,
+    gpu: Annotated[
+        str, typer.Option(help="For which the bill estimates the time, e.g. a100.")
+    ] = "h100",
     format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
@@ -129,23 +170,32 @@ def collect(
     run = _collecting()
     from calprune.collect.grid import budgets
 
-    plan = run.prepare(
-        bench,
-        store=store,
-        model=model,
-        select=select or (),
-        keep=budgets(keep) if keep is not None else (),
-        positions=positions,
-        data=data,
-        images=images,
-        device=device,
-        dtype=dtype,
-        tokens_per_forward=batch_tokens,
-        share=_share(share),
-    )
+    settings: dict[str, Any] = {
+        "store": store,
+        "model": model,
+        "revision": revision,
+        "select": select or (),
+        "keep": budgets(keep) if keep is not None else (),
+        "positions": positions,
+        "picture": picture,
+        "template": template,
+        "data": data,
+        "images": images,
+        "device": device,
+        "dtype": dtype,
+        "tokens_per_forward": batch_tokens,
+        "max_memory": max_memory,
+        "share": _share(share),
+        "strict": strict,
+    }
     if dry_run:
-        print(run.render_bill(plan, format))
+        from calprune.collect.bill import render_bill
+
+        print(render_bill(run.bill_of(bench, gpu=gpu, **settings), format))
         return
+    plan = run.prepare(bench, **settings)
+    for problem in plan.left_out:
+        print(f"calprune: left out: {problem}", file=sys.stderr)
     if stop():
         print("calprune: stopped before anything was done", file=sys.stderr)
         raise typer.Exit(130)

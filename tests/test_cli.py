@@ -63,7 +63,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = calprune("collect", "--store", str(folder), "--dry-run", "--format", "json")
     assert done.returncode == 0, done.stderr
     bill = json.loads(done.stdout)
-    assert (bill["conditions"], bill["sealed"], bill["rows"]) == (19, 0, 4500)
+    assert (len(bill["cells"]), bill["to_ask"], bill["rows"]) == (19, 19, 4500)
     assert not folder.exists()
 
 
@@ -153,7 +153,7 @@ def test_a_bad_file_is_named(store: Path, tmp_path: Path) -> None:
         (("collect", "--model", "gpt"), 2, "unknown model 'gpt'"),
         (("collect", "--share", "3/2"), 2, "write i/n"),
         (("collect", "--share", "²/4"), 2, "write i/n"),
-        (("collect", "--device", "warp"), 2, "try cpu"),
+        (("collect", "--device", "warp"), 2, "here are: cpu"),
         (("collect", "--positions", "up"), 2, "contiguous"),
         (("collect", "--dtype", "int3"), 2, "float32"),
         (("collect", "--bench", "pope"), 3, "coco_pope_random.json"),

@@ -34,7 +34,7 @@ for name in json.loads(sys.argv[1]):
 import calprune
 names = [m.name for m in pkgutil.walk_packages(
     calprune.__path__, "calprune.", onerror=lambda name: importlib.import_module(name))
-    if not m.name.startswith(("calprune.collect", "calprune.__main__"))]
+    if not m.name.startswith(("calprune.collect", "calprune.testing", "calprune.__main__"))]
 for name in names:
     importlib.import_module(name)
 print(json.dumps(names))

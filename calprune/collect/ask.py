@@ -11,7 +11,8 @@ from scipy.special import logsumexp
 
 from calprune.collect.choose import read_ranking
 from calprune.collect.encode import Encoded, read_features
-from calprune.collect.models import Reply, Row, Seen
+from calprune.collect.models import Row, Seen
+from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan
 from calprune.data.benchmarks import Example
 from calprune.data.container import Arrays, Sealed, as_text
@@ -25,7 +26,10 @@ _GUARDED_ROWS = 50
 
 @dataclass(frozen=True)
 class Kept:
-    """Kept tokens of one image in raster order, their positions, and how many only ties decided."""
+    """Kept tokens of one image in raster order, their positions, and how many only ties decided.
+
+    ``index`` int64 (k,), ``positions`` int64 (p, k).
+    """
 
     index: NDArray[np.int64]
     positions: NDArray[np.int64]
@@ -78,17 +82,24 @@ def keep(
     plan: Plan, cell: Cell, seen: Seen, order: NDArray[np.integer], tied: NDArray[np.bool_]
 ) -> Kept:
     """The first k of a ranking in raster order, glue always kept, with position ids."""
-    candidates = int((~seen.glue).sum())
-    k = cell.condition.budget.tokens(candidates)
-    taken = order[:k].astype(np.int64)
-    if (taken < 0).any():
-        raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {k} tokens")
-    index = np.sort(np.concatenate([taken, np.flatnonzero(seen.glue)]))
-    before = len(plan.adapter.prompt("?").before)
-    if cell.condition.positions == "original":
-        return Kept(index, before + index, before + len(seen.glue), int(tied[:k].sum()))
-    places = before + np.arange(len(index))
-    return Kept(index, places, before + len(index), int(tied[:k].sum()))
+    frame, budget = seen.frame, cell.condition.budget
+    order = order[order >= 0].astype(np.int64)
+    shares = budget.shares(list(frame.crops.values()))
+    pools = [np.arange(len(order))]
+    if budget.scope != "global":
+        pools = [np.flatnonzero(frame.cell[order, 0] == crop) for crop in frame.crops]
+    at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
+    if [len(x) for x in at] != shares:
+        raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {shares} tokens")
+    taken = np.concatenate(at)
+    index = np.sort(np.concatenate([order[taken], np.flatnonzero(frame.glue)]))
+    before = len(plan.head)
+    places = plan.adapter.positions(before, frame)
+    visual, start = places[:, before + index], int(places[:, -1].max())
+    if cell.condition.positions == "contiguous":
+        start = before + len(index)
+        visual = np.tile(np.arange(before, start), (len(places), 1))
+    return Kept(index, visual, start, int(tied[taken].sum()))
 
 
 def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[Kept], list[Row]]:
@@ -102,27 +113,29 @@ def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[
         tails = tuple(plan.tails[p] for p in plan.distinct[i])
         visual = s.view[plan.adapter.feed][found.index]
         kept.append(found)
-        rows.append(Row(visual, found.positions, found.start, tails))
+        glue = s.frame.glue[found.index]
+        rows.append(Row(visual, glue, found.positions, found.start, tails))
     return kept, rows
 
 
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
     kept, rows = rows_of(plan, cell, block, encoded.seen)
-    reply = plan.adapter.reply(rows)
-    _check_visual(cell, kept, rows, reply)
+    reply = plan.packed.reply(rows)
+    _check_visual(plan, cell, kept, rows, reply)
     arrays = _record(plan, cell, block, reply)
     k = max(len(found.index) for found in kept)
     arrays |= {
         "image/id": as_text([plan.questions.images[i] for i in plan.images(block)]),
         "image/kept": np.stack([_padded(f.index, k) for f in kept]),
-        "image/position": np.stack([_padded(f.positions, k) for f in kept]),
+        "image/position": np.stack([_padded(f.positions[0], k) for f in kept]),
         "image/tied": np.array([f.tied for f in kept], dtype=np.int32),
     }
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
     provenance: dict[str, object] = {
         "software": software(),
-        "numerics": plan.adapter.numerics(),
+        "numerics": plan.packed.numerics(),
+        "model": plan.adapter.source,
         "encoded": encoded.provenance,
         "template": plan.adapter.template(),
     }
@@ -157,6 +170,8 @@ def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
     share = np.exp(logits - log_z[:, None])
     entropy = log_z - (share * logits).sum(axis=1)
     top = _largest(reply.logits)
+    tails = [plan.tails[e.prompt] for e in examples]
+    width = max(len(t) for t in tails)
     answer = np.where(tokens >= 0, reply.logits[:, tokens], -np.inf)
     spread = np.array(source)
     offered = np.zeros((len(examples), len(names)), dtype=np.bool_)
@@ -170,6 +185,8 @@ def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
         "example/duplicate_of": np.array(first, dtype=np.int32),
         "example/label": np.array([e.label for e in examples], dtype=np.int16),
         "example/offered": offered,
+        "prompt/head": np.array(plan.head, dtype=np.int32),
+        "prompt/tail": np.stack([_padded(np.array(t, dtype=np.int64), width) for t in tails]),
         "answer/name": as_text(names),
         "answer/token": tokens,
         "logit/answer": answer[spread].astype(np.float32),
@@ -191,10 +208,16 @@ def _largest(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.take_along_axis(found, np.lexsort((found, -values), axis=1), axis=1)
 
 
-def _check_visual(cell: Cell, kept: list[Kept], rows: list[Row], reply: Reply) -> None:
-    """Every layer must see exactly the kept tokens; else a pruner or a mask did nothing."""
+def _check_visual(plan: Plan, cell: Cell, kept: list[Kept], rows: list[Row], reply: Reply) -> None:
+    """Every layer must see exactly the kept tokens; else a pruner or a mask did nothing.
+
+    A layer with a window may have left the first of them behind.
+    """
     promised = np.repeat([len(f.index) for f in kept], [len(r.tails) for r in rows])
-    if (reply.visual != promised[:, None]).any():
+    wrong = reply.visual != promised[:, None]
+    if any(r.window is not None for r in plan.adapter.reach.values()):
+        wrong = reply.visual > promised[:, None]
+    if wrong.any():
         seen = sorted({int(x) for x in np.unique(reply.visual)})
         raise ModelError(
             f"{cell.condition.label}: layers saw {seen} visual tokens, "

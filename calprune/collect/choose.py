@@ -6,9 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calprune.collect.encode import read_features
 from calprune.collect.grid import Chosen
+from calprune.collect.models import Seen
 from calprune.collect.plan import Cell, Plan
 from calprune.collect.selectors import Ranking, VisualTokens
 from calprune.data.condition import canonical_json, selector_label, sha256_of
@@ -46,15 +48,40 @@ def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranki
     found: list[list[Ranking]] = [[] for _ in chosen]
     digests = [plan.questions.digests[i] for i in plan.images(block)]
     for digest, seen in zip(digests, read_features(plan, block).seen, strict=True):
-        tokens = VisualTokens(
-            image=digest,
-            view=seen.view[plan.adapter.feed],
-            saliency=seen.saliency[plan.adapter.signal].astype(np.float64),
-            glue=seen.glue,
-        )
+        pools = [
+            (
+                places,
+                VisualTokens(
+                    image=digest if crop is None else sha256_of([digest, crop]),
+                    view=seen.view[plan.adapter.feed][places],
+                    saliency=seen.saliency[plan.adapter.signal][places].astype(np.float64),
+                    glue=seen.frame.glue[places],
+                ),
+            )
+            for crop, places in _pools(plan, seen)
+        ]
         for rankings, c in zip(found, chosen, strict=True):
-            rankings.append(_valid(c, tokens, _rank(c, tokens)))
+            ranked = [(at, _valid(c, tokens, _rank(c, tokens))) for at, tokens in pools]
+            rankings.append(_joined(ranked))
     return found
+
+
+def _pools(plan: Plan, seen: Seen) -> list[tuple[int | None, NDArray[np.int64]]]:
+    """Places of the tokens that compete: all, or those of each crop."""
+    if plan.adapter.scope == "global":
+        return [(None, np.arange(len(seen.frame)))]
+    crop = seen.frame.cell[:, 0]
+    return [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
+
+
+def _joined(ranked: list[tuple[NDArray[np.int64], Ranking]]) -> Ranking:
+    """One crop's order after another's, in places of the whole image."""
+    parts = [
+        (at[r.order[there := r.order >= 0]], r.score[there], r.margin[there], r.tied[there])
+        for at, r in ranked
+    ]
+    order, score, margin, tied = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return Ranking(order.astype(np.int32), score, margin, tied)
 
 
 def _rank(chosen: Chosen, tokens: VisualTokens) -> Ranking:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.collect.models import Seen
+from calprune.collect.models import Frame, Seen
 from calprune.collect.plan import Plan
 from calprune.data.condition import sha256_of
 from calprune.data.container import Sealed, as_text, unpack
@@ -44,7 +44,7 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
         pictures = [plan.questions.picture(n) for n in names[first : first + _AT_ONCE]]
         seen += plan.adapter.encode(pictures)
     for name, s in zip(names, seen, strict=True):
-        signals = [x[~s.glue] for x in s.saliency.values()]
+        signals = [x[~s.frame.glue] for x in s.saliency.values()]
         if not all(np.isfinite(x).all() for x in (*s.view.values(), *signals)):
             raise ModelError(
                 f"image {name}: its features are not finite; try --dtype float32 or check the "
@@ -53,16 +53,21 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
     arrays = {
         "image/id": as_text(names),
         "image/digest": as_text([plan.questions.digests[i] for i in at]),
-        "image/offset": np.cumsum([0, *(len(s.glue) for s in seen)]).astype(np.int64),
-        "image/size": np.array([s.size for s in seen], dtype=np.int32),
-        "token/cell": np.concatenate([s.cell for s in seen]),
-        "token/glue": np.concatenate([s.glue for s in seen]),
+        "image/offset": np.cumsum([0, *(len(s.frame) for s in seen)]).astype(np.int64),
+        "image/size": np.array([s.frame.size for s in seen], dtype=np.int32),
+        "token/cell": np.concatenate([s.frame.cell for s in seen]),
+        "token/glue": np.concatenate([s.frame.glue for s in seen]),
+        "token/box": np.concatenate([s.frame.box for s in seen]),
     }
     for name in seen[0].view:
         arrays[f"view/{name}"] = np.concatenate([s.view[name] for s in seen])
     for name in seen[0].saliency:
         arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in seen])
-    provenance = {"software": software(), "numerics": plan.adapter.numerics()}
+    provenance = {
+        "software": software(),
+        "numerics": plan.adapter.numerics(),
+        "model": plan.adapter.source,
+    }
     manifest = plan.feature_manifest
     return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
 
@@ -87,11 +92,14 @@ def read_features(plan: Plan, block: int) -> Encoded:
     signals = [n for n in a if n.startswith("saliency/")]
     seen = [
         Seen(
+            frame=Frame(
+                cell=a["token/cell"][lo:hi],
+                glue=a["token/glue"][lo:hi],
+                box=a["token/box"][lo:hi],
+                size=(int(size[0]), int(size[1])),
+            ),
             view={n.removeprefix("view/"): a[n][lo:hi] for n in views},
             saliency={n.removeprefix("saliency/"): a[n][lo:hi] for n in signals},
-            cell=a["token/cell"][lo:hi],
-            glue=a["token/glue"][lo:hi],
-            size=(int(size[0]), int(size[1])),
         )
         for lo, hi, size in zip(offset, offset[1:], a["image/size"], strict=False)
     ]

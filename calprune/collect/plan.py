@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from calprune.collect.grid import Chosen
 from calprune.collect.models import Adapter
+from calprune.collect.packed.reply import Packed
 from calprune.data.benchmarks import Questions
-from calprune.data.condition import ALL_TOKENS, Condition, canonical_json, sha256_of
+from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.store import Store
 from calprune.errors import PlanError
 
@@ -29,18 +30,27 @@ class Cell:
 class Plan:
     """Everything that is decided before a weight is loaded.
 
-    ``tails`` maps each distinct prompt to its token ids; ``distinct[i]`` lists, for image i, its
-    distinct prompts, and ``asks[i]`` for each of its rows the index of its prompt among them.
+    ``head`` holds the token ids before every image; ``tails`` maps each distinct prompt to its
+    token ids; ``distinct[i]`` lists, for image i, its distinct prompts, and ``asks[i]`` for each
+    of its rows the index of its prompt among them.
+    ``left_out`` says of images that could not be used what is wrong with them.
     """
 
     store: Store
     questions: Questions
-    adapter: Adapter
+    packed: Packed
     cells: tuple[Cell, ...]
+    head: tuple[int, ...]
     tails: dict[str, tuple[int, ...]]
     distinct: tuple[tuple[str, ...], ...]
     asks: tuple[tuple[int, ...], ...]
     share: tuple[int, int] = (0, 1)
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def adapter(self) -> Adapter:
+        """The model's adapter."""
+        return self.packed.adapter
 
     @property
     def blocks(self) -> int:
@@ -83,63 +93,27 @@ class Plan:
             "parameters": dict(chosen.parameters),
             "revision": chosen.selector.revision,
         }
+        if self.adapter.scope != "global":
+            manifest["pools"] = "crops"
         if chosen.seed is not None:
             manifest["seed"] = chosen.seed
         if not chosen.selector.nested:
             manifest["budget"] = [chosen.budget.kind, chosen.budget.value, chosen.budget.scope]
         return manifest
 
-    def bill(self) -> dict[str, Any]:
-        """Work and bytes, sealed and open, as plain values."""
-        to_ask, images = self.open, len(self.questions.images)
-        questions = sum(len(d) for d in self.distinct)
-        asked = sum(len(self.tails[p]) for prompts in self.distinct for p in prompts)
-        kept = sum(c.condition.budget.tokens(self.adapter.candidates) for c in to_ask)
-        open_rankings = {canonical_json(self.ranking_manifest(c.chosen)) for c in to_ask}
-        rows = len(self.questions.examples)
-        return {
-            "benchmark": self.questions.name,
-            "model": self.adapter.name,
-            "images": images,
-            "rows": rows,
-            "distinct_questions": questions,
-            "conditions": len(self.cells),
-            "sealed": len(self.cells) - len(to_ask),
-            "to_ask": len(to_ask),
-            "rankings": len(open_rankings),
-            "packed_forwards": len(to_ask) * images,
-            "questions_answered": len(to_ask) * questions,
-            "questions_naive": len(to_ask) * rows,
-            "language_tokens": kept * images + asked * len(to_ask),
-            "feature_bytes": self._feature_bytes(),
-            "logit_bytes": len(to_ask) * rows * (20 * 8 + 4 * 24),
-            "cells": [
-                {
-                    "label": c.condition.label,
-                    "key": c.condition.key[:8],
-                    "sealed": c not in to_ask,
-                }
-                for c in self.cells
-            ],
-        }
-
-    def _feature_bytes(self) -> int:
-        size = 4 if self.adapter.dtype != "float16" else 2
-        return (
-            len(self.questions.images) * self.adapter.candidates * (self.adapter.width * size + 4)
-        )
-
 
 def make_plan(
     store: Store,
     questions: Questions,
-    adapter: Adapter,
+    packed: Packed,
     chosen: Sequence[Chosen],
     *,
     positions: Literal["contiguous", "original"] = "contiguous",
     share: tuple[int, int] = (0, 1),
+    left_out: tuple[str, ...] = (),
 ) -> Plan:
     """Expand a grid into conditions; PlanError if a budget does not fit the model."""
+    adapter = packed.adapter
     if positions not in ("contiguous", "original"):
         raise PlanError(f"unknown positions {positions!r}: known: contiguous, original")
     if not 0 <= share[0] < share[1]:
@@ -149,9 +123,7 @@ def make_plan(
     digest = questions.digest
     cells = []
     for c in chosen:
-        c.budget.tokens(adapter.candidates)
-        if c.budget.scope != "global":
-            raise PlanError(f"{adapter.name} has one crop an image: budgets are global")
+        budget = _scoped(c.budget, adapter)
         condition = Condition(
             benchmark=questions.name,
             benchmark_digest=digest,
@@ -163,7 +135,7 @@ def make_plan(
             selector=c.name,
             parameters=c.parameters,
             revision=c.selector.revision,
-            budget=c.budget,
+            budget=budget,
             seed=c.seed,
             # keeping all leaves nothing to renumber
             positions="contiguous" if c.budget == ALL_TOKENS else positions,
@@ -175,13 +147,41 @@ def make_plan(
     distinct = tuple(tuple(dict.fromkeys(p)) for p in prompts)
     asks = tuple(tuple(d.index(x) for x in p) for p, d in zip(prompts, distinct, strict=True))
     rendered = {p: adapter.prompt(p) for d in distinct for p in d}
-    if len({r.before for r in rendered.values()}) > 1:
+    heads = {r.head for r in rendered.values()}
+    if len(heads) > 1:
         raise PlanError(
             f"{adapter.name}: its template puts the question before the image, so that questions "
             "cannot share an image; choose another template"
         )
     tails = {p: r.tail for p, r in rendered.items()}
-    return Plan(store, questions, adapter, tuple(cells), tails, distinct, asks, share)
+    return Plan(
+        store,
+        questions,
+        packed,
+        tuple(cells),
+        heads.pop(),
+        tails,
+        distinct,
+        asks,
+        share,
+        left_out,
+    )
+
+
+def _scoped(budget: Budget, adapter: Adapter) -> Budget:
+    """A budget counted as the model's convention counts it; all tokens are all either way."""
+    if budget.scope not in ("global", adapter.scope):
+        raise PlanError(
+            f"{adapter.name} counts budgets as {adapter.scope!r} ({adapter.pixels}), "
+            f"not {budget.scope!r}"
+        )
+    if budget == ALL_TOKENS or budget.value == 0:
+        return budget
+    if adapter.scope == "crop" and budget.kind == "count":
+        budget.tokens(adapter.shape.tower_tokens - 1)
+    else:
+        budget.tokens(adapter.candidates)
+    return replace(budget, scope=adapter.scope)
 
 
 def _measured(adapter: Adapter, chosen: Chosen) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,20 +9,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from calprune import registry
 from calprune.collect.ask import ask
 from calprune.collect.audit import Audit, audit
+from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
-from calprune.collect.grid import budgets, grid
-from calprune.collect.models import EMBEDDED, open_adapter
+from calprune.collect.grid import Chosen, budgets, grid
+from calprune.collect.models import EMBEDDED, Options, open_adapter
+from calprune.collect.packed.memory import limit, parse_bytes
+from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan
+from calprune.collect.quote import quote
+from calprune.collect.usable import usable
 from calprune.data.benchmarks import open_questions
 from calprune.data.condition import Budget
 from calprune.data.container import intact
 from calprune.data.provenance import log_run
 from calprune.data.store import Store, store_path
-from calprune.errors import CalpruneError, PlanError
+from calprune.errors import BenchmarkError, CalpruneError, ModelError, PlanError
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total) after every sealed unit."""
@@ -55,44 +58,92 @@ def prepare(
     *,
     store: Path | str | None = None,
     model: str = EMBEDDED,
+    revision: str = "",
     select: str | Sequence[str] = (),
     keep: Keep | Sequence[Keep] = (),
     positions: Literal["contiguous", "original"] = "contiguous",
+    picture: str = "",
+    template: str = "",
     data: Path | str | None = None,
     images: int | None = None,
-    device: str = "cpu",
-    dtype: str = "float32",
+    device: str = "",
+    dtype: str = "",
     tokens_per_forward: int = 0,
+    max_memory: int | str | None = None,
     share: tuple[int, int] = (0, 1),
+    strict: bool = False,
+    download: bool = True,
 ) -> Plan:
     """Decide everything without loading weights; raises the errors of bad requests.
 
     Args:
         bench: name of a benchmark.
         store: folder of the cache; default ``$CALPRUNE_STORE`` or ``./calprune-store``.
-        model: the embedded model or a local folder in Hugging Face format.
+        model: a short name (``llava-1.5-7b``), a repository, or a local folder.
+        revision: branch, tag or commit of a repository; it is resolved to a commit and recorded.
         select: selectors as on the command line, e.g. ``"scope:alpha=0,0.5"``; none gives the
             study's grid.
         keep: budgets: whole numbers count tokens, fractions are shares, text is as on the command
             line (``"64,128"``, ``"25%"``).
         positions: position ids of the kept tokens, renumbered or original.
+        picture: how an image becomes visual tokens, e.g. ``crop`` or ``hf``; none gives the
+            model's default.
+        template: ``vicuna_v1``, ``mistral_instruct`` or ``hf``; none gives the model's default.
         data: folder with the benchmark's files, where it needs any.
         images: only the first so many images.
-        device: where the model computes: cpu, cuda, cuda:1, mps.
-        dtype: float32, float16 or bfloat16; the head is always float32.
-        tokens_per_forward: most tokens in one forward; 0 chooses.
+        device: where the model computes: cpu, cuda, cuda:1, mps; none takes a GPU if there is one.
+        dtype: float32, float16 or bfloat16; none gives float16 on a GPU. The head is always
+            float32.
+        tokens_per_forward: most tokens in one forward; 0 takes what memory allows.
+        max_memory: bytes on the device to plan for and not to exceed, e.g. ``"8GB"``.
         share: (i, n), counted from 0: every n-th block, for n processes on one store.
+        strict: an image that cannot be used is an error; otherwise it is left out and listed.
+        download: fetch a model that is not here yet.
     """
-    listed = [keep] if isinstance(keep, str | int | float | Budget) else keep
-    chosen = grid(
-        [select] if isinstance(select, str) else select, [b for k in listed for b in _budgets(k)]
-    )
+    chosen = _chosen(select, keep)
     root = Path(data) if data is not None else None
-    questions = open_questions(bench, root, images)
-    adapter = open_adapter(model, device=device, dtype=dtype, tokens_per_forward=tokens_per_forward)
+    questions, left_out = usable(open_questions(bench, root, images), strict)
+    options = Options(device=device, dtype=dtype, picture=picture, template=template)
+    adapter = open_adapter(model, options, revision=revision, download=download)
+    memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
+    if memory is not None:
+        limit(adapter.device, memory)
     return make_plan(
-        Store(store_path(store)), questions, adapter, chosen, positions=positions, share=share
+        Store(store_path(store)),
+        questions,
+        Packed(adapter, tokens_per_forward, memory),
+        chosen,
+        positions=positions,
+        share=share,
+        left_out=left_out,
     )
+
+
+def bill_of(
+    bench: str = "shapes",
+    *,
+    model: str = EMBEDDED,
+    select: str | Sequence[str] = (),
+    keep: Keep | Sequence[Keep] = (),
+    gpu: str = "h100",
+    **options: Any,
+) -> dict[str, Any]:
+    """What ``collect`` with these arguments would cost; downloads nothing, loads no weights.
+
+    Where files of a published model or benchmark are not at hand, their published dimensions and
+    counts stand in, and the bill says so.
+    """
+    try:
+        plan = prepare(bench, model=model, select=select, keep=keep, download=False, **options)
+        return bill(plan, gpu)
+    except (BenchmarkError, ModelError) as error:
+        return quote(bench, model, _chosen(select, keep), gpu, error)
+
+
+def _chosen(select: str | Sequence[str], keep: Keep | Sequence[Keep]) -> list[Chosen]:
+    listed = [keep] if isinstance(keep, str | int | float | Budget) else keep
+    wanted = [select] if isinstance(select, str) else select
+    return grid(wanted, [b for k in listed for b in _budgets(k)])
 
 
 def execute(
@@ -142,6 +193,7 @@ def execute(
     finally:
         if asking or audits:
             outcome["conditions"] = [c.condition.key[:8] for c in plan.cells]
+            outcome["left_out"] = list(plan.left_out)
             _log(plan, began, outcome)
     missing = sum(not plan.store.logits(c.condition).exists() for c in plan.cells)
     sealed = len(plan.cells) - missing - already
@@ -171,31 +223,6 @@ def _rooms(
             if stop() and (name, done) != ("ask", total):
                 return True
     return False
-
-
-def render_bill(plan: Plan, form: str) -> str:
-    """What a run would do, for people (``table``) or programs (``json``)."""
-    bill = plan.bill()
-    if form == "json":
-        return json.dumps(bill, indent=2)
-    if form != "table":
-        raise PlanError(registry.unknown("format", form, ("table", "json")))
-    width = max(len(c["label"]) for c in bill["cells"])
-    lines = [
-        f"{bill['benchmark']} on {bill['model']}: {bill['images']} images, {bill['rows']} rows, "
-        f"{bill['distinct_questions']} distinct questions",
-        *(
-            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
-            for c in bill["cells"]
-        ),
-        f"conditions: {bill['conditions']}, sealed {bill['sealed']}, to ask {bill['to_ask']}; "
-        f"rankings: {bill['rankings']}",
-        f"{bill['packed_forwards']:,} packed sequences answer {bill['questions_answered']:,} "
-        f"questions ({bill['questions_naive']:,} one by one), {bill['language_tokens']:,} tokens",
-        f"about {bill['feature_bytes'] / 1e6:,.0f} MB of features, "
-        f"{bill['logit_bytes'] / 1e6:,.1f} MB of logits",
-    ]
-    return "\n".join(lines)
 
 
 def _log(plan: Plan, began: datetime, outcome: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -34,14 +34,18 @@ def sha256_of(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Budget:
-    """How many visual tokens are kept: a count or a share, in the whole image or in each crop."""
+    """How many visual tokens are kept: a count or a share.
+
+    ``scope``: of the whole image (``global``); of each crop (``crop``); of the image in equal
+    parts for its crops, rounded down (``split``).
+    """
 
     kind: Literal["count", "ratio"]
     value: int | float
-    scope: Literal["global", "crop"] = "global"
+    scope: Literal["global", "split", "crop"] = "global"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("count", "ratio") or self.scope not in ("global", "crop"):
+        if self.kind not in ("count", "ratio") or self.scope not in _SCOPES:
             raise PlanError(f"no such budget: {self.kind!r} of {self.scope!r}")
         try:
             number = float(self.value)
@@ -72,6 +76,18 @@ class Budget:
             )
         return int(self.value)
 
+    def shares(self, crops: Sequence[int]) -> list[int]:
+        """Tokens kept of each crop's candidates; of a smaller image all it has.
+
+        With scope ``global`` the image is one pool, whatever its crops: one number comes back.
+        """
+        if self.scope == "global":
+            crops = [sum(crops)]
+        each = self.value // len(crops) if self.scope == "split" else self.value
+        if self.kind == "count":
+            return [min(int(each), n) for n in crops]
+        return [self.tokens(n) for n in crops]
+
     @property
     def label(self) -> str:
         """``k64``, or ``r0.25`` for a ratio; ``c`` is appended for budgets per crop."""
@@ -79,6 +95,7 @@ class Budget:
         return f"{sign}{self.value:g}{'c' if self.scope == 'crop' else ''}"
 
 
+_SCOPES = ("global", "split", "crop")
 ALL_TOKENS = Budget("ratio", 1.0)
 
 
@@ -90,9 +107,10 @@ class Condition:
         benchmark, benchmark_digest: name, and SHA-256 of the questions asked (ids, image digests,
             prompts, labels, options), so that an edited or shortened benchmark is another one.
         model, model_digest: name, and SHA-256 over weights, configuration, tokenizer and processor.
-        template: SHA-256 of the rendered prompt around image and question.
+        template: SHA-256 of the conversation's name and text around image and question.
         answer_tokens: per answer the token ids of its spellings.
-        pixels: how images became pixels beyond the processor's own settings: its class.
+        pixels: how images became visual tokens beyond the processor's own settings: its class
+            and the rule, e.g. ``CLIPImageProcessor:pil/pad``.
         selector, parameters, revision: the pruning rule; revision rises when its picks change.
         budget: visual tokens kept.
         seed: draw of a random selector; None for a deterministic one.

@@ -63,7 +63,8 @@ FEATURES = Format(
         Column("image/offset", "i", ("images+1",), "rows of image i are offset[i]:offset[i+1]"),
         Column("image/size", "i", ("images", "hw"), "height and width as processed", unit="pixel"),
         Column("token/cell", "i", ("rows", "three"), "crop, row and column of a visual token"),
-        Column("token/glue", "b", ("rows",), "separator rows that are no patch"),
+        Column("token/glue", "b", ("rows",), "rows that are always kept, such as row ends"),
+        Column("token/box", "f", ("rows", "ltrb"), "left, top, right, bottom", unit="pixel"),
         Column("view/*", "f", ("rows", "*"), "what selectors measure or the language model reads"),
         Column("saliency/*", "f", ("rows",), "saliency by name; NaN on glue", must=False),
     ),
@@ -90,6 +91,8 @@ LOGITS = Format(
         Column("example/duplicate_of", "i", ("n",), "first row with this image and prompt"),
         Column("example/label", "i", ("n",), "index of the right answer"),
         Column("example/offered", "b", ("n", "a"), "answers that this question allows"),
+        Column("prompt/head", "i", ("h",), "token ids before the image", must=False),
+        Column("prompt/tail", "i", ("n", "w"), "token ids after it, -1 padded", must=False),
         Column("answer/name", "S", ("a",), "names of the answers"),
         Column("answer/token", "i", ("a", "s"), "vocabulary ids of spellings, padded with -1"),
         Column(
@@ -126,7 +129,7 @@ FORMATS = {f.kind: f for f in (FEATURES, RANKINGS, LOGITS, AUDITS)}
 
 def check_columns(form: Format, arrays: dict[str, NDArray[Any]]) -> None:
     """Every MUST column there, nothing unknown, kinds and axes consistent; else Mismatch."""
-    sizes: dict[str, int] = {"three": 3, "hw": 2}
+    sizes: dict[str, int] = {"three": 3, "hw": 2, "ltrb": 4}
     for path, array in sorted(arrays.items()):
         column = form.column(path)
         if column is None:

@@ -35,8 +35,8 @@ from calprune.registry import unknown
 DEFAULT_STORE = "calprune-store"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
-_PER_IMAGE = ("image/id", "image/kept", "image/position", "image/tied")
-_SHARED = ("answer/name", "answer/token")
+_RAGGED = ("image/kept", "image/position", "prompt/tail")
+_SHARED = ("answer/name", "answer/token", "prompt/head")
 
 
 def store_path(given: Path | str | None = None) -> Path:
@@ -268,7 +268,7 @@ def _join(parts: list[Arrays]) -> Arrays:
         elif name == "example/duplicate_of":
             moved = [c + s for c, s in zip(columns, shift, strict=False)]
             joined[name] = np.concatenate(moved).astype(np.int32)
-        elif name in _PER_IMAGE and columns[0].ndim == 2:
+        elif name in _RAGGED:
             joined[name] = _pad(columns)
         else:
             joined[name] = np.concatenate(columns)
@@ -276,7 +276,7 @@ def _join(parts: list[Arrays]) -> Arrays:
 
 
 def _pad(columns: list[np.ndarray]) -> np.ndarray:
-    """Stack (images, k) blocks of different k, padding with −1."""
+    """Stack (rows, k) blocks of different k, padding with −1."""
     width = max(c.shape[1] for c in columns)
     return np.concatenate(
         [np.pad(c, ((0, 0), (0, width - c.shape[1])), constant_values=-1) for c in columns]

@@ -9,7 +9,7 @@ import pytest
 
 from calprune.analyze.estimate import estimate
 from calprune.collect import run
-from calprune.collect.models import EMBEDDED, model_folder
+from calprune.collect.hf.names import EMBEDDED, find
 from calprune.collect.progress import bars
 from calprune.collect.run import Outcome
 from calprune.data.store import Store
@@ -23,7 +23,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Store]:
 
 
 def test_it_is_small_and_safe() -> None:
-    _, folder = model_folder(EMBEDDED)
+    folder = find(EMBEDDED).folder
     assert sum(p.stat().st_size for p in folder.iterdir()) < 10_000_000
     assert {p.suffix for p in folder.iterdir()} <= {".json", ".jinja", ".safetensors"}
 

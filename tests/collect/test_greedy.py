@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from calprune.collect.greedy import DRIFT, greedy_coverage
+from calprune.collect.greedy import DRIFT, _power, greedy_coverage
 from calprune.collect.selectors import RELATIVE_TIE
 from calprune.collect.similarity import canonical_similarity
 
-POWERS = (1.0, 1.2, 1.5, 2.0)
+POWERS = (0.5, 1.0, 1.2, 1.5, 2.0, 3.0)
 
 
 def brute_force(
     similarity: NDArray[np.float32], weight: NDArray[np.float64], power: float, depth: int
-) -> tuple[list[int], list[bool]]:
+) -> tuple[list[int], list[bool], list[float]]:
     s = similarity.astype(np.float64)
     cover, free = np.zeros(len(s)), weight >= 0
-    order, tied, floor = [], [], None
+    order, tied, scores, floor = [], [], [], None
     for _ in range(min(depth, int(free.sum()))):
         gap = np.maximum(s - cover[:, None], 0.0)
         score = np.where(free, (gap if power == 1.0 else gap**power).sum(axis=0) * weight, -1.0)
@@ -30,18 +30,21 @@ def brute_force(
         rivals = np.flatnonzero(free & (score >= best - RELATIVE_TIE * best - floor))
         order.append(int(rivals[0]))
         tied.append(len(rivals) > 1)
+        scores.append(float(best))
         free[rivals[0]] = False
         cover = np.maximum(cover, s[:, rivals[0]])
-    return order, tied
+    return order, tied, scores
 
 
 def check(view: NDArray[np.float64], weight: NDArray[np.float64], power: float) -> None:
     similarity = canonical_similarity(view)
-    order, _, _, tied = greedy_coverage(similarity, weight, power, len(weight))
-    expected, expected_tied = brute_force(similarity, weight, power, len(weight))
-    assert order[: len(expected)].tolist() == expected
-    assert tied[: len(expected)].tolist() == expected_tied
-    assert (order[len(expected) :] == -1).all()
+    order, score, _, tied = greedy_coverage(similarity, weight, power, len(weight))
+    expected, expected_tied, scores = brute_force(similarity, weight, power, len(weight))
+    k = len(expected)
+    assert order[:k].tolist() == expected
+    assert tied[:k].tolist() == expected_tied
+    np.testing.assert_allclose(score[:k], scores, rtol=1e-9, atol=DRIFT * score.max(initial=0.0))
+    assert (order[k:] == -1).all()
 
 
 @settings(max_examples=400)
@@ -53,6 +56,40 @@ def test_equals_brute_force_on_tie_ridden_features(
     view = data.draw(arrays(np.float64, (v, d), elements=st.integers(-2, 2).map(float)))
     weight = data.draw(arrays(np.float64, v, elements=st.sampled_from([0.0, 0.5, 1.0, 1.0, -1.0])))
     check(view, weight, power)
+
+
+def tie_ridden_case(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Features and weights of 2 to 24 tokens, of a kind in which scores tie."""
+    v, d = int(rng.integers(2, 25)), int(rng.integers(1, 7))
+    kind = rng.choice(["copies", "quantised", "blocks", "mixed"])
+    if kind == "copies":
+        view = rng.normal(size=(int(rng.integers(1, 7)), d))
+        view = view[rng.integers(len(view), size=v)] * 2.0 ** rng.integers(-2, 3, size=(v, 1))
+    elif kind == "quantised":
+        view = rng.integers(-2, 3, size=(v, d)).astype(np.float64)
+    elif kind == "blocks":  # one block of tokens again and again, each in dimensions of its own
+        block = rng.integers(0, 3, size=(int(rng.integers(1, 5)), d)).astype(np.float64)
+        view = np.kron(np.eye(-(-v // len(block))), block)[rng.permutation(v)]
+    else:
+        view = rng.normal(size=(v, d))
+        few = rng.random(v) < 0.5
+        view[few] = np.rint(view[few])
+    view[rng.random(v) < rng.choice([0.0, 0.0, 0.3])] = 0.0
+    saliency = rng.choice(
+        np.array([np.ones(v), rng.dirichlet(np.full(v, 0.3)), rng.choice([0.0, 0.25, 1.0], size=v)])
+    )
+    weight = saliency ** rng.choice([0.0, 0.5, 1.0, 2.0])
+    weight[rng.random(v) < rng.choice([0.0, 0.0, 0.2])] = -1.0
+    return view, weight
+
+
+@settings(max_examples=500)
+@given(st.integers(0, 2**63 - 1))
+def test_order_is_that_of_the_brute_force_in_ten_thousand_cases(seed: int) -> None:
+    """500 examples of 20 cases each: hypothesis draws a seed, as drawing arrays takes it longer."""
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        check(*tie_ridden_case(rng), power=float(rng.choice(POWERS)))
 
 
 @pytest.mark.parametrize("power", POWERS)
@@ -81,6 +118,17 @@ def test_orders_are_nested() -> None:
     for k in (1, 17, 64):
         part, *_ = greedy_coverage(similarity, np.ones(80), 1.0, k)
         np.testing.assert_array_equal(part, whole[:k])
+
+
+@pytest.mark.parametrize("power", [0.1, *POWERS, 7.5, 30.0])
+def test_power_is_that_of_the_c_library(power: float) -> None:
+    rng = np.random.default_rng(4)
+    gaps = np.concatenate(
+        [2.0 ** -np.arange(23.0), rng.random(500), 10.0 ** (-20 * rng.random(500))]
+    )
+    found = [_power(gap, power) for gap in gaps]
+    np.testing.assert_allclose(found, gaps**power, rtol=2e-13, atol=1e-300)
+    assert _power(1.0, power) == 1.0
 
 
 def test_scale_of_saliency_is_irrelevant() -> None:

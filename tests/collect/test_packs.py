@@ -1,54 +1,130 @@
+"""Lines, tries, packs and masks, without a model."""
+
 from __future__ import annotations
 
 import numpy as np
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from calprune.collect.masks import tree_mask
-from calprune.collect.models import Row
-from calprune.collect.packs import PADDING, VISUAL, batches, build, length
+from calprune.collect.models import Reach, Row
+from calprune.collect.packed.masks import Past, masks_of, tree_mask
+from calprune.collect.packed.packs import batches, cut, lay_out, trie_length
+
+HEAD = 2
+TAILS = st.lists(
+    st.lists(st.integers(1, 3), min_size=1, max_size=5).map(tuple), min_size=1, max_size=5
+)
+ROWS = st.lists(st.tuples(st.integers(0, 5), TAILS), min_size=1, max_size=3)
+REACHES = st.builds(Reach, st.none() | st.integers(1, 8), st.sampled_from(["none", "image"]))
 
 
-def row(k: int, *tails: int) -> Row:
-    ids = tuple(tuple(range(1, n + 1)) for n in tails)
-    return Row(np.ones((k, 2)), np.arange(3, 3 + k), 3 + k, ids)
+def row(k: int, tails: list[tuple[int, ...]]) -> Row:
+    places = np.arange(HEAD, HEAD + k)[None]
+    return Row(np.ones((k, 2)), np.zeros(k, bool), places, HEAD + k, tuple(tails))
+
+
+def test_a_line_by_hand() -> None:
+    """Two visual tokens; 7 8 and 7 9 share their 7."""
+    line = lay_out(row(2, [(7, 9), (5,), (7, 8)]))
+    assert line.ids.tolist() == [0, 0, 5, 7, 8, 9]
+    assert line.end.tolist() == [6, 6, 3, 6, 5, 6]
+    assert line.depth.tolist() == [0, 1, 2, 2, 3, 3]
+    assert line.positions.tolist() == [[2, 3, 4, 4, 5, 5]]
+    assert line.last.tolist() == [5, 2, 4]
 
 
 def test_a_pack_by_hand() -> None:
-    pack = build([row(2, 1, 2), row(0, 2)])
-    assert pack.segment.tolist() == [[0, 0, 1, 2, 2], [1, 1, PADDING, PADDING, PADDING]]
-    assert pack.positions.tolist() == [[3, 4, 5, 5, 6], [3, 4, 0, 0, 0]]
-    assert pack.ids[0].tolist() == [0, 0, 1, 1, 2]
-    assert pack.last.tolist() == [[0, 2], [0, 4], [1, 1]]
+    lines = [lay_out(row(2, [(7, 9), (7, 8)])), lay_out(row(0, [(4,)]))]
+    whole, words = cut(lines, "all"), cut(lines, "words")
+    assert whole.ids.tolist() == [[0, 0, 7, 8, 9], [4, 0, 0, 0, 0]]
+    assert whole.end.tolist() == [[5, 5, 5, 4, 5], [1, 2, 3, 4, 5]]
+    assert whole.visual.tolist() == [[True, True, False, False, False], [False] * 5]
+    assert words.ids.tolist() == [[7, 8, 9], [4, 0, 0]]
+    assert words.end.tolist() == [[3, 2, 3], [1, 2, 3]]
+    assert cut(lines, "visual").length.tolist() == [2, 0]
 
 
-@given(st.lists(st.lists(st.integers(0, 4), min_size=1, max_size=4), min_size=1, max_size=4))
-def test_who_sees_whom(shapes: list[list[int]]) -> None:
-    """Visual tokens are causal, questions see them and themselves only, nobody sees nothing."""
-    rows = [row(k, *(t + 1 for t in tails)) for k, *tails in shapes if tails] or [row(2, 2)]
-    pack = build(rows)
-    mask = tree_mask(torch.from_numpy(pack.segment), 2)[:, 0].numpy()
-    b, s = pack.segment.shape
-    assert mask.shape == (b, s, s + 2)
-    assert mask[:, :, :2].all()
-    for r in range(b):
-        for i in range(s):
-            for j in range(s):
-                own, other = pack.segment[r, i], pack.segment[r, j]
-                expected = j <= i and (other == VISUAL or own == other)
-                assert mask[r, i, j + 2] == expected
-    assert mask.any(axis=2).all()
+def test_a_question_that_begins_another_ends_inside_it() -> None:
+    line = lay_out(row(0, [(1, 2, 3), (1, 2), (1, 2, 3)]))
+    assert line.ids.tolist() == [1, 2, 3]
+    assert line.last.tolist() == [2, 1, 2]
+    assert trie_length([(1, 2, 3), (1, 2)]) == 3
 
 
-@given(st.lists(st.integers(1, 300), min_size=1, max_size=40), st.integers(1, 1000))
-def test_batches_hold_every_row_once_within_their_room(lengths: list[int], most: int) -> None:
+def sequences(r: Row) -> list[list[tuple[str, int]]]:
+    """Every question's own sequence as (what, id), the head apart."""
+    visual = [("visual", i) for i in range(r.positions.shape[1])]
+    return [visual + [("word", token) for token in tail] for tail in r.tails]
+
+
+@given(ROWS, REACHES, st.booleans())
+def test_every_question_sees_its_own_sequence_and_nothing_else(
+    shapes: list[tuple[int, list[tuple[int, ...]]]], reach: Reach, twice: bool
+) -> None:
+    """By hand: walk up from each question's end; what is seen must spell its sequence."""
+    rows = [row(k, tails) for k, tails in shapes]
+    lines = [lay_out(r) for r in rows]
+    past = Past.head(len(rows), HEAD)
+    if twice:  # the image first, then the words on top of it
+        past = past.then(cut(lines, "visual"))
+    pack = cut(lines, "words" if twice else "all")
+    mask = tree_mask(pack, past, reach)[:, 0].numpy()
+    assert mask.any(axis=2).all(), "padding must see something"
+    window = reach.window or 10**6
+    depth = np.concatenate([past.depth, pack.depth], axis=1)
+    kind = np.concatenate([past.visual, pack.visual], axis=1)
+    ids = np.concatenate([np.zeros(past.seen.shape, int), pack.ids], axis=1)
+    for b, (r, line) in enumerate(zip(rows, lines, strict=True)):
+        for tail, last in zip(sequences(r), line.last, strict=True):
+            at = last - (line.visual if twice else 0)
+            seen = np.flatnonzero(mask[b, at])
+            whole = [*[("head", 0)] * HEAD, *tail]
+            expected = whole[-window:]
+            found = [
+                ("head", 0)
+                if depth[b, c] < 0
+                else (("visual", int(depth[b, c])) if kind[b, c] else ("word", int(ids[b, c])))
+                for c in sorted(seen, key=lambda c, b=b: depth[b, c])
+            ]
+            assert found == expected
+
+
+@given(ROWS)
+def test_images_may_look_both_ways(shapes: list[tuple[int, list[tuple[int, ...]]]]) -> None:
+    lines = [lay_out(row(k, tails)) for k, tails in shapes]
+    pack, past = cut(lines, "all"), Past.head(len(lines), HEAD)
+    causal = tree_mask(pack, past, Reach())[:, 0].numpy()
+    both = tree_mask(pack, past, Reach(both="image"))[:, 0].numpy()
+    pairs = pack.visual[:, :, None] & pack.visual[:, None, :]
+    own = both[:, :, HEAD:]
+    assert own[pairs].all()
+    np.testing.assert_array_equal(own[~pairs], causal[:, :, HEAD:][~pairs])
+
+
+def test_kinds_of_layers_get_their_own_masks() -> None:
+    pack, past = cut([lay_out(row(3, [(1, 2)]))], "all"), Past.head(1, HEAD)
+    one = masks_of(pack, past, {"full_attention": Reach()}, "cpu")
+    two = masks_of(pack, past, {"full_attention": Reach(), "sliding_attention": Reach(2)}, "cpu")
+    assert not isinstance(one, dict)
+    assert isinstance(two, dict)
+    assert int(two["sliding_attention"].sum()) < int(two["full_attention"].sum()) == int(one.sum())
+
+
+@given(st.lists(st.integers(1, 50), max_size=20), st.integers(1, 120))
+def test_batches_cover_everything_within_their_bound(lengths: list[int], most: int) -> None:
     groups = batches(lengths, most)
     assert sorted(i for g in groups for i in g) == list(range(len(lengths)))
     for group in groups:
-        widest = max(lengths[i] for i in group)
-        assert len(group) == 1 or widest * len(group) <= most
+        longest = max(lengths[i] for i in group)
+        assert len(group) == 1 or len(group) * longest <= most
 
 
-def test_length() -> None:
-    assert length(row(5, 2, 3)) == 10
+def permutations(tails: list[tuple[int, ...]]) -> NDArray[np.int64]:
+    return lay_out(row(1, tails)).ids
+
+
+@given(TAILS)
+def test_a_trie_does_not_depend_on_the_order_of_questions(tails: list[tuple[int, ...]]) -> None:
+    np.testing.assert_array_equal(permutations(tails), permutations(tails[::-1]))
+    assert trie_length(tails) == len({t[:i] for t in tails for i in range(1, len(t) + 1)})

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from calprune.collect import ask as asking
 from calprune.collect import run
+from calprune.collect.bill import bill, render_bill
 from calprune.collect.selectors import in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.data import container
@@ -313,9 +314,9 @@ def test_a_model_that_prunes_by_itself_is_noticed(
 ) -> None:
     real = asking._check_visual
 
-    def one_less(cell: Any, kept: Any, rows: Any, reply: Any) -> None:
+    def one_less(plan: Any, cell: Any, kept: Any, rows: Any, reply: Any) -> None:
         reply.visual[:, -1] -= 1
-        real(cell, kept, rows, reply)
+        real(plan, cell, kept, rows, reply)
 
     monkeypatch.setattr(asking, "_check_visual", one_less)
     with pytest.raises(ModelError, match="layers saw"):
@@ -324,23 +325,21 @@ def test_a_model_that_prunes_by_itself_is_noticed(
         )
 
 
-def test_bill(finished: Path, tiny_llava: Path) -> None:
+def test_bill_of_a_store_that_has_some(finished: Path, tiny_llava: Path) -> None:
     options: dict[str, Any] = SMALL | {"keep": [32, 8]}
     plan = run.prepare("shapes", store=finished, model=str(tiny_llava), **options)
-    bill = plan.bill()
-    assert bill["conditions"] == 8
-    assert bill["sealed"] == 5
-    assert bill["rows"] == 720
-    assert "to ask 3" in run.render_bill(plan, "table")
-    assert '"sealed": 5' in run.render_bill(plan, "json")
+    found = bill(plan)
+    assert sum(c["sealed"] for c in found["cells"]) == 5
+    assert (found["to_ask"], found["rows"]) == (3, 720)
+    assert "conditions: 8, to ask 3" in render_bill(found, "table")
     with pytest.raises(PlanError, match="unknown format"):
-        run.render_bill(plan, "yaml")
+        render_bill(found, "yaml")
 
 
 def test_strange_requests() -> None:
     with pytest.raises(PlanError, match="positions"):
         run.prepare("shapes", images=1, positions="sideways")  # type: ignore[arg-type]
-    with pytest.raises(PlanError, match="global"):
+    with pytest.raises(PlanError, match="crop"):
         run.prepare("shapes", images=1, keep=[Budget("count", 8, "crop")])
     with pytest.raises(PlanError, match="min-mass"):
         run.collect("shapes", images=1, min_mass=float("nan"))

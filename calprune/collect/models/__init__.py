@@ -1,50 +1,79 @@
-"""Models: one adapter file a family. This module holds what they all share.
+"""Models: one adapter file a family. This module holds the protocol that they follow.
 
-An adapter knows one model family: it turns images into visual tokens, questions into token ids,
-and a pack into logits. Everything between (packing, masks, positions of packs) is shared code.
+An adapter knows one model family: it turns an image's size into a frame of visual tokens, images
+into features, questions into token ids, and one forward into hidden states. Everything between
+(packing, masks, positions of packs, routes, batches) is shared code in ``collect/packed``.
 A plug-in file exports one class with the methods of ``Adapter``.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
+from calprune.collect.hf import names
 from calprune.data.benchmarks import Answer
-from calprune.errors import ModelError, PlanError
+from calprune.errors import PlanError
 
-EMBEDDED = "shapes-llava"
-_EMBEDDED_FOLDER = Path(__file__).parent.parent / "embedded"
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EMBEDDED = names.EMBEDDED
+
+Picture = NDArray[np.uint8] | Path
+"""Pixels (h, w, 3), or the file that holds them."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The v visual tokens of an image in the order in which the language model reads them.
+
+    Attributes:
+        cell: int32 (v, 3) crop, row and column of each; crop 0 is the whole image where there are
+            several; −1 on glue.
+        glue: bool (v,) rows that are no patch and always kept, such as row ends.
+        box: float32 (v, 4) left, top, right, bottom in pixels of the image; NaN on glue.
+        size: height and width of the image as processed.
+    """
+
+    cell: NDArray[np.int32]
+    glue: NDArray[np.bool_]
+    box: NDArray[np.float32]
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.glue)
+
+    @property
+    def crops(self) -> dict[int, int]:
+        """Crops and how many candidates each has."""
+        crop, n = np.unique(self.cell[~self.glue, 0], return_counts=True)
+        return dict(zip(crop.tolist(), n.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
 class Seen:
     """One encoded image.
 
-    ``view[name]`` float (v, d); ``saliency[name]`` float32 (v,), NaN on glue; ``cell`` int32
-    (v, 3): crop, row, column; ``glue`` bool (v,); ``size`` height and width as processed.
+    ``view[name]`` float (v, d), zero on glue; ``saliency[name]`` float32 (v,), NaN on glue.
     """
 
+    frame: Frame
     view: dict[str, NDArray[np.floating]]
     saliency: dict[str, NDArray[np.float32]]
-    cell: NDArray[np.int32]
-    glue: NDArray[np.bool_]
-    size: tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids around the visual tokens: ``before`` them, and the question's ``tail`` after."""
+    """Token ids before the image, ``head``, and the question's ``tail`` after it."""
 
-    before: tuple[int, ...]
+    head: tuple[int, ...]
     tail: tuple[int, ...]
 
 
@@ -52,27 +81,68 @@ class Prompt:
 class Row:
     """One image under one condition with all its distinct questions.
 
-    ``visual`` float (k, d): kept rows of the view that the language model reads; ``positions``
-    int64 (k,) position ids of the kept tokens; ``start``: position id of every tail's first token.
+    ``visual`` float (k, d): kept rows of the view that the language model reads; ``glue`` bool
+    (k,): which of them are glue; ``positions`` int64 (p, k): position ids of the kept tokens;
+    ``start``: position id of every tail's first token.
     """
 
     visual: NDArray[np.floating]
+    glue: NDArray[np.bool_]
     positions: NDArray[np.int64]
     start: int
     tails: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
-class Reply:
-    """What the model says at the first generated position of q questions.
+class Reach:
+    """How far one kind of layer looks.
 
-    ``logits`` float32 (q, vocabulary) from a float32 head; ``tokens`` and ``visual`` int32
-    (q, layers): what each layer really let the question see.
+    ``window``: tokens back, counted in the shortened sequence and including the token itself, as
+    a deployed pruned model counts; None is everything. ``both``: ``image`` lets the visual tokens
+    see one another in both directions.
     """
 
-    logits: NDArray[np.float32]
-    tokens: NDArray[np.int32]
-    visual: NDArray[np.int32]
+    window: int | None = None
+    both: Literal["none", "image"] = "none"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One forward over b padded sequences of s tokens, after the c tokens that ``past`` holds.
+
+    Attributes:
+        ids: int64 (b, s), 0 where a visual token stands.
+        place: bool (b, s) where visual tokens stand.
+        visual: float (n, d) rows of the feed for those places, in row-major order.
+        glue: bool (n,) which of them are glue.
+        positions: int64 (p, b, s).
+        mask: bool (b, 1, s, c + s), or one for each kind of layer in ``Adapter.reach``.
+        past: a transformers ``Cache``; the forward appends to it.
+    """
+
+    ids: Tensor
+    place: Tensor
+    visual: NDArray[np.floating]
+    glue: NDArray[np.bool_]
+    positions: Tensor
+    mask: Tensor | dict[str, Tensor]
+    past: Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Dimensions from which FLOPs and bytes follow, of the language model and of its tower."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    vocabulary: int
+    tower_layers: int
+    tower_hidden: int
+    tower_intermediate: int
+    tower_tokens: int
 
 
 class Adapter(Protocol):
@@ -81,102 +151,128 @@ class Adapter(Protocol):
     Attributes:
         title: one line for ``calprune ls``.
         name: the model's name in labels and folders.
+        source: where it came from: folder, or repository and commit.
         digest: SHA-256 over weights, configuration, tokenizer and image processor.
         share: how questions share a prefix: ``tree``, ``branch`` or ``none``.
+        reach: kinds of layers as the language model's masks are named, and how far each looks.
+        signals: saliencies that ``encode`` gives, of cls, received, probe, text.
+        signal: the one that selectors read.
         feed: the view that the language model reads.
-        signal: the saliency that selectors read.
         measures: what ``view`` and ``saliency`` are, e.g. ``patches@-2`` and ``cls@-2:sum``.
-        pixels: the class that turns images into pixels.
+        pixels: the class that turns images into pixels, and by which rule.
+        scope: how a budget is counted: in the image, split over its crops, or in each crop.
+        ragged: the frame depends on the image's size.
         candidates: visual tokens an image has (the most, where images differ).
-        width: of the features, for the bill.
+        width: of the feed, for the bill.
+        shape: dimensions, for the bill.
         dtype: in which tower and language model compute.
+        device: where.
     """
 
     title: str
     name: str
+    source: dict[str, str]
     digest: str
     share: Literal["tree", "branch", "none"]
-    feed: str
+    reach: Mapping[str, Reach]
+    signals: frozenset[str]
     signal: str
+    feed: str
     measures: dict[str, str]
     pixels: str
+    scope: Literal["global", "split", "crop"]
+    ragged: bool
     candidates: int
     width: int
+    shape: Shape
     dtype: str
+    device: str
 
-    def encode(self, images: Sequence[NDArray[np.uint8] | Path]) -> list[Seen]:
+    def frame(self, size: tuple[int, int]) -> Frame:
+        """The visual tokens of an image of this height and width; arithmetic, no weights."""
+        ...
+
+    def encode(self, images: Sequence[Picture]) -> list[Seen]:
         """Run the vision tower once over a few images."""
         ...
 
     def template(self) -> str:
-        """The rendered prompt with ``{question}`` and the image mark, as the tokenizer gets it."""
+        """The rendered prompt with ``{question}`` and the image mark, named at its beginning."""
         ...
 
     def prompt(self, question: str) -> Prompt:
         """Token ids before and after the image."""
         ...
 
+    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+        """Position ids (p, head + v + 1) of head, visual tokens and the tail's first token."""
+        ...
+
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         """Per answer the ids with which its spellings begin, found after the template."""
         ...
 
-    def reply(self, rows: Sequence[Row]) -> Reply:
-        """One packed forward; questions in order of rows, then of tails."""
+    def layers(self) -> Sequence[Any]:
+        """The decoder layers; each is called with its mask as ``attention_mask``."""
+        ...
+
+    def forward(self, step: Step) -> Tensor:
+        """Hidden states (b, s, D) after the last norm."""
+        ...
+
+    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+        """Logits (q, vocabulary) of hidden rows (q, D), computed in float32."""
         ...
 
     def generate(
-        self,
-        image: NDArray[np.uint8] | Path,
-        question: str,
-        kept: NDArray[np.integer],
-        positions: str,
+        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
     ) -> NDArray[np.float32]:
         """Logits (vocabulary,) from transformers' own ``generate``, from pixels and text alone."""
         ...
 
     def numerics(self) -> dict[str, Any]:
-        """What may move a logit by rounding only: device, attention kernel, batch size."""
+        """What may move a logit by rounding only: device, dtypes, attention kernel."""
         ...
 
 
-def model_folder(name: str) -> tuple[str, Path]:
-    """Name and folder of a model: the embedded one, or a local directory.
+class Family(Protocol):
+    """The class that a model plug-in exports: how to open one of its models."""
 
-    Raises PlanError with what can be named instead.
+    title: ClassVar[str]
+    pictures: ClassVar[tuple[str, ...]]
+
+    def __call__(self, found: names.Found, options: Options) -> Adapter:
+        """Read configuration and tokenizer; PlanError for options that this family lacks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is run; empty text means the model's own default.
+
+    ``picture``: how an image becomes visual tokens; ``template``: how a question becomes a prompt.
     """
-    if name == EMBEDDED:
-        return name, _EMBEDDED_FOLDER / EMBEDDED
-    path = Path(os.path.expanduser(name))
-    if path.is_dir():
-        return path.resolve().name, path
-    raise PlanError(
-        f"unknown model {name!r}: give a local folder in Hugging Face format, or {EMBEDDED!r}, "
-        "which is part of calprune"
-    )
+
+    device: str = ""
+    dtype: str = ""
+    picture: str = ""
+    template: str = ""
 
 
 def open_adapter(
     name: str = EMBEDDED,
+    options: Options | None = None,
     *,
-    device: str = "cpu",
-    dtype: str = "float32",
-    tokens_per_forward: int = 0,
+    revision: str = "",
+    download: bool = True,
 ) -> Adapter:
-    """The adapter for a model folder, chosen by the ``model_type`` in its config.json.
+    """The adapter for a model, chosen by the ``model_type`` in its config.json.
 
     Raises PlanError for an unknown model or family, ModelError for an unreadable folder.
     """
-    short, folder = model_folder(name)
-    try:
-        family = json.loads((folder / "config.json").read_text())["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"{folder}: no readable config.json with a model_type ({error})"
-        ) from error
-    plugin = str(family).replace("_", "-")
+    found = names.find(name, revision, download)
+    plugin = names.family(found).replace("_", "-")
     if plugin not in registry.names("models"):
         raise PlanError(registry.unknown("model family", plugin, registry.names("models")))
-    adapter: Adapter = registry.load("models", plugin)(
-        short, folder, device=device, dtype=dtype, tokens_per_forward=tokens_per_forward
-    )
+    adapter: Adapter = registry.load("models", plugin)(found, options or Options())
     return adapter

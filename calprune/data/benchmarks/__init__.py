@@ -7,8 +7,9 @@ command line.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -50,11 +51,27 @@ class Example:
     category: str = ""
 
 
+@dataclass(frozen=True)
+class Published:
+    """Counts of a benchmark as released, for bills before its files are at hand.
+
+    ``questions``: distinct (image, prompt) pairs; ``tail``: tokens after the image in one prompt;
+    ``trie``: tokens of an image's distinct questions with common beginnings merged, on average.
+    """
+
+    images: int
+    rows: int
+    questions: int
+    tail: int
+    trie: int
+
+
 class Benchmark(Protocol):
-    """What a benchmark plug-in offers."""
+    """What a benchmark plug-in offers; ``published`` is None for generated ones."""
 
     title: str
     answers: tuple[Answer, ...]
+    published: Published | None
 
     def examples(self, root: Path | None) -> Iterator[Example]:
         """Every question in a fixed order; BenchmarkError if ``root`` lacks something."""
@@ -98,6 +115,24 @@ class Questions:
     def picture(self, image: str) -> NDArray[np.uint8] | Path:
         """Pixels or file of an image."""
         return self.benchmark.picture(image, self.root)
+
+    def without(self, images: Collection[str]) -> Questions:
+        """The same benchmark less some images and their questions."""
+        groups = [
+            (image, digest, [self.examples[i] for i in rows])
+            for image, digest, rows in zip(self.images, self.digests, self.rows, strict=True)
+            if image not in images
+        ]
+        if not groups:
+            raise BenchmarkError(f"{self.name}: none of its images can be used")
+        ends = np.cumsum([0, *(len(rows) for _, _, rows in groups)]).tolist()
+        return replace(
+            self,
+            examples=tuple(e for _, _, rows in groups for e in rows),
+            images=tuple(image for image, _, _ in groups),
+            digests=tuple(digest for _, digest, _ in groups),
+            rows=tuple(tuple(range(a, b)) for a, b in pairwise(ends)),
+        )
 
 
 def open_questions(name: str, root: Path | None = None, images: int | None = None) -> Questions:

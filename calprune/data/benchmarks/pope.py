@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from calprune.data.benchmarks import Answer, Example, file_digest
+from calprune.data.benchmarks import Answer, Example, Published, file_digest
 from calprune.errors import BenchmarkError
 
 __all__ = ["Pope"]
@@ -24,6 +24,8 @@ class Pope:
 
     title = "POPE (COCO val2014), yes/no object questions; needs --data"
     answers = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no")))
+    # tokens as the Vicuna tokenizer counts them, in the template vicuna_v1
+    published = Published(images=500, rows=9000, questions=5127, tail=26, trie=220)
 
     def examples(self, root: Path | None) -> Iterator[Example]:
         """Questions in file order; ids are ``split/question_id``."""

@@ -19,6 +19,7 @@ class Shapes:
 
     title = "generated scenes, yes/no object questions (random, popular, adversarial)"
     answers = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no")))
+    published = None
 
     def examples(self, root: Path | None) -> Iterator[Example]:
         """4,500 questions in scene order; ``root`` is not used."""

@@ -20,6 +20,7 @@ class ShapesMc:
 
     title = "generated scenes, multiple choice with 2 to 4 options (colour, shape)"
     answers = tuple(Answer(letter, (letter,)) for letter in LETTERS)
+    published = None
 
     def examples(self, root: Path | None) -> Iterator[Example]:
         """Questions in scene order; ``root`` is not used."""

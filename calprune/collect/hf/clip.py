@@ -1,26 +1,42 @@
-"""What selection needs from inside a CLIP tower, without eager attention or extra passes."""
+"""The CLIP tower: patches and CLS attention of one layer, in one pass without eager attention."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
-class SeenEnough(Exception):
+class _SeenEnough(Exception):
     """Raised out of a hook: layers after the wanted one need not run."""
 
 
+def see(tower: Any, pixels: Tensor, layer: int) -> tuple[Tensor, Tensor]:
+    """Patches (n, v, d) that block ``layer`` puts out, and its CLS attention float32 (n, v).
+
+    Attention is summed over heads, as SCOPE does. ``layer`` counts from the end: −2 is
+    ``hidden_states[-2]`` and ``attentions[-2]``.
+    """
+    inner = getattr(tower, "vision_model", tower)  # transformers before 5.1 wraps it once more
+    block = inner.encoder.layers[layer]
+    with torch.inference_mode(), _taps(block) as tapped, contextlib.suppress(_SeenEnough):
+        tower(pixel_values=pixels)
+    saliency = cls_attention(tapped["q"], tapped["k"], block.self_attn.num_heads)
+    return tapped["output"][:, 1:], saliency
+
+
 @contextmanager
-def taps(block: Any) -> Iterator[dict[str, Tensor]]:
+def _taps(block: Any) -> Iterator[dict[str, Tensor]]:
     """Record a CLIP layer's query of CLS, its keys and its output; stop the tower after it."""
     tapped: dict[str, Tensor] = {}
 
     def stop(_module: Any, _inputs: Any, output: Any) -> None:
         tapped["output"] = output[0] if isinstance(output, tuple) else output
-        raise SeenEnough
+        raise _SeenEnough
 
     def query(_module: Any, _inputs: Any, output: Tensor) -> None:
         tapped["q"] = output[:, :1]

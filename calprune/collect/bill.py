@@ -1,0 +1,217 @@
+"""What a run will cost: forwards, tokens, FLOPs, bytes and time, before any weight is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+from calprune import registry
+from calprune.collect.hf.pictures import size_of
+from calprune.collect.models import Shape
+from calprune.collect.packed.packs import trie_length
+from calprune.collect.packed.routes import route
+from calprune.collect.plan import Plan
+from calprune.data.condition import canonical_json
+from calprune.errors import PlanError
+
+# Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
+GPUS = {
+    "t4": 65,
+    "v100": 125,
+    "rtx-3090": 71,
+    "rtx-4090": 165,
+    "l40s": 362,
+    "a100": 312,
+    "h100": 989,
+    "h200": 989,
+}
+UTILISATION = 0.4  # of the peak, what packed prefills are assumed to reach
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is asked, on average over the images.
+
+    ``row_tokens``: tokens after the image summed over all rows; ``trie_tokens``: the same over
+    distinct questions with common beginnings merged; ``crops``: of all images together.
+    """
+
+    images: int
+    rows: int
+    questions: int
+    head: int
+    row_tokens: int
+    trie_tokens: int
+    crops: int
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Forwards, tokens and FLOPs of one way of asking."""
+
+    forwards: int
+    tokens: int
+    flops: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.forwards + other.forwards, self.tokens + other.tokens, self.flops + other.flops
+        )
+
+
+def decoder_flops(shape: Shape, tokens: float, pairs: float, heads: float) -> float:
+    """FLOPs of ``tokens`` through a decoder's layers and ``heads`` rows through its head.
+
+    ``pairs`` of query and key count although masked, as kernels and torch's FlopCounterMode have
+    it.
+    """
+    d, kv = shape.hidden, shape.hidden * shape.kv_heads // shape.heads
+    weights = 2 * d * d + 2 * d * kv + 3 * d * shape.intermediate
+    layers = shape.layers * (2.0 * weights * tokens + 4.0 * d * pairs)
+    return layers + 2.0 * d * shape.vocabulary * heads
+
+
+def tower_flops(shape: Shape) -> float:
+    """FLOPs of one crop through the tower's layers but the last, and through no projector."""
+    d, n = shape.tower_hidden, shape.tower_tokens
+    weights = 4 * d * d + 2 * d * shape.tower_intermediate
+    return (shape.tower_layers - 1) * (2.0 * weights * n + 4.0 * d * n * n)
+
+
+def projector_flops(shape: Shape, rows: float) -> float:
+    """FLOPs of visual rows through the two layers of the projector."""
+    return 2.0 * rows * (shape.tower_hidden * shape.hidden + shape.hidden**2)
+
+
+def packed_cost(shape: Shape, work: Workload, kept: float) -> Cost:
+    """One condition asked in packs; the head's keys and values are computed once for all."""
+    asked = work.trie_tokens / work.images
+    before, n = work.head, kept + asked
+    pairs = n * (before + n)
+    if route(int(kept)) == "prefix":
+        pairs = kept * (before + kept) + asked * (before + n)
+    flops = decoder_flops(shape, n, pairs, work.questions / work.images)
+    flops += projector_flops(shape, kept)
+    return Cost(work.images, round(n * work.images), flops * work.images)
+
+
+def naive_cost(shape: Shape, work: Workload, kept: float) -> Cost:
+    """One condition asked row by row, from pixels, as evaluation loops do."""
+    n = work.head + kept + work.row_tokens / work.rows
+    flops = decoder_flops(shape, n, n * n, 1) + projector_flops(shape, kept)
+    flops += tower_flops(shape) * work.crops / work.images
+    return Cost(work.rows, round(n * work.rows), flops * work.rows)
+
+
+def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
+    """Work, bytes and time of a plan, sealed and open, as plain values."""
+    q, adapter, to_ask = plan.questions, plan.adapter, plan.open
+    frames = _frames(plan)
+    work = Workload(
+        images=len(q.images),
+        rows=len(q.examples),
+        questions=sum(len(d) for d in plan.distinct),
+        head=len(plan.head),
+        row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
+        trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
+        crops=sum(max(1, len(crops)) for crops, _ in frames),
+    )
+    kept = [
+        sum(sum(c.condition.budget.shares(crops)) + glue for crops, glue in frames) / len(frames)
+        for c in to_ask
+    ]
+    rankings = {canonical_json(plan.ranking_manifest(c.chosen)) for c in to_ask}
+    size = 2 if adapter.dtype == "float16" else 4
+    rows = sum(sum(crops) + glue for crops, glue in frames)
+    cells = [
+        {"label": c.condition.label, "key": c.condition.key[:8], "sealed": c not in to_ask}
+        for c in plan.cells
+    ]
+    head = {
+        "benchmark": q.name,
+        "model": adapter.name,
+        "estimated": False,
+        "rankings": len(rankings),
+    }
+    disk = {"feature_bytes": rows * (adapter.width * size + 33)}
+    return head | disk | priced(adapter.shape, work, kept, gpu) | {"cells": cells}
+
+
+def _frames(plan: Plan) -> list[tuple[list[int], int]]:
+    """Candidates of every crop and glue rows, per image; sizes are read only if they matter."""
+
+    @cache
+    def counts(size: tuple[int, int]) -> tuple[list[int], int]:
+        frame = plan.adapter.frame(size)
+        return list(frame.crops.values()), int(frame.glue.sum())
+
+    q = plan.questions
+    if not plan.adapter.ragged:
+        return [counts((336, 336))] * len(q.images)
+    return [counts(size_of(q.picture(image))) for image in q.images]
+
+
+def priced(shape: Shape, work: Workload, kept: Sequence[float], gpu: str) -> dict[str, Any]:
+    """The figures that follow from dimensions, a workload and what each open condition keeps."""
+    if gpu not in GPUS:
+        raise PlanError(registry.unknown("gpu", gpu, GPUS))
+    nothing = Cost(0, 0, 0.0)
+    packed = sum((packed_cost(shape, work, k) for k in kept), nothing)
+    naive = sum((naive_cost(shape, work, k) for k in kept), nothing)
+    vision = tower_flops(shape) * work.crops if kept else 0.0
+    seconds = (packed.flops + vision) / (GPUS[gpu] * 1e12 * UTILISATION)
+    return {
+        **asdict(work),
+        "to_ask": len(kept),
+        "packed": asdict(packed) | {"flops": packed.flops + vision},
+        "naive": asdict(naive),
+        "logit_bytes": len(kept) * work.rows * (20 * 8 + 4 * 24),
+        "gpu": gpu,
+        "assumed_utilisation": UTILISATION,
+        "seconds": seconds,
+    }
+
+
+def render_bill(bill: dict[str, Any], form: str) -> str:
+    """A bill for people (``table``) or programs (``json``)."""
+    if form == "json":
+        return json.dumps(bill, indent=2)
+    if form != "table":
+        raise PlanError(registry.unknown("format", form, ("table", "json")))
+    cells = bill["cells"]
+    width = max(len(c["label"]) for c in cells)
+    packed, naive = bill["packed"], bill["naive"]
+    lines = [
+        f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
+        f"rows, {bill['questions']:,} distinct questions",
+        *(
+            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
+            for c in cells
+        ),
+        f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
+        f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
+        f"{naive['flops'] / 1e15:,.3g} PFLOP",
+        f"packed:     {packed['forwards']:>9,} forwards, {packed['tokens']:>13,} tokens, "
+        f"{packed['flops'] / 1e15:,.3g} PFLOP",
+        f"disk: about {_bytes(bill['feature_bytes'])} of features, "
+        f"{_bytes(bill['logit_bytes'])} of logits",
+        f"time: about {_time(bill['seconds'])} on one {bill['gpu']} "
+        f"({GPUS[bill['gpu']]} TFLOP/s in half precision, {bill['assumed_utilisation']:.0%} of it "
+        "assumed)",
+    ]
+    if bill["estimated"]:
+        lines.append(f"an estimate: {bill['estimated']}")
+    return "\n".join(lines)
+
+
+def _bytes(n: float) -> str:
+    return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"

@@ -1,0 +1,166 @@
+"""Reading a checkpoint: configuration, tokenizer, image processor, weights, and their digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+
+from calprune.collect.hf.digests import file_sha256
+from calprune.collect.hf.names import Found, config_of
+from calprune.errors import ModelError, PlanError
+
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+_HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+_WRONG = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ImportError)
+
+
+class Checkpoint:
+    """A folder in Hugging Face layout; every part is read when first asked for."""
+
+    def __init__(self, found: Found) -> None:
+        self.name, self.folder, self.source = found.name, found.folder, found.source
+        config_of(found)  # refuses other layouts before transformers guesses
+
+    @cached_property
+    def config(self) -> Any:
+        """The configuration, with defaults filled in."""
+        from transformers import AutoConfig
+
+        return self._load(AutoConfig.from_pretrained)
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The fast tokenizer."""
+        from transformers import AutoTokenizer
+
+        return self._load(AutoTokenizer.from_pretrained)
+
+    @cached_property
+    def image_processor(self) -> Any:
+        """The PIL back-end, whichever others are installed: they differ in pixels' last digits.
+
+        Taken by name, since what selects it in ``AutoImageProcessor`` differs by version.
+        """
+        import transformers
+
+        settings = self.settings("preprocessor_config.json")
+        settings = settings or self.settings("processor_config.json").get("image_processor", {})
+        kind = str(settings.get("image_processor_type", "")).removesuffix("Fast")
+        # in transformers 5 the plain name became torchvision's
+        cls = getattr(transformers, f"{kind}Pil", None) or getattr(transformers, kind or "-", None)
+        if cls is None or not kind.endswith("ImageProcessor"):
+            raise ModelError(
+                f"{self.folder}: no image processor in preprocessor_config.json (found {kind!r})"
+            )
+        return self._load(cls.from_pretrained)
+
+    @cached_property
+    def chat_template(self) -> str:
+        """The template that is shipped with the processor or the tokenizer; empty if none is."""
+        from transformers import AutoProcessor
+
+        shipped = getattr(self._load(AutoProcessor.from_pretrained), "chat_template", None)
+        return str(shipped or self.tokenizer.chat_template or "")
+
+    def settings(self, name: str) -> dict[str, Any]:
+        """What one of the folder's JSON files says; empty if there is none."""
+        try:
+            read = json.loads((self.folder / name).read_text())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{self.folder}/{name}: {error}") from error
+        return read if isinstance(read, dict) else {}
+
+    def weights(self, cls: Any, dtype: str, device: str) -> Any:
+        """The model with its weights, for inference; ModelError if any are missing."""
+        if not any(self.folder.glob("*.safetensors")):
+            pickled = sorted(p.name for kind in _PICKLES for p in self.folder.glob(kind))
+            if pickled:
+                raise ModelError(
+                    f"{self.folder}: its weights are pickled ({pickled[0]}) and could run any "
+                    "code; convert them to safetensors, or take a revision that has them"
+                )
+            raise ModelError(f"{self.folder}: no weights in it (*.safetensors)")
+        model, report = self._load(
+            cls.from_pretrained,
+            dtype=DTYPES[dtype],
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+        # transformers fills what is missing with random numbers
+        absent = [*report["missing_keys"], *report["mismatched_keys"], *report["error_msgs"]]
+        if absent:
+            raise ModelError(
+                f"{self.folder}: {len(absent)} weights are missing or misshapen, such as "
+                f"{absent[0]}; download the model again"
+            )
+        text = model.model.language_model
+        if text.config._attn_implementation != "sdpa":  # eager would *add* a boolean mask
+            raise ModelError(
+                f"{self.name}: attention is {text.config._attn_implementation}, not sdpa"
+            )
+        try:
+            return model.to(device).eval()
+        except torch.OutOfMemoryError as error:
+            raise PlanError(
+                f"{self.name} in {dtype} does not fit on {device}: try --dtype float16, or another "
+                "--device"
+            ) from error
+
+    def _load(self, read: Callable[..., Any], **options: Any) -> Any:
+        from transformers.utils import logging
+
+        logging.disable_progress_bar()
+        try:
+            return read(self.folder, local_files_only=True, trust_remote_code=False, **options)
+        except (*_WRONG, SafetensorError) as error:
+            raise ModelError(f"{self.folder}: cannot be loaded as {self.name}: {error}") from error
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the names and bytes of weights, configuration, tokenizer and processor."""
+        sha = hashlib.sha256()
+        for path in sorted({p for pattern in _HASHED for p in self.folder.glob(pattern)}):
+            sha.update(f"{path.name}:{_digest(path)}\n".encode())
+        return sha.hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def device_named(name: str) -> str:
+    """The device by name, the best one for an empty name; PlanError if it is not there."""
+    if not name:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=torch.device(name))
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).split("\n")[0][:80]
+        here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+        raise PlanError(
+            f"--device {name!r} cannot be used here ({reason}); here are: {', '.join(here)}"
+        ) from error
+    return name
+
+
+def dtype_named(name: str, device: str) -> str:
+    """The dtype by name; for an empty name float32 on a CPU and float16 elsewhere."""
+    if not name:
+        return "float32" if device.startswith("cpu") else "float16"
+    if name not in DTYPES:
+        raise PlanError(f"unknown dtype {name!r}: known: {', '.join(DTYPES)}")
+    return name

@@ -1,0 +1,283 @@
+"""What LLaVA-1.5 and LLaVA-NeXT share: a CLIP tower with CLS, a projector, a causal decoder."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calprune import registry
+from calprune.collect.hf.checkpoint import DTYPES, Checkpoint, device_named, dtype_named
+from calprune.collect.hf.clip import see
+from calprune.collect.hf.names import Found
+from calprune.collect.hf.templates import converse
+from calprune.collect.models import Frame, Options, Picture, Prompt, Reach, Seen, Shape, Step
+from calprune.data.benchmarks import Answer
+from calprune.errors import ModelError, PlanError
+
+# Decoders whose masks and positions are known, and the prompt they were tuned with.
+_DECODERS = {"llama": "vicuna_v1", "mistral": "mistral_instruct"}
+
+
+class ClipLlama:
+    """Base of both adapters; a family adds frames, pixels and what its glue is."""
+
+    pictures: ClassVar[tuple[str, ...]]
+    model_class: ClassVar[str]
+    share: Literal["tree", "branch", "none"] = "tree"
+    signals: frozenset[str] = frozenset({"cls"})
+    signal = "cls"
+    feed = "patches"
+
+    def __init__(self, found: Found, options: Options) -> None:
+        self.checkpoint = Checkpoint(found)
+        self.name, self.source = found.name, found.source
+        self.device = device_named(options.device)
+        self.dtype = dtype_named(options.dtype, self.device)
+        self.picture = options.picture or self.pictures[0]
+        if self.picture not in self.pictures:
+            raise PlanError(registry.unknown("way to show a picture", self.picture, self.pictures))
+        self.vision, self.text = self.config.vision_config, self.config.text_config
+        self.layer = self._checked_layer()
+        self.grid = self.vision.image_size // self.vision.patch_size
+        self.width = self.vision.hidden_size
+        self.measures = {"view": f"patches@{self.layer}", "saliency": f"cls@{self.layer}:sum"}
+        self.conversation = converse(
+            self.checkpoint, self.image_id, options.template, _DECODERS[self.text.model_type]
+        )
+        self._check_processor()
+
+    def _checked_layer(self) -> int:
+        layer = self.config.vision_feature_layer
+        if self.vision.model_type != "clip_vision_model" or self.text.model_type not in _DECODERS:
+            raise PlanError(
+                f"{self.name}: a {self.vision.model_type} tower with a {self.text.model_type} "
+                f"decoder; known are CLIP with {' or '.join(_DECODERS)}"
+            )
+        if not isinstance(layer, int) or self.config.vision_feature_select_strategy != "default":
+            raise PlanError(
+                f"{self.name}: needs one vision_feature_layer and a tower with CLS ('default')"
+            )
+        return layer if layer < 0 else layer - self.vision.num_hidden_layers - 1
+
+    def _check_processor(self) -> None:
+        """A processor made for another tower gives other crops without a word."""
+        folder, processor = self.checkpoint.folder, self.checkpoint.image_processor
+        patch = self.checkpoint.settings("processor_config.json")
+        patch = patch.get("patch_size", self.vision.patch_size)
+        if patch != self.vision.patch_size:
+            raise ModelError(
+                f"{folder}: its processor has patch_size {patch}, its vision tower "
+                f"{self.vision.patch_size}; they belong to different models"
+            )
+        side = _side(processor.crop_size) or _side(processor.size)
+        if side != self.vision.image_size:
+            raise ModelError(
+                f"{folder}: its image processor gives {side} pixels a side, its vision tower takes "
+                f"{self.vision.image_size}; they belong to different models"
+            )
+
+    @property
+    def config(self) -> Any:
+        """The checkpoint's configuration."""
+        return self.checkpoint.config
+
+    @property
+    def digest(self) -> str:
+        """The checkpoint's digest."""
+        return self.checkpoint.digest
+
+    @property
+    def image_id(self) -> int:
+        """Token id of the image mark; renamed in transformers 4.52."""
+        found = getattr(self.config, "image_token_id", None)
+        return int(self.config.image_token_index if found is None else found)
+
+    @property
+    def pixels(self) -> str:
+        """The image processor's class (its back-ends differ in last digits), and the picture."""
+        kind = type(self.checkpoint.image_processor).__name__
+        # transformers 5 renamed the PIL class
+        return f"{kind.removesuffix('Pil')}:pil/{self.picture}"
+
+    @property
+    def shape(self) -> Shape:
+        """Dimensions of decoder and tower."""
+        return Shape(
+            layers=self.text.num_hidden_layers,
+            hidden=self.text.hidden_size,
+            intermediate=self.text.intermediate_size,
+            heads=self.text.num_attention_heads,
+            kv_heads=self.text.num_key_value_heads or self.text.num_attention_heads,
+            vocabulary=self.text.vocab_size,
+            tower_layers=self.vision.num_hidden_layers,
+            tower_hidden=self.vision.hidden_size,
+            tower_intermediate=self.vision.intermediate_size,
+            tower_tokens=self.grid**2 + 1,
+        )
+
+    @property
+    def reach(self) -> Mapping[str, Reach]:
+        """One kind of layer: everything before, or Mistral's window."""
+        return {"full_attention": Reach(getattr(self.text, "sliding_window", None))}
+
+    # Images -------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def frame(self, size: tuple[int, int]) -> Frame:
+        """See ``Adapter``."""
+
+    @abstractmethod
+    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+        """See ``Adapter``."""
+
+    @abstractmethod
+    def whole(self, image: Picture) -> Tensor:
+        """All visual embeddings (v, D) of one image by transformers' own functions, from pixels."""
+
+    def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Penultimate patches (n, 576, d) of square crops and their CLS attention."""
+        pixels = pixels.to(self.device, DTYPES[self.dtype])
+        return see(self.model.model.vision_tower, pixels, self.layer)
+
+    def cells(self) -> NDArray[np.int32]:
+        """Row and column (576, 2) of one crop's patches."""
+        rows, columns = np.divmod(np.arange(self.grid**2, dtype=np.int32), self.grid)
+        return np.stack([rows, columns], axis=1)
+
+    # Prompts ------------------------------------------------------------------------------------
+
+    def template(self) -> str:
+        """The conversation's name and text."""
+        return f"{self.conversation.name}: {self.conversation.rendered}"
+
+    def prompt(self, question: str) -> Prompt:
+        """Ids around the image mark."""
+        return self.conversation.prompt(question)
+
+    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
+        """First token ids of the spellings."""
+        return self.conversation.first(answers)
+
+    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+        """One after another."""
+        return np.arange(head + len(frame) + 1, dtype=np.int64)[None]
+
+    # Language -----------------------------------------------------------------------------------
+
+    @cached_property
+    def model(self) -> Any:
+        """The transformers model, loaded when first used."""
+        import transformers
+
+        cls = getattr(transformers, self.model_class)
+        return self.checkpoint.weights(cls, self.dtype, self.device)
+
+    def layers(self) -> Sequence[Any]:
+        """The decoder's layers."""
+        layers: Sequence[Any] = self.model.model.language_model.layers
+        return layers
+
+    def forward(self, step: Step) -> Tensor:
+        """Embeddings in, hidden states out."""
+        text = self.model.model.language_model
+        embeds = text.embed_tokens(step.ids)
+        if len(step.visual):
+            rows = torch.from_numpy(step.visual).to(self.device, DTYPES[self.dtype])
+            visual = self.embed(rows, torch.from_numpy(step.glue).to(self.device))
+            # unlike an index, this does not wait for the device
+            embeds = embeds.masked_scatter(step.place[:, :, None], visual.to(embeds.dtype))
+        hidden: Tensor = text(
+            inputs_embeds=embeds,
+            attention_mask=step.mask,
+            position_ids=step.positions[0],
+            past_key_values=step.past,
+            use_cache=True,
+        ).last_hidden_state
+        return hidden
+
+    def embed(self, rows: Tensor, glue: Tensor) -> Tensor:
+        """Visual embeddings (n, D) of rows of the feed."""
+        return self.project(rows)
+
+    def project(self, patches: Tensor) -> Tensor:
+        """Visual embeddings of patches."""
+        projected: Tensor = self.model.model.multi_modal_projector(patches)
+        return projected
+
+    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+        """The head in float32: half-precision logits would leave a few hundred confidences."""
+        weight, bias = self._float_head
+        logits = torch.nn.functional.linear(hidden.float(), weight, bias)
+        return logits.cpu().numpy()
+
+    @cached_property
+    def _float_head(self) -> tuple[Tensor, Tensor | None]:
+        head = self.model.lm_head
+        return head.weight.float(), None if head.bias is None else head.bias.float()
+
+    @torch.inference_mode()
+    def generate(
+        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
+    ) -> NDArray[np.float32]:
+        """The oracle: pixels and text to logits by transformers alone, nothing shared."""
+        prompt, found = self.prompt(question), self.whole(image)
+        text = self.model.model.language_model
+        places = torch.from_numpy(np.asarray(kept, dtype=np.int64)).to(self.device)
+        head, tail = (
+            text.embed_tokens(torch.tensor(ids, dtype=torch.long, device=self.device))
+            for ids in (prompt.head, prompt.tail)
+        )
+        embeds = torch.cat([head, found[places].to(head.dtype), tail])[None]
+        options = {}
+        if positions == "original":
+            whole = torch.arange(len(head) + len(found) + len(tail), device=self.device)
+            ends = (whole[: len(head)], places + len(head), whole[len(head) + len(found) :])
+            options["position_ids"] = torch.cat(ends)[None]
+        answer = self.model.generate(
+            inputs_embeds=embeds,
+            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=self.device),
+            max_new_tokens=1,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+            **options,
+        )
+        logits: NDArray[np.float32] = answer.logits[0][0].float().cpu().numpy()
+        return logits
+
+    def numerics(self) -> dict[str, Any]:
+        """Device, dtypes and attention kernel."""
+        cuda = self.device.startswith("cuda")
+        tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        return {
+            "device": torch.cuda.get_device_name(self.device) if cuda else self.device,
+            **({"tf32": list(tf32)} if cuda else {}),
+            "tower": self.dtype,
+            "language": self.dtype,
+            "head": "float32",
+            "selection": "float64",
+            "attention": "sdpa",
+        }
+
+
+def _side(size: Any) -> int | None:
+    """Pixels a side of a processor's size, which is a mapping or an object by version."""
+    for name in ("height", "shortest_edge"):
+        found = size.get(name) if hasattr(size, "get") else getattr(size, name, None)
+        if found:
+            return int(found)
+    return None
+
+
+def to_numpy(tensor: Tensor) -> NDArray[Any]:
+    """On the host; bfloat16, which numpy lacks, as float32."""
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    return tensor.cpu().numpy()

@@ -1,0 +1,69 @@
+"""Opening images, and refusing those that no tower can be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from calprune.collect.models import Picture
+from calprune.errors import BenchmarkError
+
+# Beyond these a square canvas takes gigabytes, and a strip of single pixels shows nothing.
+LONGEST_SIDE = 10_000
+MOST_PIXELS = 100_000_000
+MOST_ELONGATED = 200
+
+
+def size_of(image: Picture) -> tuple[int, int]:
+    """Height and width, from the file's head alone; BenchmarkError for what cannot be used."""
+    if isinstance(image, np.ndarray):
+        return _sane(str(image.shape), (image.shape[0], image.shape[1]))
+    with _opened(image) as opened:
+        return _sane(str(image), (opened.height, opened.width))
+
+
+def open_picture(image: Picture) -> Image.Image:
+    """The image in RGB, whatever its mode; BenchmarkError if it cannot be decoded or used."""
+    if isinstance(image, np.ndarray):
+        return Image.fromarray(image)
+    size_of(image)
+    with _opened(image) as opened:
+        try:
+            return opened.convert("RGB")
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise BenchmarkError(f"cannot decode image {image}: {error}") from error
+
+
+def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
+    """Centre on a square of the processor's mean colour, as LLaVA-1.5's ``expand2square``."""
+    side = max(image.size)
+    if image.size == (side, side):
+        return image
+    canvas = Image.new("RGB", (side, side), tuple(int(x * 255) for x in mean))
+    canvas.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return canvas
+
+
+def _opened(path: Path) -> Image.Image:
+    try:
+        return Image.open(path)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise BenchmarkError(f"cannot read image {path}: {error}") from error
+
+
+def _sane(name: str, size: tuple[int, int]) -> tuple[int, int]:
+    height, width = size
+    if (
+        max(size) > LONGEST_SIDE
+        or height * width > MOST_PIXELS
+        or max(size) > MOST_ELONGATED * min(size)
+    ):
+        raise BenchmarkError(
+            f"image {name} is {width} x {height} pixels: sides up to {LONGEST_SIDE:,}, "
+            f"{MOST_PIXELS:,} pixels and proportions up to {MOST_ELONGATED}:1 can be used; scale "
+            "or crop it"
+        )
+    return size

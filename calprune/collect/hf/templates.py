@@ -1,0 +1,141 @@
+"""Conversation templates: from a question to the token ids around the image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import TemplateError
+
+from calprune import registry
+from calprune.collect.hf.checkpoint import Checkpoint
+from calprune.collect.models import Prompt
+from calprune.data.benchmarks import Answer
+from calprune.errors import ModelError, PlanError
+
+IMAGE = "<image>"
+CHAT = "hf"
+_MARK = "\x00question\x00"
+
+# Rendered as haotian-liu/LLaVA:llava/conversation.py does: text before and after the image.
+TEMPLATES = {
+    "vicuna_v1": (
+        "A chat between a curious user and an artificial intelligence assistant. The assistant "
+        "gives helpful, detailed, and polite answers to the user's questions. USER: ",
+        "\n{question} ASSISTANT:",
+    ),
+    "mistral_instruct": ("[INST] ", "\n{question} [/INST]"),
+}
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """One way to ask one model.
+
+    ``vicuna_v1`` and ``mistral_instruct`` tokenise the text before and after the image apart, as
+    the original code does, so that a question begins with the blank piece; ``hf`` renders the
+    checkpoint's own chat template and tokenises it in one go, as transformers does.
+    """
+
+    checkpoint: Checkpoint
+    image_id: int
+    name: str
+
+    @property
+    def rendered(self) -> str:
+        """The prompt with the image mark and ``{question}``."""
+        if self.name != CHAT:
+            before, after = TEMPLATES[self.name]
+            return before + IMAGE + after
+        return self._chat(_MARK).replace(_MARK, "{question}")
+
+    def prompt(self, question: str, answer: str = "") -> Prompt:
+        """Ids before and after the image, an answer's beginning included.
+
+        Raises PlanError if the question holds an image mark itself.
+        """
+        tokenizer = self.checkpoint.tokenizer
+        if self.name != CHAT:
+            before, after = TEMPLATES[self.name]
+            if IMAGE in question:
+                raise PlanError(f"a question holds an image mark of its own: {question[:60]!r}")
+            tail = _ids(tokenizer, after.replace("{question}", question) + answer)
+            start = int(tail[:1] == [tokenizer.bos_token_id])
+            return Prompt(tuple(_ids(tokenizer, before)), tuple(tail[start:]))
+        ids = _ids(tokenizer, self._chat(question) + answer)
+        if self.image_id not in ids:
+            raise ModelError(
+                f"{self.checkpoint.folder}: its template or tokenizer drops the image mark"
+            )
+        if ids.count(self.image_id) != 1:
+            raise PlanError(f"a question holds an image mark of its own: {question[:60]!r}")
+        at = ids.index(self.image_id)
+        return Prompt(tuple(ids[:at]), tuple(ids[at + 1 :]))
+
+    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
+        """First token ids of the spellings after the template; disjoint between answers."""
+        bare, unknown = self.prompt("?").tail, self.checkpoint.tokenizer.unk_token_id
+        blank = "" if self.rendered[-1:].isspace() else " "
+        found = []
+        for answer in answers:
+            ids: list[int] = []
+            for spelling in answer.spellings:
+                spelled = self.prompt("?", blank + spelling).tail
+                differ = (b for a, b in zip([*bare, None], spelled, strict=False) if a != b)
+                token = next(differ, unknown)
+                if token is not None and token != unknown and token not in ids:
+                    ids.append(token)
+            if not ids:
+                raise ModelError(
+                    f"{self.checkpoint.name}: its vocabulary has no token for {answer.name!r}"
+                )
+            found.append(tuple(ids))
+        every = [i for ids in found for i in ids]
+        if len(set(every)) != len(every):
+            pairs = {a.name: ids for a, ids in zip(answers, found, strict=True)}
+            raise ModelError(
+                f"{self.checkpoint.name}: two answers begin with the same token, so that their "
+                f"first logits cannot tell them apart: {pairs}"
+            )
+        return tuple(found)
+
+    def _chat(self, question: str) -> str:
+        template = self.checkpoint.chat_template
+        if not template:
+            raise ModelError(
+                f"{self.checkpoint.folder}: no chat template in it; name one of "
+                f"{', '.join(TEMPLATES)} with --template"
+            )
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        try:
+            text = self.checkpoint.tokenizer.apply_chat_template(
+                [{"role": "user", "content": content}],
+                chat_template=template,
+                add_generation_prompt=True,
+                tokenize=False,
+            )
+        except (ValueError, TypeError, TemplateError) as error:
+            raise ModelError(
+                f"{self.checkpoint.folder}: no usable chat template ({error})"
+            ) from error
+        return str(text)
+
+
+def converse(checkpoint: Checkpoint, image_id: int, name: str, default: str) -> Conversation:
+    """The conversation by name; for an empty name ``default`` where its words can be written.
+
+    A vocabulary that lacks the default's words, such as the embedded model's, was trained with
+    the chat template of its own.
+    """
+    known = (*TEMPLATES, CHAT)
+    if name and name not in known:
+        raise PlanError(registry.unknown("template", name, known))
+    if not name:
+        written = checkpoint.tokenizer(TEMPLATES[default][0])["input_ids"]
+        name = CHAT if checkpoint.tokenizer.unk_token_id in written else default
+    return Conversation(checkpoint, image_id, name)
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return [int(i) for i in tokenizer(text)["input_ids"]]

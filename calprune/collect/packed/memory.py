@@ -1,0 +1,66 @@
+"""How many tokens one forward may hold: from dimensions and free memory, before anything runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import torch
+
+from calprune.collect.models import Adapter
+from calprune.errors import PlanError
+
+# More does not fill a device better; on a CPU larger batches only cost memory.
+MOST_TOKENS = {"cpu": 4096, "cuda": 16384}
+LEAST_TOKENS = 256
+_SHARE_OF_FREE = 0.6
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def tokens_per_forward(adapter: Adapter, max_memory: int | None = None) -> int:
+    """A power of two, so that runs on one kind of machine form the same batches."""
+    kind = adapter.device.split(":")[0]
+    most = MOST_TOKENS.get(kind, MOST_TOKENS["cpu"])
+    known = [x for x in (_free(adapter.device), max_memory) if x is not None]
+    room = min(known) * _SHARE_OF_FREE if known else float("inf")
+    tokens = most
+    while tokens > LEAST_TOKENS and tokens * bytes_per_token(adapter) > room:
+        tokens //= 2
+    return tokens
+
+
+def bytes_per_token(adapter: Adapter) -> int:
+    """Peak bytes that one more token in a forward takes: activations, keys and values, its mask."""
+    s, size = adapter.shape, 4 if adapter.dtype == "float32" else 2
+    activations = 3 * s.intermediate + 8 * s.hidden
+    cache = 2 * s.layers * s.hidden * s.kv_heads // s.heads
+    return size * (activations + 2 * cache) + 2 * adapter.candidates
+
+
+def parse_bytes(text: str) -> int:
+    """``8GB``, ``8GiB``, ``500M`` or plain bytes; PlanError for anything else."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmg]i?)?b?\s*", text.lower())
+    if not match or float(match[1]) <= 0:
+        raise PlanError(f"--max-memory {text!r}: write e.g. 8GB or 500MB")
+    return int(float(match[1]) * _UNITS[match[2] or ""])
+
+
+def limit(device: str, max_memory: int) -> None:
+    """Let torch refuse to take more than this on a GPU; PlanError if there is less."""
+    if not device.startswith("cuda"):
+        return
+    total = torch.cuda.get_device_properties(device).total_memory
+    if max_memory > total:
+        raise PlanError(f"--max-memory: {device} has {total / 1e9:.1f} GB, not more")
+    torch.cuda.set_per_process_memory_fraction(max_memory / total, device)
+
+
+def _free(device: str) -> int | None:
+    """Bytes that can be had: on a CPU what the page cache would give back counts as free."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None

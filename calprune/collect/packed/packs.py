@@ -1,0 +1,150 @@
+"""Packs: all questions about one image as one line, several images as one batch.
+
+A line is [kept visual tokens | questions], the questions as a trie: tokens that several of them
+begin with stand there once. Every token sees the visual tokens and its own question's tokens
+before it, none sees another question; positions start again after the image for each. The head of
+the prompt comes before everything, and its keys and values are computed once.
+
+Who sees whom is one number a token: the column at which the tokens that see it end. Tokens stand
+in depth-first order, so token k is seen by columns k … end[k] − 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.collect.models import Row
+
+
+@dataclass(frozen=True)
+class Line:
+    """One row laid out: k visual tokens, then the trie of its questions; s tokens in all.
+
+    Attributes:
+        row: what it was made from.
+        ids: int64 (s,) token ids; 0 where a visual token stands.
+        end: int64 (s,) column after the last that sees this token.
+        depth: int64 (s,) tokens before it in the sequence that it belongs to, without the head.
+        positions: int64 (p, s) position ids.
+        last: int64 (q,) column at which each question ends.
+    """
+
+    row: Row
+    ids: NDArray[np.int64]
+    end: NDArray[np.int64]
+    depth: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    last: NDArray[np.int64]
+
+    @property
+    def visual(self) -> int:
+        """Visual tokens at its start."""
+        return int(self.row.positions.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A piece of b lines, padded on the right to s columns.
+
+    Attributes:
+        ids, end, depth: int64 (b, s) as in ``Line``, ``end`` counted from the piece's first column.
+        positions: int64 (p, b, s).
+        visual: bool (b, s) where visual tokens stand.
+        length: int64 (b,) columns that are no padding; padding is seen by itself alone.
+    """
+
+    ids: NDArray[np.int64]
+    end: NDArray[np.int64]
+    depth: NDArray[np.int64]
+    positions: NDArray[np.int64]
+    visual: NDArray[np.bool_]
+    length: NDArray[np.int64]
+
+
+def lay_out(row: Row) -> Line:
+    """The visual tokens and the trie of the questions of one row."""
+    ids, depth, parent, last = _trie(row.tails)
+    k, q = row.positions.shape[1], len(ids)
+    end = np.arange(1, q + 1)
+    for i in range(q - 1, -1, -1):  # children stand after their parents
+        if parent[i] >= 0:
+            end[parent[i]] = max(end[parent[i]], end[i])
+    words = row.start + np.array(depth, dtype=np.int64)
+    return Line(
+        row=row,
+        ids=np.concatenate([np.zeros(k, np.int64), np.array(ids, np.int64)]),
+        end=np.concatenate([np.full(k, k + q), k + end]),
+        depth=np.concatenate([np.arange(k), k + np.array(depth, np.int64)]),
+        positions=np.concatenate([row.positions, np.tile(words, (len(row.positions), 1))], axis=1),
+        last=k + np.array(last, dtype=np.int64),
+    )
+
+
+def _trie(tails: Sequence[tuple[int, ...]]) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Ids, depths and parents of the trie's tokens in depth-first order; each tail's last token."""
+    ids: list[int] = []
+    depth: list[int] = []
+    parent: list[int] = []
+    last = [0] * len(tails)
+    open_: list[int] = []  # tokens of the tail before, from the root down
+    for i in sorted(range(len(tails)), key=lambda i: tails[i]):
+        tail, shared = tails[i], 0
+        while shared < min(len(tail), len(open_)) and ids[open_[shared]] == tail[shared]:
+            shared += 1
+        del open_[shared:]
+        for at in range(shared, len(tail)):
+            parent.append(open_[-1] if open_ else -1)
+            open_.append(len(ids))
+            ids.append(tail[at])
+            depth.append(at)
+        last[i] = open_[-1]
+    return ids, depth, parent, last
+
+
+def trie_length(tails: Sequence[tuple[int, ...]]) -> int:
+    """Tokens of several questions with common beginnings merged."""
+    return len(_trie(tails)[0])
+
+
+def cut(lines: Sequence[Line], piece: str) -> Pack:
+    """Stack whole lines (``all``), their ``visual`` tokens, or their ``words``, padded."""
+    spans = [
+        {"all": (0, len(x)), "visual": (0, x.visual), "words": (x.visual, len(x))}[piece]
+        for x in lines
+    ]
+    length = np.array([hi - lo for lo, hi in spans], dtype=np.int64)
+    shape = (len(lines), int(length.max()))
+    padding = np.arange(1, shape[1] + 1)
+    ids, depth = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+    end, visual = np.tile(padding, (shape[0], 1)), np.zeros(shape, np.bool_)
+    positions = np.zeros((len(lines[0].positions), *shape), np.int64)
+    for b, (line, (lo, hi)) in enumerate(zip(lines, spans, strict=True)):
+        n = hi - lo
+        ids[b, :n], depth[b, :n] = line.ids[lo:hi], line.depth[lo:hi]
+        end[b, :n] = np.minimum(line.end[lo:hi] - lo, n)
+        positions[:, b, :n] = line.positions[:, lo:hi]
+        visual[b, : max(0, line.visual - lo)] = True
+    return Pack(ids, end, depth, positions, visual, length)
+
+
+def batches(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
+    """Indices of lines in batches of similar length, padded size at most ``most_tokens`` each.
+
+    Depends on the lengths alone, so that a resumed run forms the same batches.
+    """
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    groups: list[list[int]] = []
+    for i in order:
+        # the first of a group is its longest
+        if groups and (len(groups[-1]) + 1) * lengths[groups[-1][0]] <= most_tokens:
+            groups[-1].append(i)
+        else:
+            groups.append([i])
+    return groups

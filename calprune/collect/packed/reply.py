@@ -1,0 +1,204 @@
+"""Asking packs: routes, batches, the head's keys and values, and what to do without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calprune.collect.models import Adapter, Row, Step
+from calprune.collect.packed import masks
+from calprune.collect.packed.masks import Counts, Past, counting
+from calprune.collect.packed.memory import tokens_per_forward
+from calprune.collect.packed.packs import Line, Pack, batches, cut, lay_out
+from calprune.collect.packed.routes import Route, route
+from calprune.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What the model says at the first generated position of q questions.
+
+    ``logits`` float32 (q, vocabulary) from a float32 head; ``tokens`` and ``visual`` int32
+    (q, layers): what each layer really let the question see.
+    """
+
+    logits: NDArray[np.float32]
+    tokens: NDArray[np.int32]
+    visual: NDArray[np.int32]
+
+
+class Packed:
+    """Packed answers of one adapter.
+
+    Args:
+        adapter: must share prefixes as a tree.
+        tokens: most tokens in one forward; 0 takes what memory allows.
+        max_memory: bytes to plan for, if fewer than are free.
+        route: forces a route, for comparisons.
+    """
+
+    watch = staticmethod(counting)
+
+    def __init__(
+        self,
+        adapter: Adapter,
+        tokens: int = 0,
+        max_memory: int | None = None,
+        route: Route | None = None,
+    ) -> None:
+        if adapter.share != "tree":
+            raise PlanError(
+                f"{adapter.name} shares prefixes as {adapter.share!r}; only trees are packed so far"
+            )
+        self.adapter, self.forced = adapter, route
+        self._asked, self._max_memory = tokens, max_memory
+
+    @cached_property
+    def tokens(self) -> int:
+        """Most tokens in one forward, decided once the weights are in place."""
+        self.adapter.layers()
+        return self._asked or tokens_per_forward(self.adapter, self._max_memory)
+
+    def numerics(self) -> dict[str, Any]:
+        """The adapter's, and how batches were formed."""
+        routes = self.forced or "tree|prefix"
+        packing = {"route": f"trie+{routes}+head-kv", "tokens_per_forward": self.tokens}
+        return self.adapter.numerics() | packing
+
+    def reply(self, rows: Sequence[Row]) -> Reply:
+        """Answers in order of rows, then of their tails; lines of similar length share forwards."""
+        lines = [lay_out(r) for r in rows]
+        found: dict[int, Reply] = {}
+        for group in batches([len(x) for x in lines], self.tokens):
+            for i, reply in zip(group, self._group([lines[i] for i in group]), strict=True):
+                found[i] = reply
+        ordered = [found[i] for i in range(len(rows))]
+        return Reply(
+            np.concatenate([r.logits for r in ordered]),
+            np.concatenate([r.tokens for r in ordered]),
+            np.concatenate([r.visual for r in ordered]),
+        )
+
+    def _group(self, lines: Sequence[Line]) -> list[Reply]:
+        """One forward; in halves where memory does not suffice, and smaller from then on."""
+        try:
+            return self._forward(lines)
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            shortage = str(error).split("\n")[0]
+        if len(lines) == 1:
+            raise PlanError(
+                f"{self.adapter.name} runs out of memory on {self.adapter.device} with one image "
+                f"of {len(lines[0])} tokens in a forward ({shortage}); everything finished is "
+                "kept: try --dtype float16, a smaller --keep, or another --device"
+            )
+        if self.adapter.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        half = (len(lines) + 1) // 2
+        self.tokens = min(self.tokens, half * max(len(x) for x in lines))
+        return self._group(lines[:half]) + self._group(lines[half:])
+
+    def _forward(self, lines: Sequence[Line]) -> list[Reply]:
+        hidden, counts = self.hidden(lines)
+        logits = self.adapter.head(hidden)
+        return _split(logits, counts, [len(x.last) for x in lines])
+
+    @torch.inference_mode()
+    def hidden(self, lines: Sequence[Line]) -> tuple[Tensor, list[Counts]]:
+        """Hidden rows (q, D) at the ends of all questions, and what each layer let them see."""
+        chosen = self.forced or route(max(x.visual for x in lines))
+        cache, past = self.head_cache(len(lines)), Past.head(len(lines), self.head_length)
+        piece = "all"
+        if chosen == "prefix":
+            pack = cut(lines, "visual")
+            if pack.ids.shape[1]:
+                self._run(lines, pack, past, cache)
+                past = past.then(pack)
+            piece = "words"
+        pack = cut(lines, piece)
+        shift = 0 if piece == "all" else 1
+        last = [(b, c - shift * x.visual) for b, x in enumerate(lines) for c in x.last]
+        where = torch.tensor(last, device=self.adapter.device)
+        shown = np.concatenate([past.visual, pack.visual], axis=1)
+        with self.watch(self.adapter.layers(), shown, where) as counts:
+            hidden = self._run(lines, pack, past, cache)
+        return hidden[where[:, 0], where[:, 1]], counts
+
+    def _run(self, lines: Sequence[Line], pack: Pack, past: Past, cache: Any) -> Tensor:
+        mask = masks.masks_of(pack, past, self.adapter.reach, self.adapter.device)
+        return self.adapter.forward(self.step(lines, pack, mask, cache))
+
+    def step(
+        self, lines: Sequence[Line], pack: Pack, mask: Tensor | dict[str, Tensor], cache: Any
+    ) -> Step:
+        """What the adapter's forward takes, for a piece of lines and a mask."""
+        device = self.adapter.device
+        rows = lines if pack.visual.any() else ()
+        return Step(
+            ids=torch.from_numpy(pack.ids).to(device),
+            place=torch.from_numpy(pack.visual).to(device),
+            visual=np.concatenate([x.row.visual for x in rows]) if rows else _NOTHING,
+            glue=np.concatenate([x.row.glue for x in rows]) if rows else _NOTHING[:, 0] > 0,
+            positions=torch.from_numpy(pack.positions).to(device),
+            mask=mask,
+            past=cache,
+        )
+
+    @property
+    def head_length(self) -> int:
+        """Tokens before every image."""
+        return len(self.adapter.prompt("?").head)
+
+    @cached_property
+    def _head(self) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values of everything before the image, per layer (1, heads, n, d)."""
+        from transformers import DynamicCache
+
+        head = self.adapter.prompt("?").head
+        row = Row(_NOTHING, _NOTHING[:, 0] > 0, _no_positions(self.adapter), 0, (head,))
+        cache = DynamicCache()
+        line = lay_out(row)
+        self._run([line], cut([line], "all"), Past.head(1, 0), cache)
+        layers: list[Any] = list(cache.layers)
+        return [(layer.keys, layer.values) for layer in layers]
+
+    def head_cache(self, b: int) -> Any:
+        """A fresh cache that holds the head's keys and values for b lines."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(self._head if self.head_length else ()):
+            cache.update(keys.expand(b, -1, -1, -1), values.expand(b, -1, -1, -1), layer)
+        return cache
+
+
+_NOTHING = np.zeros((0, 1), dtype=np.float32)
+
+
+def _no_positions(adapter: Adapter) -> NDArray[np.int64]:
+    """No visual token, with as many position axes as the family has."""
+    frame = adapter.frame((336, 336))
+    return np.zeros((len(adapter.positions(0, frame)), 0), dtype=np.int64)
+
+
+def _split(logits: NDArray[np.float32], counts: Sequence[Counts], asked: list[int]) -> list[Reply]:
+    tokens, visual = (np.stack([c[i] for c in counts], axis=1) for i in (0, 1))
+    cuts = np.cumsum(asked)[:-1]
+    parts = (np.split(x, cuts) for x in (logits, tokens, visual))
+    return [Reply(*part) for part in zip(*parts, strict=True)]
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """A CPU that cannot allocate raises a plain RuntimeError."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text
+    )

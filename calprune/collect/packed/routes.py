@@ -1,0 +1,20 @@
+"""How a pack is run. The only place where a route is chosen.
+
+``tree``: one forward over visual tokens and questions. Short, but every question token's row of
+the mask spans all others. ``prefix``: the visual tokens first, the questions on top of their keys
+and values. Two forwards, of which the first has no row for any question.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Route = Literal["tree", "prefix"]
+
+# Measured on a CPU (docs/performance.md): below, the second forward costs more than it saves.
+LONG_PREFIX = 384
+
+
+def route(visual: int) -> Route:
+    """The route for lines with so many visual tokens."""
+    return "prefix" if visual >= LONG_PREFIX else "tree"

@@ -1,0 +1,235 @@
+"""The conformance test of model adapters: packed answers are transformers' own answers.
+
+Run it in float32 on a narrow random model of the family's real class, with weights scaled up until
+attention is peaked: with default initialisation every mistake looks exact. ``conformance`` is the
+whole test; it also breaks the mask on purpose and demands that the comparison notices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calprune.collect.models import Adapter, Picture, Reach, Row, Seen
+from calprune.collect.packed import masks
+from calprune.collect.packed.masks import Past
+from calprune.collect.packed.packs import Pack, cut, lay_out
+from calprune.collect.packed.reply import Packed
+from calprune.collect.packed.routes import Route
+
+TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Case:
+    """Images with what is kept of each, and the questions asked about all of them."""
+
+    pictures: Sequence[Picture]
+    seen: Sequence[Seen]
+    kept: Sequence[NDArray[np.int64]]
+    questions: Sequence[str]
+    positions: str
+
+    def rows(self, adapter: Adapter) -> list[Row]:
+        """As the room that asks makes them."""
+        prompts = [adapter.prompt(q) for q in self.questions]
+        head = len(prompts[0].head)
+        rows = []
+        for s, index in zip(self.seen, self.kept, strict=True):
+            places = adapter.positions(head, s.frame)
+            visual, start = places[:, head + index], int(places[:, -1].max())
+            if self.positions == "contiguous":
+                start = head + len(index)
+                visual = np.tile(np.arange(head, start), (len(places), 1))
+            tails = tuple(p.tail for p in prompts)
+            feed = s.view[adapter.feed][index]
+            rows.append(Row(feed, s.frame.glue[index], visual, start, tails))
+        return rows
+
+
+def conformance(
+    adapter: Adapter, pictures: Sequence[Picture], questions: Sequence[str], seed: int = 0
+) -> dict[str, float]:
+    """Every law of an adapter; the largest difference that each has shown.
+
+    Args:
+        adapter: in float32.
+        pictures: at least two, of different sizes where the family's frame depends on them.
+        questions: at least two, with different lengths.
+        seed: of what is kept.
+    """
+    seen = adapter.encode(pictures)
+    frames_agree(adapter, pictures, seen)
+    rng = np.random.default_rng(seed)
+    worst: dict[str, float] = {}
+    everything = [np.arange(len(s.frame)) for s in seen]
+    few = [_some(rng, s, share) for s, share in zip(seen, _shares(len(seen)), strict=True)]
+    for name, kept, positions in (
+        ("all tokens", everything, "contiguous"),
+        ("few tokens", few, "contiguous"),
+        ("few tokens, original positions", few, "original"),
+    ):
+        case = Case(pictures, seen, kept, questions, positions)
+        worst[name] = packed_is_generate(adapter, case)
+    case = Case(pictures, seen, few, questions, "original")
+    worst["dropped is hidden"] = dropped_is_hidden(adapter, case)
+    worst["company"] = company_does_not_matter(adapter, case)
+    wrong_masks_are_noticed(adapter, case)
+    pruning_shows(adapter, case)
+    return worst
+
+
+def frames_agree(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[Seen]) -> None:
+    """The frame that arithmetic promises is the frame that the tower gives."""
+    from calprune.collect.hf.pictures import size_of
+
+    for picture, s in zip(pictures, seen, strict=True):
+        promised = adapter.frame(size_of(picture))
+        np.testing.assert_array_equal(promised.cell, s.frame.cell)
+        np.testing.assert_array_equal(promised.glue, s.frame.glue)
+        sizes = [len(x) for x in (*s.view.values(), *s.saliency.values())]
+        assert set(sizes) == {len(promised)}, f"{sizes} rows for {len(promised)} visual tokens"
+        assert len(promised) - promised.glue.sum() <= adapter.candidates
+        for saliency in s.saliency.values():
+            assert np.isnan(saliency[promised.glue]).all(), "glue has no saliency"
+            assert np.isfinite(saliency[~promised.glue]).all()
+
+
+def packed_is_generate(adapter: Adapter, case: Case) -> float:
+    """Each route gives what ``generate`` gives, question by question, and sees what it should."""
+    rows, worst = case.rows(adapter), 0.0
+    alone = np.stack(
+        [
+            adapter.generate(picture, question, kept, case.positions)
+            for picture, kept in zip(case.pictures, case.kept, strict=True)
+            for question in case.questions
+        ]
+    )
+    promised = np.repeat([len(k) for k in case.kept], len(case.questions))
+    routes: tuple[Route, ...] = ("tree", "prefix")
+    for route in routes:
+        reply = Packed(adapter, tokens=1 << 20, route=route).reply(rows)
+        worst = max(worst, _apart(reply.logits, alone, f"{route} against generate"))
+        seen = np.minimum(promised[:, None], reply.visual.max(1, keepdims=True))
+        if all(r.window is None for r in adapter.reach.values()):
+            seen = promised[:, None]
+        assert (reply.visual == seen).all(), f"{route}: layers saw {np.unique(reply.visual)}"
+    return worst
+
+
+@torch.inference_mode()
+def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
+    """Dropping tokens gives what hiding them in the full sequence gives, at original positions.
+
+    Holds where no window is counted in tokens of the shortened sequence.
+    """
+    assert case.positions == "original"
+    if any(r.window is not None for r in adapter.reach.values()):
+        return 0.0
+    packed = Packed(adapter, tokens=1 << 20).reply(case.rows(adapter)).logits
+    whole = Case(
+        case.pictures,
+        case.seen,
+        [np.arange(len(s.frame)) for s in case.seen],
+        case.questions,
+        "original",
+    )
+    hidden, model = [], Packed(adapter)
+    for row, kept in zip(whole.rows(adapter), case.kept, strict=True):
+        for tail in row.tails:
+            line = lay_out(Row(row.visual, row.glue, row.positions, row.start, (tail,)))
+            pack = cut([line], "all")
+            past = Past.head(1, model.head_length)
+            gone = np.setdiff1d(np.arange(line.visual), kept)
+            built = masks.masks_of(pack, past, adapter.reach, adapter.device)
+            for mask in built.values() if isinstance(built, dict) else (built,):
+                mask[..., past.seen.shape[1] + torch.from_numpy(gone)] = False
+                # what is hidden still needs something to see
+                own = torch.arange(mask.shape[2])
+                mask[:, :, own, past.seen.shape[1] + own] = True
+            out = adapter.forward(model.step([line], pack, built, model.head_cache(1)))
+            hidden.append(adapter.head(out[0, line.last])[0])
+    return _apart(packed, np.stack(hidden), "dropping against hiding")
+
+
+def company_does_not_matter(adapter: Adapter, case: Case) -> float:
+    """Neither the other images of a batch nor the order of questions moves an answer."""
+    rows, q = case.rows(adapter), len(case.questions)
+    together = Packed(adapter, tokens=1 << 20).reply(rows).logits
+    worst = 0.0
+    for i, row in enumerate(rows):
+        turned = Row(row.visual, row.glue, row.positions, row.start, row.tails[::-1])
+        alone = Packed(adapter, tokens=1).reply([turned]).logits[::-1]
+        worst = max(worst, _apart(alone, together[q * i : q * i + q], f"image {i} by itself"))
+    return worst
+
+
+def wrong_masks_are_noticed(adapter: Adapter, case: Case) -> None:
+    """Questions that see one another, or an image that is half hidden, must change answers."""
+    rows = case.rows(adapter)
+    right = Packed(adapter, tokens=1 << 20).reply(rows).logits
+    for name, spoil in (("questions see one another", _mingled), ("hidden image", _blinkered)):
+        with _spoilt(spoil):
+            wrong = Packed(adapter, tokens=1 << 20).reply(rows).logits
+        apart = float(np.abs(right - wrong).max())
+        assert apart > 10 * TOLERANCE, f"{name}: logits moved by {apart:.1e} only"
+
+
+def pruning_shows(adapter: Adapter, case: Case) -> None:
+    """Keeping other tokens must change answers, else equality proves nothing."""
+    others = [len(s.frame) - 1 - k[::-1] for s, k in zip(case.seen, case.kept, strict=True)]
+    moved = Case(case.pictures, case.seen, others, case.questions, case.positions)
+    a, b = (Packed(adapter, tokens=1 << 20).reply(c.rows(adapter)).logits for c in (case, moved))
+    assert np.abs(a - b).max() > 100 * TOLERANCE, "the model does not look at the image"
+
+
+def _mingled(pack: Pack) -> Pack:
+    end = np.where(np.arange(pack.end.shape[1]) < pack.length[:, None], pack.length[:, None], 0)
+    return Pack(pack.ids, end, pack.depth, pack.positions, pack.visual, pack.length)
+
+
+def _blinkered(pack: Pack) -> Pack:
+    own = np.tile(np.arange(1, pack.end.shape[1] + 1), (len(pack.end), 1))
+    half = pack.visual & (own % 2 == 0)
+    end = np.where(half, own, pack.end)
+    return Pack(pack.ids, end, pack.depth, pack.positions, pack.visual, pack.length)
+
+
+@contextmanager
+def _spoilt(spoil: Callable[[Pack], Pack]) -> Iterator[None]:
+    """Masks are built from a spoilt pack, everything else from the right one."""
+    honest = masks.masks_of
+
+    def spoilt(
+        pack: Pack, past: Past, reach: Mapping[str, Reach], device: str
+    ) -> Tensor | dict[str, Tensor]:
+        return honest(spoil(pack), past, reach, device)
+
+    masks.masks_of = spoilt
+    try:
+        yield
+    finally:
+        masks.masks_of = honest
+
+
+def _some(rng: np.random.Generator, seen: Seen, share: float) -> NDArray[np.int64]:
+    candidates = np.flatnonzero(~seen.frame.glue)
+    taken = rng.permutation(candidates)[: max(1, int(share * len(candidates)))]
+    return np.sort(np.concatenate([taken, np.flatnonzero(seen.frame.glue)]))
+
+
+def _shares(n: int) -> list[float]:
+    """Different for each image, so that batches are padded."""
+    return [0.1 + 0.25 * i / max(1, n - 1) for i in range(n)]
+
+
+def _apart(a: NDArray[np.floating], b: NDArray[np.floating], what: str) -> float:
+    apart = float(np.abs(a - b).max())
+    assert apart <= TOLERANCE, f"{what}: logits differ by {apart:.1e}"
+    return apart

@@ -1,0 +1,204 @@
+"""Gemma 3: a fixed frame, two kinds of layers, an image that sees itself in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calprune.collect.hf.pictures import open_picture
+from calprune.collect.models import Frame, Picture, Prompt, Reach, Seen, Shape, Step
+from calprune.data.benchmarks import Answer
+from tests.collect.families import VOCABULARY, peaked, received, word_ids
+
+BEGIN, IMAGE, START_OF_IMAGE, END_OF_IMAGE = 1, 3, 5, 6
+GRID = 6
+
+
+def tiny(window: int) -> Any:
+    """A narrow model with 6 x 6 visual tokens, each pooled from 2 x 2 patches."""
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    config = Gemma3Config(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_hidden_layers": 6,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 16,
+            "query_pre_attn_scalar": 16,
+            "max_position_embeddings": 1024,
+            "sliding_window": window,
+            "bos_token_id": BEGIN,
+            "eos_token_id": 2,
+            "pad_token_id": 0,
+        },
+        vision_config={
+            "model_type": "siglip_vision_model",
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "image_size": 8 * GRID,
+            "patch_size": 4,
+            "vision_use_head": False,
+        },
+        mm_tokens_per_image=GRID**2,
+        image_token_index=IMAGE,
+        boi_token_index=START_OF_IMAGE,
+        eoi_token_index=END_OF_IMAGE,
+        tie_word_embeddings=False,
+    )
+    return peaked(Gemma3ForConditionalGeneration._from_config(config, dtype=torch.float32))
+
+
+class Gemma3:
+    """Every image as one square of 36 soft tokens."""
+
+    title = "Gemma 3 (SigLIP, sliding and full layers)"
+    name = "tiny-gemma3"
+    share: Literal["tree", "branch", "none"] = "tree"
+    signals = frozenset({"received"})
+    signal = "received"
+    feed = "soft"
+    pixels = "Gemma3ImageProcessorPil"
+    scope: Literal["global", "split", "crop"] = "global"
+    ragged = False
+    candidates = GRID**2
+    dtype = "float32"
+    device = "cpu"
+    digest = "0" * 64
+
+    def __init__(self, window: int) -> None:
+        from transformers import Gemma3ImageProcessorPil
+
+        self.model = tiny(window)
+        text, vision = self.model.config.text_config, self.model.config.vision_config
+        self.reach: Mapping[str, Reach] = {
+            "full_attention": Reach(None, both="image"),
+            "sliding_attention": Reach(text.sliding_window, both="image"),
+        }
+        side = vision.image_size
+        self.processor = Gemma3ImageProcessorPil(size={"height": side, "width": side})
+        self.source = {"folder": "random"}
+        self.measures = {"view": "soft", "saliency": "received@-1:mean"}
+        self.width = text.hidden_size
+        self.shape = Shape(
+            layers=text.num_hidden_layers,
+            hidden=text.hidden_size,
+            intermediate=text.intermediate_size,
+            heads=text.num_attention_heads,
+            kv_heads=text.num_key_value_heads,
+            vocabulary=text.vocab_size,
+            tower_layers=vision.num_hidden_layers,
+            tower_hidden=vision.hidden_size,
+            tower_intermediate=vision.intermediate_size,
+            tower_tokens=4 * self.candidates,
+        )
+
+    def frame(self, size: tuple[int, int]) -> Frame:
+        row, column = np.divmod(np.arange(GRID**2), GRID)
+        step = np.array([size[1] / GRID, size[0] / GRID] * 2)
+        box = np.column_stack([column, row, column + 1, row + 1]) * step
+        return Frame(
+            cell=np.column_stack([0 * row, row, column]).astype(np.int32),
+            glue=np.zeros(GRID**2, np.bool_),
+            box=box.astype(np.float32),
+            size=(8 * GRID, 8 * GRID),
+        )
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+        opened = [open_picture(i) for i in images]
+        tower = self.model.model.vision_tower
+        with received(self.model, tower.encoder.layers[-1].self_attn) as mass:
+            soft = self.model.get_image_features(self._pixels(images)).pooler_output
+        saliency = mass[0].reshape(-1, GRID, 2, GRID, 2).mean((2, 4)).flatten(1)
+        return [
+            Seen(self.frame((i.height, i.width)), {"soft": x.numpy()}, {"received": s.numpy()})
+            for i, x, s in zip(opened, soft, saliency, strict=True)
+        ]
+
+    def _pixels(self, images: Sequence[Picture]) -> Tensor:
+        given = self.processor([open_picture(i) for i in images], return_tensors="pt")
+        pixels: Tensor = given["pixel_values"]
+        return pixels
+
+    def template(self) -> str:
+        return "words: <bos> user <image>{question} model"
+
+    def prompt(self, question: str) -> Prompt:
+        tail = (END_OF_IMAGE, *word_ids(f"{question} model"))
+        return Prompt((BEGIN, *word_ids("user"), START_OF_IMAGE), tail)
+
+    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(word_ids(" ".join(a.spellings))) for a in answers)
+
+    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+        return np.arange(head + len(frame) + 1)[None]
+
+    def layers(self) -> Sequence[Any]:
+        layers: Sequence[Any] = self.model.model.language_model.layers
+        return layers
+
+    def forward(self, step: Step) -> Tensor:
+        options = {}
+        if len(step.visual):
+            options["mm_encoder_outputs"] = _fed(torch.from_numpy(step.visual))
+        hidden: Tensor = self.model.model(
+            input_ids=step.ids.masked_fill(step.place, IMAGE),
+            attention_mask=step.mask,
+            position_ids=step.positions[0],
+            past_key_values=step.past,
+            use_cache=True,
+            **options,
+        ).last_hidden_state
+        return hidden
+
+    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
+        return logits
+
+    @torch.inference_mode()
+    def generate(
+        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
+    ) -> NDArray[np.float32]:
+        prompt, pixels = self.prompt(question), self._pixels([image])
+        ids = torch.tensor([[*prompt.head, *[IMAGE] * len(kept), *prompt.tail]])
+        options: dict[str, Any] = {"pixel_values": pixels}
+        if len(kept) < GRID**2:
+            soft = self.model.get_image_features(pixels).pooler_output[0]
+            options = {"mm_encoder_outputs": _fed(soft[torch.from_numpy(kept)])}
+        if positions == "original":
+            h, m = len(prompt.head), len(prompt.tail)
+            after = torch.arange(h + GRID**2, h + GRID**2 + m)
+            places = torch.cat([torch.arange(h), h + torch.from_numpy(kept), after])
+            options["position_ids"] = places[None]
+        answer = self.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            token_type_ids=(ids == IMAGE).int(),
+            max_new_tokens=1,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+            **options,
+        )
+        logits: NDArray[np.float32] = answer.logits[0][0].numpy()
+        return logits
+
+    def numerics(self) -> dict[str, Any]:
+        return {"device": "cpu", "language": "float32", "attention": "sdpa"}
+
+
+def _fed(rows: Tensor) -> dict[str, Any]:
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    return {"image": BaseModelOutputWithPooling(pooler_output=rows[None])}

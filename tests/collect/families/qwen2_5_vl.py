@@ -1,0 +1,230 @@
+"""Qwen2.5-VL: frames that follow the image's size, 3-D positions, merged tokens as view and feed.
+
+Grids are not cut into windows of equal size, so the tower returns its rows out of order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from calprune.collect.hf.pictures import open_picture
+from calprune.collect.models import Frame, Picture, Prompt, Reach, Seen, Shape, Step
+from calprune.data.benchmarks import Answer
+from tests.collect.families import VOCABULARY, peaked, received, word_ids
+
+IMAGE, VISION_START, VISION_END = 3, 5, 6
+
+
+def tiny() -> Any:
+    """A narrow model: four windows a side at most, the last block of its tower is global."""
+    from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+    config = Qwen2_5_VLConfig(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 64,
+            "intermediate_size": 96,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 1024,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10_000.0,
+                "mrope_section": [2, 3, 3],
+            },
+            "bos_token_id": 1,
+            "eos_token_id": 2,
+            "pad_token_id": 0,
+        },
+        vision_config={
+            "depth": 2,
+            "hidden_size": 32,
+            "intermediate_size": 48,
+            "num_heads": 2,
+            "patch_size": 4,
+            "window_size": 16,
+            "fullatt_block_indexes": [1],
+            "out_hidden_size": 64,
+        },
+        image_token_id=IMAGE,
+        video_token_id=4,
+        vision_start_token_id=VISION_START,
+        vision_end_token_id=VISION_END,
+        tie_word_embeddings=False,
+    )
+    return peaked(Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=torch.float32))
+
+
+class Qwen25VL:
+    """As many merged tokens as the image has cells of 8 pixels a side, 96 at most."""
+
+    title = "Qwen2.5-VL (window tower, 2 x 2 merger, 3-D positions)"
+    name = "tiny-qwen2.5-vl"
+    share: Literal["tree", "branch", "none"] = "tree"
+    reach: Mapping[str, Reach] = {"full_attention": Reach()}
+    signals = frozenset({"received"})
+    signal = "received"
+    feed = "merged"
+    pixels = "Qwen2VLImageProcessorPil"
+    scope: Literal["global", "split", "crop"] = "global"
+    ragged = True
+    candidates = 96
+    dtype = "float32"
+    device = "cpu"
+    digest = "0" * 64
+
+    def __init__(self) -> None:
+        from transformers import Qwen2VLImageProcessorPil
+
+        self.model = tiny()
+        text, vision = self.model.config.text_config, self.model.config.vision_config
+        self.side = vision.patch_size * vision.spatial_merge_size
+        self.limits = 4 * self.side**2, self.candidates * self.side**2
+        self.processor = Qwen2VLImageProcessorPil(
+            patch_size=vision.patch_size,
+            size={"shortest_edge": self.limits[0], "longest_edge": self.limits[1]},
+        )
+        self.source = {"folder": "random"}
+        self.measures = {"view": "merged", "saliency": f"received@{vision.depth - 1}:mean"}
+        self.width = text.hidden_size
+        self.shape = Shape(
+            layers=text.num_hidden_layers,
+            hidden=text.hidden_size,
+            intermediate=text.intermediate_size,
+            heads=text.num_attention_heads,
+            kv_heads=text.num_key_value_heads,
+            vocabulary=text.vocab_size,
+            tower_layers=vision.depth,
+            tower_hidden=vision.hidden_size,
+            tower_intermediate=vision.intermediate_size,
+            tower_tokens=4 * self.candidates,
+        )
+
+    def frame(self, size: tuple[int, int]) -> Frame:
+        from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
+
+        low, high = self.limits
+        height, width = smart_resize(*size, self.side, min_pixels=low, max_pixels=high)
+        rows, columns = height // self.side, width // self.side
+        row, column = np.divmod(np.arange(rows * columns), columns)
+        step = np.array([size[1] / columns, size[0] / rows] * 2)
+        box = np.column_stack([column, row, column + 1, row + 1]) * step
+        return Frame(
+            cell=np.column_stack([0 * row, row, column]).astype(np.int32),
+            glue=np.zeros(len(row), np.bool_),
+            box=box.astype(np.float32),
+            size=(height, width),
+        )
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+        from transformers.vision_utils import get_vision_window_index
+
+        given = self._pixels(images)
+        tower, config = self.model.model.visual, self.model.config.vision_config
+        with received(self.model, tower.blocks[-1].attn) as mass:
+            merged = self.model.get_image_features(**given).pooler_output
+        seen = []
+        for image, rows, patches, grid in zip(
+            images, merged, mass, given["image_grid_thw"], strict=True
+        ):
+            # the tower's rows are cells of the merger in the order of its windows
+            order, _ = get_vision_window_index(
+                grid[None], config.spatial_merge_size, config.window_size, config.patch_size
+            )
+            cells = patches.reshape(-1, config.spatial_merge_size**2).mean(1)
+            saliency = cells[torch.argsort(order)].numpy()
+            opened = open_picture(image)
+            frame = self.frame((opened.height, opened.width))
+            seen.append(Seen(frame, {"merged": rows.numpy()}, {"received": saliency}))
+        return seen
+
+    def _pixels(self, images: Sequence[Picture]) -> Any:
+        return self.processor([open_picture(i) for i in images], return_tensors="pt")
+
+    def template(self) -> str:
+        return "words: system You help user <image>{question} assistant"
+
+    def prompt(self, question: str) -> Prompt:
+        tail = (VISION_END, *word_ids(f"{question} assistant"))
+        return Prompt((*word_ids("system You help user"), VISION_START), tail)
+
+    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(word_ids(" ".join(a.spellings))) for a in answers)
+
+    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+        """Text goes on after the longer side of the grid, on all three axes."""
+        before = np.tile(np.arange(head), (3, 1))
+        image = head + frame.cell.T.astype(np.int64)  # of one time: crop 0
+        after = np.full((3, 1), head + 1 + frame.cell.max())
+        return np.concatenate([before, image, after], axis=1)
+
+    def layers(self) -> Sequence[Any]:
+        layers: Sequence[Any] = self.model.model.language_model.layers
+        return layers
+
+    def forward(self, step: Step) -> Tensor:
+        options = {}
+        if len(step.visual):
+            options["mm_encoder_outputs"] = _fed(torch.from_numpy(step.visual))
+        hidden: Tensor = self.model.model(
+            input_ids=step.ids.masked_fill(step.place, IMAGE),
+            attention_mask=step.mask,
+            position_ids=step.positions,
+            past_key_values=step.past,
+            use_cache=True,
+            **options,
+        ).last_hidden_state
+        return hidden
+
+    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+        logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
+        return logits
+
+    @torch.inference_mode()
+    def generate(
+        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
+    ) -> NDArray[np.float32]:
+        prompt, given = self.prompt(question), self._pixels([image])
+        v = int(given["image_grid_thw"].prod()) // 4
+        ids = torch.tensor([[*prompt.head, *[IMAGE] * v, *prompt.tail]])
+        options: dict[str, Any] = {"mm_token_type_ids": (ids == IMAGE).int()}
+        if len(kept) == v and positions == "original":  # the untouched model
+            options |= given
+        else:
+            h, after = len(prompt.head), torch.arange(ids.shape[1])[len(prompt.head) + v :]
+            columns = torch.cat([torch.arange(h), h + torch.from_numpy(kept), after])
+            grid, kinds = given["image_grid_thw"], options["mm_token_type_ids"]
+            places, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=grid)
+            places, ids = places[:, :, columns], ids[:, columns]
+            if positions == "contiguous":
+                places = torch.arange(ids.shape[1]).expand(3, 1, -1)
+            rows = self.model.get_image_features(**given).pooler_output[0][torch.from_numpy(kept)]
+            options = {"mm_encoder_outputs": _fed(rows), "position_ids": places}
+        answer = self.model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=1,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+            **options,
+        )
+        logits: NDArray[np.float32] = answer.logits[0][0].numpy()
+        return logits
+
+    def numerics(self) -> dict[str, Any]:
+        return {"device": "cpu", "language": "float32", "attention": "sdpa"}
+
+
+def _fed(rows: Tensor) -> dict[str, Any]:
+    from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+    return {"image": BaseModelOutputWithPooling(pooler_output=[rows])}

@@ -1,0 +1,193 @@
+"""Bills: formulas against torch's own counter with the real 7B dimensions, without weights."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
+
+from calprune.collect import run
+from calprune.collect.bill import (
+    GPUS,
+    Workload,
+    naive_cost,
+    packed_cost,
+    render_bill,
+    tower_flops,
+)
+from calprune.collect.grid import grid
+from calprune.collect.hf.clip_llama import ClipLlama
+from calprune.collect.hf.published import MODELS
+from calprune.collect.models import Prompt, Reach, Row
+from calprune.collect.packed.packs import lay_out, trie_length
+from calprune.collect.packed.reply import Packed
+from calprune.data.condition import ALL_TOKENS
+from calprune.errors import BenchmarkError, ModelError, PlanError
+
+PUBLISHED = MODELS["llava-1.5-7b"]
+HEAD = tuple(range(35))
+# POPE's shape: "\nIs there a", one or two pieces of an object, 20 tokens to "ASSISTANT:".
+OBJECTS = [(1000 + i,) if i % 3 else (1000 + i, 2000 + i) for i in range(10)]
+TAILS = tuple((29871, 13, 3624, 727, 263, *o, *range(300, 320)) for o in OBJECTS)
+ROWS_PER_IMAGE = 18
+
+
+@cache
+def full_size() -> LlavaForConditionalGeneration:
+    """LLaVA-1.5-7B as published, every tensor on ``meta``."""
+    with torch.device("meta"):
+        return LlavaForConditionalGeneration(
+            LlavaConfig(
+                vision_config=CLIPVisionConfig(
+                    hidden_size=1024,
+                    intermediate_size=4096,
+                    num_hidden_layers=24,
+                    num_attention_heads=16,
+                    image_size=336,
+                    patch_size=14,
+                    projection_dim=768,
+                ),
+                text_config=LlamaConfig(vocab_size=32064, intermediate_size=11008),
+                vision_feature_layer=-2,
+            )
+        ).eval()
+
+
+class Meta(ClipLlama):
+    """The package's own forward on tensors without content."""
+
+    def __init__(self) -> None:
+        self.device, self.dtype, self.name = "meta", "float32", "meta"
+        self.model = full_size()
+
+    @property
+    def reach(self) -> dict[str, Reach]:
+        return {"full_attention": Reach()}
+
+    def prompt(self, question: str) -> Prompt:
+        return Prompt(HEAD, ())
+
+    def positions(self, head: int, frame: Any) -> Any:
+        return np.arange(head + 1)[None]
+
+    def frame(self, size: Any) -> Any:
+        return None
+
+    encode = whole = frame  # type: ignore[assignment]
+
+
+@cache
+def counted_pack(kept: int) -> float:
+    """Both halves of one image's pack through the package's own packing, and the head."""
+    row = Row(
+        np.zeros((kept, 1024), np.float32),
+        np.zeros(kept, bool),
+        np.arange(35, 35 + kept)[None],
+        35 + kept,
+        TAILS,
+    )
+    packed = CountingPacked(Meta())
+    packed.head_cache(1)
+    with FlopCounterMode(display=False) as counter:
+        packed.ask(row)
+    return float(counter.get_total_flops())
+
+
+class CountingPacked(Packed):
+    """Counts nothing seen: ``meta`` has no numbers to read."""
+
+    watch = staticmethod(lambda *_: nullcontext([]))
+
+    @torch.inference_mode()
+    def ask(self, row: Row) -> None:
+        hidden, _ = self.hidden([lay_out(row)])
+        full_size().lm_head(hidden)
+
+
+@cache
+def counted_row(kept: int) -> float:
+    """One question of one image from pixels, as evaluation loops ask it."""
+    model = full_size()
+    tail = len(TAILS[0])
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        pixels = torch.zeros(1, 3, 336, 336, device="meta")
+        model.model.vision_tower(pixels, output_hidden_states=True)
+        model.model.multi_modal_projector(torch.zeros(1, kept, 1024, device="meta"))
+        embeds = torch.zeros(1, 35 + kept + tail, 4096, device="meta")
+        mask = torch.ones(1, 1, *[embeds.shape[1]] * 2, dtype=torch.bool, device="meta")
+        hidden = model.model.language_model(inputs_embeds=embeds, attention_mask=mask)
+        model.lm_head(hidden.last_hidden_state[:, -1])
+    return float(counter.get_total_flops())
+
+
+@cache
+def counted_tower() -> float:
+    """The tower without its last layer, which ``encode`` does not run."""
+    model = full_size()
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        model.model.vision_tower(torch.zeros(1, 3, 336, 336, device="meta"))
+    return float(counter.get_total_flops()) * 23 / 24
+
+
+def work() -> Workload:
+    return Workload(
+        images=1,
+        rows=ROWS_PER_IMAGE,
+        questions=len(TAILS),
+        head=35,
+        row_tokens=ROWS_PER_IMAGE * len(TAILS[0]),
+        trie_tokens=trie_length(TAILS),
+        crops=1,
+    )
+
+
+@pytest.mark.parametrize("kept", [576, 128])
+def test_formulas_agree_with_torchs_counter(kept: int) -> None:
+    shape = PUBLISHED.shape
+    assert packed_cost(shape, work(), kept).flops == pytest.approx(counted_pack(kept), rel=0.01)
+    one = naive_cost(shape, work(), kept).flops / ROWS_PER_IMAGE
+    assert one == pytest.approx(counted_row(kept), rel=0.03)
+    assert tower_flops(shape) == pytest.approx(counted_tower(), rel=0.03)
+
+
+def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
+    """Tables 1 to 3 without FastV, counted; 10 distinct questions in 18 rows, as in POPE."""
+    cells = grid()
+    assert len(cells) == 19
+    kept = [c.budget.tokens(PUBLISHED.candidates) for c in cells]
+    assert (kept.count(576), len(set(kept))) == (1, 5)
+    packed = sum(counted_pack(k) for k in kept) + counted_tower()
+    naive = sum(counted_row(k) for k in kept) * ROWS_PER_IMAGE
+    assert naive / packed >= 10.0
+
+
+def test_dry_run_of_published_names_needs_no_files(capsys: pytest.CaptureFixture[str]) -> None:
+    found = run.bill_of("pope", model="llava-1.5-7b", gpu="h100")
+    assert (found["rows"], found["questions"], len(found["cells"])) == (9000, 5127, 19)
+    assert found["naive"]["flops"] / found["packed"]["flops"] >= 10.0
+    assert 60 < found["seconds"] < 300
+    text = render_bill(found, "table")
+    for part in ("171,000 forwards", "PFLOP", "MB of features", "one h100", "an estimate"):
+        assert part in text
+    slower = run.bill_of("pope", model="llava-hf/llava-1.5-7b-hf", gpu="a100")
+    assert slower["seconds"] == pytest.approx(found["seconds"] * GPUS["h100"] / GPUS["a100"])
+    larger = run.bill_of("pope", model="llava-next-vicuna-13b", select="scope", keep=[640])
+    assert larger["naive"]["tokens"] == 9000 * (35 + 640 + 26)
+
+
+def test_bills_that_cannot_be_written() -> None:
+    with pytest.raises(PlanError, match=r"unknown gpu 'h1000'.*did you mean h100"):
+        run.bill_of("pope", model="llava-1.5-7b", gpu="h1000")
+    with pytest.raises(BenchmarkError, match="pope needs its data"):
+        run.bill_of("pope", model="shapes-llava")
+    with pytest.raises(ModelError, match="hub"):
+        run.bill_of("shapes", model="llava-1.5-7b")
+    with pytest.raises(PlanError, match="cannot keep 577"):
+        run.bill_of("pope", model="llava-1.5-7b", select="scope", keep=577)
+    assert grid(["full"])[0].budget == ALL_TOKENS
