@@ -81,7 +81,10 @@ def _joined(ranked: list[tuple[NDArray[np.int64], Ranking]]) -> Ranking:
         for at, r in ranked
     ]
     order, score, margin, tied = (np.concatenate(x) for x in zip(*parts, strict=True))
-    return Ranking(order.astype(np.int32), score, margin, tied)
+    v = sum(len(at) for at, _ in ranked)
+    return Ranking(
+        _wide(order, v, -1).astype(np.int32), *(_wide(x, v, 0) for x in (score, margin, tied))
+    )
 
 
 def _rank(chosen: Chosen, tokens: VisualTokens) -> Ranking:

@@ -70,6 +70,9 @@ def greedy_coverage(
         order int32 (depth,), −1 once nothing is left; score float64 (depth,) at which each was
         taken; margin float64 (depth,), its relative lead over the next best; tied bool (depth,),
         true where only the lower index decided (scores within a relative 1e-9).
+
+    Raises:
+        ValueError: if a score overflows.
     """
     n = len(weight)
     order = np.full(depth, -1, np.int32)
@@ -93,6 +96,8 @@ def greedy_coverage(
     steps = min(depth, int(np.count_nonzero(weight >= 0.0)))
     square = np.ascontiguousarray(similarity)
     _greedy(square, weight.copy(), float(power), steps, state, order, score, margin, tied)
+    if steps > 0 and order[steps - 1] < 0:
+        raise ValueError("a score is not finite: similarity and weight must be")
     return order, score, margin, tied
 
 
@@ -112,6 +117,8 @@ def _greedy(similarity, weight, power, steps, state, order, score, margin, tied)
         if step == 0:
             floor = DRIFT * best
         pick, second, rivals = _choose(state.value, best, best - (RELATIVE_TIE * best + floor))
+        if pick == n:
+            break
         order[step], score[step], tied[step] = pick, best, rivals > 1
         margin[step] = (best - second) / best if second >= 0.0 and best > 0.0 else 0.0
         weight[pick] = -1.0
@@ -194,12 +201,12 @@ def _linear(s, low, high):  # type: ignore[no-untyped-def]
     # Comparisons are vectorised in float32; min and max are not everywhere.
     s = s if s > low else low
     s = s if s < high else high
-    return np.float64(s) - np.float64(low)
+    return s - np.float64(low)
 
 
 @njit(cache=True)
 def _square(s, low, high):  # type: ignore[no-untyped-def]
-    before, after = np.float64(s) - np.float64(low), np.float64(s) - np.float64(high)
+    before, after = s - np.float64(low), s - np.float64(high)
     before = before if before > 0.0 else 0.0
     after = after if after > 0.0 else 0.0
     return before * before - after * after
@@ -253,12 +260,12 @@ def _cover_list(similarity, i, power, subtract, state):  # type: ignore[no-untyp
 def _terms(row, covered, power, out):  # type: ignore[no-untyped-def]
     if power == 1.5:
         for k in range(out.size):
-            gap = np.float64(row[k]) - np.float64(covered)
+            gap = row[k] - np.float64(covered)
             gap = gap if gap > 0.0 else 0.0
             out[k] = gap * np.sqrt(gap)
     else:
         for k in range(out.size):
-            gap = np.float64(row[k]) - np.float64(covered)
+            gap = row[k] - np.float64(covered)
             term = _power(gap if gap > 1e-300 else 1e-300, power)
             out[k] = term if gap > 0.0 else 0.0
 

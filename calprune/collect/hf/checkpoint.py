@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 
 from calprune.collect.hf.digests import file_sha256
 from calprune.collect.hf.names import Found, config_of
@@ -19,7 +18,6 @@ from calprune.errors import ModelError, PlanError
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-_WRONG = (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, ImportError)
 
 
 class Checkpoint:
@@ -123,7 +121,7 @@ class Checkpoint:
         logging.disable_progress_bar()
         try:
             return read(self.folder, local_files_only=True, trust_remote_code=False, **options)
-        except (*_WRONG, SafetensorError) as error:
+        except Exception as error:  # the tokenizers library raises the bare class
             raise ModelError(f"{self.folder}: cannot be loaded as {self.name}: {error}") from error
 
     @cached_property

@@ -13,8 +13,15 @@ from calprune.errors import BenchmarkError
 
 # Beyond these a square canvas takes gigabytes, and a strip of single pixels shows nothing.
 LONGEST_SIDE = 10_000
-MOST_PIXELS = 100_000_000
+MOST_PIXELS = 80_000_000
 MOST_ELONGATED = 200
+_WRONG = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # where warnings are errors
+)
 
 
 def size_of(image: Picture) -> tuple[int, int]:
@@ -33,7 +40,7 @@ def open_picture(image: Picture) -> Image.Image:
     with _opened(image) as opened:
         try:
             return opened.convert("RGB")
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        except _WRONG as error:
             raise BenchmarkError(f"cannot decode image {image}: {error}") from error
 
 
@@ -50,7 +57,7 @@ def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
 def _opened(path: Path) -> Image.Image:
     try:
         return Image.open(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except _WRONG as error:
         raise BenchmarkError(f"cannot read image {path}: {error}") from error
 
 

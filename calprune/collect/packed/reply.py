@@ -106,6 +106,7 @@ class Packed:
         self.tokens = min(self.tokens, half * max(len(x) for x in lines))
         return self._group(lines[:half]) + self._group(lines[half:])
 
+    @torch.inference_mode()
     def _forward(self, lines: Sequence[Line]) -> list[Reply]:
         hidden, counts = self.hidden(lines)
         logits = self.adapter.head(hidden)

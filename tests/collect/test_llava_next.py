@@ -1,0 +1,219 @@
+"""LLaVA-NeXT: crops, row ends, and what 640 of 2,880 means."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoProcessor
+
+from calprune.collect import run
+from calprune.collect.models import Options, open_adapter
+from calprune.collect.models.llava_next import CONVENTIONS, LlavaNext
+from calprune.data.condition import Budget
+from calprune.data.store import Store, check_file
+from calprune.errors import ModelError, PlanError
+from tests.collect.checkpoints import save_checkpoint
+
+# Packed counts of transformers' own functions, by height and width.
+PACKED = {
+    (336, 336): 1176,
+    (480, 640): 2340,
+    (640, 480): 2352,
+    (427, 640): 2144,
+    (672, 672): 2928,
+    (1000, 1000): 2928,
+    (300, 1000): 2182,
+    (1080, 1920): 1948,
+}
+CROPS = {(336, 336): 3, (480, 640): 5, (300, 1000): 4, (1000, 300): 4, (336, 600): 3}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("next") / "next", family="llava_next")
+
+
+@pytest.fixture(scope="module")
+def by_picture(folder: Path) -> dict[str, LlavaNext]:
+    opened = {p: open_adapter(str(folder), Options(picture=p)) for p in CONVENTIONS}
+    return {p: a for p, a in opened.items() if isinstance(a, LlavaNext)}
+
+
+@pytest.mark.parametrize(("size", "tokens"), PACKED.items())
+def test_frames_have_transformers_own_token_counts(
+    by_picture: dict[str, LlavaNext], size: tuple[int, int], tokens: int
+) -> None:
+    glue = by_picture["hf"].frame(size)
+    assert len(glue) == tokens
+    assert len(by_picture["packed"].frame(size)) == tokens
+    assert not by_picture["packed"].frame(size).glue.any()
+    assert glue.glue.sum() == (glue.cell[:, 0] == -1).sum() > 0
+
+
+@pytest.mark.parametrize(("size", "crops"), CROPS.items())
+def test_grids_are_natural_or_fixed(
+    by_picture: dict[str, LlavaNext], size: tuple[int, int], crops: int
+) -> None:
+    for picture in ("split", "per-crop"):
+        assert list(by_picture[picture].frame(size).crops.values()) == [576] * crops
+    assert list(by_picture["fixed"].frame(size).crops.values()) == [576] * 5
+
+
+@given(st.integers(10, 1500), st.integers(10, 1500))
+def test_every_patch_is_there_once_and_row_ends_are_no_patches(height: int, width: int) -> None:
+    adapter = LlavaNext.__new__(LlavaNext)
+    adapter.grid, adapter.pinpoints = 24, [[336, 672], [672, 336], [672, 672], [1008, 336]]
+    adapter.vision = type("Vision", (), {"image_size": 336})
+    for convention in CONVENTIONS.values():
+        adapter.convention = convention
+        frame = adapter.frame((height, width))
+        patch = frame.cell[:, 0] >= 0
+        assert len(np.unique(frame.cell[patch], axis=0)) == patch.sum()
+        assert (frame.cell[~patch] == -1).all()
+        assert np.isnan(frame.box[~patch]).all()
+        assert (frame.glue <= ~patch).all()
+        if not convention.unpad:
+            assert patch.all()
+            assert len(frame) % 576 == 0
+        elif 0.2 < height / width < 5:
+            # unpadded tiles show the image and nothing but the image, up to a patch's rounding
+            side = max(height, width) / 24
+            box = frame.box[patch]
+            assert box[:, :2].min() > -side
+            assert (box[:, 2] < width + side).all()
+            assert (box[:, 3] < height + side).all()
+
+
+def test_budgets_are_counted_as_the_convention_says() -> None:
+    five, three = [576] * 5, [576] * 3
+    assert Budget("count", 640, "split").shares(five) == [128] * 5
+    assert Budget("count", 640, "split").shares(three) == [213] * 3
+    assert Budget("count", 128, "crop").shares(three) == [128] * 3
+    assert Budget("count", 640).shares(five) == [640]
+    assert Budget("ratio", 0.25, "split").shares(three) == [144] * 3
+    assert Budget("count", 2400).shares([1176]) == [1176]
+
+
+def collected(folder: Path, store: Path, **options: Any) -> dict[str, Any]:
+    run.collect(
+        "shapes",
+        store=store,
+        model=str(folder),
+        images=2,
+        select=["scope:alpha=0", "random:seed=0"],
+        min_mass=0,
+        **options,
+    )
+    found = {}
+    for path in Store(store).logit_files():
+        sealed = check_file(path)
+        found[sealed.manifest["selector"]] = sealed
+    return found
+
+
+@pytest.mark.parametrize(
+    ("picture", "keep", "tokens"),
+    [
+        ("split", 640, 639),  # shapes are square: 3 crops, 213 each
+        ("fixed", 640, 640),
+        ("per-crop", 128, 384),
+        ("packed", 640, 640),
+        ("hf", 640, 640 + 24),  # and a row end for each of the mosaic's 24 rows
+    ],
+)
+def test_true_token_counts_are_recorded(
+    folder: Path, tmp_path: Path, picture: str, keep: int, tokens: int
+) -> None:
+    for name, sealed in collected(folder, tmp_path, picture=picture, keep=keep).items():
+        scope = CONVENTIONS[picture].scope
+        assert sealed.manifest["budget"] == {"kind": "count", "value": keep, "scope": scope}
+        assert sealed.manifest["pixels"] == f"LlavaNextImageProcessor:pil/{picture}"
+        assert (sealed.arrays["run/visual"] == tokens).all(), name
+        assert ((sealed.arrays["image/kept"] >= 0).sum(axis=1) == tokens).all()
+
+
+def test_selection_is_per_crop_where_the_budget_is(folder: Path, tmp_path: Path) -> None:
+    kept = collected(folder, tmp_path, keep=300)["random"].arrays["image/kept"][0]
+    adapter = open_adapter(str(folder))
+    crop = adapter.frame((168, 168)).cell[kept, 0]
+    assert np.unique(crop, return_counts=True)[1].tolist() == [100, 100, 100]
+    places = [set((kept[crop == c] % 576).tolist()) for c in range(3)]
+    assert places[0] != places[1], "crops draw their own tokens"
+
+
+def test_conventions_are_other_conditions(folder: Path, tmp_path: Path) -> None:
+    for picture in ("split", "hf"):
+        collected(folder, tmp_path, picture=picture, keep=640)
+    assert len({t.condition.key for t in Store(tmp_path).tables()}) == 4
+
+
+def test_requests_that_make_no_sense(folder: Path) -> None:
+    options: dict[str, Any] = {"model": str(folder), "images": 1, "select": "scope"}
+    with pytest.raises(PlanError, match=r"cannot keep 2881.*has 2880"):
+        run.prepare("shapes", keep=2881, **options)
+    with pytest.raises(PlanError, match=r"cannot keep 577.*has 576"):
+        run.prepare("shapes", keep=577, picture="per-crop", **options)
+    with pytest.raises(PlanError, match=r"way to show a picture 'spit'.*did you mean split"):
+        run.prepare("shapes", keep=1, picture="spit", **options)
+    with pytest.raises(PlanError, match=r"'split'.*not 'crop'"):
+        run.prepare("shapes", keep=[Budget("count", 8, "crop")], **options)
+
+
+def test_full_equals_generate_from_pixels_and_text(folder: Path) -> None:
+    """Nothing of ours on the other side: processor, placeholder expansion, eager attention."""
+    import torch
+    from PIL import Image
+    from transformers import LlavaNextForConditionalGeneration
+
+    from calprune.collect.models import Row
+    from calprune.collect.packed.reply import Packed
+
+    adapter = open_adapter(str(folder), Options(picture="hf", template="hf"))
+    picture = np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)
+    seen = adapter.encode([picture])[0]
+    prompt = adapter.prompt("Is there a dog in the image?")
+    places = adapter.positions(len(prompt.head), seen.frame)
+    row = Row(
+        seen.view["patches"],
+        seen.frame.glue,
+        places[:, len(prompt.head) : -1],
+        int(places[0, -1]),
+        (prompt.tail,),
+    )
+    processor = AutoProcessor.from_pretrained(folder)
+    reference = LlavaNextForConditionalGeneration.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    )
+    content = [{"type": "image"}, {"type": "text", "text": "Is there a dog in the image?"}]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    inputs = processor(images=Image.fromarray(picture), text=text, return_tensors="pt")
+    answer = reference.generate(
+        **inputs,
+        max_new_tokens=1,
+        do_sample=False,
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    packed = Packed(adapter).reply([row]).logits[0]
+    assert np.abs(answer.logits[0][0].numpy() - packed).max() < 1e-4
+
+
+def test_a_processor_that_cuts_other_crops(tmp_path: Path) -> None:
+    folder = save_checkpoint(
+        tmp_path / "odd", family="llava_next", vision_config={"image_size": 224}
+    )
+    import json
+
+    path = folder / "preprocessor_config.json"
+    settings = json.loads(path.read_text())
+    settings |= {"size": {"shortest_edge": 336}, "crop_size": {"height": 336, "width": 336}}
+    path.write_text(json.dumps(settings))
+    with pytest.raises(ModelError, match=r"gives 336 pixels a side.*takes 224"):
+        open_adapter(str(folder))

@@ -1,0 +1,169 @@
+"""From a model's name to its files: hub caches, commits, layouts that are refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from calprune.collect import run
+from calprune.collect.hf import digests, names
+from calprune.collect.hf.names import SHORT, find
+from calprune.collect.hf.published import MODELS
+from calprune.collect.models import open_adapter
+from calprune.data.store import Store
+from calprune.errors import CalpruneError, ModelError, PlanError
+from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
+
+IMAGE = np.zeros((40, 40, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("names") / "llava")
+
+
+@pytest.fixture
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty hub cache and no network."""
+    cache = tmp_path / "hub"
+    cache.mkdir()
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    return cache
+
+
+@pytest.mark.parametrize("name", ["llava-1.5-7b", "llava-hf/llava-1.5-7b-hf"])
+def test_published_names_are_found_in_the_hubs_cache(
+    folder: Path, offline: Path, tmp_path: Path, name: str
+) -> None:
+    hub_cache(offline, "llava-hf/llava-1.5-7b-hf", folder)
+    found = find(name)
+    assert found.name == "llava-1.5-7b"
+    assert found.source["commit"] == COMMIT
+    assert found.source["repository"] == "llava-hf/llava-1.5-7b-hf"
+    store = tmp_path / "store"
+    run.collect("shapes", store=store, model=name, images=1, select="full", min_mass=0)
+    (table,) = Store(store).tables()
+    assert table.condition.model == "llava-1.5-7b"
+    assert table.provenance["model"] == found.source
+    local = open_adapter(str(folder))
+    assert local.digest == table.condition.model_digest, "the same files are the same model"
+
+
+def test_short_names_and_published_dimensions_go_together() -> None:
+    assert SHORT.keys() == MODELS.keys()
+
+
+def test_what_is_not_here_and_cannot_be_fetched(offline: Path) -> None:
+    with pytest.raises(ModelError, match=r"llava-1\.5-13b-hf.*give its folder with --model"):
+        find("llava-1.5-13b", download=False)
+    with pytest.raises(PlanError, match=r"unknown model 'lava'.*llava-1\.5-7b"):
+        find("lava")
+    with pytest.raises(PlanError, match=r"unknown model '\./nowhere/x'"):
+        find("./nowhere/x")
+
+
+def test_a_folder_has_no_revision(folder: Path) -> None:
+    with pytest.raises(PlanError, match="local folder"):
+        find(str(folder), revision="main")
+
+
+def broken(folder: Path, what: str) -> None:
+    if what == "pickled":
+        save_pickled(folder)
+    elif what == "weightless":
+        (folder / "model.safetensors").unlink()
+    elif what == "original":
+        _edit(folder / "config.json", mm_vision_tower="openai/clip-vit-large-patch14-336")
+    elif what == "another family":
+        _edit(folder / "config.json", model_type="gpt2")
+    elif what == "another tower":
+        _edit(folder / "config.json", vision_config={"model_type": "siglip_vision_model"})
+    elif what == "another decoder":
+        _edit(folder / "config.json", text_config={"model_type": "qwen2"})
+    elif what == "other patches":
+        _edit(folder / "processor_config.json", patch_size=16)
+    elif what == "no processor":
+        (folder / "preprocessor_config.json").unlink()
+    elif what == "no tokenizer":
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            (folder / name).unlink()
+    elif what == "truncated tokenizer":
+        (folder / "tokenizer.json").write_text('{"version": "1.0", "mod')
+
+
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("pickled", "pickled.*convert them to safetensors"),
+        ("weightless", "no weights in it"),
+        ("original", "layout of the original LLaVA code"),
+        ("another family", "unknown model family 'gpt2'"),
+        ("another tower", "siglip_vision_model tower"),
+        ("another decoder", "qwen2 decoder"),
+        ("other patches", "patch_size 16, its vision tower 14"),
+        ("no processor", "no image processor"),
+        ("no tokenizer", "cannot be loaded"),
+        ("truncated tokenizer", "cannot be loaded"),
+    ],
+)
+def test_folders_that_cannot_be_used(tmp_path: Path, what: str, message: str) -> None:
+    folder = save_checkpoint(tmp_path / "llava")
+    broken(folder, what)
+    with pytest.raises(CalpruneError, match=message):
+        open_adapter(str(folder)).encode([IMAGE])
+
+
+def test_sharded_weights(folder: Path, tmp_path: Path) -> None:
+    sharded = save_checkpoint(tmp_path / "sharded", max_shard_size="1MB")
+    assert len(list(sharded.glob("*.safetensors"))) > 1
+    a, b = (open_adapter(str(f)).encode([IMAGE])[0].view["patches"] for f in (folder, sharded))
+    np.testing.assert_array_equal(a, b)
+
+
+def test_no_code_of_a_checkpoint_is_run(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "llava")
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\n")
+    _edit(
+        folder / "config.json",
+        auto_map={"AutoConfig": "evil.Config", "AutoModel": "evil.Model"},
+    )
+    open_adapter(str(folder)).encode([IMAGE])
+    assert not (tmp_path / "owned").exists()
+
+
+def test_digests_of_large_files_are_remembered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(digests, "LARGE", 10)
+    path = tmp_path / "weights"
+    path.write_bytes(b"0123456789")
+    first = digests.file_sha256(path)
+    monkeypatch.setattr(digests, "_hash", lambda _path: "read again")
+    assert digests.file_sha256(path) == first
+    path.write_bytes(b"0123456789x")
+    assert digests.file_sha256(path) == "read again"
+
+
+def test_digests_without_a_place_to_remember(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(digests, "LARGE", 0)
+    assert len(digests.file_sha256(tmp_path / "file")) == 64
+    assert names.EMBEDDED == "shapes-llava"
+
+
+def _edit(path: Path, **changes: object) -> None:
+    settings = json.loads(path.read_text())
+    for key, value in changes.items():
+        if isinstance(value, dict) and isinstance(settings.get(key), dict):
+            settings[key] |= value
+        else:
+            settings[key] = value
+    path.write_text(json.dumps(settings))

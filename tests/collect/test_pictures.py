@@ -1,0 +1,127 @@
+"""Images as people have them: every mode, odd sizes, broken files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from calprune.collect import run
+from calprune.collect.hf.pictures import open_picture, pad_to_square, size_of
+from calprune.collect.models import Options, open_adapter
+from calprune.data.store import Store
+from calprune.errors import BenchmarkError
+from tests.collect.checkpoints import save_checkpoint
+
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_checkpoint(tmp_path_factory.mktemp("pictures") / "llava")
+
+
+def drawn(path: Path, mode: str, size: tuple[int, int] = (40, 30)) -> Path:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).convert(mode).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("RGB", "jpg"), ("CMYK", "jpg"), ("P", "png"), ("L", "png"), ("RGBA", "png"), ("1", "png")],
+)
+def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
+    opened = open_picture(drawn(tmp_path / f"x.{suffix}", mode))
+    assert (opened.mode, opened.size) == ("RGB", (40, 30))
+
+
+def test_padding_is_the_originals(tmp_path: Path) -> None:
+    """Mean colour of CLIP, the odd pixel at the end, squares untouched."""
+    image = Image.fromarray(np.full((3, 8, 3), 255, dtype=np.uint8))
+    padded = np.asarray(pad_to_square(image, MEAN))
+    assert padded.shape == (8, 8, 3)
+    assert padded[0, 0].tolist() == [122, 116, 104]
+    assert (padded[2:5] == 255).all()
+    assert (padded[5] == [122, 116, 104]).all()
+    square = Image.new("RGB", (5, 5))
+    assert pad_to_square(square, MEAN) is square
+
+
+def test_pad_and_crop_show_different_parts(folder: Path, tmp_path: Path) -> None:
+    wide = drawn(tmp_path / "wide.png", "RGB", (300, 100))
+    pad, crop = (open_adapter(str(folder), Options(picture=p)) for p in ("pad", "crop"))
+    assert pad.frame((100, 300)).box[0].tolist() == pytest.approx([0, -100, 12.5, -87.5])
+    assert crop.frame((100, 300)).box[0].tolist() == pytest.approx([100, 0, 104.1667, 4.1667], 1e-4)
+    a, b = (x.encode([wide])[0].view["patches"] for x in (pad, crop))
+    assert np.abs(a - b).max() > 0.1
+    assert pad.pixels != crop.pixels
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2000, 12)])
+def test_odd_sizes_can_be_shown(folder: Path, tmp_path: Path, size: tuple[int, int]) -> None:
+    path = drawn(tmp_path / "odd.png", "RGB", size)
+    for adapter in (open_adapter(str(folder), Options(picture=p)) for p in ("pad", "crop")):
+        seen = adapter.encode([path])[0]
+        assert np.isfinite(seen.view["patches"]).all()
+        assert len(seen.frame) == 576
+
+
+@pytest.mark.parametrize("size", [(20_000, 300), (1, 500), (9_000, 9_000)])
+def test_sizes_beyond_use_are_refused_from_the_head_alone(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "large.png"
+    Image.new("1", size).save(path)
+    with pytest.raises(BenchmarkError, match=rf"large\.png is {size[0]} x {size[1]} pixels"):
+        size_of(path)
+
+
+def pope(root: Path) -> Path:
+    """Six images in POPE's layout, the second broken, the third far too long."""
+    names = [f"COCO_val2014_{i:012d}.jpg" for i in range(6)]
+    (root / "val2014").mkdir(parents=True)
+    for i, name in enumerate(names):
+        size = (20_000, 2) if i == 2 else (40 + i, 30)
+        mode = "CMYK" if i == 3 else "RGB"
+        drawn(root / "val2014" / name, mode, size)
+    (root / "val2014" / names[1]).write_bytes(b"\xff\xd8 no more of it")
+    for split in ("random", "popular", "adversarial"):
+        rows = [
+            {"question_id": n, "image": name, "text": f"Is there a {x} in the image?", "label": y}
+            for n, (name, x, y) in enumerate(
+                (name, x, y) for name in names for x, y in (("dog", "yes"), ("cat", "no"))
+            )
+        ]
+        text = "\n".join(json.dumps(row) for row in rows)
+        (root / f"coco_pope_{split}.json").write_text(text)
+    return root
+
+
+def test_bad_images_are_listed_and_the_rest_is_asked(folder: Path, tmp_path: Path) -> None:
+    root = pope(tmp_path / "pope")
+    options = {"model": str(folder), "data": root, "select": "full"}
+    outcome = run.collect("pope", store=tmp_path / "store", min_mass=0, **options)
+    left_out = outcome.plan.left_out
+    assert len(left_out) == 2
+    assert "000000000001.jpg" in left_out[0]
+    assert "20000 x 2 pixels" in left_out[1]
+    (table,) = Store(tmp_path / "store").tables()
+    assert len(table) == 4 * 2 * 3
+    assert len(set(table.cluster)) == 4
+    logged = json.loads(next((tmp_path / "store" / "runs").iterdir()).read_text())
+    assert logged["left_out"] == list(left_out)
+    with pytest.raises(BenchmarkError, match=r"000000000001\.jpg"):
+        run.prepare("pope", strict=True, **options)
+
+
+def test_a_benchmark_without_any_usable_image(folder: Path, tmp_path: Path) -> None:
+    root = pope(tmp_path / "pope")
+    for path in (root / "val2014").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(BenchmarkError, match="none of its images"):
+        run.prepare("pope", model=str(folder), data=root)

@@ -1,0 +1,104 @@
+"""From questions to token ids, on a tokenizer with Llama-2's true ids."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from transformers import AutoProcessor
+
+from calprune.collect.models import Options, open_adapter
+from calprune.data.benchmarks import Answer
+from calprune.data.benchmarks.pope import Pope
+from calprune.errors import ModelError, PlanError
+from tests.collect.checkpoints import save_checkpoint
+
+QUESTION = "Is there a snowboard in the image?\nAnswer the question using a single word or phrase."
+LETTERS = tuple(Answer(x, (x,)) for x in "ABCDE")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("templates")
+    return {
+        "vicuna": save_checkpoint(root / "vicuna"),
+        "blankless": save_checkpoint(root / "blankless", legacy=False),
+        "mistral": save_checkpoint(root / "mistral", family="llava_next", text="mistral"),
+    }
+
+
+@pytest.mark.parametrize("name", ["vicuna", "blankless"])
+def test_vicuna_v1_is_the_original_codes_prompt(folders: dict[str, Path], name: str) -> None:
+    """35 ids before the image; the text after it begins with the blank piece and a newline."""
+    adapter = open_adapter(str(folders[name]))
+    prompt = adapter.prompt(QUESTION)
+    assert len(prompt.head) == 35
+    assert prompt.head[0] == 1
+    assert prompt.head[-4:] == (3148, 1001, 29901, 29871)
+    assert prompt.tail[:2] == (29871, 13)
+    assert prompt.tail[-5:] == (319, 1799, 9047, 13566, 29901)
+    assert 1 not in prompt.tail
+    assert adapter.template().startswith("vicuna_v1: A chat between a curious user")
+
+
+def test_answers_are_the_pieces_with_a_leading_blank(folders: dict[str, Path]) -> None:
+    adapter = open_adapter(str(folders["vicuna"]))
+    assert adapter.first(Pope.answers) == ((3869, 4874), (1939, 694))
+    assert adapter.first(LETTERS) == ((319,), (350,), (315,), (360,), (382,))
+
+
+@pytest.mark.parametrize("name", ["vicuna", "blankless", "mistral"])
+def test_the_chat_template_is_tokenised_as_transformers_does(
+    folders: dict[str, Path], name: str
+) -> None:
+    adapter = open_adapter(str(folders[name]), Options(template="hf"))
+    processor = AutoProcessor.from_pretrained(folders[name])
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    text = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    ids = processor.tokenizer(text)["input_ids"]
+    at = ids.index(32000)
+    prompt = adapter.prompt(QUESTION)
+    assert [*prompt.head] == ids[:at]
+    assert [*prompt.tail] == ids[at + 1 :]
+    assert adapter.first(Pope.answers)[0][0] == 3869
+    assert adapter.template().startswith("hf: ")
+
+
+def test_mistral_is_asked_in_its_own_words(folders: dict[str, Path]) -> None:
+    adapter = open_adapter(str(folders["mistral"]))
+    assert adapter.template() == "mistral_instruct: [INST] <image>\n{question} [/INST]"
+    assert adapter.prompt(QUESTION).head[0] == 1
+    assert adapter.first(Pope.answers) == ((3869, 4874), (1939, 694))
+
+
+def test_other_templates_are_other_conditions(folders: dict[str, Path]) -> None:
+    one, other = (
+        open_adapter(str(folders["vicuna"]), Options(template=t)) for t in ("vicuna_v1", "hf")
+    )
+    assert one.template() != other.template()
+    assert one.digest == other.digest
+    with pytest.raises(PlanError, match=r"unknown template 'vicuna'.*did you mean vicuna_v1"):
+        open_adapter(str(folders["vicuna"]), Options(template="vicuna"))
+
+
+@pytest.mark.parametrize("template", ["vicuna_v1", "hf"])
+def test_a_question_cannot_smuggle_in_an_image(folders: dict[str, Path], template: str) -> None:
+    adapter = open_adapter(str(folders["vicuna"]), Options(template=template))
+    with pytest.raises(PlanError, match="image mark"):
+        adapter.prompt("what is <image> here?")
+
+
+def test_answers_that_begin_alike_are_refused(folders: dict[str, Path]) -> None:
+    adapter = open_adapter(str(folders["vicuna"]))
+    with pytest.raises(ModelError, match=r"cannot tell them apart.*'yes': \(3869,\)"):
+        adapter.first((Answer("yes", ("Yes",)), Answer("yes indeed", ("Yes, indeed",))))
+
+
+def test_without_a_chat_template(tmp_path: Path) -> None:
+    folder = save_checkpoint(tmp_path / "plain")
+    (folder / "chat_template.json").unlink()
+    assert len(open_adapter(str(folder)).prompt("x").head) == 35
+    with pytest.raises(ModelError, match="no chat template"):
+        open_adapter(str(folder), Options(template="hf")).prompt("x")
