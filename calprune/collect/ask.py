@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from calprune.collect.choose import read_ranking
 from calprune.collect.encode import Encoded, read_features
 from calprune.collect.models import Row, Seen
+from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan
 from calprune.data.benchmarks import Example
@@ -26,14 +27,9 @@ _GUARDED_ROWS = 50
 
 @dataclass(frozen=True)
 class Kept:
-    """Kept tokens of one image in raster order, their positions, and how many only ties decided.
-
-    ``index`` int64 (k,), ``positions`` int64 (p, k).
-    """
+    """Kept tokens (k,) of one image in raster order, and how many of them only ties decided."""
 
     index: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    start: int
     tied: int
 
 
@@ -81,7 +77,7 @@ class BlockCache:
 def keep(
     plan: Plan, cell: Cell, seen: Seen, order: NDArray[np.integer], tied: NDArray[np.bool_]
 ) -> Kept:
-    """The first k of a ranking in raster order, glue always kept, with position ids."""
+    """The first k of a ranking in raster order; glue is always kept."""
     frame, budget = seen.frame, cell.condition.budget
     order = order[order >= 0].astype(np.int64)
     shares = budget.shares(list(frame.crops.values()))
@@ -93,13 +89,7 @@ def keep(
         raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {shares} tokens")
     taken = np.concatenate(at)
     index = np.sort(np.concatenate([order[taken], np.flatnonzero(frame.glue)]))
-    before = len(plan.head)
-    places = plan.adapter.positions(before, frame)
-    visual, start = places[:, before + index], int(places[:, -1].max())
-    if cell.condition.positions == "contiguous":
-        start = before + len(index)
-        visual = np.tile(np.arange(before, start), (len(places), 1))
-    return Kept(index, visual, start, int(tied[taken].sum()))
+    return Kept(index, int(tied[taken].sum()))
 
 
 def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[Kept], list[Row]]:
@@ -111,25 +101,25 @@ def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[
     ):
         found = keep(plan, cell, s, order, tied)
         tails = tuple(plan.tails[p] for p in plan.distinct[i])
-        visual = s.view[plan.adapter.feed][found.index]
         kept.append(found)
-        glue = s.frame.glue[found.index]
-        rows.append(Row(visual, glue, found.positions, found.start, tails))
+        positions = cell.condition.positions
+        rows.append(place(plan.adapter, s, found.index, len(plan.head), tails, positions))
     return kept, rows
 
 
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
     kept, rows = rows_of(plan, cell, block, encoded.seen)
     reply = plan.packed.reply(rows)
-    _check_visual(plan, cell, kept, rows, reply)
+    _check_visual(plan, cell, rows, reply)
     arrays = _record(plan, cell, block, reply)
     k = max(len(found.index) for found in kept)
     arrays |= {
         "image/id": as_text([plan.questions.images[i] for i in plan.images(block)]),
         "image/kept": np.stack([_padded(f.index, k) for f in kept]),
-        "image/position": np.stack([_padded(f.positions[0], k) for f in kept]),
         "image/tied": np.array([f.tied for f in kept], dtype=np.int32),
     }
+    if plan.adapter.axes == 1:  # otherwise they follow from the frame
+        arrays["image/position"] = np.stack([_padded(r.positions[0], k) for r in rows])
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
     provenance: dict[str, object] = {
@@ -208,20 +198,15 @@ def _largest(logits: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.take_along_axis(found, np.lexsort((found, -values), axis=1), axis=1)
 
 
-def _check_visual(plan: Plan, cell: Cell, kept: list[Kept], rows: list[Row], reply: Reply) -> None:
-    """Every layer must see exactly the kept tokens; else a pruner or a mask did nothing.
-
-    A layer with a window may have left the first of them behind.
-    """
-    promised = np.repeat([len(f.index) for f in kept], [len(r.tails) for r in rows])
-    wrong = reply.visual != promised[:, None]
-    if any(r.window is not None for r in plan.adapter.reach.values()):
-        wrong = reply.visual > promised[:, None]
-    if wrong.any():
-        seen = sorted({int(x) for x in np.unique(reply.visual)})
+def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None:
+    """Every layer must see exactly the kept tokens in its reach; else a mask did nothing."""
+    by_row = [visible(row, plan.adapter.reach) for row in rows]
+    kinds = [np.concatenate(kind) for kind in zip(*by_row, strict=True)]
+    if not all(any((seen == kind).all() for kind in kinds) for seen in reply.visual.T):
+        promised = sorted({int(x) for kind in kinds for x in kind})
         raise ModelError(
-            f"{cell.condition.label}: layers saw {seen} visual tokens, "
-            f"{sorted(set(promised.tolist()))} promised"
+            f"{cell.condition.label}: layers saw {np.unique(reply.visual).tolist()} visual tokens, "
+            f"{promised} promised"
         )
 
 

@@ -68,9 +68,9 @@ def decoder_flops(shape: Shape, tokens: float, pairs: float, heads: float) -> fl
     ``pairs`` of query and key count although masked, as kernels and torch's FlopCounterMode have
     it.
     """
-    d, kv = shape.hidden, shape.hidden * shape.kv_heads // shape.heads
-    weights = 2 * d * d + 2 * d * kv + 3 * d * shape.intermediate
-    layers = shape.layers * (2.0 * weights * tokens + 4.0 * d * pairs)
+    d, q, kv = shape.hidden, *(n * shape.head_width for n in (shape.heads, shape.kv_heads))
+    weights = 2 * d * q + 2 * d * kv + 3 * d * shape.intermediate
+    layers = shape.layers * (2.0 * weights * tokens + 4.0 * q * pairs)
     return layers + 2.0 * d * shape.vocabulary * heads
 
 

@@ -53,7 +53,7 @@ def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranki
                 places,
                 VisualTokens(
                     image=digest if crop is None else sha256_of([digest, crop]),
-                    view=seen.view[plan.adapter.feed][places],
+                    view=seen.view[plan.adapter.view][places],
                     saliency=seen.saliency[plan.adapter.signal][places].astype(np.float64),
                     glue=seen.frame.glue[places],
                 ),

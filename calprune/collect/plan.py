@@ -15,6 +15,7 @@ from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.store import Store
 from calprune.errors import PlanError
 
+Positions = Literal["contiguous", "original"]
 BLOCK_IMAGES = 32  # the unit of work and of loss; fixed, so that resumed runs form the same batches
 
 
@@ -108,7 +109,7 @@ def make_plan(
     packed: Packed,
     chosen: Sequence[Chosen],
     *,
-    positions: Literal["contiguous", "original"] = "contiguous",
+    positions: Positions = "contiguous",
     share: tuple[int, int] = (0, 1),
     left_out: tuple[str, ...] = (),
 ) -> Plan:
@@ -137,8 +138,7 @@ def make_plan(
             revision=c.selector.revision,
             budget=budget,
             seed=c.seed,
-            # keeping all leaves nothing to renumber
-            positions="contiguous" if c.budget == ALL_TOKENS else positions,
+            positions=_positions(c.budget, positions, adapter),
             dtype=adapter.dtype,
             features=_measured(adapter, c),
         )
@@ -166,6 +166,13 @@ def make_plan(
         share,
         left_out,
     )
+
+
+def _positions(budget: Budget, asked: Positions, adapter: Adapter) -> Positions:
+    """On one axis, keeping all leaves nothing to renumber; on three it would be another model."""
+    if budget != ALL_TOKENS:
+        return asked
+    return "contiguous" if adapter.axes == 1 else "original"
 
 
 def _scoped(budget: Budget, adapter: Adapter) -> Budget:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,10 +20,13 @@ from calprune.collect.models import Adapter, Picture, Reach, Row, Seen
 from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Past
 from calprune.collect.packed.packs import Pack, cut, lay_out
+from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
+from calprune.data.benchmarks import Answer
 
 TOLERANCE = 1e-4
+YES_NO = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no")))
 
 
 @dataclass(frozen=True)
@@ -39,22 +42,19 @@ class Case:
     def rows(self, adapter: Adapter) -> list[Row]:
         """As the room that asks makes them."""
         prompts = [adapter.prompt(q) for q in self.questions]
-        head = len(prompts[0].head)
-        rows = []
-        for s, index in zip(self.seen, self.kept, strict=True):
-            places = adapter.positions(head, s.frame)
-            visual, start = places[:, head + index], int(places[:, -1].max())
-            if self.positions == "contiguous":
-                start = head + len(index)
-                visual = np.tile(np.arange(head, start), (len(places), 1))
-            tails = tuple(p.tail for p in prompts)
-            feed = s.view[adapter.feed][index]
-            rows.append(Row(feed, s.frame.glue[index], visual, start, tails))
-        return rows
+        head, tails = len(prompts[0].head), tuple(p.tail for p in prompts)
+        return [
+            place(adapter, s, kept, head, tails, self.positions)
+            for s, kept in zip(self.seen, self.kept, strict=True)
+        ]
 
 
 def conformance(
-    adapter: Adapter, pictures: Sequence[Picture], questions: Sequence[str], seed: int = 0
+    adapter: Adapter,
+    pictures: Sequence[Picture],
+    questions: Sequence[str],
+    answers: Sequence[Answer] = YES_NO,
+    seed: int = 0,
 ) -> dict[str, float]:
     """Every law of an adapter; the largest difference that each has shown.
 
@@ -62,10 +62,12 @@ def conformance(
         adapter: in float32.
         pictures: at least two, of different sizes where the family's frame depends on them.
         questions: at least two, with different lengths.
+        answers: whose first tokens the vocabulary has.
         seed: of what is kept.
     """
     seen = adapter.encode(pictures)
     frames_agree(adapter, pictures, seen)
+    answers_have_tokens(adapter, answers)
     rng = np.random.default_rng(seed)
     worst: dict[str, float] = {}
     everything = [np.arange(len(s.frame)) for s in seen]
@@ -73,6 +75,7 @@ def conformance(
     for name, kept, positions in (
         ("all tokens", everything, "contiguous"),
         ("few tokens", few, "contiguous"),
+        ("all tokens, original positions", everything, "original"),
         ("few tokens, original positions", few, "original"),
     ):
         case = Case(pictures, seen, kept, questions, positions)
@@ -101,6 +104,15 @@ def frames_agree(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[S
             assert np.isfinite(saliency[~promised.glue]).all()
 
 
+def answers_have_tokens(adapter: Adapter, answers: Sequence[Answer]) -> None:
+    """Every answer has first tokens of its own, inside the vocabulary."""
+    found = adapter.first(answers)
+    every = [i for ids in found for i in ids]
+    assert all(found), f"an answer without tokens: {found}"
+    assert len(set(every)) == len(every), f"answers share tokens: {found}"
+    assert 0 <= min(every) <= max(every) < adapter.shape.vocabulary, f"no such tokens: {found}"
+
+
 def packed_is_generate(adapter: Adapter, case: Case) -> float:
     """Each route gives what ``generate`` gives, question by question, and sees what it should."""
     rows, worst = case.rows(adapter), 0.0
@@ -111,15 +123,15 @@ def packed_is_generate(adapter: Adapter, case: Case) -> float:
             for question in case.questions
         ]
     )
-    promised = np.repeat([len(k) for k in case.kept], len(case.questions))
+    by_row = [visible(r, adapter.reach) for r in rows]
+    kinds = [np.concatenate(kind) for kind in zip(*by_row, strict=True)]
     routes: tuple[Route, ...] = ("tree", "prefix")
     for route in routes:
         reply = Packed(adapter, tokens=1 << 20, route=route).reply(rows)
         worst = max(worst, _apart(reply.logits, alone, f"{route} against generate"))
-        seen = np.minimum(promised[:, None], reply.visual.max(1, keepdims=True))
-        if all(r.window is None for r in adapter.reach.values()):
-            seen = promised[:, None]
-        assert (reply.visual == seen).all(), f"{route}: layers saw {np.unique(reply.visual)}"
+        found = [[(layer == kind).all() for kind in kinds] for layer in reply.visual.T]
+        assert all(any(x) for x in found), f"{route}: layers saw {np.unique(reply.visual)}"
+        assert np.any(found, axis=0).all(), f"{route}: no layer saw what {[*adapter.reach]} should"
     return worst
 
 
@@ -127,11 +139,9 @@ def packed_is_generate(adapter: Adapter, case: Case) -> float:
 def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
     """Dropping tokens gives what hiding them in the full sequence gives, at original positions.
 
-    Holds where no window is counted in tokens of the shortened sequence.
+    Windows are counted in the tokens that stay.
     """
     assert case.positions == "original"
-    if any(r.window is not None for r in adapter.reach.values()):
-        return 0.0
     packed = Packed(adapter, tokens=1 << 20).reply(case.rows(adapter)).logits
     whole = Case(
         case.pictures,
@@ -144,9 +154,10 @@ def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
     for row, kept in zip(whole.rows(adapter), case.kept, strict=True):
         for tail in row.tails:
             line = lay_out(Row(row.visual, row.glue, row.positions, row.start, (tail,)))
-            pack = cut([line], "all")
-            past = Past.head(1, model.head_length)
             gone = np.setdiff1d(np.arange(line.visual), kept)
+            stays = ~np.isin(np.arange(len(line)), gone)
+            pack = replace(cut([line], "all"), depth=np.cumsum(stays)[None] - 1)
+            past = Past.head(1, model.head_length)
             built = masks.masks_of(pack, past, adapter.reach, adapter.device)
             for mask in built.values() if isinstance(built, dict) else (built,):
                 mask[..., past.seen.shape[1] + torch.from_numpy(gone)] = False
@@ -174,7 +185,12 @@ def wrong_masks_are_noticed(adapter: Adapter, case: Case) -> None:
     """Questions that see one another, or an image that is half hidden, must change answers."""
     rows = case.rows(adapter)
     right = Packed(adapter, tokens=1 << 20).reply(rows).logits
-    for name, spoil in (("questions see one another", _mingled), ("hidden image", _blinkered)):
+    spoilt = [("questions see one another", _mingled), ("hidden image", _blinkered)]
+    if any(r.both == "image" for r in adapter.reach.values()):
+        spoilt.append(("causal image", _one_way))
+    if _binds(adapter, rows):
+        spoilt.append(("no window", _boundless))
+    for name, spoil in spoilt:
         with _spoilt(spoil):
             wrong = Packed(adapter, tokens=1 << 20).reply(rows).logits
         apart = float(np.abs(right - wrong).max())
@@ -189,27 +205,45 @@ def pruning_shows(adapter: Adapter, case: Case) -> None:
     assert np.abs(a - b).max() > 100 * TOLERANCE, "the model does not look at the image"
 
 
-def _mingled(pack: Pack) -> Pack:
+def _binds(adapter: Adapter, rows: Sequence[Row]) -> bool:
+    """Some question has a token that a window hides from it."""
+    head = len(adapter.prompt("?").head)
+    longest = max(head + r.positions.shape[1] + len(tail) for r in rows for tail in r.tails)
+    return any(r.window is not None and r.window < longest for r in adapter.reach.values())
+
+
+Asked = tuple[Pack, Mapping[str, Reach]]
+
+
+def _one_way(pack: Pack, reach: Mapping[str, Reach]) -> Asked:
+    return pack, {kind: replace(r, both="none") for kind, r in reach.items()}
+
+
+def _boundless(pack: Pack, reach: Mapping[str, Reach]) -> Asked:
+    return pack, {kind: replace(r, window=None) for kind, r in reach.items()}
+
+
+def _mingled(pack: Pack, reach: Mapping[str, Reach]) -> Asked:
     end = np.where(np.arange(pack.end.shape[1]) < pack.length[:, None], pack.length[:, None], 0)
-    return Pack(pack.ids, end, pack.depth, pack.positions, pack.visual, pack.length)
+    return replace(pack, end=end), reach
 
 
-def _blinkered(pack: Pack) -> Pack:
+def _blinkered(pack: Pack, reach: Mapping[str, Reach]) -> Asked:
     own = np.tile(np.arange(1, pack.end.shape[1] + 1), (len(pack.end), 1))
     half = pack.visual & (own % 2 == 0)
-    end = np.where(half, own, pack.end)
-    return Pack(pack.ids, end, pack.depth, pack.positions, pack.visual, pack.length)
+    return replace(pack, end=np.where(half, own, pack.end)), reach
 
 
 @contextmanager
-def _spoilt(spoil: Callable[[Pack], Pack]) -> Iterator[None]:
-    """Masks are built from a spoilt pack, everything else from the right one."""
+def _spoilt(spoil: Callable[[Pack, Mapping[str, Reach]], Asked]) -> Iterator[None]:
+    """Masks are built from a spoilt pack or reach, everything else from the right one."""
     honest = masks.masks_of
 
     def spoilt(
         pack: Pack, past: Past, reach: Mapping[str, Reach], device: str
     ) -> Tensor | dict[str, Tensor]:
-        return honest(spoil(pack), past, reach, device)
+        pack, reach = spoil(pack, reach)
+        return honest(pack, past, reach, device)
 
     masks.masks_of = spoilt
     try:

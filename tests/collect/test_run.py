@@ -314,9 +314,9 @@ def test_a_model_that_prunes_by_itself_is_noticed(
 ) -> None:
     real = asking._check_visual
 
-    def one_less(plan: Any, cell: Any, kept: Any, rows: Any, reply: Any) -> None:
+    def one_less(plan: Any, cell: Any, rows: Any, reply: Any) -> None:
         reply.visual[:, -1] -= 1
-        real(plan, cell, kept, rows, reply)
+        real(plan, cell, rows, reply)
 
     monkeypatch.setattr(asking, "_check_visual", one_less)
     with pytest.raises(ModelError, match="layers saw"):

@@ -32,8 +32,8 @@ class ClipLlama:
     model_class: ClassVar[str]
     share: Literal["tree", "branch", "none"] = "tree"
     signals: frozenset[str] = frozenset({"cls"})
-    signal = "cls"
-    feed = "patches"
+    signal, axes = "cls", 1
+    feed, view = "patches", "patches"
 
     def __init__(self, found: Found, options: Options) -> None:
         self.checkpoint = Checkpoint(found)
@@ -115,6 +115,7 @@ class ClipLlama:
             intermediate=self.text.intermediate_size,
             heads=self.text.num_attention_heads,
             kv_heads=self.text.num_key_value_heads or self.text.num_attention_heads,
+            head_width=self.text.hidden_size // self.text.num_attention_heads,
             vocabulary=self.text.vocab_size,
             tower_layers=self.vision.num_hidden_layers,
             tower_hidden=self.vision.hidden_size,
@@ -184,6 +185,7 @@ class ClipLlama:
         layers: Sequence[Any] = self.model.model.language_model.layers
         return layers
 
+    @torch.inference_mode()
     def forward(self, step: Step) -> Tensor:
         """Embeddings in, hidden states out."""
         text = self.model.model.language_model
@@ -211,6 +213,7 @@ class ClipLlama:
         projected: Tensor = self.model.model.multi_modal_projector(patches)
         return projected
 
+    @torch.inference_mode()
     def head(self, hidden: Tensor) -> NDArray[np.float32]:
         """The head in float32: half-precision logits would leave a few hundred confidences."""
         weight, bias = self._float_head

@@ -13,9 +13,9 @@ _TOWER = {
     "tower_intermediate": 4096,
     "tower_tokens": 577,
 }
-_7B = Shape(32, 4096, 11008, 32, 32, 32064, **_TOWER)
-_13B = Shape(40, 5120, 13824, 40, 40, 32064, **_TOWER)
-_MISTRAL = Shape(32, 4096, 14336, 32, 8, 32064, **_TOWER)
+_7B = Shape(32, 4096, 11008, 32, 32, 128, 32064, **_TOWER)
+_13B = Shape(40, 5120, 13824, 40, 40, 128, 32064, **_TOWER)
+_MISTRAL = Shape(32, 4096, 14336, 32, 8, 128, 32064, **_TOWER)
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,8 @@ class Frame:
 class Seen:
     """One encoded image.
 
-    ``view[name]`` float (v, d), zero on glue; ``saliency[name]`` float32 (v,), NaN on glue.
+    ``view[name]`` float (v, d), on glue zero or what the family feeds there; ``saliency[name]``
+    float32 (v,), NaN on glue.
     """
 
     frame: Frame
@@ -138,6 +139,7 @@ class Shape:
     intermediate: int
     heads: int
     kv_heads: int
+    head_width: int
     vocabulary: int
     tower_layers: int
     tower_hidden: int
@@ -148,6 +150,8 @@ class Shape:
 class Adapter(Protocol):
     """What a model plug-in offers. Opening one reads configuration and tokenizer, not weights.
 
+    Methods that run the model may be called inside or outside of inference mode.
+
     Attributes:
         title: one line for ``calprune ls``.
         name: the model's name in labels and folders.
@@ -157,7 +161,9 @@ class Adapter(Protocol):
         reach: kinds of layers as the language model's masks are named, and how far each looks.
         signals: saliencies that ``encode`` gives, of cls, received, probe, text.
         signal: the one that selectors read.
+        axes: of position ids: 1, or 3 where time, height and width are counted apart.
         feed: the view that the language model reads.
+        view: the view on which selectors measure similarity, mostly the feed.
         measures: what ``view`` and ``saliency`` are, e.g. ``patches@-2`` and ``cls@-2:sum``.
         pixels: the class that turns images into pixels, and by which rule.
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
@@ -177,7 +183,9 @@ class Adapter(Protocol):
     reach: Mapping[str, Reach]
     signals: frozenset[str]
     signal: str
+    axes: int
     feed: str
+    view: str
     measures: dict[str, str]
     pixels: str
     scope: Literal["global", "split", "crop"]

@@ -72,7 +72,8 @@ class LlavaNext(ClipLlama):
             for h, w in self.pinpoints
         )
         if competing:  # newlines have an embedding and no patch, so embeddings are measured
-            self.feed, self.width = "projected", self.text.hidden_size
+            self.feed = self.view = "projected"
+            self.width = self.text.hidden_size
             self.measures = self.measures | {"view": f"projected@{self.layer}"}
 
     def _tiles(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -33,7 +33,7 @@ def bytes_per_token(adapter: Adapter) -> int:
     """Peak bytes that one more token in a forward takes: activations, keys and values, its mask."""
     s, size = adapter.shape, 4 if adapter.dtype == "float32" else 2
     activations = 3 * s.intermediate + 8 * s.hidden
-    cache = 2 * s.layers * s.hidden * s.kv_heads // s.heads
+    cache = 2 * s.layers * s.kv_heads * s.head_width
     return size * (activations + 2 * cache) + 2 * adapter.candidates
 
 

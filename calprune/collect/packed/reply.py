@@ -164,7 +164,8 @@ class Packed:
         from transformers import DynamicCache
 
         head = self.adapter.prompt("?").head
-        row = Row(_NOTHING, _NOTHING[:, 0] > 0, _no_positions(self.adapter), 0, (head,))
+        nowhere = np.zeros((self.adapter.axes, 0), dtype=np.int64)
+        row = Row(_NOTHING, _NOTHING[:, 0] > 0, nowhere, 0, (head,))
         cache = DynamicCache()
         line = lay_out(row)
         self._run([line], cut([line], "all"), Past.head(1, 0), cache)
@@ -182,12 +183,6 @@ class Packed:
 
 
 _NOTHING = np.zeros((0, 1), dtype=np.float32)
-
-
-def _no_positions(adapter: Adapter) -> NDArray[np.int64]:
-    """No visual token, with as many position axes as the family has."""
-    frame = adapter.frame((336, 336))
-    return np.zeros((len(adapter.positions(0, frame)), 0), dtype=np.int64)
 
 
 def _split(logits: NDArray[np.float32], counts: Sequence[Counts], asked: list[int]) -> list[Reply]:

@@ -56,7 +56,7 @@ def tiny(window: int) -> Any:
         eoi_token_index=END_OF_IMAGE,
         tie_word_embeddings=False,
     )
-    return peaked(Gemma3ForConditionalGeneration._from_config(config, dtype=torch.float32))
+    return peaked(Gemma3ForConditionalGeneration(config))
 
 
 class Gemma3:
@@ -67,7 +67,7 @@ class Gemma3:
     share: Literal["tree", "branch", "none"] = "tree"
     signals = frozenset({"received"})
     signal = "received"
-    feed = "soft"
+    axes, feed, view = 1, "soft", "soft"
     pixels = "Gemma3ImageProcessorPil"
     scope: Literal["global", "split", "crop"] = "global"
     ragged = False
@@ -96,6 +96,7 @@ class Gemma3:
             intermediate=text.intermediate_size,
             heads=text.num_attention_heads,
             kv_heads=text.num_key_value_heads,
+            head_width=text.head_dim,
             vocabulary=text.vocab_size,
             tower_layers=vision.num_hidden_layers,
             tower_hidden=vision.hidden_size,
@@ -139,7 +140,7 @@ class Gemma3:
         return Prompt((BEGIN, *word_ids("user"), START_OF_IMAGE), tail)
 
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(word_ids(" ".join(a.spellings))) for a in answers)
+        return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
 
     def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
         return np.arange(head + len(frame) + 1)[None]
@@ -162,6 +163,7 @@ class Gemma3:
         ).last_hidden_state
         return hidden
 
+    @torch.inference_mode()
     def head(self, hidden: Tensor) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
         return logits
