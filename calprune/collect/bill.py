@@ -91,8 +91,9 @@ def packed_cost(shape: Shape, work: Workload, kept: float) -> Cost:
     asked = work.trie_tokens / work.images
     before, n = work.head, kept + asked
     pairs = n * (before + n)
-    if route(int(kept)) == "prefix":
-        pairs = kept * (before + kept) + asked * (before + n)
+    if route(int(kept)) == "prefix":  # which computes the head again, with the image
+        pairs = (before + kept) ** 2 + asked * (before + n)
+        n += before
     flops = decoder_flops(shape, n, pairs, work.questions / work.images)
     flops += projector_flops(shape, kept)
     return Cost(work.images, round(n * work.images), flops * work.images)

@@ -184,7 +184,7 @@ def company_does_not_matter(adapter: Adapter, case: Case) -> float:
 def wrong_masks_are_noticed(adapter: Adapter, case: Case) -> None:
     """Questions that see one another, or an image that is half hidden, must change answers."""
     rows = case.rows(adapter)
-    right = Packed(adapter, tokens=1 << 20).reply(rows).logits
+    right = Packed(adapter, tokens=1 << 20, route="tree").reply(rows).logits
     spoilt = [("questions see one another", _mingled), ("hidden image", _blinkered)]
     if any(r.both == "image" for r in adapter.reach.values()):
         spoilt.append(("causal image", _one_way))
@@ -192,7 +192,7 @@ def wrong_masks_are_noticed(adapter: Adapter, case: Case) -> None:
         spoilt.append(("no window", _boundless))
     for name, spoil in spoilt:
         with _spoilt(spoil):
-            wrong = Packed(adapter, tokens=1 << 20).reply(rows).logits
+            wrong = Packed(adapter, tokens=1 << 20, route="tree").reply(rows).logits
         apart = float(np.abs(right - wrong).max())
         assert apart > 10 * TOLERANCE, f"{name}: logits moved by {apart:.1e} only"
 

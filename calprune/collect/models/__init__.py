@@ -117,7 +117,8 @@ class Step:
         visual: float (n, d) rows of the feed for those places, in row-major order.
         glue: bool (n,) which of them are glue.
         positions: int64 (p, b, s).
-        mask: bool (b, 1, s, c + s), or one for each kind of layer in ``Adapter.reach``.
+        mask: bool (b, 1, s, c + s), or one for each kind of layer in ``Adapter.reach``; or ones
+            (b, s) for a plainly causal forward without a past.
         past: a transformers ``Cache``; the forward appends to it.
     """
 

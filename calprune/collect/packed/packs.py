@@ -134,6 +134,22 @@ def cut(lines: Sequence[Line], piece: str) -> Pack:
     return Pack(ids, end, depth, positions, visual, length)
 
 
+def headed(head: tuple[int, ...], lines: Sequence[Line]) -> Pack:
+    """The prompt's head and the visual tokens after it, for a plainly causal forward."""
+    pack, h, b = cut(lines, "visual"), len(head), len(lines)
+    n = h + pack.ids.shape[1]
+    before = np.arange(h)
+    places = np.broadcast_to(before, (len(pack.positions), b, h))
+    return Pack(
+        ids=np.concatenate([np.tile(np.array(head, np.int64), (b, 1)), pack.ids], axis=1),
+        end=np.full((b, n), n),
+        depth=np.tile(np.arange(n), (b, 1)),
+        positions=np.concatenate([places, pack.positions], axis=2),
+        visual=np.concatenate([np.zeros((b, h), np.bool_), pack.visual], axis=1),
+        length=h + pack.length,
+    )
+
+
 def batches(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
     """Indices of lines in batches of similar length, padded size at most ``most_tokens`` each.
 

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.models import Adapter, Row, Step
+from calprune.collect.models import Adapter, Reach, Row, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Counts, Past, counting
 from calprune.collect.packed.memory import tokens_per_forward
-from calprune.collect.packed.packs import Line, Pack, batches, cut, lay_out
+from calprune.collect.packed.packs import Line, Pack, batches, cut, headed, lay_out
 from calprune.collect.packed.routes import Route, route
 from calprune.errors import PlanError
 
@@ -116,22 +116,40 @@ class Packed:
     def hidden(self, lines: Sequence[Line]) -> tuple[Tensor, list[Counts]]:
         """Hidden rows (q, D) at the ends of all questions, and what each layer let them see."""
         chosen = self.forced or route(max(x.visual for x in lines))
-        cache, past = self.head_cache(len(lines)), Past.head(len(lines), self.head_length)
-        piece = "all"
+        shift = int(chosen == "prefix")
+        past = Past.head(len(lines), self.head_length)
         if chosen == "prefix":
-            pack = cut(lines, "visual")
-            if pack.ids.shape[1]:
-                self._run(lines, pack, past, cache)
-                past = past.then(pack)
-            piece = "words"
-        pack = cut(lines, piece)
-        shift = 0 if piece == "all" else 1
+            cache = self._prefix_cache(lines, past)
+            past = past.then(cut(lines, "visual"))
+        else:
+            cache = self.head_cache(len(lines))
+        pack = cut(lines, "words" if shift else "all")
         last = [(b, c - shift * x.visual) for b, x in enumerate(lines) for c in x.last]
         where = torch.tensor(last, device=self.adapter.device)
         shown = np.concatenate([past.visual, pack.visual], axis=1)
         with self.watch(self.adapter.layers(), shown, where) as counts:
             hidden = self._run(lines, pack, past, cache)
         return hidden[where[:, 0], where[:, 1]], counts
+
+    def _prefix_cache(self, lines: Sequence[Line], past: Past) -> Any:
+        """A cache that holds the head and every line's visual tokens.
+
+        Where all layers are plainly causal the head is computed again with them: a forward from
+        the first token on needs no mask, and kernels then leave out the half that it would hide.
+        """
+        from transformers import DynamicCache
+
+        if all(r == Reach() for r in self.adapter.reach.values()):
+            cache = DynamicCache()
+            pack = headed(self.adapter.prompt("?").head, lines)
+            causal = torch.ones(pack.ids.shape, dtype=torch.long, device=self.adapter.device)
+            self.adapter.forward(self.step(lines, pack, causal, cache))
+            return cache
+        cache = self.head_cache(len(lines))
+        pack = cut(lines, "visual")
+        if pack.ids.shape[1]:
+            self._run(lines, pack, past, cache)
+        return cache
 
     def _run(self, lines: Sequence[Line], pack: Pack, past: Past, cache: Any) -> Tensor:
         mask = masks.masks_of(pack, past, self.adapter.reach, self.adapter.device)

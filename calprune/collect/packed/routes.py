@@ -1,8 +1,8 @@
 """How a pack is run. The only place where a route is chosen.
 
 ``tree``: one forward over visual tokens and questions. Short, but every question token's row of
-the mask spans all others. ``prefix``: the visual tokens first, the questions on top of their keys
-and values. Two forwards, of which the first has no row for any question.
+the mask spans all others. ``prefix``: the head and the visual tokens first, plainly causal, then the
+questions on top of their keys and values. Two forwards, of which the first needs no mask.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 Route = Literal["tree", "prefix"]
 
-# Measured on a CPU (docs/performance.md): below, the second forward costs more than it saves.
+# Measured (docs/performance.md): below, the second forward costs more than it saves.
 LONG_PREFIX = 384
 
 
