@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -24,7 +25,7 @@ from calprune.collect.bill import (
 from calprune.collect.grid import grid
 from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.published import MODELS
-from calprune.collect.models import Prompt, Reach, Row
+from calprune.collect.models import Prompt, Reach, Row, Step
 from calprune.collect.packed.packs import lay_out, trie_length
 from calprune.collect.packed.reply import Packed
 from calprune.data.condition import ALL_TOKENS
@@ -36,6 +37,12 @@ HEAD = tuple(range(35))
 OBJECTS = [(1000 + i,) if i % 3 else (1000 + i, 2000 + i) for i in range(10)]
 TAILS = tuple((29871, 13, 3624, 727, 263, *o, *range(300, 320)) for o in OBJECTS)
 ROWS_PER_IMAGE = 18
+
+
+@pytest.fixture(autouse=True)
+def no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rotary embeddings switch it off, which transformers before 5 cannot do on ``meta``."""
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
 
 
 @cache
@@ -72,6 +79,13 @@ class Meta(ClipLlama):
 
     def prompt(self, question: str) -> Prompt:
         return Prompt(HEAD, ())
+
+    def forward(self, step: Step) -> torch.Tensor:
+        """transformers looks into masks of two axes, and ``meta`` has nothing to look at."""
+        if isinstance(step.mask, torch.Tensor) and step.mask.ndim == 2:
+            b, n = step.mask.shape
+            step = replace(step, mask=torch.ones(b, 1, n, n, dtype=torch.bool, device="meta"))
+        return super().forward(step)
 
     def positions(self, head: int, frame: Any) -> Any:
         return np.arange(head + 1)[None]
