@@ -37,7 +37,11 @@ def _plugins(group: str) -> list[dict[str, Any]]:
             title = f"(cannot be loaded: {type(error).__name__}: {error})"
         rows.append({"name": name, "title": title})
     if group == "models":
-        rows.insert(0, {"name": "shapes-llava", "title": "the embedded model; default"})
+        from calprune.collect.hf.names import EMBEDDED, SHORT
+
+        rows = [{"name": f"({row['name']})", "title": f"family: {row['title']}"} for row in rows]
+        published = [{"name": name, "title": repo} for name, repo in SHORT.items()]
+        rows = [{"name": EMBEDDED, "title": "the embedded model; default"}, *published, *rows]
     return rows
 
 
