@@ -12,8 +12,8 @@ selection, one ``generate(max_new_tokens=1)``. Collect is the package's run into
 sealing and syncing included. Weights are loaded beforehand on both sides.
 
 ``one condition``: 18 questions of one image, none removed. Naive is ``generate`` per question from
-pixels; packed is one reply on cached features; both routes are timed, and the one that ``routes.py``
-takes is marked.
+pixels; packed is one reply on cached features; both routes are timed, and the one that
+``routes.py`` takes is marked.
 
 Sides alternate; medians of process CPU seconds; the largest difference of any logit is printed, so
 that ratios compare equal work.
@@ -145,7 +145,7 @@ def planned(data: Path, store: Path, adapter: Adapter) -> Plan:
 
 
 def calm(folder: Path) -> None:
-    """Scale what each layer adds: rounding must not grow with depth, as it does not when trained."""
+    """Scale what each layer adds, so that rounding does not grow with depth, as in trained ones."""
     weights = load_file(folder / "model.safetensors")
     blocks = {n.split(".layers.")[1].split(".")[0] for n in weights if "model.layers." in n}
     for name, weight in weights.items():

@@ -22,6 +22,7 @@ from calprune.data.store import Store, padded
 from calprune.errors import ModelError
 
 TOP = 20
+FEATURES_IN_MEMORY = 512 << 20
 _GUARDED_ROWS = 50
 
 
@@ -53,13 +54,13 @@ def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
 
 
 class BlockCache:
-    """Keeps the first feature blocks in memory, up to 512 MB; the others are read again.
+    """Keeps the first feature blocks in memory, up to a bound; the others are read again.
 
     Every condition walks through all blocks in the same order, so evicting would never hit.
     """
 
-    def __init__(self, plan: Plan, most_bytes: int = 512 << 20) -> None:
-        self._plan, self._room = plan, most_bytes
+    def __init__(self, plan: Plan) -> None:
+        self._plan, self._room = plan, FEATURES_IN_MEMORY
         self._held: dict[int, Encoded] = {}
 
     def read(self, block: int) -> Encoded:

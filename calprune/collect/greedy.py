@@ -4,7 +4,7 @@ Taking token s raises the coverage only of those u with S[u, s] > C[u]; only the
 gains change. 192 of 576 touches some 3,000 rows instead of 110,592.
 
 At p = 1 and 2 a term is so cheap that whole rows are updated. At any other p it is not, and each
-row keeps a list of the tokens that still exceed its coverage: a tenth of the row on average.
+row keeps a list of the tokens that still exceed its coverage: 5 to 20 % of them when it is read.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from calprune.collect.selectors import RELATIVE_TIE
 DRIFT = 1e-12  # of the first score: what float64 updates may lose by cancellation
 
 _SQRT_HALF_BITS = int(np.float64(0.5**0.5).view(np.int64))
+_LN2, _LOG2_E = math.log(2.0), 1.0 / math.log(2.0)
 _ATANH = tuple(2.0 / k for k in range(21, 0, -2))
 _EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
 
 
 class _State(NamedTuple):
-    """What a run carries along, for n tokens.
+    """What a run carries along, for n tokens. Lists have room for the worst case, seldom touched.
 
     Attributes:
         gain: float64 (n,), the sum over u of each token.
@@ -36,8 +37,9 @@ class _State(NamedTuple):
         low: float32 (n + 3,), their coverage before.
         high: float32 (n + 3,), their coverage after.
         term: float64 (n,), scratch.
-        near: int32, the lists of all rows one after another: tokens above the coverage of a row.
+        near: uint32, the lists of all rows one after another: tokens above the coverage of a row.
         much: float32, how similar those tokens are to it.
+        terms: float64, what they add to the gains of those tokens.
         start: int64 (n + 1,), where each list starts; last, where the next one will.
         length: int64 (n,), how long each list is; −1 where the row was never covered.
     """
@@ -49,8 +51,9 @@ class _State(NamedTuple):
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     term: NDArray[np.float64]
-    near: NDArray[np.int32]
+    near: NDArray[np.uint32]
     much: NDArray[np.float32]
+    terms: NDArray[np.float64]
     start: NDArray[np.int64]
     length: NDArray[np.int64]
 
@@ -84,18 +87,20 @@ def greedy_coverage(
         gain=np.zeros(n),
         value=np.empty(n),
         covered=np.zeros(n, np.float32),
-        row=np.arange(n + 3),
+        row=np.arange(n + 3, dtype=np.int64),
         low=np.zeros(n + 3, np.float32),
         high=np.full(n + 3, np.inf, np.float32),
         term=np.empty(n),
-        near=np.empty(room, np.int32),
+        near=np.empty(room, np.uint32),  # unsigned: no check for negative indices (8 %)
         much=np.empty(room, np.float32),
+        terms=np.empty(room),
         start=np.zeros(n + 1, np.int64),
         length=np.full(n, -1, np.int64),
     )
     steps = min(depth, int(np.count_nonzero(weight >= 0.0)))
-    square = np.ascontiguousarray(similarity)
-    _greedy(square, weight.copy(), float(power), steps, state, order, score, margin, tied)
+    square = np.ascontiguousarray(similarity, np.float32)
+    left = np.array(weight, np.float64)
+    _greedy(square, left, float(power), steps, state, order, score, margin, tied)
     if steps > 0 and order[steps - 1] < 0:
         raise ValueError("a score is not finite: similarity and weight must be")
     return order, score, margin, tied
@@ -121,14 +126,14 @@ def _greedy(similarity, weight, power, steps, state, order, score, margin, tied)
             break
         order[step], score[step], tied[step] = pick, best, rivals > 1
         margin[step] = (best - second) / best if second >= 0.0 and best > 0.0 else 0.0
-        weight[pick] = -1.0
+        weight[pick] = -1.0  # taken
         count = 0
-        near = similarity[pick]  # the column, but contiguous
+        offer = similarity[pick]  # the same as its column, but contiguous
         for u in range(n):
-            if near[u] > state.covered[u]:
+            if offer[u] > state.covered[u]:
                 state.row[count] = u
-                state.low[count], state.high[count] = state.covered[u], near[u]
-                state.covered[u] = near[u]
+                state.low[count], state.high[count] = state.covered[u], offer[u]
+                state.covered[u] = offer[u]
                 count += 1
         if whole:
             _cover_rows(similarity, count, power, state)
@@ -187,32 +192,33 @@ def _cover_rows(similarity, count, power, state):  # type: ignore[no-untyped-def
         a0, b0, c0, d0 = low[i], low[i + 1], low[i + 2], low[i + 3]
         a1, b1, c1, d1 = high[i], high[i + 1], high[i + 2], high[i + 3]
         if power == 1.0:
+            base = np.float64(a0) + np.float64(b0) + np.float64(c0) + np.float64(d0)
             for v in range(gain.size):
-                x = gain[v] - _linear(a[v], a0, a1) - _linear(b[v], b0, b1)
-                gain[v] = x - _linear(c[v], c0, c1) - _linear(d[v], d0, d1)
+                x = _clip(a[v], a0, a1) + _clip(b[v], b0, b1)
+                gain[v] -= x + _clip(c[v], c0, c1) + _clip(d[v], d0, d1) - base
         else:
             for v in range(gain.size):
-                x = gain[v] - _square(a[v], a0, a1) - _square(b[v], b0, b1)
-                gain[v] = x - _square(c[v], c0, c1) - _square(d[v], d0, d1)
+                x = _half(a[v], a0, a1) + _half(b[v], b0, b1)
+                gain[v] -= 2.0 * (x + _half(c[v], c0, c1) + _half(d[v], d0, d1))
 
 
 @njit(cache=True)
-def _linear(s, low, high):  # type: ignore[no-untyped-def]
-    # Comparisons are vectorised in float32; min and max are not everywhere.
+def _clip(s, low, high):  # type: ignore[no-untyped-def]
+    # Comparisons in float32 are vectorised twice as wide, and change nothing.
     s = s if s > low else low
-    s = s if s < high else high
-    return s - np.float64(low)
+    return np.float64(s if s < high else high)
 
 
 @njit(cache=True)
-def _square(s, low, high):  # type: ignore[no-untyped-def]
-    before, after = s - np.float64(low), s - np.float64(high)
-    before = before if before > 0.0 else 0.0
-    after = after if after > 0.0 else 0.0
-    return before * before - after * after
+def _half(s, low, high):  # type: ignore[no-untyped-def]
+    """Half of what a squared gap loses: gap² − (gap − loss)² = 2 · loss · (gap − loss / 2)."""
+    s = s if s > low else low
+    gap, rise = s - np.float64(low), high - np.float64(low)
+    loss = gap if gap < rise else rise
+    return loss * (gap - 0.5 * loss)  # 11 % faster than the difference of two squares
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True)
 def _add_uncovered(similarity, power, state):  # type: ignore[no-untyped-def]
     """Gains from the rows that nothing covers yet."""
     gain, term = state.gain, state.term
@@ -224,39 +230,39 @@ def _add_uncovered(similarity, power, state):  # type: ignore[no-untyped-def]
                 gain[v] += term[v]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True)
 def _cover_list(similarity, i, power, subtract, state):  # type: ignore[no-untyped-def]
     """Replace the terms of a row by those that its rise leaves, and shorten its list to them."""
-    u, low, high = state.row[i], state.low[i], state.high[i]
-    gain, term, end = state.gain, state.term, 0
+    u, high, gain = state.row[i], state.high[i], state.gain
+    at, end = state.start[u], 0
     if state.length[u] < 0:
         row, at = similarity[u], state.start[gain.size]
         near, much = state.near[at : at + gain.size], state.much[at : at + gain.size]
         if subtract:
-            _terms(row, low, power, term)
+            _terms(row, state.low[i], power, state.term)
             for v in range(gain.size):
-                gain[v] -= term[v]
+                gain[v] -= state.term[v]
         for v in range(gain.size):
             near[end], much[end] = v, row[v]
             end += row[v] > high
-        state.start[u] = at
-        state.start[gain.size] = at + end
+        state.start[u], state.start[gain.size] = at, at + end
     else:
-        at, old = state.start[u], state.length[u]
+        old = state.length[u]
         near, much = state.near[at : at + old], state.much[at : at + old]
-        _terms(much, low, power, term[:old])
+        terms = state.terms[at : at + old]
         for k in range(old):
             v, s = near[k], much[k]
-            gain[v] -= term[k]
+            gain[v] -= terms[k]
             near[end], much[end] = v, s
             end += s > high
     state.length[u] = end
-    _terms(much[:end], high, power, term[:end])
+    terms = state.terms[at : at + end]
+    _terms(much[:end], high, power, terms)
     for k in range(end):
-        gain[near[k]] += term[k]
+        gain[near[k]] += terms[k]
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True)
 def _terms(row, covered, power, out):  # type: ignore[no-untyped-def]
     if power == 1.5:
         for k in range(out.size):
@@ -274,7 +280,8 @@ def _terms(row, covered, power, out):  # type: ignore[no-untyped-def]
 def _power(x, power):  # type: ignore[no-untyped-def]
     """x**power for normal x; relative error below 1e-13, and 0 below 1e-300.
 
-    Plain arithmetic is vectorised and the C library's ``pow`` is not: 3 instead of 16 ns.
+    Plain arithmetic is vectorised and the C library's ``pow`` is not: 3 instead of 16 ns. The
+    logarithm is a series of atanh, the exponential one of Taylor, both of a reduced argument.
     """
     bits = np.float64(x).view(np.int64)
     exponent = (bits - _SQRT_HALF_BITS) >> 52
@@ -283,10 +290,10 @@ def _power(x, power):  # type: ignore[no-untyped-def]
     log = 0.0
     for c in _ATANH:
         log = log * (z * z) + c
-    y = power * (exponent * math.log(2.0) + z * log)
+    y = power * (exponent * _LN2 + z * log)
     y = y if y > -700.0 else -700.0
-    whole = np.rint(y / math.log(2.0))
-    y -= whole * math.log(2.0)
+    whole = np.rint(y * _LOG2_E)
+    y -= whole * _LN2
     exp = 0.0
     for c in _EXP:
         exp = exp * y + c

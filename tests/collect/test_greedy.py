@@ -139,6 +139,11 @@ def test_scale_of_saliency_is_irrelevant() -> None:
     np.testing.assert_array_equal(one, many)
 
 
+def test_weights_that_overflow_are_refused() -> None:
+    with pytest.raises(ValueError, match="finite"):
+        greedy_coverage(np.eye(3, dtype=np.float32), np.array([1.0, np.inf, 1.0]), 1.0, 3)
+
+
 def test_small_noise_does_not_move_the_choice_at_alpha_zero() -> None:
     """Where pure coverage has exact algebraic ties; rounding once decided them."""
     rng = np.random.default_rng(3)

@@ -1,0 +1,47 @@
+"""Peak memory of ``collect`` for more and more images, each run in a process of its own.
+
+    python benchmarks/peak_memory.py [--images 32,64,128,250]
+
+Blocks of 32 images are encoded, ranked and asked one after another. Features are kept in memory up
+to 512 MB and read again beyond, so the peak must level off; what grows with the benchmark is its
+list of questions. The embedded model, three conditions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+
+CHILD = """
+import resource, sys
+from calprune.collect import run
+from calprune.collect import ask
+
+n, store, room = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+ask.FEATURES_IN_MEMORY = room
+run.collect("shapes", store=store, images=n, select=["full", "scope"], keep=[128, 64])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--images", default="32,64,128,250")
+    parser.add_argument("--features", type=int, default=16, help="MB of features kept in memory")
+    asked = parser.parse_args()
+    print(f"features kept in memory: {asked.features} MB")
+    for n in asked.images.split(","):
+        with tempfile.TemporaryDirectory() as store:
+            done = subprocess.run(
+                [sys.executable, "-c", CHILD, n, store, str(asked.features << 20)],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        print(f"{n:>5} images: peak {done.stdout.split()[-1]} MiB")
+
+
+if __name__ == "__main__":
+    main()
