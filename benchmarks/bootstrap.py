@@ -1,6 +1,6 @@
 """How long intervals take: images as weights, against a plain loop over resamples.
 
-    python benchmarks/bootstrap.py [conditions] [resamples]
+    python -m benchmarks.bootstrap [conditions] [resamples]
 
 Prints CPU seconds, which do not depend on how busy the machine is.
 """

@@ -1,6 +1,6 @@
 """Per-question ``generate`` against ``collect`` on the embedded model, in one run.
 
-    python benchmarks/collect_vs_generate.py [--images 6] [--repeats 3]
+    python -m benchmarks.collect_vs_generate [--images 6] [--repeats 3]
 
 Naive: what an evaluation loop does, for every row of every condition: vision tower with eager
 attention for CLS, greedy selection by full recomputation where there is one, one
@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,9 @@ from PIL import Image
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 from transformers.utils import logging
 
+from benchmarks.evaluation_loop import Clock, full_recompute, largest_difference
 from calprune.collect.hf.names import EMBEDDED, find
 from calprune.collect.run import execute, prepare
-from calprune.collect.similarity import canonical_similarity
 from calprune.data.store import Store
 
 SELECT = ["full", "scope:alpha=0,1"]
@@ -90,36 +91,6 @@ class Naive:
         return answer.logits[0][0].numpy()
 
 
-def full_recompute(
-    patches: torch.Tensor, saliency: torch.Tensor, alpha: float, k: int
-) -> torch.Tensor:
-    """SCOPE's greedy with every gain computed anew at every step, on the canonical similarity."""
-    similarity = torch.from_numpy(canonical_similarity(patches.numpy())).double()
-    weight = saliency.double() ** alpha
-    cover, free = torch.zeros(len(weight)).double(), torch.ones(len(weight), dtype=torch.bool)
-    for _ in range(k):
-        score = (similarity - cover[:, None]).clamp(min=0).sum(0) * weight
-        score[~free] = -1.0
-        best = score.max()
-        pick = int((score >= best * (1 - 1e-9)).nonzero()[0])
-        free[pick] = False
-        cover = torch.maximum(cover, similarity[:, pick])
-    return (~free).nonzero()[:, 0]
-
-
-class Clock:
-    """A progress callback that adds up the seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.last = time.perf_counter()
-        self.spent: dict[str, float] = defaultdict(float)
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        now = time.perf_counter()
-        self.spent[stage] += now - self.last
-        self.last = now
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--images", type=int, default=6)
@@ -133,7 +104,7 @@ def main() -> None:
         naive.ask(
             np.zeros((168, 168, 3), np.uint8), "Is there a red circle in the image?", "full", 0, 0
         )
-    adapter = plan.adapter
+    packed = plan.packed
     slow, fast, parts = [], [], defaultdict(list)
     for _ in range(asked.repeats):
         plan = prepare("shapes", store="unused", **settings)
@@ -153,8 +124,8 @@ def main() -> None:
             parts[f"naive {name}"].append(seconds)
         with tempfile.TemporaryDirectory() as folder:
             plan = prepare("shapes", store=folder, **settings)
-            object.__setattr__(plan, "adapter", adapter)  # weights are loaded on both sides
-            clock, began = Clock(), time.perf_counter()
+            plan = replace(plan, packed=packed)  # weights are loaded on both sides
+            clock, began = Clock(time.perf_counter), time.perf_counter()
             execute(plan, progress=clock)
             fast.append(time.perf_counter() - began)
             for name, seconds in clock.spent.items():
@@ -173,18 +144,6 @@ def main() -> None:
     ratios = sorted(x / y for x, y in zip(slow, fast, strict=True))
     print(f"ratio run by run: {', '.join(f'{r:.1f}' for r in ratios)}")
     print(f"largest difference of an answer's logit: {worst:.1e}")
-
-
-def largest_difference(store: Store, answers: dict[tuple[str, int], np.ndarray]) -> float:
-    worst = 0.0
-    for table in store.tables():
-        for i in range(len(table)):
-            logits = answers[table.condition.key, i]
-            for ids, cached in zip(table.answer_tokens, table.answer_logits[i], strict=True):
-                for token, value in zip(ids, cached, strict=True):
-                    if token >= 0:
-                        worst = max(worst, abs(float(logits[token]) - float(value)))
-    return worst
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Kill ``calprune collect`` with SIGKILL at random moments, resume, compare every byte.
 
-    python benchmarks/kill_and_resume.py [--kills 20] [--images 64]
+    python -m benchmarks.kill_and_resume [--kills 20] [--images 64]
 
 Prints how often the run was killed, in which stage, and whether every file equals that of an
 undisturbed run.

@@ -1,6 +1,6 @@
 """Peak memory of ``collect`` for more and more images, each run in a process of its own.
 
-    python benchmarks/peak_memory.py [--images 32,64,128,250]
+    python -m benchmarks.peak_memory [--images 32,64,128,250]
 
 Blocks of 32 images are encoded, ranked and asked one after another. Features are kept in memory up
 to 512 MB and read again beyond, so the peak must level off; what grows with the benchmark is its

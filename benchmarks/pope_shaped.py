@@ -1,6 +1,6 @@
 """Packed collecting against per-question ``generate`` on a POPE-shaped workload, in one run.
 
-    python benchmarks/pope_shaped.py [--family llava|llava_next] [--threads 1] [--repeats 5]
+    python -m benchmarks.pope_shaped [--family llava|llava_next] [--threads 1] [--repeats 5]
 
 A random narrow checkpoint with the published token counts (35 before the image, 576 patches a
 crop, about 26 after) and a small tower, so that the language model carries most of the cost.
@@ -36,6 +36,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from benchmarks.evaluation_loop import Clock, full_recompute, largest_difference
 from calprune.collect.grid import budgets, grid
 from calprune.collect.models import Adapter, Options, Row, open_adapter
 from calprune.collect.packed.places import place
@@ -43,7 +44,6 @@ from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import route
 from calprune.collect.plan import Plan, make_plan
 from calprune.collect.run import execute
-from calprune.collect.similarity import canonical_similarity
 from calprune.collect.usable import usable
 from calprune.data.benchmarks import open_questions
 from calprune.data.store import Store
@@ -119,23 +119,6 @@ class Naive:
         return answer.logits[0][0].numpy()
 
 
-def full_recompute(
-    patches: torch.Tensor, saliency: torch.Tensor, alpha: float, k: int
-) -> torch.Tensor:
-    """SCOPE's greedy with every gain computed anew at every step, on the canonical similarity."""
-    similarity = torch.from_numpy(canonical_similarity(patches.numpy())).double()
-    weight = saliency.double() ** alpha
-    cover, free = torch.zeros(len(weight)).double(), torch.ones(len(weight), dtype=torch.bool)
-    for _ in range(k):
-        score = (similarity - cover[:, None]).clamp(min=0).sum(0) * weight
-        score[~free] = -1.0
-        best = score.max()
-        pick = int((score >= best * (1 - 1e-9)).nonzero()[0])
-        free[pick] = False
-        cover = torch.maximum(cover, similarity[:, pick])
-    return (~free).nonzero()[:, 0]
-
-
 def planned(data: Path, store: Path, adapter: Adapter) -> Plan:
     """The eight conditions, on an adapter whose weights are in place."""
     chosen = [*grid(["full"]), *grid(["scope:alpha=1"], budgets("192,128,64,32"))]
@@ -186,31 +169,6 @@ def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
           f"largest difference of an answer's logit {worst:.1e}")  # fmt: skip
     for name, seconds in spent.items():
         print(f"  {name:<16} {statistics.median(seconds):6.2f} s")
-
-
-class Clock:
-    """A progress callback that adds up the seconds of each stage."""
-
-    def __init__(self) -> None:
-        self.last = time.process_time()
-        self.spent: dict[str, float] = defaultdict(float)
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        now = time.process_time()
-        self.spent[stage] += now - self.last
-        self.last = now
-
-
-def largest_difference(store: Store, answers: dict[tuple[str, int], np.ndarray]) -> float:
-    worst = 0.0
-    for table in store.tables():
-        for i in range(len(table)):
-            logits = answers[table.condition.key, i]
-            for ids, cached in zip(table.answer_tokens, table.answer_logits[i], strict=True):
-                for token, value in zip(ids, cached, strict=True):
-                    if token >= 0:
-                        worst = max(worst, abs(float(logits[token]) - float(value)))
-    return worst
 
 
 def one_condition(adapter: Adapter, data: Path, keeps: list[int], q: int, repeats: int) -> None:

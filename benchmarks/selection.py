@@ -1,6 +1,6 @@
 """Greedy coverage: a batched torch loop against the compiled greedy, in one run.
 
-    python benchmarks/selection.py [--images 8] [--repeats 5] [--alpha 1] [--large-loop]
+    python -m benchmarks.selection [--images 8] [--repeats 5] [--alpha 1] [--large-loop]
 
 192 of 576 tokens: the loop stacks all images, computes every gain anew at every step, in float32
 and in one buffer that it allocates once (``pow_`` for powers other than 1 and 2); the compiled
