@@ -25,6 +25,15 @@ PINS := $(VENV)/constraints.txt
 TORCH_STAMP := $(VENV)/.torch-$(shell printf '%s' '$(TORCH) $(TORCH_ARGS)' | cksum | cut -d' ' -f1)
 COLLECT_STAMP := $(VENV)/.collect-installed
 TEST_STAMP := $(VENV)/.test-installed
+OLDEST_STAMP := $(VENV)/.oldest-installed
+
+# Packages that stand before the others, and what is tested with them: a minute's worth.
+OLDEST := $(VENV)/oldest
+OLDEST_TESTS := tests/test_project.py::test_transformers_is_the_one_that_is_promised \
+    $(addprefix tests/collect/test_,checkpoints.py conformance.py llava.py llava_next.py names.py \
+    pictures.py templates.py transformers_traps.py transformers_vision_traps.py \
+    embedded.py::test_multiple_choice_offers_two_to_four \
+    embedded.py::test_without_an_image_it_cannot_know)
 
 STORE := demo/store
 FIGURES := demo/figures
@@ -48,7 +57,7 @@ demo: $(COLLECT_STAMP)  ## install, collect and analyse the embedded model on dr
 	@echo 'cache:   $(STORE)   (again: export CALPRUNE_STORE=$(STORE); $(BIN)/calprune ls)'
 
 .PHONY: test
-test: $(TEST_STAMP)  ## lint, format, types, import contracts, tests with coverage
+test: $(TEST_STAMP) $(OLDEST_STAMP)  ## lint, format, types, import contracts, tests with coverage
 	@echo '== lint'
 	@$(BIN)/ruff check
 	@echo '== format'
@@ -59,6 +68,8 @@ test: $(TEST_STAMP)  ## lint, format, types, import contracts, tests with covera
 	@$(BIN)/lint-imports --no-logo
 	@echo '== tests'
 	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	@echo '== tests with the oldest transformers'
+	@CALPRUNE_TRANSFORMERS=oldest PYTHONPATH='$(CURDIR)/$(OLDEST)' $(BIN)/python -m pytest $(OLDEST_TESTS)
 
 .PHONY: train
 train: $(COLLECT_STAMP)  ## train the embedded model anew, both seeds (hours); installs nothing
@@ -108,4 +119,10 @@ $(COLLECT_STAMP): pyproject.toml $(PINS) $(TORCH_STAMP)
 $(TEST_STAMP): $(COLLECT_STAMP)
 	@echo '== installing what the tests need'
 	@$(PIP) -c $(PINS) -e '.[collect,test]'
+	@touch $@
+
+$(OLDEST_STAMP): constraints-oldest.txt | $(TEST_STAMP)
+	@echo '== installing the oldest transformers into $(OLDEST)'
+	@rm -rf $(OLDEST)
+	@$(PIP) --no-deps --target $(OLDEST) -r constraints-oldest.txt
 	@touch $@

@@ -142,7 +142,10 @@ def collect(
         int, typer.Option(min=0, help="Most tokens in one forward; 0 takes what memory allows.")
     ] = 0,
     max_memory: Annotated[
-        str | None, typer.Option(help="Most memory to use on the device, e.g. 8GB.")
+        str | None,
+        typer.Option(
+            help="Most memory on the device, e.g. 8GB: a limit on a GPU, a plan on a CPU."
+        ),
     ] = None,
     share: Annotated[
         str, typer.Option(help="i/n: the i-th of n processes that fill one store together.")

@@ -1,12 +1,17 @@
 """Rules about the repository itself."""
 
+import os
 import re
 import subprocess
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "calprune"
@@ -40,11 +45,30 @@ def project_files() -> tuple[Path, ...]:
     return tuple(ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file())
 
 
-def pins() -> dict[str, str]:
-    """Lower-case name to version, from constraints.txt."""
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+def pins(file: str = "constraints.txt") -> dict[str, str]:
+    """Lower-case name to version, from a file of pins."""
+    lines = (ROOT / file).read_text().splitlines()
     pairs = [line.split("==") for line in lines if not line.startswith("#")]
-    return {name.lower().replace("_", "-"): version for name, version in pairs}
+    return {plain(name): version for name, version in pairs}
+
+
+def plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def requirements() -> list["Requirement"]:
+    """Everything that any part of the project asks for."""
+    from packaging.requirements import Requirement
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"].values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
+    return [Requirement(line) for line in lines]
+
+
+def lower_bound(name: str) -> str:
+    asked = next(r for r in requirements() if plain(r.name) == name)
+    return next(bound.version for bound in asked.specifier if bound.operator == ">=")
 
 
 def test_no_file_of_the_package_is_long() -> None:
@@ -68,23 +92,37 @@ def test_the_package_holds_no_file_that_git_ignores() -> None:
 
 
 def test_every_dependency_has_both_bounds_and_a_pin_within_them() -> None:
-    from packaging.requirements import Requirement
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    extras = project["optional-dependencies"].values()
     pinned = pins()
-    for line in [*project["dependencies"], *(line for extra in extras for line in extra)]:
-        asked = Requirement(line)
+    for asked in requirements():
         signs = {bound.operator for bound in asked.specifier}
-        assert {">=", "<"} <= signs, f"{line}: give a lower and an upper bound"
-        assert asked.specifier.contains(pinned[asked.name.lower().replace("_", "-")]), line
+        assert {">=", "<"} <= signs, f"{asked}: give a lower and an upper bound"
+        assert asked.specifier.contains(pinned[plain(asked.name)]), asked
 
 
-def test_pins_are_versions_and_nothing_else() -> None:
-    for name, version in pins().items():
+@pytest.mark.parametrize("file", ["constraints.txt", "constraints-oldest.txt"])
+def test_pins_are_versions_and_nothing_else(file: str) -> None:
+    for name, version in pins(file).items():
         assert re.fullmatch(r"[a-z0-9.-]+", name), name
         assert re.fullmatch(r"[0-9][0-9a-z.]*", version), f"{name}=={version}"
         assert not name.startswith(("nvidia", "cuda", "triton")), name
+
+
+def test_the_oldest_pins_are_the_lower_bound_and_what_differs_with_it() -> None:
+    oldest, pinned = pins("constraints-oldest.txt"), pins()
+    assert oldest["transformers"] == lower_bound("transformers")
+    assert not [name for name, version in oldest.items() if pinned.get(name) == version]
+    for asked in requirements():
+        version = oldest.get(plain(asked.name))
+        assert version is None or asked.specifier.contains(version), asked
+
+
+def test_transformers_is_the_one_that_is_promised() -> None:
+    """Else the stage with the oldest would test the newest once more."""
+    import transformers
+
+    promised = os.environ.get("CALPRUNE_TRANSFORMERS", "any")
+    expected = {"any": transformers.__version__, "oldest": lower_bound("transformers")}
+    assert transformers.__version__ == expected[promised]
 
 
 def test_the_makefile_installs_the_pinned_torch() -> None:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from training.language import held_out_accuracy, train_language
-from training.model import build_model, build_processor
+from training.model import build_model, build_processor, save
 from training.tower import train_tower
 
 TOWER_STEPS, LANGUAGE_STEPS = 9_600, 6_000
@@ -35,8 +35,7 @@ def main() -> None:
         model = build_model(asked.seed)
         model.model.vision_tower.load_state_dict(load_file(folder / "tower.safetensors"))
         train_language(model, build_processor(), asked.seed, asked.steps or LANGUAGE_STEPS)
-        model.half().save_pretrained(folder / "model")
-        build_processor().save_pretrained(folder / "model")
+        save(model.half(), folder / "model")
     else:
         choose(asked.out, asked.into)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import torch
+import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
-    CLIPImageProcessorPil,
     CLIPVisionConfig,
     LlamaConfig,
     LlavaConfig,
@@ -24,6 +28,30 @@ WORDS = (
     *("Yes", "yes", "No", "no", "A", "B", "C", "D", "E", *COLOURS, *SHAPES),
 )
 VOCABULARY = 64
+MARKS = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
+INPUTS = {
+    "model_input_names": ["input_ids", "attention_mask"],
+    "model_max_length": 2048,
+    "padding_side": "right",
+}
+PIXELS = {
+    "crop_size": {"height": SIDE, "width": SIDE},
+    "do_center_crop": True,
+    "do_convert_rgb": True,
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.5] * 3,
+    "image_std": [0.25] * 3,
+    "resample": 3,
+    "rescale_factor": 1 / 255,
+    "size": {"shortest_edge": SIDE},
+}
+VISUAL = {
+    "num_additional_image_tokens": 1,
+    "patch_size": PATCH,
+    "vision_feature_select_strategy": "default",
+}
 TEMPLATE = (
     "{% for message in messages %}{% if message['role'] == 'user' %}USER: "
     "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n{% endif %}"
@@ -44,29 +72,46 @@ def build_processor() -> LlavaProcessor:
         single="<s> $A", special_tokens=[("<s>", words.index("<s>"))]
     )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=core,
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
-        pad_token="<pad>",
-        additional_special_tokens=["<image>"],
-        padding_side="right",
-        model_max_length=2048,
+        tokenizer_object=core, additional_special_tokens=["<image>"], **MARKS, **INPUTS
     )
-    image = CLIPImageProcessorPil(
-        size={"shortest_edge": SIDE},
-        crop_size={"height": SIDE, "width": SIDE},
-        image_mean=[0.5] * 3,
-        image_std=[0.25] * 3,
-    )
+    # in transformers 5 the plain name became torchvision's
+    image = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
     return LlavaProcessor(
-        image_processor=image,
-        tokenizer=tokenizer,
-        patch_size=PATCH,
-        vision_feature_select_strategy="default",
-        num_additional_image_tokens=1,
-        chat_template=TEMPLATE,
+        image_processor=image(**PIXELS), tokenizer=tokenizer, chat_template=TEMPLATE, **VISUAL
     )
+
+
+def save(model: LlavaForConditionalGeneration, folder: Path) -> None:
+    """Write model, tokenizer and processor; settings as they lie on the hub.
+
+    Every release of transformers reads those, and not what the newest would write.
+    """
+    model.save_pretrained(folder)
+    config = json.loads((folder / "config.json").read_text())
+    settings: dict[str, dict[str, Any]] = {
+        "preprocessor_config": {**PIXELS, "image_processor_type": "CLIPImageProcessor"},
+        "processor_config": {**VISUAL, "image_token": "<image>"},
+        "tokenizer_config": {
+            **MARKS,
+            **INPUTS,
+            "extra_special_tokens": {"image_token": "<image>"},
+            "image_token": "<image>",
+            "tokenizer_class": "PreTrainedTokenizerFast",
+        },
+    }
+    named = {name: {**s, "processor_class": "LlavaProcessor"} for name, s in settings.items()}
+    for name, content in {"config": _plain_rope(config), **named}.items():
+        text = json.dumps(content, indent=2, sort_keys=True)
+        (folder / f"{name}.json").write_text(text + "\n")
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
+    build_processor().tokenizer.backend_tokenizer.save(str(folder / "tokenizer.json"))
+
+
+def _plain_rope(config: dict[str, Any]) -> dict[str, Any]:
+    """Transformers 5 nests what was ``rope_theta``; it still reads the old form."""
+    text = config["text_config"]
+    rope = text.pop("rope_parameters", None)
+    return {**config, "text_config": text | ({"rope_theta": rope["rope_theta"]} if rope else {})}
 
 
 def build_model(seed: int) -> LlavaForConditionalGeneration:

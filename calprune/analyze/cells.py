@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -45,9 +45,13 @@ class Cell:
         return self.selector == "full"
 
 
+Names = tuple[str, str]
+"""Model and benchmark as a title shows them."""
+
+
 @dataclass(frozen=True)
 class Setting:
-    """All cells of one model on one benchmark; nothing is compared across settings."""
+    """All cells of one model, asked one way on one benchmark; none is compared across settings."""
 
     model: str
     benchmark: str
@@ -55,11 +59,11 @@ class Setting:
 
     def find(self, name: str) -> Cell:
         """The cell of that name or label or, if there is only one, of that selector."""
-        by_name = {cell.tables[0].condition.label: cell for cell in self.cells}
-        by_name |= {cell.name: cell for cell in self.cells}
+        by_name = {cell.name: cell for cell in self.cells}
         if name in by_name:
             return by_name[name]
-        chosen = [cell for cell in self.cells if cell.selector == name]
+        chosen = [cell for cell in self.cells if cell.tables[0].condition.label == name]
+        chosen = chosen or [cell for cell in self.cells if cell.selector == name]
         if len(chosen) == 1:
             return chosen[0]
         if chosen:
@@ -69,8 +73,9 @@ class Setting:
 
 
 def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Setting]:
-    """Group files by model and benchmark, join seeds, and sort.
+    """Group files by model, benchmark and way of asking, join seeds, and sort.
 
+    Another picture, template or dtype is another experiment with a full condition of its own.
     Full comes first, then larger budgets before smaller, then selector and parameters.
     """
     if not tables:
@@ -78,14 +83,25 @@ def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Sett
     piles: dict[tuple[str, ...], list[LogitTable]] = defaultdict(list)
     for table in tables:
         c = table.condition
-        piles[c.benchmark, c.model, c.benchmark_digest, c.model_digest].append(table)
-    titles = Counter(key[:2] for key in piles)
-    found = []
-    for key in sorted(piles):
-        benchmark, model, benchmark_digest, model_digest = key
-        if titles[key[:2]] > 1:
-            benchmark, model = f"{benchmark}@{benchmark_digest[:8]}", f"{model}@{model_digest[:8]}"
-        found.append(Setting(model, benchmark, _cells(piles[key], each_seed)))
+        digests = (c.benchmark_digest, c.model_digest)
+        asked = (c.pixels, c.template, c.dtype)
+        piles[c.benchmark, c.model, *digests, *asked].append(table)
+    names = _names(piles)
+    return [Setting(*names[key], _cells(piles[key], each_seed)) for key in sorted(piles)]
+
+
+def _names(piles: Mapping[tuple[str, ...], list[LogitTable]]) -> dict[tuple[str, ...], Names]:
+    """Model and benchmark of each pile, with whatever tells equal ones apart."""
+    found = {}
+    for key, pile in piles.items():
+        alike = [other for other in piles if other[:2] == key[:2]]
+        differ = [len({other[i] for other in alike}) > 1 for i in range(len(key))]
+        template = str(pile[0].provenance.get("template", "")).split(":")[0]
+        plain = (key[4].split("/")[-1], template or key[5][:8], key[6])
+        asked = [text for text, d in zip(plain, differ[4:], strict=True) if d]
+        benchmark = key[0] + f"@{key[2][:8]}" * differ[2]
+        model = key[1] + f"@{key[3][:8]}" * differ[3] + f" ({', '.join(asked)})" * bool(asked)
+        found[key] = (model, benchmark)
     return found
 
 
@@ -145,7 +161,7 @@ def _kept(table: LogitTable) -> float:
 
 
 def _told_apart(cell: Cell) -> Cell:
-    """Conditions that differ only in what a label leaves out, such as dtype."""
+    """Conditions that differ only in what a label leaves out, such as what features measured."""
     return replace(cell, name=f"{cell.name}#{cell.tables[0].condition.key[:8]}")
 
 

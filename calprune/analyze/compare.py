@@ -157,6 +157,7 @@ def _numerics(table: LogitTable) -> dict[str, object]:
     """What may move the last digits of a logit."""
     numerics, software = (table.provenance.get(x) for x in ("numerics", "software"))
     found = dict(numerics) if isinstance(numerics, dict) else {}
+    found.pop("tokens_per_forward", None)  # may shrink within one run where memory is short
     if isinstance(software, dict):
         found |= {k: software.get(k) for k in ("torch", "transformers")}
     return found

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from calprune.collect.choose import read_ranking
 from calprune.collect.encode import Encoded, read_features
 from calprune.collect.models import Row, Seen
+from calprune.collect.packed.memory import host_memory
 from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan
@@ -22,7 +23,7 @@ from calprune.data.store import Store, padded
 from calprune.errors import ModelError
 
 TOP = 20
-FEATURES_IN_MEMORY = 512 << 20
+LEAST_FEATURES_IN_MEMORY = 512 << 20
 _GUARDED_ROWS = 50
 
 
@@ -54,13 +55,15 @@ def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
 
 
 class BlockCache:
-    """Keeps the first feature blocks in memory, up to a bound; the others are read again.
+    """Keeps the first feature blocks in a quarter of the free memory; others are read again.
 
     Every condition walks through all blocks in the same order, so evicting would never hit.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan, self._room = plan, FEATURES_IN_MEMORY
+    def __init__(self, plan: Plan, most_bytes: int | None = None) -> None:
+        free = (host_memory("MemAvailable") or 0) // 4
+        room = max(LEAST_FEATURES_IN_MEMORY, free) if most_bytes is None else most_bytes
+        self._plan, self._room = plan, room
         self._held: dict[int, Encoded] = {}
 
     def read(self, block: int) -> Encoded:
@@ -78,7 +81,7 @@ class BlockCache:
 def keep(
     plan: Plan, cell: Cell, seen: Seen, order: NDArray[np.integer], tied: NDArray[np.bool_]
 ) -> Kept:
-    """The first k of a ranking in raster order; glue is always kept."""
+    """The first k of a ranking in raster order; with them all glue."""
     frame, budget = seen.frame, cell.condition.budget
     order = order[order >= 0].astype(np.int64)
     shares = budget.shares(list(frame.crops.values()))
@@ -89,7 +92,8 @@ def keep(
     if [len(x) for x in at] != shares:
         raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {shares} tokens")
     taken = np.concatenate(at)
-    index = np.sort(np.concatenate([order[taken], np.flatnonzero(frame.glue)]))
+    glue = np.flatnonzero(frame.glue) if len(taken) else taken  # nothing kept, nothing to hold
+    index = np.sort(np.concatenate([order[taken], glue]))
     return Kept(index, int(tied[taken].sum()))
 
 
@@ -201,6 +205,13 @@ def _largest(logits: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None:
     """Every layer must see exactly the kept tokens in its reach; else a mask did nothing."""
+    whole = [len(plan.head) + row.positions.shape[1] + len(t) for row in rows for t in row.tails]
+    windows = any(r.window is not None for r in plan.adapter.reach.values())
+    if not windows and (reply.tokens != np.array(whole)[:, None]).any():
+        raise ModelError(
+            f"{cell.condition.label}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
+            f"{sorted(set(whole))} are in the sequences; the pack's mask did not reach them"
+        )
     by_row = [visible(row, plan.adapter.reach) for row in rows]
     kinds = [np.concatenate(kind) for kind in zip(*by_row, strict=True)]
     if not all(any((seen == kind).all() for kind in kinds) for seen in reply.visual.T):

@@ -50,7 +50,7 @@ class Workload:
 
 @dataclass(frozen=True)
 class Cost:
-    """Forwards, tokens and FLOPs of one way of asking."""
+    """Forwards (or packs, several of which share one), tokens and FLOPs of one way of asking."""
 
     forwards: int
     tokens: int
@@ -75,10 +75,10 @@ def decoder_flops(shape: Shape, tokens: float, pairs: float, heads: float) -> fl
 
 
 def tower_flops(shape: Shape) -> float:
-    """FLOPs of one crop through the tower's layers but the last, and through no projector."""
+    """FLOPs of one crop through the tower's layers, and through no projector."""
     d, n = shape.tower_hidden, shape.tower_tokens
     weights = 4 * d * d + 2 * d * shape.tower_intermediate
-    return (shape.tower_layers - 1) * (2.0 * weights * n + 4.0 * d * n * n)
+    return shape.tower_layers * (2.0 * weights * n + 4.0 * d * n * n)
 
 
 def projector_flops(shape: Shape, rows: float) -> float:
@@ -118,15 +118,15 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         head=len(plan.head),
         row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
         trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
-        crops=sum(max(1, len(crops)) for crops, _ in frames),
+        crops=sum(seen for _, _, seen in frames),
     )
     kept = [
-        sum(sum(c.condition.budget.shares(crops)) + glue for crops, glue in frames) / len(frames)
+        sum(sum(c.condition.budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
         for c in to_ask
     ]
     rankings = {canonical_json(plan.ranking_manifest(c.chosen)) for c in to_ask}
     size = 2 if adapter.dtype == "float16" else 4
-    rows = sum(sum(crops) + glue for crops, glue in frames)
+    rows = sum(sum(crops) + glue for crops, glue, _ in frames)
     cells = [
         {"label": c.condition.label, "key": c.condition.key[:8], "sealed": c not in to_ask}
         for c in plan.cells
@@ -141,13 +141,14 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     return head | disk | priced(adapter.shape, work, kept, gpu) | {"cells": cells}
 
 
-def _frames(plan: Plan) -> list[tuple[list[int], int]]:
-    """Candidates of every crop and glue rows, per image; sizes are read only if they matter."""
+def _frames(plan: Plan) -> list[tuple[list[int], int, int]]:
+    """Candidates of every pool, glue rows and crops, per image; sizes are read if they matter."""
 
     @cache
-    def counts(size: tuple[int, int]) -> tuple[list[int], int]:
+    def counts(size: tuple[int, int]) -> tuple[list[int], int, int]:
         frame = plan.adapter.frame(size)
-        return list(frame.crops.values()), int(frame.glue.sum())
+        crops = len(set(frame.cell[frame.cell[:, 0] >= 0, 0].tolist()))
+        return list(frame.crops.values()), int(frame.glue.sum()), crops
 
     q = plan.questions
     if not plan.adapter.ragged:
@@ -195,7 +196,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
         f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
         f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
         f"{naive['flops'] / 1e15:,.3g} PFLOP",
-        f"packed:     {packed['forwards']:>9,} forwards, {packed['tokens']:>13,} tokens, "
+        f"packed:     {packed['forwards']:>9,} packs,    {packed['tokens']:>13,} tokens, "
         f"{packed['flops'] / 1e15:,.3g} PFLOP",
         f"disk: about {_bytes(bill['feature_bytes'])} of features, "
         f"{_bytes(bill['logit_bytes'])} of logits",

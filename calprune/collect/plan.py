@@ -147,7 +147,7 @@ def make_plan(
     distinct = tuple(tuple(dict.fromkeys(p)) for p in prompts)
     asks = tuple(tuple(d.index(x) for x in p) for p, d in zip(prompts, distinct, strict=True))
     rendered = {p: adapter.prompt(p) for d in distinct for p in d}
-    heads = {r.head for r in rendered.values()}
+    heads = {r.head for r in rendered.values()} | {adapter.prompt("?").head}
     if len(heads) > 1:
         raise PlanError(
             f"{adapter.name}: its template puts the question before the image, so that questions "
@@ -184,10 +184,15 @@ def _scoped(budget: Budget, adapter: Adapter) -> Budget:
         )
     if budget == ALL_TOKENS or budget.value == 0:
         return budget
-    if adapter.scope == "crop" and budget.kind == "count":
-        budget.tokens(adapter.shape.tower_tokens - 1)
-    else:
-        budget.tokens(adapter.candidates)
+    crops = adapter.frame((336, 336)).crops.values()
+    whole = adapter.scope != "crop" or budget.kind == "ratio"
+    budget.tokens(adapter.candidates if whole else max(crops))
+    most = adapter.candidates // max(crops)
+    if adapter.scope == "split" and budget.kind == "count" and budget.value < most:
+        raise PlanError(
+            f"--keep {budget.value} split over up to {most} crops leaves none for each; keep at "
+            f"least {most}, or name another --picture"
+        )
     return replace(budget, scope=adapter.scope)
 
 

@@ -8,41 +8,67 @@ from typing import Any
 from calprune import registry
 from calprune.collect.bill import Workload, priced
 from calprune.collect.grid import Chosen
+from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.names import SHORT
 from calprune.collect.hf.published import MODELS
+from calprune.collect.hf.templates import CHAT, TEMPLATES
 from calprune.data.benchmarks import Benchmark
 from calprune.data.condition import ALL_TOKENS, selector_label
-from calprune.errors import CalpruneError
+from calprune.errors import CalpruneError, PlanError
 
 
 def quote(
-    bench: str, model: str, chosen: Sequence[Chosen], gpu: str, missing: CalpruneError
+    bench: str,
+    model: str,
+    chosen: Sequence[Chosen],
+    gpu: str,
+    missing: CalpruneError,
+    *,
+    picture: str = "",
+    template: str = "",
+    dtype: str = "",
+    images: int | None = None,
+    **_others: Any,
 ) -> dict[str, Any]:
-    """The bill of a published model on a published benchmark; raises ``missing`` for others."""
+    """The bill of a published model on a published benchmark; raises ``missing`` for others.
+
+    ``others`` of the run's options change no figure. The head is counted in the original prompt.
+    """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
     benchmark: Benchmark = registry.load("benchmarks", bench)()
     counts = benchmark.published
     if short not in MODELS or counts is None:
         raise missing
     known = MODELS[short]
+    for what, given, names in (
+        ("way to show a picture", picture, known.pictures),
+        ("template", template, (*TEMPLATES, CHAT)),
+        ("dtype", dtype, DTYPES),
+    ):
+        if given and given not in names:
+            raise PlanError(registry.unknown(what, given, names))
+    share = min(1.0, (images or counts.images) / counts.images)
+    n, rows = round(counts.images * share), round(counts.rows * share)
     work = Workload(
-        images=counts.images,
-        rows=counts.rows,
-        questions=counts.questions,
+        images=n,
+        rows=rows,
+        questions=round(counts.questions * share),
         head=known.head,
-        row_tokens=counts.rows * counts.tail,
-        trie_tokens=counts.images * counts.trie,
-        crops=counts.images * known.crops,
+        row_tokens=rows * counts.tail,
+        trie_tokens=n * counts.trie,
+        crops=n * known.crops,
     )
-    kept = [c.budget.tokens(known.candidates) for c in chosen]
+    each = known.crops if picture == "per-crop" else 1
+    kept = [c.budget.tokens(known.candidates // each) * each for c in chosen]
     cells = [{"label": _label(c), "key": "-" * 8, "sealed": False} for c in chosen]
     rankings = {(c.name, c.parameters, c.seed) for c in chosen}
+    size = 4 if dtype in ("float32", "bfloat16") else 2
     return {
         "benchmark": bench,
         "model": short,
-        "estimated": f"published dimensions and counts, since {str(missing).split(':')[0]}",
+        "estimated": f"from published dimensions and counts, since something is missing: {missing}",
         "rankings": len(rankings),
-        "feature_bytes": counts.images * known.candidates * (known.shape.tower_hidden * 2 + 33),
+        "feature_bytes": n * known.candidates * (known.shape.tower_hidden * size + 33),
         **priced(known.shape, work, kept, gpu),
         "cells": cells,
     }

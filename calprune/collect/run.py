@@ -95,16 +95,17 @@ def prepare(
         dtype: float32, float16 or bfloat16; none gives float16 on a GPU. The head is always
             float32.
         tokens_per_forward: most tokens in one forward; 0 takes what memory allows.
-        max_memory: bytes on the device to plan for and not to exceed, e.g. ``"8GB"``.
+        max_memory: bytes on the device, weights included, e.g. ``"8GB"``; a GPU gives no more, a
+            CPU is only planned for.
         share: (i, n), counted from 0: every n-th block, for n processes on one store.
         strict: an image that cannot be used is an error; otherwise it is left out and listed.
         download: fetch a model that is not here yet.
     """
     chosen = _chosen(select, keep)
     root = Path(data) if data is not None else None
-    questions, left_out = usable(open_questions(bench, root, images), strict)
     options = Options(device=device, dtype=dtype, picture=picture, template=template)
     adapter = open_adapter(model, options, revision=revision, download=download)
+    questions, left_out = usable(open_questions(bench, root, images), strict)
     memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     if memory is not None:
         limit(adapter.device, memory)
@@ -137,7 +138,9 @@ def bill_of(
         plan = prepare(bench, model=model, select=select, keep=keep, download=False, **options)
         return bill(plan, gpu)
     except (BenchmarkError, ModelError) as error:
-        return quote(bench, model, _chosen(select, keep), gpu, error)
+        if options.get("data") is not None and isinstance(error, BenchmarkError):
+            raise  # what was named must be there
+        return quote(bench, model, _chosen(select, keep), gpu, error, **options)
 
 
 def _chosen(select: str | Sequence[str], keep: Keep | Sequence[Keep]) -> list[Chosen]:

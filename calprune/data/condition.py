@@ -86,7 +86,9 @@ class Budget:
         each = self.value // len(crops) if self.scope == "split" else self.value
         if self.kind == "count":
             return [min(int(each), n) for n in crops]
-        return [self.tokens(n) for n in crops]
+        # what is more than nothing keeps at least one
+        least = int(self.value > 0)
+        return [min(n, max(least, math.floor(n * self.value + 0.5))) for n in crops]
 
     @property
     def label(self) -> str:

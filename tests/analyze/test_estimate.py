@@ -132,10 +132,33 @@ def test_two_editions_of_a_benchmark_are_two_settings(table):
 
 
 def test_equal_labels_are_told_apart_by_key(table):
-    other = replace(table, condition=replace(table.condition, dtype="float16"))
-    names = {c.name for c in cells.settings([table, other])[0].cells}
+    other = replace(table, condition=replace(table.condition, features="patches@-3"))
+    (setting,) = cells.settings([table, other])
+    names = {c.name for c in setting.cells}
     assert all(name.startswith("full#") for name in names)
     assert len(names) == 2
+    with pytest.raises(PlanError, match="several conditions are called 'full'"):
+        setting.find("full")
+
+
+def test_ways_of_asking_are_settings_of_their_own(table):
+    """Each has a full condition of its own; none is compared with another's."""
+    half = replace(table, condition=replace(table.condition, dtype="float16"))
+    chat = replace(
+        table,
+        condition=replace(table.condition, template="u" * 64),
+        provenance=table.provenance | {"template": "hf: USER: <image>"},
+    )
+    crop = replace(table, condition=replace(table.condition, pixels="CLIP:pil/crop"))
+    found = cells.settings([table, half, chat, crop])
+    assert len(found) == 4
+    assert all(setting.find("full").full for setting in found)
+    names = sorted(setting.model for setting in found)
+    assert len(set(names)) == 4
+    assert any("float16" in name for name in names)
+    assert any("hf" in name for name in names)
+    assert any("crop" in name for name in names)
+    assert cells.settings([table])[0].model == table.condition.model
 
 
 def test_the_same_condition_twice_is_refused(table):

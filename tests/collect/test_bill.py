@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -193,6 +194,23 @@ def test_dry_run_of_published_names_needs_no_files(capsys: pytest.CaptureFixture
     assert slower["seconds"] == pytest.approx(found["seconds"] * GPUS["h100"] / GPUS["a100"])
     larger = run.bill_of("pope", model="llava-next-vicuna-13b", select="scope", keep=[640])
     assert larger["naive"]["tokens"] == 9000 * (35 + 640 + 26)
+
+
+def test_estimates_follow_the_options(tmp_path: Path) -> None:
+    crops = run.bill_of(
+        "pope", model="llava-next-vicuna-7b", select="scope", keep=[128], picture="per-crop"
+    )
+    assert crops["naive"]["tokens"] == 9000 * (35 + 640 + 26)
+    few = run.bill_of("pope", model="llava-1.5-7b", images=50)
+    assert (few["images"], few["rows"]) == (50, 900)
+    whole = run.bill_of("pope", model="llava-1.5-7b")
+    wide = run.bill_of("pope", model="llava-1.5-7b", dtype="float32")
+    assert 1.9 < wide["feature_bytes"] / whole["feature_bytes"] < 2.0
+    for wrong in ({"picture": "split"}, {"template": "alpaca"}, {"dtype": "int3"}):
+        with pytest.raises(PlanError, match="unknown"):
+            run.bill_of("pope", model="llava-1.5-7b", **wrong)
+    with pytest.raises(BenchmarkError, match="lacks its files"):
+        run.bill_of("pope", model="shapes-llava", data=tmp_path)
 
 
 def test_bills_that_cannot_be_written() -> None:

@@ -152,6 +152,25 @@ def test_conventions_are_other_conditions(folder: Path, tmp_path: Path) -> None:
     assert len({t.condition.key for t in Store(tmp_path).tables()}) == 4
 
 
+def test_blind_keeps_no_row_ends_either(folder: Path, tmp_path: Path) -> None:
+    run.collect(
+        "shapes",
+        store=tmp_path,
+        model=str(folder),
+        images=1,
+        select=["blind", "random:seed=0"],
+        keep=[0],
+        picture="hf",
+        min_mass=0,
+    )
+    assert all((t.visual == 0).all() for t in Store(tmp_path).tables())
+
+
+def test_the_least_ratio_keeps_one_token_of_each_pool(folder: Path, tmp_path: Path) -> None:
+    found = collected(folder, tmp_path, keep="0.1%")
+    assert (found["random"].arrays["run/visual"] == 3).all()
+
+
 def test_requests_that_make_no_sense(folder: Path) -> None:
     options: dict[str, Any] = {"model": str(folder), "images": 1, "select": "scope"}
     with pytest.raises(PlanError, match=r"cannot keep 2881.*has 2880"):
@@ -160,6 +179,8 @@ def test_requests_that_make_no_sense(folder: Path) -> None:
         run.prepare("shapes", keep=577, picture="per-crop", **options)
     with pytest.raises(PlanError, match=r"way to show a picture 'spit'.*did you mean split"):
         run.prepare("shapes", keep=1, picture="spit", **options)
+    with pytest.raises(PlanError, match="over up to 5 crops leaves none for each"):
+        run.prepare("shapes", keep=4, **options)
     with pytest.raises(PlanError, match=r"'split'.*not 'crop'"):
         run.prepare("shapes", keep=[Budget("count", 8, "crop")], **options)
 

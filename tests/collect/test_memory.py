@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
+import calprune
 from calprune.collect import run
+from calprune.collect.hf.checkpoint import device_named, dtype_named
 from calprune.collect.models import Row, open_adapter
+from calprune.collect.models.llava import Llava
 from calprune.collect.packed import memory
 from calprune.collect.packed.memory import parse_bytes, tokens_per_forward
 from calprune.collect.packed.packs import Line
@@ -71,6 +74,58 @@ def test_other_errors_are_not_mistaken_for_it(tiny_llava: Path) -> None:
         short.reply(rows(short.adapter, 2))
 
 
+def test_the_tower_backs_off_too(
+    tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"model": str(tiny_llava), "images": 9, "select": "full"}
+    run.collect("shapes", store=tmp_path / "roomy", min_mass=0, **options)
+    real, asked = Llava.encode, []
+
+    def short(self: Llava, images: Any) -> Any:
+        asked.append(len(images))
+        if len(images) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(self, images)
+
+    monkeypatch.setattr(Llava, "encode", short)
+    run.collect("shapes", store=tmp_path / "short", min_mass=0, **options)
+    assert 8 in asked
+    a, b = (Store(tmp_path / x).tables()[0].answer_logits for x in ("roomy", "short"))
+    np.testing.assert_allclose(a, b, atol=1e-4)
+
+    def none(self: Llava, images: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(Llava, "encode", none)
+    with pytest.raises(PlanError, match=r"out of memory on cpu while it encodes scene-0000"):
+        run.collect("shapes", store=tmp_path / "none", **options)
+
+
+def test_conditions_of_a_run_that_backed_off_can_be_compared(
+    tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Packed.hidden
+
+    def short(self: Packed, lines: list[Line]) -> Any:
+        if len(lines) * max(len(x) for x in lines) > 2500:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return real(self, lines)
+
+    monkeypatch.setattr(Packed, "hidden", short)
+    run.collect(
+        "shapes",
+        store=tmp_path,
+        model=str(tiny_llava),
+        images=6,
+        select=["random:seed=0", "full"],
+        keep=[16],
+        min_mass=0,
+    )
+    tokens = {t.provenance["numerics"]["tokens_per_forward"] for t in Store(tmp_path).tables()}
+    assert len(tokens) == 2
+    assert len(calprune.open(tmp_path).compare("accuracy", against="full", draws=100)) == 1
+
+
 def test_nothing_is_lost_when_memory_ends(
     tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,15 +153,17 @@ def test_nothing_is_lost_when_memory_ends(
     assert run.collect("shapes", **options).sealed == 1
 
 
-def test_batches_follow_free_memory(tiny_llava: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_follow_the_devices_memory(
+    tiny_llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     adapter = open_adapter(str(tiny_llava))
-    monkeypatch.setattr(memory, "_free", lambda _device: 10**12)
+    monkeypatch.setattr(memory, "_total", lambda _device: 10**12)
     assert tokens_per_forward(adapter) == memory.MOST_TOKENS["cpu"]
     sizes = [tokens_per_forward(adapter, parse_bytes(m)) for m in ("100MB", "20MB", "10MB", "1k")]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-1] == memory.LEAST_TOKENS
     assert all(n & (n - 1) == 0 for n in sizes), "powers of two"
-    monkeypatch.setattr(memory, "_free", lambda _device: None)
+    monkeypatch.setattr(memory, "_total", lambda _device: None)
     assert tokens_per_forward(adapter) == memory.MOST_TOKENS["cpu"]
     assert Packed(adapter, tokens=77).tokens == 77
 
@@ -135,3 +192,18 @@ def test_sizes(text: str, expected: int) -> None:
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(PlanError, match=r"write e\.g\. 8GB"):
         parse_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype"), [("cpu", "float32"), ("cuda", "float16"), ("cuda:1", "float16")]
+)
+def test_half_precision_is_the_default_on_a_gpu_alone(device: str, dtype: str) -> None:
+    assert dtype_named("", device) == dtype
+    assert dtype_named("bfloat16", device) == "bfloat16"
+
+
+def test_a_gpu_is_taken_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for there, device in ((True, "cuda"), (False, "cpu")):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda there=there: there)
+        assert device_named("") == device
+    assert device_named("cpu") == "cpu"

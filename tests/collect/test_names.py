@@ -12,7 +12,7 @@ from calprune.collect import run
 from calprune.collect.hf import digests, names
 from calprune.collect.hf.names import SHORT, find
 from calprune.collect.hf.published import MODELS
-from calprune.collect.models import open_adapter
+from calprune.collect.models import Options, open_adapter
 from calprune.data.store import Store
 from calprune.errors import CalpruneError, ModelError, PlanError
 from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
@@ -86,6 +86,20 @@ def broken(folder: Path, what: str) -> None:
         _edit(folder / "config.json", text_config={"model_type": "qwen2"})
     elif what == "other patches":
         _edit(folder / "processor_config.json", patch_size=16)
+    elif what == "other sizes":
+        _edit(folder / "preprocessor_config.json", size={"shortest_edge": 672})
+    elif what == "oblong crops":
+        _edit(folder / "preprocessor_config.json", crop_size={"height": 336, "width": 224})
+    elif what == "unscaled":
+        _edit(folder / "preprocessor_config.json", do_resize=False)
+    elif what == "two means":
+        _edit(folder / "preprocessor_config.json", image_mean=[0.5, 0.5])
+    elif what == "no such layer":
+        _edit(folder / "config.json", vision_feature_layer=-9)
+    elif what == "no patches":
+        _edit(folder / "config.json", vision_config={"patch_size": 0})
+    elif what == "fewer layers":
+        _edit(folder / "config.json", text_config={"num_hidden_layers": 1})
     elif what == "no processor":
         (folder / "preprocessor_config.json").unlink()
     elif what == "no tokenizer":
@@ -93,6 +107,20 @@ def broken(folder: Path, what: str) -> None:
             (folder / name).unlink()
     elif what == "truncated tokenizer":
         (folder / "tokenizer.json").write_text('{"version": "1.0", "mod')
+
+
+@pytest.mark.parametrize("pinpoints", [[], [[300, 500]], [[336, 0]]])
+def test_tiles_that_are_none(tmp_path: Path, pinpoints: list[list[int]]) -> None:
+    folder = save_checkpoint(tmp_path / "next", family="llava_next")
+    _edit(folder / "config.json", image_grid_pinpoints=pinpoints)
+    with pytest.raises(ModelError, match="image_grid_pinpoints"):
+        open_adapter(str(folder))
+
+
+@pytest.mark.parametrize("device", ["meta", "hpu", "cuda:99", "warp"])
+def test_devices_that_are_not_there(folder: Path, device: str) -> None:
+    with pytest.raises(PlanError, match=rf"--device '{device}'.*here are: cpu"):
+        open_adapter(str(folder), Options(device=device))
 
 
 @pytest.mark.parametrize(
@@ -105,6 +133,13 @@ def broken(folder: Path, what: str) -> None:
         ("another tower", "siglip_vision_model tower"),
         ("another decoder", "qwen2 decoder"),
         ("other patches", "patch_size 16, its vision tower 14"),
+        ("other sizes", "336 and 672 pixels a side"),
+        ("oblong crops", "224 and 336 pixels a side"),
+        ("unscaled", "do_resize is off"),
+        ("two means", "not CLIP's: mean"),
+        ("no such layer", "vision_feature_layer -9 of 3 layers"),
+        ("no patches", "patch_size 0"),
+        ("fewer layers", "weights have no place"),
         ("no processor", "no image processor"),
         ("no tokenizer", "cannot be loaded"),
         ("truncated tokenizer", "cannot be loaded"),

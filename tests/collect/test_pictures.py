@@ -62,6 +62,27 @@ def test_pad_and_crop_show_different_parts(folder: Path, tmp_path: Path) -> None
     assert pad.pixels != crop.pixels
 
 
+@pytest.mark.parametrize("mode", ["I;16", "F", "I"])
+def test_deep_pixels_are_refused_not_clipped(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "deep.tiff"
+    Image.new(mode, (20, 20)).save(path)
+    with pytest.raises(BenchmarkError, match=r"deep\.tiff.*more than 8 bits"):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("picture", ["pad", "crop"])
+@pytest.mark.parametrize("side", [1, 3])
+def test_three_rows_of_pixels_are_not_three_channels(folder: Path, picture: str, side: int) -> None:
+    """Shape (3, 3, 3) could be either way round; older image processors guess."""
+    colour = np.array([200, 100, 50], dtype=np.uint8)
+    image = Image.fromarray(np.broadcast_to(colour, (side, side, 3)).copy())
+    adapter = open_adapter(str(folder), Options(picture=picture))
+    found = adapter._pixels([image])  # type: ignore[attr-defined]
+    expected = (colour / 255 - MEAN) / (0.26862954, 0.26130258, 0.27577711)
+    assert found.shape == (1, 3, 336, 336)
+    assert found[0].mean((1, 2)).numpy() == pytest.approx(expected, abs=0.01)
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2000, 12)])
 def test_odd_sizes_can_be_shown(folder: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     path = drawn(tmp_path / "odd.png", "RGB", size)

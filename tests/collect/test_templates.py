@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from transformers import AutoProcessor
 
+from calprune.collect import run
 from calprune.collect.models import Options, open_adapter
 from calprune.data.benchmarks import Answer
 from calprune.data.benchmarks.pope import Pope
@@ -94,6 +96,28 @@ def test_answers_that_begin_alike_are_refused(folders: dict[str, Path]) -> None:
     adapter = open_adapter(str(folders["vicuna"]))
     with pytest.raises(ModelError, match=r"cannot tell them apart.*'yes': \(3869,\)"):
         adapter.first((Answer("yes", ("Yes",)), Answer("yes indeed", ("Yes, indeed",))))
+
+
+def test_vicuna_v1_is_no_default_for_other_vocabularies(tmp_path: Path) -> None:
+    """LLaVA-1.6-34B and llama3-llava-next are Llama decoders too, tuned on other words."""
+    folder = save_checkpoint(tmp_path / "other")
+    core = json.loads((folder / "tokenizer.json").read_text())
+    vocabulary = core["model"]["vocab"]
+    vocabulary["▁US"], vocabulary["▁chat"] = vocabulary["▁chat"], vocabulary["▁US"]
+    (folder / "tokenizer.json").write_text(json.dumps(core))
+    assert open_adapter(str(folder)).template().startswith("hf: ")
+    asked = open_adapter(str(folder), Options(template="vicuna_v1"))
+    assert asked.template().startswith("vicuna_v1: ")
+
+
+def test_a_question_before_the_image_is_refused_even_if_it_is_the_only_one(
+    tmp_path: Path,
+) -> None:
+    folder = save_checkpoint(
+        tmp_path / "turned", template="{{ messages[0]['content'][1]['text'] }} <image> ASSISTANT:"
+    )
+    with pytest.raises(PlanError, match="puts the question before the image"):
+        run.prepare("shapes-mc", model=str(folder), images=1, template="hf", select="full")
 
 
 def test_without_a_chat_template(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from training.model import SPECIAL, VOCABULARY, build_processor
+from training.model import SPECIAL, VOCABULARY, save
 
 
 def save_tiny_llava(folder: Path, width: int = 32, layers: int = 2) -> Path:
@@ -54,6 +54,5 @@ def save_tiny_llava(folder: Path, width: int = 32, layers: int = 2) -> Path:
             if weight.ndim >= 2:
                 scale = 1.0 if "embed" in name else 1.5 / weight[0].numel() ** 0.5
                 weight.normal_(0.0, scale, generator=generator)
-    model.save_pretrained(folder)
-    build_processor().save_pretrained(folder)
+    save(model, folder)
     return folder

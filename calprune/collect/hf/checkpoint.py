@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +18,7 @@ from calprune.errors import ModelError, PlanError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+_DEVICES = ("cpu", "cuda", "mps", "xpu")
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -94,6 +96,7 @@ class Checkpoint:
             attn_implementation="sdpa",
             use_safetensors=True,
             output_loading_info=True,
+            **_tower_renamed(cls),
         )
         # transformers fills what is missing with random numbers
         absent = [*report["missing_keys"], *report["mismatched_keys"], *report["error_msgs"]]
@@ -101,6 +104,12 @@ class Checkpoint:
             raise ModelError(
                 f"{self.folder}: {len(absent)} weights are missing or misshapen, such as "
                 f"{absent[0]}; download the model again"
+            )
+        surplus = [k for k in report["unexpected_keys"] if re.search(r"\.layers\.\d+\.", k)]
+        if surplus:  # a configuration with fewer layers would give a truncated model
+            raise ModelError(
+                f"{self.folder}: {len(surplus)} weights have no place in its configuration, such "
+                f"as {sorted(surplus)[0]}; config.json and weights belong to different models"
             )
         text = model.model.language_model
         if text.config._attn_implementation != "sdpa":  # eager would *add* a boolean mask
@@ -133,6 +142,15 @@ class Checkpoint:
         return sha.hexdigest()
 
 
+def _tower_renamed(cls: Any) -> dict[str, Any]:
+    """Before 5.1, transformers wraps CLIP once more and cannot read the names saved since."""
+    known = getattr(cls, "_checkpoint_conversion_mapping", None)
+    if not known:
+        return {}
+    tower = {r"^vision_tower\.(?!vision_model\.)": "model.vision_tower.vision_model."}
+    return {"key_mapping": tower | known}
+
+
 def _digest(path: Path) -> str:
     try:
         return file_sha256(path)
@@ -145,8 +163,10 @@ def device_named(name: str) -> str:
     if not name:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
+        if name.split(":")[0] not in _DEVICES:
+            raise RuntimeError(f"known kinds: {', '.join(_DEVICES)}")
         torch.empty(0, device=torch.device(name))
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).split("\n")[0][:80]
         here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
         raise PlanError(

@@ -45,6 +45,8 @@ class ClipLlama:
             raise PlanError(registry.unknown("way to show a picture", self.picture, self.pictures))
         self.vision, self.text = self.config.vision_config, self.config.text_config
         self.layer = self._checked_layer()
+        if not 0 < self.vision.patch_size <= self.vision.image_size:
+            raise ModelError(f"{self.name}: a tower with patch_size {self.vision.patch_size}")
         self.grid = self.vision.image_size // self.vision.patch_size
         self.width = self.vision.hidden_size
         self.measures = {"view": f"patches@{self.layer}", "saliency": f"cls@{self.layer}:sum"}
@@ -64,7 +66,11 @@ class ClipLlama:
             raise PlanError(
                 f"{self.name}: needs one vision_feature_layer and a tower with CLS ('default')"
             )
-        return layer if layer < 0 else layer - self.vision.num_hidden_layers - 1
+        depth = self.vision.num_hidden_layers
+        found = layer if layer < 0 else layer - depth - 1
+        if not -depth <= found < 0:
+            raise PlanError(f"{self.name}: vision_feature_layer {layer} of {depth} layers")
+        return found
 
     def _check_processor(self) -> None:
         """A processor made for another tower gives other crops without a word."""
@@ -76,11 +82,18 @@ class ClipLlama:
                 f"{folder}: its processor has patch_size {patch}, its vision tower "
                 f"{self.vision.patch_size}; they belong to different models"
             )
-        side = _side(processor.crop_size) or _side(processor.size)
-        if side != self.vision.image_size:
+        sides = {*_sides(processor.size), *_sides(processor.crop_size)}
+        if sides != {self.vision.image_size}:
             raise ModelError(
-                f"{folder}: its image processor gives {side} pixels a side, its vision tower takes "
-                f"{self.vision.image_size}; they belong to different models"
+                f"{folder}: its image processor gives {_listed(sides)} pixels a side, its vision "
+                f"tower takes {self.vision.image_size}; they belong to different models"
+            )
+        steps = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
+        left_out = [step for step in steps if not getattr(processor, step, False)]
+        if left_out or len(processor.image_mean) != 3 or len(processor.image_std) != 3:
+            raise ModelError(
+                f"{folder}: its image processor is not CLIP's: {', '.join(left_out) or 'mean'} "
+                "is off"
             )
 
     @property
@@ -117,7 +130,7 @@ class ClipLlama:
             kv_heads=self.text.num_key_value_heads or self.text.num_attention_heads,
             head_width=self.text.hidden_size // self.text.num_attention_heads,
             vocabulary=self.text.vocab_size,
-            tower_layers=self.vision.num_hidden_layers,
+            tower_layers=self.vision.num_hidden_layers + self.layer + 1,
             tower_hidden=self.vision.hidden_size,
             tower_intermediate=self.vision.intermediate_size,
             tower_tokens=self.grid**2 + 1,
@@ -270,13 +283,15 @@ class ClipLlama:
         }
 
 
-def _side(size: Any) -> int | None:
+def _sides(size: Any) -> set[int]:
     """Pixels a side of a processor's size, which is a mapping or an object by version."""
-    for name in ("height", "shortest_edge"):
-        found = size.get(name) if hasattr(size, "get") else getattr(size, name, None)
-        if found:
-            return int(found)
-    return None
+    names = ("height", "width", "shortest_edge", "longest_edge")
+    found = (size.get(n) if hasattr(size, "get") else getattr(size, n, None) for n in names)
+    return {int(n) for n in found if n} or {0}
+
+
+def _listed(sides: set[int]) -> str:
+    return " and ".join(str(n) for n in sorted(sides))
 
 
 def to_numpy(tensor: Tensor) -> NDArray[Any]:

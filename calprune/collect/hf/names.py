@@ -39,6 +39,8 @@ def find(name: str, revision: str = "", download: bool = True) -> Found:
 
     Raises PlanError with what can be named instead, ModelError if the hub does not give it.
     """
+    if name == EMBEDDED and revision:
+        raise PlanError(f"--revision {revision!r}: {name} is part of calprune and has none")
     if name == EMBEDDED:
         return Found(name, _EMBEDDED_FOLDER / EMBEDDED, {"folder": "embedded"})
     path = Path(os.path.expanduser(name))

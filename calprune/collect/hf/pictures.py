@@ -17,6 +17,8 @@ MOST_PIXELS = 80_000_000
 MOST_ELONGATED = 200
 _WRONG = (
     OSError,
+    NotImplementedError,
+    RuntimeError,
     SyntaxError,
     ValueError,
     Image.DecompressionBombError,
@@ -38,6 +40,10 @@ def open_picture(image: Picture) -> Image.Image:
         return Image.fromarray(image)
     size_of(image)
     with _opened(image) as opened:
+        if opened.mode == "F" or opened.mode.startswith("I"):
+            raise BenchmarkError(  # converting would clip them to white or black
+                f"image {image} has {opened.mode!r} pixels, more than 8 bits deep; convert it"
+            )
         try:
             return opened.convert("RGB")
         except _WRONG as error:

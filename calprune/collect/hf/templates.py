@@ -16,6 +16,7 @@ from calprune.errors import ModelError, PlanError
 
 IMAGE = "<image>"
 CHAT = "hf"
+LLAMA_2_US = 3148  # the piece with which "USER" begins
 _MARK = "\x00question\x00"
 
 # Rendered as haotian-liu/LLaVA:llava/conversation.py does: text before and after the image.
@@ -123,17 +124,17 @@ class Conversation:
 
 
 def converse(checkpoint: Checkpoint, image_id: int, name: str, default: str) -> Conversation:
-    """The conversation by name; for an empty name ``default`` where its words can be written.
+    """The conversation by name; for an empty name ``default``, or the checkpoint's own.
 
-    A vocabulary that lacks the default's words, such as the embedded model's, was trained with
-    the chat template of its own.
+    ``vicuna_v1`` belongs to Llama-2's vocabulary: a decoder with another one was tuned on other
+    words, which its chat template has.
     """
     known = (*TEMPLATES, CHAT)
     if name and name not in known:
         raise PlanError(registry.unknown("template", name, known))
     if not name:
-        written = checkpoint.tokenizer(TEMPLATES[default][0])["input_ids"]
-        name = CHAT if checkpoint.tokenizer.unk_token_id in written else default
+        vicuna = checkpoint.tokenizer.convert_tokens_to_ids("▁US") == LLAMA_2_US
+        name = default if vicuna or default != "vicuna_v1" else CHAT
     return Conversation(checkpoint, image_id, name)
 
 

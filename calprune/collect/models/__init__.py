@@ -133,7 +133,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Shape:
-    """Dimensions from which FLOPs and bytes follow, of the language model and of its tower."""
+    """Dimensions from which FLOPs and bytes follow, of the language model and of its tower.
+
+    ``tower_layers``: those that run; ``tower_tokens``: in one crop.
+    """
 
     layers: int
     hidden: int

@@ -60,7 +60,9 @@ class Llava(ClipLlama):
         processor = self.checkpoint.image_processor
         if self.picture == "pad":
             opened = [pad_to_square(i, processor.image_mean) for i in opened]
-        pixels: Tensor = processor(images=list(opened), return_tensors="pt")["pixel_values"]
+        pixels: Tensor = processor(
+            images=list(opened), return_tensors="pt", input_data_format="channels_last"
+        )["pixel_values"]
         return pixels
 
     @torch.inference_mode()

@@ -65,7 +65,12 @@ class LlavaNext(ClipLlama):
         side = self.vision.image_size
         self.pinpoints = [[2 * side, 2 * side]]
         if not self.convention.fixed:
-            self.pinpoints = [list(p) for p in self.config.image_grid_pinpoints]
+            self.pinpoints = [list(p) for p in self.config.image_grid_pinpoints or ()]
+        if not self.pinpoints or any(n % side or n < side for p in self.pinpoints for n in p):
+            raise ModelError(
+                f"{self.checkpoint.folder}: image_grid_pinpoints {self.pinpoints} are not whole "
+                f"tiles of {side} pixels"
+            )
         competing = self.convention.newline == "compete"
         self.candidates = max(
             (1 + h * w // side**2) * self.grid**2 + competing * (h // side) * self.grid
@@ -131,11 +136,6 @@ class LlavaNext(ClipLlama):
     def _seen(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> Seen:
         frame, order = self.frame(size), self._order(size)
         newline = order == NEWLINE
-        if order.max() >= len(patches):
-            raise ModelError(
-                f"{self.name}: its image processor cut {len(patches) // self.grid**2} crops, its "
-                f"configuration has image_grid_pinpoints for {int(order.max()) // self.grid**2 + 1}"
-            )
         seen = to_numpy(saliency)[order]
         seen[newline] = np.nan if self.convention.newline == "glue" else 0.0
         view = patches[torch.from_numpy(order).to(patches.device)]
@@ -152,7 +152,10 @@ class LlavaNext(ClipLlama):
     def _pixels(self, opened: Image.Image) -> Tensor:
         """Pixels (crops, 3, 336, 336) of one image."""
         pixels: Tensor = self.checkpoint.image_processor(
-            images=[opened], return_tensors="pt", image_grid_pinpoints=self.pinpoints
+            images=[opened],
+            return_tensors="pt",
+            input_data_format="channels_last",  # a picture of 3 rows could be either
+            image_grid_pinpoints=self.pinpoints,
         )["pixel_values"][0]
         return pixels
 

@@ -1,4 +1,4 @@
-"""How many tokens one forward may hold: from dimensions and free memory, before anything runs."""
+"""How many tokens one forward may hold: from dimensions and memory, before anything runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,20 @@ from calprune.errors import PlanError
 # More does not fill a device better; on a CPU larger batches only cost memory.
 MOST_TOKENS = {"cpu": 4096, "cuda": 16384}
 LEAST_TOKENS = 256
-_SHARE_OF_FREE = 0.6
+_SHARE_OF_REST = 0.6
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
 def tokens_per_forward(adapter: Adapter, max_memory: int | None = None) -> int:
-    """A power of two, so that runs on one kind of machine form the same batches."""
+    """A power of two, the same for every run of a model on one kind of machine.
+
+    Follows the memory that a device has, not what is free at the moment, so that a resumed run
+    forms the same batches; what others take of it is met by smaller batches when it runs out.
+    """
     kind = adapter.device.split(":")[0]
     most = MOST_TOKENS.get(kind, MOST_TOKENS["cpu"])
-    known = [x for x in (_free(adapter.device), max_memory) if x is not None]
-    room = min(known) * _SHARE_OF_FREE if known else float("inf")
+    known = [x for x in (_total(adapter.device), max_memory) if x is not None]
+    room = (min(known) - _weights(adapter)) * _SHARE_OF_REST if known else float("inf")
     tokens = most
     while tokens > LEAST_TOKENS and tokens * bytes_per_token(adapter) > room:
         tokens //= 2
@@ -35,6 +39,17 @@ def bytes_per_token(adapter: Adapter) -> int:
     activations = 3 * s.intermediate + 8 * s.hidden
     cache = 2 * s.layers * s.kv_heads * s.head_width
     return size * (activations + 2 * cache) + 2 * adapter.candidates
+
+
+WAY_OUT = "everything finished is kept: try --dtype float16, a smaller --keep, or another --device"
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out; a CPU that cannot allocate raises a plain RuntimeError."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text
+    )
 
 
 def parse_bytes(text: str) -> int:
@@ -55,12 +70,22 @@ def limit(device: str, max_memory: int) -> None:
     torch.cuda.set_per_process_memory_fraction(max_memory / total, device)
 
 
-def _free(device: str) -> int | None:
-    """Bytes that can be had: on a CPU what the page cache would give back counts as free."""
+def _total(device: str) -> int | None:
     if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(device)[0])
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return host_memory("MemTotal")
+
+
+def host_memory(what: str) -> int | None:
+    """Bytes of ``MemTotal`` or ``MemAvailable``; None where the system does not tell."""
     try:
-        found = re.search(r"MemAvailable:\s+(\d+) kB", Path("/proc/meminfo").read_text())
+        found = re.search(rf"{what}:\s+(\d+) kB", Path("/proc/meminfo").read_text())
     except OSError:
         return None
     return int(found[1]) * 1024 if found else None
+
+
+def _weights(adapter: Adapter) -> int:
+    """Bytes that the decoder's layers take, the bulk of what is loaded."""
+    loaded = (p for layer in adapter.layers() for p in layer.parameters())
+    return sum(p.numel() * p.element_size() for p in loaded)

@@ -15,7 +15,7 @@ from torch import Tensor
 from calprune.collect.models import Adapter, Reach, Row, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Counts, Past, counting
-from calprune.collect.packed.memory import tokens_per_forward
+from calprune.collect.packed.memory import WAY_OUT, out_of_memory, tokens_per_forward
 from calprune.collect.packed.packs import Line, Pack, batches, cut, headed, lay_out
 from calprune.collect.packed.routes import Route, route
 from calprune.errors import PlanError
@@ -63,7 +63,6 @@ class Packed:
     @cached_property
     def tokens(self) -> int:
         """Most tokens in one forward, decided once the weights are in place."""
-        self.adapter.layers()
         return self._asked or tokens_per_forward(self.adapter, self._max_memory)
 
     def numerics(self) -> dict[str, Any]:
@@ -91,14 +90,13 @@ class Packed:
         try:
             return self._forward(lines)
         except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             shortage = str(error).split("\n")[0]
         if len(lines) == 1:
             raise PlanError(
                 f"{self.adapter.name} runs out of memory on {self.adapter.device} with one image "
-                f"of {len(lines[0])} tokens in a forward ({shortage}); everything finished is "
-                "kept: try --dtype float16, a smaller --keep, or another --device"
+                f"of {len(lines[0])} tokens in a forward ({shortage}); {WAY_OUT}"
             )
         if self.adapter.device.startswith("cuda"):
             torch.cuda.empty_cache()
@@ -208,11 +206,3 @@ def _split(logits: NDArray[np.float32], counts: Sequence[Counts], asked: list[in
     cuts = np.cumsum(asked)[:-1]
     parts = (np.split(x, cuts) for x in (logits, tokens, visual))
     return [Reply(*part) for part in zip(*parts, strict=True)]
-
-
-def _out_of_memory(error: BaseException) -> bool:
-    """A CPU that cannot allocate raises a plain RuntimeError."""
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        "out of memory" in text or "can't allocate memory" in text
-    )
