@@ -3,7 +3,8 @@
     python -m benchmarks.selection [--images 8] [--repeats 5] [--alpha 1] [--large-loop]
 
 192 of 576 tokens: the loop stacks all images, computes every gain anew at every step, in float32
-and in one buffer that it allocates once (``pow_`` for powers other than 1 and 2); the compiled
+and in one buffer that it allocates once (``pow_`` for powers other than 1); at p = 1 it is also
+timed plain, as one writes it down, with fresh tensors at every step. The compiled
 greedy takes one image after the other, in float64. The sides alternate; medians per image are
 printed, and their ratio. Similarity and saliency are given, and everything is compiled beforehand.
 
@@ -78,6 +79,21 @@ def loop(similarity: torch.Tensor, weight: torch.Tensor, power: float, k: int) -
     return order
 
 
+@torch.inference_mode()
+def plain_loop(similarity: torch.Tensor, weight: torch.Tensor, k: int) -> torch.Tensor:
+    """The same at p = 1 as one writes it down: fresh tensors at every step."""
+    images = torch.arange(len(similarity))
+    left, cover = weight.clone(), torch.zeros_like(weight)
+    order = torch.empty(len(similarity), k, dtype=torch.long)
+    for step in range(k):
+        score = (similarity - cover[:, :, None]).clamp(min=0.0).sum(1) * weight
+        pick = score.masked_fill(left < 0.0, -1.0).argmax(1)
+        order[:, step] = pick
+        left[images, pick] = -1.0
+        cover = torch.maximum(cover, similarity[images, pick])
+    return order
+
+
 def milliseconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
@@ -90,9 +106,11 @@ class Case:
     def __init__(self, drawn: list, power: float, k: int) -> None:
         self.drawn, self.power, self.k = drawn, power, k
 
-    def stacked(self, dtype: torch.dtype) -> Callable[[], torch.Tensor]:
+    def stacked(self, dtype: torch.dtype, plain: bool = False) -> Callable[[], torch.Tensor]:
         similarity = torch.from_numpy(np.stack([s for s, _ in self.drawn])).to(dtype)
         weight = torch.from_numpy(np.stack([w for _, w in self.drawn])).to(dtype)
+        if plain:
+            return lambda: plain_loop(similarity, weight, self.k)
         return lambda: loop(similarity, weight, self.power, self.k)
 
     def compiled(self) -> list[NDArray[np.int32]]:
@@ -121,23 +139,27 @@ def main() -> int:
     v, k = SMALL
     drawn = [draw(seed, v, asked.alpha) for seed in range(asked.images)]
     print(f"\n{k} of {v:,}, {asked.images} images, ms an image, medians of {asked.repeats}")
-    print(f"  {'p':<6}{'loop':>9}{'compiled':>10}{'ratio':>7}   {'run by run':<24}same tokens")
+    print(f"  {'p':<6}{'baseline':<19}{'loop':>9}{'compiled':>10}{'ratio':>7}   ", end="")
+    print(f"{'run by run':<11}same tokens")
     for power in SMALL_POWERS:
         case = Case(drawn, power, k)
-        stacked = case.stacked(torch.float32)
-        stacked()  # both sides warm
+        loops = {"preallocated loop": case.stacked(torch.float32)}
+        if power == 1.0:
+            loops = {"plain loop": case.stacked(torch.float32, plain=True), **loops}
         case.compiled()
-        slow, fast = [], []
-        for _ in range(asked.repeats):
-            slow.append(milliseconds(stacked) / asked.images)
-            fast.append(milliseconds(case.compiled) / asked.images)
-        a, b = statistics.median(slow), statistics.median(fast)
-        ratios = sorted(x / y for x, y in zip(slow, fast, strict=True))
         alike = case.alike()
         differing += asked.images - alike
-        run_by_run = f"{ratios[0]:.0f}–{ratios[-1]:.0f}"
-        same = f"{alike} of {asked.images}"
-        print(f"  {power:<6g}{a:>9.1f}{b:>10.2f}{a / b:>6.0f}x   {run_by_run:<24}{same}")
+        for name, stacked in loops.items():
+            stacked()  # both sides warm
+            slow, fast = [], []
+            for _ in range(asked.repeats):
+                slow.append(milliseconds(stacked) / asked.images)
+                fast.append(milliseconds(case.compiled) / asked.images)
+            a, b = statistics.median(slow), statistics.median(fast)
+            ratios = sorted(x / y for x, y in zip(slow, fast, strict=True))
+            run_by_run = f"{ratios[0]:.0f}–{ratios[-1]:.0f}"
+            print(f"  {power:<6g}{name:<19}{a:>9.1f}{b:>10.2f}{a / b:>6.0f}x   ", end="")
+            print(f"{run_by_run:<11}{alike} of {asked.images}")
 
     v, k = LARGE
     drawn = [draw(0, v, asked.alpha)]

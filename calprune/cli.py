@@ -81,8 +81,9 @@ def _root(
 
 @app.command(
     epilog="Examples:  calprune collect --bench shapes  ·  calprune collect --bench shapes "
-    "--select full --select scope:alpha=0,0.5,1 --keep 64,128  ·  calprune collect --bench "
-    "shapes-mc --dry-run"
+    "--select full --select scope:alpha=0,0.5,1 --keep 64,128  ·  calprune collect --bench pope "
+    "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope --model llava-1.5-7b "
+    "--dry-run --gpu a100"
 )
 def collect(
     bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",

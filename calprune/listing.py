@@ -51,8 +51,13 @@ def _conditions(store: Path | None) -> list[dict[str, Any]]:
             "model": t.condition.model,
             "benchmark": t.condition.benchmark,
             "label": t.condition.label,
+            "picture": t.condition.picture,
+            "template": t.template,
+            "dtype": t.condition.dtype,
+            "kept": f"{t.visual[:, -1].mean():g} tokens",
+            "images": f"{len(set(t.cluster.tolist()))} images",
+            "rows": f"{len(t)} rows",
             "key": t.condition.key[:8],
-            "rows": len(t),
             "file": str(t.path),
         }
         for t in Store(store_path(store)).tables()

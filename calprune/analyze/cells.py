@@ -57,13 +57,17 @@ class Setting:
     benchmark: str
     cells: tuple[Cell, ...]
 
+    def named(self, name: str) -> list[Cell]:
+        """Cells of that name, label or selector."""
+        by_label = [c for c in self.cells if name in (c.name, c.tables[0].condition.label)]
+        return by_label or [c for c in self.cells if c.selector == name]
+
     def find(self, name: str) -> Cell:
         """The cell of that name or label or, if there is only one, of that selector."""
         by_name = {cell.name: cell for cell in self.cells}
         if name in by_name:
             return by_name[name]
-        chosen = [cell for cell in self.cells if cell.tables[0].condition.label == name]
-        chosen = chosen or [cell for cell in self.cells if cell.selector == name]
+        chosen = self.named(name)
         if len(chosen) == 1:
             return chosen[0]
         if chosen:
@@ -96,8 +100,8 @@ def _names(piles: Mapping[tuple[str, ...], list[LogitTable]]) -> dict[tuple[str,
     for key, pile in piles.items():
         alike = [other for other in piles if other[:2] == key[:2]]
         differ = [len({other[i] for other in alike}) > 1 for i in range(len(key))]
-        template = str(pile[0].provenance.get("template", "")).split(":")[0]
-        plain = (key[4].split("/")[-1], template or key[5][:8], key[6])
+        c = pile[0].condition
+        plain = (f"picture {c.picture}", f"template {pile[0].template}", c.dtype)
         asked = [text for text, d in zip(plain, differ[4:], strict=True) if d]
         benchmark = key[0] + f"@{key[2][:8]}" * differ[2]
         model = key[1] + f"@{key[3][:8]}" * differ[3] + f" ({', '.join(asked)})" * bool(asked)

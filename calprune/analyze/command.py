@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from calprune.analyze.compare import compare
+from calprune.analyze.compare import compare, without
 from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import Report, check_format
@@ -70,6 +71,8 @@ def analyze(
             mixed_numerics=mixed_numerics,
         )
         report = Report(tuple(differences), meta)
+        for lacking in without(tables, against):
+            print(f"calprune: {lacking} has no condition {against!r}: left out", file=sys.stderr)
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
         Study(tuple(tables)).draw(plot, shown, by=by, draws=draws, seed=seed)

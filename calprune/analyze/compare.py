@@ -97,7 +97,9 @@ def compare(
     """Every other condition against the reference, paired by question and image.
 
     The family that ``correction`` covers is all conditions of one model and benchmark, for one
-    metric and one group. Seeds of a random selector are averaged inside each resample.
+    metric and one group. Seeds of a random selector are averaged inside each resample. Where
+    several models, benchmarks or ways of asking are given, those without the reference are left
+    out.
 
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
     and transformers differ between them; such differences move logits by rounding.
@@ -113,8 +115,7 @@ def compare(
         raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
     chosen, how = resolve(metrics), _How(by or "", draws, permutations, seed, correction)
     rows = []
-    for setting in settings(tables, each_seed):
-        base = setting.find(reference)
+    for setting, base in _referenced(settings(tables, each_seed), reference):
         if not mixed_numerics:
             _same_numerics(setting, base.tables[0])
         seen = _aligned(setting, base, options)
@@ -123,6 +124,26 @@ def compare(
     if not rows:
         raise IncompleteError(f"nothing to compare with {reference!r}: it is the only condition")
     return rows
+
+
+def _referenced(found: Sequence[Setting], reference: str) -> list[tuple[Setting, Cell]]:
+    """Settings with their reference; those that lack it are left out, unless all do."""
+    referenced, missing = [], None
+    for setting in found:
+        try:
+            referenced.append((setting, setting.find(reference)))
+        except PlanError as error:
+            if setting.named(reference):
+                raise
+            missing = error
+    if missing is not None and not referenced:
+        raise missing
+    return referenced
+
+
+def without(tables: Sequence[LogitTable], reference: str) -> list[str]:
+    """Models and benchmarks that hold no condition of that name."""
+    return [f"{s.model} on {s.benchmark}" for s in settings(tables) if not s.named(reference)]
 
 
 def _aligned(setting: Setting, base: Cell, options: Options) -> dict[str, list[Predictions]]:

@@ -50,13 +50,16 @@ def _style() -> Iterator[None]:
 
 
 @_style()
-def reliability(bins: Sequence[Bin], estimates: Sequence[Estimate], stem: Path) -> list[Path]:
+def reliability(
+    bins: Sequence[Bin], estimates: Sequence[Estimate], stem: Path, of: str = ""
+) -> list[Path]:
     """Accuracy against confidence, a panel per condition, with the spread of confidence below.
 
     Args:
         bins: of one model and benchmark; the conditions to draw.
         estimates: numbers to print over each panel.
         stem: where to write; .png, .svg and .csv are appended.
+        of: what is shown, for the title; by default the model and the benchmark.
     """
     names = list(dict.fromkeys(b.condition for b in bins))
     columns = min(4, len(names))
@@ -84,7 +87,7 @@ def reliability(bins: Sequence[Bin], estimates: Sequence[Estimate], stem: Path) 
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
     first = bins[0]
     _footnote(figure, BINS_NOTE)
-    title = f"Reliability of {_text(first.model)} on {_text(first.benchmark)}"
+    title = f"Reliability of {_text(of or f'{first.model} on {first.benchmark}')}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return _write(figure, stem, records(bins))
 
@@ -137,12 +140,13 @@ def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Est
 
 
 @_style()
-def metric_curve(estimates: Sequence[Estimate], stem: Path) -> list[Path]:
+def metric_curve(estimates: Sequence[Estimate], stem: Path, of: str = "") -> list[Path]:
     """One metric against the number of visual tokens kept, a line per selector and parameters.
 
     Args:
         estimates: of one model, benchmark and metric; grouped ones get a panel per group.
         stem: where to write; .png, .svg and .csv are appended.
+        of: what is shown, for the title; by default the model and the benchmark.
     """
     names = list(dict.fromkeys(e.group for e in estimates))
     columns = 2 if len(names) == 4 else min(3, len(names))
@@ -169,7 +173,7 @@ def metric_curve(estimates: Sequence[Estimate], stem: Path) -> list[Path]:
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9.5)
     if any(e.low is not None for e in estimates):
         _footnote(figure, "bars and grey band: 95 %, images resampled with all their questions")
-    title = f"{first.title} of {_text(first.model)} on {_text(first.benchmark)}"
+    title = f"{first.title} of {_text(of or f'{first.model} on {first.benchmark}')}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
     return _write(figure, stem, records(estimates))
 

@@ -143,6 +143,7 @@ class Study:
         by: str | None = None,
         draws: int = 1000,
         seed: int = 0,
+        of: str = "",
     ) -> list[Path]:
         """Write a figure as PNG and SVG, and its numbers as CSV; returns the paths.
 
@@ -155,6 +156,7 @@ class Study:
             by: for ``curve``, a panel per group.
             draws: resamples of images.
             seed: of the resampling.
+            of: what is shown, for the title; by default the model and the benchmark.
         """
         if kind not in KINDS:
             raise PlanError(registry.unknown("figure", kind, KINDS))
@@ -166,10 +168,10 @@ class Study:
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
         if kind == "curve":
             rows = estimate(self.tables, [metric], by=by, draws=draws, seed=seed)
-            return figures.metric_curve(rows, stem)
+            return figures.metric_curve(rows, stem, of)
         shown = self._at(budget)
         bins = reliability_bins(shown, draws=draws, seed=seed)
-        return figures.reliability(bins, estimate(shown, ["ece", "accuracy"], draws=0), stem)
+        return figures.reliability(bins, estimate(shown, ["ece", "accuracy"], draws=0), stem, of)
 
     def draw(
         self,
@@ -183,14 +185,15 @@ class Study:
         paths = []
         for setting in settings(self.tables):
             study = Study(tuple(table for cell in setting.cells for table in cell.tables))
+            of = f"{setting.model} on {setting.benchmark}"
             name = figures.file_stem(f"{setting.model}-{setting.benchmark}")
             stem = Path(folder) / f"{name}-reliability"
-            paths += study.plot("reliability", stem, draws=draws, seed=seed)
+            paths += study.plot("reliability", stem, draws=draws, seed=seed, of=of)
             if all(cell.full for cell in setting.cells):
                 continue
             for metric in metrics:
                 stem = Path(folder) / f"{name}-{figures.file_stem(metric)}"
-                paths += study.plot("curve", stem, metric, by=by, draws=draws, seed=seed)
+                paths += study.plot("curve", stem, metric, by=by, draws=draws, seed=seed, of=of)
         return paths
 
     def _at(self, budget: int | None) -> tuple[LogitTable, ...]:
@@ -243,8 +246,10 @@ def _matches(table: LogitTable, name: str, value: Any) -> bool:
     if name == "budget":
         count = condition.budget.value if condition.budget.kind == "count" else None
         return bool(value == _described(table)["budget"] or (count is not None and value == count))
-    if name in ("selector", "benchmark", "model", "seed"):
+    if name in ("selector", "benchmark", "model", "seed", "picture", "dtype"):
         return bool(getattr(condition, name) == value)
+    if name == "template":
+        return bool(table.template == value)
     return bool(dict(condition.parameters).get(name) == value)
 
 
@@ -257,6 +262,9 @@ def _described(table: LogitTable) -> dict[str, Any]:
         "selector": c.selector,
         "budget": "all" if c.budget == ALL_TOKENS else c.budget.label,
         "seed": c.seed,
+        "picture": c.picture,
+        "template": table.template,
+        "dtype": c.dtype,
     }
     size = {"n": len(table), "images": len(set(table.cluster.tolist())), "key": c.key}
     return {**fixed, **dict(c.parameters), **size, "path": str(table.path)}

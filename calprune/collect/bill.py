@@ -6,15 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from calprune import registry
+from calprune.collect.choose import ranking_folder
+from calprune.collect.encode import feature_folder
 from calprune.collect.hf.pictures import size_of
 from calprune.collect.models import Shape
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.packed.routes import route
 from calprune.collect.plan import Plan
 from calprune.data.condition import canonical_json
+from calprune.data.store import Store
 from calprune.errors import PlanError
 
 # Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
@@ -124,7 +128,8 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         sum(sum(c.condition.budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
         for c in to_ask
     ]
-    rankings = {canonical_json(plan.ranking_manifest(c.chosen)) for c in to_ask}
+    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c.chosen for c in to_ask}
+    rankings = sum(_open(plan, ranking_folder(plan, c)) > 0 for c in wanted.values())
     size = 2 if adapter.dtype == "float16" else 4
     rows = sum(sum(crops) + glue for crops, glue, _ in frames)
     cells = [
@@ -135,10 +140,30 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         "benchmark": q.name,
         "model": adapter.name,
         "estimated": False,
-        "rankings": len(rankings),
+        "left_out": list(plan.left_out),
+        "rankings": rankings,
     }
-    disk = {"feature_bytes": rows * (adapter.width * size + 33)}
+    missing = _open(plan, feature_folder(plan)) if to_ask else 0.0
+    disk = {
+        "feature_bytes": missing * rows * (adapter.width * size + 33),
+        "weight_bytes": weights(adapter.shape) * size,
+    }
     return head | disk | priced(adapter.shape, work, kept, gpu) | {"cells": cells}
+
+
+def _open(plan: Plan, folder: Path) -> float:
+    """Share of a folder's blocks that are not sealed yet."""
+    there = sum(Store.block(folder, block).exists() for block in range(plan.blocks))
+    return 1.0 - there / plan.blocks
+
+
+def weights(shape: Shape) -> int:
+    """Parameters of decoder, embeddings, head, projector and tower, norms left aside."""
+    d, q, kv = shape.hidden, *(n * shape.head_width for n in (shape.heads, shape.kv_heads))
+    decoder = shape.layers * (2 * d * q + 2 * d * kv + 3 * d * shape.intermediate)
+    t = shape.tower_hidden
+    tower = (shape.tower_layers + 1) * (4 * t * t + 2 * t * shape.tower_intermediate)
+    return decoder + 2 * d * shape.vocabulary + t * d + d * d + tower
 
 
 def _frames(plan: Plan) -> list[tuple[list[int], int, int]]:
@@ -158,6 +183,7 @@ def _frames(plan: Plan) -> list[tuple[list[int], int, int]]:
 
 def priced(shape: Shape, work: Workload, kept: Sequence[float], gpu: str) -> dict[str, Any]:
     """The figures that follow from dimensions, a workload and what each open condition keeps."""
+    gpu = gpu.lower()
     if gpu not in GPUS:
         raise PlanError(registry.unknown("gpu", gpu, GPUS))
     nothing = Cost(0, 0, 0.0)
@@ -195,17 +221,19 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
         ),
         f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
         f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
-        f"{naive['flops'] / 1e15:,.3g} PFLOP",
+        f"{_flops(naive['flops'])}",
         f"packed:     {packed['forwards']:>9,} packs,    {packed['tokens']:>13,} tokens, "
-        f"{packed['flops'] / 1e15:,.3g} PFLOP",
+        f"{_flops(packed['flops'])}",
         f"disk: about {_bytes(bill['feature_bytes'])} of features, "
-        f"{_bytes(bill['logit_bytes'])} of logits",
-        f"time: about {_time(bill['seconds'])} on one {bill['gpu']} "
+        f"{_bytes(bill['logit_bytes'])} of logits; memory: {_bytes(bill['weight_bytes'])} of "
+        "weights, and batches in what is left",
+        f"time: {_time(bill['seconds'])} of computing on one {bill['gpu']} "
         f"({GPUS[bill['gpu']]} TFLOP/s in half precision, {bill['assumed_utilisation']:.0%} of it "
         "assumed)",
     ]
+    lines += [f"left out: {problem}" for problem in bill["left_out"]]
     if bill["estimated"]:
-        lines.append(f"an estimate: {bill['estimated']}")
+        lines.append(f"an estimate {bill['estimated']}")
     return "\n".join(lines)
 
 
@@ -213,7 +241,13 @@ def _bytes(n: float) -> str:
     return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"
 
 
+def _flops(n: float) -> str:
+    return f"{n / 1e15:,.3g} PFLOP" if n >= 1e14 else f"{n / 1e12:,.2g} TFLOP"
+
+
 def _time(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
     if seconds < 90:
-        return f"{seconds:.2g} s"
+        return f"{seconds:.0f} s"
     return f"{seconds / 60:,.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"

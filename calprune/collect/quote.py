@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calprune import registry
-from calprune.collect.bill import Workload, priced
+from calprune.collect.bill import Workload, priced, weights
 from calprune.collect.grid import Chosen
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.names import SHORT
@@ -67,7 +67,9 @@ def quote(
         "benchmark": bench,
         "model": short,
         "estimated": f"from published dimensions and counts, since something is missing: {missing}",
+        "left_out": [],
         "rankings": len(rankings),
+        "weight_bytes": weights(known.shape) * size,
         "feature_bytes": n * known.candidates * (known.shape.tower_hidden * size + 33),
         **priced(known.shape, work, kept, gpu),
         "cells": cells,

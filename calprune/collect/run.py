@@ -15,13 +15,14 @@ from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
 from calprune.collect.grid import Chosen, budgets, grid
-from calprune.collect.models import EMBEDDED, Options, open_adapter
+from calprune.collect.hf.pictures import size_of
+from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan
 from calprune.collect.quote import quote
 from calprune.collect.usable import usable
-from calprune.data.benchmarks import open_questions
+from calprune.data.benchmarks import Questions, open_questions
 from calprune.data.condition import Budget
 from calprune.data.container import intact
 from calprune.data.provenance import log_run
@@ -106,6 +107,7 @@ def prepare(
     options = Options(device=device, dtype=dtype, picture=picture, template=template)
     adapter = open_adapter(model, options, revision=revision, download=download)
     questions, left_out = usable(open_questions(bench, root, images), strict)
+    _check_budgets(chosen, adapter, questions)
     memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     if memory is not None:
         limit(adapter.device, memory)
@@ -118,6 +120,22 @@ def prepare(
         share=share,
         left_out=left_out,
     )
+
+
+def _check_budgets(chosen: Sequence[Chosen], adapter: Adapter, questions: Questions) -> None:
+    """PlanError for a count that no image has: it would be ``full`` by another name."""
+    counts = [c.budget for c in chosen if c.budget.kind == "count"]
+    if not (adapter.ragged and counts):
+        return
+    sizes = {size_of(questions.picture(image)) for image in questions.images}
+    crops = [adapter.frame(size).crops.values() for size in sizes]
+    most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
+    for budget in counts:
+        if budget.value > most:
+            raise PlanError(
+                f"cannot keep {budget.value} visual tokens: the images of {questions.name} have "
+                f"{most} at most under --picture {adapter.pixels.split('/')[-1]}"
+            )
 
 
 def bill_of(
@@ -134,6 +152,9 @@ def bill_of(
     Where files of a published model or benchmark are not at hand, their published dimensions and
     counts stand in, and the bill says so.
     """
+    data = options.get("data")
+    if data is not None and not Path(data).is_dir():
+        raise BenchmarkError(f"--data {data}: there is no such folder")
     try:
         plan = prepare(bench, model=model, select=select, keep=keep, download=False, **options)
         return bill(plan, gpu)

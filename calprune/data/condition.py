@@ -184,6 +184,11 @@ class Condition:
         return sha256_of(self.to_json())
 
     @property
+    def picture(self) -> str:
+        """How images became visual tokens, e.g. ``pad``."""
+        return self.pixels.split("/")[-1]
+
+    @property
     def label(self) -> str:
         """Short name for people and files, e.g. ``scope-alpha0.5-gap_power1-k64``."""
         parts = [selector_label(self.selector, self.parameters)]

@@ -57,5 +57,11 @@ class LogitTable:
     tokens: NDArray[np.int32]
     visual: NDArray[np.int32]
 
+    @property
+    def template(self) -> str:
+        """Name of the prompt's template, or the beginning of its digest if it is not recorded."""
+        named = str(self.provenance.get("template", "")).split(":")[0]
+        return named or self.condition.template[:8]
+
     def __len__(self) -> int:
         return len(self.id)

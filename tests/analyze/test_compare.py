@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calprune.analyze.command import analyze
 from calprune.analyze.compare import adjust, compare, stacked, swap_test
 from calprune.analyze.confidence import predictions
 from calprune.analyze.estimate import estimate, prepared
@@ -151,3 +152,14 @@ def test_other_python_or_numpy_versions_do_not_matter(table):
 def test_a_lone_reference_has_nothing_to_be_compared_with(table):
     with pytest.raises(IncompleteError, match="nothing to compare"):
         compare([table], ["ece"], **QUICK)
+
+
+def test_settings_without_the_reference_are_left_out(study_tables, capsys):
+    """One condition of another dtype must not disable comparisons of the others."""
+    lonely = replace(study_tables[1], condition=replace(study_tables[1].condition, dtype="float16"))
+    together = compare([*study_tables, lonely], ["ece"], reference="full", draws=10)
+    assert len(together) == len(compare(study_tables, ["ece"], reference="full", draws=10))
+    analyze([*study_tables, lonely], metrics=["ece"], against="full", draws=100)
+    assert "has no condition 'full': left out" in capsys.readouterr().err
+    with pytest.raises(PlanError, match="unknown condition 'nowhere'"):
+        compare([*study_tables, lonely], ["ece"], reference="nowhere", draws=10)

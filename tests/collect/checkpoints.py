@@ -78,7 +78,7 @@ TEMPLATES = {
 
 
 def save_checkpoint(
-    folder: Path,
+    folder: Path | str,
     family: Family = "llava",
     text: Text = "llama",
     width: int = 32,
@@ -96,6 +96,7 @@ def save_checkpoint(
     ``vision_config`` and ``text_config`` among the changes are dictionaries that update the usual
     ones; ``legacy`` is the tokenizer's, see :func:`build_tokenizer`.
     """
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     config = _config(family, text, width, layers, sliding_window)
     for key, value in changes.items():

@@ -36,8 +36,13 @@ def brute_force(
     return order, tied, scores
 
 
-def check(view: NDArray[np.float64], weight: NDArray[np.float64], power: float) -> None:
+def check(
+    view: NDArray[np.float64], weight: NDArray[np.float64], power: float, grid: bool = True
+) -> None:
     similarity = canonical_similarity(view)
+    if not grid:  # no multiples of 2**-22, and up to 1.5
+        similarity *= np.float32(1.5)
+        similarity[similarity < 1.0] *= np.float32(0.7)
     order, score, _, tied = greedy_coverage(similarity, weight, power, len(weight))
     expected, expected_tied, scores = brute_force(similarity, weight, power, len(weight))
     k = len(expected)
@@ -89,7 +94,27 @@ def test_order_is_that_of_the_brute_force_in_ten_thousand_cases(seed: int) -> No
     """500 examples of 20 cases each: hypothesis draws a seed, as drawing arrays takes it longer."""
     rng = np.random.default_rng(seed)
     for _ in range(20):
-        check(*tie_ridden_case(rng), power=float(rng.choice(POWERS)))
+        check(*tie_ridden_case(rng), float(rng.choice(POWERS)), grid=bool(rng.random() < 0.7))
+
+
+@pytest.mark.parametrize("v", [1, 2, 5, 255, 258, 1100])
+def test_scores_at_power_one_are_exact_on_the_grid(v: int) -> None:
+    """Where sums of four rows stay in float32, also beyond what 32 bits can count."""
+    rng = np.random.default_rng(v)
+    similarity = canonical_similarity(np.abs(rng.normal(size=(v, 3))))
+    weight = rng.random(v)
+    order, score, *_ = greedy_coverage(similarity, weight, 1.0, min(v, 20))
+    expected, _, scores = brute_force(similarity, weight, 1.0, min(v, 20))
+    assert order.tolist() == expected
+    assert score.tolist() == scores
+
+
+@pytest.mark.parametrize("odd", [2.0**-23, 0.5 + 2.0**-24, 1.0 + 2.0**-23, 3.0])
+def test_one_entry_off_the_grid_is_not_rounded(odd: float) -> None:
+    similarity = np.eye(6, dtype=np.float32)
+    similarity[1, 4] = similarity[4, 1] = odd
+    order, score, *_ = greedy_coverage(similarity, np.ones(6), 1.0, 1)
+    assert (order[0], score[0]) == (1, 1.0 + odd)
 
 
 @pytest.mark.parametrize("power", POWERS)

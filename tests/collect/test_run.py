@@ -331,6 +331,7 @@ def test_bill_of_a_store_that_has_some(finished: Path, tiny_llava: Path) -> None
     found = bill(plan)
     assert sum(c["sealed"] for c in found["cells"]) == 5
     assert (found["to_ask"], found["rows"]) == (3, 720)
+    assert (found["feature_bytes"], found["rankings"]) == (0, 0), "those are there"
     assert "conditions: 8, to ask 3" in render_bill(found, "table")
     with pytest.raises(PlanError, match="unknown format"):
         render_bill(found, "yaml")

@@ -78,8 +78,9 @@ def _snapshot(repository: str, revision: str, download: bool) -> Path:
         raise PlanError(f"the hub has no model {repository!r}, or it is not public") from error
     except LocalEntryNotFoundError as error:
         raise ModelError(
-            f"{repository} at {revision!r} is not in the local hub cache and cannot be downloaded "
-            "from here; download it where there is a network and give its folder with --model"
+            f"{repository} is no local folder, and at {revision!r} it is not in the local hub "
+            "cache and cannot be downloaded from here; download it where there is a network and "
+            "give its folder with --model"
         ) from error
     except Exception as error:  # the hub's client raises its own, and those of its HTTP library
         raise ModelError(f"cannot download {repository} at {revision!r}: {error}") from error
