@@ -15,6 +15,7 @@ from calprune.errors import PlanError
 SEEDS = (0, 1, 2)
 KEEP = (64, 128, 192)
 
+STUDY_TOKENS = 576
 # The grid of arXiv 2604.12035, Tables 1 to 3 (FastV apart).
 STUDY: tuple[tuple[str, tuple[int, ...]], ...] = (
     ("full", ()),
@@ -45,18 +46,21 @@ class Chosen:
         return None if seed is None else int(seed)
 
 
-def grid(select: Sequence[str] = (), keep: Sequence[Budget] = ()) -> list[Chosen]:
+def grid(
+    select: Sequence[str] = (), keep: Sequence[Budget] = (), candidates: int = STUDY_TOKENS
+) -> list[Chosen]:
     """Every selector with every budget; the study's own grid where nothing is asked.
 
-    Raises PlanError for unknown selectors or parameters (naming the nearest) and bad values.
+    The study's budgets are of 576 tokens: with five times the ``candidates`` they are five times
+    as large, 640, 320 and 160 of 2,880 as in SCOPE. Raises PlanError for unknown selectors or
+    parameters (naming the nearest) and bad values.
     """
-    if select:
-        asked = [(text, tuple(keep) or tuple(Budget("count", k) for k in KEEP)) for text in select]
-    else:
-        asked = [
-            (text, tuple(keep) or tuple(Budget("count", k) for k in budgets))
-            for text, budgets in STUDY
-        ]
+    times = max(1, candidates // STUDY_TOKENS)
+    usual = [(text, KEEP) for text in select] or STUDY
+    asked = [
+        (text, tuple(keep) or tuple(Budget("count", k * times) for k in budgets))
+        for text, budgets in usual
+    ]
     found: dict[tuple[str, Selector, Budget], Chosen] = {}
     for text, budgets in asked:
         name, selectors = _parse(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 from calprune import registry
@@ -20,7 +20,7 @@ from calprune.errors import CalpruneError, PlanError
 def quote(
     bench: str,
     model: str,
-    chosen: Sequence[Chosen],
+    choose: Callable[[int], list[Chosen]],
     gpu: str,
     missing: CalpruneError,
     *,
@@ -32,7 +32,8 @@ def quote(
 ) -> dict[str, Any]:
     """The bill of a published model on a published benchmark; raises ``missing`` for others.
 
-    ``others`` of the run's options change no figure. The head is counted in the original prompt.
+    ``choose`` gives the grid for so many tokens. ``others`` of the run's options change no figure.
+    The head is counted in the original prompt.
     """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
     benchmark: Benchmark = registry.load("benchmarks", bench)()
@@ -59,6 +60,7 @@ def quote(
         crops=n * known.crops,
     )
     each = known.crops if picture == "per-crop" else 1
+    chosen = choose(known.candidates // each)
     kept = [c.budget.tokens(known.candidates // each) * each for c in chosen]
     cells = [{"label": _label(c), "key": "-" * 8, "sealed": False} for c in chosen]
     rankings = {(c.name, c.parameters, c.seed) for c in chosen}

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
-from calprune.collect.grid import Chosen, budgets, grid
+from calprune.collect.grid import STUDY_TOKENS, Chosen, budgets, grid
 from calprune.collect.hf.pictures import size_of
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
@@ -83,7 +84,7 @@ def prepare(
         model: a short name (``llava-1.5-7b``), a repository, or a local folder.
         revision: branch, tag or commit of a repository; it is resolved to a commit and recorded.
         select: selectors as on the command line, e.g. ``"scope:alpha=0,0.5"``; none gives the
-            study's grid.
+            study's grid, with budgets five times as large where there are five times the tokens.
         keep: budgets: whole numbers count tokens, fractions are shares, text is as on the command
             line (``"64,128"``, ``"25%"``).
         positions: position ids of the kept tokens, renumbered or original.
@@ -102,11 +103,13 @@ def prepare(
         strict: an image that cannot be used is an error; otherwise it is left out and listed.
         download: fetch a model that is not here yet.
     """
-    chosen = _chosen(select, keep)
+    _chosen(select, keep)  # mistakes before anything is opened
     root = Path(data) if data is not None else None
     options = Options(device=device, dtype=dtype, picture=picture, template=template)
     adapter = open_adapter(model, options, revision=revision, download=download)
     questions, left_out = usable(open_questions(bench, root, images), strict)
+    pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
+    chosen = _chosen(select, keep, pool)
     _check_budgets(chosen, adapter, questions)
     memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     if memory is not None:
@@ -161,13 +164,15 @@ def bill_of(
     except (BenchmarkError, ModelError) as error:
         if options.get("data") is not None and isinstance(error, BenchmarkError):
             raise  # what was named must be there
-        return quote(bench, model, _chosen(select, keep), gpu, error, **options)
+        return quote(bench, model, partial(_chosen, select, keep), gpu, error, **options)
 
 
-def _chosen(select: str | Sequence[str], keep: Keep | Sequence[Keep]) -> list[Chosen]:
+def _chosen(
+    select: str | Sequence[str], keep: Keep | Sequence[Keep], candidates: int = STUDY_TOKENS
+) -> list[Chosen]:
     listed = [keep] if isinstance(keep, str | int | float | Budget) else keep
     wanted = [select] if isinstance(select, str) else select
-    return grid(wanted, [b for k in listed for b in _budgets(k)])
+    return grid(wanted, [b for k in listed for b in _budgets(k)], candidates)
 
 
 def execute(

@@ -171,6 +171,19 @@ def test_the_least_ratio_keeps_one_token_of_each_pool(folder: Path, tmp_path: Pa
     assert (found["random"].arrays["run/visual"] == 3).all()
 
 
+def test_the_studys_grid_keeps_the_same_shares(folder: Path) -> None:
+    def kept(**options: Any) -> set[float]:
+        plan = run.prepare("shapes", model=str(folder), images=1, **options)
+        return {c.condition.budget.value for c in plan.cells if c.condition.budget.kind == "count"}
+
+    assert kept() == {160, 320, 640, 960}
+    assert kept(select="scope") == {320, 640, 960}
+    assert kept(picture="per-crop") == {32, 64, 128, 192}
+    assert kept(select="scope", keep=[7]) == {7}
+    bill = run.bill_of("pope", model="llava-next-vicuna-7b")
+    assert "scope-alpha1-gap_power1-k160" in {c["label"] for c in bill["cells"]}
+
+
 def test_requests_that_make_no_sense(folder: Path) -> None:
     options: dict[str, Any] = {"model": str(folder), "images": 1, "select": "scope"}
     with pytest.raises(PlanError, match=r"cannot keep 577.*have 576 at most under --picture per"):
