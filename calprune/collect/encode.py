@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from calprune.collect.models import Frame, Seen
-from calprune.collect.packed.memory import WAY_OUT, out_of_memory
+from calprune.collect.packed.memory import in_halves
 from calprune.collect.plan import Plan
 from calprune.data.condition import sha256_of
 from calprune.data.container import Sealed, as_text, unpack
 from calprune.data.provenance import software
 from calprune.data.store import Store
-from calprune.errors import Mismatch, ModelError, PlanError
+from calprune.errors import Mismatch, ModelError
 
 _AT_ONCE = 8
 
@@ -41,8 +41,13 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
     at = list(plan.images(block))
     names = [plan.questions.images[i] for i in at]
     seen: list[Seen] = []
+
+    def see(few: Sequence[str]) -> list[Seen]:
+        return plan.adapter.encode([plan.questions.picture(n) for n in few])
+
     for first in range(0, len(names), _AT_ONCE):
-        seen += _seen(plan, names[first : first + _AT_ONCE])
+        few = names[first : first + _AT_ONCE]
+        seen += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
     for name, s in zip(names, seen, strict=True):
         signals = [x[~s.frame.glue] for x in s.saliency.values()]
         if not all(np.isfinite(x).all() for x in (*s.view.values(), *signals)):
@@ -70,23 +75,6 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
     }
     manifest = plan.feature_manifest
     return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
-
-
-def _seen(plan: Plan, names: list[str]) -> list[Seen]:
-    """A few images at once, or in halves where memory does not suffice."""
-    try:
-        return plan.adapter.encode([plan.questions.picture(n) for n in names])
-    except (MemoryError, RuntimeError) as error:  # torch's out-of-memory is a RuntimeError
-        if not out_of_memory(error):
-            raise
-        shortage = str(error).split("\n")[0]
-    if len(names) == 1:
-        raise PlanError(
-            f"{plan.adapter.name} runs out of memory on {plan.adapter.device} while it encodes "
-            f"{names[0]} ({shortage}); {WAY_OUT}"
-        )
-    half = len(names) // 2
-    return _seen(plan, names[:half]) + _seen(plan, names[half:])
 
 
 @dataclass(frozen=True)

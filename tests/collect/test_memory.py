@@ -63,7 +63,9 @@ def test_one_image_that_does_not_fit(tiny_llava: Path) -> None:
     adapter = open_adapter(str(tiny_llava))
     short = Short(adapter)
     short.room = 10
-    with pytest.raises(PlanError, match=r"out of memory on cpu with one image.*--dtype float16"):
+    with pytest.raises(
+        PlanError, match=r"out of memory on cpu asking tiny-llava about one image.*--dtype float16"
+    ):
         short.reply(rows(adapter, 2))
 
 
@@ -97,7 +99,7 @@ def test_the_tower_backs_off_too(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(Llava, "encode", none)
-    with pytest.raises(PlanError, match=r"out of memory on cpu while it encodes scene-0000"):
+    with pytest.raises(PlanError, match=r"out of memory on cpu encoding scene-0000"):
         run.collect("shapes", store=tmp_path / "none", **options)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
@@ -14,6 +16,8 @@ from calprune.errors import PlanError
 MOST_TOKENS = {"cpu": 4096, "cuda": 16384}
 LEAST_TOKENS = 256
 _SHARE_OF_REST = 0.6
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
@@ -50,6 +54,28 @@ def out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
         "out of memory" in text or "can't allocate memory" in text
     )
+
+
+def in_halves(
+    work: Callable[[Sequence[Item]], list[Result]], items: Sequence[Item], device: str, doing: str
+) -> list[Result]:
+    """``work(items)``, or its halves one after the other where memory does not suffice.
+
+    PlanError, which says what was being done, if one item alone is too much.
+    """
+    try:
+        return work(items)
+    except (MemoryError, RuntimeError) as error:  # torch's own is a RuntimeError
+        if not out_of_memory(error):
+            raise
+        shortage = str(error).split("\n")[0]
+    if len(items) == 1:
+        raise PlanError(f"out of memory on {device} {doing} ({shortage}); {WAY_OUT}")
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+    half = (len(items) + 1) // 2
+    parts = (items[:half], items[half:])
+    return [result for part in parts for result in in_halves(work, part, device, doing)]
 
 
 def parse_bytes(text: str) -> int:

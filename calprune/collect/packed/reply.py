@@ -15,7 +15,7 @@ from torch import Tensor
 from calprune.collect.models import Adapter, Reach, Row, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Counts, Past, counting
-from calprune.collect.packed.memory import WAY_OUT, out_of_memory, tokens_per_forward
+from calprune.collect.packed.memory import in_halves, tokens_per_forward
 from calprune.collect.packed.packs import Line, Pack, batches, cut, headed, lay_out
 from calprune.collect.packed.routes import Route, route
 from calprune.errors import PlanError
@@ -40,7 +40,7 @@ class Packed:
     Args:
         adapter: must share prefixes as a tree.
         tokens: most tokens in one forward; 0 takes what memory allows.
-        max_memory: bytes to plan for, if fewer than are free.
+        max_memory: bytes to plan for, weights included, if fewer than the device has.
         route: forces a route, for comparisons.
     """
 
@@ -87,22 +87,16 @@ class Packed:
 
     def _group(self, lines: Sequence[Line]) -> list[Reply]:
         """One forward; in halves where memory does not suffice, and smaller from then on."""
-        try:
-            return self._forward(lines)
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                raise
-            shortage = str(error).split("\n")[0]
-        if len(lines) == 1:
-            raise PlanError(
-                f"{self.adapter.name} runs out of memory on {self.adapter.device} with one image "
-                f"of {len(lines[0])} tokens in a forward ({shortage}); {WAY_OUT}"
-            )
-        if self.adapter.device.startswith("cuda"):
-            torch.cuda.empty_cache()
-        half = (len(lines) + 1) // 2
-        self.tokens = min(self.tokens, half * max(len(x) for x in lines))
-        return self._group(lines[:half]) + self._group(lines[half:])
+
+        def work(part: Sequence[Line]) -> list[Reply]:
+            if len(part) < len(lines):
+                self.tokens = min(self.tokens, len(part) * max(len(x) for x in part))
+            return self._forward(part)
+
+        asking = (
+            f"asking {self.adapter.name} about one image of {max(len(x) for x in lines)} tokens"
+        )
+        return in_halves(work, lines, self.adapter.device, asking)
 
     @torch.inference_mode()
     def _forward(self, lines: Sequence[Line]) -> list[Reply]:
