@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -287,7 +288,9 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _footnote(figure: Figure, text: str) -> None:
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=8, color="#555555")
+    wide = int(15 * figure.get_figwidth())  # letters of this size an inch
+    wrapped = textwrap.fill(text, wide)
+    figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=8, color="#555555")
 
 
 def _write(figure: Figure, stem: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
