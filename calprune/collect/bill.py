@@ -146,7 +146,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     missing = _open(plan, feature_folder(plan)) if to_ask else 0.0
     disk = {
         "feature_bytes": missing * rows * (adapter.width * size + 33),
-        "weight_bytes": weights(adapter.shape) * size,
+        "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
     }
     return head | disk | priced(adapter.shape, work, kept, gpu) | {"cells": cells}
 

@@ -71,7 +71,7 @@ def quote(
         "estimated": f"from published dimensions and counts, since something is missing: {missing}",
         "left_out": [],
         "rankings": len(rankings),
-        "weight_bytes": weights(known.shape) * size,
+        "weight_bytes": weights(known.shape) * (4 if dtype == "float32" else 2),
         "feature_bytes": n * known.candidates * (known.shape.tower_hidden * size + 33),
         **priced(known.shape, work, kept, gpu),
         "cells": cells,

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from calprune import registry
 from calprune.collect.ask import ask
 from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
@@ -103,7 +104,8 @@ def prepare(
         strict: an image that cannot be used is an error; otherwise it is left out and listed.
         download: fetch a model that is not here yet.
     """
-    _chosen(select, keep)  # mistakes before anything is opened
+    registry.load("benchmarks", bench)  # mistakes before anything is opened
+    _chosen(select, keep)
     root = Path(data) if data is not None else None
     options = Options(device=device, dtype=dtype, picture=picture, template=template)
     adapter = open_adapter(model, options, revision=revision, download=download)
