@@ -118,7 +118,7 @@ $(COLLECT_STAMP): pyproject.toml $(PINS) $(TORCH_STAMP)
 
 $(TEST_STAMP): $(COLLECT_STAMP)
 	@echo '== installing what the tests need'
-	@$(PIP) -c $(PINS) -e '.[collect,test]'
+	@$(PIP) -c $(PINS) -e '.[collect,data,test]'
 	@touch $@
 
 $(OLDEST_STAMP): constraints-oldest.txt | $(TEST_STAMP)

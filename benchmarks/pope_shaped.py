@@ -45,7 +45,7 @@ from calprune.collect.packed.routes import route
 from calprune.collect.plan import Plan, make_plan
 from calprune.collect.run import execute
 from calprune.collect.usable import usable
-from calprune.data.benchmarks import open_questions
+from calprune.data.questions import open_questions
 from calprune.data.store import Store
 from tests.collect.checkpoints import save_checkpoint
 

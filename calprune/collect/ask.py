@@ -151,7 +151,7 @@ def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
             source.append(at + question)
             examples.append(q.examples[row])
         at += len(plan.distinct[i])
-    names = [a.name for a in q.benchmark.answers]
+    names = [a.name for a in q.source.answers]
     tokens = padded(cell.condition.answer_tokens)
     logits = reply.logits.astype(np.float64)
     if not np.isfinite(logits).all():

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from calprune.collect.grid import Chosen
 from calprune.collect.models import Adapter
 from calprune.collect.packed.reply import Packed
-from calprune.data.benchmarks import Questions
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
+from calprune.data.questions import Questions
 from calprune.data.store import Store
 from calprune.errors import PlanError
 
@@ -120,7 +120,7 @@ def make_plan(
     if not 0 <= share[0] < share[1]:
         raise PlanError(f"share {share[0] + 1}/{share[1]}: write i/n with 1 <= i <= n")
     template = sha256_of(adapter.template())
-    answer_tokens = adapter.first(questions.benchmark.answers)
+    answer_tokens = adapter.first(questions.source.answers)
     digest = questions.digest
     cells = []
     for c in chosen:

@@ -12,8 +12,8 @@ from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.names import SHORT
 from calprune.collect.hf.published import MODELS
 from calprune.collect.hf.templates import CHAT, TEMPLATES
-from calprune.data.benchmarks import Benchmark
 from calprune.data.condition import ALL_TOKENS, selector_label
+from calprune.data.questions import find_benchmark
 from calprune.errors import CalpruneError, PlanError
 
 
@@ -36,9 +36,8 @@ def quote(
     The head is counted in the original prompt.
     """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
-    benchmark: Benchmark = registry.load("benchmarks", bench)()
-    counts = benchmark.published
-    if short not in MODELS or counts is None:
+    counts = find_benchmark(bench).published
+    if short not in MODELS or counts is None or not counts.trie:
         raise missing
     known = MODELS[short]
     for what, given, names in (

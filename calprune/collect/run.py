@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from calprune import registry
 from calprune.collect.ask import ask
 from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
@@ -24,10 +23,10 @@ from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan
 from calprune.collect.quote import quote
 from calprune.collect.usable import usable
-from calprune.data.benchmarks import Questions, open_questions
 from calprune.data.condition import Budget
 from calprune.data.container import intact
 from calprune.data.provenance import log_run
+from calprune.data.questions import Questions, find_benchmark, open_questions
 from calprune.data.store import Store, store_path
 from calprune.errors import BenchmarkError, CalpruneError, ModelError, PlanError
 
@@ -104,12 +103,12 @@ def prepare(
         strict: an image that cannot be used is an error; otherwise it is left out and listed.
         download: fetch a model that is not here yet.
     """
-    registry.load("benchmarks", bench)  # mistakes before anything is opened
+    find_benchmark(bench)  # mistakes before anything is opened
     _chosen(select, keep)
     root = Path(data) if data is not None else None
     options = Options(device=device, dtype=dtype, picture=picture, template=template)
     adapter = open_adapter(model, options, revision=revision, download=download)
-    questions, left_out = usable(open_questions(bench, root, images), strict)
+    questions, left_out = usable(open_questions(bench, root, images, strict), strict)
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
     chosen = _chosen(select, keep, pool)
     _check_budgets(chosen, adapter, questions)

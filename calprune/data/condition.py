@@ -119,6 +119,7 @@ class Condition:
         positions: position ids of the kept tokens, renumbered (``contiguous``) or ``original``.
         dtype: in which the language model computed.
         features: what the selector measured, e.g. ``patches@-2+cls@-2:sum``; None if nothing.
+        reply: most tokens of a generated reply, where questions are open; absent otherwise.
         weights, kv: quantisation and KV pruning; absent from the JSON when None.
     """
 
@@ -137,6 +138,7 @@ class Condition:
     positions: Literal["contiguous", "original"] = "contiguous"
     dtype: str = "float32"
     features: str | None = None
+    reply: int | None = None
     weights: str | None = None
     kv: str | None = None
 
@@ -205,6 +207,7 @@ _JSON_TYPES: dict[str, type] = {
     "answer_tokens": list,
     "budget": dict,
     "parameters": dict,
+    "reply": int,
     "revision": int,
     "seed": int,
 }

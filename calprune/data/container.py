@@ -25,13 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import canonical_json
+from calprune.data.laws import check_columns, check_values
 from calprune.data.schema import (
     FORMATS,
     LONGEST_TEXT,
     MOST_BYTES,
     VERSION,
-    check_columns,
-    check_values,
 )
 from calprune.errors import (
     DamagedFile,

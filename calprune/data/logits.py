@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import Condition
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What the model generated, greedily, in reply to the open ones of ``n`` questions.
+
+    Attributes:
+        id: int32 (m,), token ids of all replies one after another, end tokens included.
+        logprob: float32 (m,), log-probability of each token, natural logarithm.
+        entropy: float32 (m,), entropy in nats over the vocabulary at each token.
+        top2_gap: float32 (m,), lead of the chosen logit over the next.
+        offset: int64 (n + 1,), tokens of row i are ``offset[i]:offset[i + 1]``; none if closed.
+        stop: bool (n,), whether the reply ended by itself (its last token is an end token) and not
+            by the limit.
+        text: the replies in words, without special tokens; empty for closed questions.
+        question: what was asked.
+        references: right answers in words; empty for closed questions.
+    """
+
+    id: NDArray[np.int32]
+    logprob: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    top2_gap: NDArray[np.float32]
+    offset: NDArray[np.int64]
+    stop: NDArray[np.bool_]
+    text: tuple[str, ...]
+    question: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Which rows have a reply, (n,)."""
+        return np.diff(self.offset) > 0
 
 
 @dataclass(frozen=True)
@@ -23,7 +57,7 @@ class LogitTable:
         id, split, category, cluster: text (n,). ``cluster`` is the image, the unit of resampling;
             ``category`` is a subtask or subject, empty where a benchmark has none.
         duplicate_of: int32 (n,), first row with the same (image, prompt); own index if none.
-        label: int16 (n,), index of the right answer.
+        label: int16 (n,), index of the right answer; −1 for an open question.
         offered: bool (n, a), the answers that this question allows.
         answers: names of the answers, length a.
         answer_tokens: int32 (a, s), vocabulary ids, −1 where there is no such spelling.
@@ -34,6 +68,10 @@ class LogitTable:
         top_token, top_logit: int32, float32 (n, t), the t largest logits in falling order.
         tokens: int32 (n, layers), all tokens that each layer saw for this question.
         visual: int32 (n, layers), the visual ones among them.
+        group: text (n,), rows that are scored together; None if there are none.
+        tags: further groups for reports, text (n,) by name.
+        scorer: name of the rule that gives the benchmark's own score; empty if not recorded.
+        replies: generated answers; None if no question is open.
     """
 
     path: Path
@@ -56,6 +94,10 @@ class LogitTable:
     top_logit: NDArray[np.float32]
     tokens: NDArray[np.int32]
     visual: NDArray[np.int32]
+    group: NDArray[np.str_] | None = None
+    tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    scorer: str = ""
+    replies: Replies | None = None
 
     @property
     def template(self) -> str:

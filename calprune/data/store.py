@@ -14,6 +14,7 @@ was complete when it got that name.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -27,8 +28,9 @@ from numpy.typing import NDArray
 
 from calprune.data.condition import Condition, canonical_json
 from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpack
-from calprune.data.logits import LogitTable
-from calprune.data.schema import check_values
+from calprune.data.laws import check_values
+from calprune.data.logits import LogitTable, Replies
+from calprune.data.texts import unpack_texts
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, StoreError
 from calprune.registry import unknown
 
@@ -36,7 +38,7 @@ DEFAULT_STORE = "calprune-store"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
 _RAGGED = ("image/kept", "image/position", "prompt/tail")
-_SHARED = ("answer/name", "answer/token", "prompt/head")
+_SHARED = ("answer/name", "answer/token", "benchmark/scorer", "prompt/head")
 
 
 def store_path(given: Path | str | None = None) -> Path:
@@ -215,7 +217,43 @@ def read_logits(path: Path) -> LogitTable:
         top_logit=a["logit/top"],
         tokens=a["run/tokens"].astype(np.int32),
         visual=a["run/visual"].astype(np.int32),
+        group=_text(path, a["example/group"]) if "example/group" in a else None,
+        tags={n.removeprefix("tag/"): _text(path, x) for n, x in a.items() if n[:4] == "tag/"},
+        scorer=str(_text(path, a["benchmark/scorer"])[0]) if "benchmark/scorer" in a else "",
+        replies=_replies(path, a) if "gen/id" in a else None,
     )
+
+
+def _replies(path: Path, a: Arrays) -> Replies:
+    try:
+        texts = {
+            name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
+            for name in ("reply", "question", "reference")
+        }
+        references = tuple(_listed(text) for text in texts["reference"])
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+    return Replies(
+        id=a["gen/id"].astype(np.int32),
+        logprob=a["gen/logprob"],
+        entropy=a["gen/entropy"],
+        top2_gap=a["gen/top2_gap"],
+        offset=a["gen/offset"].astype(np.int64),
+        stop=a["gen/stop"],
+        text=texts["reply"],
+        question=texts["question"],
+        references=references,
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    try:
+        found = json.loads(text) if text else []
+    except (ValueError, RecursionError) as error:
+        raise Mismatch(f"reference/text: not JSON ({error})") from error
+    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
+        raise Mismatch("reference/text: not a list of text")
+    return tuple(found)
 
 
 def check_file(path: Path) -> Sealed:
@@ -265,6 +303,10 @@ def _join(parts: list[Arrays]) -> Arrays:
         columns = [p[name] for p in parts]
         if name in _SHARED:
             joined[name] = columns[0]
+        elif name.endswith("/offset"):
+            ends = np.cumsum([0, *(c[-1] for c in columns)])
+            moved = [c[1:] + s for c, s in zip(columns, ends, strict=False)]
+            joined[name] = np.concatenate([columns[0][:1], *moved])
         elif name == "example/duplicate_of":
             moved = [c + s for c, s in zip(columns, shift, strict=False)]
             joined[name] = np.concatenate(moved).astype(np.int32)

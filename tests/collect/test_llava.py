@@ -22,7 +22,8 @@ from calprune.collect.packed import masks
 from calprune.collect.packed.packs import Pack
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import make_plan
-from calprune.data.benchmarks import Answer, open_questions
+from calprune.data.benchmarks import Answer
+from calprune.data.questions import open_questions
 from calprune.data.store import Store
 from calprune.errors import BenchmarkError, ModelError, PlanError
 

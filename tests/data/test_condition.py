@@ -48,6 +48,7 @@ def test_every_field_moves_the_key() -> None:
         "seed": 0,
         "positions": "original",
         "dtype": "float16",
+        "reply": 16,
         "weights": "int4",
         "kv": "snapkv",
     }

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from calprune.data import container
 from calprune.data.condition import sha256_of
 from calprune.data.container import BLOCK, Sealed, as_text, intact, pack, publish, unpack
-from calprune.data.schema import FORMATS, RANKINGS, Column, Format
+from calprune.data.schema import FORMATS, RANKINGS, VERSION, Column, Format
 from calprune.errors import (
     DamagedFile,
     IncompleteError,
@@ -219,14 +219,14 @@ def test_newer_major_is_refused_with_a_way_out(sealed_file: Path) -> None:
 def test_a_later_minor_version_is_read_and_its_additions_left_alone(
     sealed_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What release 1.1 will do to a 1.0 reader: one more dataset, one more column."""
+    """What the next release will do to this reader: one more dataset, one more column."""
     extra = Column("rank/future", "f", ("images",), "not known yet")
     later = Format("calprune.rankings", (*RANKINGS.columns, extra))
     wider = ranking()
     wider.arrays["rank/future"] = np.zeros(3)
     with monkeypatch.context() as patch:
         patch.setitem(FORMATS, "calprune.rankings", later)
-        patch.setattr(container, "VERSION", (1, 1))
+        patch.setattr(container, "VERSION", (1, VERSION[1] + 1))
         image = pack(wider)
     path = sealed_file.with_name("later.h5")
     publish(path, image)

@@ -11,7 +11,7 @@ import pytest
 from calprune.data import store as module
 from calprune.data.condition import Condition
 from calprune.data.container import Arrays, Sealed, as_text, pack, publish
-from calprune.data.schema import check_values
+from calprune.data.laws import check_values
 from calprune.data.store import Store, check_file, read_logits, safe, store_path
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, StoreError, WriteError
 from tests.data.test_condition import PLAIN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from calprune.collect.models import Picture
+from calprune.data.benchmarks import Blob, Picture
 from calprune.errors import BenchmarkError
 
 # Beyond these a square canvas takes gigabytes, and a strip of single pixels shows nothing.
@@ -60,11 +61,11 @@ def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
     return canvas
 
 
-def _opened(path: Path) -> Image.Image:
+def _opened(picture: Path | Blob) -> Image.Image:
     try:
-        return Image.open(path)
+        return Image.open(picture if isinstance(picture, Path) else BytesIO(picture.content))
     except _WRONG as error:
-        raise BenchmarkError(f"cannot read image {path}: {error}") from error
+        raise BenchmarkError(f"cannot read image {picture}: {error}") from error
 
 
 def _sane(name: str, size: tuple[int, int]) -> tuple[int, int]:

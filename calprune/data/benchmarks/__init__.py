@@ -1,23 +1,21 @@
 """Benchmarks: one file each. This module holds what they all share.
 
 A plug-in exports one class with the attributes of ``Benchmark``. Its file name is its name on the
-command line.
+command line. Benchmarks that are published as files derive from ``calprune.data.sources.Released``,
+which finds the files; generated ones implement ``open`` themselves.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune import registry
-from calprune.data.condition import sha256_of
 from calprune.errors import BenchmarkError
 
 
@@ -29,6 +27,9 @@ class Answer:
     spellings: tuple[str, ...]
 
 
+YES_NO = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no")))
+
+
 @dataclass(frozen=True)
 class Example:
     """One question.
@@ -37,127 +38,113 @@ class Example:
         id: stable, unique, never a position in a file.
         image: name of the image within the benchmark.
         prompt: what is asked, without image mark and conversation template.
-        label: index of the right answer.
+        label: index of the right answer; −1 for an open question without answers to choose from.
         offered: indices of the answers that this question allows.
         split, category: groups for reports; empty if there are none.
+        cluster: unit of resampling where it is not the image, e.g. a patient; empty: the image.
+        group: questions that are scored together, such as the two about a picture of MME.
+        references: right answers in words; a question that has them is open, and the model's reply
+            is generated.
+        tags: further groups for reports by name, e.g. ``(("grade", "grade2"),)``.
+        where: file and row it was read from, for messages; no part of the benchmark.
     """
 
     id: str
     image: str
     prompt: str
-    label: int
-    offered: tuple[int, ...]
+    label: int = -1
+    offered: tuple[int, ...] = ()
     split: str = ""
     category: str = ""
+    cluster: str = ""
+    group: str = ""
+    references: tuple[str, ...] = ()
+    tags: tuple[tuple[str, str], ...] = ()
+    where: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """An encoded image inside another file; ``where`` names file and row for messages."""
+
+    where: str
+    content: bytes
+
+    def __str__(self) -> str:
+        return self.where
+
+
+Picture = NDArray[np.uint8] | Path | Blob
+"""Pixels (h, w, 3), the file that holds an image, or its encoded bytes."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """Counts of a benchmark as released, for bills before its files are at hand.
+    """Counts of a benchmark as released, for checks, and for bills before its files are at hand.
 
-    ``questions``: distinct (image, prompt) pairs; ``tail``: tokens after the image in one prompt;
-    ``trie``: tokens of an image's distinct questions with common beginnings merged, on average.
+    Attributes:
+        rows: questions in the usual setting.
+        images: distinct images; 0 where nobody has counted them.
+        questions: distinct (image, prompt) pairs; 0 where nobody has counted them.
+        tail: tokens after the image in one prompt; 0 if not known.
+        trie: tokens of an image's distinct questions with common beginnings merged, on average.
+        counts: rows with a value of ``split``, ``category``, ``options`` or ``label``, or of a tag,
+            e.g. ``{"split=random": 3000, "options=2": 677}``.
     """
 
-    images: int
     rows: int
-    questions: int
-    tail: int
-    trie: int
-
-
-class Benchmark(Protocol):
-    """What a benchmark plug-in offers; ``published`` is None for generated ones."""
-
-    title: str
-    answers: tuple[Answer, ...]
-    published: Published | None
-
-    def examples(self, root: Path | None) -> Iterator[Example]:
-        """Every question in a fixed order; BenchmarkError if ``root`` lacks something."""
-        ...
-
-    def picture(self, name: str, root: Path | None) -> NDArray[np.uint8] | Path:
-        """Pixels (h, w, 3) of an image, or the file that holds it."""
-        ...
-
-    def digest(self, name: str, root: Path | None) -> str:
-        """SHA-256 of an image's bytes or pixels."""
-        ...
+    images: int = 0
+    questions: int = 0
+    tail: int = 0
+    trie: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Questions:
-    """A benchmark as it will be asked: examples in image order, digests, and one overall digest.
+class Source:
+    """An opened benchmark: its questions, and how to get at an image.
 
-    ``images[i]`` has digest ``digests[i]``; ``rows[i]`` are the indices of its examples.
+    Attributes:
+        answers: what closed questions choose from; empty if all are open.
+        examples: every question in a fixed order; reading them raises BenchmarkError.
+        picture: the image of a name.
+        digest: SHA-256 of an image's bytes or pixels; None has it computed from the picture.
+        scorer: name of the rule by which the benchmark is scored.
+        reply_tokens: most tokens of a generated reply to an open question.
+        layout: which of its published forms was found, e.g. ``official`` or ``parquet``.
+        notes: what a reader of the results should know about these files.
     """
 
-    name: str
-    benchmark: Benchmark
-    root: Path | None
-    examples: tuple[Example, ...]
-    images: tuple[str, ...]
-    digests: tuple[str, ...]
-    rows: tuple[tuple[int, ...], ...]
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over ids, image digests, prompts, labels and offered answers."""
-        of = dict(zip(self.images, self.digests, strict=True))
-        answers = [[a.name, *a.spellings] for a in self.benchmark.answers]
-        rows = [
-            [e.id, of[e.image], e.prompt, e.label, list(e.offered), e.split, e.category]
-            for e in self.examples
-        ]
-        return sha256_of([answers, rows])
-
-    def picture(self, image: str) -> NDArray[np.uint8] | Path:
-        """Pixels or file of an image."""
-        return self.benchmark.picture(image, self.root)
-
-    def without(self, images: Collection[str]) -> Questions:
-        """The same benchmark less some images and their questions."""
-        groups = [
-            (image, digest, [self.examples[i] for i in rows])
-            for image, digest, rows in zip(self.images, self.digests, self.rows, strict=True)
-            if image not in images
-        ]
-        if not groups:
-            raise BenchmarkError(f"{self.name}: none of its images can be used")
-        ends = np.cumsum([0, *(len(rows) for _, _, rows in groups)]).tolist()
-        return replace(
-            self,
-            examples=tuple(e for _, _, rows in groups for e in rows),
-            images=tuple(image for image, _, _ in groups),
-            digests=tuple(digest for _, digest, _ in groups),
-            rows=tuple(tuple(range(a, b)) for a, b in pairwise(ends)),
-        )
+    answers: tuple[Answer, ...]
+    examples: Iterable[Example]
+    picture: Callable[[str], Picture]
+    digest: Callable[[str], str] | None = None
+    scorer: str = "accuracy"
+    reply_tokens: int = 0
+    layout: str = "generated"
+    notes: tuple[str, ...] = ()
 
 
-def open_questions(name: str, root: Path | None = None, images: int | None = None) -> Questions:
-    """Load a benchmark; ``images`` keeps the first so many distinct images only.
+class Benchmark(Protocol):
+    """What a benchmark plug-in offers.
 
-    Raises PlanError for an unknown name and BenchmarkError if data are missing or inconsistent.
+    Attributes:
+        title: one line for ``calprune ls benchmarks``.
+        kind: how questions are answered: ``yes/no``, ``letter``, ``open``, or several with ``+``.
+        licence: of the data, as its publisher states it.
+        origin: where it is published.
+        published: counts as released; None for generated ones.
     """
-    benchmark: Benchmark = registry.load("benchmarks", name)()
-    grouped: dict[str, list[Example]] = {}
-    for example in benchmark.examples(root):
-        if example.image not in grouped and images is not None and len(grouped) >= images:
-            continue
-        grouped.setdefault(example.image, []).append(example)
-    if not grouped:
-        raise BenchmarkError(f"{name}: no questions found")
-    examples = tuple(e for group in grouped.values() for e in group)
-    if len({e.id for e in examples}) != len(examples):
-        raise BenchmarkError(f"{name}: question ids are not unique")
-    at = 0
-    rows = []
-    for group in grouped.values():
-        rows.append(tuple(range(at, at + len(group))))
-        at += len(group)
-    digests = tuple(benchmark.digest(image, root) for image in grouped)
-    return Questions(name, benchmark, root, examples, tuple(grouped), digests, tuple(rows))
+
+    title: str
+    kind: str
+    licence: str
+    origin: str
+    published: Published | None
+
+    def open(self, root: Path | None) -> Source:
+        """Find the files, in ``root`` if given; BenchmarkError if they are not there."""
+        ...
 
 
 def pixels_digest(pixels: NDArray[np.uint8]) -> str:
@@ -173,3 +160,12 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise BenchmarkError(f"cannot read image {path}: {error.strerror or error}") from error
+
+
+def picture_digest(picture: Picture) -> str:
+    """SHA-256 of an image's bytes or pixels; BenchmarkError if its file cannot be read."""
+    if isinstance(picture, Path):
+        return file_digest(picture)
+    if isinstance(picture, Blob):
+        return hashlib.sha256(picture.content).hexdigest()
+    return pixels_digest(picture)

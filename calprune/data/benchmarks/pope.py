@@ -1,92 +1,116 @@
-"""``pope``: POPE on COCO val2014, from its official files in a local folder.
+"""``pope``: POPE on COCO val2014.
 
-Li et al., "Evaluating Object Hallucination in Large Vision-Language Models" (EMNLP 2023);
-question files of AoiDragon/POPE, output/coco.
+Li et al., "Evaluating Object Hallucination in Large Vision-Language Models" (EMNLP 2023); question
+files of AoiDragon/POPE, output/coco, or the tables of lmms-lab/POPE.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import ClassVar
 
-from calprune.data.benchmarks import Answer, Example, Published, file_digest
-from calprune.errors import BenchmarkError
+from calprune.data.benchmarks import YES_NO, Example, Published, Source
+from calprune.data.sources import Released
+from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.labels import SHORT_ANSWER, yes_no
+from calprune.data.sources.parquet import Shards
+from calprune.data.sources.rows import Row, json_lines
 
 __all__ = ["Pope"]
 
-_SPLITS = ("random", "popular", "adversarial")
-_SUFFIX = "\nAnswer the question using a single word or phrase."
+SPLITS = ("random", "popular", "adversarial")
+OLD_RANDOM = 2910  # rows of the random split until it was made anew, in AoiDragon/POPE@e3e39262
+SCORER = "f1-over-splits"
 
 
-class Pope:
-    """9,000 yes/no questions about 500 images of COCO val2014, 3,000 in each of three splits."""
+class Pope(Released):
+    """9,000 yes/no questions about 500 images, 3,000 in each of three splits.
 
-    title = "POPE (COCO val2014), yes/no object questions; needs --data"
-    answers = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no")))
-    # tokens as the Vicuna tokenizer counts them, in the template vicuna_v1
-    published = Published(images=500, rows=9000, questions=5127, tail=26, trie=220)
+    Only 5,127 pairs of image and question differ: the 1,500 questions with the answer yes are the
+    same in all splits.
+    """
 
-    def examples(self, root: Path | None) -> Iterator[Example]:
-        """Questions in file order; ids are ``split/question_id``."""
-        for split in _SPLITS:
-            path = _folder(root) / f"coco_pope_{split}.json"
-            rows = _rows(path)
-            if len(rows) == 2910:
-                raise BenchmarkError(
-                    f"{path}: the old random split of 2,910 rows; the published study uses 3,000: "
-                    "take output/coco from AoiDragon/POPE"
-                )
-            for row in rows:
-                yield _example(path, split, row)
-
-    def picture(self, name: str, root: Path | None) -> Path:
-        """The JPEG file."""
-        return _folder(root) / "val2014" / name
-
-    def digest(self, name: str, root: Path | None) -> str:
-        """SHA-256 of the JPEG file."""
-        return file_digest(self.picture(name, root))
-
-
-def _folder(root: Path | None) -> Path:
-    wanted = (
+    title = "POPE on COCO val2014: is an object in the image? three splits"
+    kind = "yes/no"
+    licence = "MIT; images of COCO, terms of Flickr"
+    origin = "github AoiDragon/POPE, output/coco; hub lmms-lab/POPE"
+    name = "pope"
+    layout = (
         "coco_pope_random.json, coco_pope_popular.json and coco_pope_adversarial.json, and the "
         "COCO images in a sub-folder val2014/"
     )
-    now = "'calprune collect --bench shapes' needs no data and works now"
-    if root is None:
-        raise BenchmarkError(
-            f"pope needs its data: put {wanted} in a folder, name it with --data; {now}"
+    marks: ClassVar[tuple[str, ...]] = tuple(f"coco_pope_{split}.json" for split in SPLITS)
+    folder: ClassVar[str] = "val2014"
+    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("POPE"))}
+    # tokens as the Vicuna tokenizer counts them, in the template vicuna_v1
+    published = Published(
+        rows=9000,
+        images=500,
+        questions=5127,
+        tail=26,
+        trie=220,
+        counts={**{f"split={s}": 3000 for s in SPLITS}, "label=yes": 4500, "label=no": 4500},
+    )
+
+    def official(self, root: Path) -> Source:
+        """JSON lines, one file a split; ids are ``split/question_id``."""
+        rows = [
+            (split, row)
+            for split, mark in zip(SPLITS, self.marks, strict=True)
+            for row in json_lines(root / mark)
+        ]
+        old = sum(split == "random" for split, _ in rows) == OLD_RANDOM
+        notes = (
+            f"{root / self.marks[0]}: the old random split of 2,910 rows, named random-2910 here; "
+            "the published study uses the newer one of 3,000 (AoiDragon/POPE, output/coco)",
         )
-    if not (root / "coco_pope_random.json").is_file():
-        raise BenchmarkError(f"pope: {root} lacks its files: it must hold {wanted}; {now}")
-    return root
+        return Source(
+            answers=YES_NO,
+            examples=(_official(f"{s}-2910" if old and s == "random" else s, r) for s, r in rows),
+            picture=lambda name: root / self.folder / name,
+            scorer=SCORER,
+            layout="official",
+            notes=notes if old else (),
+        )
+
+    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+        """One table; ids are ``split/question_id`` as in the official files."""
+        shards, images = parts["rows"], dict[str, int]()
+        return Source(
+            answers=YES_NO,
+            examples=_table(shards, images),
+            picture=lambda name: shards.picture(images[name]),
+            digest=lambda name: shards.digest(images[name]),
+            scorer=SCORER,
+            layout="parquet",
+        )
 
 
-def _rows(path: Path) -> list[dict[str, object]]:
-    try:
-        with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.strip()]
-    except OSError as error:
-        raise BenchmarkError(f"cannot read {path}: {error.strerror or error}") from error
-    except ValueError as error:
-        raise BenchmarkError(f"{path}: not one JSON object a line ({error})") from error
+def _official(split: str, row: Row) -> Example:
+    return _example(split, row, "text", "label", row.file_name("image"))
 
 
-def _example(path: Path, split: str, row: dict[str, object]) -> Example:
-    try:
-        name, text, label = str(row["image"]), str(row["text"]), str(row["label"]).strip().lower()
-        number = row["question_id"]
-    except (KeyError, TypeError) as error:
-        raise BenchmarkError(f"{path}: a row lacks {error}") from error
-    if label not in ("yes", "no") or "/" in name or name.startswith("."):
-        raise BenchmarkError(f"{path}: question {number}: bad label {label!r} or image {name!r}")
+def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
+    columns = ("question_id", "question", "answer", "image_source", "category")
+    for row in shards.rows(columns):
+        split, name = row.text("category"), row.text("image_source")
+        if split not in SPLITS:
+            raise row.wrong("category", f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+        images.setdefault(name, row.at)
+        yield _example(split, row, "question", "answer", name)
+
+
+def _example(split: str, row: Row, question: str, answer: str, image: str) -> Example:
+    text = row.text(question)
+    if "\n" in text:
+        raise row.wrong(question, "holds an instruction of its own; take the files without it")
     return Example(
-        id=f"{split}/{number}",
-        image=name,
-        prompt=text + _SUFFIX,
-        label=0 if label == "yes" else 1,
+        id=f"{split}/{row.text('question_id')}",
+        image=image,
+        prompt=text + SHORT_ANSWER,
+        label=yes_no(row, answer),
         offered=(0, 1),
         split=split,
+        where=row.where,
     )

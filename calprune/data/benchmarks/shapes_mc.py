@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calprune.data.benchmarks import Answer, Example
+from calprune.data.benchmarks import Answer, Example, Source
 from calprune.data.shapes.benchmark import benchmark_scenes, scene_digests, scene_pixels
 from calprune.data.shapes.questions import LETTERS
 
@@ -19,27 +16,30 @@ class ShapesMc:
     """The scenes of ``shapes``, up to four questions each with two to four lettered options."""
 
     title = "generated scenes, multiple choice with 2 to 4 options (colour, shape)"
-    answers = tuple(Answer(letter, (letter,)) for letter in LETTERS)
+    kind = "letter"
+    licence = "Apache-2.0"
+    origin = "generated, no download"
     published = None
 
-    def examples(self, root: Path | None) -> Iterator[Example]:
+    def open(self, root: Path | None) -> Source:
         """Questions in scene order; ``root`` is not used."""
-        for scene in benchmark_scenes():
-            for i, choice in enumerate(scene.choices):
-                yield Example(
-                    id=f"{scene.name}/choice/{i}",
-                    image=scene.name,
-                    prompt=choice.prompt,
-                    label=choice.answer,
-                    offered=tuple(range(len(choice.options))),
-                    split=f"{len(choice.options)} options",
-                    category=choice.subject,
-                )
+        return Source(
+            answers=tuple(Answer(letter, (letter,)) for letter in LETTERS),
+            examples=_examples(),
+            picture=scene_pixels,  # drawn again: 5 ms, and nothing to keep
+            digest=lambda name: scene_digests()[name],
+        )
 
-    def picture(self, name: str, root: Path | None) -> NDArray[np.uint8]:
-        """Draw the scene again: 5 ms, and nothing to keep."""
-        return scene_pixels(name)
 
-    def digest(self, name: str, root: Path | None) -> str:
-        """SHA-256 of the scene's pixels."""
-        return scene_digests()[name]
+def _examples() -> Iterator[Example]:
+    for scene in benchmark_scenes():
+        for i, choice in enumerate(scene.choices):
+            yield Example(
+                id=f"{scene.name}/choice/{i}",
+                image=scene.name,
+                prompt=choice.prompt,
+                label=choice.answer,
+                offered=tuple(range(len(choice.options))),
+                split=f"{len(choice.options)} options",
+                category=choice.subject,
+            )

@@ -1,0 +1,164 @@
+"""The laws of sealed files: columns as their format says, and values that make sense together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.data.schema import VERSION, Format
+from calprune.errors import Mismatch
+
+_VOCABULARY = 2**31
+
+
+def check_columns(form: Format, arrays: dict[str, NDArray[Any]]) -> None:
+    """Every MUST column there, nothing unknown, kinds and axes consistent; else Mismatch."""
+    sizes: dict[str, int] = {"one": 1, "three": 3, "hw": 2, "ltrb": 4}
+    for path, array in sorted(arrays.items()):
+        column = form.column(path)
+        if column is None:
+            raise Mismatch(f"{path}: not part of {form.kind} {VERSION[0]}.{VERSION[1]}")
+        if array.dtype.kind != column.kind:
+            raise Mismatch(f"{path}: type {array.dtype}, expected kind {column.kind!r}")
+        if array.ndim != len(column.dims):
+            raise Mismatch(f"{path}: {array.ndim} axes, expected {column.dims}")
+        for dim, size in zip(column.dims, array.shape, strict=True):
+            name, base = (dim[:-2], size - 1) if dim.endswith("+1") else (dim, size)
+            if name != "*" and sizes.setdefault(name, base) != base:
+                raise Mismatch(
+                    f"{path}: axis {dim} is {size} long, other datasets say {sizes[name]}"
+                )
+    for column in form.columns:
+        if column.must and not any(form.column(path) is column for path in arrays):
+            raise Mismatch(f"{column.path}: missing")
+
+
+def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
+    """Laws of a logit file that types cannot state; Mismatch names the first bad row."""
+    ids, label, offered = (arrays[f"example/{x}"] for x in ("id", "label", "offered"))
+    names, logit, token = arrays["answer/name"], arrays["logit/answer"], arrays["answer/token"]
+    n, rows = len(ids), np.arange(len(ids))
+    if n == 0:
+        raise Mismatch("no questions in it")
+
+    def every(good: Any, law: str) -> None:
+        if not good.all():
+            row = int(np.flatnonzero(~good)[0])
+            raise Mismatch(f"row {row} ({_plain(ids[row])}): {law}")
+
+    if len(np.unique(ids)) != n or (np.char.str_len(ids) == 0).any():
+        raise Mismatch("question ids are empty or not unique")
+    if len(np.unique(names)) != len(names):
+        raise Mismatch("answer names are not unique")
+    spelled = np.broadcast_to(token >= 0, logit.shape)
+    used = token[token >= 0]
+    if len(np.unique(used)) != len(used) or not (token >= 0).any(axis=1).all():
+        raise Mismatch("answer tokens overlap or are missing")
+    if (token < -1).any() or (token >= _VOCABULARY).any():
+        raise Mismatch("answer tokens that are no vocabulary ids")
+    closed = offered.any(axis=1)
+    every((label >= -1) & (label < len(names)), f"label outside -1..{len(names) - 1}")
+    every((label >= 0) | ~closed, "options, but no right answer")
+    if len(names):
+        every((label < 0) | offered[rows, label], "the right answer is not offered")
+    every(np.isfinite(np.where(spelled, logit, 0)).all(axis=(1, 2)), "a logit is not finite")
+    for name in ("log_z", "entropy", "mean"):
+        every(np.isfinite(arrays[f"logit/{name}"]), f"{name} is not finite")
+    every(np.isfinite(arrays["logit/top"]).all(axis=1), "a top logit is not finite")
+    largest = np.where(spelled, logit, -np.inf).max(axis=(1, 2), initial=-np.inf)
+    every(arrays["logit/log_z"] >= largest - 1e-3, "log-sum-exp below an answer's logit")
+    every(arrays["logit/entropy"] >= 0, "negative entropy")
+    every(np.where(spelled, True, logit == -np.inf).all(axis=(1, 2)), "a logit without spelling")
+    every((np.diff(arrays["logit/top"], axis=1) <= 0).all(axis=1), "top logits do not fall")
+    every((arrays["run/tokens"] > 0).all(axis=1), "a layer saw no token")
+    visual = arrays["run/visual"]
+    every(
+        ((visual >= 0) & (visual <= arrays["run/tokens"])).all(axis=1),
+        "visual tokens that are none",
+    )
+    ids_seen = arrays["logit/top_token"]
+    every(
+        ((ids_seen >= 0) & (ids_seen < _VOCABULARY)).all(axis=1),
+        "a top token that is no vocabulary id",
+    )
+    first = arrays["example/duplicate_of"]
+    every((first >= 0) & (first <= rows), "duplicate_of points outside the file")
+    _check_replies(arrays, np.asarray(~closed))
+
+
+_REPLIES = ("gen/id", "gen/logprob", "gen/entropy", "gen/top2_gap", "gen/offset", "gen/stop")
+
+
+def _check_replies(arrays: dict[str, NDArray[Any]], open_: NDArray[np.bool_]) -> None:
+    """Open questions have references and replies, all of one file or none; offsets cut in order."""
+    texts = [f"{x}/{y}" for x in ("reply", "question", "reference") for y in ("text", "offset")]
+    there = [x in arrays for x in (*_REPLIES, *texts)]
+    if not any(there):
+        if open_.any():
+            raise Mismatch("questions with neither options nor a reply")
+        return
+    if not all(there):
+        raise Mismatch(f"replies need all of {', '.join((*_REPLIES, *texts))}")
+    for kind, values in (
+        ("gen", "id"),
+        ("reply", "text"),
+        ("question", "text"),
+        ("reference", "text"),
+    ):
+        offset = arrays[f"{kind}/offset"]
+        if offset[0] != 0 or offset[-1] != len(arrays[f"{kind}/{values}"]):
+            raise Mismatch(f"{kind}/offset does not cover {kind}/{values}")
+        if (np.diff(offset) < 0).any():
+            raise Mismatch(f"{kind}/offset falls")
+    for row in np.flatnonzero(open_ & (np.diff(arrays["gen/offset"]) == 0))[:1]:
+        raise Mismatch(f"row {row} ({_plain(arrays['example/id'][row])}): open, but has no reply")
+    ids, logprob = arrays["gen/id"], arrays["gen/logprob"]
+    if ((ids < 0) | (ids >= _VOCABULARY)).any():
+        raise Mismatch("gen/id: a token that is no vocabulary id")
+    if not (np.isfinite(logprob) & (logprob <= 0)).all():
+        raise Mismatch("gen/logprob: a log-probability that is none")
+    for name in ("entropy", "top2_gap"):
+        if not (arrays[f"gen/{name}"] >= 0).all() or not np.isfinite(arrays[f"gen/{name}"]).all():
+            raise Mismatch(f"gen/{name}: negative or not finite")
+
+
+def _plain(text: bytes) -> str:
+    return ascii(text.decode("utf-8", "replace"))[1:-1]
+
+
+def check_features(arrays: dict[str, NDArray[Any]]) -> None:
+    """Offsets cover all rows in order; views are finite, and saliency off glue is too."""
+    offset, glue = arrays["image/offset"], arrays["token/glue"]
+    if offset[0] != 0 or offset[-1] != len(glue) or (np.diff(offset) < 0).any():
+        raise Mismatch("image/offset does not cut the rows in order")
+    for name, array in arrays.items():
+        values = array[~glue] if name.startswith("saliency/") else array
+        if name.startswith(("view/", "saliency/")) and not np.isfinite(values).all():
+            raise Mismatch(f"{name}: a value is not finite")
+
+
+def check_rankings(arrays: dict[str, NDArray[Any]]) -> None:
+    """Every order takes each token at most once, and its padding comes last."""
+    order = arrays["rank/order"].astype(np.int64)
+    v = order.shape[1]
+    taken = np.where(order >= 0, order, v + np.arange(v))
+    padded = order < 0
+    if (order < -1).any() or (order >= v).any() or (padded[:, :-1] & ~padded[:, 1:]).any():
+        raise Mismatch("rank/order: indices out of range, or padding between them")
+    if (np.diff(np.sort(taken, axis=1), axis=1) == 0).any():
+        raise Mismatch("rank/order: a token is taken twice")
+
+
+CHECKS = {
+    "calprune.features": check_features,
+    "calprune.rankings": check_rankings,
+    "calprune.logits": check_logits,
+}
+
+
+def check_values(kind: str, arrays: dict[str, NDArray[Any]]) -> None:
+    """The laws of a kind that types cannot state; Mismatch if one is broken."""
+    if kind in CHECKS:
+        CHECKS[kind](arrays)

@@ -1,0 +1,178 @@
+"""A benchmark as it will be asked: checked, grouped by image, and identified by one digest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from calprune import registry
+from calprune.data.benchmarks import Benchmark, Example, Picture, Source, picture_digest
+from calprune.data.condition import sha256_of
+from calprune.errors import BenchmarkError, PlanError
+
+LONGEST_ID = 512  # bytes, as the cache stores them
+
+
+@dataclass(frozen=True)
+class Questions:
+    """Examples in image order, image digests, and one overall digest.
+
+    ``images[i]`` has digest ``digests[i]``; ``rows[i]`` are the indices of its examples. Images
+    with the same bytes are one, under the first of their names. ``left_out`` says of images that
+    could not be read what is wrong with them.
+    """
+
+    name: str
+    source: Source
+    examples: tuple[Example, ...]
+    images: tuple[str, ...]
+    digests: tuple[str, ...]
+    rows: tuple[tuple[int, ...], ...]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over ids, image digests, prompts, labels, offered answers and groups."""
+        of = dict(zip(self.images, self.digests, strict=True))
+        answers = [[a.name, *a.spellings] for a in self.source.answers]
+        rows = [_plain(e, of[e.image]) for e in self.examples]
+        return sha256_of([answers, rows])
+
+    def picture(self, image: str) -> Picture:
+        """Pixels, file or bytes of an image."""
+        return self.source.picture(image)
+
+    def reply_tokens(self, example: Example) -> int:
+        """Most tokens to generate in reply; 0 for a closed question."""
+        return self.source.reply_tokens if example.references else 0
+
+    @property
+    def open(self) -> bool:
+        """Whether replies to some questions are generated."""
+        return any(e.references for e in self.examples)
+
+    def without(self, images: Collection[str]) -> Questions:
+        """The same benchmark less some images and their questions."""
+        groups = [
+            (image, digest, [self.examples[i] for i in rows])
+            for image, digest, rows in zip(self.images, self.digests, self.rows, strict=True)
+            if image not in images
+        ]
+        if not groups:
+            raise BenchmarkError(f"{self.name}: none of its images can be used")
+        return replace(
+            self,
+            examples=tuple(e for _, _, rows in groups for e in rows),
+            images=tuple(image for image, _, _ in groups),
+            digests=tuple(digest for _, digest, _ in groups),
+            rows=_ranges([len(rows) for _, _, rows in groups]),
+        )
+
+
+def _plain(e: Example, image: str) -> list[object]:
+    """What identifies a question; fields that do not apply are absent, so that digests stay."""
+    row: list[object] = [e.id, image, e.prompt, e.label, list(e.offered), e.split, e.category]
+    if e.cluster or e.group or e.references or e.tags:
+        row += [e.cluster, e.group, list(e.references), [list(t) for t in e.tags]]
+    return row
+
+
+def find_benchmark(name: str) -> Benchmark:
+    """The plug-in of a name; ``file:questions.jsonl`` hands what follows the colon to ``file``.
+
+    Raises PlanError for an unknown name, or for one that takes no argument.
+    """
+    plain, colon, argument = name.partition(":")
+    plugin = registry.load("benchmarks", plain)
+    try:
+        benchmark: Benchmark = plugin(argument) if colon else plugin()
+    except TypeError as error:
+        wanted = "takes nothing after a colon" if colon else "needs a file: write file:PATH"
+        raise PlanError(f"benchmark {plain!r} {wanted}") from error
+    return benchmark
+
+
+def open_questions(
+    name: str, root: Path | None = None, images: int | None = None, strict: bool = False
+) -> Questions:
+    """Load and check a benchmark; ``images`` keeps the first so many distinct images only.
+
+    An image that cannot be read is left out with its questions and listed, or is an error if
+    ``strict``. Raises PlanError for an unknown name and BenchmarkError if data are missing or
+    inconsistent.
+    """
+    source = find_benchmark(name).open(root)
+    known: dict[str, str] = {}  # digest to the first image that has it
+    alias: dict[str, str | None] = {}
+    problems: list[str] = []
+    grouped: dict[str, list[Example]] = {}
+    for example in _checked(name, source, source.examples):
+        if example.image not in alias:
+            if images is not None and len(known) >= images:
+                continue
+            try:
+                digest = _digest(source, example.image)
+            except BenchmarkError as error:
+                if strict:
+                    raise
+                problems.append(str(error))
+                alias[example.image] = None
+                continue
+            alias[example.image] = known.setdefault(digest, example.image)
+        image = alias[example.image]
+        if image is not None:
+            grouped.setdefault(image, []).append(replace(example, image=image))
+    if not grouped:
+        raise BenchmarkError(problems[0] if problems else f"{name}: no questions found")
+    return Questions(
+        name=short_name(name),
+        source=source,
+        examples=tuple(e for group in grouped.values() for e in group),
+        images=tuple(grouped),
+        digests=tuple({image: digest for digest, image in known.items()}[i] for i in grouped),
+        rows=_ranges([len(group) for group in grouped.values()]),
+        left_out=tuple(problems),
+    )
+
+
+def short_name(name: str) -> str:
+    """What stands in labels and folders: of a file's path only the stem."""
+    plain, colon, argument = name.partition(":")
+    return f"{plain}:{Path(argument).stem}" if colon else name
+
+
+def _digest(source: Source, image: str) -> str:
+    return source.digest(image) if source.digest else picture_digest(source.picture(image))
+
+
+def _ranges(sizes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
+    ends = np.cumsum([0, *sizes]).tolist()
+    return tuple(tuple(range(a, b)) for a, b in pairwise(ends))
+
+
+def _checked(name: str, source: Source, examples: Iterable[Example]) -> Iterable[Example]:
+    """The laws that every benchmark obeys, whoever wrote its plug-in."""
+    seen: dict[str, str] = {}
+    for e in examples:
+        where = e.where or f"{name}: question {e.id!r}"
+        if not e.id or len(e.id.encode()) > LONGEST_ID:
+            raise BenchmarkError(f"{where}: its id is empty or over {LONGEST_ID} bytes: {e.id!r}")
+        if e.id in seen:
+            raise BenchmarkError(
+                f"{where}: id {e.id!r} is already that of {seen[e.id]}; ids must be unique: "
+                "remove or rename one of the two rows"
+            )
+        seen[e.id] = e.where or "another question"
+        if not e.prompt.strip():
+            raise BenchmarkError(f"{where}: its question is empty")
+        if any(not 0 <= i < len(source.answers) for i in e.offered):
+            raise BenchmarkError(f"{where}: offers answers that the benchmark does not have")
+        if e.offered and e.label not in e.offered:
+            raise BenchmarkError(f"{where}: its label is not among its {len(e.offered)} options")
+        if not e.offered and (e.label != -1 or not e.references):
+            raise BenchmarkError(f"{where}: neither options to choose from nor a reference answer")
+        yield e

@@ -1,0 +1,157 @@
+"""Parquet tables with images in them, streamed: no more than a few rows are held at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from calprune.data.benchmarks import Blob
+from calprune.data.sources.rows import Row
+from calprune.errors import BenchmarkError, MissingExtra
+
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+_AT_ONCE = 16  # rows with their images
+
+
+class Shards:
+    """The files of one table, in order. Images are read again when they are asked for.
+
+    Reading images in the order of the table costs one pass over it; going back starts the row
+    group again.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        if not paths:
+            raise BenchmarkError("a parquet table without files")
+        self.paths = tuple(paths)
+        self._lock = threading.Lock()
+        self._stream: tuple[str, int, Iterator[tuple[int, Any]]] | None = None
+        self._digests: dict[int, str] = {}
+
+    def rows(self, columns: Sequence[str], image: str = "image") -> Iterator[Row]:
+        """Every row with these columns and the digest of its image; ``image`` "" leaves it out.
+
+        A column of images may hold one image or a list, of which the first counts. Raises
+        BenchmarkError for other columns than expected or a file that cannot be read.
+        """
+        at = 0
+        for path in self.paths:
+            table = _opened(path)
+            wanted = [*columns, *([image] if image else [])]
+            missing = [c for c in wanted if c not in table.schema_arrow.names]
+            if missing:
+                raise BenchmarkError(
+                    f"{path}: no column {', '.join(missing)}; it has "
+                    f"{', '.join(table.schema_arrow.names)}: is it a file of another benchmark, "
+                    "or of another release?"
+                )
+            for i, values in enumerate(_values(path, table, wanted)):
+                where = f"{path}, row {i + 1}"
+                digest = ""
+                if image and (found := _content(values.pop(image))) is not None:
+                    digest = hashlib.sha256(found).hexdigest()
+                    self._digests[at] = digest
+                yield Row(where, values, at, digest)
+                at += 1
+
+    def digest(self, at: int) -> str:
+        """SHA-256 of the image of a row that ``rows`` has passed."""
+        if at not in self._digests:
+            raise BenchmarkError(f"{self._where(at)}: no image in it")
+        return self._digests[at]
+
+    def picture(self, at: int, image: str = "image") -> Blob:
+        """The image of a row, by its index in the whole table."""
+        with self._lock:
+            stream = self._stream
+            if stream is None or stream[0] != image or not self._ahead(stream[1], at):
+                stream = (image, at, self._images(image, at))
+            name, _, images = stream
+            for index, content in images:
+                if index == at:
+                    self._stream = (name, at + 1, images)
+                    if content is None:
+                        raise BenchmarkError(f"{self._where(at)}: no image in it")
+                    return Blob(self._where(at), content)
+        raise BenchmarkError(f"{self.paths[-1]}: no row {at}")
+
+    def _ahead(self, here: int, at: int) -> bool:
+        """Whether row ``at`` is still to come in the row group that is being read."""
+        return here <= at and bisect_right(self._starts, here) == bisect_right(self._starts, at)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """Index of every row group's first row."""
+        sizes = []
+        for path in self.paths:
+            metadata = _opened(path).metadata
+            sizes += [metadata.row_group(i).num_rows for i in range(metadata.num_row_groups)]
+        return list(accumulate(sizes, initial=0))
+
+    def _images(self, image: str, first: int) -> Iterator[tuple[int, bytes | None]]:
+        """Index and image of every row, from the row group that holds row ``first``."""
+        at = 0
+        for path in self.paths:
+            table = _opened(path)
+            for group in range(table.num_row_groups):
+                n = table.metadata.row_group(group).num_rows
+                if at + n > first:
+                    values = _values(path, table, [image], [group])
+                    for i, row in enumerate(values):
+                        yield at + i, _content(row[image])
+                at += n
+
+    def _where(self, at: int) -> str:
+        ends = list(accumulate(_opened(p).metadata.num_rows for p in self.paths))
+        shard = next(i for i, end in enumerate(ends) if at < end)
+        return f"{self.paths[shard]}, row {at - (ends[shard - 1] if shard else 0) + 1}"
+
+
+def _values(
+    path: Path, table: ParquetFile, columns: Sequence[str], groups: Sequence[int] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Rows as plain values, a few at a time."""
+    import pyarrow as pa
+
+    chosen = list(groups) if groups is not None else list(range(table.num_row_groups))
+    try:
+        for group in chosen:
+            for batch in table.iter_batches(_AT_ONCE, row_groups=[group], columns=list(columns)):
+                yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(
+            f"{path}: cannot be read on ({error}); truncated? fetch it again"
+        ) from error
+
+
+def _opened(path: Path) -> ParquetFile:
+    try:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetFile
+    except ModuleNotFoundError as error:
+        raise MissingExtra(
+            f"reading {path.name} needs the package 'pyarrow': pip install 'calprune[data]'"
+        ) from error
+    try:
+        return ParquetFile(path, memory_map=True, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(
+            f"{path}: not a parquet file ({error}); truncated? fetch it again"
+        ) from error
+
+
+def _content(value: Any) -> bytes | None:
+    """The encoded image in a cell: a struct with ``bytes``, plain bytes, or a list of them."""
+    if isinstance(value, list):
+        value = value[0] if value else None
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) and value else None
