@@ -36,16 +36,19 @@ class Shards:
         self._stream: tuple[str, int, Iterator[tuple[int, Any]]] | None = None
         self._digests: dict[int, str] = {}
 
-    def rows(self, columns: Sequence[str], image: str = "image") -> Iterator[Row]:
+    def rows(
+        self, columns: Sequence[str], image: str = "image", further: Sequence[str] = ()
+    ) -> Iterator[Row]:
         """Every row with these columns and the digest of its image; ``image`` "" leaves it out.
 
-        A column of images may hold one image or a list, of which the first counts. Raises
-        BenchmarkError for other columns than expected or a file that cannot be read.
+        A column of images may hold one image or a list, of which the first counts. Of ``further``
+        columns of images the row only holds whether there is one. Raises BenchmarkError for other
+        columns than expected or a file that cannot be read.
         """
         at = 0
         for path in self.paths:
             table = _opened(path)
-            wanted = [*columns, *([image] if image else [])]
+            wanted = [*columns, *([image] if image else []), *further]
             missing = [c for c in wanted if c not in table.schema_arrow.names]
             if missing:
                 raise BenchmarkError(
@@ -59,29 +62,29 @@ class Shards:
                 if image and (found := _content(values.pop(image))) is not None:
                     digest = hashlib.sha256(found).hexdigest()
                     self._digests[at] = digest
+                values |= {name: _content(values[name]) is not None for name in further}
                 yield Row(where, values, at, digest)
                 at += 1
 
     def digest(self, at: int) -> str:
-        """SHA-256 of the image of a row that ``rows`` has passed."""
+        """SHA-256 of the image of a row that ``rows`` has passed; BenchmarkError if it has none."""
         if at not in self._digests:
-            raise BenchmarkError(f"{self._where(at)}: no image in it")
+            raise self._empty(at)
         return self._digests[at]
 
     def picture(self, at: int, image: str = "image") -> Blob:
-        """The image of a row, by its index in the whole table."""
+        """The image of a row, by its index in the whole table; BenchmarkError if it has none."""
         with self._lock:
-            stream = self._stream
+            stream, self._stream = self._stream, None  # one that fails is not gone on with
             if stream is None or stream[0] != image or not self._ahead(stream[1], at):
                 stream = (image, at, self._images(image, at))
-            name, _, images = stream
-            for index, content in images:
+            for index, content in stream[2]:
                 if index == at:
-                    self._stream = (name, at + 1, images)
+                    self._stream = (image, at + 1, stream[2])
                     if content is None:
-                        raise BenchmarkError(f"{self._where(at)}: no image in it")
+                        raise self._empty(at)
                     return Blob(self._where(at), content)
-        raise BenchmarkError(f"{self.paths[-1]}: no row {at}")
+        raise BenchmarkError(f"{self.paths[-1]}: the table has no row of index {at}")
 
     def _ahead(self, here: int, at: int) -> bool:
         """Whether row ``at`` is still to come in the row group that is being read."""
@@ -109,10 +112,17 @@ class Shards:
                         yield at + i, _content(row[image])
                 at += n
 
+    def _empty(self, at: int) -> BenchmarkError:
+        return BenchmarkError(f"{self._where(at)}: no picture in this row; fetch the table again")
+
     def _where(self, at: int) -> str:
-        ends = list(accumulate(_opened(p).metadata.num_rows for p in self.paths))
-        shard = next(i for i, end in enumerate(ends) if at < end)
-        return f"{self.paths[shard]}, row {at - (ends[shard - 1] if shard else 0) + 1}"
+        shard = bisect_right(self._ends, at)
+        return f"{self.paths[shard]}, row {at - (self._ends[shard - 1] if shard else 0) + 1}"
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Index after every file's last row."""
+        return list(accumulate(_opened(path).metadata.num_rows for path in self.paths))
 
 
 def _values(
@@ -126,9 +136,9 @@ def _values(
         for group in chosen:
             for batch in table.iter_batches(_AT_ONCE, row_groups=[group], columns=list(columns)):
                 yield from batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(
-            f"{path}: cannot be read on ({error}); truncated? fetch it again"
+            f"{path}: cannot be read on ({_first_line(error)}); truncated? fetch it again"
         ) from error
 
 
@@ -144,8 +154,12 @@ def _opened(path: Path) -> ParquetFile:
         return ParquetFile(path, memory_map=True, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise BenchmarkError(
-            f"{path}: not a parquet file ({error}); truncated? fetch it again"
+            f"{path}: not a parquet file ({_first_line(error)}); truncated? fetch it again"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
 
 
 def _content(value: Any) -> bytes | None:
