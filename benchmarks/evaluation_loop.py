@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -53,3 +54,20 @@ def largest_difference(store: Store, answers: dict[tuple[str, int], np.ndarray])
                     if token >= 0:
                         worst = max(worst, abs(float(logits[token]) - float(value)))
     return worst
+
+
+def alternately(
+    sides: dict[str, Callable[[], object]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, object]]:
+    """Process CPU seconds of each side, in turn, the first round left out; and what each said."""
+    spent, said = defaultdict(list), {}
+    for _ in range(repeats + 1):
+        for name, run in sides.items():
+            began = time.process_time()
+            said[name] = run()
+            spent[name].append(time.process_time() - began)
+    return {name: seconds[1:] for name, seconds in spent.items()}, said
+
+
+def ratio(slow: list[float], fast: list[float]) -> float:
+    return statistics.median(slow) / statistics.median(fast)

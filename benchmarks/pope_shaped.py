@@ -36,7 +36,13 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from benchmarks.evaluation_loop import Clock, full_recompute, largest_difference
+from benchmarks.evaluation_loop import (
+    Clock,
+    alternately,
+    full_recompute,
+    largest_difference,
+    ratio,
+)
 from calprune.collect.grid import budgets, grid
 from calprune.collect.models import Adapter, Options, Row, open_adapter
 from calprune.collect.packed.places import place
@@ -189,7 +195,7 @@ def one_condition(adapter: Adapter, data: Path, keeps: list[int], q: int, repeat
         row = place(adapter, seen, kept, head, tails, "contiguous")
         sides: dict[str, Callable[[], object]] = {
             "generate": lambda kept=kept: [
-                adapter.generate(picture, p, kept, "contiguous") for p in prompts
+                adapter.generate(picture, p, kept, "contiguous")[1][0] for p in prompts
             ]
         }
         # the head's keys and values are computed once for a whole run
@@ -223,22 +229,6 @@ def shares(adapter: Adapter, data: Path) -> None:
     spent, _ = alternately(sides, 7)
     tower, decoder = (statistics.median(spent[x]) * 1e3 for x in sides)
     print(f"tower {tower:.0f} ms an image, decoder {decoder:.0f} ms for 189 tokens")
-
-
-def alternately(
-    sides: dict[str, Callable[[], object]], repeats: int
-) -> tuple[dict[str, list[float]], dict[str, object]]:
-    spent, said = defaultdict(list), {}
-    for _ in range(repeats + 1):
-        for name, run in sides.items():
-            began = time.process_time()
-            said[name] = run()
-            spent[name].append(time.process_time() - began)
-    return {name: seconds[1:] for name, seconds in spent.items()}, said
-
-
-def ratio(slow: list[float], fast: list[float]) -> float:
-    return statistics.median(slow) / statistics.median(fast)
 
 
 def main() -> None:

@@ -55,6 +55,14 @@ class Questions:
         """Whether replies to some questions are generated."""
         return any(e.references for e in self.examples)
 
+    def replying(self, tokens: int) -> Questions:
+        """The same benchmark with another limit for replies; PlanError if none is generated."""
+        if not self.open:
+            raise PlanError(f"--reply-tokens {tokens}: {self.name} has no open questions")
+        if tokens < 0:
+            raise PlanError(f"--reply-tokens {tokens}: a number above 0 is needed")
+        return replace(self, source=replace(self.source, reply_tokens=tokens))
+
     def without(self, images: Collection[str]) -> Questions:
         """The same benchmark less some images and their questions."""
         groups = [

@@ -270,7 +270,8 @@ def check_file(path: Path) -> Sealed:
 def padded(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
     """Ragged token ids as int32 (a, s), padded with −1."""
     width = max((len(x) for x in ids), default=0)
-    return np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
+    found = np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
+    return found.reshape(len(ids), width)
 
 
 def _checked(path: Path, kind: str, arrays: Arrays) -> None:

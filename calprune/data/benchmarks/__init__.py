@@ -120,7 +120,7 @@ class Source:
     picture: Callable[[str], Picture]
     digest: Callable[[str], str] | None = None
     scorer: str = "accuracy"
-    reply_tokens: int = 0
+    reply_tokens: int = 32
     layout: str = "generated"
     notes: tuple[str, ...] = ()
 

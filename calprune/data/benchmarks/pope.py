@@ -44,7 +44,7 @@ class Pope(Released):
     folder: ClassVar[str] = "val2014"
     parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("POPE"))}
     # tokens as the Vicuna tokenizer counts them, in the template vicuna_v1
-    published = Published(
+    published: ClassVar[Published | None] = Published(
         rows=9000,
         images=500,
         questions=5127,
@@ -62,7 +62,7 @@ class Pope(Released):
         ]
         old = sum(split == "random" for split, _ in rows) == OLD_RANDOM
         notes = (
-            f"{root / self.marks[0]}: the old random split of 2,910 rows, named random-2910 here; "
+            f"{self.marks[0]}: the old random split of 2,910 rows, named random-2910 here; "
             "the published study uses the newer one of 3,000 (AoiDragon/POPE, output/coco)",
         )
         return Source(

@@ -66,9 +66,9 @@ class Released(ABC):
             repository = next(iter(self.parts.values())).repositories[0]
             ways.append(f"'calprune data fetch {self.name}' downloads {repository}")
         if self.marks:
-            ways.append(f"or name with --data a folder that holds {self.layout}")
+            ways.append(f"name with --data a folder that holds {self.layout}")
         now = "'calprune collect --bench shapes' needs no data and works now"
-        return f"{', '.join(ways)}; {now}"
+        return f"{', or '.join(ways)}; {now}"
 
     @abstractmethod
     def official(self, root: Path) -> Source:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from string import ascii_uppercase
 
 from calprune.data.benchmarks import Answer
+from calprune.data.condition import sha256_of
 from calprune.data.sources.rows import Row
 
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
@@ -59,3 +61,20 @@ def option_lines(options: Sequence[str], style: str = "{letter}. {option}") -> s
     """``A. text`` lines, each after a line break."""
     pairs = zip(ascii_uppercase, options, strict=False)
     return "".join("\n" + style.format(letter=x, option=option) for x, option in pairs)
+
+
+def enough(row: Row, field: str, options: Sequence[str], most: int = 26) -> Sequence[str]:
+    """The same options; BenchmarkError unless they are 2 to ``most``."""
+    if not 2 <= len(options) <= most:
+        raise row.wrong(field, f"2 to {most} options expected, found {len(options)}")
+    return options
+
+
+def content_id(given: Counter[str], *content: str) -> str:
+    """An id for a row that has none: 16 hex digits of the SHA-256 of its content.
+
+    ``given`` counts the ids given so far; a second row of equal content gets ``-2`` at its end.
+    """
+    plain = sha256_of(list(content))[:16]
+    given[plain] += 1
+    return plain if given[plain] == 1 else f"{plain}-{given[plain]}"

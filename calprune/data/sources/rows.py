@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,12 +60,36 @@ class Row:
         plain = str(value).strip()
         return "" if plain == "nan" else plain
 
+    def verbatim(self, field: str) -> str:
+        """Text as it stands, with its blanks and line breaks, also the word nan; not blank."""
+        value = self.get(field)
+        if not isinstance(value, str):
+            return self.text(field)
+        if not value.strip():
+            raise self.wrong(field, "empty")
+        return value
+
+    def one_of(self, field: str, known: Sequence[str]) -> str:
+        """Text from a fixed set."""
+        found = self.text(field)
+        if found not in known:
+            raise self.wrong(field, f"unknown {found!r}; known: {', '.join(known)}")
+        return found
+
+    def part(self, field: str) -> Row:
+        """The record inside a field, as a row of its own."""
+        value = self.get(field)
+        if not isinstance(value, Mapping):
+            raise self.wrong(field, f"fields expected, found {_brief(value)}")
+        return replace(self, where=f"{self.where}, {field}", values=value)
+
     def integer(self, field: str) -> int:
         """A whole number, also if it is written as text."""
         value = self.get(field)
         if isinstance(value, str) and re.fullmatch(r"\s*-?[0-9]{1,18}\s*", value):
             return int(value)
-        if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not whole:
             raise self.wrong(field, f"whole number expected, found {_brief(value)}")
         return int(value)
 
@@ -75,6 +99,12 @@ class Row:
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
             raise self.wrong(field, f"list of text expected, found {_brief(value)}")
         return value
+
+    def picture_digest(self) -> str:
+        """SHA-256 of the image in a table's row; BenchmarkError if the cell holds none."""
+        if not self.digest:
+            raise self.wrong("image", "no picture in this cell; fetch the table again")
+        return self.digest
 
     def file_name(self, field: str) -> str:
         """A relative path that stays below its folder."""
@@ -107,6 +137,17 @@ def json_rows(path: Path, content: Any) -> Iterator[Row]:
         raise BenchmarkError(f"{path}: neither a list nor an object of questions")
 
 
+def json_list(path: Path, key: str) -> Iterator[Row]:
+    """Rows of the list under a key of a JSON object, as in ``{"data": [{...}, ...]}``."""
+    content = json_file(path)
+    if not isinstance(content, Mapping) or not isinstance(content.get(key), list):
+        raise BenchmarkError(
+            f"{path}: no list {key!r} in it: is it a file of another benchmark, or of another "
+            "release?"
+        )
+    return json_rows(path, content[key])
+
+
 def _fields(path: Path, place: object, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise BenchmarkError(f"{path}, {place}: an object expected, found {_brief(value)}")
@@ -116,7 +157,7 @@ def _fields(path: Path, place: object, value: Any) -> Mapping[str, Any]:
 def json_lines(path: Path) -> Iterator[Row]:
     """Rows of a file with one JSON object a line."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for i, line in enumerate(file, 1):
                 if line.strip():
                     yield Row(f"{path}, line {i}", _object(path, i, line))
@@ -160,10 +201,13 @@ class Tsv:
 
     def row(self, at: int) -> Row:
         """The row at a byte offset that ``rows`` gave."""
-        with self.path.open("rb") as file:
-            header = self._record(file, 1)
-            file.seek(at)
-            return self._row(header, self._record(file, 0), 0, at)
+        try:
+            with self.path.open("rb") as file:
+                header = self._record(file, 1)
+                file.seek(at)
+                return self._row(header, self._record(file, 0), 0, at)
+        except OSError as error:
+            raise _unreadable(self.path, error) from error
 
     def _record(self, file: BinaryIO, number: int) -> list[str]:
         """The next record, which quoted line breaks may spread over several lines."""

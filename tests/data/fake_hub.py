@@ -1,0 +1,172 @@
+"""A hub on this machine: what the client asks of the real one when it fetches a dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class FakeHub:
+    """Repositories by name, each with its files; and all the ways in which a hub can misbehave.
+
+    Attributes:
+        cuts: connections for this file that break, each after so many bytes.
+        lies: content that is sent instead of a file's own, always or for so many times.
+        gated: repositories whose files are refused; ``listed`` ones can be looked at.
+        down: every answer is this status.
+        log: method, path and range of every request.
+    """
+
+    repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    commit: str = COMMIT
+    cuts: dict[str, list[int]] = field(default_factory=dict)
+    lies: dict[str, list[bytes]] = field(default_factory=dict)
+    gated: set[str] = field(default_factory=set)
+    listed: bool = True
+    down: int = 0
+    log: list[tuple[str, str, str]] = field(default_factory=list)
+    url: str = ""
+
+    def add(self, repository: str, folder: Path) -> None:
+        """Publish all files of a folder."""
+        files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+        self.repositories[repository] = {
+            p.relative_to(folder).as_posix(): p.read_bytes() for p in files
+        }
+
+    def sent(self, file: str) -> list[str]:
+        """Ranges of all GET requests for a file, "" for the whole."""
+        return [r for method, path, r in self.log if method == "GET" and path.endswith(f"/{file}")]
+
+    def __enter__(self) -> FakeHub:
+        hub = self
+
+        class Handler(_Handler):
+            fake = hub
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    fake: FakeHub
+    protocol_version = "HTTP/1.1"
+
+    def do_HEAD(self) -> None:  # noqa: N802
+        self._answer()
+
+    def do_GET(self) -> None:  # noqa: N802
+        self._answer()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.fake.log.append((self.command, path, self.headers.get("Range", "")))
+        if self.fake.down:
+            return self._send(self.fake.down, b"out of order")
+        if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(?:/revision/.+)?", path):
+            return self._list(found[1])
+        if found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            return self._file(found[1], found[2], found[3])
+        return self._send(404, b"")
+
+    def _refused(self, repository: str) -> bool:
+        if repository not in self.fake.repositories:
+            self._send(404, b"", {"X-Error-Code": "RepoNotFound"})
+        elif repository in self.fake.gated:
+            self._send(403, b"", {"X-Error-Code": "GatedRepo"})
+        else:
+            return False
+        return True
+
+    def _list(self, repository: str) -> None:
+        if not (self.fake.listed and repository in self.fake.repositories):
+            if self._refused(repository):
+                return None
+        files = self.fake.repositories[repository]
+        siblings = [
+            {"rfilename": name, "size": len(content), "blobId": _git(content)}
+            | ({"lfs": _lfs(content)} if name.endswith(".parquet") else {})
+            for name, content in files.items()
+        ]
+        described = {"id": repository, "sha": self.fake.commit, "siblings": siblings}
+        return self._send(200, json.dumps(described | _REST).encode())
+
+    def _file(self, repository: str, commit: str, name: str) -> None:
+        if self._refused(repository):
+            return
+        true = self.fake.repositories[repository].get(name)
+        if true is None or commit not in (self.fake.commit, "main"):
+            return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
+        etag = _lfs(true)["sha256"] if name.endswith(".parquet") else _git(true)
+        headers = {
+            "X-Repo-Commit": self.fake.commit,
+            "ETag": f'"{etag}"',
+            "X-Linked-Etag": f'"{etag}"',
+            "X-Linked-Size": str(len(true)),
+            "Accept-Ranges": "bytes",
+        }
+        if self.command == "HEAD":
+            return self._send(200, true, headers)
+        lies = self.fake.lies.get(name)
+        content, status = lies.pop(0) if lies else true, 200
+        if asked := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")):
+            first = int(asked[1])
+            headers["Content-Range"] = f"bytes {first}-{len(content) - 1}/{len(content)}"
+            content, status = content[first:], 206
+        cuts = self.fake.cuts.get(name)
+        return self._send(status, content, headers, cuts.pop(0) if cuts else None)
+
+    def _send(
+        self,
+        status: int,
+        content: bytes,
+        headers: Mapping[str, str] = {},  # noqa: B006
+        cut: int | None = None,
+    ) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content[:cut])
+            if cut is not None:
+                self.close_connection = True
+
+
+_REST: dict[str, Any] = {
+    **{"author": None, "private": False, "gated": False, "disabled": False},
+    **{"downloads": 0, "likes": 0, "tags": []},
+}
+
+
+def _lfs(content: bytes) -> dict[str, Any]:
+    digest = hashlib.sha256(content).hexdigest()
+    return {"sha256": digest, "size": len(content), "pointerSize": 130}
+
+
+def _git(content: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
