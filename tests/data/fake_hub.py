@@ -72,10 +72,10 @@ class _Handler(BaseHTTPRequestHandler):
     fake: FakeHub
     protocol_version = "HTTP/1.1"
 
-    def do_HEAD(self) -> None:  # noqa: N802
+    def do_HEAD(self) -> None:
         self._answer()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -143,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         self,
         status: int,
         content: bytes,
-        headers: Mapping[str, str] = {},  # noqa: B006
+        headers: Mapping[str, str] = {},
         cut: int | None = None,
     ) -> None:
         self.send_response(status)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from datasets import Value
 
 from calprune.data.questions import Questions, open_questions
+from calprune.data.sources.labels import content_id
 from calprune.errors import BenchmarkError
 from tests.fixtures import picture, save_table, scienceqa
 
@@ -72,10 +74,14 @@ def test_ids_of_the_table_do_not_depend_on_the_order(tmp_path: Path) -> None:
     assert all(len(e.id) == 16 for e in a.examples)
 
 
-def test_equal_content_is_counted(tmp_path: Path) -> None:
+def test_ids_of_a_table_follow_from_content(tmp_path: Path) -> None:
     q = open_questions("scienceqa", scienceqa.parquet(tmp_path))
     first, second = (e.id for e in q.examples if "the ratio" in e.prompt and e.label < 2)
-    assert second == f"{first}-2"  # they differ in the hint
+    assert first != second  # they differ in the hint alone
+    assert all(len(e.id) == 16 for e in q.examples)
+    given = Counter[str]()
+    ids = [content_id(given, "a", "b") for _ in range(3)]
+    assert ids == [ids[0], f"{ids[0]}-2", f"{ids[0]}-3"]
 
 
 def test_images_of_a_table_come_in_any_order(tmp_path: Path) -> None:
