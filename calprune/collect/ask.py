@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from calprune.collect.choose import read_ranking
 from calprune.collect.encode import Encoded, read_features
@@ -15,14 +14,13 @@ from calprune.collect.models import Row, Seen
 from calprune.collect.packed.memory import host_memory
 from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Reply
-from calprune.collect.plan import Cell, Plan
-from calprune.data.benchmarks import Example
+from calprune.collect.plan import Cell, Plan, limits
+from calprune.collect.record import pad, record
 from calprune.data.container import Arrays, Sealed, as_text
 from calprune.data.provenance import software
-from calprune.data.store import Store, padded
+from calprune.data.store import Store
 from calprune.errors import ModelError
 
-TOP = 20
 LEAST_FEATURES_IN_MEMORY = 512 << 20
 _GUARDED_ROWS = 50
 
@@ -114,93 +112,29 @@ def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[
 
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
     kept, rows = rows_of(plan, cell, block, encoded.seen)
-    reply = plan.packed.reply(rows)
+    reply = plan.packed.reply(rows, limits(plan, block))
     _check_visual(plan, cell, rows, reply)
-    arrays = _record(plan, cell, block, reply)
+    arrays = record(plan, cell, block, reply)
     k = max(len(found.index) for found in kept)
     arrays |= {
         "image/id": as_text([plan.questions.images[i] for i in plan.images(block)]),
-        "image/kept": np.stack([_padded(f.index, k) for f in kept]),
+        "image/kept": np.stack([pad(f.index, k) for f in kept]),
         "image/tied": np.array([f.tied for f in kept], dtype=np.int32),
     }
     if plan.adapter.axes == 1:  # otherwise they follow from the frame
-        arrays["image/position"] = np.stack([_padded(r.positions[0], k) for r in rows])
+        arrays["image/position"] = np.stack([pad(r.positions[0], k) for r in rows])
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
+    notes = {"notes": list(plan.questions.source.notes)} if plan.questions.source.notes else {}
     provenance: dict[str, object] = {
         "software": software(),
         "numerics": plan.packed.numerics(),
         "model": plan.adapter.source,
         "encoded": encoded.provenance,
         "template": plan.adapter.template(),
+        "benchmark": {"layout": plan.questions.source.layout, **notes},
     }
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
-
-
-def _record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
-    """Logits of distinct questions scattered to all rows that ask them."""
-    q = plan.questions
-    examples: list[Example] = []
-    source: list[int] = []
-    first: list[int] = []
-    at = 0
-    for i in plan.images(block):
-        seen: dict[int, int] = {}
-        for row, question in zip(q.rows[i], plan.asks[i], strict=True):
-            first.append(seen.setdefault(question, len(examples)))
-            source.append(at + question)
-            examples.append(q.examples[row])
-        at += len(plan.distinct[i])
-    names = [a.name for a in q.source.answers]
-    tokens = padded(cell.condition.answer_tokens)
-    logits = reply.logits.astype(np.float64)
-    if not np.isfinite(logits).all():
-        bad = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
-        asked = [(i, p) for i in plan.images(block) for p in plan.distinct[i]][bad]
-        raise ModelError(
-            f"{cell.condition.label}: {q.images[asked[0]]}, {asked[1]!r}: the model answered with "
-            "a logit that is not finite; try --dtype float32 or check the weights"
-        )
-    log_z = logsumexp(logits, axis=1)
-    share = np.exp(logits - log_z[:, None])
-    entropy = log_z - (share * logits).sum(axis=1)
-    top = _largest(reply.logits)
-    tails = [plan.tails[e.prompt] for e in examples]
-    width = max(len(t) for t in tails)
-    answer = np.where(tokens >= 0, reply.logits[:, tokens], -np.inf)
-    spread = np.array(source)
-    offered = np.zeros((len(examples), len(names)), dtype=np.bool_)
-    for row, e in enumerate(examples):
-        offered[row, list(e.offered)] = True
-    return {
-        "example/id": as_text([e.id for e in examples]),
-        "example/split": as_text([e.split for e in examples]),
-        "example/category": as_text([e.category for e in examples]),
-        "example/cluster": as_text([e.image for e in examples]),
-        "example/duplicate_of": np.array(first, dtype=np.int32),
-        "example/label": np.array([e.label for e in examples], dtype=np.int16),
-        "example/offered": offered,
-        "prompt/head": np.array(plan.head, dtype=np.int32),
-        "prompt/tail": np.stack([_padded(np.array(t, dtype=np.int64), width) for t in tails]),
-        "answer/name": as_text(names),
-        "answer/token": tokens,
-        "logit/answer": answer[spread].astype(np.float32),
-        "logit/log_z": log_z[spread].astype(np.float32),
-        "logit/entropy": np.maximum(entropy[spread], 0.0).astype(np.float32),
-        "logit/mean": logits.mean(axis=1)[spread].astype(np.float32),
-        "logit/top_token": top[spread].astype(np.int32),
-        "logit/top": np.take_along_axis(reply.logits, top, axis=1)[spread],
-        "run/tokens": reply.tokens[spread],
-        "run/visual": reply.visual[spread],
-    }
-
-
-def _largest(logits: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Ids of the largest logits, falling, equal ones by id; (q, 20)."""
-    t = min(TOP, logits.shape[1])
-    found = np.argpartition(-logits, t - 1, axis=1)[:, :t]
-    values = np.take_along_axis(logits, found, axis=1)
-    return np.take_along_axis(found, np.lexsort((found, -values), axis=1), axis=1)
 
 
 def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None:
@@ -223,15 +157,12 @@ def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None
 
 
 def _check_answers(cell: Cell, arrays: Arrays, min_mass: float) -> None:
-    logit = arrays["logit/answer"]
-    mass = np.exp(logit - arrays["logit/log_z"][:, None, None]).sum(axis=(1, 2))
-    if mass[:_GUARDED_ROWS].mean() < min_mass:
+    closed = arrays["example/offered"].any(axis=1)
+    logit = arrays["logit/answer"][closed]
+    mass = np.exp(logit - arrays["logit/log_z"][closed, None, None]).sum(axis=(1, 2))
+    if len(mass) and mass[:_GUARDED_ROWS].mean() < min_mass:
         raise ModelError(
             f"{cell.condition.label}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
             f"probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
             "model for this benchmark? --min-mass 0 goes on regardless"
         )
-
-
-def _padded(values: NDArray[np.int64], k: int) -> NDArray[np.int32]:
-    return np.pad(values, (0, k - len(values)), constant_values=-1).astype(np.int32)

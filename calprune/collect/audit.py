@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from calprune.collect.ask import BlockCache, keep
 from calprune.collect.choose import read_ranking
 from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan
-from calprune.data.container import Sealed, unpack
+from calprune.data.container import Arrays, Sealed, unpack
 from calprune.data.draws import Draws
 from calprune.data.provenance import software
 from calprune.errors import ModelError
@@ -54,7 +54,12 @@ def _audit_cell(plan: Plan, cell: Cell, features: BlockCache, n: int, cached: Se
     total = len(a["example/id"])
     draws = Draws(int(cell.condition.key[:16], 16), n)
     picked = np.sort(draws.order(total)[:n])
-    logits = np.stack([_generate(plan, cell, features, int(row)) for row in picked])
+    replies = [_reply(a, int(row)) for row in picked]
+    again = [
+        _generate(plan, cell, features, int(row), max(1, len(reply)))
+        for row, reply in zip(picked, replies, strict=True)
+    ]
+    logits = np.stack([first for _, first in again])
     tokens = a["answer/token"]
     answer = np.where(tokens >= 0, logits[:, tokens], -np.inf).astype(np.float32)
     log_z = logsumexp(logits.astype(np.float64), axis=1)
@@ -63,11 +68,15 @@ def _audit_cell(plan: Plan, cell: Cell, features: BlockCache, n: int, cached: Se
     gap = np.where(spelled, np.where(spelled, answer, 0) - np.where(spelled, before, 0), 0.0)
     offered = a["example/offered"][picked]
     flipped = _best(answer, offered) != _best(before, offered)
+    flipped |= [
+        not np.array_equal(ids[: len(reply)], reply)
+        for (ids, _), reply in zip(again, replies, strict=True)
+    ]
     arrays = {
         "example/id": a["example/id"][picked],
         "logit/answer": answer,
         "logit/log_z": log_z.astype(np.float32),
-        "delta/answer": np.abs(gap).max(axis=(1, 2)).astype(np.float32),
+        "delta/answer": np.abs(gap).max(axis=(1, 2), initial=0.0).astype(np.float32),
         "delta/log_z": np.abs(log_z - a["logit/log_z"][picked]).astype(np.float32),
         "delta/flipped": flipped,
     }
@@ -76,13 +85,31 @@ def _audit_cell(plan: Plan, cell: Cell, features: BlockCache, n: int, cached: Se
 
 
 def _best(answer: np.ndarray, offered: np.ndarray) -> np.ndarray:
+    """The answer with the largest mass, the first where none is offered or there are none."""
+    if not offered.shape[1]:
+        return np.zeros(len(offered), dtype=np.int64)
     mass = np.logaddexp.reduce(answer.astype(np.float64), axis=2)
     best: np.ndarray = np.where(offered, mass, -np.inf).argmax(axis=1)
     return best
 
 
-def _generate(plan: Plan, cell: Cell, features: BlockCache, row: int) -> np.ndarray:
-    """Logits of one row from its pixels, through nothing that collect shares between questions."""
+def _reply(arrays: Arrays, row: int) -> np.ndarray:
+    """Ids (t,) of the sealed reply of one row; none where only the first position was asked."""
+    if "gen/id" not in arrays:
+        return np.zeros(0, dtype=np.int32)
+    start, end = arrays["gen/offset"][row : row + 2]
+    reply: np.ndarray = arrays["gen/id"][start:end]
+    return reply
+
+
+def _generate(
+    plan: Plan, cell: Cell, features: BlockCache, row: int, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (t,) and first logits of one row from its pixels, through nothing that collect shares.
+
+    A sealed reply of ``most`` tokens ended with its last one or at its limit. So a reply that goes
+    on where the sealed one ended has another last token, and needs no more tokens to show.
+    """
     image = next(i for i, rows in enumerate(plan.questions.rows) if row in rows)
     block, at = divmod(image, BLOCK_IMAGES)
     seen = features.read(block).seen[at]
@@ -90,9 +117,10 @@ def _generate(plan: Plan, cell: Cell, features: BlockCache, row: int) -> np.ndar
     found = keep(plan, cell, seen, ranking["rank/order"][at], ranking["rank/tied"][at])
     picture = plan.questions.picture(plan.questions.images[image])
     prompt = plan.questions.examples[row].prompt
-    logits = plan.adapter.generate(picture, prompt, found.index, cell.condition.positions)
+    positions = cell.condition.positions
+    ids, logits = plan.adapter.generate(picture, prompt, found.index, positions, most)
     if not np.isfinite(logits).all():
         raise ModelError(
             f"{cell.condition.label}: generate answers {prompt!r} with what is no number"
         )
-    return logits
+    return ids, logits[0]

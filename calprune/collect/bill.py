@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from calprune.collect.hf.pictures import size_of
 from calprune.collect.models import Shape
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.packed.routes import route
-from calprune.collect.plan import Plan
+from calprune.collect.plan import Plan, limits
 from calprune.data.condition import canonical_json
 from calprune.data.store import Store
 from calprune.errors import PlanError
@@ -40,7 +40,8 @@ class Workload:
     """What is asked, on average over the images.
 
     ``row_tokens``: tokens after the image summed over all rows; ``trie_tokens``: the same over
-    distinct questions with common beginnings merged; ``crops``: of all images together.
+    distinct questions with common beginnings merged; ``crops``: of all images together;
+    ``reply_tokens``: that replies to distinct open questions may have together.
     """
 
     images: int
@@ -50,6 +51,7 @@ class Workload:
     row_tokens: int
     trie_tokens: int
     crops: int
+    reply_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,15 @@ def packed_cost(shape: Shape, work: Workload, kept: float) -> Cost:
         n += before
     flops = decoder_flops(shape, n, pairs, work.questions / work.images)
     flops += projector_flops(shape, kept)
-    return Cost(work.images, round(n * work.images), flops * work.images)
+    packs = Cost(work.images, round(n * work.images), flops * work.images)
+    return packs + _replies_cost(shape, work, kept)
+
+
+def _replies_cost(shape: Shape, work: Workload, kept: float) -> Cost:
+    """Replies as long as they may be; their tokens go through the decoder a few at a time."""
+    n = work.reply_tokens
+    before = work.head + kept + work.row_tokens / work.rows
+    return Cost(0, n, decoder_flops(shape, n, n * before, n))
 
 
 def naive_cost(shape: Shape, work: Workload, kept: float) -> Cost:
@@ -108,7 +118,9 @@ def naive_cost(shape: Shape, work: Workload, kept: float) -> Cost:
     n = work.head + kept + work.row_tokens / work.rows
     flops = decoder_flops(shape, n, n * n, 1) + projector_flops(shape, kept)
     flops += tower_flops(shape) * work.crops / work.images
-    return Cost(work.rows, round(n * work.rows), flops * work.rows)
+    asked = Cost(work.rows, round(n * work.rows), flops * work.rows)
+    again = round(work.reply_tokens * work.rows / work.questions)
+    return asked + _replies_cost(shape, replace(work, reply_tokens=again), kept)
 
 
 def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
@@ -123,6 +135,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
         trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
         crops=sum(seen for _, _, seen in frames),
+        reply_tokens=sum(sum(most) for b in range(plan.blocks) for most in limits(plan, b)),
     )
     kept = [
         sum(sum(c.condition.budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
@@ -212,6 +225,10 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     cells = bill["cells"]
     width = max(len(c["label"]) for c in cells)
     packed, naive = bill["packed"], bill["naive"]
+    replies = [
+        f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
+        "memory one at a time, so that the time is a lower bound"
+    ] * bool(bill["reply_tokens"])
     lines = [
         f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
         f"rows, {bill['questions']:,} distinct questions",
@@ -227,6 +244,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
         f"disk: about {_bytes(bill['feature_bytes'])} of features, "
         f"{_bytes(bill['logit_bytes'])} of logits; memory: {_bytes(bill['weight_bytes'])} of "
         "weights, and batches in what is left",
+        *replies,
         f"time: {_time(bill['seconds'])} of computing on one {bill['gpu']} "
         f"({GPUS[bill['gpu']]} TFLOP/s in half precision, {bill['assumed_utilisation']:.0%} of it "
         "assumed)",

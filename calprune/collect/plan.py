@@ -34,7 +34,8 @@ class Plan:
     ``head`` holds the token ids before every image; ``tails`` maps each distinct prompt to its
     token ids; ``distinct[i]`` lists, for image i, its distinct prompts, and ``asks[i]`` for each
     of its rows the index of its prompt among them.
-    ``left_out`` says of images that could not be used what is wrong with them.
+    ``left_out`` says of images that could not be used what is wrong with them; ``notes`` are for
+    the readers of the results.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Plan:
     asks: tuple[tuple[int, ...], ...]
     share: tuple[int, int] = (0, 1)
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def adapter(self) -> Adapter:
@@ -112,6 +114,7 @@ def make_plan(
     positions: Positions = "contiguous",
     share: tuple[int, int] = (0, 1),
     left_out: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Plan:
     """Expand a grid into conditions; PlanError if a budget does not fit the model."""
     adapter = packed.adapter
@@ -141,6 +144,7 @@ def make_plan(
             positions=_positions(c.budget, positions, adapter),
             dtype=adapter.dtype,
             features=_measured(adapter, c),
+            reply=questions.source.reply_tokens if questions.open else None,
         )
         cells.append(Cell(condition, c))
     prompts = [[questions.examples[i].prompt for i in rows] for rows in questions.rows]
@@ -165,7 +169,20 @@ def make_plan(
         asks,
         share,
         left_out,
+        notes,
     )
+
+
+def limits(plan: Plan, block: int) -> list[list[int]]:
+    """For each image of a block and each of its distinct questions, tokens of a reply at most."""
+    q = plan.questions
+    found = []
+    for i in plan.images(block):
+        most = [0] * len(plan.distinct[i])
+        for row, question in zip(q.rows[i], plan.asks[i], strict=True):
+            most[question] = max(most[question], q.reply_tokens(q.examples[row]))
+        found.append(most)
+    return found
 
 
 def _positions(budget: Budget, asked: Positions, adapter: Adapter) -> Positions:

@@ -66,6 +66,7 @@ def prepare(
     positions: Literal["contiguous", "original"] = "contiguous",
     picture: str = "",
     template: str = "",
+    reply_tokens: int = 0,
     data: Path | str | None = None,
     images: int | None = None,
     device: str = "",
@@ -91,6 +92,8 @@ def prepare(
         picture: how an image becomes visual tokens, e.g. ``crop`` or ``hf``; none gives the
             model's default.
         template: ``vicuna_v1``, ``mistral_instruct`` or ``hf``; none gives the model's default.
+        reply_tokens: most tokens of a generated reply to an open question; 0 takes the
+            benchmark's own limit.
         data: folder with the benchmark's files, where it needs any.
         images: only the first so many images.
         device: where the model computes: cpu, cuda, cuda:1, mps; none takes a GPU if there is one.
@@ -108,7 +111,10 @@ def prepare(
     root = Path(data) if data is not None else None
     options = Options(device=device, dtype=dtype, picture=picture, template=template)
     adapter = open_adapter(model, options, revision=revision, download=download)
-    questions, left_out = usable(open_questions(bench, root, images, strict), strict)
+    opened = open_questions(bench, root, images, strict)
+    if reply_tokens:
+        opened = opened.replying(reply_tokens)
+    questions, left_out = usable(opened, strict)
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
     chosen = _chosen(select, keep, pool)
     _check_budgets(chosen, adapter, questions)

@@ -2,30 +2,35 @@
 
 Run it in float32 on a narrow random model of the family's real class, with weights scaled up until
 attention is peaked: with default initialisation every mistake looks exact. ``conformance`` is the
-whole test; it also breaks the mask on purpose and demands that the comparison notices.
+whole test; it also breaks masks on purpose and demands that this is noticed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 from torch import Tensor
 
-from calprune.collect.models import Adapter, Picture, Reach, Row, Seen
+from calprune.collect.models import Adapter, Reach, Row, Seen
 from calprune.collect.packed import masks
+from calprune.collect.packed.decode import Generated
 from calprune.collect.packed.masks import Past
 from calprune.collect.packed.packs import Pack, cut, lay_out
 from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.data.benchmarks import Answer
+from calprune.data.benchmarks import Answer, Picture
+from calprune.errors import ModelError
 
 TOLERANCE = 1e-4
+TOKENS = 6
+"""How far replies are followed."""
 YES_NO = (Answer("yes", ("Yes", "yes")), Answer("no", ("No", "no")))
 
 
@@ -83,7 +88,9 @@ def conformance(
     case = Case(pictures, seen, few, questions, "original")
     worst["dropped is hidden"] = dropped_is_hidden(adapter, case)
     worst["company"] = company_does_not_matter(adapter, case)
+    worst["ends"] = replies_end_where_they_should(adapter, case)
     wrong_masks_are_noticed(adapter, case)
+    wrong_replies_are_noticed(adapter, case)
     pruning_shows(adapter, case)
     return worst
 
@@ -114,24 +121,61 @@ def answers_have_tokens(adapter: Adapter, answers: Sequence[Answer]) -> None:
 
 
 def packed_is_generate(adapter: Adapter, case: Case) -> float:
-    """Each route gives what ``generate`` gives, question by question, and sees what it should."""
+    """Each route gives what ``generate`` gives, token by token, and sees what it should."""
     rows, worst = case.rows(adapter), 0.0
-    alone = np.stack(
-        [
-            adapter.generate(picture, question, kept, case.positions)
-            for picture, kept in zip(case.pictures, case.kept, strict=True)
-            for question in case.questions
-        ]
-    )
+    alone = _alone(adapter, case)
+    first = np.stack([logits[0] for _, logits in alone])
     by_row = [visible(r, adapter.reach) for r in rows]
     kinds = [np.concatenate(kind) for kind in zip(*by_row, strict=True)]
     routes: tuple[Route, ...] = ("tree", "prefix")
     for route in routes:
-        reply = Packed(adapter, tokens=1 << 20, route=route).reply(rows)
-        worst = max(worst, _apart(reply.logits, alone, f"{route} against generate"))
+        reply = Packed(adapter, tokens=1 << 20, route=route).reply(rows, TOKENS)
+        worst = max(worst, _apart(reply.logits, first, f"{route} against generate"))
+        for said, expected in zip(reply.generated, alone, strict=True):
+            worst = max(worst, _replied(said, expected, adapter.ends, f"{route} against generate"))
         found = [[(layer == kind).all() for kind in kinds] for layer in reply.visual.T]
         assert all(any(x) for x in found), f"{route}: layers saw {np.unique(reply.visual)}"
         assert np.any(found, axis=0).all(), f"{route}: no layer saw what {[*adapter.reach]} should"
+    return worst
+
+
+Alone = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+def _alone(adapter: Adapter, case: Case) -> list[Alone]:
+    """What ``generate`` says to each question by itself."""
+    return [
+        adapter.generate(picture, question, kept, case.positions, TOKENS)
+        for picture, kept in zip(case.pictures, case.kept, strict=True)
+        for question in case.questions
+    ]
+
+
+def _replied(said: Generated, expected: Alone, ends: Collection[int], what: str) -> float:
+    ids, logits = expected
+    assert said.ids.tolist() == ids.tolist(), f"{what}: {said.ids} said instead of {ids}"
+    assert said.ended == (int(ids[-1]) in ends), f"{what}: {ids} ended {said.ended}, ends {ends}"
+    values = np.sort(logits.astype(np.float64), axis=1)
+    log_z = logsumexp(values, axis=1)
+    entropy = log_z - (np.exp(values - log_z[:, None]) * values).sum(axis=1)
+    return max(
+        _apart(said.logprob, values[:, -1] - log_z, f"{what}: log-probabilities"),
+        _apart(said.entropy, entropy, f"{what}: entropies"),
+        _apart(said.top2_gap, values[:, -1] - values[:, -2], f"{what}: leads"),
+    )
+
+
+def replies_end_where_they_should(adapter: Adapter, case: Case) -> float:
+    """Packed replies and ``generate`` stop at ``adapter.ends``, each question at its own time."""
+    assert all(0 <= end < adapter.shape.vocabulary for end in adapter.ends), "no such end tokens"
+    with _ending_at(adapter, ()):
+        replies = [ids for ids, _ in _alone(adapter, case)]
+    assert all(len(ids) == TOKENS for ids in replies), "generate stops though nothing ends a reply"
+    # random models seldom say their own end tokens, so what they do say becomes one
+    with _ending_at(adapter, {int(replies[0][1]), int(replies[-1][2])}):
+        worst = packed_is_generate(adapter, case)
+        lengths = [len(ids) for ids, _ in _alone(adapter, case)]
+    assert lengths[0] <= 2, f"generate does not stop at ends: {lengths}"
     return worst
 
 
@@ -197,6 +241,25 @@ def wrong_masks_are_noticed(adapter: Adapter, case: Case) -> None:
         assert apart > 10 * TOLERANCE, f"{name}: logits moved by {apart:.1e} only"
 
 
+def wrong_replies_are_noticed(adapter: Adapter, case: Case) -> None:
+    """Replies that see too much, too little or one another's words are refused or other replies."""
+    rows, packed = case.rows(adapter), Packed(adapter, tokens=1 << 20, route="tree")
+    spoilt = [("seeing all replies", _gossiping), ("forgetting their own", _forgetful)]
+    spoilt.append(("seeing their neighbours' instead of their own", _crossed))
+    with _ending_at(adapter, ()):
+        right = packed.reply(rows, TOKENS).generated
+        for name, spoil in spoilt:
+            with _spoilt_replies(spoil):
+                try:
+                    wrong = packed.reply(rows, TOKENS).generated
+                except ModelError:  # layers that see too many or too few tokens are refused
+                    continue
+            apart = max(
+                np.abs(a.logprob - b.logprob).max() for a, b in zip(right, wrong, strict=True)
+            )
+            assert apart > 10 * TOLERANCE, f"replies {name}: they moved by {apart:.1e} only"
+
+
 def pruning_shows(adapter: Adapter, case: Case) -> None:
     """Keeping other tokens must change answers, else equality proves nothing."""
     others = [len(s.frame) - 1 - k[::-1] for s, k in zip(case.seen, case.kept, strict=True)]
@@ -232,6 +295,53 @@ def _blinkered(pack: Pack, reach: Mapping[str, Reach]) -> Asked:
     own = np.tile(np.arange(1, pack.end.shape[1] + 1), (len(pack.end), 1))
     half = pack.visual & (own % 2 == 0)
     return replace(pack, end=np.where(half, own, pack.end)), reach
+
+
+Seen3 = NDArray[np.bool_]
+"""(b, s, c): which columns each reply sees, or only which words of replies."""
+
+
+def _gossiping(words: Seen3) -> Seen3:
+    return np.broadcast_to(words.any(axis=1, keepdims=True), words.shape)
+
+
+def _forgetful(words: Seen3) -> Seen3:
+    return np.zeros_like(words)
+
+
+def _crossed(words: Seen3) -> Seen3:
+    """As many tokens as before, so that only what is said can tell."""
+    return np.roll(words, 1, axis=1)
+
+
+@contextmanager
+def _spoilt_replies(spoil: Callable[[Seen3], Seen3]) -> Iterator[None]:
+    """Which words of replies each reply sees is spoilt; what was asked is seen as it should be."""
+    honest, starts = masks.masks_of, list[int]()
+
+    def spoilt(
+        pack: Pack, past: Past, reach: Mapping[str, Reach], device: str
+    ) -> Tensor | dict[str, Tensor]:
+        if past.seen.ndim == 3:
+            starts.append(past.seen.shape[2])  # nothing is said yet when this is first seen
+            asked, words = np.split(past.seen, [starts[0]], axis=2)
+            past = replace(past, seen=np.concatenate([asked, spoil(words)], axis=2))
+        return honest(pack, past, reach, device)
+
+    masks.masks_of = spoilt
+    try:
+        yield
+    finally:
+        masks.masks_of = honest
+
+
+@contextmanager
+def _ending_at(adapter: Adapter, ends: Collection[int]) -> Iterator[None]:
+    honest, adapter.ends = adapter.ends, frozenset(ends)
+    try:
+        yield
+    finally:
+        adapter.ends = honest
 
 
 @contextmanager

@@ -96,7 +96,7 @@ def test_packed_equals_generate(adapter: Llava, seen: list[Seen], k: int, origin
         for j in range(len(QUESTIONS)):
             mode = "original" if original else "contiguous"
             picture = pictures.picture(pictures.images[i])
-            alone = adapter.generate(picture, QUESTIONS[j], kept[i], mode)
+            (alone,) = adapter.generate(picture, QUESTIONS[j], kept[i], mode)[1]
             assert np.abs(alone - reply.logits[3 * i + j]).max() < TOLERANCE
             before = len(adapter.prompt("?").head)
             assert (reply.tokens[3 * i + j] == before + k + len(row.tails[j])).all()

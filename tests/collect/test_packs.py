@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.special import log_softmax
+from scipy.stats import entropy
 
 from calprune.collect.models import Reach, Row
+from calprune.collect.packed.decode import greedy
 from calprune.collect.packed.masks import Past, masks_of, tree_mask
-from calprune.collect.packed.packs import batches, cut, lay_out, trie_length
+from calprune.collect.packed.memory import load
+from calprune.collect.packed.packs import Pack, batches, cut, lay_out, trie_length
 
 HEAD = 2
 TAILS = st.lists(
@@ -90,6 +97,48 @@ def test_every_question_sees_its_own_sequence_and_nothing_else(
             assert found == expected
 
 
+@given(ROWS, REACHES, st.booleans())
+def test_a_reply_sees_what_its_question_saw(
+    shapes: list[tuple[int, list[tuple[int, ...]]]], reach: Reach, twice: bool
+) -> None:
+    """Replies as one more pack on top: each question's sequence, and the reply's own token."""
+    lines = [lay_out(row(k, tails)) for k, tails in shapes]
+    past = Past.head(len(lines), HEAD)
+    if twice:
+        past = past.then(cut(lines, "visual"))
+    pack = cut(lines, "words" if twice else "all")
+    ends = [(b, c - twice * x.visual) for b, x in enumerate(lines) for c in x.last]
+    line, column = np.array(ends).T
+    seen = past.seen_from(pack, line, column)
+    np.testing.assert_array_equal(seen, tree_mask(pack, past, Reach())[line, 0, column])
+    depth = pack.depth[line, column] + 1
+    one = np.ones_like(depth)
+    new = Pack(
+        ids=one[:, None],
+        end=one[:, None],
+        depth=depth[:, None],
+        positions=one[None, :, None],
+        visual=one[:, None] > 1,
+        length=one,
+    )
+    past = replace(past.then(pack).only(line), seen=seen[:, None])
+    mask = tree_mask(new, past, reach)[:, 0, 0].numpy()
+    whole = HEAD + depth + 1
+    np.testing.assert_array_equal(mask.sum(axis=1), np.minimum(whole, reach.window or whole))
+    assert mask[:, -1].all()
+    assert not mask[:, :-1][~seen].any()
+
+
+def test_replies_and_what_they_cost() -> None:
+    closed, short = lay_out(row(2, [(7, 9), (7, 8)])), lay_out(row(2, [(7, 9), (7, 8)]), (8, 0))
+    assert (len(closed), closed.grown, short.grown) == (5, 5, 12)
+    assert closed.most.tolist() == [0, 0]
+    assert load(closed) == load(short) == 5
+    assert load(lay_out(row(2, [(7, 9), (7, 8)]), (64, 64))) == (5 + 126) // 3
+    with pytest.raises(ValueError, match="2 questions need as many limits"):
+        lay_out(row(2, [(7, 9), (7, 8)]), (1,))
+
+
 @given(ROWS)
 def test_images_may_look_both_ways(shapes: list[tuple[int, list[tuple[int, ...]]]]) -> None:
     lines = [lay_out(row(k, tails)) for k, tails in shapes]
@@ -128,3 +177,26 @@ def permutations(tails: list[tuple[int, ...]]) -> NDArray[np.int64]:
 def test_a_trie_does_not_depend_on_the_order_of_questions(tails: list[tuple[int, ...]]) -> None:
     np.testing.assert_array_equal(permutations(tails), permutations(tails[::-1]))
     assert trie_length(tails) == len({t[:i] for t in tails for i in range(1, len(t) + 1)})
+
+
+def test_numbers_of_a_step_by_hand() -> None:
+    even = np.log(np.array([[0.5, 0.25, 0.25], [0.2, 0.4, 0.4]])).astype(np.float32)
+    ids, logprob, spread, gap = greedy(even + np.float32(7))
+    assert ids.tolist() == [0, 1], "the first of the largest"
+    np.testing.assert_allclose(logprob, np.log([0.5, 0.4]), atol=1e-6)
+    np.testing.assert_allclose(spread, [1.5 * np.log(2), entropy([0.2, 0.4, 0.4])], atol=1e-6)
+    np.testing.assert_allclose(gap, [np.log(2), 0], atol=1e-6)
+
+
+def test_many_rows_and_extreme_logits() -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 30, (600, 17)).astype(np.float32)
+    logits[0] = [3e4, *[-3e4] * 16]
+    ids, logprob, spread, gap = greedy(logits)
+    logs = log_softmax(logits.astype(np.float64), axis=1)
+    np.testing.assert_array_equal(ids, logits.argmax(axis=1))
+    np.testing.assert_allclose(logprob, logs.max(axis=1), atol=1e-9)
+    np.testing.assert_allclose(spread, entropy(np.exp(logs), axis=1), atol=1e-9)
+    assert (logprob <= 0).all()
+    assert (spread >= 0).all()
+    assert (gap >= 0).all()

@@ -123,7 +123,7 @@ def test_gaps_in_positions_hide_nothing(
         prompt = adapter.prompt(question)
         expected = hiding(eager, visual, prompt, FEW)
         assert np.abs(reply.logits[i] - expected).max() < TOLERANCE
-        oracle = adapter.generate(drawn(0), question, FEW, "original")
+        (oracle,) = adapter.generate(drawn(0), question, FEW, "original")[1]
         assert np.abs(oracle - expected).max() < TOLERANCE
         assert (reply.tokens[i] == head + len(FEW) + len(prompt.tail)).all()
 
@@ -396,5 +396,5 @@ def test_padding_moves_no_answer(adapter: Llava, seen: list[Seen], route: Any) -
     both = Packed(adapter, tokens=1 << 20, route=route).reply([short, long])
     assert np.abs(both.logits[0] - alone.logits[0]).max() < TOLERANCE
     np.testing.assert_array_equal(both.tokens[0], alone.tokens[0])
-    oracle = adapter.generate(drawn(0), "Why?", FEW, "original")
+    (oracle,) = adapter.generate(drawn(0), "Why?", FEW, "original")[1]
     assert np.abs(both.logits[0] - oracle).max() < TOLERANCE

@@ -1,16 +1,21 @@
-"""Reading a checkpoint: configuration, tokenizer, image processor, weights, and their digest."""
+"""Reading a checkpoint: configuration, tokenizer, image processor, weights, and their digest.
+
+Of how its authors meant replies to be generated, only the end tokens count: ``greedily`` is greedy.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from calprune.collect.hf.digests import file_sha256
 from calprune.collect.hf.names import Found, config_of
@@ -42,6 +47,26 @@ class Checkpoint:
         from transformers import AutoTokenizer
 
         return self._load(AutoTokenizer.from_pretrained)
+
+    @cached_property
+    def ends(self) -> frozenset[int]:
+        """Token ids that end a reply.
+
+        Those of generation_config.json, else of the configuration, else of the tokenizer.
+        """
+        text = getattr(self.config, "text_config", None)
+        for said in (
+            self.settings("generation_config.json").get("eos_token_id"),
+            getattr(self.config, "eos_token_id", None),
+            getattr(text, "eos_token_id", None),
+            self.tokenizer.eos_token_id,
+        ):
+            ids = said if isinstance(said, list) else [said]
+            if not all(i is None or isinstance(i, int) for i in ids):
+                raise ModelError(f"{self.folder}: eos_token_id {said!r} is no token id")
+            if found := frozenset(i for i in ids if i is not None):
+                return found
+        return frozenset()
 
     @cached_property
     def image_processor(self) -> Any:
@@ -81,7 +106,12 @@ class Checkpoint:
         return read if isinstance(read, dict) else {}
 
     def weights(self, cls: Any, dtype: str, device: str) -> Any:
-        """The model with its weights, for inference; ModelError if any are missing."""
+        """The model with its weights, for inference; ModelError if any are missing.
+
+        Its generation_config.json stays unread: see ``ends`` and ``greedily``.
+        """
+        from transformers import GenerationConfig
+
         if not any(self.folder.glob("*.safetensors")):
             pickled = sorted(p.name for kind in _PICKLES for p in self.folder.glob(kind))
             if pickled:
@@ -96,6 +126,7 @@ class Checkpoint:
             attn_implementation="sdpa",
             use_safetensors=True,
             output_loading_info=True,
+            generation_config=GenerationConfig(),
             **_tower_renamed(cls),
         )
         # transformers fills what is missing with random numbers
@@ -140,6 +171,47 @@ class Checkpoint:
         for path in sorted({p for pattern in _HASHED for p in self.folder.glob(pattern)}):
             sha.update(f"{path.name}:{_digest(path)}\n".encode())
         return sha.hexdigest()
+
+
+@torch.inference_mode()
+def greedily(
+    model: Any, ends: Collection[int], most: int, **inputs: Any
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Plain greedy decoding of one sequence by transformers' own ``generate``.
+
+    Whatever else the model's generation config says (temperatures, penalties, beams, forced tokens)
+    takes no part and warns of nothing: it is put aside, since ``generate`` looks up there whatever
+    it is not told.
+
+    Returns:
+        Ids int64 (t,) of the new tokens and the raw logits float32 (t, vocabulary) of each.
+    """
+    from transformers import GenerationConfig
+
+    plain = GenerationConfig(
+        max_new_tokens=most,
+        do_sample=False,
+        num_beams=1,
+        eos_token_id=sorted(ends) or None,
+        pad_token_id=0,  # one sequence is never padded; without it there is a warning
+        output_logits=True,
+        return_dict_in_generate=True,
+    )
+    shipped, model.generation_config = model.generation_config, plain
+    try:
+        answer = model.generate(generation_config=plain, **inputs)
+    finally:
+        model.generation_config = shipped
+    logits = torch.cat(answer.logits).float().cpu().numpy()
+    # with embeddings as input there are new tokens only, with ids the prompt comes first
+    return answer.sequences[0, -len(logits) :].cpu().numpy(), logits
+
+
+def counts_on() -> bool:
+    """Whether ``generate`` counts on from position ids that it is given: transformers 5.2."""
+    import transformers
+
+    return tuple(int(n) for n in transformers.__version__.split(".")[:2]) >= (5, 2)
 
 
 def _tower_renamed(cls: Any) -> dict[str, Any]:

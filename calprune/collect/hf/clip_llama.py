@@ -13,12 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune import registry
-from calprune.collect.hf.checkpoint import DTYPES, Checkpoint, device_named, dtype_named
+from calprune.collect.hf.checkpoint import (
+    DTYPES,
+    Checkpoint,
+    counts_on,
+    device_named,
+    dtype_named,
+    greedily,
+)
 from calprune.collect.hf.clip import see
 from calprune.collect.hf.names import Found
 from calprune.collect.hf.templates import converse
-from calprune.collect.models import Frame, Options, Picture, Prompt, Reach, Seen, Shape, Step
-from calprune.data.benchmarks import Answer
+from calprune.collect.models import Frame, Options, Prompt, Reach, Seen, Shape, Step
+from calprune.data.benchmarks import Answer, Picture
 from calprune.errors import ModelError, PlanError
 
 # Decoders whose masks and positions are known, and the prompt they were tuned with.
@@ -43,7 +50,7 @@ class ClipLlama:
         self.picture = options.picture or self.pictures[0]
         if self.picture not in self.pictures:
             raise PlanError(registry.unknown("way to show a picture", self.picture, self.pictures))
-        self.vision, self.text = self.config.vision_config, self.config.text_config
+        self.vision, self.language = self.config.vision_config, self.config.text_config
         self.layer = self._checked_layer()
         if not 0 < self.vision.patch_size <= self.vision.image_size:
             raise ModelError(f"{self.name}: a tower with patch_size {self.vision.patch_size}")
@@ -51,16 +58,18 @@ class ClipLlama:
         self.width = self.vision.hidden_size
         self.measures = {"view": f"patches@{self.layer}", "saliency": f"cls@{self.layer}:sum"}
         self.conversation = converse(
-            self.checkpoint, self.image_id, options.template, _DECODERS[self.text.model_type]
+            self.checkpoint, self.image_id, options.template, _DECODERS[self.language.model_type]
         )
         self._check_processor()
+        self.ends = self.checkpoint.ends
 
     def _checked_layer(self) -> int:
         layer = self.config.vision_feature_layer
-        if self.vision.model_type != "clip_vision_model" or self.text.model_type not in _DECODERS:
+        tower, decoder = self.vision.model_type, self.language.model_type
+        if tower != "clip_vision_model" or decoder not in _DECODERS:
             raise PlanError(
-                f"{self.name}: a {self.vision.model_type} tower with a {self.text.model_type} "
-                f"decoder; known are CLIP with {' or '.join(_DECODERS)}"
+                f"{self.name}: a {tower} tower with a {decoder} decoder; known are CLIP with "
+                f"{' or '.join(_DECODERS)}"
             )
         if not isinstance(layer, int) or self.config.vision_feature_select_strategy != "default":
             raise PlanError(
@@ -123,13 +132,13 @@ class ClipLlama:
     def shape(self) -> Shape:
         """Dimensions of decoder and tower."""
         return Shape(
-            layers=self.text.num_hidden_layers,
-            hidden=self.text.hidden_size,
-            intermediate=self.text.intermediate_size,
-            heads=self.text.num_attention_heads,
-            kv_heads=self.text.num_key_value_heads or self.text.num_attention_heads,
-            head_width=self.text.hidden_size // self.text.num_attention_heads,
-            vocabulary=self.text.vocab_size,
+            layers=self.language.num_hidden_layers,
+            hidden=self.language.hidden_size,
+            intermediate=self.language.intermediate_size,
+            heads=self.language.num_attention_heads,
+            kv_heads=self.language.num_key_value_heads or self.language.num_attention_heads,
+            head_width=self.language.hidden_size // self.language.num_attention_heads,
+            vocabulary=self.language.vocab_size,
             tower_layers=self.vision.num_hidden_layers + self.layer + 1,
             tower_hidden=self.vision.hidden_size,
             tower_intermediate=self.vision.intermediate_size,
@@ -139,7 +148,7 @@ class ClipLlama:
     @property
     def reach(self) -> Mapping[str, Reach]:
         """One kind of layer: everything before, or Mistral's window."""
-        return {"full_attention": Reach(getattr(self.text, "sliding_window", None))}
+        return {"full_attention": Reach(getattr(self.language, "sliding_window", None))}
 
     # Images -------------------------------------------------------------------------------------
 
@@ -178,6 +187,11 @@ class ClipLlama:
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         """First token ids of the spellings."""
         return self.conversation.first(answers)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """As the tokenizer decodes them."""
+        read = self.checkpoint.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
+        return str(read).strip()
 
     def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
         """One after another."""
@@ -240,9 +254,19 @@ class ClipLlama:
 
     @torch.inference_mode()
     def generate(
-        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
-    ) -> NDArray[np.float32]:
-        """The oracle: pixels and text to logits by transformers alone, nothing shared."""
+        self,
+        image: Picture,
+        question: str,
+        kept: NDArray[np.integer],
+        positions: str,
+        most: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The oracle: pixels and text to a greedy reply by transformers alone, nothing shared.
+
+        Before 5.2, transformers repeats the last of the position ids that it is given instead of
+        counting on. At original positions, each token is then one of a ``generate`` of its own,
+        over embeddings and position ids that have grown by the token before it.
+        """
         prompt, found = self.prompt(question), self.whole(image)
         text = self.model.model.language_model
         places = torch.from_numpy(np.asarray(kept, dtype=np.int64)).to(self.device)
@@ -251,22 +275,35 @@ class ClipLlama:
             for ids in (prompt.head, prompt.tail)
         )
         embeds = torch.cat([head, found[places].to(head.dtype), tail])[None]
-        options = {}
-        if positions == "original":
-            whole = torch.arange(len(head) + len(found) + len(tail), device=self.device)
-            ends = (whole[: len(head)], places + len(head), whole[len(head) + len(found) :])
-            options["position_ids"] = torch.cat(ends)[None]
-        answer = self.model.generate(
-            inputs_embeds=embeds,
-            attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long, device=self.device),
-            max_new_tokens=1,
-            do_sample=False,
-            output_logits=True,
-            return_dict_in_generate=True,
-            **options,
+        if positions == "contiguous":
+            return self._greedily(embeds, most)
+        whole = torch.arange(len(head) + len(found) + len(tail), device=self.device)
+        ends = (whole[: len(head)], places + len(head), whole[len(head) + len(found) :])
+        return self._greedily_at(embeds, torch.cat(ends)[None], most)
+
+    def _greedily_at(
+        self, embeds: Tensor, ids: Tensor, most: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        if counts_on():
+            return self._greedily(embeds, most, position_ids=ids)
+        words = self.model.get_input_embeddings()
+        said: list[NDArray[np.int64]] = []
+        logits: list[NDArray[np.float32]] = []
+        while len(said) < most and not (said and int(said[-1][0]) in self.ends):
+            token, row = self._greedily(embeds, 1, position_ids=ids)
+            said.append(token)
+            logits.append(row)
+            embeds = torch.cat([embeds, words(torch.from_numpy(token).to(self.device))[None]], 1)
+            ids = torch.cat([ids, ids[:, -1:] + 1], dim=1)
+        return np.concatenate(said), np.concatenate(logits)
+
+    def _greedily(
+        self, embeds: Tensor, most: int, **options: Tensor
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        there = torch.ones(embeds.shape[:2], dtype=torch.long, device=self.device)
+        return greedily(
+            self.model, self.ends, most, inputs_embeds=embeds, attention_mask=there, **options
         )
-        logits: NDArray[np.float32] = answer.logits[0][0].float().cpu().numpy()
-        return logits
 
     def numerics(self) -> dict[str, Any]:
         """Device, dtypes and attention kernel."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -18,16 +17,13 @@ from numpy.typing import NDArray
 
 from calprune import registry
 from calprune.collect.hf import names
-from calprune.data.benchmarks import Answer
+from calprune.data.benchmarks import Answer, Picture
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EMBEDDED = names.EMBEDDED
-
-Picture = NDArray[np.uint8] | Path
-"""Pixels (h, w, 3), or the file that holds them."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +171,7 @@ class Adapter(Protocol):
         candidates: visual tokens an image has (the most, where images differ).
         width: of the feed, for the bill.
         shape: dimensions, for the bill.
+        ends: token ids that end a reply; ``generate`` stops at them too. May be set anew.
         dtype: in which tower and language model compute.
         device: where.
     """
@@ -197,6 +194,7 @@ class Adapter(Protocol):
     candidates: int
     width: int
     shape: Shape
+    ends: frozenset[int]
     dtype: str
     device: str
 
@@ -236,10 +234,23 @@ class Adapter(Protocol):
         """Logits (q, vocabulary) of hidden rows (q, D), computed in float32."""
         ...
 
+    def text(self, ids: Sequence[int]) -> str:
+        """A reply's ids as text, without special tokens and blanks around it."""
+        ...
+
     def generate(
-        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
-    ) -> NDArray[np.float32]:
-        """Logits (vocabulary,) from transformers' own ``generate``, from pixels and text alone."""
+        self,
+        image: Picture,
+        question: str,
+        kept: NDArray[np.integer],
+        positions: str,
+        most: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The greedy reply of transformers' own ``generate``, from pixels and text alone.
+
+        Ids (t,) of ``most`` tokens or up to one of ``ends``, which is the last of them, and the raw
+        logits (t, vocabulary) that each is the largest of.
+        """
         ...
 
     def numerics(self) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip_llama import ClipLlama, to_numpy
 from calprune.collect.hf.names import Found
 from calprune.collect.hf.pictures import open_picture, pad_to_square
-from calprune.collect.models import Frame, Options, Picture, Seen
+from calprune.collect.models import Frame, Options, Seen
+from calprune.data.benchmarks import Picture
 
 __all__ = ["Llava"]
 

@@ -16,7 +16,8 @@ from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip_llama import ClipLlama, to_numpy
 from calprune.collect.hf.names import Found
 from calprune.collect.hf.pictures import open_picture
-from calprune.collect.models import Frame, Options, Picture, Seen
+from calprune.collect.models import Frame, Options, Seen
+from calprune.data.benchmarks import Picture
 from calprune.errors import ModelError
 
 __all__ = ["LlavaNext"]
@@ -78,7 +79,7 @@ class LlavaNext(ClipLlama):
         )
         if competing:  # newlines have an embedding and no patch, so embeddings are measured
             self.feed = self.view = "projected"
-            self.width = self.text.hidden_size
+            self.width = self.language.hidden_size
             self.measures = self.measures | {"view": f"projected@{self.layer}"}
 
     def _tiles(self, size: tuple[int, int]) -> tuple[int, int]:

@@ -23,8 +23,9 @@ Counts = tuple[NDArray[np.int32], NDArray[np.int32]]
 class Past:
     """Columns that are already in the cache of b lines.
 
-    ``seen`` bool (b, c): there and no padding; ``visual`` bool (b, c): visual tokens among them;
-    ``depth`` int64 (b, c): tokens before each, negative in the head of the prompt.
+    ``seen`` bool (b, c): there and no padding, or (b, s, c) what each of s tokens may see of it
+    where they differ; ``visual`` bool (b, c): visual tokens among them; ``depth`` int64 (b, c):
+    tokens before each, negative in the head of the prompt.
     """
 
     seen: NDArray[np.bool_]
@@ -46,6 +47,21 @@ class Past:
             np.concatenate([self.depth, pack.depth], axis=1),
         )
 
+    def only(self, lines: NDArray[np.integer]) -> Past:
+        """The columns of some of the lines."""
+        return Past(self.seen[lines], self.visual[lines], self.depth[lines])
+
+    def seen_from(
+        self, pack: Pack, line: NDArray[np.integer], column: NDArray[np.integer]
+    ) -> NDArray[np.bool_]:
+        """Columns (n, c + s), these and the pack's, that some of its tokens see without a window.
+
+        ``line`` and ``column`` (n,) say which tokens; what follows a token sees the same.
+        """
+        at = np.arange(pack.ids.shape[1])
+        own = (at <= column[:, None]) & (column[:, None] < pack.end[line])
+        return np.concatenate([self.seen[line], own], axis=1)
+
 
 def tree_mask(pack: Pack, past: Past, reach: Reach, device: str = "cpu") -> Tensor:
     """Boolean (b, 1, s, c + s); True may be seen. Padding sees itself and never nothing."""
@@ -58,7 +74,7 @@ def tree_mask(pack: Pack, past: Past, reach: Reach, device: str = "cpu") -> Tens
     own = (column[:, None] >= column[None, :]) & (column[None, :, None] < end[:, None, :])
     if reach.both == "image":
         own |= visual[:, :, None] & visual[:, None, :]
-    older = seen[:, None, :].expand(-1, s, -1)
+    older = seen if seen.ndim == 3 else seen[:, None, :].expand(-1, s, -1)
     if reach.window is not None:
         own &= (depth[:, :, None] - depth[:, None, :]) < reach.window
         older = older & ((depth[:, :, None] - before[:, None, :]) < reach.window)

@@ -10,6 +10,7 @@ from typing import TypeVar
 import torch
 
 from calprune.collect.models import Adapter
+from calprune.collect.packed.packs import Line
 from calprune.errors import PlanError
 
 # More does not fill a device better; on a CPU larger batches only cost memory.
@@ -43,6 +44,15 @@ def bytes_per_token(adapter: Adapter) -> int:
     activations = 3 * s.intermediate + 8 * s.hidden
     cache = 2 * s.layers * s.kv_heads * s.head_width
     return size * (activations + 2 * cache) + 2 * adapter.candidates
+
+
+def load(line: Line) -> int:
+    """Tokens for which a line counts in a batch: its own, so that limits do not change batches.
+
+    What is planned for a token, and the share of memory that is not, leave room for replies that
+    make a line three times as long; lines that may grow beyond that count for more.
+    """
+    return max(len(line), line.grown // 3)
 
 
 WAY_OUT = "everything finished is kept: try --dtype float16, a smaller --keep, or another --device"

@@ -31,6 +31,7 @@ class Line:
         depth: int64 (s,) tokens before it in the sequence that it belongs to, without the head.
         positions: int64 (p, s) position ids.
         last: int64 (q,) column at which each question ends.
+        most: int64 (q,) tokens that each reply may have; 0 where only its first position is asked.
     """
 
     row: Row
@@ -39,11 +40,17 @@ class Line:
     depth: NDArray[np.int64]
     positions: NDArray[np.int64]
     last: NDArray[np.int64]
+    most: NDArray[np.int64]
 
     @property
     def visual(self) -> int:
         """Visual tokens at its start."""
         return int(self.row.positions.shape[1])
+
+    @property
+    def grown(self) -> int:
+        """Columns that it and all its replies take at most; a last token is never read."""
+        return len(self) + int(np.maximum(self.most - 1, 0).sum())
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -68,8 +75,14 @@ class Pack:
     length: NDArray[np.int64]
 
 
-def lay_out(row: Row) -> Line:
-    """The visual tokens and the trie of the questions of one row."""
+def lay_out(row: Row, most: Sequence[int] | None = None) -> Line:
+    """The visual tokens and the trie of the questions of one row.
+
+    ``most``: tokens that the reply to each question may have; without it there are no replies.
+    """
+    limits = np.array([0] * len(row.tails) if most is None else most, dtype=np.int64)
+    if limits.shape != (len(row.tails),) or (limits < 0).any():
+        raise ValueError(f"{len(row.tails)} questions need as many limits, none below 0: {most}")
     ids, depth, parent, last = _trie(row.tails)
     k, q = row.positions.shape[1], len(ids)
     end = np.arange(1, q + 1)
@@ -84,6 +97,7 @@ def lay_out(row: Row) -> Line:
         depth=np.concatenate([np.arange(k), k + np.array(depth, np.int64)]),
         positions=np.concatenate([row.positions, np.tile(words, (len(row.positions), 1))], axis=1),
         last=k + np.array(last, dtype=np.int64),
+        most=limits,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from torch import Tensor
 
 from calprune.collect.models import Adapter, Reach, Row, Step
 from calprune.collect.packed import masks
+from calprune.collect.packed.decode import NOTHING, Begun, Generated, continued
 from calprune.collect.packed.masks import Counts, Past, counting
-from calprune.collect.packed.memory import in_halves, tokens_per_forward
+from calprune.collect.packed.memory import in_halves, load, tokens_per_forward
 from calprune.collect.packed.packs import Line, Pack, batches, cut, headed, lay_out
 from calprune.collect.packed.routes import Route, route
 from calprune.errors import PlanError
@@ -23,15 +25,17 @@ from calprune.errors import PlanError
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model says at the first generated position of q questions.
+    """What the model says to q questions.
 
-    ``logits`` float32 (q, vocabulary) from a float32 head; ``tokens`` and ``visual`` int32
-    (q, layers): what each layer really let the question see.
+    ``logits`` float32 (q, vocabulary): at the first generated position, from a float32 head;
+    ``tokens`` and ``visual`` int32 (q, layers): what each layer really let the question see;
+    ``generated``: the greedy reply to each, empty where none was asked for.
     """
 
     logits: NDArray[np.float32]
     tokens: NDArray[np.int32]
     visual: NDArray[np.int32]
+    generated: tuple[Generated, ...]
 
 
 class Packed:
@@ -71,11 +75,18 @@ class Packed:
         packing = {"route": f"trie+{routes}+head-kv", "tokens_per_forward": self.tokens}
         return self.adapter.numerics() | packing
 
-    def reply(self, rows: Sequence[Row]) -> Reply:
-        """Answers in order of rows, then of their tails; lines of similar length share forwards."""
-        lines = [lay_out(r) for r in rows]
+    def reply(self, rows: Sequence[Row], most: int | Sequence[Sequence[int]] = 0) -> Reply:
+        """Answers in order of rows, then of their tails; lines of similar length share forwards.
+
+        Args:
+            rows: images with their questions.
+            most: tokens that replies may have at most: one number for all questions, or for each
+                row one a tail. With 0 a question is asked for its first position only.
+        """
+        limits = [[most] * len(r.tails) for r in rows] if isinstance(most, int) else most
+        lines = [lay_out(r, n) for r, n in zip(rows, limits, strict=True)]
         found: dict[int, Reply] = {}
-        for group in batches([len(x) for x in lines], self.tokens):
+        for group in batches([load(x) for x in lines], self.tokens):
             for i, reply in zip(group, self._group([lines[i] for i in group]), strict=True):
                 found[i] = reply
         ordered = [found[i] for i in range(len(rows))]
@@ -83,14 +94,15 @@ class Packed:
             np.concatenate([r.logits for r in ordered]),
             np.concatenate([r.tokens for r in ordered]),
             np.concatenate([r.visual for r in ordered]),
+            tuple(g for r in ordered for g in r.generated),
         )
 
     def _group(self, lines: Sequence[Line]) -> list[Reply]:
-        """One forward; in halves where memory does not suffice, and smaller from then on."""
+        """One batch; in halves where memory does not suffice, and smaller from then on."""
 
         def work(part: Sequence[Line]) -> list[Reply]:
             if len(part) < len(lines):
-                self.tokens = min(self.tokens, len(part) * max(len(x) for x in part))
+                self.tokens = min(self.tokens, len(part) * max(load(x) for x in part))
             return self._forward(part)
 
         asking = (
@@ -100,13 +112,22 @@ class Packed:
 
     @torch.inference_mode()
     def _forward(self, lines: Sequence[Line]) -> list[Reply]:
-        hidden, counts = self.hidden(lines)
-        logits = self.adapter.head(hidden)
-        return _split(logits, counts, [len(x.last) for x in lines])
+        asked = [len(x.last) for x in lines]
+        if not any(x.most.any() for x in lines):
+            hidden, counts = self.hidden(lines)  # the cache is freed before the head runs
+            return _split(self.adapter.head(hidden), counts, asked, [NOTHING] * sum(asked))
+        begun = self._begin(lines)
+        logits = self.adapter.head(begun.hidden)
+        generated = continued(self.adapter, lines, begun, logits, self.watch)
+        return _split(logits, begun.counts, asked, generated)
 
     @torch.inference_mode()
     def hidden(self, lines: Sequence[Line]) -> tuple[Tensor, list[Counts]]:
         """Hidden rows (q, D) at the ends of all questions, and what each layer let them see."""
+        begun = self._begin(lines)
+        return begun.hidden, begun.counts
+
+    def _begin(self, lines: Sequence[Line]) -> Begun:
         chosen = self.forced or route(max(x.visual for x in lines))
         shift = int(chosen == "prefix")
         past = Past.head(len(lines), self.head_length)
@@ -121,7 +142,8 @@ class Packed:
         shown = np.concatenate([past.visual, pack.visual], axis=1)
         with self.watch(self.adapter.layers(), shown, where) as counts:
             hidden = self._run(lines, pack, past, cache)
-        return hidden[where[:, 0], where[:, 1]], counts
+        hidden = hidden[where[:, 0], where[:, 1]]
+        return Begun(hidden, counts, pack, past, np.array(last), cache)
 
     def _prefix_cache(self, lines: Sequence[Line], past: Past) -> Any:
         """A cache that holds the head and every line's visual tokens.
@@ -195,8 +217,14 @@ class Packed:
 _NOTHING = np.zeros((0, 1), dtype=np.float32)
 
 
-def _split(logits: NDArray[np.float32], counts: Sequence[Counts], asked: list[int]) -> list[Reply]:
+def _split(
+    logits: NDArray[np.float32],
+    counts: Sequence[Counts],
+    asked: list[int],
+    generated: Sequence[Generated],
+) -> list[Reply]:
     tokens, visual = (np.stack([c[i] for c in counts], axis=1) for i in (0, 1))
-    cuts = np.cumsum(asked)[:-1]
+    cuts, each = np.cumsum(asked)[:-1], iter(generated)
+    replies = [tuple(islice(each, n)) for n in asked]
     parts = (np.split(x, cuts) for x in (logits, tokens, visual))
-    return [Reply(*part) for part in zip(*parts, strict=True)]
+    return [Reply(*part) for part in zip(*parts, replies, strict=True)]

@@ -6,7 +6,7 @@ Narrow models of transformers' own classes with random weights, words for tokens
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,6 +22,11 @@ def word_ids(text: str) -> tuple[int, ...]:
     """One id a word; the same for the same word."""
     span = VOCABULARY - SPECIAL
     return tuple(SPECIAL + zlib.crc32(word.encode()) % span for word in text.split())
+
+
+def spoken(ids: Sequence[int]) -> str:
+    """A word for each id that is not special; which one it was is not known any more."""
+    return " ".join(f"word-{i}" for i in ids if i >= SPECIAL)
 
 
 def peaked(model: Any) -> Any:

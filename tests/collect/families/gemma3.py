@@ -10,10 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.hf.pictures import open_picture
-from calprune.collect.models import Frame, Picture, Prompt, Reach, Seen, Shape, Step
-from calprune.data.benchmarks import Answer
-from tests.collect.families import VOCABULARY, peaked, received, word_ids
+from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
+from calprune.data.benchmarks import Answer, Picture
+from tests.collect.families import VOCABULARY, peaked, received, spoken, word_ids
 
 BEGIN, IMAGE, START_OF_IMAGE, END_OF_IMAGE = 1, 3, 5, 6
 GRID = 6
@@ -75,6 +76,7 @@ class Gemma3:
     dtype = "float32"
     device = "cpu"
     digest = "0" * 64
+    ends = frozenset({2})
 
     def __init__(self, window: int) -> None:
         from transformers import Gemma3ImageProcessorPil
@@ -142,6 +144,9 @@ class Gemma3:
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
 
+    def text(self, ids: Sequence[int]) -> str:
+        return spoken(ids)
+
     def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
         return np.arange(head + len(frame) + 1)[None]
 
@@ -170,8 +175,13 @@ class Gemma3:
 
     @torch.inference_mode()
     def generate(
-        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
-    ) -> NDArray[np.float32]:
+        self,
+        image: Picture,
+        question: str,
+        kept: NDArray[np.integer],
+        positions: str,
+        most: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         prompt, pixels = self.prompt(question), self._pixels([image])
         ids = torch.tensor([[*prompt.head, *[IMAGE] * len(kept), *prompt.tail]])
         options: dict[str, Any] = {"pixel_values": pixels}
@@ -183,18 +193,15 @@ class Gemma3:
             after = torch.arange(h + GRID**2, h + GRID**2 + m)
             places = torch.cat([torch.arange(h), h + torch.from_numpy(kept), after])
             options["position_ids"] = places[None]
-        answer = self.model.generate(
+        return greedily(
+            self.model,
+            self.ends,
+            most,
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
             token_type_ids=(ids == IMAGE).int(),
-            max_new_tokens=1,
-            do_sample=False,
-            output_logits=True,
-            return_dict_in_generate=True,
             **options,
         )
-        logits: NDArray[np.float32] = answer.logits[0][0].numpy()
-        return logits
 
     def numerics(self) -> dict[str, Any]:
         return {"device": "cpu", "language": "float32", "attention": "sdpa"}

@@ -13,10 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.hf.pictures import open_picture
-from calprune.collect.models import Frame, Picture, Prompt, Reach, Seen, Shape, Step
-from calprune.data.benchmarks import Answer
-from tests.collect.families import VOCABULARY, peaked, received, word_ids
+from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
+from calprune.data.benchmarks import Answer, Picture
+from tests.collect.families import VOCABULARY, peaked, received, spoken, word_ids
 
 IMAGE, VISION_START, VISION_END = 3, 5, 6
 
@@ -79,6 +80,7 @@ class Qwen25VL:
     dtype = "float32"
     device = "cpu"
     digest = "0" * 64
+    ends = frozenset({2})
 
     def __init__(self) -> None:
         from transformers import Qwen2VLImageProcessorPil
@@ -160,6 +162,9 @@ class Qwen25VL:
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
 
+    def text(self, ids: Sequence[int]) -> str:
+        return spoken(ids)
+
     def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
         """Text goes on after the longer side of the grid, on all three axes."""
         before = np.tile(np.arange(head), (3, 1))
@@ -192,8 +197,13 @@ class Qwen25VL:
 
     @torch.inference_mode()
     def generate(
-        self, image: Picture, question: str, kept: NDArray[np.integer], positions: str
-    ) -> NDArray[np.float32]:
+        self,
+        image: Picture,
+        question: str,
+        kept: NDArray[np.integer],
+        positions: str,
+        most: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         prompt, given = self.prompt(question), self._pixels([image])
         v = int(given["image_grid_thw"].prod()) // 4
         ids = torch.tensor([[*prompt.head, *[IMAGE] * v, *prompt.tail]])
@@ -210,17 +220,14 @@ class Qwen25VL:
                 places = torch.arange(ids.shape[1]).expand(3, 1, -1)
             rows = self.model.get_image_features(**given).pooler_output[0][torch.from_numpy(kept)]
             options = {"mm_encoder_outputs": _fed(rows), "position_ids": places}
-        answer = self.model.generate(
+        return greedily(
+            self.model,
+            self.ends,
+            most,
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            max_new_tokens=1,
-            do_sample=False,
-            output_logits=True,
-            return_dict_in_generate=True,
             **options,
         )
-        logits: NDArray[np.float32] = answer.logits[0][0].numpy()
-        return logits
 
     def numerics(self) -> dict[str, Any]:
         return {"device": "cpu", "language": "float32", "attention": "sdpa"}

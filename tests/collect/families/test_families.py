@@ -53,7 +53,7 @@ def case(adapter: Adapter, step: int, positions: str) -> Case:
 def generated(adapter: Adapter, asked: Case) -> NDArray[np.float32]:
     return np.stack(
         [
-            adapter.generate(picture, question, kept, asked.positions)
+            adapter.generate(picture, question, kept, asked.positions)[1][0]
             for picture, kept in zip(asked.pictures, asked.kept, strict=True)
             for question in asked.questions
         ]
