@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -46,6 +45,7 @@ class Kind(StrEnum):
     selectors = "selectors"
     models = "models"
     metrics = "metrics"
+    scorers = "scorers"
     conditions = "conditions"
 
 
@@ -125,8 +125,15 @@ def collect(
             "[default: the model's original]"
         ),
     ] = "",
+    reply_tokens: Annotated[
+        int,
+        typer.Option(min=0, help="Most tokens of a reply to an open question; 0: the benchmark's."),
+    ] = 0,
     store: StoreOption = None,
-    data: Annotated[Path | None, typer.Option(help="Folder with the benchmark's files.")] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
+    ] = None,
     images: Annotated[
         int | None, typer.Option(min=1, help="Only the first so many images.")
     ] = None,
@@ -159,7 +166,9 @@ def collect(
     ] = 0.5,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Stop at images that cannot be used, not leave them out."),
+        typer.Option(
+            "--strict", help="Stop at bad images and unpublished row counts, not go on without."
+        ),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print forwards, FLOPs, bytes and time, and stop.")
@@ -183,6 +192,7 @@ def collect(
         "positions": positions,
         "picture": picture,
         "template": template,
+        "reply_tokens": reply_tokens,
         "data": data,
         "images": images,
         "device": device,
@@ -198,8 +208,7 @@ def collect(
         print(render_bill(run.bill_of(bench, gpu=gpu, **settings), format))
         return
     plan = run.prepare(bench, **settings)
-    for problem in plan.left_out:
-        print(f"calprune: left out: {problem}", file=sys.stderr)
+    _remark(plan.notes, plan.left_out)
     if stop():
         print("calprune: stopped before anything was done", file=sys.stderr)
         raise typer.Exit(130)
@@ -208,6 +217,16 @@ def collect(
             plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
         )
     _conclude(outcome)
+
+
+def _remark(notes: Sequence[str], left_out: Sequence[str]) -> None:
+    """Say on stderr what a reader of the results should know before they exist."""
+    for note in notes:
+        print(f"calprune: note: {note}", file=sys.stderr)
+    for problem in left_out[:10]:
+        print(f"calprune: left out: {problem}", file=sys.stderr)
+    if len(left_out) > 10:
+        print(f"calprune: left out: {len(left_out) - 10} more images", file=sys.stderr)
 
 
 def _collecting() -> Any:
@@ -298,7 +317,9 @@ def analyze(
         str | None,
         typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
     ] = None,
-    by: Annotated[str | None, typer.Option(help="split or category.")] = None,
+    by: Annotated[
+        str | None, typer.Option(help="split, category, kind, n_options, or a tag of the files.")
+    ] = None,
     against: Annotated[
         str | None, typer.Option(help="Compare all with this condition, e.g. full (paired).")
     ] = None,
@@ -316,14 +337,19 @@ def analyze(
     ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
+    options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
+    confidence: Annotated[
+        str, typer.Option(help="Of replies: auto, answer-set, first, mean, product or min.")
+    ] = "auto",
+    target: Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")] = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report
     from calprune.data.store import Store, store_path
 
-    tables = Store(store_path(store)).tables(benchmark=bench, model=model)
+    reading: Any = {"options": options, "confidence": confidence, "target": target}
     text = report(
-        tables,
+        Store(store_path(store)).tables(benchmark=bench, model=model),
         metrics=[m.strip() for m in metric.split(",")] if metric else (),
         by=by,
         draws=draws,
@@ -333,6 +359,7 @@ def analyze(
         plot=plot,
         against=against,
         mixed_numerics=mixed_numerics,
+        **reading,
     )
     print(text)
 
@@ -343,7 +370,7 @@ def ls(
     store: StoreOption = None,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
-    """List benchmarks, selectors, models, metrics or cached conditions."""
+    """List benchmarks, selectors, models, metrics, scorers or cached conditions."""
     from calprune.listing import listing
 
     print(listing(what.value, store, format))
@@ -352,35 +379,19 @@ def ls(
 @app.command(epilog="Example:  calprune show calprune-store/logits/shapes-llava/shapes/full-*.h5")
 def show(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
     """Print what a sealed file holds, after checking it."""
-    from calprune.data.store import check_file
+    from calprune.listing import described
 
-    sealed = check_file(file)
-    described = {
-        "file": str(file),
-        "format": sealed.kind,
-        "key": sealed.key,
-        "digest": sealed.digest,
-        "manifest": sealed.manifest,
-        "provenance": sealed.provenance,
-        "datasets": {k: f"{a.dtype} {a.shape}" for k, a in sorted(sealed.arrays.items())},
-    }
-    print(json.dumps(described, indent=2))
+    print(described(file))
 
 
 @app.command(epilog="Example:  calprune verify --store calprune-store")
 def verify(store: StoreOption = None) -> None:
     """Check every sealed file of a store."""
-    import h5py
+    from calprune.listing import checked
 
-    from calprune.data.store import Store, store_path
-
-    bad = good = 0
-    for path, error in Store(store_path(store)).verify():
-        if error is None:
-            good += 1
-        else:
-            bad += 1
-            print(f"bad: {error if str(path) in str(error) else f'{path}: {error}'}")
-    print(f"{good} files sound, {bad} bad (HDF5 {h5py.version.hdf5_version})")
-    if bad:
+    failed = False
+    for bad, line in checked(store):
+        print(line)
+        failed |= bad
+    if failed:
         raise typer.Exit(4)

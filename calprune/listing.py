@@ -1,20 +1,30 @@
-"""What ``calprune ls`` prints: plug-ins by name and title, and the conditions in a store."""
+"""What ``calprune ls``, ``show`` and ``verify`` print about plug-ins and sealed files."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from calprune import registry
-from calprune.data.store import Store, store_path
-from calprune.errors import MissingExtra, PlanError
+from calprune.data.store import Store, check_file, store_path
+from calprune.errors import BenchmarkError, MissingExtra, PlanError
+
+_NARROWEST = 100  # columns of the table of benchmarks
+_KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
 
 
 def listing(what: str, store: Path | None, form: str) -> str:
     """Rows of one kind as a plain table or JSON."""
     if form not in ("table", "json"):
         raise PlanError(registry.unknown("format", form, ("table", "json")))
+    if what == "benchmarks":
+        rows = _benchmarks()
+        return json.dumps(rows, indent=2) if form == "json" else _folded(rows)
     rows = _conditions(store) if what == "conditions" else _plugins(what)
     if form == "json":
         return json.dumps(rows, indent=2)
@@ -27,15 +37,7 @@ def listing(what: str, store: Path | None, form: str) -> str:
 
 
 def _plugins(group: str) -> list[dict[str, Any]]:
-    rows = []
-    for name in registry.names(group):
-        try:
-            title = registry.load(group, name).title
-        except MissingExtra as error:
-            title = f"({error})"
-        except Exception as error:  # a foreign plug-in may fail in any way; the others still list
-            title = f"(cannot be loaded: {type(error).__name__}: {error})"
-        rows.append({"name": name, "title": title})
+    rows = [{"name": name, "title": title} for name, title, _ in _loaded(group)]
     if group == "models":
         from calprune.collect.hf.names import EMBEDDED, SHORT
 
@@ -43,6 +45,82 @@ def _plugins(group: str) -> list[dict[str, Any]]:
         published = [{"name": name, "title": repo} for name, repo in SHORT.items()]
         rows = [{"name": EMBEDDED, "title": "the embedded model; default"}, *published, *rows]
     return rows
+
+
+def _loaded(group: str) -> Iterator[tuple[str, str, Any]]:
+    """Name, title and plug-in; one that cannot be loaded has only a title, which says why."""
+    for name in registry.names(group):
+        try:
+            plugin = registry.load(group, name)
+            yield name, str(plugin.title), plugin
+        except MissingExtra as error:
+            yield name, f"({error})", None
+        except Exception as error:  # a foreign plug-in may fail in any way; the others still list
+            yield name, f"(cannot be loaded: {type(error).__name__}: {error})", None
+
+
+def _benchmarks() -> list[dict[str, Any]]:
+    """What is published of each and whether it is here; nothing that a plug-in does not say."""
+    rows = []
+    for name, title, plugin in _loaded("benchmarks"):
+        published = getattr(plugin, "published", None)
+        rows.append(
+            {
+                "name": name,
+                "kind": str(getattr(plugin, "kind", "")),
+                "rows": getattr(published, "rows", 0) or None,
+                "images": getattr(published, "images", 0) or None,
+                "data": _where(plugin),
+                "title": title,
+                "licence": str(getattr(plugin, "licence", "")),
+            }
+        )
+    return rows
+
+
+def _where(plugin: Any) -> str:
+    """Whether a benchmark's files are in the hub's cache, told by their names; opens no table."""
+    from calprune.data.sources.hub import cached
+
+    parts = getattr(plugin, "parts", None)
+    if parts is None:
+        origin = str(getattr(plugin, "origin", ""))
+        return "generated" if origin.startswith("generated") else ""
+    if not parts:
+        return "--data"
+    try:
+        found = [bool(cached(part)) for part in parts.values()]
+    except BenchmarkError:
+        return "partly"
+    except Exception:  # a foreign plug-in with parts of its own making
+        return ""
+    return "fetched" if all(found) else "partly" if any(found) else "to fetch"
+
+
+def _folded(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A table with a heading, as wide as the window; long cells are folded."""
+    window = max(_NARROWEST, shutil.get_terminal_size((120, 24)).columns)
+    lines = [list(rows[0]), *([_cell(v) for v in row.values()] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    widths[1] = min(widths[1], _KIND)
+    free = max(_LEAST, window - sum(widths[:-2]) - 2 * (len(widths) - 1))
+    widths[-1] = min(widths[-1], free * 2 // 5)
+    widths[-2] = min(widths[-2], free - widths[-1])
+    numbers = [lines[0].index(column) for column in ("rows", "images")]
+    out = []
+    for line in lines:
+        line[1] = line[1].replace("+", " + ")
+        folded = [textwrap.wrap(v, w) or [""] for v, w in zip(line, widths, strict=True)]
+        for cells in zip_longest(*folded, fillvalue=""):
+            padded = [v.ljust(w) for v, w in zip(cells, widths, strict=True)]
+            for i in numbers:
+                padded[i] = cells[i].rjust(widths[i])
+            out.append("  ".join(padded).rstrip())
+    return "\n".join(out)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else _plain(value)
 
 
 def _conditions(store: Path | None) -> list[dict[str, Any]]:
@@ -62,6 +140,35 @@ def _conditions(store: Path | None) -> list[dict[str, Any]]:
         }
         for t in Store(store_path(store)).tables()
     ]
+
+
+def described(file: Path) -> str:
+    """What a sealed file of any kind holds, as JSON, after checking it."""
+    sealed = check_file(file)
+    found = {
+        "file": str(file),
+        "format": sealed.kind,
+        "key": sealed.key,
+        "digest": sealed.digest,
+        "manifest": sealed.manifest,
+        "provenance": sealed.provenance,
+        "datasets": {k: f"{a.dtype} {a.shape}" for k, a in sorted(sealed.arrays.items())},
+    }
+    return json.dumps(found, indent=2)
+
+
+def checked(store: Path | None) -> Iterator[tuple[bool, str]]:
+    """Whether a file is bad, and a line: one for each bad file, then the counts."""
+    import h5py
+
+    bad = good = 0
+    for path, error in Store(store_path(store)).verify():
+        if error is None:
+            good += 1
+        else:
+            bad += 1
+            yield True, f"bad: {error if str(path) in str(error) else f'{path}: {error}'}"
+    yield False, f"{good} files sound, {bad} bad (HDF5 {h5py.version.hdf5_version})"
 
 
 def _plain(value: object) -> str:

@@ -23,6 +23,7 @@ GROUPS = {
     "selectors": "collect/selectors",
     "models": "collect/models",
     "metrics": "analyze/metrics",
+    "scorers": "analyze/scorers",
 }
 
 

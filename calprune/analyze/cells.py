@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from calprune.data.condition import ALL_TOKENS, Condition
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
-GROUPINGS = ("split", "category")
+GROUPINGS = ("split", "category", "kind", "n_options")
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,38 @@ def _position(cell: Cell) -> tuple[object, ...]:
     return (not cell.full, -nominal, cell.selector, numbers, condition.seed or 0, cell.name)
 
 
-def groups(seen: Predictions, by: str | None) -> list[tuple[str, NDArray[np.bool_] | None]]:
-    """Names and row masks: ``all`` first (mask None), then the values of ``by`` as they come."""
+def groupings(seen: Predictions) -> dict[str, NDArray[Any]]:
+    """What rows can be grouped by, (n,) each: GROUPINGS, then the tags of the files.
+
+    ``kind`` is ``closed`` for questions that offer answers and else ``open``; ``n_options`` counts
+    the answers offered.
+    """
+    kind = np.where(seen.n_options > 0, "closed", "open")
+    own = (seen.split, seen.category, kind, seen.n_options)
+    return {**seen.tags, **dict(zip(GROUPINGS, own, strict=True))}
+
+
+def groups(
+    seen: Predictions, by: str | None, where: str = "these questions"
+) -> list[tuple[str, NDArray[np.bool_] | None]]:
+    """Names and row masks: ``all`` first (mask None), then the values of ``by`` as they come.
+
+    Numbers of options come in their order, as ``2 options``; rows without a value form the group
+    ``(none)``.
+    PlanError if there is no such grouping, listing what these files can be grouped by.
+    """
     found: list[tuple[str, NDArray[np.bool_] | None]] = [("all", None)]
     if by is None:
         return found
-    if by not in GROUPINGS:
-        raise PlanError(registry.unknown("grouping", by, GROUPINGS))
-    column: NDArray[np.str_] = getattr(seen, by)
+    columns = groupings(seen)
+    there = sorted(name for name, column in columns.items() if (column != "").any())
+    if by in columns and by not in there:
+        raise PlanError(f"{where} have no {by}: leave --by out, or take one of {', '.join(there)}")
+    if by not in columns:
+        raise PlanError(f"{where}: {registry.unknown('grouping', by, there)}")
+    column = columns[by]
     names, first = np.unique(column, return_index=True)
-    if names.tolist() == [""]:
-        raise PlanError(f"these questions have no {by}; leave --by out")
-    return found + [(str(name), column == name) for name in names[np.argsort(first)]]
+    if by == "n_options":
+        return found + [(f"{count} options", column == count) for count in names]
+    names = names[np.argsort(first)]
+    return found + [(str(name) or "(none)", column == name) for name in names]

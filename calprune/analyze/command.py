@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from calprune.analyze.compare import compare, without
+from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import Report, check_format
@@ -28,6 +29,7 @@ def analyze(
     plot: Path | None = None,
     against: str | None = None,
     mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
 
@@ -35,7 +37,7 @@ def analyze(
         tables: sealed logits.
         metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, or ECE and
             accuracy in a comparison.
-        by: ``split``, ``category`` or None.
+        by: ``split``, ``category``, ``kind``, ``n_options``, a tag of the files, or None.
         draws: resamples of images.
         seed: of the resampling.
         fmt: ``table``, ``md``, ``csv`` or ``json``.
@@ -43,9 +45,11 @@ def analyze(
         plot: folder for figures and their numbers.
         against: condition to compare all others with, e.g. ``full``.
         mixed_numerics: compare even what other devices or versions computed.
+        reading: options, confidence and target, as in ``predictions``.
 
     Raises:
-        PlanError: an unknown metric, grouping, format or condition, with the nearest names.
+        PlanError: an unknown metric, grouping, format, condition or reading, with the nearest
+            names.
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
@@ -55,25 +59,25 @@ def analyze(
     resolve(chosen)
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
-    meta: dict[str, Any] = {"by": by, "draws": draws, "seed": seed, "against": against}
+    how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
+    meta = {**how, "against": against, **reading}
+    how.update(reading)
     if against is None:
-        estimates = estimate(tables, chosen, by=by, draws=draws, seed=seed, each_seed=each_seed)
+        estimates = estimate(tables, chosen, each_seed=each_seed, **how)
         report = Report(tuple(estimates), meta)
     else:
         differences = compare(
             tables,
             chosen,
             reference=against,
-            by=by,
-            draws=draws,
-            seed=seed,
             each_seed=each_seed,
             mixed_numerics=mixed_numerics,
+            **how,
         )
         report = Report(tuple(differences), meta)
         for lacking in without(tables, against):
             print(f"calprune: {lacking} has no condition {against!r}: left out", file=sys.stderr)
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
-        Study(tuple(tables)).draw(plot, shown, by=by, draws=draws, seed=seed)
+        Study(tuple(tables)).draw(plot, shown, **how)
     return report.render(fmt)

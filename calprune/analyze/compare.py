@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from calprune import registry
 from calprune.analyze.cells import Cell, Setting, settings
-from calprune.analyze.confidence import Floats, Options, Predictions, predictions
+from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
 from calprune.analyze.estimate import (
     bounds,
     clusters_of,
@@ -41,6 +42,7 @@ class Difference:
         p_adjusted: the same after correction over the family.
         correction, family: which, and over how many comparisons.
         n, clusters, draws, swaps: rows, images, resamples behind the interval and behind p.
+        replies, left_out: rows read from replies, and rows of the file that no group has.
         signature: the choices behind the numbers.
     """
 
@@ -68,6 +70,8 @@ class Difference:
     clusters: int
     draws: int
     swaps: int
+    replies: int
+    left_out: int
     signature: str
 
 
@@ -91,8 +95,8 @@ def compare(
     seed: int = 0,
     each_seed: bool = False,
     correction: Correction = "holm",
-    options: Options = "offered",
     mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
 ) -> list[Difference]:
     """Every other condition against the reference, paired by question and image.
 
@@ -102,7 +106,9 @@ def compare(
     out.
 
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
-    and transformers differ between them; such differences move logits by rounding.
+    and transformers differ between them; such differences move logits by rounding. ``reading`` is
+    options, confidence and target as in ``predictions``. A difference of values that are undefined
+    or infinite is NaN, with p = 1.
 
     Raises:
         Mismatch: conditions that do not hold the same questions, labels and images, or that were
@@ -118,7 +124,7 @@ def compare(
     for setting, base in _referenced(settings(tables, each_seed), reference):
         if not mixed_numerics:
             _same_numerics(setting, base.tables[0])
-        seen = _aligned(setting, base, options)
+        seen = _aligned(setting, base, reading)
         for group, part in grouped(setting, seen, by).items():
             rows += _group(setting, base, group, part, chosen, how)
     if not rows:
@@ -146,14 +152,14 @@ def without(tables: Sequence[LogitTable], reference: str) -> list[str]:
     return [f"{s.model} on {s.benchmark}" for s in settings(tables) if not s.named(reference)]
 
 
-def _aligned(setting: Setting, base: Cell, options: Options) -> dict[str, list[Predictions]]:
+def _aligned(setting: Setting, base: Cell, reading: Reading) -> dict[str, list[Predictions]]:
     """Predictions of all cells with rows in the order of the reference's."""
-    first = predictions(base.tables[0], options=options)
+    first = predictions(base.tables[0], **reading)
     found = {}
     for cell in setting.cells:
         parts = []
         for table in cell.tables:
-            seen = predictions(table, options=options)
+            seen = predictions(table, **reading)
             if not np.array_equal(seen.id, first.id) and len(seen) == len(first):
                 seen = seen.take(np.argsort(seen.id)[np.argsort(np.argsort(first.id))])
             _same_questions(seen, first, table, base.tables[0])
@@ -187,13 +193,22 @@ def _numerics(table: LogitTable) -> dict[str, object]:
 def _same_questions(
     seen: Predictions, first: Predictions, table: LogitTable, base: LogitTable
 ) -> None:
-    for column in ("id", "label", "cluster", "split", "category", "offered"):
-        if not np.array_equal(getattr(seen, column), getattr(first, column)):
+    mine, theirs = _asked(seen), _asked(first)
+    for column in (name for name in mine if name in theirs):
+        if not np.array_equal(mine[column], theirs[column]):
             raise Mismatch(
                 f"{table.path} ({table.condition.label}) and {base.path} "
                 f"({base.condition.label}) differ in {column}, so they cannot be paired; "
                 "collect both on the same questions"
             )
+
+
+def _asked(seen: Predictions) -> dict[str, NDArray[Any]]:
+    """What belongs to the questions and not to the answers; older files lack groups and tags."""
+    found = {"id": seen.id, "label": seen.gold, "cluster": seen.cluster, "split": seen.split}
+    found |= {"category": seen.category, "options": seen.n_options, "replies": seen.replied}
+    found |= {"offered": seen.offered} | ({} if seen.group is None else {"group": seen.group})
+    return found | {f"tag {name}": column for name, column in seen.tags.items()}
 
 
 def _group(
@@ -213,11 +228,13 @@ def _group(
         for c in others
     }
     rows = []
-    for j, metric in enumerate(metrics):
+    for j, metric in enumerate(samplers[base.name][0].metrics):
         adjusted = adjust([p[cell.name][j] for cell in others], how.correction)
         for cell, p_adjusted in zip(others, adjusted, strict=True):
             ours, theirs = values[cell.name][j], values[base.name][j]
-            low, high = bounds(ours - theirs)
+            with np.errstate(invalid="ignore"):
+                delta = ours - theirs
+            low, high = bounds(delta)
             method = "paired-percentile95" if low is not None else "none"
             signed = sign(metric, part[base.name][0], clusters, method, how.draws, how.seed)
             rows.append(
@@ -235,7 +252,7 @@ def _group(
                     better=metric.better,
                     value=float(ours[0]),
                     reference_value=float(theirs[0]),
-                    delta=float(ours[0] - theirs[0]),
+                    delta=float(delta[0]),
                     low=low,
                     high=high,
                     p=float(p[cell.name][j]),
@@ -246,6 +263,8 @@ def _group(
                     clusters=len(clusters),
                     draws=how.draws,
                     swaps=how.swaps,
+                    replies=int(part[base.name][0].replied.sum()),
+                    left_out=part[base.name][0].left_out,
                     signature=f"{signed}|p:image-swap{how.swaps}|adjust:{how.correction}{len(others)}",
                 )
             )
@@ -277,7 +296,7 @@ def swap_test(
     at_least = np.zeros(len(observed))
     for coins in swaps(len(clusters), permutations, seed):
         moved = np.abs(np.mean([_swapped(a, b, coins) for a, b in pairs], axis=0))
-        at_least += (moved >= observed - 1e-12).sum(axis=1)
+        at_least += (~(moved < observed - 1e-12)).sum(axis=1)  # what is undefined counts as large
     return (1 + at_least) / (permutations + 1)
 
 
@@ -288,7 +307,8 @@ def _swapped(a: Sampler, b: Sampler, coins: Floats) -> Floats:
     for metric, x, y in zip(a.metrics, a.sums, b.sums, strict=True):
         if isinstance(metric, Additive):
             moved = next(exchange)
-            found.append(metric.value(x.sum(0) + moved) - metric.value(y.sum(0) - moved))
+            with np.errstate(invalid="ignore"):  # infinity less infinity
+                found.append(metric.value(x.sum(0) + moved) - metric.value(y.sum(0) - moved))
         else:
             found.append(_ranked(metric, a, b, coins))
     return np.stack(found)
@@ -304,13 +324,13 @@ def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> Floats:
 
 
 def stacked(a: Predictions, b: Predictions) -> Predictions:
-    """Rows of a, then rows of b; both must have the same answers."""
-    arrays = {
-        name: np.concatenate([getattr(a, name), getattr(b, name)])
-        for name in a.__dataclass_fields__
-        if name != "convention"
+    """Rows of a, then rows of b, without tags; both must have the same answers."""
+    ours, theirs = a.columns(), b.columns()
+    joined: dict[str, Any] = {
+        name: np.concatenate([ours[name], theirs[name]]) if name in theirs else None
+        for name in ours
     }
-    return Predictions(**arrays, convention=a.convention)
+    return replace(a, **joined, tags={})
 
 
 def adjust(p: Iterable[float], correction: str) -> Floats:

@@ -1,55 +1,103 @@
-"""From raw answer logits to probabilities, a prediction and a confidence.
+"""From raw logits and replies to probabilities, a prediction and a confidence.
 
-What confidence means is decided here and nowhere else: the softmax over the answers that a
-question allows, where the logits of an answer's spellings are first joined by log-sum-exp.
+What confidence means is decided here and nowhere else: for a question with answers to choose from,
+the softmax over the answers that it allows, where the logits of an answer's spellings are first
+joined by log-sum-exp; for a generated reply, a function of its tokens' log-probabilities
+(``calprune.analyze.replies``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypedDict, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune import registry
+from calprune.analyze.replies import Rule, log_confidence, log_rest
+from calprune.analyze.verdicts import greedy, official
 from calprune.data.logits import LogitTable
-from calprune.errors import Mismatch, PlanError
+from calprune.errors import CalpruneError, Mismatch, PlanError
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
-Options = Literal["offered", "all"]
+Bools = NDArray[np.bool_]
+Options = Literal["offered", "all", "four"]
+Confidence = Literal["auto", "answer-set", "first", "mean", "product", "min"]
+Target = Literal["hard", "soft"]
+FOUR = ("A", "B", "C", "D")
+_SETS = {"offered": "answer-set", "all": "all-answers", "four": "always-four"}
+
+
+class Reading(TypedDict, total=False):
+    """How a file is read: keyword arguments that are handed on to ``predictions``."""
+
+    options: Options
+    confidence: Confidence
+    target: Target
 
 
 @dataclass(frozen=True)
 class Predictions:
     """What a model believed about ``n`` questions with ``a`` answers.
 
+    A row that is read from a reply has two outcomes, the reply is right or it is not: columns 0
+    and 1 of its probabilities. ``a`` is at least 2 where there are such rows.
+
     Attributes:
         probabilities: float64 (n, a), sums to 1 in each row, 0 for an answer not offered.
         log_probabilities: float64 (n, a), natural log, -inf for an answer not offered.
-        confidence: float64 (n,), the largest probability of each row.
-        correct: bool (n,), whether the prediction is the label.
-        predicted, label: index (n,) of the likeliest (first on ties) and of the right answer.
+        confidence: float64 (n,), the largest probability of each row; of a reply, column 0.
+        correct: (n,), whether the prediction is the label: bool, or float64 in [0, 1] with soft
+            targets, where a reply's is its verdict. A closed row's is the verdict on the likeliest
+            answer among those offered, not on what the model said: that is ``score``.
+        predicted, label: index (n,) of the likeliest (first on ties) and of the right column.
         tied: bool (n,), whether several answers share the largest probability.
         offered: bool (n, a), answers over which probabilities are spread.
+        replied: bool (n,), which rows are read from replies.
+        gold: (n,), label of the table, -1 for a question without answers to choose from.
+        greedy: (n,), the answer that the first token spells, -1 if none; see ``verdicts.greedy``.
+        n_options: (n,), answers that the question offers in the table.
         id, split, category, cluster: text (n,), as in the table.
         duplicate_of: (n,), row of the table that asks the same first.
+        group: text (n,), rows that are scored together; None if there are none.
+        tags: further groups, text (n,) by name.
+        score: float64 (n,) in [0, 1], the official verdicts of ``scorer``; None if there are none,
+            ``unscored`` says why.
+        scorer: name of the table's scorer, empty if it names none.
+        names: of the table's answers.
+        left_out: rows of the table that are not here, because nothing is offered in them.
+        where: file and condition, for messages.
         convention: how confidence was made, for signatures; ``answer-set`` by default.
     """
 
     probabilities: Floats
     log_probabilities: Floats
     confidence: Floats
-    correct: NDArray[np.bool_]
+    correct: Bools | Floats
     predicted: Indices
     label: Indices
-    tied: NDArray[np.bool_]
-    offered: NDArray[np.bool_]
+    tied: Bools
+    offered: Bools
+    replied: Bools
+    gold: Indices
+    greedy: Indices
+    n_options: Indices
     id: NDArray[np.str_]
     split: NDArray[np.str_]
     category: NDArray[np.str_]
     cluster: NDArray[np.str_]
     duplicate_of: NDArray[np.int32]
+    group: NDArray[np.str_] | None = None
+    tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    score: Floats | None = None
+    scorer: str = ""
+    unscored: str = "no scorer was named"
+    names: tuple[str, ...] = ()
+    left_out: int = 0
+    where: str = "these questions"
     convention: str = "answer-set"
 
     def __len__(self) -> int:
@@ -65,57 +113,129 @@ class Predictions:
         """Columns: the largest number of answers that any question has."""
         return int(self.probabilities.shape[1])
 
+    @property
+    def soft(self) -> bool:
+        """Whether replies count by their verdict and not as right or wrong."""
+        return self.correct.dtype != np.bool_ and bool(self.replied.any())
+
+    @property
+    def truth(self) -> Floats:
+        """What the probabilities should have been, (n, a): 1 for the right column.
+
+        With soft targets a reply of verdict s has s and 1 - s.
+        """
+        target = np.asarray(np.arange(self.answers) == self.label[:, None], dtype=np.float64)
+        if self.soft:
+            target[self.replied, 0] = self.correct[self.replied]
+            target[self.replied, 1] = 1.0 - self.correct[self.replied]
+        return target
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """All that has a value per row, by field, without tags."""
+        found = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: x for name, x in found.items() if isinstance(x, np.ndarray)}
+
     def take(self, rows: NDArray[Any]) -> Predictions:
         """These rows only; ``rows`` is a mask or indices."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "convention"}
-        return replace(self, **{name: array[rows] for name, array in arrays.items()})
+        columns: dict[str, Any] = {name: x[rows] for name, x in self.columns().items()}
+        return replace(self, **columns, tags={name: x[rows] for name, x in self.tags.items()})
 
 
 def predictions(
-    table: LogitTable, temperature: float | Floats | None = None, options: Options = "offered"
+    table: LogitTable,
+    temperature: float | Floats | None = None,
+    options: Options = "offered",
+    confidence: Confidence = "auto",
+    target: Target = "hard",
 ) -> Predictions:
-    """Probabilities, confidence and correctness of every row of a table.
+    """Probabilities, confidence and correctness of the rows of a table.
 
     Args:
         table: one sealed logit file.
-        temperature: divides the answers' log-masses, one number or one per row; above 1 makes
-            answers less confident, infinity makes them uniform.
+        temperature: divides the answers' log-masses, one number or one per row of the result; above
+            1 makes answers less confident, infinity makes them uniform. Of a reply it divides the
+            log-odds, log c - log(1 - c), which is the same with two answers.
         options: ``offered`` spreads probability over the answers a question allows; ``all`` over
-            every answer of the table, as if each question allowed them all.
+            every answer of the table, as if each question allowed them all; ``four`` over A to D of
+            lettered tables, whatever a question allows, as the published study did on ScienceQA: a
+            fifth option cannot be said, so where it is right the row is wrong and its NLL infinite.
+        confidence: of rows with a reply. ``auto`` is ``product``; ``first``, ``mean``, ``product``
+            and ``min`` are rules for the tokens of a reply, and rows without one use the answer
+            set; ``answer-set`` reads no reply and leaves out rows in which nothing is offered.
+        target: ``hard`` counts a reply as right if its verdict is at least 0.5; ``soft`` takes the
+            verdict as it is, so that Brier is (c - s)^2 and NLL a cross entropy.
 
     Raises:
         Mismatch: logits that are NaN, infinite or missing, or labels that were not offered.
+        PlanError: a choice that is unknown or impossible here, or replies that no installed scorer
+            can judge.
     """
-    offered = table.offered if options == "offered" else np.ones_like(table.offered)
-    log_mass = _log_mass(table, offered)
-    label = _labels(table, offered)
-    log_p = _log_softmax(log_mass, offered, _inverse(temperature, len(table)))
-    best = log_mass.max(axis=1, keepdims=True)
-    predicted = log_mass.argmax(axis=1)
+    for what, given, known in (
+        ("options", options, get_args(Options)),
+        ("confidence", confidence, get_args(Confidence)),
+        ("target", target, get_args(Target)),
+    ):
+        if given not in known:
+            raise PlanError(registry.unknown(f"value of {what}", str(given), known))
+    replied, kept = _sources(table, confidence)
+    score, unscored = _verdicts(table, replied)
+    mass, offered, label = _outcomes(table, options, confidence, replied, kept, score)
+    replied = replied[kept]
+    log_p = _log_softmax(mass, offered, _inverse(temperature, len(mass)))
     probabilities = np.exp(log_p)
+    predicted = np.where(replied, 0, mass.argmax(axis=1))
+    correct: Bools | Floats = predicted == label
+    if target == "soft":
+        correct = np.where(replied, 0.0 if score is None else score[kept], correct)
+    tied = (mass == mass.max(axis=1, keepdims=True)).sum(axis=1) > 1
     return Predictions(
         probabilities=probabilities,
         log_probabilities=log_p,
-        confidence=probabilities.max(axis=1),
-        correct=predicted == label,
+        confidence=np.where(replied, probabilities[:, 0], probabilities.max(axis=1)),
+        correct=correct,
         predicted=predicted,
         label=label,
-        tied=(log_mass == best).sum(axis=1) > 1,
+        tied=tied & ~replied,
         offered=offered,
-        id=table.id,
-        split=table.split,
-        category=table.category,
-        cluster=table.cluster,
-        duplicate_of=table.duplicate_of,
-        convention=_convention(temperature, options),
+        replied=replied,
+        gold=table.label[kept].astype(np.intp),
+        greedy=greedy(table)[kept],
+        n_options=table.offered.sum(axis=1)[kept],
+        id=table.id[kept],
+        split=table.split[kept],
+        category=table.category[kept],
+        cluster=table.cluster[kept],
+        duplicate_of=table.duplicate_of[kept],
+        group=None if table.group is None else table.group[kept],
+        tags={name: column[kept] for name, column in table.tags.items()},
+        score=None if score is None else score[kept],
+        scorer=table.scorer,
+        unscored=unscored,
+        names=table.answers,
+        left_out=int((~kept).sum()),
+        where=_where(table),
+        convention=_convention(replied, options, confidence, target, temperature),
     )
 
 
-def _convention(temperature: float | Floats | None, options: Options) -> str:
-    base = "answer-set" if options == "offered" else "all-answers"
-    if temperature is None:
-        return base
-    return f"{base},T:{temperature:g}" if isinstance(temperature, float | int) else f"{base},T:rows"
+def _rule(confidence: Confidence) -> Rule:
+    return "product" if confidence == "auto" or confidence == "answer-set" else confidence
+
+
+def _convention(
+    replied: Bools,
+    options: Options,
+    confidence: Confidence,
+    target: Target,
+    temperature: float | Floats | None,
+) -> str:
+    made = [_SETS[options]] * (not replied.all())
+    made += [f"seq-{_rule(confidence)}"] * bool(replied.any())
+    parts = ["+".join(made)] + ["target:soft"] * (target == "soft" and bool(replied.any()))
+    if temperature is not None:
+        single = isinstance(temperature, float | int)
+        parts.append(f"T:{temperature:g}" if single else "T:rows")
+    return ",".join(parts)
 
 
 def _inverse(temperature: float | Floats | None, n: int) -> Floats:
@@ -128,34 +248,102 @@ def _inverse(temperature: float | Floats | None, n: int) -> Floats:
     return np.broadcast_to(1.0 / given, (n,))[:, None]
 
 
-def _log_mass(table: LogitTable, offered: NDArray[np.bool_]) -> Floats:
-    """Joined logit of each answer's spellings (n, a), -inf for answers not offered.
+def _sources(table: LogitTable, confidence: Confidence) -> tuple[Bools, Bools]:
+    """Which rows are read from their replies, and which are read at all, (n,) each."""
+    if not len(table):
+        raise Mismatch(f"{_where(table)}: no rows; collect this condition again")
+    everything = np.ones(len(table), dtype=bool)
+    if table.replies is None:
+        return ~everything, everything
+    if confidence != "answer-set":
+        return table.replies.open, everything
+    kept = table.offered.any(axis=1) | ~table.replies.open
+    if not kept.any():
+        raise PlanError(
+            f"{_where(table)}: no question has answers to choose from, so there is no answer set; "
+            "take confidence auto, first, mean, product or min"
+        )
+    return ~everything, kept
+
+
+def _verdicts(table: LogitTable, replied: Bools) -> tuple[Floats | None, str]:
+    """Official verdicts on all rows, or None and why; an error if replies depend on them."""
+    try:
+        return official(table), ""
+    except CalpruneError as error:
+        if not replied.any():
+            return None, str(error)
+        raise type(error)(
+            f"{error}; without it nobody can say which replies are right (confidence answer-set "
+            "reads only questions with answers to choose from)"
+        ) from error
+
+
+def _outcomes(
+    table: LogitTable,
+    options: Options,
+    confidence: Confidence,
+    replied: Bools,
+    kept: Bools,
+    score: Floats | None,
+) -> tuple[Floats, Bools, Indices]:
+    """Log-masses and mask (rows, a), and the right column, of all rows that are kept."""
+    spoken, chosen = np.flatnonzero(replied), np.flatnonzero(kept & ~replied)
+    width = len(table.answers) if not len(spoken) else max(2, len(table.answers))
+    mass = np.full((len(table), width), -np.inf)
+    offered = np.zeros((len(table), width), dtype=bool)
+    label = np.zeros(len(table), dtype=np.intp)
+    if len(chosen):
+        a = len(table.answers)
+        offered[chosen, :a] = _offered(table, options)[chosen]
+        mass[chosen, :a] = _log_mass(table, offered[chosen, :a], chosen)
+        label[chosen] = _labels(table, offered[chosen, :a], chosen, options)
+    if len(spoken) and table.replies is not None and score is not None:
+        surest = log_confidence(table.replies, _rule(confidence))
+        mass[spoken, :2] = np.stack([surest, log_rest(surest)], axis=1)
+        offered[spoken, :2] = True
+        label[spoken] = score[spoken] < 0.5
+    return mass[kept], offered[kept], label[kept]
+
+
+def _offered(table: LogitTable, options: Options) -> Bools:
+    if options == "offered":
+        return table.offered
+    if options == "four" and table.answers[:4] != FOUR:
+        known = ", ".join(table.answers[:6])
+        raise PlanError(f"{_where(table)}: options four needs answers A to D; here: {known}")
+    mask = np.ones_like(table.offered)
+    mask[:, 4:] = options == "all"
+    return mask
+
+
+def _log_mass(table: LogitTable, offered: Bools, rows: Indices) -> Floats:
+    """Joined logit of each answer's spellings (rows, a), -inf for answers not offered.
 
     The row's largest logit is taken off first, which is exact: rows that differ by a constant get
     the same bits, so the coarse steps of half precision stay visible as ties.
     """
-    if not len(table):
-        raise Mismatch(f"{_where(table)}: no rows; collect this condition again")
+    _refuse(table, rows, ~offered.any(axis=1), "no answer is offered")
     counted = (table.answer_tokens >= 0) & offered[:, :, None]
-    logits = np.where(counted, table.answer_logits.astype(np.float64), -np.inf)
+    logits = np.where(counted, table.answer_logits[rows].astype(np.float64), -np.inf)
     bad = (np.isnan(logits) | (logits == np.inf)).any(axis=(1, 2))
-    _refuse(table, bad, "a logit is NaN or +infinity")
-    _refuse(table, ~offered.any(axis=1), "no answer is offered")
+    _refuse(table, rows, bad, "a logit is NaN or +infinity")
     missing = (np.isneginf(logits).all(axis=2) & offered).any(axis=1)
-    _refuse(table, missing, "an offered answer has no finite logit")
+    _refuse(table, rows, missing, "an offered answer has no finite logit")
     return np.asarray(np.logaddexp.reduce(logits - logits.max(axis=(1, 2), keepdims=True), axis=2))
 
 
-def _labels(table: LogitTable, offered: NDArray[np.bool_]) -> Indices:
-    label = table.label.astype(np.intp)
+def _labels(table: LogitTable, offered: Bools, rows: Indices, options: Options) -> Indices:
+    label = table.label[rows].astype(np.intp)
     outside = (label < 0) | (label >= offered.shape[1])
-    _refuse(table, outside, "the label is no answer of this table")
-    rows = np.arange(len(label))
-    _refuse(table, ~offered[rows, label], "the right answer is not among the offered ones")
+    _refuse(table, rows, outside, "the label is no answer of this table")
+    there = table.offered[rows] if options == "four" else offered
+    missing = ~there[np.arange(len(rows)), label]
+    _refuse(table, rows, missing, "the right answer is not among the offered ones")
     return label
 
 
-def _log_softmax(log_mass: Floats, offered: NDArray[np.bool_], inverse: Floats) -> Floats:
+def _log_softmax(log_mass: Floats, offered: Bools, inverse: Floats) -> Floats:
     safe = np.where(offered, log_mass, 0.0)
     shifted = (safe - log_mass.max(axis=1, keepdims=True)) * inverse
     shifted[~offered] = -np.inf
@@ -163,12 +351,11 @@ def _log_softmax(log_mass: Floats, offered: NDArray[np.bool_], inverse: Floats) 
     return np.asarray(shifted - np.log(terms.sum(axis=1, keepdims=True)))
 
 
-def _refuse(table: LogitTable, rows: NDArray[np.bool_] | np.bool_, why: str) -> None:
-    bad = np.asarray(rows)
-    if bad.any():
-        first = str(table.id[int(bad.argmax())])
+def _refuse(table: LogitTable, rows: Indices, bad: Bools | np.bool_, why: str) -> None:
+    found = rows[np.asarray(bad)]
+    if len(found):
         raise Mismatch(
-            f"{_where(table)}: {why} in row {first!r} ({int(bad.sum())} such rows); "
+            f"{_where(table)}: {why} in row {str(table.id[found[0]])!r} ({len(found)} such rows); "
             "delete this file and collect the condition again"
         )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
 
 from calprune.analyze.cells import Cell, settings
-from calprune.analyze.confidence import Floats, Options, Predictions, predictions
+from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
 from calprune.analyze.estimate import clusters_of
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import (
@@ -35,7 +36,9 @@ class Bin:
         n: answers in it, mean over seeds; ``share`` is n over all answers.
         confidence, accuracy: means within the bin.
         low, high: 95 % interval of accuracy from resampled images; None if too few to tell.
-        band_low, band_high: where 95 % of accuracies would fall if confidence were right.
+        band_low, band_high: where 95 % of accuracies would fall if confidence were right. With soft
+            targets this is the widest that it can be: verdicts between 0 and 1 spread less than
+            right and wrong do.
     """
 
     model: str
@@ -64,14 +67,17 @@ def reliability_bins(
     draws: int = 1000,
     seed: int = 0,
     each_seed: bool = False,
-    options: Options = "offered",
+    **reading: Unpack[Reading],
 ) -> list[Bin]:
-    """Bins of every condition, in table order; seeds are pooled."""
+    """Bins of every condition, in table order; seeds are pooled.
+
+    ``reading`` is options, confidence and target as in ``predictions``.
+    """
     chosen = metric or Ece()
     found = []
     for setting in settings(tables, each_seed):
         for cell in setting.cells:
-            seen = [predictions(t, options=options) for t in cell.tables]
+            seen = [predictions(t, **reading) for t in cell.tables]
             found += _bins(setting.model, setting.benchmark, cell, seen, chosen, draws, seed)
     return found
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.cells import Cell, Setting, groups, settings
-from calprune.analyze.confidence import Floats, Options, Predictions, predictions
-from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
+from calprune.analyze.metrics import Better, Form, Measure, Metric, resolve
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import Clusters, Sampler, design_effect, multiplicities, redraws
 from calprune.data.logits import LogitTable
@@ -38,8 +38,11 @@ class Estimate:
         method: how the interval was made.
         n, clusters: rows and images.
         design_effect: variance of mean (correct - confidence) over that of independent rows.
+        replies: rows whose confidence is that of a generated reply.
+        left_out: rows of the whole file that no group has: nothing is offered in them.
         ties: rows whose largest probability is shared.
-        floor: for ECE, what a perfectly calibrated model would score here; else None.
+        floor: for ECE, what a perfectly calibrated model would score here; else None, also with
+            soft targets, whose spread no confidence tells.
         seeds, seed_sd: seeds averaged, and the standard deviation over them.
         signature: the choices behind the number.
     """
@@ -65,6 +68,8 @@ class Estimate:
     n: int
     clusters: int
     design_effect: float
+    replies: int
+    left_out: int
     ties: int
     floor: float | None
     seeds: int
@@ -81,20 +86,21 @@ def estimate(
     seed: int = 0,
     each_seed: bool = False,
     interval: Interval = "percentile",
-    options: Options = "offered",
+    **reading: Unpack[Reading],
 ) -> list[Estimate]:
     """Estimates of metrics for each condition and group, in table order.
 
     Args:
         tables: sealed logits, of any number of models and benchmarks.
         metrics: names or instances.
-        by: ``split``, ``category`` or None; ``all`` rows always come first.
+        by: ``split``, ``category``, ``kind``, ``n_options``, a tag of the files, or None; ``all``
+            rows always come first.
         draws: bootstrap resamples of images; 0 for no intervals.
         seed: of the resampling.
         each_seed: show seeds of a random selector one by one; otherwise their mean, taken
             inside each resample.
         interval: ``percentile``, or ``basic``, which reflects the bias of ECE back.
-        options: over which answers probability is spread.
+        reading: options, confidence and target, as in ``predictions``.
     """
     if draws < 0 or seed < 0:
         raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
@@ -102,8 +108,7 @@ def estimate(
     rows = []
     for setting in settings(tables, each_seed):
         seen = {
-            cell.name: [predictions(t, options=options) for t in cell.tables]
-            for cell in setting.cells
+            cell.name: [predictions(t, **reading) for t in cell.tables] for cell in setting.cells
         }
         for group, part in grouped(setting, seen, by).items():
             rows += _group(setting, group, part, chosen, (by or "", draws, seed, interval))
@@ -115,11 +120,12 @@ def grouped(
 ) -> dict[str, dict[str, list[Predictions]]]:
     """Predictions by group and cell; groups in the order of the first cell that has them."""
     found: dict[str, dict[str, list[Predictions]]] = defaultdict(dict)
+    where = f"questions of {setting.benchmark}"
     for cell in setting.cells:
-        for name, mask in groups(seen[cell.name][0], by):
+        for name, mask in groups(seen[cell.name][0], by, where):
             parts = []
             for one in seen[cell.name]:
-                own = mask if mask is None else dict(groups(one, by)).get(name)
+                own = mask if mask is None else dict(groups(one, by, where)).get(name)
                 if mask is None:
                     parts.append(one)
                 elif own is not None and own.any():
@@ -186,8 +192,11 @@ def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
 
 
 def bounds(values: Floats, interval: Interval = "percentile") -> tuple[float | None, float | None]:
-    """95 % interval from (1 + draws,) values, the first being the point; None without draws."""
-    if len(values) < 2:
+    """95 % interval from (1 + draws,) values, the first being the point.
+
+    None without draws, or if a value is undefined or infinite.
+    """
+    if len(values) < 2 or not np.isfinite(values).all():
         return None, None
     low, high = (float(q) for q in np.quantile(values[1:], [0.025, 0.975]))
     if interval == "basic":
@@ -236,26 +245,35 @@ def _cell(
                 n=len(seen),
                 clusters=len(clusters),
                 design_effect=spread,
+                replies=int(seen.replied.sum()),
+                left_out=seen.left_out,
                 ties=max(s.seen.ties for s in samplers),
                 floor=noise_floor(metric, samplers, spread, seed),
                 seeds=len(samplers),
-                seed_sd=float(values[:, j, 0].std(ddof=1)) if len(samplers) > 1 else None,
+                seed_sd=_spread(values[:, j, 0]),
                 signature=sign(metric, seen, clusters, method, draws, seed),
             )
         )
     return rows
 
 
+def _spread(values: Floats) -> float | None:
+    """Standard deviation over seeds; None for one, or if a value is undefined or infinite."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return float(values.std(ddof=1))
+
+
 def noise_floor(
-    metric: Metric, samplers: Sequence[Sampler], spread: float, seed: int
+    metric: Measure, samplers: Sequence[Sampler], spread: float, seed: int
 ) -> float | None:
     """Mean ECE if confidences were exactly right, widened by the root of the design effect.
 
     A mean over seeds has the same floor as one of them: each seed's ECE is at its own floor.
     """
-    if not isinstance(metric, Ece):
-        return None
     seen = samplers[0].seen
+    if not isinstance(metric, Ece) or seen.soft:
+        return None
     slot = metric.slot(seen.confidence)
     right = redraws(seen, slot, metric.bins, FLOOR_DRAWS, seed)
     confidence = np.bincount(slot, seen.confidence, metric.bins)
@@ -263,10 +281,14 @@ def noise_floor(
 
 
 def sign(
-    metric: Metric, seen: Predictions, clusters: Clusters, method: str, draws: int, seed: int
+    metric: Measure, seen: Predictions, clusters: Clusters, method: str, draws: int, seed: int
 ) -> str:
-    """The signature: metric, confidence, rows, images, interval, resamples, seed, version."""
-    parts = [metric.signature(seen), f"conf:{seen.convention}", f"n:{len(seen)}"]
+    """The signature: metric, confidence, rows, images, interval, resamples, seed, version.
+
+    Where there are replies it names the scorer that judged them.
+    """
+    parts = [metric.signature(seen), f"conf:{seen.convention}"]
+    parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
     parts += [f"clusters:{len(clusters)}(image)", f"ci:{method}"]
     parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
     return "|".join(parts)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, GRID, BAND, PLAIN = "#222222", "#e3e3e3", "#e6e6e6", (0.5, 0.5, 0.5)
-UNITS = {"plain": "", "percent": " %", "points": " pts"}
+UNITS = {"plain": "", "percent": " %", "points": " pts", "score": ""}
 FEW = 10
 BINS_NOTE = (
     "bars: 95 %, images resampled; grey: where 95 % fall if calibrated; "
@@ -184,7 +184,7 @@ def _axis(row: Estimate) -> str:
 
 
 def _scale(row: Estimate) -> float:
-    return 1.0 if row.form == "plain" else 100.0
+    return 100.0 if row.form in ("percent", "points") else 1.0
 
 
 def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:

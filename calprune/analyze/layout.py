@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -21,9 +22,12 @@ class Grid:
 
 
 def number(value: float, form: Form, signed: bool = False) -> str:
-    """Three decimals, or one for percent and points; never a negative zero."""
-    if form == "plain":
-        text = f"{value:+.3f}" if signed else f"{value:.3f}"
+    """Three decimals, or one for percent, points and scores; never a negative zero."""
+    if math.isnan(value):
+        return "-"
+    if form in ("plain", "score"):
+        digits = 3 if form == "plain" else 1
+        text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     else:
         text = f"{100 * value:+.1f}" if signed or form == "points" else f"{100 * value:.1f}"
     return text.lstrip("+-") if float(text) == 0 else text
@@ -41,7 +45,7 @@ def with_interval(
 
 def heading(title: str, form: Form) -> str:
     """Column heading with its unit."""
-    return title + {"plain": "", "percent": " %", "points": " pts"}[form]
+    return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[form]
 
 
 def _unique(items: Sequence[str]) -> list[str]:
@@ -96,7 +100,8 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
         cells = [_cell(own[g], True) if g in own else "" for g in names]
         body.append((_name(next(iter(own.values()))), *cells))
     first = {g: next(r for r in rows if r.group == g) for g in names}
-    sizes = "; ".join(f"{g} {r.n} on {r.clusters}" for g, r in first.items())
+    shown = {g: repr(g) if g[-1:].isdigit() else g for g in names}
+    sizes = "; ".join(f"{shown[g]} {r.n} on {r.clusters}" for g, r in first.items())
     notes = [f"questions on images: {sizes}", *_notes(rows), first[names[0]].signature]
     return Grid(title, (heading("condition", "plain"), *names), tuple(body), tuple(notes))
 
@@ -112,11 +117,14 @@ def _name(row: Estimate | Difference) -> str:
 
 
 def _notes(rows: Sequence[Estimate]) -> list[str]:
-    """What a reader must know: intervals, noise floor, seeds, ties."""
+    """What a reader must know: intervals, open questions, noise floor, seeds, ties."""
     notes = []
     if any(r.low is not None for r in rows):
         notes.append("[low, high]: 95 % interval, images resampled with all their questions")
     whole = [r for r in rows if r.group == "all"]
+    notes += _open(whole)
+    if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
+        notes.append("NLL is infinite where a right answer is not among those that count")
     floors = [r.floor for r in whole if r.floor is not None]
     if floors:
         notes.append(
@@ -134,6 +142,20 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
     ties = max((r.ties for r in whole), default=0)
     if ties:
         notes.append(f"up to {ties} questions have equally likely answers; the first is taken")
+    return notes
+
+
+def _open(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+    """Which rows are read from replies, and which are not there."""
+    notes = []
+    for r in rows[:1]:
+        if r.left_out:
+            notes.append(f"{r.left_out} questions without answers to choose from are left out")
+        if 0 < r.replies < r.n:
+            notes.append(
+                f"confidence is that of the reply in {r.replies} questions, and that of the answer "
+                f"set in {r.n - r.replies}"
+            )
     return notes
 
 
@@ -156,7 +178,7 @@ def _family(rows: Sequence[Difference]) -> Grid:
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     title = f"{r.model} on {r.benchmark}{part}: {r.title} against {r.reference}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
-    gap = heading("difference", "plain" if r.form == "plain" else "points")
+    gap = heading("difference", "points" if r.form in ("percent", "points") else "plain")
     columns = (heading(r.title, r.form), r.reference, gap, "p", corrected)
     body = [
         (
@@ -174,6 +196,7 @@ def _family(rows: Sequence[Difference]) -> Grid:
         f"[low, high]: 95 % interval of the paired difference, {r.draws} resamples of images",
         f"p: the two conditions swapped on whole images, {r.swaps} times, two-sided; "
         f"{corrected}: corrected for {r.family} comparisons",
+        *_open([r] if r.group == "all" else []),
         r.signature,
     )
     return Grid(title, ("condition", *columns), tuple(body), notes)

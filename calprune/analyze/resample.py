@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Additive, Metric, Ranked
+from calprune.analyze.metrics import Additive, Measure, Metric, Ranked, settled
 
 BLOCK = 1000  # draws held at once
 
@@ -73,7 +73,7 @@ def _blocks(draws: int) -> Iterator[int]:
 class Sampler:
     """Several metrics of one condition, for any multiplicities of its clusters."""
 
-    metrics: tuple[Metric, ...]
+    metrics: tuple[Measure, ...]
     seen: Predictions
     clusters: Clusters
     sums: tuple[Floats, ...]  # per additive metric (clusters, ...); empty for ranked ones
@@ -81,11 +81,12 @@ class Sampler:
     @classmethod
     def of(cls, metrics: Sequence[Metric], seen: Predictions, clusters: Clusters) -> Sampler:
         """Prepare: tally each additive metric and add up its clusters."""
+        measures = settled(metrics, seen)
         sums = [
             cluster_sums(m.tally(seen), clusters) if isinstance(m, Additive) else np.empty(0)
-            for m in metrics
+            for m in measures
         ]
-        return cls(tuple(metrics), seen, clusters, tuple(sums))
+        return cls(measures, seen, clusters, tuple(sums))
 
     def point(self) -> Floats:
         """The metrics of the rows as they are, (metrics,)."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.cells import settings
 from calprune.analyze.compare import Correction, Difference, compare
-from calprune.analyze.confidence import Options, Predictions, predictions
+from calprune.analyze.confidence import Predictions, Reading, predictions
 from calprune.analyze.curve import reliability_bins
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.metrics import Metric
@@ -31,6 +31,9 @@ KINDS = ("reliability", "curve")
 @dataclass(frozen=True, repr=False)
 class Study:
     """Conditions, each a sealed logit file; all methods leave it as it is.
+
+    Methods that read answers take ``options``, ``confidence`` and ``target``, as ``predictions``
+    of ``calprune.analyze.confidence`` does.
 
     >>> study.select(selector="scope", budget=64).estimates(by="split")  # doctest: +SKIP
     """
@@ -80,9 +83,9 @@ class Study:
 
         return DataFrame([_described(table) for table in self.tables])
 
-    def predictions(self, options: Options = "offered") -> dict[Path, Predictions]:
+    def predictions(self, **reading: Unpack[Reading]) -> dict[Path, Predictions]:
         """Probabilities, confidence and correctness of every question, by sealed file."""
-        return {table.path: predictions(table, options=options) for table in self.tables}
+        return {table.path: predictions(table, **reading) for table in self.tables}
 
     def estimates(
         self,
@@ -91,7 +94,7 @@ class Study:
         draws: int = 1000,
         seed: int = 0,
         each_seed: bool = False,
-        options: Options = "offered",
+        **reading: Unpack[Reading],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
         rows = estimate(
@@ -101,7 +104,7 @@ class Study:
             draws=draws,
             seed=seed,
             each_seed=each_seed,
-            options=options,
+            **reading,
         )
         return _frame(rows, Estimate)
 
@@ -115,8 +118,8 @@ class Study:
         seed: int = 0,
         each_seed: bool = False,
         correction: Correction = "holm",
-        options: Options = "offered",
         mixed_numerics: bool = False,
+        **reading: Unpack[Reading],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
         rows = compare(
@@ -129,8 +132,8 @@ class Study:
             seed=seed,
             each_seed=each_seed,
             correction=correction,
-            options=options,
             mixed_numerics=mixed_numerics,
+            **reading,
         )
         return _frame(rows, Difference)
 
@@ -144,6 +147,7 @@ class Study:
         draws: int = 1000,
         seed: int = 0,
         of: str = "",
+        **reading: Unpack[Reading],
     ) -> list[Path]:
         """Write a figure as PNG and SVG, and its numbers as CSV; returns the paths.
 
@@ -157,6 +161,7 @@ class Study:
             draws: resamples of images.
             seed: of the resampling.
             of: what is shown, for the title; by default the model and the benchmark.
+            reading: options, confidence and target, as in ``predictions``.
         """
         if kind not in KINDS:
             raise PlanError(registry.unknown("figure", kind, KINDS))
@@ -167,11 +172,12 @@ class Study:
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
         if kind == "curve":
-            rows = estimate(self.tables, [metric], by=by, draws=draws, seed=seed)
+            rows = estimate(self.tables, [metric], by=by, draws=draws, seed=seed, **reading)
             return figures.metric_curve(rows, stem, of)
         shown = self._at(budget)
-        bins = reliability_bins(shown, draws=draws, seed=seed)
-        return figures.reliability(bins, estimate(shown, ["ece", "accuracy"], draws=0), stem, of)
+        bins = reliability_bins(shown, draws=draws, seed=seed, **reading)
+        numbers = estimate(shown, ["ece", "accuracy"], draws=0, **reading)
+        return figures.reliability(bins, numbers, stem, of)
 
     def draw(
         self,
@@ -180,6 +186,7 @@ class Study:
         by: str | None = None,
         draws: int = 1000,
         seed: int = 0,
+        **reading: Unpack[Reading],
     ) -> list[Path]:
         """All figures: reliability, and a curve per metric, for each model and benchmark."""
         paths = []
@@ -188,12 +195,14 @@ class Study:
             of = f"{setting.model} on {setting.benchmark}"
             name = figures.file_stem(f"{setting.model}-{setting.benchmark}")
             stem = Path(folder) / f"{name}-reliability"
-            paths += study.plot("reliability", stem, draws=draws, seed=seed, of=of)
+            paths += study.plot("reliability", stem, draws=draws, seed=seed, of=of, **reading)
             if all(cell.full for cell in setting.cells):
                 continue
             for metric in metrics:
                 stem = Path(folder) / f"{name}-{figures.file_stem(metric)}"
-                paths += study.plot("curve", stem, metric, by=by, draws=draws, seed=seed, of=of)
+                paths += study.plot(
+                    "curve", stem, metric, by=by, draws=draws, seed=seed, of=of, **reading
+                )
         return paths
 
     def _at(self, budget: int | None) -> tuple[LogitTable, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Indices, Options, Predictions, predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions, Reading, predictions
 from calprune.analyze.resample import Clusters
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
@@ -33,10 +33,15 @@ class Temperature:
 def best_temperature(seen: Predictions) -> Temperature:
     """Exact minimiser of NLL over T > 0; predictions must be at temperature 1.
 
-    NLL is convex in beta = 1/T: Newton steps kept inside a bracket.
+    NLL is convex in beta = 1/T: Newton steps kept inside a bracket. Rows whose right answer has no
+    probability at any temperature are left out. With soft targets NLL is the cross entropy.
     """
+    possible = seen.offered[np.arange(len(seen)), seen.label]
+    if not possible.any():
+        return Temperature(1.0, "flat")
+    seen = seen if possible.all() else seen.take(possible)
     scores = np.where(seen.offered, seen.log_probabilities, 0.0)
-    right = scores[np.arange(len(seen)), seen.label]
+    right = (seen.truth * scores).sum(axis=1)
     highest = np.where(seen.offered, scores, -np.inf).max(axis=1)
     lowest = np.where(seen.offered, scores, np.inf).min(axis=1)
     if (highest == lowest).all():
@@ -89,15 +94,17 @@ class CrossFitted:
 
 
 def cross_fitted(
-    table: LogitTable, folds: int = 5, seed: int = 0, options: Options = "offered"
+    table: LogitTable, folds: int = 5, seed: int = 0, **reading: Unpack[Reading]
 ) -> CrossFitted:
     """Scale each fold of images by the best temperature of the others.
+
+    ``reading`` is options, confidence and target as in ``predictions``.
 
     Raises:
         PlanError: fewer images than folds, or a fold whose training rows are all right, so that
             no temperature above 0 is best.
     """
-    raw = predictions(table, options=options)
+    raw = predictions(table, **reading)
     clusters = Clusters.of(raw)
     if not 2 <= folds <= len(clusters):
         raise PlanError(
@@ -113,4 +120,4 @@ def cross_fitted(
             "temperature is best; use more questions or fewer folds"
         )
     per_row = np.array([t.value for t in found])[fold]
-    return CrossFitted(predictions(table, per_row, options), fold, found)
+    return CrossFitted(predictions(table, per_row, **reading), fold, found)

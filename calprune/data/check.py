@@ -83,8 +83,10 @@ class Check:
     @property
     def differences(self) -> list[str]:
         """What is not as published, in words; empty if all is."""
-        bad = [f"{len(self.problems)} images or files that cannot be used"] if self.problems else []
-        return [str(c) for c in self.counts if c.differs] + bad
+        n = len(self.problems)
+        bad = f"{n} images or files" if n > 1 else "1 image or file"
+        unusable = [f"{bad} that cannot be used"] if n else []
+        return [str(c) for c in self.counts if c.differs] + unusable
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, with ``differences``."""

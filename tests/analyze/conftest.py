@@ -2,17 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from calprune import registry
 from calprune.analyze.confidence import Predictions, predictions
+from calprune.analyze.scorers import MeanOfRows
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
-from calprune.data.logits import LogitTable
+from calprune.data.logits import LogitTable, Replies
+
+NONSENSE = 999  # a token that spells no answer
+
+
+class Verdicts(MeanOfRows):
+    """A scorer whose verdicts stand in the text of replies, or in a tag ``verdict``."""
+
+    name = "verdict"
+    title = "verdict"
+
+    def rows(self, table):
+        text = table.replies.text if table.replies else table.tags["verdict"].tolist()
+        return np.array([float(x or 0) for x in text])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _verdict_scorer() -> Iterator[None]:
+    """``Verdicts`` as another package would bring it."""
+    shelf = registry._shelf("scorers")
+    shelf["verdict"] = EntryPoint("verdict", f"{__name__}:Verdicts", "calprune.scorers")
+    yield
+    del shelf["verdict"]
 
 
 def make_condition(
@@ -51,11 +76,16 @@ def make_table(
     step: float = 0.0,
     uneven: bool = False,
     splits: Sequence[str] = ("random", "popular", "adversarial"),
+    letters: bool = False,
+    pairs: bool = False,
+    scorer: str = "",
+    tags: Mapping[str, Sequence[str]] | None = None,
 ) -> LogitTable:
     """``images * per_image`` rows; ``noise`` seeds what differs between conditions.
 
     ``signal`` is the evidence for the right answer, ``scale`` multiplies logits, ``step`` rounds
     them as half precision would; ``uneven`` withholds answers after the second from some rows.
+    ``pairs`` groups rows two by two; ``tags`` are repeated over the rows.
     """
     n = images * per_image
     shared, own = np.random.default_rng(99), np.random.default_rng([noise, 7])
@@ -71,6 +101,8 @@ def make_table(
     if step:
         logits = np.round(logits / step) * step
     logits[~offered] = -np.inf
+    flat = logits.reshape(n, -1)
+    order = np.argsort(-flat, axis=1, kind="stable")
     made = condition or make_condition()
     kept = 64 if made.budget == ALL_TOKENS else int(made.budget.value)
     return LogitTable(
@@ -84,17 +116,91 @@ def make_table(
         duplicate_of=np.arange(n, dtype=np.int32),
         label=label.astype(np.int16),
         offered=offered,
-        answers=tuple(["yes", "no", "C", "D", "E"][:answers]),
+        answers=tuple(
+            ["A" if letters else "yes", "B" if letters else "no", "C", "D", "E"][:answers]
+        ),
         answer_tokens=np.arange(2 * answers, dtype=np.int32).reshape(answers, 2),
         answer_logits=logits.astype(np.float32),
         log_z=np.full(n, 10.0, dtype=np.float32),
         entropy=np.ones(n, dtype=np.float32),
         mean_logit=np.zeros(n, dtype=np.float32),
-        top_token=np.zeros((n, 3), dtype=np.int32),
-        top_logit=np.zeros((n, 3), dtype=np.float32),
+        top_token=order.astype(np.int32),
+        top_logit=np.take_along_axis(flat, order, axis=1).astype(np.float32),
         tokens=np.full((n, 4), kept + 20, dtype=np.int32),
         visual=np.full((n, 4), kept, dtype=np.int32),
+        group=np.array([f"g{i // 2}" for i in range(n)]) if pairs else None,
+        tags={name: np.resize(np.array(values), n) for name, values in (tags or {}).items()},
+        scorer=scorer,
     )
+
+
+def saying(table: LogitTable, said: Sequence[int], label: Sequence[int]) -> LogitTable:
+    """The table's first rows with these greedy first answers, -1 for nonsense, and these labels."""
+    n = len(said)
+    first = [NONSENSE if i < 0 else int(table.answer_tokens[i, 0]) for i in said]
+    named = {name: getattr(table, name)[:n] for name in ROWS}
+    named |= {"top_token": np.array(first, dtype=np.int32)[:, None]}
+    named |= {"label": np.array(label, dtype=np.int16)}
+    group = None if table.group is None else table.group[:n]
+    return replace(table, **named, group=group, tags={k: v[:n] for k, v in table.tags.items()})
+
+
+ROWS = (
+    *("id", "split", "category", "cluster", "duplicate_of", "label", "offered", "answer_logits"),
+    *("log_z", "entropy", "mean_logit", "top_token", "top_logit", "tokens", "visual"),
+)
+
+
+def make_replies(
+    logprobs: Sequence[Sequence[float]], verdicts: Sequence[float] = (), stop: bool = True
+) -> Replies:
+    """Replies of these tokens, none for an empty list; with ``stop`` the last is the end token.
+
+    Their text is the verdict of ``Verdicts`` on them, by default 1.
+    """
+    offset = np.cumsum([0, *(len(row) for row in logprobs)])
+    flat = np.array([x for row in logprobs for x in row], dtype=np.float32)
+    n = len(logprobs)
+    return Replies(
+        id=np.arange(len(flat), dtype=np.int32),
+        logprob=flat,
+        entropy=np.ones(len(flat), dtype=np.float32),
+        top2_gap=np.ones(len(flat), dtype=np.float32),
+        offset=offset.astype(np.int64),
+        stop=np.full(n, stop),
+        text=tuple(str(x) for x in verdicts) or ("1",) * n,
+        question=("a question",) * n,
+        references=tuple(("a reference",) if row else () for row in logprobs),
+    )
+
+
+def opened(
+    table: LogitTable, share: float = 1.0, verdicts: Sequence[float] = (0.0, 1.0), noise: int = 0
+) -> LogitTable:
+    """The table with its last rows open, answered by replies of one to three tokens.
+
+    Their confidences differ by ``noise``, and their verdicts are more often the later ones where
+    confidence is high. With all rows open there are no answers left.
+    """
+    rng, n = np.random.default_rng([noise, 5]), len(table)
+    open_ = np.arange(n) >= round(n * (1 - share))
+    logprobs = [(-rng.exponential(0.4, rng.integers(1, 4))).tolist() for _ in range(n)]
+    c = np.exp([sum(row) for row in logprobs])
+    at = (len(verdicts) * (0.5 * c + 0.5 * rng.random(n))).astype(int)
+    tokens = [[*row, -0.1] if o else [] for row, o in zip(logprobs, open_, strict=True)]
+    verdict = np.where(open_, np.array(verdicts)[at], 0)
+    changed = replace(
+        table,
+        label=np.where(open_, -1, table.label).astype(np.int16),
+        offered=table.offered & ~open_[:, None],
+        replies=make_replies(tokens, verdict.tolist()),
+        scorer="verdict",
+    )
+    if not open_.all():
+        return changed
+    none = {"answers": (), "answer_tokens": np.zeros((0, 0), dtype=np.int32)}
+    none |= {"offered": np.zeros((n, 0), dtype=bool)}
+    return replace(changed, **none, answer_logits=np.zeros((n, 0, 0), dtype=np.float32))
 
 
 def make_study_tables(**options: Any) -> list[LogitTable]:
@@ -136,6 +242,11 @@ def make_seen(
         label=label.astype(np.intp),
         tied=c == 0.5,
         offered=np.ones((n, 2), dtype=bool),
+        replied=np.zeros(n, dtype=bool),
+        gold=label.astype(np.intp),
+        greedy=np.zeros(n, dtype=np.intp),
+        n_options=np.full(n, 2, dtype=np.intp),
+        names=("yes", "no"),
         id=np.array([f"r{i:05d}" for i in range(n)]),
         split=text,
         category=text,

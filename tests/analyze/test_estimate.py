@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from calprune.analyze import cells
+from calprune.analyze.compare import compare
 from calprune.analyze.curve import reliability_bins
 from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics.ece import Ece
 from calprune.data.condition import Budget
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.conftest import make_condition, make_table
+from tests.analyze.conftest import make_condition, make_table, opened
 
 
 def test_full_comes_first_then_larger_budgets(study_tables):
@@ -59,6 +60,34 @@ def test_a_wrong_grouping_is_named(table):
     bare = replace(table, category=np.full(len(table), ""))
     with pytest.raises(PlanError, match="no category"):
         estimate([bare], ["ece"], by="category")
+
+
+def test_rows_are_grouped_by_tags_kinds_and_numbers_of_options():
+    table = make_table(answers=4, uneven=True, tags={"grade": ("high", "", "low"), "kind": ("x",)})
+    by_tag = estimate([table], ["accuracy"], by="grade", draws=0)
+    assert [(e.group, e.n) for e in by_tag[1:]] == [("high", 80), ("(none)", 80), ("low", 80)]
+    counts = estimate([table], ["accuracy"], by="n_options", draws=0)
+    assert [e.group for e in counts[1:]] == ["2 options", "3 options", "4 options"]
+    assert sum(e.n for e in counts[1:]) == 240
+    kinds = estimate([opened(table, 0.25)], ["accuracy"], by="kind", draws=0)
+    assert [(e.group, e.n, e.replies) for e in kinds] == [
+        ("all", 240, 60),
+        ("closed", 180, 0),
+        ("open", 60, 60),
+    ]
+    assert estimate([opened(table, 0.25)], ["ece"], by="n_options", draws=0)[1].group == "0 options"
+
+
+def test_an_unknown_grouping_lists_what_these_files_have():
+    table = make_table(tags={"pass": ("0", "1"), "empty": ("",)})
+    with pytest.raises(
+        PlanError, match=r"of shapes: .* known: category, kind, n_options, pass, spl"
+    ):
+        estimate([table], ["ece"], by="grade")
+    with pytest.raises(PlanError, match="have no empty: leave --by out, or take one of category"):
+        estimate([table], ["ece"], by="empty")
+    with pytest.raises(PlanError, match="did you mean n_options"):
+        compare([table, make_table(make_condition("scope", 8))], ["ece"], by="options", draws=1)
 
 
 def test_the_signature_says_what_was_done(table):

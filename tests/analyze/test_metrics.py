@@ -21,6 +21,7 @@ from calprune.errors import PlanError
 from tests.analyze.conftest import make_seen, make_table
 
 NAMES = ("accuracy", "aurc", "brier", "ece", "nll", "overconfidence")
+OF_VERDICTS = ("acc-plus", "f1", "precision", "recall", "score", "vanilla", "yes-ratio")
 
 steps = st.integers(8, 16).map(lambda i: i / 16)
 rows = st.lists(st.tuples(steps, st.booleans()), min_size=1, max_size=12)
@@ -36,8 +37,8 @@ def value(metric, seen):
 
 
 def test_every_metric_is_found_by_name():
-    assert registry.names("metrics") == list(NAMES)
-    assert [metric.name for metric in resolve(NAMES)] == list(NAMES)
+    assert registry.names("metrics") == sorted(NAMES + OF_VERDICTS)
+    assert [metric.name for metric in resolve(NAMES + OF_VERDICTS)] == [*NAMES, *OF_VERDICTS]
 
 
 def test_a_misspelt_metric_is_suggested():

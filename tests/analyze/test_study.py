@@ -11,7 +11,7 @@ from calprune.analyze.estimate import estimate
 from calprune.analyze.figures import file_stem
 from calprune.analyze.study import Study
 from calprune.errors import PlanError, WriteError
-from tests.analyze.conftest import hostile, make_condition, make_table
+from tests.analyze.conftest import hostile, make_condition, make_table, opened
 
 
 @pytest.fixture
@@ -66,6 +66,30 @@ def test_comparisons_are_a_tidy_frame(study):
 def test_predictions_by_file(study):
     found = study.select(selector="full").predictions()
     assert [path.name for path in found] == ["full.h5"]
+
+
+def test_every_method_reads_as_it_is_told(study_tables, tmp_path):
+    study = Study(tuple(opened(t, 0.5, (0.0, 0.4, 1.0), i) for i, t in enumerate(study_tables[:3])))
+    reading = {"options": "all", "confidence": "mean", "target": "soft"}
+    made = "conf:all-answers+seq-mean,target:soft|"
+    assert (
+        study.estimates(["ece"], draws=0, **reading)["signature"]
+        .str.contains(made, regex=False)
+        .all()
+    )
+    frame = study.compare("ece", draws=10, permutations=9, **reading)
+    assert frame["signature"].str.contains(made, regex=False).all()
+    assert {p.convention for p in study.predictions(**reading).values()} == {made[5:-1]}
+    drawn = {path.name: path for path in study.draw(tmp_path, draws=5, **reading)}
+    assert made in drawn["toy-shapes-ece.csv"].read_text()
+    bins = rows_of(drawn["toy-shapes-reliability.csv"])
+    assert sum(float(r["n"]) for r in bins) == pytest.approx(
+        240 * len({r["condition"] for r in bins})
+    )
+    closed = study.estimates(["ece"], draws=0, confidence="answer-set")
+    assert set(zip(closed["n"], closed["left_out"], closed["replies"], strict=True)) == {
+        (120, 120, 0)
+    }
 
 
 def rows_of(path):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,8 @@ class FakeHub:
         cuts: connections for this file that break, each after so many bytes.
         lies: content that is sent instead of a file's own, always or for so many times.
         gated: repositories whose files are refused; ``listed`` ones can be looked at.
-        down: every answer is this status.
+        hold: of this file only half is sent, until this is empty again.
+        down, why: every answer is this status, with this message.
         log: method, path and range of every request.
     """
 
@@ -34,7 +36,9 @@ class FakeHub:
     lies: dict[str, list[bytes]] = field(default_factory=dict)
     gated: set[str] = field(default_factory=set)
     listed: bool = True
+    hold: str = ""
     down: int = 0
+    why: str = ""
     log: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
 
@@ -85,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.fake.log.append((self.command, path, self.headers.get("Range", "")))
         if self.fake.down:
-            return self._send(self.fake.down, b"out of order")
+            why = {"X-Error-Message": self.fake.why} if self.fake.why else {}
+            return self._send(self.fake.down, b"out of order", why)
         if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)(?:/revision/.+)?", path):
             return self._list(found[1])
         if found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
@@ -102,9 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
         return True
 
     def _list(self, repository: str) -> None:
-        if not (self.fake.listed and repository in self.fake.repositories):
-            if self._refused(repository):
-                return None
+        open_ = self.fake.listed and repository in self.fake.repositories
+        if not open_ and self._refused(repository):
+            return
         files = self.fake.repositories[repository]
         siblings = [
             {"rfilename": name, "size": len(content), "blobId": _git(content)}
@@ -112,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             for name, content in files.items()
         ]
         described = {"id": repository, "sha": self.fake.commit, "siblings": siblings}
-        return self._send(200, json.dumps(described | _REST).encode())
+        self._send(200, json.dumps(described | _REST).encode())
 
     def _file(self, repository: str, commit: str, name: str) -> None:
         if self._refused(repository):
@@ -151,10 +156,20 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
-        if self.command != "HEAD":
+        if self.command == "HEAD":
+            return
+        if self.fake.hold and self.path.endswith(self.fake.hold):
+            half = len(content) // 2
+            self.wfile.write(content[:half])
+            while self.fake.hold:
+                time.sleep(0.02)
+            content = content[half:]
+        try:
             self.wfile.write(content[:cut])
-            if cut is not None:
-                self.close_connection = True
+        except OSError:  # nobody listens any more
+            self.close_connection = True
+        if cut is not None:
+            self.close_connection = True
 
 
 _REST: dict[str, Any] = {

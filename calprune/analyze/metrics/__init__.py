@@ -1,5 +1,7 @@
 """What a metric is: a sum over questions and a last step, or a ranking of questions.
 
+A third kind, ``Chosen``, names one of the two only when it has seen the answers.
+
 One file here is one metric; its name is the file's, with dashes. Other packages add theirs by
 entry points of the group ``calprune.metrics``. Either shape gets intervals, paired tests, groups
 and a signature without further code.
@@ -17,8 +19,8 @@ from calprune import registry
 from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.errors import PlanError
 
-Form = Literal["plain", "percent", "points"]
-Better = Literal["lower", "higher", "nearer 0"]
+Form = Literal["plain", "percent", "points", "score"]
+Better = Literal["lower", "higher", "nearer 0", "neither"]
 
 
 class Described(Protocol):
@@ -28,7 +30,8 @@ class Described(Protocol):
         name: as on the command line.
         title: column heading.
         better: which direction is an improvement.
-        form: how people see it: three decimals, percent, or signed percentage points.
+        form: how people see it: three decimals, percent, signed percentage points, or a score of
+            any size with one decimal.
     """
 
     @property
@@ -73,7 +76,22 @@ class Ranked(Described, Protocol):
         ...
 
 
-Metric = Additive | Ranked
+@runtime_checkable
+class Chosen(Described, Protocol):
+    """A metric that depends on what is measured, such as the benchmark's own score."""
+
+    def chosen(self, seen: Predictions) -> Additive | Ranked:
+        """The metric for these rows; an error if there is none."""
+        ...
+
+
+Measure = Additive | Ranked
+Metric = Measure | Chosen
+
+
+def settled(metrics: Sequence[Metric], seen: Predictions) -> tuple[Measure, ...]:
+    """The same metrics, those that depend on the rows chosen for these."""
+    return tuple(m.chosen(seen) if isinstance(m, Chosen) else m for m in metrics)
 
 
 def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
@@ -81,7 +99,7 @@ def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
     found = []
     for metric in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics):
         made = registry.load("metrics", metric)() if isinstance(metric, str) else metric
-        if not isinstance(made, Additive | Ranked):
+        if not isinstance(made, Additive | Ranked | Chosen):
             raise PlanError(
                 f"metric {metric!r} has neither tally and value nor weighted: see "
                 "calprune.analyze.metrics for the two shapes"

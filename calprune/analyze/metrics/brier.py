@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, mean_of
 
@@ -20,7 +18,9 @@ class Brier:
     With two answers, the mean of (p_first - [first is right])^2, one probability and not the sum
     over both; with more, the mean over questions of the sum over answers. The number of answers
     of the *table* decides, so a question that offers two of five answers counts by its sum, and
-    all rows of a benchmark share one scale. Equals ``sklearn.metrics.brier_score_loss`` with
+    all rows of a benchmark share one scale. A reply has the two outcomes right and not right, with
+    a soft target s and 1 - s, so that it counts (c - s)^2, or twice that among more than two
+    answers. Equals ``sklearn.metrics.brier_score_loss`` with
     ``scale_by_half="auto"``.
     """
 
@@ -35,8 +35,7 @@ class Brier:
 
     def tally(self, seen: Predictions) -> Floats:
         """(squared error, 1), (n, 2)."""
-        truth = np.arange(seen.answers) == seen.label[:, None]
-        squared = ((seen.probabilities - truth) ** 2).sum(axis=1)
+        squared = ((seen.probabilities - seen.truth) ** 2).sum(axis=1)
         return mean_of(squared / 2 if seen.answers == 2 else squared)
 
     def value(self, total: Floats) -> Floats:

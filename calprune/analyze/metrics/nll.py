@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form, mean_of
+from calprune.analyze.metrics import Better, Form
 
 __all__ = ["Nll"]
 
@@ -18,7 +18,10 @@ class Nll:
     """Mean of -log p(right answer) over the answers of a question, in nats, from 0 up.
 
     Taken from a log-softmax and never clipped, so it stays finite and honest where
-    ``sklearn.metrics.log_loss`` stops at 36 nats; elsewhere both agree.
+    ``sklearn.metrics.log_loss`` stops at 36 nats; elsewhere both agree. A reply has the two
+    outcomes right and not right, with a soft target a cross entropy. Infinite, and without an
+    interval, where a right answer has no probability at all, such as the fifth option when always
+    four count.
     """
 
     name: ClassVar[str] = "nll"
@@ -31,9 +34,13 @@ class Nll:
         return "nll|log:natural"
 
     def tally(self, seen: Predictions) -> Floats:
-        """(-log p, 1), (n, 2)."""
-        return mean_of(-seen.log_probabilities[np.arange(len(seen)), seen.label])
+        """(-log p, 1, whether p is 0), (n, 3); where p is 0 the first is 0."""
+        target = seen.truth
+        with np.errstate(invalid="ignore"):
+            loss = np.where(target > 0, -target * seen.log_probabilities, 0.0).sum(axis=1)
+        impossible = np.isposinf(loss)
+        return np.stack([np.where(impossible, 0.0, loss), np.ones(len(loss)), impossible], axis=1)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""
-        return total[..., 0] / total[..., 1]
+        return np.where(total[..., 2] > 0, np.inf, total[..., 0] / total[..., 1])

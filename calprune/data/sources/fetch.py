@@ -67,12 +67,13 @@ def fetch(part: Part, folder: Path | None = None, say: Say = lambda text: None) 
                 raise BenchmarkError(f"{wrong}; fetch it again") from error
         return here
     announced = {s.rfilename: s for s in info.siblings or []}
+    commit = info.sha or "main"
     _check_folder(folder, announced, repository)
 
     def get(name: str, force: bool = False) -> Path:
-        return _download(repository, name, info.sha, folder, force)
+        return _download(repository, name, commit, folder, force)
 
-    card = read_card(get(CARD)) if CARD in announced else None
+    card = read_card(_verified(CARD, announced[CARD], get, say)) if CARD in announced else None
     names = belonging(announced, card, part)
     if not names:
         raise BenchmarkError(
@@ -80,10 +81,10 @@ def fetch(part: Part, folder: Path | None = None, say: Say = lambda text: None) 
             f"{part.split!r}; it has {', '.join(sorted(announced)[:8])}"
         )
     size = sum(announced[n].size or 0 for n in names)
-    say(f"{repository} at commit {info.sha[:12]}: {len(names)} files, {size / 1e6:,.1f} MB")
+    say(f"{repository} at commit {commit[:12]}: {len(names)} files, {size / 1e6:,.1f} MB")
     paths = [_verified(name, announced[name], get, say) for name in names]
     if folder is None:
-        _remember(paths[0], name=names[0], commit=info.sha)
+        _remember(paths[0], names[0], commit)
     return paths
 
 
@@ -178,7 +179,10 @@ def _wrong(path: Path, announced: Any) -> str:
     if announced.lfs:
         found = file_sha256(path)
         return "" if found == announced.lfs.sha256 else unlike(path, found, announced.lfs.sha256)
-    content = path.read_bytes()  # small; git names it by the SHA-1 of length and content
+    try:
+        content = path.read_bytes()  # small; git names it by the SHA-1 of length and content
+    except OSError as error:
+        raise BenchmarkError(f"cannot read {path}: {error.strerror or error}") from error
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
     if announced.blob_id in (None, blob):
         return ""
@@ -227,7 +231,9 @@ def _failed(repository: str, error: Exception) -> CalpruneError:
     if isinstance(error, OSError) and error.errno in _DISK:
         return WriteError(f"cannot store {repository}: {error}; free or choose another place")
     first = str(cause).strip().split("\n")[0]
+    token = getattr(getattr(error, "response", None), "status_code", 0) == 401
+    way = "is your token still good? 'hf auth login' or unset HF_TOKEN; " if token else ""
     return BenchmarkError(
-        f"cannot fetch {repository}: {type(cause).__name__}: {first}; files that have arrived "
+        f"cannot fetch {repository}: {type(cause).__name__}: {first}; {way}files that have arrived "
         "whole are kept: run the same command again to go on"
     )

@@ -1,0 +1,39 @@
+"""Share of groups in which every question is answered rightly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.scorers import verdicts
+from calprune.analyze.verdicts import group_tally, ratio
+
+__all__ = ["AccPlus"]
+
+
+@dataclass(frozen=True)
+class AccPlus:
+    """Share of groups of questions that are all right by the official verdict, in [0, 1].
+
+    Groups are what the benchmark scores together, such as the two questions about a picture of MME
+    or the passes of a question of MMBench; of a group of rows (``--by``) the part that is there.
+    """
+
+    name: ClassVar[str] = "acc-plus"
+    title: ClassVar[str] = "acc+"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return f"acc-plus|verdict:{seen.scorer}"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(all right, 1) on the first row of each group, (n, 2)."""
+        return group_tally(seen, verdicts(seen) >= 0.5, "metric 'acc-plus'")
+
+    def value(self, total: Floats) -> Floats:
+        """Mean over groups, (draws,)."""
+        return ratio(total[..., 0], total[..., 1])

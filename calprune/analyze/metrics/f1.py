@@ -1,0 +1,39 @@
+"""Harmonic mean of precision and recall."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.verdicts import confusion, f1
+
+__all__ = ["F1"]
+
+
+@dataclass(frozen=True)
+class F1:
+    """2 TP / (2 TP + FP + FN) over all rows of a group, in [0, 1]; 0 if nothing is positive.
+
+    Of what the model says first: the first of two answers is the positive one, and whatever is not
+    the second counts as it. Equals scikit-learn's ``f1_score``. POPE's own number is the mean over
+    its splits: that is ``score``.
+    """
+
+    name: ClassVar[str] = "f1"
+    title: ClassVar[str] = "F1"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "f1|positive:first|parse:all-but-second"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(true positive, false positive, false negative, true negative), (n, 4)."""
+        return confusion(seen, "metric 'f1'")
+
+    def value(self, total: Floats) -> Floats:
+        """F1, (draws,)."""
+        return f1(total)

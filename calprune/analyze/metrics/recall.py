@@ -1,0 +1,38 @@
+"""Share of the positive questions that are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.verdicts import confusion, ratio
+
+__all__ = ["Recall"]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """True positives among questions whose answer is the first, in [0, 1]; 0 if there are none.
+
+    Of what the model says first: the first of two answers is the positive one, and whatever is not
+    the second counts as it. Equals scikit-learn's ``recall_score`` over all rows of a group.
+    """
+
+    name: ClassVar[str] = "recall"
+    title: ClassVar[str] = "recall"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "recall|positive:first|parse:all-but-second"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(true positive, false positive, false negative, true negative), (n, 4)."""
+        return confusion(seen, "metric 'recall'")
+
+    def value(self, total: Floats) -> Floats:
+        """Recall, (draws,)."""
+        return ratio(total[..., 0], total[..., 0] + total[..., 2], 0.0)

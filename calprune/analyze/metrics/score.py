@@ -1,0 +1,77 @@
+"""The benchmark's own headline number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from calprune import registry
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.errors import IncompleteError
+
+if TYPE_CHECKING:
+    from calprune.analyze.scorers import Scorer
+
+__all__ = ["Score"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the benchmark's own rule gives, such as the mean F1 of POPE or the sum of MME.
+
+    The sealed files name the rule, a plug-in of the group ``scorers``; column title, form and
+    signature are the rule's. Unlike ``accuracy`` it judges what the model says, its greedy first
+    token or its reply, and not the likeliest of the answers offered.
+    """
+
+    name: ClassVar[str] = "score"
+    title: ClassVar[str] = "score"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "score"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return self.chosen(seen).signature(seen)
+
+    def chosen(self, seen: Predictions) -> OwnScore:
+        """The rule that these files name; IncompleteError, with the reason, if there is none."""
+        if seen.score is None:
+            raise IncompleteError(f"metric 'score': {seen.unscored}")
+        return OwnScore(registry.load("scorers", seen.scorer)())
+
+
+@dataclass(frozen=True)
+class OwnScore:
+    """The score by one rule."""
+
+    scorer: Scorer
+
+    name: ClassVar[str] = "score"
+
+    @property
+    def title(self) -> str:
+        """``score (mean F1)``."""
+        return f"score ({self.scorer.title})"
+
+    @property
+    def better(self) -> Better:
+        """As the rule says."""
+        return self.scorer.better
+
+    @property
+    def form(self) -> Form:
+        """As the rule says."""
+        return self.scorer.form
+
+    def signature(self, seen: Predictions) -> str:
+        """``score|`` and the rule's own."""
+        return f"score|{self.scorer.signature(seen)}"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """See ``Scorer``."""
+        return self.scorer.tally(seen)
+
+    def value(self, total: Floats) -> Floats:
+        """See ``Scorer``."""
+        return self.scorer.value(total)

@@ -1,0 +1,38 @@
+"""How often the model gives the first of two answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.verdicts import confusion, ratio
+
+__all__ = ["YesRatio"]
+
+
+@dataclass(frozen=True)
+class YesRatio:
+    """Share of questions to which the model says yes, the first of two answers, in [0, 1].
+
+    Of its predictions, not of the right answers; whatever is not the second answer counts as the
+    first, so that a model that talks nonsense has 1.
+    """
+
+    name: ClassVar[str] = "yes-ratio"
+    title: ClassVar[str] = "yes ratio"
+    better: ClassVar[Better] = "neither"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "yes-ratio|positive:first|parse:all-but-second"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(true positive, false positive, false negative, true negative), (n, 4)."""
+        return confusion(seen, "metric 'yes-ratio'")
+
+    def value(self, total: Floats) -> Floats:
+        """(TP + FP) / n, (draws,)."""
+        return ratio(total[..., 0] + total[..., 1], total.sum(axis=-1))

@@ -1,0 +1,74 @@
+"""How a benchmark scores a model: its own verdict on each row, and its own headline number.
+
+One file here is one scorer; its name is the file's, with dashes, and a sealed file names the one it
+is scored by (``benchmark/scorer``). Other packages add theirs by entry points of the group
+``calprune.scorers``. A scorer is an additive metric over ``Predictions`` whose rows carry its own
+verdicts, so it gets intervals, groups, paired tests and a signature without further code.
+
+A verdict judges what the model would have *said*: its greedy first token, or its reply. That is not
+``Predictions.correct`` of a closed row, which judges the likeliest of the answers offered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Described, Form, mean_of
+from calprune.analyze.verdicts import greedy
+from calprune.data.logits import LogitTable
+from calprune.errors import Mismatch
+
+__all__ = ["MeanOfRows", "Scorer", "greedy", "verdicts"]
+
+
+class Scorer(Described, Protocol):
+    """What a scorer plug-in offers; it is made without arguments.
+
+    ``title`` stands in a column heading, ``score (title)``, so it is short: ``mean F1``.
+    """
+
+    def rows(self, table: LogitTable) -> Floats:
+        """The official verdict on every row, float64 (n,) in [0, 1], 1 for right.
+
+        Raises Mismatch or PlanError if this table cannot be scored so, saying why.
+        """
+        ...
+
+    def tally(self, seen: Predictions) -> Floats:
+        """Contribution of each row, (n, ...); ``seen.score`` holds what ``rows`` gave."""
+        ...
+
+    def value(self, total: Floats) -> Floats:
+        """The score (draws,) of summed contributions (draws, ...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class MeanOfRows:
+    """Base of scorers whose number is the mean verdict; a subclass adds ``name`` and ``rows``."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return self.name
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(verdict, 1), (n, 2)."""
+        return mean_of(verdicts(seen))
+
+    def value(self, total: Floats) -> Floats:
+        """Mean, (draws,)."""
+        return total[..., 0] / total[..., 1]
+
+
+def verdicts(seen: Predictions) -> Floats:
+    """The official verdict on every row, float64 (n,); Mismatch, with the reason, if unknown."""
+    if seen.score is None:
+        raise Mismatch(f"no official verdicts: {seen.unscored}")
+    return seen.score

@@ -1,0 +1,43 @@
+"""``circular``: MMBench's own number, questions right in every order of their options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.scorers import verdicts
+from calprune.analyze.verdicts import first_token_right, group_tally, ratio
+from calprune.data.logits import LogitTable
+
+__all__ = ["Circular"]
+
+
+@dataclass(frozen=True)
+class Circular:
+    """Share of groups, a question in all its passes, whose every row is right, in [0, 1].
+
+    A row is right where the greedy first token spells the right letter.
+    """
+
+    name: ClassVar[str] = "circular"
+    title: ClassVar[str] = "circular accuracy"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def rows(self, table: LogitTable) -> Floats:
+        """See ``Scorer``; Mismatch if a row has no right answer to choose."""
+        return first_token_right(table)
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "circular|groups:all-right"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(all right, 1) on the first row of each group, (n, 2)."""
+        return group_tally(seen, verdicts(seen) >= 0.5, "scorer 'circular'")
+
+    def value(self, total: Floats) -> Floats:
+        """Mean over groups, (draws,)."""
+        return ratio(total[..., 0], total[..., 1])

@@ -1,0 +1,50 @@
+"""``f1-over-splits``: POPE's own number, the mean of the F1 values of its splits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.verdicts import confusion, f1, says_no_right
+from calprune.data.logits import LogitTable
+
+__all__ = ["F1OverSplits"]
+
+
+@dataclass(frozen=True)
+class F1OverSplits:
+    """Mean over the splits that are there of the F1 of the first answer, in [0, 1].
+
+    As in POPE's script everything that is not "no" counts as yes, nonsense too; that is decided by
+    the greedy first token. A split in which nothing is positive, neither said nor right, has F1 0.
+    """
+
+    name: ClassVar[str] = "f1-over-splits"
+    title: ClassVar[str] = "mean F1"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def rows(self, table: LogitTable) -> Floats:
+        """See ``Scorer``; Mismatch unless the table has two answers and every row a right one."""
+        return says_no_right(table)
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "f1-over-splits|positive:first|parse:all-but-second"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(confusion cells, 1) in the place of each row's split, (n, splits, 5)."""
+        names, split = np.unique(seen.split, return_inverse=True)
+        tally = np.zeros((len(seen), len(names), 5))
+        cells = confusion(seen, "scorer 'f1-over-splits'")
+        tally[np.arange(len(seen)), split] = np.column_stack([cells, np.ones(len(seen))])
+        return tally
+
+    def value(self, total: Floats) -> Floats:
+        """Mean over splits that have rows, (draws,)."""
+        there = total[..., 4] > 0
+        return np.asarray(np.where(there, f1(total), 0.0).sum(axis=-1) / there.sum(axis=-1))

@@ -1,0 +1,166 @@
+"""What the model said and what that was worth, by the rules of the benchmark: parts to score by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune import registry
+from calprune.data.logits import LogitTable
+from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
+
+if TYPE_CHECKING:
+    from calprune.analyze.confidence import Predictions
+
+
+def greedy(table: LogitTable) -> NDArray[np.intp]:
+    """Index of the answer that the model's greedy first token spells, (n,); -1 if it spells none.
+
+    Not restricted to the answers that a row offers: a letter beyond a row's options is an answer,
+    and a wrong one. Only the first token is looked at: a reply that begins with the word ``A`` is
+    taken for the letter. Raises Mismatch if the file holds no top tokens.
+    """
+    found = np.full(len(table), -1, dtype=np.intp)
+    if not table.answer_tokens.size:
+        return found
+    if not table.top_token.shape[1]:
+        raise Mismatch(
+            f"{table.path} ({table.condition.label}): holds no top tokens, so what the model said "
+            "first is not known; delete this file and collect the condition again"
+        )
+    said = table.top_token[:, 0]
+    for index, tokens in enumerate(table.answer_tokens):
+        found[np.isin(said, tokens[tokens >= 0])] = index
+    return found
+
+
+def first_token_right(table: LogitTable) -> NDArray[np.float64]:
+    """1 where the greedy first token spells the right answer, else 0, float64 (n,).
+
+    Raises Mismatch if a row has no right answer to compare with.
+    """
+    _labelled(table)
+    return np.asarray(greedy(table) == table.label, dtype=np.float64)
+
+
+def says_no_right(table: LogitTable) -> NDArray[np.float64]:
+    """1 where it is right to read the first token as the second answer, "no", or else as the first.
+
+    float64 (n,); whatever is not "no" counts as yes.
+
+    Raises Mismatch if the table has not exactly two answers or a row has no right one.
+    """
+    _labelled(table)
+    if len(table.answers) != 2:
+        raise Mismatch(
+            f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
+            f"and this file has {len(table.answers)}"
+        )
+    return np.asarray((greedy(table) == 1) == (table.label == 1), dtype=np.float64)
+
+
+def _labelled(table: LogitTable) -> None:
+    for row in np.flatnonzero(table.label < 0)[:1]:
+        raise Mismatch(
+            f"{table.path} ({table.condition.label}): row {str(table.id[row])!r} has no right "
+            f"answer to choose, so scorer {table.scorer!r} cannot judge it"
+        )
+
+
+def official(table: LogitTable) -> NDArray[np.float64]:
+    """The verdicts of the table's own scorer on all rows, float64 (n,) in [0, 1].
+
+    Raises:
+        IncompleteError: the file names no scorer.
+        PlanError: its scorer is not installed, or fails.
+        Mismatch: its scorer cannot judge this file, or gives verdicts that are none.
+    """
+    where = f"{table.path} ({table.condition.label})"
+    if not table.scorer:
+        raise IncompleteError(
+            f"{where}: names no scorer, as older files do; delete it and collect it again"
+        )
+    try:
+        scorer = registry.load("scorers", table.scorer)()
+    except CalpruneError as error:
+        raise type(error)(f"{where}: {error}") from error
+    try:
+        rows = np.asarray(scorer.rows(table), dtype=np.float64)
+    except CalpruneError:
+        raise
+    except Exception as error:  # a foreign plug-in may fail in any way
+        why = f"{type(error).__name__}: {error}"
+        raise PlanError(f"{where}: scorer {table.scorer!r} failed: {why}") from error
+    if rows.shape != (len(table),):
+        raise Mismatch(f"{where}: scorer {table.scorer!r} gave shape {rows.shape}, not one a row")
+    for row in np.flatnonzero(~((rows >= 0) & (rows <= 1)))[:1]:
+        raise Mismatch(
+            f"{where}: scorer {table.scorer!r} gave {rows[row]} for row {str(table.id[row])!r}; "
+            "verdicts lie in [0, 1]"
+        )
+    return rows
+
+
+def confusion(seen: Predictions, what: str) -> NDArray[np.float64]:
+    """(true positive, false positive, false negative, true negative) of each row, (n, 4).
+
+    The first answer is the positive one, and whatever is not the second answer counts as it, as in
+    POPE's own script. Rows without a label are all 0. Raises PlanError unless the table has
+    exactly two answers; ``what`` asks.
+    """
+    if len(seen.names) != 2:
+        raise PlanError(
+            f"{seen.where}: {what} is for benchmarks with two answers, and this one has "
+            f"{len(seen.names)}; leave it out, or choose another with --bench"
+        )
+    said, is_ = seen.greedy != 1, seen.gold == 0
+    cells = np.stack([said & is_, said & ~is_, ~said & is_, ~said & ~is_], axis=1)
+    return (cells & (seen.gold >= 0)[:, None]).astype(np.float64)
+
+
+def f1(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F1 (...) of summed ``confusion`` (..., 4); 0 where nothing is positive, as scikit-learn's."""
+    twice, wrong = 2 * cells[..., 0], cells[..., 1] + cells[..., 2]
+    return ratio(twice, twice + wrong, 0.0)
+
+
+def ratio(
+    part: NDArray[np.float64], whole: NDArray[np.float64], empty: float = np.nan
+) -> NDArray[np.float64]:
+    """``part / whole``, and ``empty`` where ``whole`` is 0."""
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), empty), where=whole > 0))
+
+
+def group_code(seen: Predictions, what: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Index (n,) of each row's group, and the first row (groups,) of each.
+
+    A row of the empty group stands alone. Raises PlanError, naming ``what`` asks, if the files
+    record no groups, and Mismatch if a group lies in several clusters: images are resampled whole,
+    and a group must stay together.
+    """
+    if seen.group is None:
+        raise PlanError(
+            f"{seen.where}: {what} needs rows that are scored together, and there are no groups; "
+            "leave it out, or choose another benchmark with --bench"
+        )
+    names, code = np.unique(seen.group, return_inverse=True)
+    alone = np.flatnonzero(seen.group == "")
+    code[alone] = len(names) + np.arange(len(alone))
+    _, first, code = np.unique(code, return_index=True, return_inverse=True)
+    for row in np.flatnonzero(seen.cluster != seen.cluster[first][code])[:1]:
+        raise Mismatch(
+            f"{seen.where}: group {str(seen.group[row])!r} lies in several clusters, "
+            f"{str(seen.cluster[row])!r} among them; rows that are scored together need one"
+        )
+    return code, first
+
+
+def group_tally(seen: Predictions, right: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
+    """(all rows of the group are right, 1) on the first row of each group, else 0, (n, 2)."""
+    code, first = group_code(seen, what)
+    wrong = np.bincount(code, ~right, len(first))
+    tally = np.zeros((len(seen), 2))
+    tally[first] = np.stack([wrong == 0, np.ones(len(first))], axis=1)
+    return tally

@@ -1,0 +1,235 @@
+"""``calprune data``: fetch published benchmarks, and check that they are what was published."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError
+
+if TYPE_CHECKING:
+    from calprune.data.check import Check, Tick
+
+data = typer.Typer(
+    name="data",
+    help="Fetch published benchmarks, and check that files are what was published.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Names = Annotated[list[str], typer.Argument(metavar="NAME", help="See 'calprune ls benchmarks'.")]
+
+_LISTED = 10  # images left out that are named
+_NAMED = 8  # differences that the summary names
+_FOREIGN = (
+    "these are a subset or another release: results on them are not comparable with published ones"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``calprune data`` to the command line."""
+    app.add_typer(data)
+
+
+@data.command(
+    epilog="Examples:  calprune data fetch pope  ·  calprune data fetch pope gqa  ·  calprune data "
+    "fetch pope --dir pope-data"
+)
+def fetch(
+    names: Names,
+    dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="An empty folder, to be given as --data later; with several names it gets a "
+            "sub-folder for each.  [default: the hub's cache, where collect finds it]"
+        ),
+    ] = None,
+) -> None:
+    """Download benchmarks from the hub, and check them. Goes on where it was interrupted."""
+    _needs("huggingface_hub", "pyarrow")
+    parts = {name: _parts(name) for name in names}
+
+    def one(name: str) -> None:
+        folder = _folder(dir, name, names)
+        _download(name, parts[name], folder)
+        found = _checked(name, folder)
+        where = "" if folder is None else f" --data {folder}"
+        print(f"\n{_table(found)}\n\nnow:  calprune collect --bench {name}{where}\n", flush=True)
+        _judge(found)
+
+    try:
+        _each(names, one)
+    except KeyboardInterrupt:
+        print(
+            "\ncalprune: interrupted; files that have arrived whole are kept: run the same command "
+            "again to go on",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130) from None
+
+
+@data.command(
+    epilog="Examples:  calprune data check pope  ·  calprune data check pope --data DIR  ·  "
+    "calprune data check pope gqa --format json"
+)
+def check(
+    names: Names,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the benchmark's files; with several names, its sub-folders of these "
+            "names.  [default: what was fetched]"
+        ),
+    ] = None,
+    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+) -> None:
+    """Read whole benchmarks, every image too, and compare them with what was published."""
+    from calprune import registry
+
+    if format not in ("table", "json"):
+        raise PlanError(registry.unknown("format", format, ("table", "json")))
+    found: list[Check] = []
+
+    def one(name: str) -> None:
+        found.append(_checked(name, _folder(data, name, names)))
+        if format == "table":
+            print(_table(found[-1]), end="\n\n", flush=True)
+        _judge(found[-1])
+
+    try:
+        _each(names, one)
+    finally:
+        if format == "json":
+            print(json.dumps([one.to_json() for one in found], indent=2))
+
+
+def _each(names: Sequence[str], work: Callable[[str], None]) -> None:
+    """One after another; what went wrong with any of several is told at the end, in one line."""
+    wrong: list[CalpruneError] = []
+    for name in dict.fromkeys(names):
+        try:
+            work(name)
+        except CalpruneError as error:
+            wrong.append(error)
+    if wrong:
+        raise type(wrong[0])("; ".join(map(str, wrong))) from wrong[0]
+
+
+def _folder(given: Path | None, name: str, names: Sequence[str]) -> Path | None:
+    return given / name if given is not None and len(set(names)) > 1 else given
+
+
+def _needs(*packages: str) -> None:
+    """Said before anything is downloaded."""
+    from importlib.util import find_spec
+
+    for package in packages:
+        if find_spec(package) is None:
+            raise MissingExtra(
+                f"data fetch needs the package {package!r}: pip install 'calprune[data]'"
+            )
+
+
+def _parts(name: str) -> Any:
+    """The tables of a benchmark; PlanError, with what to do instead, if the hub has none."""
+    from calprune.data.questions import find_benchmark
+
+    benchmark = find_benchmark(name)
+    if parts := getattr(benchmark, "parts", None):
+        return parts
+    if layout := getattr(benchmark, "layout", ""):
+        instead = (
+            f"take it from {benchmark.origin}, and name with --data a folder that holds {layout}"
+        )
+    else:
+        origin = getattr(benchmark, "origin", "") or "no files that calprune knows of"
+        instead = f"its origin: {origin}; run 'calprune collect --bench {name}'"
+    raise PlanError(f"{name}: nothing on the hub to fetch; {instead}")
+
+
+def _download(name: str, parts: Any, folder: Path | None) -> None:
+    from calprune.data.questions import find_benchmark
+    from calprune.data.sources.fetch import fetch as fetch_part
+
+    benchmark = find_benchmark(name)
+    for what in ("title", "licence", "origin"):
+        print(f"{what:8}  {getattr(benchmark, what, '') or 'not stated'}", flush=True)
+    for part in parts.values():
+        fetch_part(part, folder, say=lambda text: print(text, flush=True))
+
+
+def _checked(name: str, folder: Path | None) -> Check:
+    from calprune.data.check import check as check_all
+
+    with _progress(name) as tick:
+        return check_all(name, folder, tick)
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Tick | None]:
+    """A bar on a terminal: without an end while rows are read, then of images."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        bar = bars.add_task(f"checking {name}", total=None)
+        yield lambda done, of: bars.update(bar, completed=done, total=of)
+
+
+def _judge(found: Check) -> None:
+    """BenchmarkError, which names the differences, if there are any."""
+    if wrong := found.differences:
+        more = f", and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
+        comparable = f"; {_FOREIGN}" if any(c.differs for c in found.counts) else ""
+        raise BenchmarkError(
+            f"{found.name} is not as published: {', '.join(wrong[:_NAMED])}{more}{comparable}"
+        )
+
+
+def _table(found: Check) -> str:
+    """Counts, then facts, in aligned columns."""
+    rows = [("what", "found", "published", "")]
+    for c in found.counts:
+        known = c.published is not None
+        verdict = "" if not known else "DIFFERS" if c.differs else c.excuse or "ok"
+        rows.append((c.what, f"{c.found:,}", f"{c.published:,}" if known else "", verdict))
+    widths = [max(len(_plain(row[i])) for row in rows) for i in range(3)]
+    lines = [
+        f"{_plain(a):{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
+        for a, b, c, d in rows
+    ]
+    facts = [f"{what:8}  {_plain(text)}".rstrip() for what, text in _facts(found)]
+    return "\n".join([found.name, "", *lines, "", *facts])
+
+
+def _facts(found: Check) -> Iterator[tuple[str, str]]:
+    of = f", {found.tables} tables" if found.tables else ""
+    sure = f", {found.verified} with the SHA-256 that the hub announced" if found.verified else ""
+    yield "layout", found.layout + of + sure
+    for revision in found.revisions:
+        yield "from", revision
+    yield "licence", found.licence
+    if found.layout != "generated":
+        without = "read, not decoded: that takes Pillow, pip install 'calprune[collect]'"
+        yield "images", "decoded" if found.decoded else without
+    for note in found.notes:
+        yield "note", note
+    for problem in found.problems[:_LISTED]:
+        yield "bad", problem
+    if len(found.problems) > _LISTED:
+        yield "bad", f"and {len(found.problems) - _LISTED} more"
+    yield "digest", found.digest
+
+
+def _plain(text: str) -> str:
+    """Text from files may hold control codes; a terminal must not see them."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

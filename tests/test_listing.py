@@ -1,0 +1,133 @@
+"""``calprune ls benchmarks``: what is published of each, whether it is here, and foreign ones."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from calprune import registry
+from calprune.data.benchmarks.gqa import Gqa
+from calprune.listing import listing
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty hub cache."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def rows() -> Mapping[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads(listing("benchmarks", None, "json"))}
+
+
+def test_what_is_published_is_listed() -> None:
+    found = rows()
+    assert list(found) == registry.names("benchmarks")
+    pope = found["pope"]
+    assert (pope["kind"], pope["rows"], pope["images"]) == ("yes/no", 9000, 500)
+    assert pope["licence"].startswith("MIT")
+    assert found["mmbench"]["images"] is None  # nobody has counted them
+    assert found["shapes"]["rows"] is None
+    assert {n: found[n]["data"] for n in ("pope", "shapes", "pope-aokvqa", "file")} == {
+        "pope": "to fetch",
+        "shapes": "generated",
+        "pope-aokvqa": "--data",
+        "file": "",
+    }
+
+
+def fetched(cache: Path, repository: str, *files: str) -> Path:
+    home = cache / f"datasets--{repository.replace('/', '--')}" / "snapshots" / ("a" * 40)
+    for file in files:
+        (home / file).parent.mkdir(parents=True, exist_ok=True)
+        (home / file).write_bytes(b"never opened")
+    return home
+
+
+def test_what_was_fetched_is_seen_by_its_files(cache: Path) -> None:
+    home = fetched(cache, "lmms-lab-encoder/POPE", "data/test-00000-of-00002.parquet")
+    assert rows()["pope"]["data"] == "partly"
+    fetched(cache, "lmms-lab-encoder/POPE", "data/test-00001-of-00002.parquet")
+    assert rows()["pope"]["data"] == "fetched"
+    (home / "README.md").write_text("---\nconfigs: [\n")
+    assert rows()["pope"]["data"] == "fetched"
+    first = Gqa.parts["questions"]
+    file = f"{first.config}/{first.split}-00000-of-00001.parquet"
+    fetched(cache, first.repositories[0], file)
+    assert rows()["gqa"]["data"] == "partly"  # the images are not there
+
+
+@pytest.mark.parametrize("columns", [20, 100, 120, 200])
+def test_the_table_fits_the_window(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = listing("benchmarks", None, "table").split("\n")
+    assert max(map(len, lines)) <= max(columns, 100)
+    heading = lines[0].split()
+    assert heading == ["name", "kind", "rows", "images", "data", "title", "licence"]
+    (pope,) = (line for line in lines if line.startswith("pope "))
+    for word in ("yes/no", "9,000", "500", "to fetch", "POPE on COCO", "MIT"):
+        assert word in pope
+    assert lines[0].index("rows") + 4 == pope.index("9,000") + 5  # numbers end below their heading
+
+
+class Older:
+    """A benchmark written for the protocol before it had kind, licence and origin."""
+
+    title = "an older one \x1b[31m"
+
+
+class Odd:
+    title = property(lambda self: "of an instance")
+    parts = 7
+    published = SimpleNamespace(rows="many")
+
+
+class Bad:
+    @property
+    def nothing(self) -> str:
+        return ""
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_foreign_benchmarks_never_break_the_list(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugins = {
+        "older" * 12: Older,
+        "odd": Odd,
+        "bad": Bad,
+        "pope": registry.load("benchmarks", "pope"),
+    }
+    monkeypatch.setattr(registry, "names", lambda group: sorted(plugins))
+    monkeypatch.setattr(registry, "load", lambda group, name: plugins[name])
+    text = listing("benchmarks", None, form)
+    assert "an older one" in text
+    assert "\x1b" not in text
+    assert "cannot be loaded" in text.replace("\n", " ")
+    assert "POPE on" in text
+
+
+def test_listing_is_light() -> None:
+    code = """
+import sys
+from calprune.listing import listing
+listing("benchmarks", None, "table")
+heavy = {"torch", "transformers", "pandas", "pyarrow", "PIL", "huggingface_hub.hf_api"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == "[]", done.stderr
