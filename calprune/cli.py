@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calprune import __version__
+from calprune.commands import data, judge, stored
+from calprune.commands.stored import StoreOption
 from calprune.errors import CalpruneError, MissingExtra, PlanError
 
 if TYPE_CHECKING:
@@ -31,22 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
-]
-
-
-class Kind(StrEnum):
-    """What ``calprune ls`` can list."""
-
-    benchmarks = "benchmarks"
-    selectors = "selectors"
-    models = "models"
-    metrics = "metrics"
-    scorers = "scorers"
-    conditions = "conditions"
 
 
 def main() -> None:
@@ -364,34 +349,5 @@ def analyze(
     print(text)
 
 
-@app.command(epilog="Examples:  calprune ls selectors  ·  calprune ls conditions --store store")
-def ls(
-    what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.conditions,
-    store: StoreOption = None,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
-) -> None:
-    """List benchmarks, selectors, models, metrics, scorers or cached conditions."""
-    from calprune.listing import listing
-
-    print(listing(what.value, store, format))
-
-
-@app.command(epilog="Example:  calprune show calprune-store/logits/shapes-llava/shapes/full-*.h5")
-def show(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
-    """Print what a sealed file holds, after checking it."""
-    from calprune.listing import described
-
-    print(described(file))
-
-
-@app.command(epilog="Example:  calprune verify --store calprune-store")
-def verify(store: StoreOption = None) -> None:
-    """Check every sealed file of a store."""
-    from calprune.listing import checked
-
-    failed = False
-    for bad, line in checked(store):
-        print(line)
-        failed |= bad
-    if failed:
-        raise typer.Exit(4)
+for part in (data, judge, stored):
+    part.register(app)

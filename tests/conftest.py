@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,13 @@ from hypothesis import settings
 # A busy machine is no failure.
 settings.register_profile("calprune", deadline=None)
 settings.load_profile("calprune")
+
+
+@pytest.fixture(autouse=True)
+def _empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a developer has fetched from the hub changes no test."""
+    if "HF_HUB_CACHE" not in os.environ:
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty-hub-cache"))
 
 
 @pytest.fixture(scope="session")

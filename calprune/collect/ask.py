@@ -125,14 +125,15 @@ def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: f
         arrays["image/position"] = np.stack([pad(r.positions[0], k) for r in rows])
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
-    notes = {"notes": list(plan.questions.source.notes)} if plan.questions.source.notes else {}
+    source = plan.questions.source
+    told = {"notes": list(source.notes), "revisions": list(source.revisions)}
     provenance: dict[str, object] = {
         "software": software(),
         "numerics": plan.packed.numerics(),
         "model": plan.adapter.source,
         "encoded": encoded.provenance,
         "template": plan.adapter.template(),
-        "benchmark": {"layout": plan.questions.source.layout, **notes},
+        "benchmark": {"layout": source.layout, **{k: v for k, v in told.items() if v}},
     }
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
 

@@ -23,6 +23,7 @@ from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan
 from calprune.collect.quote import quote
 from calprune.collect.usable import usable
+from calprune.data.check import differences
 from calprune.data.condition import Budget
 from calprune.data.container import intact
 from calprune.data.provenance import log_run
@@ -103,7 +104,8 @@ def prepare(
         max_memory: bytes on the device, weights included, e.g. ``"8GB"``; a GPU gives no more, a
             CPU is only planned for.
         share: (i, n), counted from 0: every n-th block, for n processes on one store.
-        strict: an image that cannot be used is an error; otherwise it is left out and listed.
+        strict: an image that cannot be used, or a number of rows that is not the published one, is
+            an error; otherwise the image is left out, and both are told.
         download: fetch a model that is not here yet.
     """
     find_benchmark(bench)  # mistakes before anything is opened
@@ -115,6 +117,17 @@ def prepare(
     if reply_tokens:
         opened = opened.replying(reply_tokens)
     questions, left_out = usable(opened, strict)
+    notes = list(questions.source.notes)
+    if images is None:
+        foreign = differences(questions, find_benchmark(bench).published)
+        if foreign and strict:
+            raise BenchmarkError(f"{bench}: not as published: {'; '.join(foreign)}")
+        if foreign:
+            more = f"; and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+            notes.append(
+                f"not as published ({'; '.join(foreign[:3])}{more}), so that results are not "
+                f"comparable with published ones; 'calprune data check {bench}' says all"
+            )
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
     chosen = _chosen(select, keep, pool)
     _check_budgets(chosen, adapter, questions)
@@ -129,6 +142,7 @@ def prepare(
         positions=positions,
         share=share,
         left_out=left_out,
+        notes=tuple(notes),
     )
 
 

@@ -5,6 +5,8 @@
     logits/<model>/<benchmark>/<label>-<key8>.h5            a whole condition
     logits/<model>/<benchmark>/.parts/<key8>/00000.h5       unsealed work, never read by analysis
     audits/<model>/<benchmark>/<label>-<key8>-<digest8>-<rows>.h5  per-question answers beside it
+    grades/<model>/<benchmark>/<label>-<key8>.json          what a judge gave for its replies
+    judgements/<judge>/<sha256>.json                        one graded reply, for all conditions
     runs/<time>-<host>-<pid>.json                           who ran what, when
 
 The listing is the only state: no journal, no counter, no lock. What exists under its final name

@@ -24,6 +24,7 @@ from calprune.analyze.judge import judge
 from calprune.analyze.judge.grades import MARK, grade_path, grades_of
 from calprune.analyze.judge.prompt import AGAIN, VERSION
 from calprune.analyze.scorers.judged import Judged
+from calprune.commands.judge import register
 from calprune.data.condition import canonical_json
 from calprune.data.container import Sealed, as_text
 from calprune.data.logits import LogitTable
@@ -37,7 +38,6 @@ from calprune.errors import (
     ModelError,
     PlanError,
 )
-from calprune.judging import register
 from tests.analyze.test_text_scorers import condition, open_table
 
 ROWS = [("x = 3", ["-1<AND>-5"]), ("a cat", ["cat<OR>dog"]), ("a cat", ["bird"])]

@@ -113,6 +113,7 @@ class Source:
         reply_tokens: most tokens of a generated reply to an open question.
         layout: which of its published forms was found, e.g. ``official`` or ``parquet``.
         notes: what a reader of the results should know about these files.
+        revisions: repositories and commits that the files came from, as far as it is known.
     """
 
     answers: tuple[Answer, ...]
@@ -123,6 +124,7 @@ class Source:
     reply_tokens: int = 32
     layout: str = "generated"
     notes: tuple[str, ...] = ()
+    revisions: tuple[str, ...] = ()
 
 
 class Benchmark(Protocol):

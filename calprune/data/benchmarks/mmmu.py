@@ -96,7 +96,7 @@ class Mmmu(Released):
         found = local_parts(root, self.parts)
         if found is None:
             raise BenchmarkError(f"{root}: no validation-*.parquet in it; {self._ways()}")
-        return replace(self.parquet({"rows": Shards(found["rows"])}), layout="official")
+        return replace(self.tables(found), layout="official")
 
     def parquet(self, parts: Mapping[str, Shards]) -> Source:
         """One table with all subjects, as in lmms-lab/MMMU, or one a subject."""

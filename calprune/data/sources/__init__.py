@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
 from calprune.data.benchmarks import Published, Source
-from calprune.data.sources.hub import Part, cached, local_parts
+from calprune.data.sources.hub import Part, cached, local_parts, revisions
 from calprune.data.sources.parquet import Shards
 from calprune.errors import BenchmarkError
 
@@ -47,7 +48,7 @@ class Released(ABC):
         if root is None:
             found = {name: cached(part) for name, part in self.parts.items()}
             if found and all(found.values()):
-                return self.parquet({name: Shards(paths) for name, paths in found.items()})
+                return self.tables(found)
             raise BenchmarkError(f"{self.name} needs its data: {self._ways()}")
         if not root.is_dir():
             raise BenchmarkError(f"--data {root}: there is no such folder; {self._ways()}")
@@ -56,9 +57,14 @@ class Released(ABC):
             return self.official(root)
         shards = local_parts(root, self.parts)
         if shards is not None:
-            return self.parquet({name: Shards(paths) for name, paths in shards.items()})
+            return self.tables(shards)
         lacking = f" (of the official layout it lacks {', '.join(missing)})" if missing else ""
         raise BenchmarkError(f"{self.name}: {root} lacks its files{lacking}; {self._ways()}")
+
+    def tables(self, found: Mapping[str, list[Path]]) -> Source:
+        """The hub's tables in these files, with the commits that they came from."""
+        source = self.parquet({name: Shards(paths) for name, paths in found.items()})
+        return replace(source, revisions=revisions(p for paths in found.values() for p in paths))
 
     def _ways(self) -> str:
         ways = []

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from calprune import registry
+from calprune.commands.listing import listing
 from calprune.data.benchmarks.gqa import Gqa
-from calprune.listing import listing
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +118,7 @@ def test_foreign_benchmarks_never_break_the_list(
 def test_listing_is_light() -> None:
     code = """
 import sys
-from calprune.listing import listing
+from calprune.commands.listing import listing
 listing("benchmarks", None, "table")
 heavy = {"torch", "transformers", "pandas", "pyarrow", "PIL", "huggingface_hub.hf_api"}
 print(sorted(heavy & set(sys.modules)))

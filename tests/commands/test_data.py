@@ -23,11 +23,9 @@ SMALL = "rows=24, images=4, questions=16"
 # The command line, with POPE's numbers replaced by those of the small one of the tests.
 CODE = """
 import sys
-from calprune import cli, data_commands
+from calprune import cli
 from calprune.data.benchmarks import Published
 from calprune.data.benchmarks.pope import Pope
-if not any(group.typer_instance is data_commands.data for group in cli.app.registered_groups):
-    data_commands.register(cli.app)
 numbers = sys.argv.pop(1)
 if numbers:
     Pope.published = eval(f"Published({numbers})")
