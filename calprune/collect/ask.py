@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calprune.collect.choose import read_ranking
 from calprune.collect.encode import Encoded, read_features
-from calprune.collect.models import Row, Seen
+from calprune.collect.kept import chosen_in, described, rows_of
+from calprune.collect.models import Row
 from calprune.collect.packed.memory import host_memory
-from calprune.collect.packed.places import place, visible
+from calprune.collect.packed.places import visible
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan, limits
-from calprune.collect.record import pad, record
-from calprune.data.container import Arrays, Sealed, as_text
+from calprune.collect.record import record
+from calprune.collect.selectors import guided
+from calprune.data.container import Arrays, Sealed
 from calprune.data.provenance import software
 from calprune.data.store import Store
 from calprune.errors import ModelError
 
 LEAST_FEATURES_IN_MEMORY = 512 << 20
 _GUARDED_ROWS = 50
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Kept tokens (k,) of one image in raster order, and how many of them only ties decided."""
-
-    index: NDArray[np.int64]
-    tied: int
 
 
 def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
@@ -76,53 +67,13 @@ class BlockCache:
         return encoded
 
 
-def keep(
-    plan: Plan, cell: Cell, seen: Seen, order: NDArray[np.integer], tied: NDArray[np.bool_]
-) -> Kept:
-    """The first k of a ranking in raster order; with them all glue."""
-    frame, budget = seen.frame, cell.condition.budget
-    order = order[order >= 0].astype(np.int64)
-    shares = budget.shares(list(frame.crops.values()))
-    pools = [np.arange(len(order))]
-    if budget.scope != "global":
-        pools = [np.flatnonzero(frame.cell[order, 0] == crop) for crop in frame.crops]
-    at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
-    if [len(x) for x in at] != shares:
-        raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {shares} tokens")
-    taken = np.concatenate(at)
-    glue = np.flatnonzero(frame.glue) if len(taken) else taken  # nothing kept, nothing to hold
-    index = np.sort(np.concatenate([order[taken], glue]))
-    return Kept(index, int(tied[taken].sum()))
-
-
-def rows_of(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[list[Kept], list[Row]]:
-    """What is kept of each image of a block, and the rows to ask about it."""
-    ranking = read_ranking(plan, cell.chosen, block)
-    kept, rows = [], []
-    for s, order, tied, i in zip(
-        seen, ranking["rank/order"], ranking["rank/tied"], plan.images(block), strict=True
-    ):
-        found = keep(plan, cell, s, order, tied)
-        tails = tuple(plan.tails[p] for p in plan.distinct[i])
-        kept.append(found)
-        positions = cell.condition.positions
-        rows.append(place(plan.adapter, s, found.index, len(plan.head), tails, positions))
-    return kept, rows
-
-
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
-    kept, rows = rows_of(plan, cell, block, encoded.seen)
-    reply = plan.packed.reply(rows, limits(plan, block))
+    kept = chosen_in(plan, cell, block, encoded.seen)
+    rows = rows_of(plan, cell, block, encoded.seen, kept)
+    reply = plan.packed.reply(rows, _limits_of(plan, cell, block))
     _check_visual(plan, cell, rows, reply)
     arrays = record(plan, cell, block, reply)
-    k = max(len(found.index) for found in kept)
-    arrays |= {
-        "image/id": as_text([plan.questions.images[i] for i in plan.images(block)]),
-        "image/kept": np.stack([pad(f.index, k) for f in kept]),
-        "image/tied": np.array([f.tied for f in kept], dtype=np.int32),
-    }
-    if plan.adapter.axes == 1:  # otherwise they follow from the frame
-        arrays["image/position"] = np.stack([pad(r.positions[0], k) for r in rows])
+    arrays |= described(plan, cell, block, kept, rows)
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
     source = plan.questions.source
@@ -136,6 +87,14 @@ def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: f
         "benchmark": {"layout": source.layout, **{k: v for k, v in told.items() if v}},
     }
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
+
+
+def _limits_of(plan: Plan, cell: Cell, block: int) -> list[list[int]]:
+    """Limits of replies as the rows have their questions: by image, or each by itself."""
+    by_image = limits(plan, block)
+    if not guided(cell.chosen.selector):
+        return by_image
+    return [[most] for image in by_image for most in image]
 
 
 def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None:

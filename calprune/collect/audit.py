@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from calprune.collect.ask import BlockCache, keep
-from calprune.collect.choose import read_ranking
+from calprune.collect.ask import BlockCache
+from calprune.collect.kept import chosen_in
 from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan
 from calprune.data.container import Arrays, Sealed, unpack
 from calprune.data.draws import Draws
@@ -111,14 +111,18 @@ def _generate(
     on where the sealed one ended has another last token, and needs no more tokens to show.
     """
     image = next(i for i, rows in enumerate(plan.questions.rows) if row in rows)
-    block, at = divmod(image, BLOCK_IMAGES)
-    seen = features.read(block).seen[at]
-    ranking = read_ranking(plan, cell.chosen, block)
-    found = keep(plan, cell, seen, ranking["rank/order"][at], ranking["rank/tied"][at])
+    block = image // BLOCK_IMAGES
+    question = plan.asks[image][plan.questions.rows[image].index(row)]
+    found = next(
+        k
+        for k in chosen_in(plan, cell, block, features.read(block).seen)
+        if k.image == image and k.question in (-1, question)
+    )
     picture = plan.questions.picture(plan.questions.images[image])
     prompt = plan.questions.examples[row].prompt
     positions = cell.condition.positions
-    ids, logits = plan.adapter.generate(picture, prompt, found.index, positions, most)
+    kept = found.index if found.rows is None else found.rows
+    ids, logits = plan.adapter.generate(picture, prompt, kept, positions, most)
     if not np.isfinite(logits).all():
         raise ModelError(
             f"{cell.condition.label}: generate answers {prompt!r} with what is no number"

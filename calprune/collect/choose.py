@@ -1,8 +1,9 @@
-"""Room two: rank the visual tokens of each image, on the CPU, from sealed features."""
+"""Room two: choose among the visual tokens of each image, on the CPU, from sealed features."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,18 @@ from calprune.collect.encode import read_features
 from calprune.collect.grid import Chosen
 from calprune.collect.models import Seen
 from calprune.collect.plan import Cell, Plan
-from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.collect.selectors import (
+    CLS,
+    Merged,
+    Merges,
+    Picks,
+    Ranking,
+    Ranks,
+    VisualTokens,
+    guided,
+    in_order,
+)
+from calprune.collect.signals import Signal, read_signals
 from calprune.data.condition import canonical_json, selector_label, sha256_of
 from calprune.data.container import Arrays, Sealed, as_text, unpack
 from calprune.data.provenance import software
@@ -20,112 +32,234 @@ from calprune.data.store import Store
 from calprune.errors import CalpruneError, Mismatch, PlanError
 
 
+@dataclass(frozen=True)
+class Pool:
+    """Tokens that compete with one another: those of an image, or of one of its crops.
+
+    ``places`` int64 (v,): where each stands in the frame of the whole image.
+    """
+
+    places: NDArray[np.int64]
+    tokens: VisualTokens
+
+
 def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
-    """Where the ranking blocks of a selector lie."""
+    """Where the ranking (or merging) blocks of a selector lie."""
     key = sha256_of(plan.ranking_manifest(chosen))
     label = selector_label(chosen.name, chosen.parameters, chosen.seed)
     return plan.store.ranking(plan.adapter.name, plan.questions.name, label, key)
 
 
 def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
-    """Rank the missing blocks of this share for all selectors at once; yields sealed blocks."""
-    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c.chosen for c in cells}
+    """Choose in the missing blocks of this share for all selectors at once; yields the blocks."""
+    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c for c in cells if ranked(c.chosen)}
     for block in plan.mine:
         missing = [
-            (Store.block(ranking_folder(plan, c), block), c)
+            (Store.block(ranking_folder(plan, c.chosen), block), c)
             for c in wanted.values()
-            if not Store.block(ranking_folder(plan, c), block).exists()
+            if not Store.block(ranking_folder(plan, c.chosen), block).exists()
         ]
         if missing:
-            rankings = _rank_block(plan, block, [c for _, c in missing])
-            for (path, c), ranked in zip(missing, rankings, strict=True):
-                plan.store.seal(path, _sealed(plan, block, c, ranked))
+            found = _choose_block(plan, block, [c for _, c in missing])
+            for (path, c), choices in zip(missing, found, strict=True):
+                plan.store.seal(path, _sealed(plan, block, c.chosen, choices))
         yield block
 
 
-def _rank_block(plan: Plan, block: int, chosen: list[Chosen]) -> list[list[Ranking]]:
-    """Per selector its rankings of the block's images; images outermost: similarity is shared."""
-    found: list[list[Ranking]] = [[] for _ in chosen]
-    digests = [plan.questions.digests[i] for i in plan.images(block)]
-    for digest, seen in zip(digests, read_features(plan, block).seen, strict=True):
-        pools = [
-            (
-                places,
-                VisualTokens(
-                    image=digest if crop is None else sha256_of([digest, crop]),
-                    view=seen.view[plan.adapter.view][places],
-                    saliency=seen.saliency[plan.adapter.signal][places].astype(np.float64),
-                    glue=seen.frame.glue[places],
-                ),
-            )
-            for crop, places in _pools(plan, seen)
+def ranked(chosen: Chosen) -> bool:
+    """Whether a selector chooses before the language model runs."""
+    return isinstance(chosen.selector, Ranks | Picks | Merges)
+
+
+def _choose_block(
+    plan: Plan, block: int, cells: Sequence[Cell]
+) -> list[list[Ranking] | list[Merged]]:
+    """Per selector its choices in a block; images outermost: similarity is shared."""
+    found: list[list[Ranking | Merged]] = [[] for _ in cells]
+    signals = read_signals(plan, block, plan.signals(cells))
+    for i, seen in zip(plan.images(block), read_features(plan, block).seen, strict=True):
+        pools = _pools(plan, seen, plan.questions.digests[i], signals.get((i, -1), {}))
+        for choices, cell in zip(found, cells, strict=True):
+            if not guided(cell.chosen.selector):
+                choices.append(_choice(cell, pools))
+                continue
+            for q in range(len(plan.distinct[i])):
+                asked = [replace(p, tokens=p.tokens.asked(signals[i, q])) for p in pools]
+                choices.append(_choice(cell, asked))
+    return found  # type: ignore[return-value]
+
+
+def _pools(plan: Plan, seen: Seen, digest: str, signals: dict[str, Signal]) -> list[Pool]:
+    """The whole image, or its crops."""
+    crop = seen.frame.cell[:, 0]
+    parts: list[tuple[int | None, NDArray[np.int64]]] = [(None, np.arange(len(seen.frame)))]
+    if plan.adapter.scope != "global":
+        parts = [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
+    return [
+        Pool(
+            places,
+            VisualTokens(
+                image=digest if c is None else sha256_of([digest, c]),
+                view=seen.view[plan.adapter.view][places],
+                saliency=seen.saliency[plan.adapter.signal][places].astype(np.float64),
+                glue=seen.frame.glue[places],
+                cell=seen.frame.cell[places, 1:],
+                signals={
+                    name: values[places] if len(values) == len(crop) else values[[c or 0]]
+                    for name, values in signals.items()
+                },
+            ),
+        )
+        for c, places in parts
+    ]
+
+
+def _choice(cell: Cell, pools: Sequence[Pool]) -> Ranking | Merged:
+    selector, chosen = cell.chosen.selector, cell.chosen
+    if isinstance(selector, Ranks):
+        rank = selector.rank
+        return _joined([(p, _valid(chosen, p, _guard(chosen, p, rank, p.tokens))) for p in pools])
+    counts = [len(p.tokens.candidates) for p in pools]
+    shares = cell.condition.budget.shares(counts)
+    if isinstance(selector, Picks):
+        pick = selector.pick
+        picked = [
+            (p, _valid(chosen, p, _exactly(chosen, p, pick, k)))
+            for p, k in zip(pools, shares, strict=True)
         ]
-        for rankings, c in zip(found, chosen, strict=True):
-            ranked = [(at, _valid(c, tokens, _rank(c, tokens))) for at, tokens in pools]
-            rankings.append(_joined(ranked))
+        return _joined(picked)
+    merged = [_merged(chosen, p, k) for p, k in zip(pools, shares, strict=True)]
+    return _stacked(pools, merged)
+
+
+def _guard(chosen: Chosen, pool: Pool, work: Callable[..., object], *given: object) -> object:
+    """A plug-in may fail in any way; its user should read which one did, and on what."""
+    try:
+        return work(*given)
+    except CalpruneError:
+        raise
+    except Exception as error:
+        raise PlanError(
+            f"selector {chosen.name!r} failed on image {pool.tokens.image[:12]}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _exactly(chosen: Chosen, pool: Pool, pick: Callable[..., Ranking], k: int) -> object:
+    """A pick of k; nothing and everything need no choice."""
+    candidates, v = pool.tokens.candidates, len(pool.tokens.glue)
+    if k in (0, len(candidates)):
+        return in_order(candidates[:k], v)
+    found = _guard(chosen, pool, pick, pool.tokens, k)
+    if not isinstance(found, Ranking) or int((found.order >= 0).sum()) != k:
+        raise PlanError(
+            f"selector {chosen.name!r} did not pick exactly {k} tokens of image "
+            f"{pool.tokens.image[:12]}"
+        )
     return found
 
 
-def _pools(plan: Plan, seen: Seen) -> list[tuple[int | None, NDArray[np.int64]]]:
-    """Places of the tokens that compete: all, or those of each crop."""
-    if plan.adapter.scope == "global":
-        return [(None, np.arange(len(seen.frame)))]
-    crop = seen.frame.cell[:, 0]
-    return [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
+def _valid(chosen: Chosen, pool: Pool, ranking: object) -> Ranking:
+    """Refuse what no later step could notice: tokens taken twice, glue taken, odd indices."""
+    glue = pool.tokens.glue
+    if isinstance(ranking, Ranking):
+        order = ranking.order[ranking.order >= 0]
+        inside = len(order) == 0 or int(order.max()) < len(glue)
+        if inside and len(np.unique(order)) == len(order) and not glue[order].any():
+            return ranking
+    raise PlanError(
+        f"selector {chosen.name!r} ranked image {pool.tokens.image[:12]} wrongly: each candidate "
+        "at most once, and no glue"
+    )
 
 
-def _joined(ranked: list[tuple[NDArray[np.int64], Ranking]]) -> Ranking:
+def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
+    """A merge into k; nothing and everything need none."""
+    tokens = pool.tokens
+    if tokens.glue.any():
+        raise PlanError(
+            f"selector {chosen.name!r} makes new tokens and has no rule for row ends; name a "
+            "--picture without them, such as split"
+        )
+    if k in (0, len(tokens.candidates)):
+        return Merged.rows(tokens.candidates[:k])
+    selector = chosen.selector
+    assert isinstance(selector, Merges)
+    found = _guard(chosen, pool, selector.merge, tokens, k)
+    if (
+        not isinstance(found, Merged)
+        or len(found) != k
+        or (np.diff(found.offset) <= 0).any()
+        or not np.isfinite(found.weight).all()
+        or ((found.token < CLS) | (found.token >= len(tokens.glue))).any()
+    ):
+        raise PlanError(
+            f"selector {chosen.name!r} merged image {tokens.image[:12]} wrongly: exactly {k} "
+            "tokens, each of some old ones with finite weights"
+        )
+    return found
+
+
+def _stacked(pools: Sequence[Pool], merged: Sequence[Merged]) -> Merged:
+    """One crop's new tokens after another's, in places of the whole image."""
+    ends = np.cumsum([0, *(m.offset[-1] for m in merged)])
+    tokens = [
+        np.where(m.token < 0, m.token - i, p.places[np.maximum(m.token, 0)])
+        for i, (p, m) in enumerate(zip(pools, merged, strict=True))
+    ]
+    offsets = [m.offset[1:] + end for m, end in zip(merged, ends, strict=False)]
+    return Merged(
+        np.concatenate([[0], *offsets]).astype(np.int64),
+        np.concatenate(tokens).astype(np.int32),
+        np.concatenate([m.weight for m in merged]),
+    )
+
+
+def _joined(ranked: Sequence[tuple[Pool, Ranking]]) -> Ranking:
     """One crop's order after another's, in places of the whole image."""
     parts = [
-        (at[r.order[there := r.order >= 0]], r.score[there], r.margin[there], r.tied[there])
-        for at, r in ranked
+        (p.places[r.order[there := r.order >= 0]], r.score[there], r.margin[there], r.tied[there])
+        for p, r in ranked
     ]
     order, score, margin, tied = (np.concatenate(x) for x in zip(*parts, strict=True))
-    v = sum(len(at) for at, _ in ranked)
+    v = sum(len(p.places) for p, _ in ranked)
     return Ranking(
         _wide(order, v, -1).astype(np.int32), *(_wide(x, v, 0) for x in (score, margin, tied))
     )
 
 
-def _rank(chosen: Chosen, tokens: VisualTokens) -> Ranking:
-    """A plug-in may fail in any way; its user should read which one did, and on what."""
-    try:
-        return chosen.selector.rank(tokens)
-    except CalpruneError:
-        raise
-    except Exception as error:
-        raise PlanError(
-            f"selector {chosen.name!r} failed on image {tokens.image[:12]}: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _valid(chosen: Chosen, tokens: VisualTokens, ranking: Ranking) -> Ranking:
-    """Refuse what no later step could notice: tokens taken twice, glue taken, odd indices."""
-    order = ranking.order[ranking.order >= 0]
-    inside = len(order) == 0 or int(order.max()) < len(tokens.glue)
-    if not inside or len(np.unique(order)) != len(order) or tokens.glue[order].any():
-        raise PlanError(
-            f"selector {chosen.name!r} ranked image {tokens.image[:12]} wrongly: each candidate at "
-            "most once, and no glue"
-        )
-    return ranking
-
-
-def _sealed(plan: Plan, block: int, chosen: Chosen, rankings: list[Ranking]) -> Sealed:
-    at = list(plan.images(block))
-    v = max(len(r.order) for r in rankings)
+def _sealed(
+    plan: Plan, block: int, chosen: Chosen, choices: Sequence[Ranking] | Sequence[Merged]
+) -> Sealed:
+    units = plan.asked(block, chosen)
     arrays: Arrays = {
-        "image/id": as_text([plan.questions.images[i] for i in at]),
-        "image/digest": as_text([plan.questions.digests[i] for i in at]),
-        "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int32),
-        "rank/gain": np.stack([_wide(r.score, v, 0) for r in rankings]),
-        "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
-        "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
+        "image/id": as_text([plan.questions.images[i] for i, _ in units]),
+        "image/digest": as_text([plan.questions.digests[i] for i, _ in units]),
     }
+    if guided(chosen.selector):
+        arrays["image/question"] = np.array([q for _, q in units], dtype=np.int32)
+    merges = [c for c in choices if isinstance(c, Merged)]
+    rankings = [c for c in choices if isinstance(c, Ranking)]
+    if merges:
+        entries = np.cumsum([0, *(m.offset[-1] for m in merges)])
+        offsets = [m.offset[1:] + e for m, e in zip(merges, entries, strict=False)]
+        arrays |= {
+            "image/offset": np.cumsum([0, *(len(m) for m in merges)]).astype(np.int64),
+            "token/offset": np.concatenate([[0], *offsets]).astype(np.int64),
+            "entry/token": np.concatenate([m.token for m in merges]),
+            "entry/weight": np.concatenate([m.weight for m in merges]),
+        }
+    else:
+        v = max(len(r.order) for r in rankings)
+        arrays |= {
+            "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int32),
+            "rank/gain": np.stack([_wide(r.score, v, 0) for r in rankings]),
+            "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
+            "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
+        }
     manifest = plan.ranking_manifest(chosen)
-    provenance = {"software": software()}
-    return Sealed("calprune.rankings", sha256_of(manifest), manifest, provenance, arrays)
+    kind = "calprune.merges" if merges else "calprune.rankings"
+    return Sealed(kind, sha256_of(manifest), manifest, {"software": software()}, arrays)
 
 
 def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
@@ -134,9 +268,24 @@ def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
 
 def read_ranking(plan: Plan, chosen: Chosen, block: int) -> Arrays:
     """``rank/*`` of a block; Mismatch if it is not this plan's."""
+    return _read(plan, chosen, block, "calprune.rankings")
+
+
+def read_merges(plan: Plan, chosen: Chosen, block: int) -> list[Merged]:
+    """The new tokens of each image, or of each question; Mismatch if they are not this plan's."""
+    a = _read(plan, chosen, block, "calprune.merges")
+    found = []
+    for lo, hi in zip(a["image/offset"], a["image/offset"][1:], strict=False):
+        offset = a["token/offset"][lo : hi + 1]
+        part = slice(offset[0], offset[-1])
+        found.append(Merged(offset - offset[0], a["entry/token"][part], a["entry/weight"][part]))
+    return found
+
+
+def _read(plan: Plan, chosen: Chosen, block: int, kind: str) -> Arrays:
     path = Store.block(ranking_folder(plan, chosen), block)
-    sealed = unpack(path, "calprune.rankings")
-    names = [plan.questions.images[i] for i in plan.images(block)]
+    sealed = unpack(path, kind)
+    names = [plan.questions.images[i] for i, _ in plan.asked(block, chosen)]
     if (
         sealed.manifest != plan.ranking_manifest(chosen)
         or [x.decode() for x in sealed.arrays["image/id"]] != names

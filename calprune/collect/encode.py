@@ -11,7 +11,8 @@ import numpy as np
 
 from calprune.collect.models import Frame, Seen
 from calprune.collect.packed.memory import in_halves
-from calprune.collect.plan import Plan
+from calprune.collect.plan import Cell, Plan
+from calprune.collect.signals import measure
 from calprune.data.condition import sha256_of
 from calprune.data.container import Sealed, as_text, unpack
 from calprune.data.provenance import software
@@ -27,13 +28,17 @@ def feature_folder(plan: Plan) -> Path:
     return plan.store.features(plan.adapter.name, plan.questions.name, key)
 
 
-def encode(plan: Plan) -> Iterator[int]:
-    """Encode the missing blocks of this share; yields each block once it is sealed."""
-    folder = feature_folder(plan)
+def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
+    """Encode the missing blocks of this share, and measure what the selectors of ``cells`` need.
+
+    Yields each block once it is sealed.
+    """
+    folder, names = feature_folder(plan), plan.signals(cells)
     for block in plan.mine:
         path = Store.block(folder, block)
         if not path.exists():
             plan.store.seal(path, _encode_block(plan, block))
+        measure(plan, block, names)
         yield block
 
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from calprune import registry
 from calprune.collect.grid import Chosen
 from calprune.collect.models import Adapter
 from calprune.collect.packed.reply import Packed
+from calprune.collect.selectors import Merges, guided
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.questions import Questions
 from calprune.data.store import Store
 from calprune.errors import PlanError
 
 Positions = Literal["contiguous", "original"]
+BASE = ("view", "saliency")  # measured for every image; other signals if a selector needs them
 BLOCK_IMAGES = 32  # the unit of work and of loss; fixed, so that resumed runs form the same batches
 
 
@@ -82,11 +85,32 @@ class Plan:
         return {
             "model_digest": self.adapter.digest,
             "pixels": self.adapter.pixels,
-            "measures": self.adapter.measures,
+            "measures": {name: self.adapter.measures[name] for name in BASE},
             "dtype": self.adapter.dtype,
             "images": sha256_of(list(self.questions.digests)),
             "block": BLOCK_IMAGES,
         }
+
+    def signal_manifest(self, name: str) -> dict[str, Any]:
+        """What identifies a further signal of images or, if it is one of text, of questions."""
+        manifest = {
+            **self.feature_manifest,
+            "signal": name,
+            "measures": self.adapter.measures[name],
+        }
+        if name.startswith("text"):
+            manifest["questions"] = sha256_of(self.distinct)
+        return manifest
+
+    def signals(self, cells: Sequence[Cell]) -> list[str]:
+        """Signals beyond the base that the selectors of these cells read."""
+        return sorted({n for c in cells for n in c.chosen.selector.needs} - set(BASE))
+
+    def asked(self, block: int, chosen: Chosen) -> list[tuple[int, int]]:
+        """What a selector chooses for: each image of a block (question −1), or each question."""
+        if not guided(chosen.selector):
+            return [(i, -1) for i in self.images(block)]
+        return [(i, q) for i in self.images(block) for q in range(len(self.distinct[i]))]
 
     def ranking_manifest(self, chosen: Chosen) -> dict[str, Any]:
         """What identifies a ranking; the budget is left out where rankings are nested."""
@@ -102,6 +126,9 @@ class Plan:
             manifest["seed"] = chosen.seed
         if not chosen.selector.nested:
             manifest["budget"] = [chosen.budget.kind, chosen.budget.value, chosen.budget.scope]
+        further = sorted(chosen.selector.needs - set(BASE))
+        if further:
+            manifest["signals"] = [sha256_of(self.signal_manifest(name)) for name in further]
         return manifest
 
 
@@ -141,7 +168,7 @@ def make_plan(
             revision=c.selector.revision,
             budget=budget,
             seed=c.seed,
-            positions=_positions(c.budget, positions, adapter),
+            positions=_positions(c, positions, adapter),
             dtype=adapter.dtype,
             features=_measured(adapter, c),
             reply=questions.source.reply_tokens if questions.open else None,
@@ -185,9 +212,14 @@ def limits(plan: Plan, block: int) -> list[list[int]]:
     return found
 
 
-def _positions(budget: Budget, asked: Positions, adapter: Adapter) -> Positions:
+def _positions(chosen: Chosen, asked: Positions, adapter: Adapter) -> Positions:
     """On one axis, keeping all leaves nothing to renumber; on three it would be another model."""
-    if budget != ALL_TOKENS:
+    if isinstance(chosen.selector, Merges) and asked == "original":
+        raise PlanError(
+            f"{chosen.name} makes new tokens, which have no original positions; leave "
+            "--positions out for it"
+        )
+    if chosen.budget != ALL_TOKENS:
         return asked
     return "contiguous" if adapter.axes == 1 else "original"
 
@@ -215,12 +247,26 @@ def _scoped(budget: Budget, adapter: Adapter) -> Budget:
 
 def _measured(adapter: Adapter, chosen: Chosen) -> str | None:
     """What this selector reads, e.g. ``patches@-2+cls@-2:sum``; None if it reads nothing."""
-    missing = chosen.selector.needs - adapter.measures.keys()
+    missing = sorted(chosen.selector.needs - adapter.measures.keys())
     if missing:
         raise PlanError(
-            f"{chosen.name} needs {sorted(missing)}, which {adapter.name} does not have"
+            f"{chosen.name} needs the signal {' and '.join(map(repr, missing))}, which "
+            f"{adapter.name} cannot give; {_instead(adapter)}"
         )
     read = [
         text for name, text in sorted(adapter.measures.items()) if name in chosen.selector.needs
     ]
     return "+".join(read) or None
+
+
+def _instead(adapter: Adapter) -> str:
+    """Which selectors a model serves."""
+    work = []
+    for name in registry.names("selectors"):
+        try:
+            needs = registry.load("selectors", name).needs
+        except Exception:  # a foreign plug-in may fail in any way; it is not one to propose
+            continue
+        if needs <= adapter.measures.keys():
+            work.append(name)
+    return f"selectors that work with it: {', '.join(work)}"

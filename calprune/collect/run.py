@@ -226,7 +226,10 @@ def execute(
     try:
         stopped = bool(asking) and _rooms(plan, asking, min_mass, progress, stop)
         if audit_rows and not stopped:
-            for stage in (encode(plan), choose(plan, plan.cells)):  # a shared study may lack them
+            for stage in (
+                encode(plan, plan.cells),
+                choose(plan, plan.cells),
+            ):  # a shared study may lack them
                 stopped = stopped or any(stop() for _ in stage)
             for a in audit(plan, audit_rows) if not stopped else ():
                 audits.append(a)
@@ -260,7 +263,7 @@ def _rooms(
     """Encode, choose, ask; True if the run was told to stop."""
     steps = len(plan.mine)
     stages = (
-        ("encode", encode(plan), steps),
+        ("encode", encode(plan, cells), steps),
         ("choose", choose(plan, cells), steps),
         ("ask", ask(plan, min_mass), steps * len(cells)),
     )

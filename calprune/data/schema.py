@@ -77,10 +77,33 @@ RANKINGS = Format(
     "calprune.rankings",
     (
         *_IMAGE,
+        Column("image/question", "i", ("images",), "distinct question, -1: all", must=False),
         Column("rank/order", "i", ("images", "v"), "tokens in the order taken, padded with -1"),
         Column("rank/gain", "f", ("images", "v"), "score at which each was taken", must=False),
         Column("rank/margin", "f", ("images", "v"), "relative lead over the next", must=False),
         Column("rank/tied", "b", ("images", "v"), "decided by index, not by score", must=False),
+    ),
+)
+
+SIGNALS = Format(
+    "calprune.signals",
+    (
+        *_IMAGE,
+        Column("image/question", "i", ("images",), "distinct question, -1: all", must=False),
+        Column("image/offset", "i", ("images+1",), "rows of image i are offset[i]:offset[i+1]"),
+        Column("signal/value", "f", ("rows", "width"), "what some selectors measure"),
+    ),
+)
+
+MERGES = Format(
+    "calprune.merges",
+    (
+        *_IMAGE,
+        Column("image/question", "i", ("images",), "distinct question, -1: all", must=False),
+        Column("image/offset", "i", ("images+1",), "new tokens of image i: offset[i]:offset[i+1]"),
+        Column("token/offset", "i", ("tokens+1",), "entries of token i: offset[i]:offset[i+1]"),
+        Column("entry/token", "i", ("entries",), "visual token, -1: the tower's CLS token"),
+        Column("entry/weight", "f", ("entries",), "its weight in the new token"),
     ),
 )
 
@@ -123,6 +146,7 @@ LOGITS = Format(
         Column("image/id", "S", ("g",), "images asked about"),
         Column("image/kept", "i", ("g", "k"), "kept tokens in raster order, -1 padded", must=False),
         Column("image/position", "i", ("g", "k"), "their position ids, -1 padded", must=False),
+        Column("image/question", "i", ("g",), "distinct question, -1: all", must=False),
         Column("image/tied", "i", ("g",), "kept tokens that only their index decided", must=False),
     ),
 )
@@ -139,4 +163,4 @@ AUDITS = Format(
     ),
 )
 
-FORMATS = {f.kind: f for f in (FEATURES, RANKINGS, LOGITS, AUDITS)}
+FORMATS = {f.kind: f for f in (FEATURES, SIGNALS, RANKINGS, MERGES, LOGITS, AUDITS)}

@@ -19,9 +19,10 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from calprune.collect import run
-from calprune.collect.ask import BlockCache, rows_of
+from calprune.collect.ask import BlockCache
 from calprune.collect.audit import _audit_cell
 from calprune.collect.hf.checkpoint import counts_on, greedily
+from calprune.collect.kept import chosen_in, rows_of
 from calprune.collect.models import Row, Step, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
@@ -353,7 +354,8 @@ def test_an_audit_follows_replies(tiny_llava: Path, tmp_path: Path) -> None:
     sealed = unpack(plan.store.logits(cell.condition), "calprune.logits")
     features = BlockCache(plan)
     n = len(sealed.arrays["example/id"])
-    rows = rows_of(plan, cell, 0, features.read(0).seen)[1]
+    seen = features.read(0).seen
+    rows = rows_of(plan, cell, 0, seen, chosen_in(plan, cell, 0, seen))
     said = plan.packed.reply(rows, 4).generated
     source = np.cumsum([0, *(len(d) for d in plan.distinct)])
     asked = [source[i] + j for i, asks in enumerate(plan.asks) for j in asks]

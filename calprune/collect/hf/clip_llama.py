@@ -212,24 +212,32 @@ class ClipLlama:
         layers: Sequence[Any] = self.model.model.language_model.layers
         return layers
 
+    @property
+    def decoder(self) -> Any:
+        """The transformers text model, whose layers ``collect/inside`` calls one by one."""
+        return self.model.model.language_model
+
     @torch.inference_mode()
     def forward(self, step: Step) -> Tensor:
         """Embeddings in, hidden states out."""
-        text = self.model.model.language_model
-        embeds = text.embed_tokens(step.ids)
-        if len(step.visual):
-            rows = torch.from_numpy(step.visual).to(self.device, DTYPES[self.dtype])
-            visual = self.embed(rows, torch.from_numpy(step.glue).to(self.device))
-            # unlike an index, this does not wait for the device
-            embeds = embeds.masked_scatter(step.place[:, :, None], visual.to(embeds.dtype))
-        hidden: Tensor = text(
-            inputs_embeds=embeds,
+        hidden: Tensor = self.decoder(
+            inputs_embeds=self.embedded(step),
             attention_mask=step.mask,
             position_ids=step.positions[0],
             past_key_values=step.past,
             use_cache=True,
         ).last_hidden_state
         return hidden
+
+    def embedded(self, step: Step) -> Tensor:
+        """What the first layer reads: words and visual tokens (b, s, D)."""
+        embeds: Tensor = self.decoder.embed_tokens(step.ids)
+        if len(step.visual):
+            rows = torch.from_numpy(step.visual).to(self.device, DTYPES[self.dtype])
+            visual = self.embed(rows, torch.from_numpy(step.glue).to(self.device))
+            # unlike an index, this does not wait for the device
+            embeds = embeds.masked_scatter(step.place[:, :, None], visual.to(embeds.dtype))
+        return embeds
 
     def embed(self, rows: Tensor, glue: Tensor) -> Tensor:
         """Visual embeddings (n, D) of rows of the feed."""
@@ -257,7 +265,7 @@ class ClipLlama:
         self,
         image: Picture,
         question: str,
-        kept: NDArray[np.integer],
+        kept: NDArray[Any],
         positions: str,
         most: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -269,11 +277,15 @@ class ClipLlama:
         """
         prompt, found = self.prompt(question), self.whole(image)
         text = self.model.model.language_model
-        places = torch.from_numpy(np.asarray(kept, dtype=np.int64)).to(self.device)
+        index = kept if kept.ndim == 1 else np.zeros(0)
+        places = torch.from_numpy(index.astype(np.int64)).to(self.device)
         head, tail = (
             text.embed_tokens(torch.tensor(ids, dtype=torch.long, device=self.device))
             for ids in (prompt.head, prompt.tail)
         )
+        if kept.ndim == 2:  # new tokens, made before the projector
+            found = self.project(torch.from_numpy(kept).to(self.device, DTYPES[self.dtype]))
+            places = torch.arange(len(kept), device=self.device)
         embeds = torch.cat([head, found[places].to(head.dtype), tail])[None]
         if positions == "contiguous":
             return self._greedily(embeds, most)

@@ -8,7 +8,7 @@ A plug-in file exports one class with the methods of ``Adapter``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
@@ -164,7 +164,9 @@ class Adapter(Protocol):
         axes: of position ids: 1, or 3 where time, height and width are counted apart.
         feed: the view that the language model reads.
         view: the view on which selectors measure similarity, mostly the feed.
-        measures: what ``view`` and ``saliency`` are, e.g. ``patches@-2`` and ``cls@-2:sum``.
+        measures: what ``view``, ``saliency`` and further signals are, by the name under which
+            selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and ``keys@-2:mean``. Names
+            that begin with ``text`` are measured on questions.
         pixels: the class that turns images into pixels, and by which rule.
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
         ragged: the frame depends on the image's size.
@@ -206,6 +208,21 @@ class Adapter(Protocol):
         """Run the vision tower once over a few images."""
         ...
 
+    def measure(
+        self, images: Sequence[Picture], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        """Further signals of a few images by name, each (rows, width).
+
+        Rows are the v tokens of the frame, zero on glue; of ``cls-token`` the crops.
+        """
+        ...
+
+    def phrase(
+        self, questions: Sequence[str], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        """Signals of questions by name, each (rows, width)."""
+        ...
+
     def template(self) -> str:
         """The rendered prompt with ``{question}`` and the image mark, named at its beginning."""
         ...
@@ -242,12 +259,13 @@ class Adapter(Protocol):
         self,
         image: Picture,
         question: str,
-        kept: NDArray[np.integer],
+        kept: NDArray[Any],
         positions: str,
         most: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The greedy reply of transformers' own ``generate``, from pixels and text alone.
 
+        ``kept`` are indices (k,) of tokens, or new tokens (m, d) of the feed in their place.
         Ids (t,) of ``most`` tokens or up to one of ``ends``, which is the last of them, and the raw
         logits (t, vocabulary) that each is the largest of.
         """

@@ -31,6 +31,18 @@ def place(
     return Row(seen.view[adapter.feed][kept], seen.frame.glue[kept], visual, start, tails)
 
 
+def place_new(
+    adapter: Adapter,
+    rows: NDArray[np.floating],
+    head: int,
+    tails: tuple[tuple[int, ...], ...],
+) -> Row:
+    """A row of new tokens (m, d) of the feed, which stand one after another behind the head."""
+    start = head + len(rows)
+    visual = np.tile(np.arange(head, start), (adapter.axes, 1))
+    return Row(rows, np.zeros(len(rows), dtype=np.bool_), visual, start, tails)
+
+
 def visible(row: Row, reach: Mapping[str, Reach]) -> list[NDArray[np.int64]]:
     """Per kind of layer, visual tokens (q,) that the last token of each question may see."""
     k = row.positions.shape[1]

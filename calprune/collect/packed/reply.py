@@ -190,6 +190,11 @@ class Packed:
         """Tokens before every image."""
         return len(self.adapter.prompt("?").head)
 
+    @property
+    def head(self) -> list[tuple[Tensor, Tensor]]:
+        """The head's keys and values, per layer (1, heads, n, d); empty without a head."""
+        return self._head if self.head_length else []
+
     @cached_property
     def _head(self) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of everything before the image, per layer (1, heads, n, d)."""

@@ -1,14 +1,16 @@
 """Selectors: which visual tokens to keep. One file each; this module holds what they share.
 
 A plug-in file exports one frozen dataclass. Its fields are its parameters (``--select
-scope:alpha=0,0.5``); a field called ``seed`` is a draw, not a parameter.
+scope:alpha=0,0.5``); a field called ``seed`` is a draw, not a parameter. It has one of three
+methods: ``rank`` orders all tokens, so that one order serves every budget; ``pick`` chooses k of
+them; ``merge`` makes k new tokens of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,17 +31,40 @@ class VisualTokens:
             the projector).
         saliency: float64 (v,), head-sum of the CLS attention of the same layer; NaN on glue.
         glue: bool (v,), separator rows that are no patch; they are always kept, never ranked.
+        cell: int32 (v, 2), row and column of each in its crop or image; −1 on glue.
+        signals: further measurements that ``needs`` names, each float (rows, width): (v, width) of
+            the tokens themselves; of the question where the name begins with ``text``; one row for
+            the tower's CLS token.
     """
 
     image: str
     view: NDArray[np.floating]
     saliency: NDArray[np.float64]
     glue: NDArray[np.bool_]
+    cell: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
+    signals: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    _known: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
 
-    @cached_property
+    def asked(self, signals: Mapping[str, NDArray[np.floating]]) -> VisualTokens:
+        """The same tokens with signals of a question; similarities are not computed again."""
+        return replace(self, signals={**self.signals, **signals})
+
+    @property
+    def candidates(self) -> NDArray[np.int64]:
+        """Indices of the tokens that compete, in raster order."""
+        return np.flatnonzero(~self.glue)
+
+    @property
     def similarity(self) -> NDArray[np.float32]:
         """Canonical cosine similarities (v, v), shared by all selectors that ask for them."""
-        return canonical_similarity(self.view)
+        return self.alike("view")
+
+    def alike(self, name: str) -> NDArray[np.float32]:
+        """Canonical cosine similarities (v, v) of ``view`` or a signal, computed once an image."""
+        if name not in self._known:
+            rows = self.view if name == "view" else self.signals[name]
+            self._known[name] = canonical_similarity(rows)
+        return self._known[name]
 
 
 @dataclass(frozen=True)
@@ -56,12 +81,46 @@ class Ranking:
     tied: NDArray[np.bool_]
 
 
-class Selector(Protocol):
-    """What a selector plug-in offers.
+CLS = -1
+
+
+@dataclass(frozen=True)
+class Merged:
+    """New tokens as weighted sums of old ones, in the order in which the model reads them.
+
+    ``offset`` int64 (m + 1,): token i is made of entries ``offset[i]:offset[i + 1]``; ``token``
+    int32 (e,): a visual token, or ``CLS`` for the tower's CLS token (``CLS - i``: that of crop i);
+    ``weight`` float64 (e,).
+    Sums are taken of what goes into the projector, as the published mergers do.
+    """
+
+    offset: NDArray[np.int64]
+    token: NDArray[np.int32]
+    weight: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+    @classmethod
+    def of(cls, parts: Sequence[Mapping[int, float]]) -> Merged:
+        """From one mapping of token to weight for each new token."""
+        ends = np.cumsum([0, *(len(p) for p in parts)], dtype=np.int64)
+        tokens = np.array([t for p in parts for t in p], dtype=np.int32)
+        return cls(ends, tokens, np.array([w for p in parts for w in p.values()], dtype=np.float64))
+
+    @classmethod
+    def rows(cls, tokens: Sequence[int] | NDArray[np.integer]) -> Merged:
+        """Old tokens as they are, in an order of the selector's own."""
+        return cls.of([{int(t): 1.0} for t in tokens])
+
+
+class Described(Protocol):
+    """What every selector says about itself.
 
     Attributes:
         title: one line for ``calprune ls``.
-        needs: which of ``view`` and ``saliency`` it reads.
+        needs: what it reads: ``view``, ``saliency``, and further signals by name (see
+            ``Adapter.measures``).
         revision: raised by hand whenever its picks change; part of the condition.
         nested: the first k of its order are its choice of k, so one ranking serves all budgets.
         budget: the only budget it makes sense with, or None.
@@ -73,9 +132,40 @@ class Selector(Protocol):
     nested: ClassVar[bool]
     budget: ClassVar[Budget | None]
 
+
+@runtime_checkable
+class Ranks(Described, Protocol):
+    """A selector whose choice of k begins its choice of more: ``nested`` is True."""
+
     def rank(self, tokens: VisualTokens) -> Ranking:
-        """Rank all candidates of one image."""
+        """Rank all candidates of one image (or crop)."""
         ...
+
+
+@runtime_checkable
+class Picks(Described, Protocol):
+    """A selector that chooses anew for every budget: ``nested`` is False."""
+
+    def pick(self, tokens: VisualTokens, k: int) -> Ranking:
+        """Exactly k candidates, 0 < k <= candidates, in the order in which they are taken."""
+        ...
+
+
+@runtime_checkable
+class Merges(Described, Protocol):
+    """A selector that makes new tokens, or has an order of its own: ``nested`` is False."""
+
+    def merge(self, tokens: VisualTokens, k: int) -> Merged:
+        """Exactly k new tokens, 0 < k <= candidates."""
+        ...
+
+
+Selector = Ranks | Picks | Merges
+
+
+def guided(selector: Selector) -> bool:
+    """Whether its choice depends on the question, so that each question has its own."""
+    return any(name.startswith("text") for name in selector.needs)
 
 
 def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:

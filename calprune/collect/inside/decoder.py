@@ -1,0 +1,158 @@
+"""A Llama or Mistral decoder, layer by layer: its own modules are called, none is copied.
+
+Attention rows are recomputed from hidden states, queries of a few positions against all keys, so
+that any attention kernel may run the layers themselves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from calprune.collect.models import Adapter
+from calprune.errors import PlanError
+
+Rope = tuple[Tensor, Tensor]
+Head = tuple[Tensor, Tensor]
+KINDS = ("llama", "mistral")
+_MOST_PROBABILITIES = 1 << 25  # float32 values that rows of attention may take at a time
+
+
+class _After:
+    """What a layer takes for its cache: the head's keys and values come first; nothing is held."""
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+
+    def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> Head:
+        before = (x.expand(len(keys), -1, -1, -1) for x in self.head)
+        both = zip(before, (keys, values), strict=True)
+        k, v = (torch.cat(x, dim=2) for x in both)
+        return k, v
+
+
+class Decoder:
+    """The language model of an adapter.
+
+    Args:
+        adapter: must offer ``decoder``, a transformers text model of a known kind with one kind of
+            layer; PlanError otherwise.
+        head: keys and values (1, heads, h, width) of the prompt's head, one pair a layer; may be
+            empty.
+    """
+
+    def __init__(self, adapter: Adapter, head: Sequence[Head] = ()) -> None:
+        check(adapter)
+        self.text: Any = adapter.decoder  # type: ignore[attr-defined]
+        self.layers: Sequence[Any] = self.text.layers
+        self.head = head
+        self.window = next(iter(adapter.reach.values())).window
+
+    @property
+    def before(self) -> int:
+        """Tokens in the head."""
+        return int(self.head[0][0].shape[2]) if self.head else 0
+
+    def rope(self, hidden: Tensor, positions: Tensor) -> Rope:
+        """Cosines and sines (b, s, width) of position ids (b, s)."""
+        cos, sin = self.text.rotary_emb(hidden, positions)
+        return cos, sin
+
+    def run(self, index: int, hidden: Tensor, mask: Tensor, positions: Tensor, rope: Rope) -> Tensor:
+        """One layer over hidden (b, s, D), after the head; ``mask`` bool (b, 1, s, h + s)."""
+        found = self.layers[index](
+            hidden,
+            attention_mask=mask,
+            position_ids=positions,
+            position_embeddings=rope,
+            past_key_values=_After(self.head[index]) if self.head else None,
+            use_cache=False,
+        )
+        out: Tensor = found[0] if isinstance(found, tuple) else found
+        return out
+
+    def norm(self, hidden: Tensor) -> Tensor:
+        """The norm after the last layer."""
+        out: Tensor = self.text.norm(hidden)
+        return out
+
+    def attention(
+        self, index: int, hidden: Tensor, mask: Tensor, rope: Rope, queries: Tensor
+    ) -> Iterator[tuple[int, Tensor]]:
+        """Softmaxed attention of a layer from its input, in float32 from the product on.
+
+        Args:
+            index: the layer.
+            hidden: (b, s, D), what enters it.
+            mask: bool (b, 1, s, h + s).
+            rope: of all columns.
+            queries: int64 (b, n) columns whose rows are wanted.
+
+        Yields:
+            The first line of a few, and (lines, n, heads, h + s) for these.
+        """
+        layer = self.layers[index]
+        turn = sys.modules[type(layer.self_attn).__module__].apply_rotary_pos_emb
+        width, scaling = layer.self_attn.head_dim, layer.self_attn.scaling
+        b, n = queries.shape
+        line = torch.arange(b, device=queries.device)[:, None]
+        normed = layer.input_layernorm(hidden)
+        q = layer.self_attn.q_proj(normed[line, queries]).view(b, n, -1, width).transpose(1, 2)
+        k = layer.self_attn.k_proj(normed).view(b, normed.shape[1], -1, width).transpose(1, 2)
+        q = turn(q, q, *(x[line, queries] for x in self._each(rope, b)))[0]
+        k = turn(k, k, *rope)[0]
+        if self.head:
+            k = torch.cat([self.head[index][0].expand(b, -1, -1, -1), k], dim=2)
+        seen = mask[line, 0, queries]
+        few = max(1, _MOST_PROBABILITIES // (n * q.shape[1] * k.shape[2]))
+        for i in range(0, b, few):
+            yield i, _rows(q[i : i + few], k[i : i + few], seen[i : i + few], scaling)
+
+    def bias(self, index: int, hidden: Tensor, rope: Rope, queries: Tensor, head: Rope) -> Tensor:
+        """What rotary embeddings alone give: all-ones queries and keys, turned, q.k / sqrt(width).
+
+        float32 (b, n, h + s), for the ``queries`` (b, n); ``head`` holds the head's own cosines and
+        sines (1, h, width).
+        """
+        attention = self.layers[index].self_attn
+        turn = sys.modules[type(attention).__module__].apply_rotary_pos_emb
+        b = len(hidden)
+        line = torch.arange(b, device=queries.device)[:, None]
+        cos, sin = (
+            torch.cat([h.expand(b, -1, -1), x], dim=1).float()
+            for h, x in zip(head, self._each(rope, b), strict=True)
+        )
+        at = queries + head[0].shape[1]
+        ones = torch.ones_like(cos)[:, None]
+        k = turn(ones, ones, cos, sin)[1][:, 0]
+        product: Tensor = k[line, at] @ k.transpose(1, 2) / attention.head_dim**0.5
+        return product
+
+    @staticmethod
+    def _each(rope: Rope, b: int) -> tuple[Tensor, Tensor]:
+        cos, sin = (x.expand(b, -1, -1) for x in rope)
+        return cos, sin
+
+
+def check(adapter: Adapter) -> None:
+    """PlanError if tokens cannot be pruned inside this model's decoder; loads no weights."""
+    kind = getattr(getattr(adapter, "language", None), "model_type", "of an unknown kind")
+    plain = len(adapter.reach) == 1 and all(r.both == "none" for r in adapter.reach.values())
+    if kind not in KINDS or not plain or adapter.axes != 1 or not hasattr(type(adapter), "decoder"):
+        raise PlanError(
+            f"{adapter.name}: its decoder is {kind}; pruning inside the language model is known for "
+            f"{' and '.join(KINDS)} decoders with one kind of layer: select before it instead"
+        )
+
+
+def _rows(q: Tensor, k: Tensor, seen: Tensor, scaling: float) -> Tensor:
+    """Softmax over what is seen: q (b, heads, n, w), k (b, kv heads, c, w), seen (b, n, c)."""
+    b, heads, n, width = q.shape
+    grouped = q.float().view(b, k.shape[1], -1, width)  # heads that share keys stand together
+    scores = (grouped @ k.float().transpose(2, 3)).view(b, heads, n, -1) * scaling
+    scores = scores.masked_fill(~seen[:, None], -torch.inf)
+    return scores.softmax(dim=-1).transpose(1, 2)

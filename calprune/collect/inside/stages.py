@@ -1,0 +1,131 @@
+"""What a selector that prunes inside the language model promises: stages. Needs no weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeGuard
+
+from calprune.collect.selectors import Described
+from calprune.errors import PlanError
+
+Positions = Literal["contiguous", "original"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One point between layers at which visual tokens of an image leave.
+
+    Attributes:
+        before: index of the first layer that does not see them, 0 < before < layers.
+        by: index of the layer whose softmaxed attention ranks them: ``before - 1``, which has just
+            run, or ``before``, which is about to.
+        keep: candidates that stay; glue and text always do.
+        rows: the queries of that attention: the ``last`` position of the prompt, or the ``raters``
+            among the question's tokens (SparseVLM), averaged.
+        heads: 0 averages all heads; n divides each head's attention by the rotary bias and averages
+            the n heads with the largest sum over raters and visual tokens (SparseVLM 2.0).
+        recycled: best of the dropped tokens, of which new ones are made.
+        merged: new tokens made of them, which follow the kept ones.
+        again: what is kept is read once more from the input embeddings and the first layer on.
+    """
+
+    before: int
+    by: int
+    keep: int
+    rows: Literal["last", "raters"] = "last"
+    heads: int = 0
+    recycled: int = 0
+    merged: int = 0
+    again: bool = False
+
+
+class Inside(Described, Protocol):
+    """A selector that prunes inside the language model.
+
+    Attributes:
+        positions: position ids after a stage: ``original`` ones with gaps, or ``contiguous`` ones,
+            counted anew over what is left, text included.
+    """
+
+    @property
+    def positions(self) -> Positions: ...
+
+    def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
+        """Where tokens leave, for an image with so many candidates and a decoder so deep.
+
+        ``budget_tokens`` is what the budget asks for in the whole image. PlanError if it makes no
+        sense for this image or decoder.
+        """
+        ...
+
+
+def inside(selector: Any) -> TypeGuard[Inside]:
+    """Whether this selector prunes inside the language model."""
+    return callable(getattr(selector, "stages", None))
+
+
+def positions_of(name: str, selector: Inside, asked: Positions) -> Positions:
+    """Position ids of a condition with such a selector: its own.
+
+    ``contiguous`` is what is asked where nothing is; PlanError where ``original`` contradicts.
+    """
+    if asked == "original" and selector.positions != "original":
+        raise PlanError(
+            f"{name} counts positions anew after each stage, as published; it cannot be asked at "
+            "original positions: leave --positions out for it"
+        )
+    return selector.positions
+
+
+def closed_only(name: str) -> PlanError:
+    """For questions whose whole reply is wanted."""
+    return PlanError(
+        f"{name} prunes inside the language model; replies of several tokens are not supported for "
+        "such selectors yet: ask questions with fixed answers, or select before the language model"
+    )
+
+
+def planned(
+    name: str, selector: Inside, budget_tokens: int, candidates: int, layers: int
+) -> tuple[Stage, ...]:
+    """A selector's stages; PlanError if they are impossible.
+
+    A budget of all candidates is allowed and is the full model where the selector keeps them all.
+    """
+    if not 0 < budget_tokens <= candidates:
+        hint = "no token at all is the selector 'blind'" if budget_tokens <= 0 else "keep fewer"
+        raise PlanError(
+            f"{name}: a budget of {budget_tokens} visual tokens for an image that has {candidates}; "
+            f"choose 1 to {candidates} ({hint})"
+        )
+    stages = tuple(selector.stages(budget_tokens, candidates, layers))
+    before, left = 0, candidates
+    for n, s in enumerate(stages, 1):
+        if not before < s.before < layers or not s.before - 1 <= s.by <= s.before:
+            raise PlanError(
+                f"{name}: stage {n} stands before layer {s.before}, ranked by layer {s.by}; stages "
+                f"rise from 1 to {layers - 1} in a decoder of {layers} layers"
+            )
+        if not 0 < s.keep <= left or not 0 <= s.merged <= s.recycled <= left - s.keep:
+            raise PlanError(
+                f"{name}: stage {n} keeps {s.keep} and merges {s.recycled} into {s.merged} of {left} "
+                "visual tokens"
+            )
+        if (s.again and len(stages) > 1) or (s.merged and selector.positions != "contiguous"):
+            raise PlanError(
+                f"{name}: stage {n}: a second pass stands alone, and merged tokens have no position "
+                "of their own, so that positions are counted anew ('contiguous')"
+            )
+        before, left = s.before, s.keep + s.merged
+    if not stages:
+        raise PlanError(f"{name}: names no stage at which tokens leave")
+    return stages
+
+
+def promised(stages: tuple[Stage, ...], candidates: int, glue: int, layers: int) -> list[int]:
+    """Visual tokens, glue included, that each layer works on."""
+    seen = [candidates + glue] * layers
+    for s in stages:
+        first = 0 if s.again else s.before
+        seen[first:] = [s.keep + s.merged + glue] * (layers - first)
+    return seen
