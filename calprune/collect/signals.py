@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -98,12 +99,7 @@ def read_signals(
         ids = [x.decode() for x in a["image/id"]]
         if sealed.manifest != plan.signal_manifest(name) or set(ids) != set(place):
             raise Mismatch(f"{path}: a signal of other images or another model; delete its folder")
-        for image, q, lo, hi in zip(
-            ids,
-            a["image/question"].tolist(),
-            a["image/offset"],
-            a["image/offset"][1:],
-            strict=False,
-        ):
+        questions, ends = a["image/question"].tolist(), a["image/offset"].tolist()
+        for image, q, (lo, hi) in zip(ids, questions, pairwise(ends), strict=True):
             found.setdefault((place[image], q), {})[name] = a["signal/value"][lo:hi]
     return found

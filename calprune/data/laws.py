@@ -151,8 +151,35 @@ def check_rankings(arrays: dict[str, NDArray[Any]]) -> None:
         raise Mismatch("rank/order: a token is taken twice")
 
 
+def _cuts(arrays: dict[str, NDArray[Any]], offset: str, rows: str) -> None:
+    ends = arrays[offset]
+    if ends[0] != 0 or ends[-1] != len(arrays[rows]) or (np.diff(ends) < 0).any():
+        raise Mismatch(f"{offset} does not cut {rows} in order")
+
+
+def check_signals(arrays: dict[str, NDArray[Any]]) -> None:
+    """Offsets cover all rows in order, and every value is finite."""
+    _cuts(arrays, "image/offset", "signal/value")
+    if not np.isfinite(arrays["signal/value"]).all():
+        raise Mismatch("signal/value: a value is not finite")
+
+
+def check_merges(arrays: dict[str, NDArray[Any]]) -> None:
+    """Every new token is made of some old ones, with finite weights."""
+    ends = arrays["token/offset"]
+    _cuts(arrays, "token/offset", "entry/token")
+    if arrays["image/offset"][-1] != len(ends) - 1 or (np.diff(ends) == 0).any():
+        raise Mismatch("token/offset: a new token of nothing, or tokens of no image")
+    if arrays["image/offset"][0] != 0 or (np.diff(arrays["image/offset"]) < 0).any():
+        raise Mismatch("image/offset does not cut the new tokens in order")
+    if not np.isfinite(arrays["entry/weight"]).all():
+        raise Mismatch("entry/weight: a weight is not finite")
+
+
 CHECKS = {
     "calprune.features": check_features,
+    "calprune.merges": check_merges,
+    "calprune.signals": check_signals,
     "calprune.rankings": check_rankings,
     "calprune.logits": check_logits,
 }

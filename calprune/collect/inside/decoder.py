@@ -152,7 +152,7 @@ def check(adapter: Adapter) -> None:
 def _rows(q: Tensor, k: Tensor, seen: Tensor, scaling: float) -> Tensor:
     """Softmax over what is seen: q (b, heads, n, w), k (b, kv heads, c, w), seen (b, n, c)."""
     b, heads, n, width = q.shape
-    grouped = q.float().view(b, k.shape[1], -1, width)  # heads that share keys stand together
+    grouped = q.float().reshape(b, k.shape[1], -1, width)  # heads that share keys stand together
     scores = (grouped @ k.float().transpose(2, 3)).view(b, heads, n, -1) * scaling
     scores = scores.masked_fill(~seen[:, None], -torch.inf)
     return scores.softmax(dim=-1).transpose(1, 2)
