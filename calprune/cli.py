@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calprune import __version__
-from calprune.commands import data, judge, stored
+from calprune.commands import data, judge, selections, stored
 from calprune.commands.stored import StoreOption
 from calprune.errors import CalpruneError, MissingExtra, PlanError
 
@@ -110,6 +110,13 @@ def collect(
             "[default: the model's original]"
         ),
     ] = "",
+    clip: Annotated[
+        str,
+        typer.Option(
+            help="CLIP model of the tower, for selectors that compare image and question: "
+            "REPOSITORY[@REVISION] such as openai/clip-vit-large-patch14-336, or a folder."
+        ),
+    ] = "",
     reply_tokens: Annotated[
         int,
         typer.Option(min=0, help="Most tokens of a reply to an open question; 0: the benchmark's."),
@@ -177,6 +184,7 @@ def collect(
         "positions": positions,
         "picture": picture,
         "template": template,
+        "clip": clip,
         "reply_tokens": reply_tokens,
         "data": data,
         "images": images,
@@ -349,5 +357,5 @@ def analyze(
     print(text)
 
 
-for part in (data, judge, stored):
+for part in (data, judge, selections, stored):
     part.register(app)

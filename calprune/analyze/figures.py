@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from calprune import registry
 from calprune.analyze.curve import Bin
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.layout import heading, number
-from calprune.analyze.report import as_csv, printable, records
-from calprune.errors import PlanError, WriteError
+from calprune.analyze.report import records
+from calprune.analyze.style import (
+    BAND,
+    INK,
+    colours_of,
+    escaped,
+    footnote,
+    lighter,
+    new_figure,
+    styled,
+    write,
+)
+from calprune.errors import PlanError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-INK, GRID, BAND, PLAIN = "#222222", "#e3e3e3", "#e6e6e6", (0.5, 0.5, 0.5)
 UNITS = {"plain": "", "percent": " %", "points": " pts", "score": ""}
 FEW = 10
 BINS_NOTE = (
@@ -28,29 +34,9 @@ BINS_NOTE = (
     f"hollow: fewer than {FEW} answers; smallest K that all share"
 )
 MARKERS = "osD^vP"
-SUFFIXES = (".png", ".svg", ".csv")
 
 
-@contextmanager
-def _style() -> Iterator[None]:
-    import matplotlib
-    import seaborn
-
-    style: dict[str, Any] = {
-        **seaborn.axes_style("ticks"),
-        "axes.axisbelow": True,
-        "axes.edgecolor": "#8a8a8a",
-        "axes.grid": True,
-        "font.size": 10,
-        "grid.color": GRID,
-        "grid.linewidth": 0.6,
-        "svg.hashsalt": "calprune",
-    }
-    with matplotlib.rc_context(cast("Any", style)):
-        yield
-
-
-@_style()
+@styled()
 def reliability(
     bins: Sequence[Bin], estimates: Sequence[Estimate], stem: Path, of: str = ""
 ) -> list[Path]:
@@ -65,7 +51,7 @@ def reliability(
     names = list(dict.fromkeys(b.condition for b in bins))
     columns = min(4, len(names))
     rows = math.ceil(len(names) / columns)
-    figure = _figure(2.75 * columns + 0.6, 3.7 * rows + 0.4)
+    figure = new_figure(2.75 * columns + 0.6, 3.7 * rows + 0.4)
     left = 0.5 if min(b.confidence for b in bins) >= 0.5 else 0.0
     ratios = (4, 1) * rows
     panels = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=ratios)
@@ -87,10 +73,10 @@ def reliability(
             strip.set_ylabel("share")
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
     first = bins[0]
-    _footnote(figure, BINS_NOTE)
-    title = f"Reliability of {_text(of or f'{first.model} on {first.benchmark}')}"
+    footnote(figure, BINS_NOTE)
+    title = f"Reliability of {escaped(of or f'{first.model} on {first.benchmark}')}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-    return _write(figure, stem, records(bins))
+    return write(figure, stem, records(bins))
 
 
 def _lowest(bins: Sequence[Bin], left: float) -> float:
@@ -103,7 +89,7 @@ def _panel(axes: Axes, bins: Sequence[Bin], left: float, bottom: float) -> None:
     x = [b.confidence for b in bins]
     axes.fill_between(x, [b.band_low for b in bins], [b.band_high for b in bins], color=BAND, lw=0)
     axes.plot([left, 1], [left, 1], color="#8a8a8a", lw=1, zorder=1)
-    colour = _colours([bins[0].selector])[bins[0].selector]
+    colour = colours_of([bins[0].selector])[bins[0].selector]
     axes.plot(x, [b.accuracy for b in bins], color=colour, lw=1.2, alpha=0.7, zorder=2)
     for b in bins:
         if b.low is not None and b.high is not None:
@@ -116,7 +102,7 @@ def _panel(axes: Axes, bins: Sequence[Bin], left: float, bottom: float) -> None:
 
 
 def _strip(axes: Axes, bins: Sequence[Bin], left: float, most: float) -> None:
-    colour = _colours([bins[0].selector])[bins[0].selector]
+    colour = colours_of([bins[0].selector])[bins[0].selector]
     low = [max(b.low_edge, left) for b in bins]
     widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
     shares = [b.share for b in bins]
@@ -136,11 +122,11 @@ def _limits(axes: Axes, left: float) -> None:
 def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Estimate]) -> None:
     shown = {e.metric: e for e in estimates if e.condition == name and e.group == "all"}
     numbers = [f"{e.title} {number(e.value, e.form)}{UNITS[e.form]}" for e in shown.values()]
-    title = f"{_text(name)}{_seeds(bins[0])}\n{', '.join(numbers)}"
+    title = f"{escaped(name)}{_seeds(bins[0])}\n{', '.join(numbers)}"
     axes.set_title(title, loc="left", fontsize=9.5)
 
 
-@_style()
+@styled()
 def metric_curve(estimates: Sequence[Estimate], stem: Path, of: str = "") -> list[Path]:
     """One metric against the number of visual tokens kept, a line per selector and parameters.
 
@@ -153,7 +139,7 @@ def metric_curve(estimates: Sequence[Estimate], stem: Path, of: str = "") -> lis
     columns = 2 if len(names) == 4 else min(3, len(names))
     rows = math.ceil(len(names) / columns)
     size = 4.6 if len(names) == 1 else 3.2
-    figure = _figure(size * columns + 2.4, 0.82 * size * rows + 0.3)
+    figure = new_figure(size * columns + 2.4, 0.82 * size * rows + 0.3)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     styles = _styles(estimates)
     for axes in panels[len(names) :]:
@@ -166,17 +152,17 @@ def metric_curve(estimates: Sequence[Estimate], stem: Path, of: str = "") -> lis
             _line(axes, [e for e in own if (e.selector, e.parameters) == line], style, beside)
         _tokens(axes, own, labelled=i + columns >= len(names))
         if len(names) > 1:
-            axes.set_title(_text(group), loc="left", fontsize=10)
+            axes.set_title(escaped(group), loc="left", fontsize=10)
         if i % columns == 0:
             axes.set_ylabel(_axis(estimates[0]))
     first = estimates[0]
     handles, labels = _ordered(panels[0])
     figure.legend(handles, labels, loc="outside right upper", frameon=False, fontsize=9.5)
     if any(e.low is not None for e in estimates):
-        _footnote(figure, "bars and grey band: 95 %, images resampled with all their questions")
-    title = f"{first.title} of {_text(of or f'{first.model} on {first.benchmark}')}"
+        footnote(figure, "bars and grey band: 95 %, images resampled with all their questions")
+    title = f"{first.title} of {escaped(of or f'{first.model} on {first.benchmark}')}"
     figure.suptitle(title, x=0.01, ha="left", fontsize=12)
-    return _write(figure, stem, records(estimates))
+    return write(figure, stem, records(estimates))
 
 
 def _axis(row: Estimate) -> str:
@@ -229,7 +215,7 @@ def _tokens(axes: Axes, rows: Sequence[Estimate], labelled: bool) -> None:
 def _styles(rows: Sequence[Estimate]) -> dict[tuple[str, str], dict[str, Any]]:
     """Colour by selector; parameter settings of one selector by marker and shade."""
     lines = list(dict.fromkeys((e.selector, e.parameters) for e in rows if e.selector != "full"))
-    colours = _colours([selector for selector, _ in lines])
+    colours = colours_of([selector for selector, _ in lines])
     found = {}
     for selector, parameters in sorted(lines):
         variants = [p for s, p in sorted(lines) if s == selector]
@@ -238,11 +224,11 @@ def _styles(rows: Sequence[Estimate]) -> dict[tuple[str, str], dict[str, Any]]:
         common = set.intersection(*(set(v.split()) for v in variants)) if variants[1:] else set()
         told = [p.removesuffix(".0") for p in parameters.split() if p not in common]
         label = " ".join([selector, *told]) + _seeds(own)
-        shade = _lighter(colours[selector], at / (len(variants) + 1))
+        shade = lighter(colours[selector], at / (len(variants) + 1))
         found[selector, parameters] = {
             "color": shade,
             "marker": MARKERS[at % len(MARKERS)],
-            "label": _text(label),
+            "label": escaped(label),
         }
     return found
 
@@ -256,54 +242,6 @@ def _ordered(axes: Axes) -> tuple[list[Any], list[str]]:
     handles, labels = axes.get_legend_handles_labels()
     order = sorted(range(len(labels)), key=lambda i: (labels[i].startswith("full"), i))
     return [handles[i] for i in order], [labels[i] for i in order]
-
-
-def _colours(selectors: Sequence[str]) -> dict[str, Any]:
-    """The same colour for a selector in every figure, from a colour-blind-safe palette."""
-    import seaborn
-
-    known = [name for name in registry.names("selectors") if name != "full"]
-    shelf = known + sorted(set(selectors) - set(known) - {"full"})
-    palette = seaborn.color_palette("colorblind", 10)
-    colours: dict[str, Any] = {name: palette[i % 10] for i, name in enumerate(shelf)}
-    return {**colours, "full": INK, "random": PLAIN}
-
-
-def _lighter(colour: Any, share: float) -> tuple[float, ...]:
-    return tuple(float(c + (1 - c) * share) for c in colour)
-
-
-def _text(text: str) -> str:
-    """Without control characters, and with no dollar sign read as mathematics."""
-    return printable(text).replace("$", r"\$")
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _footnote(figure: Figure, text: str) -> None:
-    wide = int(15 * figure.get_figwidth())  # letters of this size an inch
-    wrapped = textwrap.fill(text, wide)
-    figure.supxlabel(wrapped, x=0.01, ha="left", fontsize=8, color="#555555")
-
-
-def _write(figure: Figure, stem: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
-    """PNG, SVG (the same bytes each time) and CSV."""
-    paths = [stem.with_name(stem.name + suffix) for suffix in SUFFIXES]
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(paths[0], dpi=150)
-        figure.savefig(paths[1], metadata={"Date": None})
-        paths[2].write_text(as_csv(rows) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WriteError(f"cannot write figures to {stem.parent}: {error}") from error
-    return paths
 
 
 def file_stem(text: str) -> str:

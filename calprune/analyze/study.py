@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from calprune import registry
-from calprune.analyze import figures
+from calprune.analyze import figures, style
 from calprune.analyze.cells import settings
 from calprune.analyze.compare import Correction, Difference, compare
 from calprune.analyze.confidence import Predictions, Reading, predictions
@@ -170,7 +170,7 @@ class Study:
             listed = "; ".join(f"{s.model} on {s.benchmark}" for s in found)
             raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
         target = Path(path)
-        stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
+        stem = target.with_suffix("") if target.suffix in style.SUFFIXES else target
         if kind == "curve":
             rows = estimate(self.tables, [metric], by=by, draws=draws, seed=seed, **reading)
             return figures.metric_curve(rows, stem, of)

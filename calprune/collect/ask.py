@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from calprune.collect.encode import Encoded, read_features
+from calprune.collect.inside import inside
+from calprune.collect.inside.block import ask_inside
 from calprune.collect.kept import chosen_in, described, rows_of
-from calprune.collect.models import Row
+from calprune.collect.models import Row, Seen
 from calprune.collect.packed.memory import host_memory
 from calprune.collect.packed.places import visible
 from calprune.collect.packed.reply import Reply
@@ -68,25 +70,36 @@ class BlockCache:
 
 
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
-    kept = chosen_in(plan, cell, block, encoded.seen)
-    rows = rows_of(plan, cell, block, encoded.seen, kept)
-    reply = plan.packed.reply(rows, _limits_of(plan, cell, block))
-    _check_visual(plan, cell, rows, reply)
-    arrays = record(plan, cell, block, reply)
-    arrays |= described(plan, cell, block, kept, rows)
+    selector, numerics = cell.chosen.selector, plan.packed.numerics()
+    reply: Reply
+    if inside(selector):
+        reply, about = ask_inside(plan, cell, selector, block, encoded.seen)
+        numerics["route"] = "pack+questions+head-kv"
+    else:
+        reply, about = _ask_packed(plan, cell, block, encoded.seen)
+    arrays = record(plan, cell, block, reply) | about
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
     source = plan.questions.source
     told = {"notes": list(source.notes), "revisions": list(source.revisions)}
     provenance: dict[str, object] = {
         "software": software(),
-        "numerics": plan.packed.numerics(),
+        "numerics": numerics,
         "model": plan.adapter.source,
         "encoded": encoded.provenance,
         "template": plan.adapter.template(),
         "benchmark": {"layout": source.layout, **{k: v for k, v in told.items() if v}},
     }
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
+
+
+def _ask_packed(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[Reply, Arrays]:
+    """Replies about what was chosen before the language model, and the columns about that."""
+    kept = chosen_in(plan, cell, block, seen)
+    rows = rows_of(plan, cell, block, seen, kept)
+    reply = plan.packed.reply(rows, _limits_of(plan, cell, block))
+    _check_visual(plan, cell, rows, reply)
+    return reply, described(plan, cell, block, kept, rows)
 
 
 def _limits_of(plan: Plan, cell: Cell, block: int) -> list[list[int]]:

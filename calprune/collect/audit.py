@@ -1,4 +1,7 @@
-"""Asks rows of a sealed condition again, one by one, by transformers' own ``generate``."""
+"""Asks rows of a sealed condition again, one by one, by transformers' own ``generate``.
+
+Where tokens were pruned inside the language model, by the slow routes of ``inside/oracle``.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import numpy as np
 from scipy.special import logsumexp
 
 from calprune.collect.ask import BlockCache
+from calprune.collect.inside import inside
+from calprune.collect.inside.block import ask_again
 from calprune.collect.kept import chosen_in
 from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan
 from calprune.data.container import Arrays, Sealed, unpack
@@ -111,18 +116,21 @@ def _generate(
     on where the sealed one ended has another last token, and needs no more tokens to show.
     """
     image = next(i for i, rows in enumerate(plan.questions.rows) if row in rows)
-    block = image // BLOCK_IMAGES
-    question = plan.asks[image][plan.questions.rows[image].index(row)]
-    found = next(
-        k
-        for k in chosen_in(plan, cell, block, features.read(block).seen)
-        if k.image == image and k.question in (-1, question)
-    )
-    picture = plan.questions.picture(plan.questions.images[image])
-    prompt = plan.questions.examples[row].prompt
-    positions = cell.condition.positions
-    kept = found.index if found.rows is None else found.rows
-    ids, logits = plan.adapter.generate(picture, prompt, kept, positions, most)
+    prompt, selector = plan.questions.examples[row].prompt, cell.chosen.selector
+    if inside(selector):
+        ids, logits = ask_again(plan, cell, selector, image, prompt)
+    else:
+        block = image // BLOCK_IMAGES
+        question = plan.asks[image][plan.questions.rows[image].index(row)]
+        found = next(
+            k
+            for k in chosen_in(plan, cell, block, features.read(block).seen)
+            if k.image == image and k.question in (-1, question)
+        )
+        picture = plan.questions.picture(plan.questions.images[image])
+        positions = cell.condition.positions
+        kept = found.index if found.rows is None else found.rows
+        ids, logits = plan.adapter.generate(picture, prompt, kept, positions, most)
     if not np.isfinite(logits).all():
         raise ModelError(
             f"{cell.condition.label}: generate answers {prompt!r} with what is no number"

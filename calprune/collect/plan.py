@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from calprune import registry
 from calprune.collect.grid import Chosen
+from calprune.collect.inside import inside, positions_of
+from calprune.collect.inside.fits import fits
 from calprune.collect.models import Adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors import Merges, guided
@@ -155,6 +157,8 @@ def make_plan(
     cells = []
     for c in chosen:
         budget = _scoped(c.budget, adapter)
+        if inside(c.selector):
+            fits(c, c.selector, budget, adapter, questions)
         condition = Condition(
             benchmark=questions.name,
             benchmark_digest=digest,
@@ -214,6 +218,8 @@ def limits(plan: Plan, block: int) -> list[list[int]]:
 
 def _positions(chosen: Chosen, asked: Positions, adapter: Adapter) -> Positions:
     """On one axis, keeping all leaves nothing to renumber; on three it would be another model."""
+    if inside(chosen.selector):
+        return positions_of(chosen.name, chosen.selector, asked)
     if isinstance(chosen.selector, Merges) and asked == "original":
         raise PlanError(
             f"{chosen.name} makes new tokens, which have no original positions; leave "
@@ -251,12 +257,19 @@ def _measured(adapter: Adapter, chosen: Chosen) -> str | None:
     if missing:
         raise PlanError(
             f"{chosen.name} needs the signal {' and '.join(map(repr, missing))}, which "
-            f"{adapter.name} cannot give; {_instead(adapter)}"
+            f"{adapter.name} cannot give; {_named(adapter, missing)}{_instead(adapter)}"
         )
     read = [
         text for name, text in sorted(adapter.measures.items()) if name in chosen.selector.needs
     ]
     return "+".join(read) or None
+
+
+def _named(adapter: Adapter, missing: list[str]) -> str:
+    """How a signal is had that needs one more model, beside a tower as CLIP's."""
+    if "cls" not in adapter.signals or not {"joint", "text-clip"} & set(missing):
+        return ""
+    return "name the CLIP model that its tower was taken from, with --clip REPOSITORY; "
 
 
 def _instead(adapter: Adapter) -> str:

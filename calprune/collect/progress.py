@@ -13,6 +13,7 @@ from calprune.collect.run import Progress as Callback
 _WORDS = {
     "encode": "encoding images",
     "choose": "choosing tokens",
+    "compare": "comparing choices",
     "ask": "asking",
     "audit": "auditing",
 }

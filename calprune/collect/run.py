@@ -67,6 +67,7 @@ def prepare(
     positions: Literal["contiguous", "original"] = "contiguous",
     picture: str = "",
     template: str = "",
+    clip: str = "",
     reply_tokens: int = 0,
     data: Path | str | None = None,
     images: int | None = None,
@@ -93,6 +94,8 @@ def prepare(
         picture: how an image becomes visual tokens, e.g. ``crop`` or ``hf``; none gives the
             model's default.
         template: ``vicuna_v1``, ``mistral_instruct`` or ``hf``; none gives the model's default.
+        clip: folder or REPOSITORY[@REVISION] of the CLIP model that the model's tower was taken
+            from, for selectors that compare image and question in its space.
         reply_tokens: most tokens of a generated reply to an open question; 0 takes the
             benchmark's own limit.
         data: folder with the benchmark's files, where it needs any.
@@ -111,7 +114,7 @@ def prepare(
     find_benchmark(bench)  # mistakes before anything is opened
     _chosen(select, keep)
     root = Path(data) if data is not None else None
-    options = Options(device=device, dtype=dtype, picture=picture, template=template)
+    options = Options(device, dtype, picture, template, clip)
     adapter = open_adapter(model, options, revision=revision, download=download)
     opened = open_questions(bench, root, images, strict)
     if reply_tokens:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+
+from calprune.commands import tokens
 
 StoreOption = Annotated[
     Path | None,
@@ -30,9 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Examples:  calprune ls selectors  ·  calprune ls conditions --store store")(
         ls
     )
-    app.command(
-        epilog="Example:  calprune show calprune-store/logits/shapes-llava/shapes/full-*.h5"
-    )(show)
+    app.add_typer(show)
     app.command(epilog="Example:  calprune verify --store calprune-store")(verify)
 
 
@@ -47,7 +48,31 @@ def ls(
     print(listing(what.value, store, format))
 
 
-def show(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
+class _FileOrCommand(TyperGroup):
+    """``show FILE`` is ``show file FILE``; what is called like a command is one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the command's name before a file's."""
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["file", *args]
+        return super().parse_args(ctx, args)
+
+
+show = typer.Typer(
+    name="show",
+    cls=_FileOrCommand,
+    help="Print what a sealed file holds, or draw the visual tokens that selectors keep.\n\n"
+    "calprune show FILE is short for calprune show file FILE.",
+    epilog="Examples:  calprune show calprune-store/logits/shapes-llava/shapes/full-*.h5  ·  "
+    "calprune show tokens --image 0 --select scope:alpha=0,1 --keep 64",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+show.command(epilog=tokens.EPILOG)(tokens.tokens)
+
+
+@show.command()
+def file(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
     """Print what a sealed file holds, after checking it."""
     from calprune.commands.listing import described
 

@@ -27,6 +27,7 @@ from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
 from calprune.data.benchmarks import Answer, Picture
 from calprune.errors import ModelError
+from calprune.testing.signals import phrases_hold, signals_hold
 
 TOLERANCE = 1e-4
 TOKENS = 6
@@ -89,6 +90,7 @@ def conformance(
     worst["dropped is hidden"] = dropped_is_hidden(adapter, case)
     worst["company"] = company_does_not_matter(adapter, case)
     worst["ends"] = replies_end_where_they_should(adapter, case)
+    worst["signals"] = max(signals_hold(adapter, pictures, seen), phrases_hold(adapter, questions))
     wrong_masks_are_noticed(adapter, case)
     wrong_replies_are_noticed(adapter, case)
     pruning_shows(adapter, case)

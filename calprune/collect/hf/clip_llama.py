@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from calprune import registry
+from calprune.collect.hf import further
 from calprune.collect.hf.checkpoint import (
     DTYPES,
     Checkpoint,
@@ -22,6 +24,7 @@ from calprune.collect.hf.checkpoint import (
     greedily,
 )
 from calprune.collect.hf.clip import see
+from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.hf.names import Found
 from calprune.collect.hf.templates import converse
 from calprune.collect.models import Frame, Options, Prompt, Reach, Seen, Shape, Step
@@ -56,7 +59,17 @@ class ClipLlama:
             raise ModelError(f"{self.name}: a tower with patch_size {self.vision.patch_size}")
         self.grid = self.vision.image_size // self.vision.patch_size
         self.width = self.vision.hidden_size
-        self.measures = {"view": f"patches@{self.layer}", "saliency": f"cls@{self.layer}:sum"}
+        self.clip: ClipModel | None = None
+        if options.clip:
+            self.clip = ClipModel(
+                options.clip, self.width, self.name, self.device, options.download
+            )
+        depth = self.vision.num_hidden_layers
+        self.measures = {
+            "view": f"patches@{self.layer}",
+            "saliency": f"cls@{self.layer}:sum",
+            **further.described(self.layer, depth, self.clip),
+        }
         self.conversation = converse(
             self.checkpoint, self.image_id, options.template, _DECODERS[self.language.model_type]
         )
@@ -161,13 +174,27 @@ class ClipLlama:
         """See ``Adapter``."""
 
     @abstractmethod
+    def crops(self, opened: Image.Image) -> Tensor:
+        """Pixels (crops, 3, side, side) of one image."""
+
+    @abstractmethod
+    def laid_out(self, name: str, rows: Tensor, size: tuple[int, int]) -> Tensor:
+        """Rows (v, d) of a signal in the frame's order, from those of each crop (crops, p, d)."""
+
+    @abstractmethod
     def whole(self, image: Picture) -> Tensor:
         """All visual embeddings (v, D) of one image by transformers' own functions, from pixels."""
 
     def see(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Penultimate patches (n, 576, d) of square crops and their CLS attention."""
         pixels = pixels.to(self.device, DTYPES[self.dtype])
-        return see(self.model.model.vision_tower, pixels, self.layer)
+        return see(self.tower, pixels, self.layer)
+
+    def measure(
+        self, images: Sequence[Picture], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        """See ``Adapter``; one more pass through the tower, as far as the signals need it."""
+        return further.measure(self, images, names)
 
     def cells(self) -> NDArray[np.int32]:
         """Row and column (576, 2) of one crop's patches."""
@@ -188,6 +215,12 @@ class ClipLlama:
         """First token ids of the spellings."""
         return self.conversation.first(answers)
 
+    def phrase(
+        self, questions: Sequence[str], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        """See ``Adapter``; of a question's own words, without template and answer format."""
+        return further.phrase(self, questions, names)
+
     def text(self, ids: Sequence[int]) -> str:
         """As the tokenizer decodes them."""
         read = self.checkpoint.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
@@ -206,6 +239,12 @@ class ClipLlama:
 
         cls = getattr(transformers, self.model_class)
         return self.checkpoint.weights(cls, self.dtype, self.device)
+
+    @property
+    def tower(self) -> Any:
+        """The transformers vision model; before 5.1 it was wrapped once more."""
+        tower = self.model.model.vision_tower
+        return getattr(tower, "vision_model", tower)
 
     def layers(self) -> Sequence[Any]:
         """The decoder's layers."""
@@ -341,10 +380,3 @@ def _sides(size: Any) -> set[int]:
 
 def _listed(sides: set[int]) -> str:
     return " and ".join(str(n) for n in sorted(sides))
-
-
-def to_numpy(tensor: Tensor) -> NDArray[Any]:
-    """On the host; bfloat16, which numpy lacks, as float32."""
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.float()
-    return tensor.cpu().numpy()

@@ -62,7 +62,9 @@ class Decoder:
         cos, sin = self.text.rotary_emb(hidden, positions)
         return cos, sin
 
-    def run(self, index: int, hidden: Tensor, mask: Tensor, positions: Tensor, rope: Rope) -> Tensor:
+    def run(
+        self, index: int, hidden: Tensor, mask: Tensor, positions: Tensor, rope: Rope
+    ) -> Tensor:
         """One layer over hidden (b, s, D), after the head; ``mask`` bool (b, 1, s, h + s)."""
         found = self.layers[index](
             hidden,
@@ -112,24 +114,27 @@ class Decoder:
         for i in range(0, b, few):
             yield i, _rows(q[i : i + few], k[i : i + few], seen[i : i + few], scaling)
 
-    def bias(self, index: int, hidden: Tensor, rope: Rope, queries: Tensor, head: Rope) -> Tensor:
+    def bias(self, index: int, positions: Tensor, queries: Tensor) -> Tensor:
         """What rotary embeddings alone give: all-ones queries and keys, turned, q.k / sqrt(width).
 
-        float32 (b, n, h + s), for the ``queries`` (b, n); ``head`` holds the head's own cosines and
-        sines (1, h, width).
+        Args:
+            index: the layer.
+            positions: int64 (b, s) of the columns after the head.
+            queries: int64 (b, n) columns whose rows are wanted.
+
+        Returns:
+            float64 (b, n, h + s), from cosines and sines in float32 whatever the model computes in.
         """
         attention = self.layers[index].self_attn
         turn = sys.modules[type(attention).__module__].apply_rotary_pos_emb
-        b = len(hidden)
-        line = torch.arange(b, device=queries.device)[:, None]
-        cos, sin = (
-            torch.cat([h.expand(b, -1, -1), x], dim=1).float()
-            for h, x in zip(head, self._each(rope, b), strict=True)
-        )
-        at = queries + head[0].shape[1]
+        head = torch.arange(self.before, device=positions.device).expand(len(positions), -1)
+        whole = torch.cat([head, positions], dim=1)
+        cos, sin = (x.double() for x in self.rope(whole.float(), whole))
         ones = torch.ones_like(cos)[:, None]
-        k = turn(ones, ones, cos, sin)[1][:, 0]
-        product: Tensor = k[line, at] @ k.transpose(1, 2) / attention.head_dim**0.5
+        turned = turn(ones, ones, cos, sin)[1][:, 0]
+        line = torch.arange(len(positions), device=positions.device)[:, None]
+        asking = turned[line, queries + self.before]
+        product: Tensor = asking @ turned.transpose(1, 2) / attention.head_dim**0.5
         return product
 
     @staticmethod
@@ -144,8 +149,8 @@ def check(adapter: Adapter) -> None:
     plain = len(adapter.reach) == 1 and all(r.both == "none" for r in adapter.reach.values())
     if kind not in KINDS or not plain or adapter.axes != 1 or not hasattr(type(adapter), "decoder"):
         raise PlanError(
-            f"{adapter.name}: its decoder is {kind}; pruning inside the language model is known for "
-            f"{' and '.join(KINDS)} decoders with one kind of layer: select before it instead"
+            f"{adapter.name}: its decoder is {kind}; pruning inside the language model is known "
+            f"for {' and '.join(KINDS)} decoders with one kind of layer: select before it instead"
         )
 
 

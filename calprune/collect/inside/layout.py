@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Past
 from calprune.collect.packed.packs import Line, Pack
 
@@ -129,19 +128,10 @@ def spread(
 
 
 def _causal(b: int, s: int, head: int, window: int | None, device: torch.device) -> Tensor:
-    """Everything before, in the shortened sequence; padding on the right is seen by itself alone."""
+    """Everything before, in the shortened sequence; padding stands on the right, seen by nobody."""
     back = torch.arange(head, head + s, device=device)[:, None]
     back = back - torch.arange(head + s, device=device)
     mask = back >= 0
     if window is not None:
         mask &= back < window
     return mask[None, None].expand(b, -1, -1, -1)
-
-
-def laid_out(
-    lines: Sequence[Line], pack: Pack, head: int, window: int | None, device: str
-) -> tuple[Layout, Past]:
-    """The pack of some lines after the head."""
-    past = Past.head(len(lines), head)
-    mask = masks.tree_mask(pack, past, masks.Reach(window), device)
-    return Layout.packed(lines, pack, past, mask), past

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 from calprune.collect.selectors import RELATIVE_TIE, by_score
 
 
-class Picked(NamedTuple):
+@dataclass(frozen=True)
+class Picked:
     """Which of n stay.
 
     ``index`` int64 (k,) in rising order; ``tied``: how many of them have left out a rival only by

@@ -40,15 +40,16 @@ class Stage:
 
 
 class Inside(Described, Protocol):
-    """A selector that prunes inside the language model.
-
-    Attributes:
-        positions: position ids after a stage: ``original`` ones with gaps, or ``contiguous`` ones,
-            counted anew over what is left, text included.
-    """
+    """A selector that prunes inside the language model."""
 
     @property
-    def positions(self) -> Positions: ...
+    def positions(self) -> Positions:
+        """Position ids after a stage.
+
+        ``original`` ones with gaps, or ``contiguous`` ones, counted anew over what is left, text
+        included.
+        """
+        ...
 
     def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
         """Where tokens leave, for an image with so many candidates and a decoder so deep.
@@ -95,8 +96,8 @@ def planned(
     if not 0 < budget_tokens <= candidates:
         hint = "no token at all is the selector 'blind'" if budget_tokens <= 0 else "keep fewer"
         raise PlanError(
-            f"{name}: a budget of {budget_tokens} visual tokens for an image that has {candidates}; "
-            f"choose 1 to {candidates} ({hint})"
+            f"{name}: a budget of {budget_tokens} visual tokens for an image that has "
+            f"{candidates}; choose 1 to {candidates} ({hint})"
         )
     stages = tuple(selector.stages(budget_tokens, candidates, layers))
     before, left = 0, candidates
@@ -108,13 +109,13 @@ def planned(
             )
         if not 0 < s.keep <= left or not 0 <= s.merged <= s.recycled <= left - s.keep:
             raise PlanError(
-                f"{name}: stage {n} keeps {s.keep} and merges {s.recycled} into {s.merged} of {left} "
-                "visual tokens"
+                f"{name}: stage {n} keeps {s.keep} and merges {s.recycled} into {s.merged} of "
+                f"{left} visual tokens"
             )
         if (s.again and len(stages) > 1) or (s.merged and selector.positions != "contiguous"):
             raise PlanError(
-                f"{name}: stage {n}: a second pass stands alone, and merged tokens have no position "
-                "of their own, so that positions are counted anew ('contiguous')"
+                f"{name}: stage {n}: a second pass stands alone, and merged tokens have no "
+                "position of their own, so that positions are counted anew ('contiguous')"
             )
         before, left = s.before, s.keep + s.merged
     if not stages:

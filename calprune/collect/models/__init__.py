@@ -9,7 +9,7 @@ A plug-in file exports one class with the methods of ``Adapter``.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 import numpy as np
@@ -166,7 +166,8 @@ class Adapter(Protocol):
         view: the view on which selectors measure similarity, mostly the feed.
         measures: what ``view``, ``saliency`` and further signals are, by the name under which
             selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and ``keys@-2:mean``. Names
-            that begin with ``text`` are measured on questions.
+            that begin with ``text`` are measured on questions. See ``measure`` and ``phrase`` for
+            the names that the package's own selectors know.
         pixels: the class that turns images into pixels, and by which rule.
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
         ragged: the frame depends on the image's size.
@@ -213,14 +214,32 @@ class Adapter(Protocol):
     ) -> list[dict[str, NDArray[np.floating]]]:
         """Further signals of a few images by name, each (rows, width).
 
-        Rows are the v tokens of the frame, zero on glue; of ``cls-token`` the crops.
+        Rows are the v tokens of the frame, zero on glue and, unless they are embedded, on other
+        row ends; of ``cls-token`` the crops. Of a tower with CLS, with −2 for its penultimate
+        block:
+
+        - ``keys`` (v, head width): key projections of block −2, unscaled, averaged over heads;
+        - ``cls-last3`` (v, 1): CLS attention, averaged over heads, summed over blocks −4 to −2;
+        - ``received`` and ``received-early`` (v, 1): attention from all queries, CLS's too,
+          averaged over them and over heads, in block −2 and in the block after a third of them;
+        - ``projected`` (v, D): what the projector makes of the patches;
+        - ``cls-token`` (crops, d): what block −2 puts out for CLS, before the projector;
+        - ``joint`` (v, width): patches in the space that CLIP's images and texts share; only with
+          ``Options.clip``.
+
+        float32, wide ones in the tower's dtype where numpy has it.
         """
         ...
 
     def phrase(
         self, questions: Sequence[str], names: Collection[str]
     ) -> list[dict[str, NDArray[np.floating]]]:
-        """Signals of questions by name, each (rows, width)."""
+        """Signals of questions by name, each (rows, width).
+
+        Of the question's own words, without template and the lines that say in which form to
+        answer: ``text-words`` (t, D), the language model's embeddings of its tokens, and, only
+        with ``Options.clip``, ``text-clip`` (segments, width), CLIP's of every 77 tokens.
+        """
         ...
 
     def template(self) -> str:
@@ -291,13 +310,17 @@ class Family(Protocol):
 class Options:
     """How a model is run; empty text means the model's own default.
 
-    ``picture``: how an image becomes visual tokens; ``template``: how a question becomes a prompt.
+    ``picture``: how an image becomes visual tokens; ``template``: how a question becomes a prompt;
+    ``clip``: the CLIP model that the tower was taken from, a folder or REPOSITORY[@REVISION], for
+    signals that compare image and question; ``download``: what is named may be fetched.
     """
 
     device: str = ""
     dtype: str = ""
     picture: str = ""
     template: str = ""
+    clip: str = ""
+    download: bool = True
 
 
 def open_adapter(
@@ -315,5 +338,6 @@ def open_adapter(
     plugin = names.family(found).replace("_", "-")
     if plugin not in registry.names("models"):
         raise PlanError(registry.unknown("model family", plugin, registry.names("models")))
-    adapter: Adapter = registry.load("models", plugin)(found, options or Options())
+    options = replace(options or Options(), download=download)
+    adapter: Adapter = registry.load("models", plugin)(found, options)
     return adapter

@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import DTYPES
-from calprune.collect.hf.clip_llama import ClipLlama, to_numpy
+from calprune.collect.hf.clip import to_numpy
+from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.names import Found
 from calprune.collect.hf.pictures import open_picture, pad_to_square
 from calprune.collect.models import Frame, Options, Seen
@@ -56,6 +57,14 @@ class Llava(ClipLlama):
             Seen(self.frame((i.height, i.width)), {"patches": to_numpy(p)}, {"cls": to_numpy(s)})
             for i, p, s in zip(opened, patches, saliency, strict=True)
         ]
+
+    def crops(self, opened: Image.Image) -> Tensor:
+        """Pixels (1, 3, 336, 336) of one image."""
+        return self._pixels([opened])
+
+    def laid_out(self, name: str, rows: Tensor, size: tuple[int, int]) -> Tensor:
+        """Those of the only crop."""
+        return rows.flatten(0, 1)
 
     def _pixels(self, opened: Sequence[Image.Image]) -> Tensor:
         processor = self.checkpoint.image_processor

@@ -13,7 +13,8 @@ from PIL import Image
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import DTYPES
-from calprune.collect.hf.clip_llama import ClipLlama, to_numpy
+from calprune.collect.hf.clip import to_numpy
+from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.names import Found
 from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Frame, Options, Seen
@@ -126,7 +127,7 @@ class LlavaNext(ClipLlama):
     def encode(self, images: Sequence[Picture]) -> list[Seen]:
         """Penultimate patches and CLS attention of every crop, in the order of the frame."""
         opened = [open_picture(i) for i in images]
-        pixels = [self._pixels(i) for i in opened]
+        pixels = [self.crops(i) for i in opened]
         patches, saliency = self.see(torch.cat(pixels))
         shares = [len(p) for p in pixels]
         return [
@@ -150,7 +151,15 @@ class LlavaNext(ClipLlama):
             rows[newline] = 0.0
         return Seen(frame, {self.feed: rows}, {"cls": seen})
 
-    def _pixels(self, opened: Image.Image) -> Tensor:
+    def laid_out(self, name: str, rows: Tensor, size: tuple[int, int]) -> Tensor:
+        """Crop after crop as one mosaic; row ends have no patch, only an embedding."""
+        order = torch.from_numpy(self._order(size)).to(rows.device)
+        laid = rows.flatten(0, 1)[order]
+        embedded = name == "projected" and self.convention.newline == "compete"
+        laid[order == NEWLINE] = self.model.model.image_newline if embedded else 0.0
+        return laid
+
+    def crops(self, opened: Image.Image) -> Tensor:
         """Pixels (crops, 3, 336, 336) of one image."""
         pixels: Tensor = self.checkpoint.image_processor(
             images=[opened],
@@ -172,7 +181,7 @@ class LlavaNext(ClipLlama):
         """Transformers' packed features; without row ends, its mosaic of projected tiles."""
         opened = open_picture(image)
         size = (opened.height, opened.width)
-        pixels = self._pixels(opened).to(self.device, DTYPES[self.dtype])
+        pixels = self.crops(opened).to(self.device, DTYPES[self.dtype])
         if self.convention.newline != "none":
             sizes = torch.tensor([size], device=self.device)
             found = self.model.get_image_features(pixel_values=pixels[None], image_sizes=sizes)

@@ -20,6 +20,7 @@ class Saliency:
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
+    equivariant: ClassVar[bool] = True
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Falling saliency."""

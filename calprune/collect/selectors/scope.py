@@ -35,6 +35,7 @@ class Scope:
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
+    equivariant: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0.0):

@@ -6,7 +6,7 @@ Narrow models of transformers' own classes with random weights, words for tokens
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from typing import Any
 
@@ -27,6 +27,12 @@ def word_ids(text: str) -> tuple[int, ...]:
 def spoken(ids: Sequence[int]) -> str:
     """A word for each id that is not special; which one it was is not known any more."""
     return " ".join(f"word-{i}" for i in ids if i >= SPECIAL)
+
+
+def nothing_further(asked: Sized, names: Collection[str]) -> list[dict[str, Any]]:
+    """``measure`` and ``phrase`` of a family without further signals."""
+    assert not names, f"not among the measures: {names}"
+    return [{} for _ in range(len(asked))]
 
 
 def peaked(model: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
-from tests.collect.families import VOCABULARY, peaked, received, spoken, word_ids
+from tests.collect.families import VOCABULARY, nothing_further, peaked, received, spoken, word_ids
 
 BEGIN, IMAGE, START_OF_IMAGE, END_OF_IMAGE = 1, 3, 5, 6
 GRID = 6
@@ -133,6 +133,16 @@ class Gemma3:
         given = self.processor([open_picture(i) for i in images], return_tensors="pt")
         pixels: Tensor = given["pixel_values"]
         return pixels
+
+    def measure(
+        self, images: Sequence[Picture], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        return nothing_further(images, names)
+
+    def phrase(
+        self, questions: Sequence[str], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        return nothing_further(questions, names)
 
     def template(self) -> str:
         return "words: <bos> user <image>{question} model"

@@ -5,7 +5,7 @@ Its tower works window by window, so whatever is read inside of it is out of ord
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
-from tests.collect.families import VOCABULARY, peaked, received, spoken, word_ids
+from tests.collect.families import VOCABULARY, nothing_further, peaked, received, spoken, word_ids
 
 IMAGE, VISION_START, VISION_END = 3, 5, 6
 
@@ -151,6 +151,16 @@ class Qwen25VL:
 
     def _pixels(self, images: Sequence[Picture]) -> Any:
         return self.processor([open_picture(i) for i in images], return_tensors="pt")
+
+    def measure(
+        self, images: Sequence[Picture], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        return nothing_further(images, names)
+
+    def phrase(
+        self, questions: Sequence[str], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        return nothing_further(questions, names)
 
     def template(self) -> str:
         return "words: system You help user <image>{question} assistant"

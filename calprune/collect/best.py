@@ -1,0 +1,55 @@
+"""The best of some values under the tie rule, for compiled loops, and rankings of their picks."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from calprune.collect.selectors import RELATIVE_TIE, Ranking
+
+
+@njit(cache=True)
+def best(value, name, floor):  # type: ignore[no-untyped-def]
+    """Of the largest values the one with the lowest name.
+
+    Args:
+        value: float64 (n,), −inf where there is nothing to take.
+        name: int64 (n,), what breaks ties: a token's index.
+        floor: how far below the largest a value still ties, on top of a relative 1e-9.
+
+    Returns:
+        place, −1 if nothing can be taken; the largest value; its relative lead over the second, 0
+        where there is none or it is not positive; whether only the name decided.
+    """
+    largest, second, place = -np.inf, -np.inf, -1
+    for i in range(value.size):
+        if value[i] > largest:
+            largest, second = value[i], largest
+        elif value[i] > second:
+            second = value[i]
+    if largest == -np.inf:
+        return -1, largest, 0.0, False
+    least = largest - (RELATIVE_TIE * abs(largest) + floor)
+    for i in range(value.size):
+        if value[i] >= least and (place < 0 or name[i] < name[place]):
+            place = i
+    margin = (largest - second) / largest if second > -np.inf and largest > 0.0 else 0.0
+    return place, largest, margin, second >= least
+
+
+def as_ranking(
+    v: int,
+    order: NDArray[np.integer],
+    score: NDArray[np.float64],
+    margin: NDArray[np.float64],
+    tied: NDArray[np.bool_],
+) -> Ranking:
+    """A ranking of v tokens from what was found for those that are taken, in their order."""
+    rest = (0, v - len(order))
+    return Ranking(
+        np.pad(order.astype(np.int32), rest, constant_values=-1),
+        np.pad(score, rest),
+        np.pad(margin, rest),
+        np.pad(tied, rest),
+    )

@@ -1,0 +1,35 @@
+"""Whether a selector that prunes inside fits a model, its images and questions; before weights."""
+
+from __future__ import annotations
+
+from calprune.collect.grid import Chosen
+from calprune.collect.hf.pictures import size_of
+from calprune.collect.inside.decoder import check
+from calprune.collect.inside.stages import Inside, Stage, closed_only, planned
+from calprune.collect.models import Adapter, Frame
+from calprune.data.condition import Budget
+from calprune.data.questions import Questions
+
+_ANY = (336, 336)
+
+
+def fits(chosen: Chosen, selector: Inside, budget: Budget, adapter: Adapter, q: Questions) -> None:
+    """PlanError for an unknown decoder, open questions, or stages that an image does not allow."""
+    check(adapter)
+    if q.open:
+        raise closed_only(chosen.name)
+    sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {_ANY}
+    for size in sorted(sizes):
+        stages_of(chosen.name, selector, budget, adapter.frame(size), adapter.shape.layers)
+
+
+def stages_of(
+    name: str, selector: Inside, budget: Budget, frame: Frame, layers: int
+) -> tuple[Stage, ...]:
+    """The stages of one image, whose crops compete with one another."""
+    return planned(name, selector, tokens_of(budget, frame), int((~frame.glue).sum()), layers)
+
+
+def tokens_of(budget: Budget, frame: Frame) -> int:
+    """What a budget asks for in the whole image, as the model's convention counts it."""
+    return sum(budget.shares(list(frame.crops.values())))

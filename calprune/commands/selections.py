@@ -1,0 +1,198 @@
+"""``calprune compare-selections``: which tokens selectors agree on, without asking a model."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calprune.commands.stored import StoreOption
+from calprune.errors import MissingExtra, PlanError
+
+if TYPE_CHECKING:
+    from calprune.collect.compare_selections import Comparison, Decided, Pair
+
+EPILOG = (
+    "Examples:  calprune compare-selections --bench shapes --select scope --select saliency --keep "
+    "64,128  ·  calprune compare-selections --select scope:alpha=0,0.5,1 --images 100  ·  calprune "
+    "compare-selections --select scope:alpha=0,1 --keep 64 --per-image --format csv"
+)
+FORMATS = ("table", "csv", "json")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("compare-selections", epilog=EPILOG)(compare_selections)
+
+
+def compare_selections(
+    select: Annotated[
+        list[str],
+        typer.Option(
+            help="Selector with parameters, e.g. scope:alpha=0,0.5; repeat it to compare several."
+        ),
+    ],
+    bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Visual tokens kept, e.g. 64,128 or 25%.  [default: 64,128,192]"),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
+    ] = "shapes-llava",
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit of a repository.")] = "",
+    picture: Annotated[
+        str, typer.Option(help="How an image becomes visual tokens, as for collect.")
+    ] = "",
+    clip: Annotated[
+        str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
+    ] = "",
+    store: StoreOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many images.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
+    ] = "",
+    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")] = "",
+    per_image: Annotated[
+        bool, typer.Option("--per-image", help="A row for every image instead of averages.")
+    ] = False,
+    format: Annotated[str, typer.Option(help="table, csv or json.")] = "table",
+) -> None:
+    """Overlap of the tokens that selectors keep, their ties and margins. Asks no model.
+
+    What is sealed in the store is taken from there; what is not is encoded and chosen, sealed, and
+    used by collect as well.
+    """
+    from calprune import registry
+
+    if format not in FORMATS:
+        raise PlanError(registry.unknown("format", format, FORMATS))
+    compare = _comparing()
+    with _progress() as progress:
+        found = compare(
+            bench,
+            select=select,
+            keep=keep if keep is not None else (),
+            model=model,
+            revision=revision,
+            picture=picture,
+            clip=clip,
+            store=store,
+            data=data,
+            images=images,
+            device=device,
+            dtype=dtype,
+            progress=progress,
+        )
+    print(rendered(found, format, per_image))
+
+
+def _comparing() -> Any:
+    try:
+        from calprune.collect.compare_selections import compare_selections
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("calprune"):
+            raise
+        raise MissingExtra(
+            f"compare-selections needs the package {error.name!r}: pip install 'calprune[collect]'"
+        ) from error
+    return compare_selections
+
+
+def _progress() -> Any:
+    """A context that gives a progress callback: bars with an ETA on a terminal, else None."""
+    if not sys.stderr.isatty():
+        return nullcontext(None)
+    from calprune.collect.progress import bars
+
+    return bars()
+
+
+def rendered(found: Comparison, format: str, per_image: bool) -> str:
+    """A comparison as text; csv holds the pairs, or the images."""
+    from calprune.analyze.report import as_csv, as_json
+
+    rows = [asdict(row) for row in (found.details if per_image else found.pairs)]
+    if format == "csv":
+        return as_csv(rows)
+    if format == "json":
+        whole = asdict(found)
+        return as_json(whole if per_image else {k: v for k, v in whole.items() if k != "details"})
+    title = f"{found.benchmark} on {found.model}, {found.images:,} images"
+    if per_image:
+        pairs = [
+            (
+                f"{r.one} / {r.other}",
+                r.budget,
+                r.image,
+                r.question,
+                f"{r.overlap:.3f}",
+                f"{r.ties_one} / {r.ties_other}",
+                f"{_lead(r.edge_one)} / {_lead(r.edge_other)}",
+            )
+            for r in found.details
+        ]
+        header = ("selections", "budget", "image", "question", "overlap", "ties", "edge")
+        return f"{title}\n\n{_aligned([header, *pairs], 4)}"
+    overlap = _aligned([_PAIRS, *map(_pair, found.pairs)], 2)
+    decided = _aligned([_DECIDED, *map(_decided, found.selectors)], 2)
+    return "\n".join([title, "", overlap, "", decided, "", *_notes(found)])
+
+
+_PAIRS = ("selections", "budget", "overlap", "smallest", "largest", "equal %", "of")
+_DECIDED = ("selection", "budget", "kept", "ties", "most", "close", "edge", "of")
+
+
+def _pair(p: Pair) -> tuple[str, ...]:
+    name = f"{p.one} / {p.other}{' *' if p.merged else ''}"
+    numbers = (f"{x:.3f}" for x in (p.mean, p.smallest, p.largest))
+    return (name, p.budget, *numbers, f"{100 * p.equal:.1f}", f"{p.choices} {p.per}s")
+
+
+def _decided(d: Decided) -> tuple[str, ...]:
+    ties, close = ("-" if x is None else f"{x:.2f}" for x in (d.ties, d.close))
+    most = "-" if d.most_ties is None else str(d.most_ties)
+    of = f"{d.choices} {d.per}s"
+    return (d.selector, d.budget, f"{d.kept:g}", ties, most, close, _lead(d.edge), of)
+
+
+def _lead(edge: float | None) -> str:
+    return "-" if edge is None else f"{edge:.1e}"
+
+
+def _notes(found: Comparison) -> list[str]:
+    notes = [
+        "overlap: tokens that both keep, by those that the larger of the two keeps",
+        "ties: tokens an image that only the lower index decided; most: in one image",
+        "close: tokens an image that led by less than 2**-11, which float16 does not resolve",
+        "edge: smallest relative lead of the last token kept; -: no score decided",
+    ]
+    if any(p.merged for p in found.pairs):
+        notes.append("*: makes new tokens; the old ones with a weight in them are counted")
+    return notes
+
+
+def _aligned(rows: Sequence[Sequence[str]], left: int) -> str:
+    """Columns side by side, the first ``left`` of them to the left; empty ones are dropped."""
+    from calprune.analyze.report import printable
+
+    lines = [[printable(cell) for cell in row] for row in rows]
+    columns = [i for i in range(len(lines[0])) if any(row[i] for row in lines[1:])]
+    width = {i: max(len(row[i]) for row in lines) for i in columns}
+    return "\n".join(
+        "  ".join(
+            row[i].ljust(width[i]) if i < left else row[i].rjust(width[i]) for i in columns
+        ).rstrip()
+        for row in lines
+    )

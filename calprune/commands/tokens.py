@@ -1,0 +1,115 @@
+"""``calprune show tokens``: a picture of the visual tokens that selectors keep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from calprune.errors import MissingExtra, PlanError
+
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
+]
+EPILOG = (
+    "Examples:  calprune show tokens --image 0 --select scope:alpha=0,1 --select saliency  ·  "
+    "calprune show tokens --bench pope --image COCO_val2014_000000310196.jpg --model llava-1.5-7b "
+    "--select scope --select visionzip --keep 64 --out tokens.png"
+)
+
+
+def tokens(
+    select: Annotated[
+        list[str],
+        typer.Option(help="Selector with parameters, e.g. scope:alpha=0,1; may be repeated."),
+    ],
+    image: Annotated[str, typer.Option(help="Name of an image, or its place, from 0 on.")] = "0",
+    bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
+    keep: Annotated[str, typer.Option(help="Visual tokens kept, e.g. 64 or 64,128 or 25%.")] = "64",
+    question: Annotated[
+        int,
+        typer.Option(min=0, help="Which distinct question of the image guided selectors follow."),
+    ] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where to write; .png, .svg and .csv are written beside each other.  [default: "
+            "tokens-BENCH-IMAGE]"
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
+    ] = "shapes-llava",
+    revision: Annotated[str, typer.Option(help="Branch, tag or commit of a repository.")] = "",
+    picture: Annotated[
+        str, typer.Option(help="How an image becomes visual tokens, as for collect.")
+    ] = "",
+    clip: Annotated[
+        str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
+    ] = "",
+    store: StoreOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
+    ] = None,
+    images: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many images, as for collect.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
+    ] = "",
+    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")] = "",
+) -> None:
+    """Draw an image with the tokens that selectors keep, and the attention they had.
+
+    Dropped tokens are faded; under each image a histogram of the CLS attention of kept and dropped
+    tokens. Asks no model, and encodes one image unless the store holds it.
+    """
+    from calprune.analyze.figures import file_stem
+    from calprune.analyze.style import SUFFIXES
+    from calprune.analyze.tokens import Panel, Shown, kept_tokens
+
+    if out is not None and out.suffix and out.suffix not in SUFFIXES:
+        raise PlanError(f"--out {out}: pictures are written as {', '.join(SUFFIXES[:2])}")
+    found = _looking()(
+        bench,
+        image,
+        select=select,
+        keep=keep,
+        question=question,
+        model=model,
+        revision=revision,
+        picture=picture,
+        clip=clip,
+        store=store,
+        data=data,
+        images=images,
+        device=device,
+        dtype=dtype,
+    )
+    stem = out or Path(file_stem(f"tokens-{found.benchmark}-{found.image}"))
+    shown = Shown(
+        found.pixels, found.size, found.frame.box, found.frame.cell[:, 0], found.saliency,
+        found.measure,
+    )  # fmt: skip
+    panels = [Panel(m.selector, m.label, m.kept, m.part) for m in found.marks]
+    title = f"Visual tokens kept of {found.image}, {found.model} on {found.benchmark}"
+    if any(m.guided for m in found.marks):
+        title += f": {found.question.splitlines()[0]}"
+    stem = stem.with_suffix("") if stem.suffix in SUFFIXES else stem
+    for path in kept_tokens(shown, panels, stem, title):
+        print(path)
+
+
+def _looking() -> Any:
+    try:
+        from calprune.collect.look import look
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("calprune"):
+            raise
+        raise MissingExtra(
+            f"show tokens needs the package {error.name!r}: pip install 'calprune[collect]'"
+        ) from error
+    return look

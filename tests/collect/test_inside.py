@@ -1,0 +1,360 @@
+"""Pruning inside the language model: the fast route against routes that save nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from calprune.collect.inside import layout, oracle
+from calprune.collect.inside import reply as fast_route
+from calprune.collect.inside.decoder import Decoder
+from calprune.collect.inside.reply import Asked, InsideReply, Run, reply
+from calprune.collect.inside.scores import pick
+from calprune.collect.inside.stages import Stage, planned
+from calprune.collect.models import Options, Row, open_adapter
+from calprune.collect.packed.reply import Packed
+from calprune.collect.selectors.fastv import FastV
+from calprune.errors import ModelError, PlanError
+from tests.collect.checkpoints import save_checkpoint
+
+TOLERANCE = 1e-4
+LAYERS = 6
+PATCHES = 16
+CLOSE = 1e-4  # relative leads at a cut below which rounding may decide
+IMAGES = ("ab" * 32, "cd" * 32, "ef" * 32)
+TAILS = ([300, 301, 302, 303, 310], [300, 301, 305], [304, 306, 307, 308, 309, 311, 312])
+MADE: dict[str, Any] = {
+    "llama": {},
+    "mistral": {"text": "mistral"},
+    "window": {"text": "mistral", "sliding_window": 18},
+    "next": {"family": "llava_next"},
+}
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    root, found = tmp_path_factory.mktemp("inside"), {}
+    for kind, changes in MADE.items():
+        crops = {} if kind == "next" else {"vision_config": {"image_size": 56}}
+        folder = save_checkpoint(root / kind, layers=LAYERS, **crops, **changes)
+        found[kind] = calm(open_adapter(str(folder)))
+    return found
+
+
+@torch.no_grad()
+def calm(adapter: Any) -> Any:
+    """Scale what each layer adds, so that rounding does not grow with depth, as in trained ones."""
+    for layer in adapter.layers():
+        for part in (layer.self_attn.o_proj, layer.mlp.down_proj):
+            part.weight.mul_(0.25)
+    return adapter
+
+
+def row(adapter: Any, seed: int, tails: Sequence[Sequence[int]], v: int = PATCHES) -> Row:
+    """A whole image of random patches; LLaVA-NeXT ends each row of four with glue."""
+    rng, head = np.random.default_rng(seed), len(adapter.prompt("?").head)
+    visual = 3 * rng.normal(size=(v, adapter.width)).astype(np.float32)
+    glue = np.zeros(v, bool)
+    if adapter.name.endswith("next"):
+        glue[4::5] = True
+        visual[glue] = 0
+    places = (head + np.arange(v))[None]
+    return Row(visual, glue, places, head + v, tuple(tuple(t) for t in tails))
+
+
+@torch.inference_mode()
+def question(adapter: Any, asked: Row, tail: Sequence[int], image: str) -> oracle.Question:
+    words, head = adapter.model.get_input_embeddings(), adapter.prompt("?").head
+    before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (head, tail))
+    visual = adapter.embed(torch.from_numpy(asked.visual), torch.from_numpy(asked.glue))
+    embeds = torch.cat([before, visual, after])
+    return oracle.Question(embeds, len(head), asked.glue, image, tuple(tail))
+
+
+def fast(
+    adapter: Any,
+    rows: Sequence[Row],
+    stages: tuple[Stage, ...],
+    contiguous: bool = False,
+    tokens: int = 1 << 20,
+) -> InsideReply:
+    asked = [
+        [Asked(image, r.glue, t, stages) for t in r.tails]
+        for r, image in zip(rows, IMAGES, strict=False)
+    ]
+    return Run(Packed(adapter, tokens=tokens), "test", contiguous).reply(rows, asked)
+
+
+def agree(
+    adapter: Any,
+    rows: Sequence[Row],
+    stages: tuple[Stage, ...],
+    found: InsideReply,
+    contiguous: bool = False,
+) -> None:
+    """Kept sets are the oracles', logits within 1e-4."""
+    hidden = not contiguous and all(s.by == s.before - 1 for s in stages)
+    at = 0
+    for r, image in zip(rows, IMAGES, strict=False):
+        for tail in r.tails:
+            asked = question(adapter, r, tail, image)
+            answers = [oracle.hidden_away(adapter, asked, stages)] if hidden else []
+            answers.append(oracle.spelled_out(adapter, asked, stages, contiguous))
+            for logits, kept in answers:
+                assert found.kept[at].tolist() == kept[kept >= 0].tolist()
+                assert found.merged[at] == (kept < 0).sum()
+                assert np.abs(found.logits[at] - logits).max() < TOLERANCE
+            at += 1
+    assert at == len(found.kept)
+
+
+def moves(a: NDArray[np.float32], b: NDArray[np.float32]) -> None:
+    """What is compared above is far from what would be there without pruning."""
+    assert (np.abs(a - b).max(axis=1) > 10 * TOLERANCE).all()
+
+
+# FastV ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("layer", [1, 2, 4, LAYERS - 1])
+def test_fastv_is_the_oracles(adapters: dict[str, Any], kind: str, layer: int) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
+    stages = FastV(layer=layer).stages(5, 12, LAYERS)
+    found = fast(adapter, rows, stages)
+    assert found.margin.min() > CLOSE, "choose other weights: rounding decides"
+    agree(adapter, rows, stages, found)
+    if kind != "window":
+        moves(found.logits, Packed(adapter).reply(rows).logits)
+    assert len({tuple(k) for k in found.kept[3:]}) > 1, "questions differ in what they keep"
+    assert found.tied.sum() == 0
+
+
+SETS = st.lists(
+    st.lists(st.integers(300, 304), min_size=1, max_size=6), min_size=1, max_size=4, unique_by=tuple
+)
+
+
+@settings(max_examples=40)
+@given(
+    st.sampled_from(sorted(MADE)),
+    st.lists(SETS, min_size=1, max_size=3),
+    st.integers(1, LAYERS - 1),
+    st.integers(1, PATCHES - 4),
+    st.integers(20, 200),
+    st.integers(0, 1 << 16),
+)
+def test_any_questions_layers_budgets_and_batches(
+    adapters: dict[str, Any], kind: str, sets: Any, layer: int, keep: int, tokens: int, seed: int
+) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    stages = FastV(layer=layer).stages(keep, PATCHES, LAYERS)
+    found = fast(adapter, rows, stages, tokens=tokens)
+    assume(keep == PATCHES - 4 or found.margin.min() > CLOSE)
+    agree(adapter, rows, stages, found)
+
+
+def test_fastv_sees_what_it_promises(adapters: dict[str, Any]) -> None:
+    """All tokens in layers 0 and 1, the kept ones and all text after."""
+    for kind in ("llama", "next"):
+        adapter = adapters[kind]
+        rows = [row(adapter, 1, TAILS), row(adapter, 2, TAILS[:1])]
+        glue = int(rows[0].glue.sum())
+        found = reply(Packed(adapter), rows, "fastv", FastV(), [5, 7], IMAGES[:2])
+        kept = np.array([5, 5, 5, 7]) + glue
+        whole = [PATCHES] * 4
+        expected = np.stack([whole, whole, *[kept] * (LAYERS - 2)], axis=1)
+        np.testing.assert_array_equal(found.visual, expected)
+        head = len(adapter.prompt("?").head)
+        text = np.array([head + len(t) for t in (*TAILS, TAILS[0])])
+        np.testing.assert_array_equal(found.tokens, expected + text[:, None])
+        for k, n in zip(found.kept, kept, strict=True):
+            assert len(k) == n
+            assert set(np.flatnonzero(rows[0].glue)) <= set(k.tolist())
+
+
+def test_all_tokens_are_the_full_model(adapters: dict[str, Any]) -> None:
+    for kind in ("llama", "window", "next"):
+        adapter = adapters[kind]
+        rows = [row(adapter, 3, TAILS)]
+        candidates = int((~rows[0].glue).sum())
+        found = reply(Packed(adapter), rows, "fastv", FastV(), [candidates], IMAGES[:1])
+        full = Packed(adapter).reply(rows)
+        assert np.abs(found.logits - full.logits).max() < TOLERANCE
+        np.testing.assert_array_equal(found.visual, full.visual)
+        np.testing.assert_array_equal(found.tokens, full.tokens)
+
+
+def test_company_and_batches_change_nothing(adapters: dict[str, Any]) -> None:
+    adapter = adapters["llama"]
+    rows = [row(adapter, i, TAILS) for i in range(3)]
+    stages = FastV().stages(5, PATCHES, LAYERS)
+    together, small = fast(adapter, rows, stages), fast(adapter, rows, stages, tokens=25)
+    alone = [fast(adapter, [replace(r, tails=(t,))], stages) for r in rows for t in r.tails]
+    for i, one in enumerate(alone):
+        for other in (together, small):
+            assert other.kept[i].tolist() == one.kept[0].tolist()
+            assert np.abs(other.logits[i] - one.logits[0]).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral", "next"])
+def test_kept_tokens_are_those_of_eager_attention(adapters: dict[str, Any], kind: str) -> None:
+    """As the published code reads them: ``output_attentions`` of the whole prompt."""
+    adapter = adapters[kind]
+    whole, head = row(adapter, 5, TAILS), len(adapter.prompt("?").head)
+    found = fast(adapter, [whole], FastV(layer=3).stages(5, 12, LAYERS))
+    usual = adapter.decoder.config._attn_implementation
+    adapter.decoder.set_attn_implementation("eager")
+    try:
+        for kept, tail in zip(found.kept, TAILS, strict=True):
+            embeds = question(adapter, whole, tail, IMAGES[0]).embeds[None]
+            there = torch.ones(embeds.shape[:2], dtype=torch.long)
+            with torch.inference_mode():
+                maps = adapter.decoder(
+                    inputs_embeds=embeds, attention_mask=there, output_attentions=True
+                ).attentions
+            weight = maps[2][0, :, -1, head : head + PATCHES].mean(0).numpy()
+            best = np.argsort(-np.where(whole.glue, 0, weight))[:5]
+            assert kept.tolist() == sorted([*best.tolist(), *np.flatnonzero(whole.glue)])
+    finally:
+        adapter.decoder.set_attn_implementation(usual)
+
+
+def test_half_precision_ranks_in_float32(adapters: dict[str, Any], tmp_path: Any) -> None:
+    folder = save_checkpoint(tmp_path / "half", layers=LAYERS, vision_config={"image_size": 56})
+    adapter = open_adapter(str(folder), Options(dtype="bfloat16"))
+    rows = [row(adapter, 1, TAILS)]
+    for stages, contiguous in (
+        (FastV().stages(5, PATCHES, LAYERS), False),
+        ((Stage(2, 1, 5, "raters", recycled=6, merged=2),), True),
+        ((Stage(2, 1, 5, "raters", heads=1),), False),
+    ):
+        found = fast(adapter, rows, stages, contiguous)
+        assert np.isfinite(found.logits).all()
+        assert found.tied.sum() == 0, "probabilities in bfloat16 would tie"
+
+
+def test_memory_that_runs_out_after_the_first_stage(
+    adapters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = adapters["llama"]
+    rows, stages = [row(adapter, 1, TAILS)], FastV().stages(5, PATCHES, LAYERS)
+    expected, honest, most = fast(adapter, rows, stages), Decoder.run, 1
+
+    def short(self: Decoder, index: int, hidden: torch.Tensor, *rest: Any) -> torch.Tensor:
+        if index == 3 and len(hidden) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return honest(self, index, hidden, *rest)
+
+    monkeypatch.setattr(Decoder, "run", short)
+    assert np.abs(fast(adapter, rows, stages).logits - expected.logits).max() < TOLERANCE
+    most = 0
+    with pytest.raises(PlanError, match="out of memory on cpu asking llama with test"):
+        fast(adapter, rows, stages)
+
+
+# Picking ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("score", "k", "kept", "tied"),
+    [
+        ([1.0, 2.0, 2.0, 2.0], 2, [1, 2], 2),
+        ([1.0, 3.0, 2.0, 2.0], 2, [1, 2], 1),
+        ([1.0, 2.0 - 1e-10, 2.0], 1, [1], 1),
+        ([1.0, 2.0 - 1e-7, 2.0], 1, [2], 0),
+        ([0.0, 0.0, 0.0], 2, [0, 1], 2),
+        ([-1.0, -2.0, -2.0], 2, [0, 1], 1),
+        ([1.0, 2.0], 2, [0, 1], 0),
+        ([5.0, 5.0, 1.0], 2, [0, 1], 0),
+    ],
+)
+def test_ties_go_to_the_lowest_index(score: Any, k: int, kept: Any, tied: int) -> None:
+    found = pick(np.array(score), k)
+    assert found.index.tolist() == kept
+    assert found.tied == tied
+
+
+def test_a_margin_is_the_lead_of_the_last_one_taken() -> None:
+    assert pick(np.array([4.0, 1.0, 3.0]), 1).margin == pytest.approx(0.25)
+    assert pick(np.array([4.0, 1.0, 3.0]), 3).margin == 0.0
+
+
+# What goes wrong --------------------------------------------------------------------------------
+
+
+def test_a_promise_that_is_not_kept_stops_the_run(
+    adapters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = adapters["llama"]
+    rows, head = [row(adapter, 3, TAILS)], len(adapter.prompt("?").head)
+    honest = layout._causal
+
+    def hiding(*rest: Any) -> Any:
+        mask = honest(*rest).clone()
+        mask[..., head + 2] = False
+        return mask
+
+    with monkeypatch.context() as m:
+        m.setattr(layout, "_causal", hiding)
+        with pytest.raises(ModelError, match=r"layers saw \[16, 16, 4, 4, 4, 4\] visual tokens of"):
+            reply(Packed(adapter), rows, "fastv", FastV(), [5], IMAGES[:1])
+    monkeypatch.setattr(fast_route, "pick", lambda score, k: pick(score, k + 1))
+    with pytest.raises(ModelError, match=r"promised were \[16, 16, 5, 5, 5, 5\] of"):
+        reply(Packed(adapter), rows, "fastv", FastV(), [5], IMAGES[:1])
+
+
+def test_attention_that_is_no_number(adapters: dict[str, Any]) -> None:
+    adapter = adapters["llama"]
+    broken = row(adapter, 3, TAILS)
+    broken.visual[3] = np.nan
+    with pytest.raises(ModelError, match="attention of layer 1 is not finite"):
+        reply(Packed(adapter), [broken], "fastv", FastV(), [5], IMAGES[:1])
+
+
+@pytest.mark.parametrize(
+    ("selector", "budget", "says"),
+    [
+        (FastV(), 0, r"fastv: a budget of 0 visual tokens .* 'blind'"),
+        (FastV(), 17, "fastv: a budget of 17 visual tokens for an image that has 16"),
+        (FastV(layer=LAYERS), 5, "layer=6 leaves nothing to prune in a decoder of 6 layers"),
+        (FastV(budget_means="average"), 5, "5 visual tokens a layer on average cannot be reached"),
+    ],
+)
+def test_budgets_that_make_no_sense(selector: Any, budget: int, says: str) -> None:
+    with pytest.raises(PlanError, match=says):
+        planned("fastv", selector, budget, PATCHES, LAYERS)
+
+
+def test_fields_that_make_no_sense() -> None:
+    with pytest.raises(PlanError, match="layer must be at least 1, not 0"):
+        FastV(layer=0)
+    with pytest.raises(PlanError, match="budget_means is 'kept' or 'average', not 'mean'"):
+        FastV(budget_means="mean")
+
+
+@pytest.mark.parametrize(
+    ("layers", "candidates", "layer", "average", "kept"),
+    [(32, 576, 2, 192, 166), (32, 576, 2, 128, 98), (32, 576, 2, 64, 30), (32, 576, 1, 288, 279),
+     (32, 576, 3, 64, 11), (40, 576, 2, 128, 104), (32, 2880, 2, 640, 491), (32, 576, 2, 576, 576)],
+)  # fmt: skip
+def test_average_budgets_as_published(
+    layers: int, candidates: int, layer: int, average: int, kept: int
+) -> None:
+    stages = planned("fastv", FastV(layer, "average"), average, candidates, layers)
+    assert [s.keep for s in stages] == [kept]
+
+
+def test_an_average_below_what_the_first_layers_see() -> None:
+    with pytest.raises(PlanError, match="an average of 180; raise --keep or lower layer"):
+        planned("fastv", FastV(budget_means="average"), 160, 2880, 32)

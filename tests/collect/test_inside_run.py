@@ -1,0 +1,119 @@
+"""Whole runs with selectors that prune inside the language model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from calprune.collect import run
+from calprune.collect.grid import grid
+from calprune.collect.inside.decoder import check
+from calprune.collect.inside.fits import fits
+from calprune.collect.models import Reach, open_adapter
+from calprune.collect.selectors.fastv import FastV
+from calprune.data.condition import Budget
+from calprune.data.container import unpack
+from calprune.data.store import Store
+from calprune.errors import PlanError
+from tests.collect.tiny import save_tiny_llava
+
+LAYERS = 4
+SMALL: dict[str, Any] = {
+    "images": 3,
+    "select": [
+        *("full", "fastv", "fastv-two-pass", "pyramiddrop"),
+        *("sparsevlm:seed=0", "sparsevlm:version=2.0"),
+    ],
+    "keep": [64],
+    "min_mass": 0,
+    "audit_rows": 4,
+}
+SEEN = {
+    "fastv": [576, 576, 64, 64],
+    "fastv-two-pass": [64] * 4,
+    "pyramiddrop": [576, 288, 144, 72],
+    "sparsevlm": [576, 82, 32, 18],
+    "sparsevlm2": [576, 66, 34, 20],
+}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_llava(tmp_path_factory.mktemp("deep") / "model", layers=LAYERS)
+
+
+@pytest.fixture(scope="module")
+def outcome(model: Path, tmp_path_factory: pytest.TempPathFactory) -> run.Outcome:
+    store = tmp_path_factory.mktemp("stores") / "inside"
+    return run.collect("shapes", store=store, model=str(model), **SMALL)
+
+
+def test_every_method_is_collected_and_audited(outcome: run.Outcome) -> None:
+    assert outcome.sealed == 6
+    assert all(a.worst_logit < 1e-4 for a in outcome.audits)
+    assert all(a.flipped == 0 for a in outcome.audits)
+    store = Store(outcome.plan.store.root)
+    assert all(error is None for _, error in store.verify())
+
+
+def test_files_hold_what_each_question_saw(outcome: run.Outcome) -> None:
+    questions = sum(map(len, outcome.plan.distinct))
+    for cell in outcome.plan.cells:
+        name = cell.chosen.name
+        a = unpack(outcome.plan.store.logits(cell.condition), "calprune.logits").arrays
+        if name == "full":
+            assert len(a["image/kept"]) == 3
+            continue
+        version = "2" if dict(cell.chosen.parameters).get("version") == "2.0" else ""
+        seen = SEEN[name + version]
+        assert (a["run/visual"] == seen).all()
+        assert len(a["image/kept"]) == len(a["image/question"]) == questions
+        merged = 1 if name == "sparsevlm" and not version else 0
+        assert ((a["image/kept"] >= 0).sum(axis=1) <= seen[-1]).all()
+        assert ((a["image/kept"] >= 0).sum(axis=1) >= seen[-1] - merged).all() or merged
+        assert cell.condition.positions == cell.chosen.selector.positions
+    kept = a["image/kept"][a["image/id"] == a["image/id"][0]]
+    assert len(np.unique(kept, axis=0)) > 1, "a choice for each question"
+
+
+@pytest.mark.parametrize(
+    ("select", "changes", "says"),
+    [
+        ("sparsevlm", {"keep": [65]}, "no counts are published for 65 tokens"),
+        ("fastv", {"keep": [0]}, "fastv: a budget of 0 visual tokens"),
+        ("fastv", {"keep": [577]}, "cannot keep 577 visual tokens"),
+        ("fastv:layer=4", {}, "layer=4 leaves nothing to prune in a decoder of 4 layers"),
+        ("pyramiddrop", {"positions": "original"}, "leave --positions out for it"),
+    ],
+)
+def test_requests_that_make_no_sense(
+    model: Path, tmp_path: Path, select: str, changes: dict[str, Any], says: str
+) -> None:
+    asked = {**SMALL, "select": [select], **changes}
+    with pytest.raises(PlanError, match=says):
+        run.collect("shapes", store=tmp_path, model=str(model), **asked)
+
+
+def test_open_questions_are_refused(model: Path) -> None:
+    adapter, (fastv,) = open_adapter(str(model)), grid(["fastv"], [Budget("count", 64)])
+    questions: Any = SimpleNamespace(open=True)
+    with pytest.raises(PlanError, match=r"fastv prunes .* replies of several tokens are not supp"):
+        fits(fastv, FastV(), fastv.budget, adapter, questions)
+
+
+def test_decoders_that_are_not_known_are_refused() -> None:
+    class Foreign:
+        name, axes = "far", 3
+        reach: ClassVar[dict[str, Reach]] = {"full_attention": Reach()}
+        language = SimpleNamespace(model_type="qwen2_5_vl_text")
+
+    adapter: Any = Foreign()
+    with pytest.raises(PlanError, match=r"far: its decoder is qwen2_5_vl_text; .* select before"):
+        check(adapter)
+    Foreign.reach = {"sliding_attention": Reach(8), "full_attention": Reach()}
+    with pytest.raises(PlanError, match="known for llama and mistral decoders with one kind"):
+        check(adapter)

@@ -1,0 +1,356 @@
+"""Stages that count positions anew, merge, or start again: PyramidDrop, SparseVLM, two passes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from calprune.collect.grid import grid
+from calprune.collect.inside import inside, oracle, positions_of
+from calprune.collect.inside.recycle import merged, noise
+from calprune.collect.inside.reply import reply
+from calprune.collect.inside.scores import corrected_score, raters
+from calprune.collect.inside.stages import Stage, planned, promised
+from calprune.collect.models import open_adapter
+from calprune.collect.packed.reply import Packed
+from calprune.collect.selectors.fastv import FastV
+from calprune.collect.selectors.fastv_two_pass import FastVTwoPass
+from calprune.collect.selectors.pyramiddrop import PyramidDrop
+from calprune.collect.selectors.saliency import Saliency
+from calprune.collect.selectors.sparsevlm import SparseVLM
+from calprune.data.condition import Budget
+from calprune.errors import ModelError, PlanError
+from tests.collect.checkpoints import save_checkpoint
+from tests.collect.test_inside import (
+    CLOSE,
+    IMAGES,
+    LAYERS,
+    MADE,
+    PATCHES,
+    SETS,
+    TAILS,
+    TOLERANCE,
+    adapters,
+    agree,
+    calm,
+    fast,
+    moves,
+    question,
+    row,
+)
+
+__all__ = ["adapters"]
+
+
+def sparse(version: str, keep: tuple[int, ...] = (9, 6, 3)) -> tuple[Stage, ...]:
+    """Version 1.5 and 2.0 in small: after layers 0, 2 and 3."""
+    stages, left = [], PATCHES - 4
+    for before, k in zip((1, 3, 4), keep, strict=True):
+        n, m = (left - k, 1 + (left > 10)) if version == "1.5" else (0, 0)
+        heads = 1 if version == "2.0" else 0
+        stages.append(Stage(before, before - 1, k, "raters", heads, recycled=n, merged=m))
+        left = k + m
+    return tuple(stages)
+
+
+# PyramidDrop ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_pyramiddrop_is_the_loops(adapters: dict[str, Any], kind: str) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
+    stages = PyramidDrop().stages(7, PATCHES, LAYERS)
+    assert [(s.before, s.by, s.keep) for s in stages] == [(2, 2, 8), (3, 3, 4), (5, 5, 2)]
+    found = fast(adapter, rows, stages, contiguous=True)
+    assert found.margin.min() > CLOSE, "choose other weights: rounding decides"
+    agree(adapter, rows, stages, found, contiguous=True)
+    if kind != "window":
+        moves(found.logits, fast(adapter, rows, stages, contiguous=False).logits)
+
+
+@settings(max_examples=30)
+@given(
+    st.sampled_from(sorted(MADE)),
+    st.lists(SETS, min_size=1, max_size=3),
+    st.lists(st.integers(1, LAYERS - 1), min_size=1, max_size=3, unique=True),
+    st.lists(st.integers(1, PATCHES - 4), min_size=3, max_size=3),
+    st.booleans(),
+    st.booleans(),
+    st.integers(20, 200),
+    st.integers(0, 1 << 16),
+)
+def test_any_stages(
+    adapters: dict[str, Any],
+    kind: str,
+    sets: Any,
+    before: list[int],
+    keep: list[int],
+    next_layer: bool,
+    contiguous: bool,
+    tokens: int,
+    seed: int,
+) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    falling = sorted(keep, reverse=True)
+    stages = tuple(
+        Stage(b, b if next_layer else b - 1, k)
+        for b, k in zip(sorted(before), falling, strict=False)
+    )
+    found = fast(adapter, rows, stages, contiguous, tokens)
+    dropped = stages[0].keep < PATCHES - int(rows[0].glue.sum())
+    assume(not dropped or len(set(falling)) < 3 or found.margin.min() > CLOSE)
+    agree(adapter, rows, stages, found, contiguous)
+
+
+def test_pyramiddrop_as_published() -> None:
+    p = PyramidDrop()
+    assert p.budget == Budget("ratio", 270 / 576)
+    assert [s.before for s in p.stages(270, 576, 32)] == [8, 16, 24]
+    assert [s.keep for s in p.stages(270, 576, 32)] == [288, 144, 72]
+    seen = promised(p.stages(270, 576, 32), 576, 0, 32)
+    assert np.mean(seen) == 270
+    assert [s.before for s in p.stages(270, 576, 40)] == [10, 20, 30]
+    assert [s.before for s in p.stages(270, 576, 4)] == [1, 2, 3]
+    assert grid(["pyramiddrop"], [Budget("count", 5)])[0].budget == p.budget
+
+
+def test_pyramids_that_make_no_sense() -> None:
+    for every in (0, 0.34):
+        with pytest.raises(PlanError, match=f"every is a share .* between 0 and 1/3, not {every}"):
+            PyramidDrop(every=every)
+    with pytest.raises(PlanError, match="ratio lies between 0 and 1, not 0"):
+        PyramidDrop(ratio=0)
+    with pytest.raises(PlanError, match=r"stages before layers \[1, 1, 2\] of 2"):
+        PyramidDrop().stages(5, 576, 2)
+    with pytest.raises(PlanError, match=r"ratio=0.5 leaves less than one of 7 visual tokens"):
+        PyramidDrop().stages(3, 7, 32)
+
+
+# Two passes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_two_passes_are_the_oracles(adapters: dict[str, Any], kind: str) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
+    stages = FastVTwoPass().stages(5, 12, LAYERS)
+    found = fast(adapter, rows, stages)
+    once = fast(adapter, rows, FastV().stages(5, 12, LAYERS))
+    assert found.margin.min() > CLOSE
+    agree(adapter, rows, stages, found)
+    assert [k.tolist() for k in found.kept] == [k.tolist() for k in once.kept]
+    if kind != "window":
+        moves(found.logits, once.logits)
+
+
+def test_two_passes_are_a_shorter_prompt(adapters: dict[str, Any]) -> None:
+    """At contiguous positions: what the packed route says about the kept tokens alone."""
+    adapter = adapters["llama"]
+    whole, head = row(adapter, 1, TAILS), len(adapter.prompt("?").head)
+    selector = FastVTwoPass(position_ids="contiguous")
+    found = reply(Packed(adapter), [whole], "two", selector, [5], IMAGES[:1])
+    assert found.visual.tolist() == [[5] * LAYERS] * 3
+    for i, (kept, tail) in enumerate(zip(found.kept, whole.tails, strict=True)):
+        places = (head + np.arange(5))[None]
+        short = replace(
+            whole,
+            visual=whole.visual[kept],
+            glue=whole.glue[kept],
+            positions=places,
+            start=head + 5,
+            tails=(tail,),
+        )
+        alone = Packed(adapter).reply([short])
+        assert np.abs(found.logits[i] - alone.logits[0]).max() < TOLERANCE
+        np.testing.assert_array_equal(found.tokens[i], alone.tokens[0])
+
+
+# SparseVLM --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize("version", ["1.5", "2.0"])
+def test_sparsevlm_is_the_oracles(adapters: dict[str, Any], kind: str, version: str) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
+    stages, contiguous = sparse(version), version == "1.5"
+    found = fast(adapter, rows, stages, contiguous)
+    agree(adapter, rows, stages, found, contiguous)
+    assert (found.merged > 0).all() == contiguous
+    if kind != "window":
+        last = fast(adapter, rows, tuple(_by_last(s) for s in stages), contiguous)
+        moves(found.logits[[2, 5]], last.logits[[2, 5]])
+
+
+def _by_last(stage: Stage) -> Stage:
+    return replace(stage, rows="last", heads=0)
+
+
+@settings(max_examples=25)
+@given(
+    st.sampled_from(sorted(MADE)),
+    st.sampled_from(["1.5", "2.0"]),
+    st.lists(SETS, min_size=1, max_size=2),
+    st.integers(20, 200),
+    st.integers(0, 1 << 16),
+)
+def test_any_questions_rate(
+    adapters: dict[str, Any], kind: str, version: str, sets: Any, tokens: int, seed: int
+) -> None:
+    adapter = adapters[kind]
+    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    stages, contiguous = sparse(version), version == "1.5"
+    found = fast(adapter, rows, stages, contiguous, tokens)
+    assume(version == "2.0" or found.margin.min() > CLOSE)
+    agree(adapter, rows, stages, found, contiguous)
+
+
+@pytest.mark.parametrize("version", ["1.5", "2.0"])
+def test_published_counts_on_576_tokens(tmp_path: Any, version: str) -> None:
+    adapter = calm(open_adapter(str(save_checkpoint(tmp_path / "m", layers=LAYERS))))
+    whole = row(adapter, 0, TAILS[:1], v=576)
+    selector = SparseVLM(version)
+    found = reply(Packed(adapter), [whole], "sparsevlm", selector, [96], IMAGES[:1])
+    after = [249, 55, 27, 27, 27] if version == "1.5" else [246, 54, 28, 28, 28]
+    assert found.visual.tolist() == [[576, *after]]
+    stages = selector.stages(96, 576, LAYERS)
+    asked = question(adapter, whole, TAILS[0], IMAGES[0])
+    by = oracle.spelled_out if version == "1.5" else oracle.hidden_away
+    logits, kept = by(adapter, asked, stages)
+    assert found.kept[0].tolist() == kept[kept >= 0].tolist()
+    assert np.abs(found.logits[0] - logits).max() < TOLERANCE
+
+
+def test_sparsevlm_as_published() -> None:
+    """With merged tokens, as the released code's own log counts them."""
+    with_merged = {192: [309, 204, 113], 128: [312, 117, 39], 96: [249, 55, 27], 64: [82, 32, 18]}
+    for budget, counts in with_merged.items():
+        stages = planned("sparsevlm", SparseVLM(), budget, 576, 32)
+        assert [s.before for s in stages] == [3, 7, 16]
+        assert [s.by for s in stages] == [2, 6, 15]
+        assert [s.keep + s.merged for s in stages] == counts
+        assert not any(s.heads for s in stages)
+    really = {"1.5": [206.5, 145.4, 114.1, 82.2], "2.0": [206.8, 144.1, 113.9, 81.8]}
+    for version, means in really.items():
+        for budget, mean in zip((192, 128, 96, 64), means, strict=True):
+            stages = planned("sparsevlm", SparseVLM(version), budget, 576, 32)
+            assert np.mean(promised(stages, 576, 0, 32)) == pytest.approx(mean, abs=0.06)
+    assert [s.before for s in SparseVLM().stages(64, 576, 40)] == [3, 7, 16]
+    assert [s.before for s in SparseVLM().stages(64, 576, 4)] == [1, 2, 3]
+
+
+def test_what_sparsevlm_does_not_define() -> None:
+    with pytest.raises(PlanError, match="no counts are published for 100 tokens; --keep one or mo"):
+        SparseVLM().stages(100, 576, 32)
+    with pytest.raises(PlanError, match=r"for images of 576 visual tokens .* this one has 2340"):
+        SparseVLM().stages(64, 2340, 32)
+    with pytest.raises(PlanError, match="at least 4 layers, not 3"):
+        SparseVLM().stages(64, 576, 3)
+    with pytest.raises(PlanError, match=r"version is '1.5' or '2.0', not '1'"):
+        SparseVLM("1")
+    with pytest.raises(PlanError, match="seed must be >= 0, not -1"):
+        SparseVLM(seed=-1)
+
+
+def test_only_version_1_5_draws() -> None:
+    keep = [Budget("count", 64)]
+    assert [c.seed for c in grid(["sparsevlm"], keep)] == [0, 1, 2]
+    assert [c.seed for c in grid(["sparsevlm:version=2.0"], keep)] == [None]
+
+
+def test_raters_are_above_the_mean() -> None:
+    visual = torch.tensor([[1.0, 0.0], [2.0, 0.0]])
+    text = torch.tensor([[3.0, 0.0], [0.0, 9.0], [2.9, 5.0]])
+    assert raters(visual, text).tolist() == [0, 2]
+    assert raters(visual, text[:1]).tolist() == [0], "one alone is not above its own mean"
+
+
+def test_only_heads_with_the_largest_mass_count() -> None:
+    rows = torch.tensor([[[0.1, 0.2, 0.3], [0.5, 0.1, 0.9], [0.0, 0.3, 0.1]]])  # 1, heads, columns
+    bias = torch.tensor([[1.0, 2.0, 4.0]])
+    columns = torch.tensor([0, 2])
+    one, two = (corrected_score(rows, bias, columns, n).tolist() for n in (1, 2))
+    assert one == pytest.approx([0.5, 0.9 / 4])
+    assert two == pytest.approx([0.3, 0.15])
+
+
+def test_noise_is_named_by_seed_image_question_and_stage() -> None:
+    first = noise(0, IMAGES[0], (1, 2), 0, 5)
+    np.testing.assert_array_equal(first, noise(0, IMAGES[0], (1, 2), 0, 5))
+    others = [(1, IMAGES[0], (1, 2), 0), (0, IMAGES[1], (1, 2), 0), (0, IMAGES[0], (1, 3), 0)]
+    for other in [*others, (0, IMAGES[0], (1, 2), 1)]:
+        assert (noise(*other, 5) != first).all()
+
+
+def test_merged_tokens_are_cluster_means() -> None:
+    """Two tight groups far apart, by hand."""
+    tokens = np.array([[0.0, 0.0], [0.2, 0.0], [0.0, 0.2], [9.0, 9.0], [9.2, 9.0]])
+    found = merged(tokens, 2, np.linspace(0, 1, 5))
+    expected = [tokens[:3].sum(0) / (3 + 1e-6), tokens[3:].sum(0) / (2 + 1e-6)]
+    order = np.argsort(found[:, 0])
+    np.testing.assert_allclose(found[order], expected)
+
+
+# What plans ask ---------------------------------------------------------------------------------
+
+
+def test_which_selectors_prune_inside() -> None:
+    assert inside(FastV())
+    assert inside(SparseVLM())
+    assert not inside(Saliency())
+
+
+def test_positions_are_the_selectors_own() -> None:
+    assert positions_of("fastv", FastV(), "contiguous") == "original"
+    assert positions_of("fastv", FastV(), "original") == "original"
+    assert positions_of("pyramiddrop", PyramidDrop(), "contiguous") == "contiguous"
+    with pytest.raises(PlanError, match="pyramiddrop counts positions anew after each stage"):
+        positions_of("pyramiddrop", PyramidDrop(), "original")
+    with pytest.raises(PlanError, match="position_ids are 'original' or 'contiguous', not 'x'"):
+        FastVTwoPass(position_ids="x")
+
+
+class Odd:
+    """A third party's selector that promises what cannot be."""
+
+    positions = "original"
+
+    def __init__(self, *stages: Stage) -> None:
+        self.given = stages
+
+    def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("stages", "says"),
+    [
+        ((), "odd: names no stage"),
+        ((Stage(0, 0, 5),), "stage 1 stands before layer 0"),
+        ((Stage(6, 5, 5),), "stages rise from 1 to 5 in a decoder of 6 layers"),
+        ((Stage(2, 1, 5), Stage(2, 1, 4)), "stage 2 stands before layer 2"),
+        ((Stage(2, 0, 5),), "ranked by layer 0"),
+        ((Stage(2, 1, 17),), "stage 1 keeps 17"),
+        ((Stage(2, 1, 4, recycled=3, merged=1),), "merged tokens have no position"),
+        ((Stage(2, 1, 4, again=True), Stage(3, 2, 3)), "a second pass stands alone"),
+    ],
+)
+def test_stages_that_cannot_be(stages: Any, says: str) -> None:
+    selector: Any = Odd(*stages)
+    with pytest.raises(PlanError, match=says):
+        planned("odd", selector, 5, PATCHES, LAYERS)
+
+
+def test_the_hiding_oracle_refuses_what_hiding_cannot_do(adapters: dict[str, Any]) -> None:
+    adapter = adapters["llama"]
+    asked = question(adapter, row(adapter, 0, TAILS), TAILS[0], IMAGES[0])
+    with pytest.raises(ModelError, match="keys can be hidden only by what has run"):
+        oracle.hidden_away(adapter, asked, PyramidDrop().stages(7, PATCHES, LAYERS))
