@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.style import colours_of, escaped, footnote, new_figure, styled, write
+from calprune.analyze.style import escaped, footnote, new_figure, styled, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ FADED = 0.16  # of the image's contrast that is left where tokens are dropped
 PARTLY = 0.5  # and where they are part of new tokens
 BINS = 28
 COLUMNS = 4
-PADDING = "#f0f0f0"
+KEPT, DROPPED, PADDING = "#0173b2", "#c4c4c4", "#ececec"
 SIDES = ("left", "top", "right", "bottom")
 HEADING: dict[str, Any] = {"loc": "left", "fontsize": 9}
 
@@ -49,10 +50,13 @@ class Shown:
 
 @dataclass(frozen=True)
 class Panel:
-    """What one selector keeps: ``kept`` and, where tokens are merged, ``part``, bool (v,)."""
+    """What one selector keeps: ``kept`` and, where tokens are merged, ``part``, bool (v,).
 
-    selector: str
+    ``tokens``: how many the language model reads, row ends apart.
+    """
+
     label: str
+    tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
 
@@ -76,25 +80,27 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
     grid = figure.subplots(bands * rows, columns, squeeze=False, height_ratios=heights * bands)
     for axes in grid.ravel():
         axes.set_axis_off()
-    colours, edges = colours_of([p.selector for p in panels]), _edges(shown.saliency)
+    edges = _edges(shown.saliency)
     top = 1.08 * max(_share(shown, x, edges).max() for p in panels for x in (p.kept, ~p.kept))
     for i, panel in enumerate(panels):
         band, column = divmod(i, COLUMNS)
         own = grid[band * rows : (band + 1) * rows, column + 1]
         for axes, view in zip(own, views.values(), strict=False):
-            _marked(axes, shown, panel, view, colours[panel.selector])
+            _marked(axes, shown, panel, view)
             _bounds(axes, limits)
-        of = int((panel.kept | panel.part).sum()) if panel.part.any() else int(panel.kept.sum())
-        own[0].set_title(f"{escaped(panel.label)}\n{of} of {len(panel.kept)} tokens", **HEADING)
-        _histogram(own[-1], shown, panel, edges, colours[panel.selector])
+        own[0].set_title(f"{escaped(panel.label)}\n{_count(panel, views)}", **HEADING)
+        _histogram(own[-1], shown, panel, edges)
         own[-1].set(ylim=(0, top), xlabel=shown.measure if band == bands - 1 else "")
         own[-1].tick_params(labelleft=column == 0, labelsize=8)
     for axes, name in zip(grid[:, 0], views, strict=False):
         axes.imshow(shown.pixels, extent=_extent(shown))
         axes.set_title(name, **HEADING)
         _bounds(axes, limits)
-    grid[rows - 1, 1].set_ylabel("share of tokens")
-    footnote(figure, _note(panels, edges))
+    marks = grid[rows - 1, 1].get_legend_handles_labels()
+    grid[rows - 1, 0].legend(*marks, loc="upper left", frameon=False, fontsize=9, handlelength=1.2)
+    for axes in grid[rows - 1 :: rows, 1]:
+        axes.set_ylabel("share of tokens")
+    footnote(figure, _note(shown, panels))
     figure.suptitle(escaped(title), x=0.01, ha="left", fontsize=12)
     return write(figure, stem, _rows(shown, panels))
 
@@ -129,19 +135,30 @@ def _extent(shown: Shown) -> tuple[float, float, float, float]:
     return (0.0, float(width), float(height), 0.0)
 
 
-def _marked(axes: Axes, shown: Shown, panel: Panel, view: NDArray[np.bool_], colour: Any) -> None:
-    """The image faded, and as it is where tokens are kept."""
-    from matplotlib.collections import PathCollection
+def _marked(axes: Axes, shown: Shown, panel: Panel, view: NDArray[np.bool_]) -> None:
+    """The image faded, and as it is where tokens are kept, with a line around them."""
+    from matplotlib.collections import LineCollection
 
-    axes.imshow(shown.pixels, extent=_extent(shown), alpha=FADED)
-    for mask, alpha, line in ((panel.part, PARTLY, ":"), (panel.kept, 1.0, "-")):
+    seen = np.ones_like(view)
+    for mask, alpha in ((seen, FADED), (panel.part, PARTLY), (panel.kept, 1.0)):
         boxes = shown.box[mask & view]
         if len(boxes):
             clear = axes.imshow(shown.pixels, extent=_extent(shown), alpha=alpha)
             clear.set_clip_path(_outline(boxes), axes.transData)
-            around = PathCollection([_outline(boxes)], facecolors="none", linestyles=line)
-            around.set(edgecolor=colour, linewidth=0.7)
-            axes.add_collection(around)
+            if mask is panel.kept:
+                around = LineCollection(_border(boxes), colors=KEPT, linewidths=0.9)
+                around.set_capstyle("projecting")
+                axes.add_collection(around)
+
+
+def _border(boxes: NDArray[np.floating]) -> list[list[tuple[float, float]]]:
+    """Sides that no two boxes share."""
+    left, top, right, bottom = np.round(boxes.astype(np.float64), 2).T.tolist()
+    sides: Counter[tuple[tuple[float, float], tuple[float, float]]] = Counter()
+    for x0, y0, x1, y1 in zip(left, top, right, bottom, strict=True):
+        sides.update([((x0, y0), (x1, y0)), ((x0, y1), (x1, y1))])
+        sides.update([((x0, y0), (x0, y1)), ((x1, y0), (x1, y1))])
+    return [list(side) for side, times in sides.items() if times == 1]
 
 
 def _outline(boxes: NDArray[np.floating]) -> Outline:
@@ -173,26 +190,34 @@ def _share(
     return counts / max(1, len(values))
 
 
-def _histogram(
-    axes: Axes, shown: Shown, panel: Panel, edges: NDArray[np.float64], colour: Any
-) -> None:
+def _histogram(axes: Axes, shown: Shown, panel: Panel, edges: NDArray[np.float64]) -> None:
     axes.set_axis_on()
     if edges[0] > 0.0:
         axes.set_xscale("log")
     dropped, kept = (_share(shown, mask, edges) for mask in (~panel.kept, panel.kept))
-    axes.stairs(dropped, edges, fill=True, color="#c9c9c9", label="dropped")
-    axes.stairs(kept, edges, fill=True, color=colour, alpha=0.35)
-    axes.stairs(kept, edges, color=colour, lw=1.4, label="kept")
+    axes.stairs(dropped, edges, fill=True, color=DROPPED, label="dropped")
+    axes.stairs(kept, edges, fill=True, color=KEPT, alpha=0.25)
+    axes.stairs(kept, edges, color=KEPT, lw=1.4, label="kept")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", frameon=False, fontsize=7.5, handlelength=1.2)
 
 
-def _note(panels: Sequence[Panel], edges: NDArray[np.float64]) -> str:
-    merged = "; dotted: part of a new token" if any(p.part.any() for p in panels) else ""
-    scale = ", 0 in the first bin" if edges[0] > 0.0 else ""
+def _count(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> str:
+    of = sum(int(view.sum()) for view in views.values())
+    if panel.part.any():
+        return f"{panel.tokens} new tokens made of {int((panel.kept | panel.part).sum())}"
+    return f"{panel.tokens} of {of} tokens"
+
+
+def _note(shown: Shown, panels: Sequence[Panel]) -> str:
+    merged = (
+        "; half faded: part of a new token, among the dropped"
+        if any(p.part.any() for p in panels)
+        else ""
+    )
+    zero = ", 0 in the first bin" if (shown.saliency == 0).any() else ""
     return (
-        f"framed: kept; faded: dropped{merged}; grey: padding; histograms: of the kept and of the "
-        f"dropped tokens each, by saliency{scale}"
+        f"framed: kept; faded: dropped{merged}; grey: outside the image, or not seen; histograms: "
+        f"all kept and all dropped tokens, by saliency{zero}"
     )
 
 

@@ -12,6 +12,7 @@ from calprune.collect.selectors import Selector
 from calprune.data.condition import Budget, Scalar
 from calprune.errors import PlanError
 
+ALL = "all"  # every selector that the model serves
 SEEDS = (0, 1, 2)
 KEEP = (64, 128, 192)
 
@@ -51,12 +52,16 @@ def grid(
 ) -> list[Chosen]:
     """Every selector with every budget; the study's own grid where nothing is asked.
 
+    ``all`` stands for every selector there is.
     The study's budgets are of 576 tokens: with five times the ``candidates`` they are five times
     as large, 640, 320 and 160 of 2,880 as in SCOPE. Raises PlanError for unknown selectors or
     parameters (naming the nearest) and bad values.
     """
     times = max(1, candidates // STUDY_TOKENS)
-    usual = [(text, KEEP) for text in select] or STUDY
+    wanted = [
+        n for text in select for n in ([text] if text != ALL else registry.names("selectors"))
+    ]
+    usual = [(text, KEEP) for text in wanted] or STUDY
     asked = [
         (text, tuple(keep) or tuple(Budget("count", k * times) for k in budgets))
         for text, budgets in usual

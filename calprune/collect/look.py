@@ -32,15 +32,15 @@ class Mark:
     """What one selector keeps.
 
     Attributes:
-        selector: its name.
-        label: with parameters and budget.
+        label: selector, parameters and budget.
+        tokens: how many the language model reads, row ends apart.
         kept: bool (v,), tokens that are kept; of each new token the old one that weighs most.
         part: bool (v,), further tokens that new ones are made of.
         guided: it follows the question.
     """
 
-    selector: str
     label: str
+    tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
     guided: bool
@@ -177,14 +177,12 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
     kept, part = np.zeros(len(frame), np.bool_), np.zeros(len(frame), np.bool_)
     index = chosen_in(plan, cell, block, encoded)[at].index
     kept[index[index >= 0]] = True
+    kept &= ~frame.glue
+    tokens = int(kept.sum())
     if isinstance(cell.chosen.selector, Merges):
         merged = read_merges(plan, cell.chosen, block)[at]
         token = merged.token[merged.weight != 0.0]
         part[token[token >= 0]] = True
-    return Mark(
-        cell.chosen.name,
-        cell.condition.label,
-        kept & ~frame.glue,
-        part & ~kept,
-        guided(cell.chosen.selector),
-    )
+        tokens = len(merged)
+    label = cell.condition.label
+    return Mark(label, tokens, kept, part & ~kept, guided(cell.chosen.selector))

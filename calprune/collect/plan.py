@@ -156,9 +156,7 @@ def make_plan(
     digest = questions.digest
     cells = []
     for c in chosen:
-        budget = _scoped(c.budget, adapter)
-        if inside(c.selector):
-            fits(c, c.selector, budget, adapter, questions)
+        budget, measured = _fitting(c, adapter, questions)
         condition = Condition(
             benchmark=questions.name,
             benchmark_digest=digest,
@@ -174,7 +172,7 @@ def make_plan(
             seed=c.seed,
             positions=_positions(c, positions, adapter),
             dtype=adapter.dtype,
-            features=_measured(adapter, c),
+            features=measured,
             reply=questions.source.reply_tokens if questions.open else None,
         )
         cells.append(Cell(condition, c))
@@ -202,6 +200,30 @@ def make_plan(
         left_out,
         notes,
     )
+
+
+def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Budget, str | None]:
+    """The budget as the model counts it, and what the selector reads; PlanError if it cannot."""
+    measured = _measured(adapter, chosen)
+    budget = _scoped(chosen.budget, adapter)
+    if inside(chosen.selector):
+        fits(chosen, chosen.selector, budget, adapter, questions)
+    return budget, measured
+
+
+def served(
+    chosen: Sequence[Chosen], adapter: Adapter, questions: Questions
+) -> tuple[list[Chosen], list[str]]:
+    """Those that this model and benchmark serve, and why others are not among them."""
+    fit, notes = [], dict[str, str]()
+    for c in chosen:
+        try:
+            _fitting(c, adapter, questions)
+        except PlanError as error:
+            notes.setdefault(c.name, f"--select all leaves out {c.name}: {error}")
+        else:
+            fit.append(c)
+    return fit, list(notes.values())
 
 
 def limits(plan: Plan, block: int) -> list[list[int]]:

@@ -15,12 +15,12 @@ from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
-from calprune.collect.grid import STUDY_TOKENS, Chosen, budgets, grid
+from calprune.collect.grid import ALL, STUDY_TOKENS, Chosen, budgets, grid
 from calprune.collect.hf.pictures import size_of
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
-from calprune.collect.plan import Cell, Plan, make_plan
+from calprune.collect.plan import Cell, Plan, make_plan, served
 from calprune.collect.quote import quote
 from calprune.collect.usable import usable
 from calprune.data.check import differences
@@ -133,6 +133,9 @@ def prepare(
             )
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
     chosen = _chosen(select, keep, pool)
+    if ALL in ([select] if isinstance(select, str) else select):
+        chosen, unserved = served(chosen, adapter, questions)
+        notes += unserved
     _check_budgets(chosen, adapter, questions)
     memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
     if memory is not None:

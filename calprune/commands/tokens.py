@@ -90,11 +90,10 @@ def tokens(
         dtype=dtype,
     )
     stem = out or Path(file_stem(f"tokens-{found.benchmark}-{found.image}"))
-    shown = Shown(
-        found.pixels, found.size, found.frame.box, found.frame.cell[:, 0], found.saliency,
-        found.measure,
-    )  # fmt: skip
-    panels = [Panel(m.selector, m.label, m.kept, m.part) for m in found.marks]
+    cls = "CLS attention, " if found.measure.startswith("cls") else ""
+    box, crop = found.frame.box, found.frame.cell[:, 0]
+    shown = Shown(found.pixels, found.size, box, crop, found.saliency, cls + found.measure)
+    panels = [Panel(m.label, m.tokens, m.kept, m.part) for m in found.marks]
     title = f"Visual tokens kept of {found.image}, {found.model} on {found.benchmark}"
     if any(m.guided for m in found.marks):
         title += f": {found.question.splitlines()[0]}"

@@ -1,0 +1,169 @@
+"""``calprune show``: sealed files as before, and the picture of kept tokens."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from calprune.analyze.tokens import Panel, Shown, kept_tokens
+from calprune.cli import app
+from calprune.collect import run
+from calprune.collect.look import look
+from calprune.errors import CalpruneError, PlanError, WriteError
+
+WANTED: dict[str, Any] = {"select": ["scope:alpha=0,1", "saliency"], "keep": 16}
+
+
+def shows(*args: str) -> str:
+    done = CliRunner().invoke(app, ["show", *args])
+    if isinstance(done.exception, CalpruneError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def store(tiny_llava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("show") / "store"
+    run.collect("shapes", store=folder, model=str(tiny_llava), images=3, min_mass=0, **WANTED)
+    return folder
+
+
+def test_a_file_is_shown_with_and_without_the_word(store: Path) -> None:
+    path = next((store / "logits").rglob("saliency-*.h5"))
+    assert shows(str(path)) == shows("file", str(path))
+    assert json.loads(shows(str(path)))["manifest"]["selector"] == "saliency"
+
+
+def test_files_called_like_commands(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = next((store / "logits").rglob("saliency-*.h5"))
+    for name in ("tokens", "file"):
+        (tmp_path / name).write_bytes(path.read_bytes())
+        for args in ((f"./{name}",), ("file", name)):
+            assert json.loads(shows(*args))["manifest"]["selector"] == "saliency"
+
+
+def test_help_names_both() -> None:
+    text = shows("--help")
+    assert "show FILE" in text
+    assert "tokens" in text
+    assert "--image" in shows("tokens", "--help")
+
+
+def test_the_command_draws(store: Path, tiny_llava: Path, tmp_path: Path) -> None:
+    out = tmp_path / "pictures" / "kept.png"
+    args = ["--model", str(tiny_llava), "--store", str(store), "--images", "3", "--keep", "16"]
+    said = shows(
+        "tokens", *args, "--image", "scene-0001", "--select", "scope:alpha=0,1", "--out", str(out)
+    )
+    assert [Path(line).name for line in said.split()] == ["kept.png", "kept.svg", "kept.csv"]
+    with Image.open(out) as drawn:
+        assert drawn.width > 800
+    rows = list(csv.DictReader(out.with_suffix(".csv").read_text().splitlines()))
+    assert len(rows) == 576
+    for label in ("scope-alpha0-gap_power1-k16", "scope-alpha1-gap_power1-k16"):
+        assert sum(row[label] == "kept" for row in rows) == 16
+
+
+def test_what_is_sealed_is_drawn(
+    store: Path, tiny_llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same tokens as asked about, without running the tower."""
+    from calprune.collect.hf.clip_llama import ClipLlama
+    from calprune.data.store import check_file
+
+    monkeypatch.setattr(ClipLlama, "see", None)
+    found = look("shapes", "2", store=store, model=str(tiny_llava), images=3, **WANTED)
+    assert (found.image, found.measure[:3]) == ("scene-0002", "cls")
+    for mark in found.marks:
+        sealed = check_file(next((store / "logits").rglob(f"{mark.label}-*.h5")))
+        kept = sealed.arrays["image/kept"][sealed.arrays["image/id"] == b"scene-0002"]
+        assert np.flatnonzero(mark.kept).tolist() == kept[0].tolist()
+
+
+def test_one_image_alone_gives_the_same_and_writes_nothing(
+    store: Path, tiny_llava: Path, tmp_path: Path
+) -> None:
+    wanted = {"model": str(tiny_llava), "images": 3, **WANTED}
+    sealed = look("shapes", "scene-0001", store=store, **wanted)
+    alone = look("shapes", "1", store=tmp_path / "other", **wanted)
+    assert not (tmp_path / "other").exists()
+    for a, b in zip(sealed.marks, alone.marks, strict=True):
+        assert (a.label, a.tokens, a.kept.sum()) == (b.label, b.tokens, 16)
+        np.testing.assert_array_equal(a.kept, b.kept)
+
+
+def test_new_tokens_and_questions(tiny_llava: Path, tmp_path: Path) -> None:
+    found = look(
+        "shapes", store=tmp_path, model=str(tiny_llava), images=1, select=["pool"], keep=64
+    )
+    (mark,) = found.marks
+    assert mark.tokens == 64
+    assert (mark.kept | mark.part).sum() == 576
+    assert not (mark.kept & mark.part).any()
+    assert not mark.guided
+    assert found.question
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--image", "scene-000l"), "did you mean .*scene-0001"),
+        (("--image", "3"), "number from 0 to 2"),
+        (("--image", "-1"), "number from 0 to 2"),
+        (("--question", "99"), "distinct questions, counted from 0"),
+        (("--select", "fastv:layer=1"), "chooses inside the language model"),
+        (("--select", "random:seed=0,1,2,3,4,5,6,7,8,9,10,11"), "too many for one figure"),
+        (("--out", "picture.jpg"), r"\.png, \.svg"),
+        (("--keep", "577"), "between 0 and 576"),
+    ],
+)
+def test_mistakes(store: Path, tiny_llava: Path, args: tuple[str, ...], said: str) -> None:
+    where = ("--model", str(tiny_llava), "--store", str(store), "--images", "3")
+    with pytest.raises(PlanError, match=said):
+        shows("tokens", "--select", "saliency", *where, *args)
+
+
+def made_up(crops: int, size: tuple[int, int] = (40, 60)) -> Shown:
+    side = np.linspace(0, 40, 5)[:-1]
+    corner = np.array([(x, y) for y in side for x in side])
+    box = np.tile(np.concatenate([corner, corner + 10], axis=1), (crops, 1))
+    box[-1] = np.nan
+    saliency = np.linspace(0.0, 1.0, len(box))
+    saliency[-1] = np.nan
+    pixels = np.full((*size, 3), 120, np.uint8)
+    return Shown(pixels, size, box, np.repeat(np.arange(crops), 16), saliency, "CLS attention")
+
+
+@pytest.mark.parametrize("crops", [1, 3])
+@pytest.mark.parametrize("kept", [0, 5, 16])
+def test_whatever_is_kept_can_be_drawn(crops: int, kept: int, tmp_path: Path) -> None:
+    shown = made_up(crops)
+    mask = np.arange(16 * crops) < kept
+    panels = [Panel("a $label$\x07", kept, mask, ~mask), Panel("b", kept, mask, mask & ~mask)]
+    paths = kept_tokens(shown, panels, tmp_path / "a", "a title")
+    again = kept_tokens(shown, panels, tmp_path / "b", "a title")
+    assert paths[1].read_bytes() == again[1].read_bytes()
+    rows = list(csv.DictReader(paths[2].read_text().splitlines()))
+    assert rows[-1]["saliency"] == rows[-1]["left"] == ""
+    assert [row["b"] for row in rows].count("kept") == kept
+
+
+def test_flat_saliency_and_bad_folders(tmp_path: Path) -> None:
+    shown = made_up(1)
+    flat = Shown(shown.pixels, shown.size, shown.box, shown.crop, np.zeros(16), "none")
+    mask = np.arange(16) < 4
+    assert kept_tokens(flat, [Panel("a", 4, mask, ~mask)], tmp_path / "flat", "t")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(WriteError):
+        kept_tokens(shown, [Panel("a", 4, mask, ~mask)], tmp_path / "file" / "x", "t")
