@@ -11,6 +11,7 @@ from transformers import AutoProcessor
 from calprune.collect import run
 from calprune.collect.models import Options, open_adapter
 from calprune.data.benchmarks import YES_NO, Answer
+from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 
 QUESTION = "Is there a snowboard in the image?\nAnswer the question using a single word or phrase."
