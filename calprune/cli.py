@@ -352,6 +352,7 @@ def analyze(
         plot=plot,
         against=against,
         mixed_numerics=mixed_numerics,
+        strict=bench is not None,
         **reading,
     )
     print(text)

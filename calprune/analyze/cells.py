@@ -80,7 +80,8 @@ class Setting:
 def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Setting]:
     """Group files by model, benchmark and way of asking, join seeds, and sort.
 
-    Another picture, template or dtype is another experiment with a full condition of its own.
+    Another picture, template, dtype or limit of replies is another experiment with a full
+    condition of its own.
     Full comes first, then larger budgets before smaller, then selector and parameters.
     """
     if not tables:
@@ -89,7 +90,7 @@ def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Sett
     for table in tables:
         c = table.condition
         digests = (c.benchmark_digest, c.model_digest)
-        asked = (c.pixels, c.template, c.dtype)
+        asked = (c.pixels, c.template, c.dtype, str(c.reply or ""))
         piles[c.benchmark, c.model, *digests, *asked].append(table)
     names = _names(piles)
     return [Setting(*names[key], _cells(piles[key], each_seed)) for key in sorted(piles)]
@@ -102,7 +103,8 @@ def _names(piles: Mapping[tuple[str, ...], list[LogitTable]]) -> dict[tuple[str,
         alike = [other for other in piles if other[:2] == key[:2]]
         differ = [len({other[i] for other in alike}) > 1 for i in range(len(key))]
         c = pile[0].condition
-        plain = (f"picture {c.picture}", f"template {pile[0].template}", c.dtype)
+        limit = f"replies of {c.reply} tokens" if c.reply else "no replies"
+        plain = (f"picture {c.picture}", f"template {pile[0].template}", c.dtype, limit)
         asked = [text for text, d in zip(plain, differ[4:], strict=True) if d]
         benchmark = key[0] + f"@{key[2][:8]}" * differ[2]
         model = key[1] + f"@{key[3][:8]}" * differ[3] + f" ({', '.join(asked)})" * bool(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -10,11 +11,13 @@ from typing import Any, Unpack
 from calprune.analyze.compare import compare, without
 from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import estimate
+from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import Report, check_format
+from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
-from calprune.errors import PlanError
+from calprune.errors import IncompleteError, PlanError
 
 
 def analyze(
@@ -29,9 +32,12 @@ def analyze(
     plot: Path | None = None,
     against: str | None = None,
     mixed_numerics: bool = False,
+    strict: bool = False,
     **reading: Unpack[Reading],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
+
+    Conditions whose replies wait for a judge's grades are left out, and a line on stderr says so.
 
     Args:
         tables: sealed logits.
@@ -45,9 +51,12 @@ def analyze(
         plot: folder for figures and their numbers.
         against: condition to compare all others with, e.g. ``full``.
         mixed_numerics: compare even what other devices or versions computed.
+        strict: replies without grades are an error.
         reading: options, confidence and target, as in ``predictions``.
 
     Raises:
+        IncompleteError: no tables, or none whose replies are graded; or, if ``strict``, any whose
+            replies are not.
         PlanError: an unknown metric, grouping, format, condition or reading, with the nearest
             names.
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
@@ -59,6 +68,8 @@ def analyze(
     resolve(chosen)
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
+    if not strict and reading.get("confidence") != "answer-set":
+        tables = _graded(tables)
     how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
     meta = {**how, "against": against, **reading}
     how.update(reading)
@@ -81,3 +92,28 @@ def analyze(
         shown = tuple(metrics) or ("ece",)
         Study(tuple(tables)).draw(plot, shown, **how)
     return report.render(fmt)
+
+
+def _graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:
+    """Those that wait for no grades, the others named on stderr; all if there are no others."""
+    lacking = [_lacks_grades(table) for table in tables]
+    if not any(lacking) or all(lacking):  # the error of the first then says it all
+        return tables
+    waiting = [table.condition for table, lacks in zip(tables, lacking, strict=True) if lacks]
+    counts = Counter(f"{c.model} on {c.benchmark}" for c in waiting)
+    listed = ", ".join(f"{n} condition{'s' * (n > 1)} of {name}" for name, n in counts.items())
+    print(
+        f"calprune: left out, as their replies have no grades yet: {listed}; {WAYS_OUT}",
+        file=sys.stderr,
+    )
+    return [table for table, lacks in zip(tables, lacking, strict=True) if not lacks]
+
+
+def _lacks_grades(table: LogitTable) -> bool:
+    if table.scorer != Judged.name or table.replies is None or not table.replies.open.any():
+        return False
+    try:
+        grades_of(table)
+    except IncompleteError:
+        return True
+    return False

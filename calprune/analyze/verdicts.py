@@ -14,6 +14,8 @@ from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
 if TYPE_CHECKING:
     from calprune.analyze.confidence import Predictions
 
+MOST_PARTS = 200  # splits or categories of one benchmark
+
 
 def greedy(table: LogitTable) -> NDArray[np.intp]:
     """Index of the answer that the model's greedy first token spells, (n,); -1 if it spells none.
@@ -155,6 +157,20 @@ def group_code(seen: Predictions, what: str) -> tuple[NDArray[np.intp], NDArray[
             f"{str(seen.cluster[row])!r} among them; rows that are scored together need one"
         )
     return code, first
+
+
+def parts_of(
+    seen: Predictions, column: str, what: str
+) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+    """Values of ``split`` or ``category`` and each row's; PlanError for too many to sum over."""
+    names, code = np.unique(getattr(seen, column), return_inverse=True)
+    if len(names) > MOST_PARTS:
+        raise PlanError(
+            f"{seen.where}: {what} sums over every {column}, and there are {len(names)}, more than "
+            f"{MOST_PARTS}; is it a {column} at all? leave the score out, or collect with tags "
+            "in its place"
+        )
+    return names, code.astype(np.intp)
 
 
 def group_tally(seen: Predictions, right: NDArray[np.bool_], what: str) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def quote(
     The head is counted in the original prompt.
     """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
-    counts = find_benchmark(bench).published
+    counts = getattr(find_benchmark(bench), "published", None)
     if short not in MODELS or counts is None or not counts.trie:
         raise missing
     known = MODELS[short]

@@ -122,7 +122,7 @@ def prepare(
     questions, left_out = usable(opened, strict)
     notes = list(questions.source.notes)
     if images is None:
-        foreign = differences(questions, find_benchmark(bench).published)
+        foreign = differences(questions, getattr(find_benchmark(bench), "published", None))
         if foreign and strict:
             raise BenchmarkError(f"{bench}: not as published: {'; '.join(foreign)}")
         if foreign:

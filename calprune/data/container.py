@@ -16,7 +16,7 @@ import re
 import socket
 import stat
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
+_MOST_MEMBERS = 64
 _LARGEST_CHUNK = 64 << 20
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
@@ -87,6 +88,7 @@ def pack(sealed: Sealed) -> bytes:
 
     form = FORMATS[sealed.kind]
     check_columns(form, sealed.arrays)
+    check_members(sealed.arrays)
     memory = io.BytesIO()
     with h5py.File(
         memory, "w", libver=("v110", "v110"), userblock_size=BLOCK, meta_block_size=1 << 18
@@ -115,6 +117,18 @@ def pack(sealed: Sealed) -> bytes:
     header = f"calprune 1\nlength {len(body)}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
     view[:BLOCK] = header.encode().ljust(BLOCK, b"\0")
     return memory.getvalue()
+
+
+def check_members(paths: Collection[str]) -> None:
+    """Names and numbers that a reader accepts; StoreError before anything is written."""
+    groups: dict[str, int] = {}
+    for path in paths:
+        group, _, name = path.partition("/")
+        groups[group] = groups.get(group, 0) + 1
+        if not (_NAME.fullmatch(group) and _NAME.fullmatch(name)):
+            raise StoreError(f"{path!a} cannot be the name of a dataset")
+    if any(n > _MOST_MEMBERS for n in (len(groups), *groups.values())):
+        raise StoreError(f"more than {_MOST_MEMBERS} datasets in one group")
 
 
 def _storage(path: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -375,7 +389,7 @@ def _check_storage(path: Path, name: str, dataset: Any) -> None:
 def _members(path: Path, group: Any, where: str, *, groups: bool) -> list[tuple[str, Any]]:
     import h5py
 
-    if len(group) > 64:
+    if len(group) > _MOST_MEMBERS:
         raise Mismatch(f"{path}: {len(group)} members in /{where}")
     wanted = h5py.Group if groups else h5py.Dataset
     members = []

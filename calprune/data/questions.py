@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+import inspect
+import re
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -11,10 +13,14 @@ import numpy as np
 
 from calprune import registry
 from calprune.data.benchmarks import Benchmark, Example, Picture, Source, picture_digest
-from calprune.data.condition import sha256_of
-from calprune.errors import BenchmarkError, PlanError
+from calprune.data.condition import canonical_json, sha256_of
+from calprune.data.texts import MOST_REFERENCE
+from calprune.errors import BenchmarkError, CalpruneError, PlanError
 
 LONGEST_ID = 512  # bytes, as the cache stores them
+MOST_TAGS = 32
+RESERVED = ("split", "category", "kind", "n_options")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -96,11 +102,13 @@ def find_benchmark(name: str) -> Benchmark:
     """
     plain, colon, argument = name.partition(":")
     plugin = registry.load("benchmarks", plain)
+    given = [argument] if colon else []
     try:
-        benchmark: Benchmark = plugin(argument) if colon else plugin()
+        inspect.signature(plugin).bind(*given)
     except TypeError as error:
         wanted = "takes nothing after a colon" if colon else "needs a file: write file:PATH"
         raise PlanError(f"benchmark {plain!r} {wanted}") from error
+    benchmark: Benchmark = plugin(*given)
     return benchmark
 
 
@@ -113,12 +121,12 @@ def open_questions(
     ``strict``. Raises PlanError for an unknown name and BenchmarkError if data are missing or
     inconsistent.
     """
-    source = find_benchmark(name).open(root)
+    source = _opened(name, root)
     known: dict[str, str] = {}  # digest to the first image that has it
     alias: dict[str, str | None] = {}
     problems: list[str] = []
     grouped: dict[str, list[Example]] = {}
-    for example in _checked(name, source, source.examples):
+    for example in _checked(name, source):
         if example.image not in alias:
             if images is not None and len(known) >= images:
                 continue
@@ -136,6 +144,8 @@ def open_questions(
             grouped.setdefault(image, []).append(replace(example, image=image))
     if not grouped:
         raise BenchmarkError(problems[0] if problems else f"{name}: no questions found")
+    if source.reply_tokens < 1 and any(e.references for g in grouped.values() for e in g):
+        raise BenchmarkError(f"{name}: open questions, but its source has no reply_tokens")
     return Questions(
         name=short_name(name),
         source=source,
@@ -162,21 +172,50 @@ def _ranges(sizes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(range(a, b)) for a, b in pairwise(ends))
 
 
-def _checked(name: str, source: Source, examples: Iterable[Example]) -> Iterable[Example]:
+def _opened(name: str, root: Path | None) -> Source:
+    """The source of a benchmark, which may come from another package and fail in any way."""
+    benchmark = find_benchmark(name)
+    try:
+        source = benchmark.open(root)
+    except CalpruneError:
+        raise
+    except Exception as error:
+        raise BenchmarkError(_failed(name, error)) from error
+    if source.scorer not in registry.names("scorers"):
+        known = registry.names("scorers")
+        raise BenchmarkError(f"{name}: {registry.unknown('scorer', source.scorer, known)}")
+    return source
+
+
+def _failed(name: str, error: Exception) -> str:
+    return f"benchmark {name!r} failed: {type(error).__name__}: {error}"
+
+
+def _read(name: str, source: Source) -> Iterator[Example]:
+    try:
+        yield from source.examples
+    except CalpruneError:
+        raise
+    except Exception as error:
+        raise BenchmarkError(_failed(name, error)) from error
+
+
+def _checked(name: str, source: Source) -> Iterator[Example]:
     """The laws that every benchmark obeys, whoever wrote its plug-in."""
     seen: dict[str, str] = {}
-    for e in examples:
+    tags: set[str] = set()
+    for e in _read(name, source):
         where = e.where or f"{name}: question {e.id!r}"
-        if not e.id or len(e.id.encode()) > LONGEST_ID:
-            raise BenchmarkError(f"{where}: its id is empty or over {LONGEST_ID} bytes: {e.id!r}")
+        _check_texts(where, e)
         if e.id in seen:
             raise BenchmarkError(
                 f"{where}: id {e.id!r} is already that of {seen[e.id]}; ids must be unique: "
                 "remove or rename one of the two rows"
             )
         seen[e.id] = e.where or "another question"
-        if not e.prompt.strip():
-            raise BenchmarkError(f"{where}: its question is empty")
+        tags.update(tag for tag, _ in e.tags)
+        if len(tags) > MOST_TAGS:
+            raise BenchmarkError(f"{where}: more than {MOST_TAGS} different tags: {sorted(tags)}")
         if any(not 0 <= i < len(source.answers) for i in e.offered):
             raise BenchmarkError(f"{where}: offers answers that the benchmark does not have")
         if e.offered and e.label not in e.offered:
@@ -184,3 +223,31 @@ def _checked(name: str, source: Source, examples: Iterable[Example]) -> Iterable
         if not e.offered and (e.label != -1 or not e.references):
             raise BenchmarkError(f"{where}: neither options to choose from nor a reference answer")
         yield e
+
+
+def _check_texts(where: str, e: Example) -> None:
+    """What the cache cannot hold is refused before anything is spent."""
+    short = {"id": e.id, "split": e.split, "category": e.category, "cluster": e.cluster}
+    short |= {"group": e.group, "image": e.image, **{f"tag {name}": text for name, text in e.tags}}
+    for what, text in {**short, "question": e.prompt, "answers": "".join(e.references)}.items():
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError as error:
+            raise BenchmarkError(f"{where}: {what}: half of a character ({error})") from error
+        if what in short and (size > LONGEST_ID or "\0" in text):
+            raise BenchmarkError(
+                f"{where}: {what}: {size} bytes, at most {LONGEST_ID} and no zero bytes can be "
+                f"stored: {text[:40]!r}"
+            )
+    if len(canonical_json(list(e.references))) > MOST_REFERENCE:
+        raise BenchmarkError(f"{where}: right answers of over {MOST_REFERENCE} characters")
+    if not e.id:
+        raise BenchmarkError(f"{where}: its id is empty")
+    if not e.prompt.strip():
+        raise BenchmarkError(f"{where}: its question is empty")
+    for tag, _ in e.tags:
+        if not _TAG.fullmatch(tag) or tag in RESERVED:
+            raise BenchmarkError(
+                f"{where}: a tag cannot be called {tag!r}: letters, digits and ._+=- only, up to "
+                f"64, and none of {', '.join(RESERVED)}"
+            )

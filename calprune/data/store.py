@@ -32,7 +32,7 @@ from calprune.data.condition import Condition, canonical_json
 from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpack
 from calprune.data.laws import check_values
 from calprune.data.logits import LogitTable, Replies
-from calprune.data.texts import unpack_texts
+from calprune.data.texts import MOST_REFERENCE, unpack_texts
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, StoreError
 from calprune.registry import unknown
 
@@ -249,10 +249,13 @@ def _replies(path: Path, a: Arrays) -> Replies:
 
 
 def _listed(text: str) -> tuple[str, ...]:
+    if len(text) > MOST_REFERENCE:
+        raise Mismatch(f"reference/text: {len(text)} characters, at most {MOST_REFERENCE} are read")
     try:
         found = json.loads(text) if text else []
+        canonical_json(found).encode()
     except (ValueError, RecursionError) as error:
-        raise Mismatch(f"reference/text: not JSON ({error})") from error
+        raise Mismatch(f"reference/text: not JSON, or half of a character ({error})") from error
     if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
         raise Mismatch("reference/text: not a list of text")
     return tuple(found)
@@ -284,11 +287,20 @@ def _checked(path: Path, kind: str, arrays: Arrays) -> None:
 
 
 def _joint(provenances: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all parts share; where machines or versions differed, every variant."""
-    if all(p == provenances[0] for p in provenances):
-        return provenances[0]
-    variants = sorted({canonical_json(p) for p in provenances})
-    return {"numerics": {"mixed": variants}}
+    """What all parts share, field by field; where parts differ, every variant.
+
+    Other versions of software may move a last digit, and make the numerics mixed.
+    """
+    found: dict[str, Any] = {}
+    for field in {name for p in provenances for name in p}:
+        variants = sorted({canonical_json(p.get(field)) for p in provenances})
+        first = provenances[0].get(field)
+        found[field] = first if len(variants) == 1 else {"mixed": variants}
+    if any("mixed" in (found.get(x) or {}) for x in ("software", "encoded")):
+        kept = {"numerics", "software", "encoded"}
+        variants = [canonical_json({x: p.get(x) for x in kept}) for p in provenances]
+        found["numerics"] = {"mixed": sorted(set(variants))}
+    return found
 
 
 def _text(path: Path, array: np.ndarray) -> np.ndarray:

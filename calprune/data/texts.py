@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from calprune.errors import Mismatch
 
+MOST_REFERENCE = 1 << 16  # characters of the right answers to one question, as JSON
+
 
 def pack_texts(texts: Sequence[str]) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
     """Bytes (chars,) as S1, and offsets int64 (n + 1)."""

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import typer
@@ -41,6 +42,7 @@ from calprune.errors import (
 from tests.analyze.test_text_scorers import condition, open_table
 
 ROWS = [("x = 3", ["-1<AND>-5"]), ("a cat", ["cat<OR>dog"]), ("a cat", ["bird"])]
+KEY = "sk-mostly/s3cret+="
 Answer = tuple[int, dict[str, str], bytes]
 
 
@@ -346,6 +348,63 @@ def test_a_refused_key_is_not_printed(
     with pytest.raises(PlanError, match=r"\$OPENAI_API_KEY holds characters") as caught:
         judge([table], endpoint=server.url, key="sk\n12345")
     assert "12345" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (refused(403, f"Bearer {KEY} is not valid"), r"HTTP 403 \(Bearer \*\*\* is not valid\)"),
+        (refused(404, f"{KEY}: no model"), r"HTTP 404 \(\*\*\*: no model\)"),
+        (refused(400, " " * 1980 + KEY), r"HTTP 400 \(\*\*\*\)"),
+        (refused(400, "x" * 185 + KEY), r"x{185}\*\*\*"),
+        ((400, {}, json.dumps({"headers": f"Bearer {KEY}"}).encode()), r"Bearer \*\*\*"),
+        ((200, {}, f'{{"a": "{KEY}"}}'.replace("/", r"\/").encode()), r'{"a": "\*\*\*"}'),
+        ((302, {"Location": f"http://h/?k={KEY}"}, b""), r"moved to http://h/\?k=\*\*\*: name"),
+        ((307, {"Location": f"http://h/?k={quote(KEY, '')}"}, b""), r"http://h/\?k=\*\*\*: name"),
+        (refused(429, f"slow down, {KEY}"), r"HTTP 429 \(slow down, \*\*\*\), 6 times"),
+        (said(f"I was sent {KEY}"), r"'I was sent \*\*\*'"),
+    ],
+)
+def test_a_key_that_a_server_echoes_is_not_printed(
+    server: Server, table: LogitTable, answer: Answer, message: str
+) -> None:
+    server.answer = lambda body, i: answer
+    with pytest.raises(CalpruneError, match=message) as caught:
+        judge([table], endpoint=server.url, key=KEY, workers=1, sleep=lambda _: None)
+    assert not any(part in str(caught.value) for part in ("s3cret", "mostly"))
+
+
+def test_a_key_in_a_line_that_is_no_http_is_not_printed(table: LogitTable) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def echo() -> None:
+            for _ in range(6):
+                connection, _ = odd.accept()
+                with connection, suppress(OSError):
+                    connection.recv(1 << 16)
+                    connection.sendall(f"Bearer \x1b {KEY}\r\n".encode())
+
+        thread = Thread(target=echo)
+        thread.start()
+        url = f"http://127.0.0.1:{odd.getsockname()[1]}/v1"
+        one = [replace_rows(table, 1)]
+        with pytest.raises(IncompleteError, match=r"no answer \(Bearer \ufffd \*\*\*\)"):
+            judge(one, endpoint=url, key=KEY, workers=1, sleep=lambda _: None)
+        thread.join()
+
+
+def test_no_key_gets_into_grades(server: Server, table: LogitTable) -> None:
+    server.answer = lambda body, i: said(f"0.5 {KEY}", f"judge {KEY}")
+    (path,) = judge([table], endpoint=server.url, key=KEY)
+    entry = json.loads(path.read_text())["v1_0"]
+    assert (entry["model"], entry["content"]) == (["judge ***"], ["0.5 ***"])
+    files = [p for p in table.path.parents[3].rglob("*.json") if "s3cret" in p.read_text()]
+    assert files == []
+
+
+def test_a_placeholder_for_a_key_spoils_no_score(server: Server, table: LogitTable) -> None:
+    judge([table], endpoint=server.url, key="0.5")
+    assert Judged().rows(table).tolist() == [0.5] * 3
 
 
 def test_no_server_there(table: LogitTable) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from calprune.errors import (
     Mismatch,
     PlanError,
     StoreError,
+    WriteError,
 )
 from tests.analyze.test_judge import ROWS, run, seal, stored
 from tests.analyze.test_text_scorers import condition, open_table
@@ -150,6 +153,29 @@ def test_official_grade_files_are_imported(tmp_path: Path) -> None:
         import_grades(table, file)
     import_grades(table, file, replacing=True)
     assert Judged().rows(table).tolist() == [1.0] * 3
+
+
+@pytest.mark.parametrize("call", ["write", "replace"])
+def test_grades_that_cannot_be_replaced_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file, table = tmp_path / "grades.json", stored(tmp_path)
+    file.write_text(official())
+    path = import_grades(table, file)
+    before = path.read_bytes()
+    file.write_text(official().replace("[0.0, 1.0]", "[1.0, 1.0]"))
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        with pytest.raises(WriteError, match=r"cannot replace .*full-.*json, .* as it was.*space"):
+            import_grades(table, file, replacing=True)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+    import_grades(table, file, replacing=True)
+    assert Judged().rows(table).tolist() == [1.0] * 3
+    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "logs"])

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.scorers._evalai import CONTRACTIONS, normalised
 from calprune.analyze.scorers.exact_match import ExactMatch
-from calprune.analyze.scorers.mmmu import Mmmu, is_right, parsed
+from calprune.analyze.scorers.mmmu import _NUMBERS, Mmmu, is_right, parsed
 from calprune.analyze.scorers.vqa import Vqa, soft_accuracy
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.logits import LogitTable, Replies
@@ -225,6 +229,33 @@ def test_open_replies_are_parsed(reply: str, found: list[str | float]) -> None:
 def test_mmmu_open_questions(reply: str, references: list[str], right: bool) -> None:
     assert is_right(reply, tuple(references)) is right
     assert Mmmu().rows(open_table([(reply, references)])).tolist() == [right]
+
+
+REPEATED = ("1", "1,111,", "1.1", "-1", ".1", "1e", "1e1.", "1 ", "so 1\n", "a.", "an, it's ", "x")
+
+
+@pytest.mark.parametrize("unit", REPEATED)
+@pytest.mark.parametrize("name", ["exact-match", "vqa", "mmmu"])
+def test_a_reply_of_a_million_characters_takes_no_more_than_seconds(name: str, unit: str) -> None:
+    text = (unit * 1_000_000)[:1_000_000]
+    people = ("yes",) * 10
+    scorer = registry.load("scorers", name)()
+    start = time.process_time()
+    assert scorer.rows(open_table([(text, people), (f"{text}x", people)])).tolist() == [0, 0]
+    assert time.process_time() - start < 20
+
+
+SLOW = (  # as they stand in the original
+    re.compile(r"-?\b\d{1,3}(?:,\d{3})+\b"),
+    re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+"),
+    re.compile(r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])"),
+)
+
+
+@given(st.text("012,.-+eE x٣_", max_size=24))
+@settings(max_examples=2000, deadline=None)
+def test_numbers_are_found_as_in_the_original(text: str) -> None:
+    assert [p.findall(text) for p in _NUMBERS] == [p.findall(text) for p in SLOW]
 
 
 @pytest.mark.parametrize("name", ["exact-match", "vqa", "mmmu"])

@@ -10,8 +10,7 @@ from transformers import AutoProcessor
 
 from calprune.collect import run
 from calprune.collect.models import Options, open_adapter
-from calprune.data.benchmarks import Answer
-from calprune.data.benchmarks.pope import Pope
+from calprune.data.benchmarks import YES_NO, Answer
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 
@@ -45,7 +44,7 @@ def test_vicuna_v1_is_the_original_codes_prompt(folders: dict[str, Path], name: 
 
 def test_answers_are_the_pieces_with_a_leading_blank(folders: dict[str, Path]) -> None:
     adapter = open_adapter(str(folders["vicuna"]))
-    assert adapter.first(Pope.answers) == ((3869, 4874), (1939, 694))
+    assert adapter.first(YES_NO) == ((3869, 4874), (1939, 694))
     assert adapter.first(LETTERS) == ((319,), (350,), (315,), (360,), (382,))
 
 
@@ -64,7 +63,7 @@ def test_the_chat_template_is_tokenised_as_transformers_does(
     prompt = adapter.prompt(QUESTION)
     assert [*prompt.head] == ids[:at]
     assert [*prompt.tail] == ids[at + 1 :]
-    assert adapter.first(Pope.answers)[0][0] == 3869
+    assert adapter.first(YES_NO)[0][0] == 3869
     assert adapter.template().startswith("hf: ")
 
 
@@ -72,7 +71,7 @@ def test_mistral_is_asked_in_its_own_words(folders: dict[str, Path]) -> None:
     adapter = open_adapter(str(folders["mistral"]))
     assert adapter.template() == "mistral_instruct: [INST] <image>\n{question} [/INST]"
     assert adapter.prompt(QUESTION).head[0] == 1
-    assert adapter.first(Pope.answers) == ((3869, 4874), (1939, 694))
+    assert adapter.first(YES_NO) == ((3869, 4874), (1939, 694))
 
 
 def test_other_templates_are_other_conditions(folders: dict[str, Path]) -> None:

@@ -40,7 +40,7 @@ def test_all_columns(tmp_path: Path) -> None:
     assert [e.references for e in opened] == [("yes",), ("it", "It!")]
     assert all(not e.offered for e in opened)
     assert opened[1].id == "mine"
-    assert (q.source.scorer, q.source.reply_tokens, q.source.layout) == ("accuracy", 32, "file")
+    assert (q.source.scorer, q.source.reply_tokens, q.source.layout) == ("exact-match", 32, "file")
 
 
 @pytest.mark.parametrize("name", ["q.csv", "q.tsv"])
@@ -103,7 +103,7 @@ def test_scoring_follows_the_kinds(tmp_path: Path) -> None:
     q = ask(tmp_path, {**ROW, "kind": "open"})
     assert (q.source.scorer, q.source.answers, q.source.reply_tokens) == ("exact-match", (), 32)
     q = ask(tmp_path, ROW, {**ROW, "question": "What?", "label": "a bus"})
-    assert (q.source.scorer, len(q.source.answers)) == ("accuracy", 2)
+    assert (q.source.scorer, len(q.source.answers)) == ("exact-match", 2)
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import Value
+from datasets import Image, Value
 
 from calprune.data.questions import Questions, open_questions
+from calprune.data.sources import parquet
 from calprune.errors import BenchmarkError
 from tests.fixtures import gqa, save_table
 
@@ -73,8 +74,8 @@ def test_a_question_that_is_there_twice_stays_twice(tmp_path: Path) -> None:
 
 def test_images_with_the_same_bytes_are_one(tmp_path: Path) -> None:
     q = open_questions("gqa", gqa.parquet(tmp_path))
-    assert q.images == ("n17", "n161313")
-    assert {e.id for e in q.examples if e.image == "n17"} == {"2013", "2015", "201", "202"}
+    assert q.images == ("n42", "n161313")
+    assert {e.id for e in q.examples if e.image == "n42"} == {"2013", "2015", "201", "202"}
 
 
 @pytest.mark.parametrize("sub", ["questions1.2", "questions"])
@@ -94,6 +95,35 @@ def test_images_come_in_any_order(tmp_path: Path) -> None:
         assert q.source.picture(image).content == path.read_bytes()  # type: ignore[union-attr]
 
 
+def test_pictures_of_a_table_are_asked_for_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gqa.parquet(tmp_path)
+    rows = gqa.rows()
+    names = [f"n{i}" for i in range(9)]
+    text = Value("string")
+    (path,) = (tmp_path / "testdev_balanced_images").iterdir()
+    pictures = [{"id": n, "image": {"bytes": gqa.picture(i)}} for i, n in enumerate(names)]
+    save_table(path, pictures, {"id": text, "image": Image()}, group=9)
+    (path,) = (tmp_path / "testdev_balanced_instructions").iterdir()
+    asked = [
+        {**rows["2013"], "id": f"{k}{n}", "imageId": n} for k in range(2) for n in reversed(names)
+    ]
+    columns = {name: text for name in ("id", "imageId", "question", "answer")}
+    kinds = {"types": {"detailed": text, "semantic": text, "structural": text}}
+    table = [{name: row[name] for name in (*columns, *kinds)} for row in asked]
+    save_table(path, table, {**columns, **kinds})
+    q = open_questions("gqa", tmp_path)
+    assert q.images == tuple(names)
+    assert [e.id for e in q.examples[:4]] == ["0n0", "1n0", "0n1", "1n1"]
+    read = list[Any]()
+    inner = parquet._content
+    monkeypatch.setattr(parquet, "_content", lambda cell: read.append(cell) or inner(cell))
+    for i, image in enumerate(q.images):
+        assert q.picture(image).content == gqa.picture(i)  # type: ignore[union-attr]
+    assert len(read) == len(names)
+
+
 def test_other_configurations_are_not_read_without_a_card_either(tmp_path: Path) -> None:
     before = open_questions("gqa", gqa.parquet(tmp_path))
     (tmp_path / "README.md").unlink()
@@ -109,8 +139,6 @@ def test_a_missing_image_file_is_left_out_and_named(tmp_path: Path) -> None:
 
 
 def test_a_question_whose_image_is_not_in_the_table_is_an_error(tmp_path: Path) -> None:
-    from datasets import Image
-
     gqa.parquet(tmp_path)
     (path,) = (tmp_path / "testdev_balanced_images").iterdir()
     save_table(

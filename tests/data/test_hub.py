@@ -264,6 +264,19 @@ def test_where_files_came_from_is_known(fake: FakeHub, tmp_path: Path) -> None:
     assert hub.stored(tmp_path / "elsewhere.parquet") == hub.Stored()
 
 
+def test_a_record_that_cannot_be_read_tells_nothing(
+    fake: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    copies = fetch(PART, tmp_path / "here")
+    monkeypatch.setattr(Path, "read_text", denied)
+    assert hub.stored(copies[0]) == hub.Stored()
+    assert hub.revisions(copies) == ()
+    assert hub.damage(copies[0]) == ""
+
+
 def test_a_folder_of_ones_own(fake: FakeHub, cache: Path, tmp_path: Path, tables: Path) -> None:
     folder = tmp_path / "a" / "folder"
     assert fetch(PART, folder) == [folder / "data" / FIRST, folder / "data" / SECOND]

@@ -70,7 +70,7 @@ def test_images_of_equal_bytes_are_one() -> None:
     [
         ({"id": "b/0"}, "id 'b/0' is already that of"),
         ({"id": ""}, "its id is empty"),
-        ({"id": "x" * 513}, "over 512 bytes"),
+        ({"id": "x" * 513}, "513 bytes, at most 512"),
         ({"prompt": " \n"}, "its question is empty"),
         ({"label": 2}, "label is not among its 2 options"),
         ({"offered": (0, 7)}, "offers answers that the benchmark does not have"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import email.utils
+import html
 import http.client
 import json
+import re
 import socket
 import ssl
 import time
@@ -14,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from calprune.errors import CalpruneError, IncompleteError, ModelError, PlanError
 
@@ -22,6 +24,7 @@ KEY_ENV = "OPENAI_API_KEY"
 _MOST_BYTES = 1 << 20
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each further attempt
 _LONGEST_WAIT = 300.0
+_LEAST_KEY = 5  # shorter ones are stand-ins, and a score such as 0.25 may hold one
 _PASSING = (408, 409, 425, 429)  # and all from 500 on
 
 
@@ -139,11 +142,12 @@ class Endpoint:
             content = answer = raw
         if not isinstance(content, str | None):
             raise ModelError(
-                f"{self.url}: not a chat completion: {_short(raw)}; does the address lack its "
-                "last part, usually /v1?"
+                f"{self.url}: not a chat completion: {self._quoted(raw)}; does the address lack "
+                "its last part, usually /v1?"
             )
         name = answer.get("model")
-        return Said(content or "", name if isinstance(name, str) and name else model)
+        name = self._hidden(name) if isinstance(name, str) and name else model
+        return Said(self._hidden(content or ""), name)
 
     def _refusal(self, error: HTTPError, model: str) -> CalpruneError | _Again:
         """What a status other than 200 means."""
@@ -153,6 +157,7 @@ class Endpoint:
             except (OSError, http.client.HTTPException):
                 raw = b""
         said, code = _message(raw)
+        said = self._quoted(said)
         text = f"HTTP {error.code}{f' ({said})' if said else ''}"
         if code == "insufficient_quota":
             return IncompleteError(f"{self.url}: {text}: the account has no credit left")
@@ -170,14 +175,14 @@ class Endpoint:
                 "--judge and --endpoint (usually ending in /v1)"
             )
         if 300 <= error.code < 400:
-            target = _short((error.headers.get("Location") or "another address").encode())
+            target = self._quoted(error.headers.get("Location") or "another address")
             return PlanError(f"{self.url}: {text}, moved to {target}: name that with --endpoint")
         return PlanError(f"{self.url}: {text}: the server does not take this request for {model!r}")
 
     def _unreached(self, error: Exception) -> CalpruneError | _Again:
         """What a connection that came to nothing means."""
         cause = error.reason if isinstance(error, URLError) else error
-        text = str(cause) or type(cause).__name__
+        text = self._quoted(str(cause)) or type(cause).__name__  # it may hold what a server said
         if isinstance(cause, ConnectionRefusedError):
             return IncompleteError(
                 f"{self.url}: connection refused: no server listens there; start it, or name "
@@ -189,6 +194,21 @@ class Endpoint:
             return IncompleteError(f"{self.url}: its certificate is not trusted ({text})")
         return _Again(f"no answer ({text})")
 
+    def _quoted(self, said: bytes | str) -> str:
+        """The beginning of what a server said, without the key and fit for a terminal."""
+        text = said if isinstance(said, str) else said.decode("utf-8", "replace")
+        return _short(self._hidden(text))
+
+    def _hidden(self, text: str) -> str:
+        """The same with *** for the key, which a server may echo, also in an escaped form."""
+        if len(self.key) < _LEAST_KEY:
+            return text
+        in_json = json.dumps(self.key)[1:-1]
+        forms = {self.key, in_json, in_json.replace("/", r"\/"), html.escape(self.key)}
+        forms |= {quote(self.key, safe) for safe in ("", "/")}
+        longest_first = sorted(forms, key=len, reverse=True)
+        return re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)
+
 
 def _message(raw: bytes) -> tuple[str, str]:
     """A server's own words on what is wrong, and its code for it."""
@@ -199,12 +219,12 @@ def _message(raw: bytes) -> tuple[str, str]:
             said, code = said["message"], said.get("code")
     except (ValueError, RecursionError, LookupError, TypeError):
         said = raw.decode("utf-8", "replace")
-    return _short(str(said).encode("utf-8", "replace")), str(code)
+    return str(said), str(code)
 
 
-def _short(raw: bytes) -> str:
+def _short(text: str) -> str:
     """The beginning of what somebody else wrote, fit for a terminal."""
-    text = " ".join(raw[:2000].decode("utf-8", "replace").split())
+    text = " ".join(text[:2000].split())
     text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
     return text if len(text) <= 200 else f"{text[:200]}…"
 

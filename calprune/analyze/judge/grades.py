@@ -10,9 +10,13 @@ that was graded, by which judge, and how.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
+import os
+import socket
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -178,20 +182,31 @@ def _grade(path: Path, name: str, entry: Any) -> Grade:
 def write_grades(table: LogitTable, grades: Grades, replacing: bool = False) -> Path:
     """Write a condition's grade file, and return where it is.
 
-    Raises PlanError if it holds other grades already, unless ``replacing``.
+    Raises PlanError if it holds other grades already, unless ``replacing``, and WriteError if it
+    cannot be written; old grades are then as they were.
     """
     path, image = grade_path(table.path), _image(grades)
     if replacing and path.exists() and read_bytes(path) != image:
-        try:
-            path.unlink()
-        except OSError as error:
-            raise WriteError(f"cannot replace {path}: {error.strerror or error}") from error
+        _replace(path, image)
     if not publish(path, image) and read_bytes(path) != image:
         raise PlanError(
             f"{path}: holds other grades of these replies already; write --replace to have the "
             "new ones instead"
         )
     return path
+
+
+def _replace(path: Path, image: bytes) -> None:
+    """Put other bytes in the place of a file, which is there all the while."""
+    # a name of temporary files as the store knows them, should this process be killed
+    fresh = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    try:
+        publish(fresh, image)
+        os.replace(fresh, path)
+    except (WriteError, OSError) as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise WriteError(f"cannot replace {path}, which is as it was: {error}") from error
 
 
 def _image(grades: Grades) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form
-from calprune.analyze.verdicts import confusion, f1, says_no_right
+from calprune.analyze.verdicts import confusion, f1, parts_of, says_no_right
 from calprune.data.logits import LogitTable
 
 __all__ = ["F1OverSplits"]
@@ -38,7 +38,7 @@ class F1OverSplits:
 
     def tally(self, seen: Predictions) -> Floats:
         """(confusion cells, 1) in the place of each row's split, (n, splits, 5)."""
-        names, split = np.unique(seen.split, return_inverse=True)
+        names, split = parts_of(seen, "split", "scorer 'f1-over-splits'")
         tally = np.zeros((len(seen), len(names), 5))
         cells = confusion(seen, "scorer 'f1-over-splits'")
         tally[np.arange(len(seen)), split] = np.column_stack([cells, np.ones(len(seen))])

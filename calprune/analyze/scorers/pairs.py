@@ -10,7 +10,7 @@ import numpy as np
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.scorers import verdicts
-from calprune.analyze.verdicts import first_token_right, group_tally, ratio
+from calprune.analyze.verdicts import first_token_right, group_tally, parts_of, ratio
 from calprune.data.logits import LogitTable
 
 __all__ = ["Pairs"]
@@ -40,7 +40,7 @@ class Pairs:
 
     def tally(self, seen: Predictions) -> Floats:
         """(right, 1, group right, 1 group) in the place of each category, (n, categories, 4)."""
-        names, category = np.unique(seen.category, return_inverse=True)
+        names, category = parts_of(seen, "category", "scorer 'pairs'")
         right = verdicts(seen)
         groups = group_tally(seen, right >= 0.5, "scorer 'pairs'")
         tally = np.zeros((len(seen), len(names), 4))

@@ -219,8 +219,8 @@ def _options(row: Row) -> list[str]:
 
 
 def _scorer(kinds: set[str]) -> str:
-    rules = {"yes/no": "f1-over-splits", "letter": "accuracy", "open": "exact-match"}
-    return rules[next(iter(kinds))] if len(kinds) == 1 else "accuracy"
+    rules = {"yes/no": "f1-over-splits", "letter": "accuracy"}
+    return rules[next(iter(kinds))] if len(kinds) == 1 and "open" not in kinds else "exact-match"
 
 
 def _examples(rows: Sequence[tuple[Row, str]]) -> Iterator[Example]:

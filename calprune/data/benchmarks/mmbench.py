@@ -59,8 +59,8 @@ class MmBench(Released):
         path = _file(root) or root / FILES[0]
         pictures = _Pictures(Tsv(path))
         notes = (
-            f"{path}: the file of July 2023, released with 4,377 rows of 1,176 questions; later "
-            "files have 4,329 rows of 1,164",
+            f"{path.name}: the file of July 2023, released with 4,377 rows of 1,176 questions; "
+            "later files have 4,329 rows of 1,164",
         )
         return Source(
             answers=letters(len(OPTIONS)),

@@ -183,8 +183,8 @@ def _options(row: Row) -> list[str]:
     """The options, which a table holds as the text of a Python list."""
     values = _literal(row.text("options"))
     if not isinstance(values, list) or not all(_is_plain(v) for v in values):
-        raise row.wrong("options", f"not a list of options: {row.text('options')[:60]!r}")
-    return list(enough(row, "options", [str(v) for v in values]))
+        raise row.wrong("options", f"not a list of options: {_start(row, 'options')}")
+    return list(enough(row, "options", _texts(row, "options", values)))
 
 
 def _accepted(row: Row) -> tuple[str, ...]:
@@ -194,8 +194,24 @@ def _accepted(row: Row) -> tuple[str, ...]:
     if values == []:
         raise row.wrong("answer", "an empty list of accepted answers")
     if isinstance(values, list) and all(_is_plain(v) for v in values):
-        return tuple(str(v) for v in values)
+        return tuple(_texts(row, "answer", values))
     return (answer,)  # also one such as [0, 1)
+
+
+def _texts(row: Row, field: str, values: Sequence[str | int | float]) -> list[str]:
+    try:
+        texts = [str(v) for v in values]
+    except ValueError:  # Python writes no number of thousands of digits, as 0xfff… may be one
+        raise row.wrong(field, f"a number of too many digits: {_start(row, field)}") from None
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError:
+        raise row.wrong(field, f"half of a character: {_start(row, field)}") from None
+    return texts
+
+
+def _start(row: Row, field: str) -> str:
+    return repr(row.text(field)[:60])
 
 
 def _is_plain(value: Any) -> bool:

@@ -232,7 +232,10 @@ def stored(path: Path) -> Stored:
         records = folder / ".cache" / "huggingface" / "download"
         record = records / f"{path.relative_to(folder)}.metadata"
         if os.path.isfile(record):  # False also where nobody may look
-            commit, etag = [*record.read_text("utf-8", "replace").split("\n"), "", ""][:2]
+            try:
+                commit, etag = [*record.read_text("utf-8", "replace").split("\n"), "", ""][:2]
+            except OSError:
+                return Stored()
             return Stored("", commit, etag if _SHA256.fullmatch(etag) else "")
     return Stored()
 

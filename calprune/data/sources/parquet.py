@@ -1,4 +1,8 @@
-"""Parquet tables with images in them, streamed: no more than a few rows are held at a time."""
+"""Parquet tables with images in them, streamed: a few rows at a time become Python's.
+
+Arrow decodes a page as a whole, which takes up to twice the page's size in memory. How many images
+a page holds is up to its writer: it may be a few or a whole row group.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +28,9 @@ _AT_ONCE = 16  # rows with their images
 class Shards:
     """The files of one table, in order. Images are read again when they are asked for.
 
-    Reading images in the order of the table costs one pass over it; going back starts the row
-    group again.
+    Reading images in the order of the table costs one pass over it. Going back starts the row
+    group again and reads all that lies before the row, so a benchmark gives its questions in the
+    order of their images' rows.
     """
 
     def __init__(self, paths: Sequence[Path]) -> None:

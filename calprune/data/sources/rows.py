@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -191,11 +193,14 @@ class Tsv:
             with self.path.open("rb") as file:
                 header = self._record(file, 1)
                 if not header:
-                    raise BenchmarkError(f"{self.path}: empty")
-                number, at = 2, file.tell()
-                while record := self._record(file, number):
-                    yield self._row(header, record, number, at)
-                    number, at = number + 1, file.tell()
+                    raise BenchmarkError(f"{self.path}: empty, or its first line is")
+                end = os.fstat(file.fileno()).st_size
+                for number in count(2):
+                    at = file.tell()
+                    if at >= end:
+                        return
+                    if record := self._record(file, number):  # blank lines are none
+                        yield self._row(header, record, number, at)
         except OSError as error:
             raise _unreadable(self.path, error) from error
 
