@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -11,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from calprune.testing.selectors import laws
 
 ROOT = Path(__file__).parent.parent
 PLUGIN = ROOT / "tests" / "plugin"
@@ -111,3 +114,16 @@ def test_it_obeys_the_laws(installed: Path) -> None:
     )
     done = python(installed, "-W", "error", "-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_examples_of_the_guide_obey_the_laws() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.S)
+    space: dict[str, object] = {"__name__": "guide"}
+    examples = [b for b in blocks if "def rank(" in b or "def pick(" in b or "def merge(" in b]
+    assert len(examples) == 3
+    for block in examples:
+        exec(compile(block, "extending.md", "exec"), space)  # dataclasses look up their module
+    for name in ("Farthest", "Comb", "Runs"):
+        laws(space[name]())  # type: ignore[operator]
+    check = next(b for b in blocks if "laws(" in b)
+    exec(compile(check, "extending.md", "exec"), space)

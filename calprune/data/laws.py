@@ -157,15 +157,10 @@ def check_rankings(arrays: dict[str, NDArray[Any]]) -> None:
         raise Mismatch("rank/order: a token is taken twice")
 
 
-def _cuts(arrays: dict[str, NDArray[Any]], offset: str, rows: str) -> None:
-    ends = arrays[offset]
-    if ends[0] != 0 or ends[-1] != len(arrays[rows]) or (np.diff(ends) < 0).any():
-        raise Mismatch(f"{offset} does not cut {rows} in order")
-
-
 def check_signals(arrays: dict[str, NDArray[Any]]) -> None:
     """Offsets cover all rows in order, and every value is finite."""
-    _cuts(arrays, "image/offset", "signal/value")
+    if not _cuts(arrays["image/offset"], len(arrays["signal/value"])):
+        raise Mismatch("image/offset does not cut signal/value in order")
     if not np.isfinite(arrays["signal/value"]).all():
         raise Mismatch("signal/value: a value is not finite")
 
@@ -173,10 +168,9 @@ def check_signals(arrays: dict[str, NDArray[Any]]) -> None:
 def check_merges(arrays: dict[str, NDArray[Any]]) -> None:
     """Every new token is made of some old ones, with finite weights."""
     ends = arrays["token/offset"]
-    _cuts(arrays, "token/offset", "entry/token")
-    if arrays["image/offset"][-1] != len(ends) - 1 or (np.diff(ends) == 0).any():
-        raise Mismatch("token/offset: a new token of nothing, or tokens of no image")
-    if arrays["image/offset"][0] != 0 or (np.diff(arrays["image/offset"]) < 0).any():
+    if not _cuts(ends, len(arrays["entry/token"])) or (ends[1:] == ends[:-1]).any():
+        raise Mismatch("token/offset: a new token of nothing, or entries of no token")
+    if not _cuts(arrays["image/offset"], len(ends) - 1):
         raise Mismatch("image/offset does not cut the new tokens in order")
     if not np.isfinite(arrays["entry/weight"]).all():
         raise Mismatch("entry/weight: a weight is not finite")
