@@ -92,6 +92,13 @@ def collect(
     keep: Annotated[
         str | None, typer.Option(help="Visual tokens kept, e.g. 64,128 or 25%.")
     ] = None,
+    numerics: Annotated[
+        str,
+        typer.Option(
+            help="In which selectors choose: canonical, compat (as reference code in float16), or "
+            "both where a selector has both."
+        ),
+    ] = "canonical",
     positions: Annotated[
         str, typer.Option(help="Position ids of kept tokens: contiguous or original.")
     ] = "contiguous",
@@ -181,6 +188,7 @@ def collect(
         "revision": revision,
         "select": select or (),
         "keep": budgets(keep) if keep is not None else (),
+        "numerics": numerics,
         "positions": positions,
         "picture": picture,
         "template": template,

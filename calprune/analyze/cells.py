@@ -155,12 +155,18 @@ def _cell(pile: Sequence[LogitTable], constant: dict[str, frozenset[str]]) -> Ce
     return Cell(
         name=(replace(brief, seed=None) if joined else brief).label,
         selector=condition.selector,
-        parameters=" ".join(f"{k}={v}" for k, v in condition.parameters),
+        parameters=" ".join(f"{k}={v}" for k, v in _parameters(condition)),
         budget="all" if condition.budget == ALL_TOKENS else condition.budget.label,
         seed=f"{len(pile)} seeds" if joined else seed,
         kept=_kept(pile[0]),
         tables=tuple(pile),
     )
+
+
+def _parameters(condition: Condition) -> list[tuple[str, object]]:
+    """Those of the selector, and in which numerics it chose unless canonically."""
+    numerics = [] if condition.numerics is None else [("numerics", condition.numerics)]
+    return [*condition.parameters, *numerics]
 
 
 def _kept(table: LogitTable) -> float:

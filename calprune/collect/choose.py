@@ -25,7 +25,7 @@ from calprune.collect.selectors import (
     in_order,
 )
 from calprune.collect.signals import Signal, read_signals
-from calprune.data.condition import canonical_json, selector_label, sha256_of
+from calprune.data.condition import canonical_json, sha256_of
 from calprune.data.container import Arrays, Sealed, as_text, unpack
 from calprune.data.provenance import software
 from calprune.data.store import Store
@@ -46,8 +46,7 @@ class Pool:
 def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
     """Where the ranking (or merging) blocks of a selector lie."""
     key = sha256_of(plan.ranking_manifest(chosen))
-    label = selector_label(chosen.name, chosen.parameters, chosen.seed)
-    return plan.store.ranking(plan.adapter.name, plan.questions.name, label, key)
+    return plan.store.ranking(plan.adapter.name, plan.questions.name, chosen.label, key)
 
 
 def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
@@ -116,6 +115,8 @@ def _pools(plan: Plan, seen: Seen, digest: str, signals: dict[str, Signal]) -> l
 
 def _choice(cell: Cell, pools: Sequence[Pool]) -> Ranking | Merged:
     selector, chosen = cell.chosen.selector, cell.chosen
+    if chosen.compat:
+        pools = [replace(p, tokens=replace(p.tokens, compat=True)) for p in pools]
     if isinstance(selector, Ranks):
         rank = selector.rank
         return _joined([(p, _valid(chosen, p, _guard(chosen, p, rank, p.tokens))) for p in pools])

@@ -20,7 +20,6 @@ from calprune.collect.models import EMBEDDED, Seen
 from calprune.collect.plan import Cell, Plan
 from calprune.collect.run import Keep, Progress, prepare
 from calprune.collect.selectors import Merges
-from calprune.data.condition import selector_label
 from calprune.errors import PlanError
 
 HALF = 2.0**-11
@@ -141,8 +140,7 @@ class Selection:
     @property
     def label(self) -> str:
         """Selector and parameters."""
-        chosen = self.cell.chosen
-        return selector_label(chosen.name, chosen.parameters, chosen.seed)
+        return self.cell.chosen.label
 
     @property
     def budget(self) -> str:

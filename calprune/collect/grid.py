@@ -5,16 +5,17 @@ from __future__ import annotations
 import itertools
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from calprune import registry
 from calprune.collect.selectors import Selector
-from calprune.data.condition import Budget, Scalar
+from calprune.data.condition import Budget, Scalar, selector_label
 from calprune.errors import PlanError
 
 ALL = "all"  # every selector that the model serves
 SEEDS = (0, 1, 2)
 KEEP = (64, 128, 192)
+NUMERICS = ("canonical", "compat", "both")
 
 STUDY_TOKENS = 576
 # The grid of arXiv 2604.12035, Tables 1 to 3 (FastV apart).
@@ -29,11 +30,21 @@ STUDY: tuple[tuple[str, tuple[int, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Chosen:
-    """A selector as named in a condition, with one budget."""
+    """A selector as named in a condition, with one budget.
+
+    ``compat``: it chooses in the precision of its reference code.
+    """
 
     name: str
     selector: Selector
     budget: Budget
+    compat: bool = False
+
+    @property
+    def label(self) -> str:
+        """Selector, parameters, seed and numerics for people and folders."""
+        label = selector_label(self.name, self.parameters, self.seed)
+        return f"{label}-compat" if self.compat else label
 
     @property
     def parameters(self) -> tuple[tuple[str, Scalar], ...]:
@@ -73,6 +84,24 @@ def grid(
             for budget in (selector.budget,) if selector.budget else budgets:
                 found[name, selector, budget] = Chosen(name, selector, budget)
     return list(found.values())
+
+
+def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
+    """The same selectors, choosing canonically, in compat, or where they can in both.
+
+    What measures nothing chooses the same in any numerics, and stays as it is.
+    """
+    if numerics not in NUMERICS:
+        raise PlanError(registry.unknown("numerics", numerics, NUMERICS))
+    found = []
+    for c in chosen:
+        modes = getattr(c.selector, "numerics", frozenset({"canonical"}))
+        alike = not c.selector.needs and not hasattr(c.selector, "stages")
+        if numerics != "compat" or alike:
+            found.append(c)
+        if numerics == "compat" and not alike or numerics == "both" and "compat" in modes:
+            found.append(replace(c, compat=True))
+    return found
 
 
 def budgets(text: str) -> list[Budget]:

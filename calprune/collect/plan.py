@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -128,6 +128,8 @@ class Plan:
             manifest["seed"] = chosen.seed
         if not chosen.selector.nested:
             manifest["budget"] = [chosen.budget.kind, chosen.budget.value, chosen.budget.scope]
+        if chosen.compat:
+            manifest["numerics"] = "compat"
         further = sorted(chosen.selector.needs - set(BASE))
         if further:
             manifest["signals"] = [sha256_of(self.signal_manifest(name)) for name in further]
@@ -174,6 +176,7 @@ def make_plan(
             dtype=adapter.dtype,
             features=measured,
             reply=questions.source.reply_tokens if questions.open else None,
+            numerics="compat" if c.compat else None,
         )
         cells.append(Cell(condition, c))
     prompts = [[questions.examples[i].prompt for i in rows] for rows in questions.rows]
@@ -205,6 +208,11 @@ def make_plan(
 def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Budget, str | None]:
     """The budget as the model counts it, and what the selector reads; PlanError if it cannot."""
     measured = _measured(adapter, chosen)
+    if chosen.compat and "compat" not in getattr(chosen.selector, "numerics", ()):
+        raise PlanError(
+            f"{chosen.name} has no compat numerics; leave it out, or choose --numerics canonical. "
+            f"Selectors that have: {', '.join(_with_compat())}"
+        )
     budget = _scoped(chosen.budget, adapter)
     if inside(chosen.selector):
         fits(chosen, chosen.selector, budget, adapter, questions)
@@ -294,14 +302,20 @@ def _named(adapter: Adapter, missing: list[str]) -> str:
     return "name the CLIP model that its tower was taken from, with --clip REPOSITORY; "
 
 
-def _instead(adapter: Adapter) -> str:
-    """Which selectors a model serves."""
-    work = []
+def _with_compat() -> list[str]:
+    """Selectors that also choose as their reference code does."""
+    return [n for n, s in _loadable() if "compat" in getattr(s, "numerics", ())]
+
+
+def _loadable() -> Iterator[tuple[str, Any]]:
     for name in registry.names("selectors"):
         try:
-            needs = registry.load("selectors", name).needs
+            yield name, registry.load("selectors", name)
         except Exception:  # a foreign plug-in may fail in any way; it is not one to propose
             continue
-        if needs <= adapter.measures.keys():
-            work.append(name)
+
+
+def _instead(adapter: Adapter) -> str:
+    """Which selectors a model serves."""
+    work = [name for name, s in _loadable() if s.needs <= adapter.measures.keys()]
     return f"selectors that work with it: {', '.join(work)}"

@@ -15,7 +15,7 @@ from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
-from calprune.collect.grid import ALL, STUDY_TOKENS, Chosen, budgets, grid
+from calprune.collect.grid import ALL, STUDY_TOKENS, Chosen, budgets, grid, in_numerics
 from calprune.collect.hf.pictures import size_of
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
@@ -64,6 +64,7 @@ def prepare(
     revision: str = "",
     select: str | Sequence[str] = (),
     keep: Keep | Sequence[Keep] = (),
+    numerics: str = "canonical",
     positions: Literal["contiguous", "original"] = "contiguous",
     picture: str = "",
     template: str = "",
@@ -90,6 +91,8 @@ def prepare(
             study's grid, with budgets five times as large where there are five times the tokens.
         keep: budgets: whole numbers count tokens, fractions are shares, text is as on the command
             line (``"64,128"``, ``"25%"``).
+        numerics: ``canonical``: choose in float32 and float64, alike everywhere; ``compat``: in
+            the precision of the reference code; ``both``: in both, where a selector has both.
         positions: position ids of the kept tokens, renumbered or original.
         picture: how an image becomes visual tokens, e.g. ``crop`` or ``hf``; none gives the
             model's default.
@@ -112,7 +115,7 @@ def prepare(
         download: fetch a model that is not here yet.
     """
     find_benchmark(bench)  # mistakes before anything is opened
-    _chosen(select, keep)
+    in_numerics(_chosen(select, keep), numerics)
     root = Path(data) if data is not None else None
     options = Options(device, dtype, picture, template, clip)
     adapter = open_adapter(model, options, revision=revision, download=download)
@@ -132,7 +135,7 @@ def prepare(
                 f"comparable with published ones; 'calprune data check {bench}' says all"
             )
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
-    chosen = _chosen(select, keep, pool)
+    chosen = in_numerics(_chosen(select, keep, pool), numerics)
     if ALL in ([select] if isinstance(select, str) else select):
         chosen, unserved = served(chosen, adapter, questions)
         notes += unserved

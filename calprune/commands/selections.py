@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EPILOG = (
     "Examples:  calprune compare-selections --bench shapes --select scope --select saliency --keep "
     "64,128  ·  calprune compare-selections --select scope:alpha=0,0.5,1 --images 100  ·  calprune "
-    "compare-selections --select scope:alpha=0,1 --keep 64 --per-image --format csv"
+    "compare-selections --select scope:alpha=0 --numerics both --keep 64 --per-image --format csv"
 )
 FORMATS = ("table", "csv", "json")
 
@@ -42,6 +42,13 @@ def compare_selections(
         str | None,
         typer.Option(help="Visual tokens kept, e.g. 64,128 or 25%.  [default: 64,128,192]"),
     ] = None,
+    numerics: Annotated[
+        str,
+        typer.Option(
+            help="canonical, compat (as reference code in float16), or both, which compares a "
+            "selector's two."
+        ),
+    ] = "canonical",
     model: Annotated[
         str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
     ] = "shapes-llava",
@@ -84,6 +91,7 @@ def compare_selections(
             bench,
             select=select,
             keep=keep if keep is not None else (),
+            numerics=numerics,
             model=model,
             revision=revision,
             picture=picture,

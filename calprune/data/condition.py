@@ -121,6 +121,8 @@ class Condition:
         features: what the selector measured, e.g. ``patches@-2+cls@-2:sum``; None if nothing.
         reply: most tokens of a generated reply, where questions are open; absent otherwise.
         weights, kv: quantisation and KV pruning; absent from the JSON when None.
+        numerics: ``compat`` where the selector chose in the reference code's precision; absent
+            where it chose canonically.
     """
 
     benchmark: str
@@ -141,6 +143,7 @@ class Condition:
     reply: int | None = None
     weights: str | None = None
     kv: str | None = None
+    numerics: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, absent where None; ``from_json`` reverses it."""
@@ -200,6 +203,8 @@ class Condition:
             parts.append(f"seed{self.seed}")
         if self.positions != "contiguous":
             parts.append(self.positions)
+        if self.numerics is not None:
+            parts.append(self.numerics)
         return "-".join(parts)
 
 

@@ -45,6 +45,7 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
     - What ``needs`` does not name is not read.
     - If its class says ``equivariant = True``, the order in which tokens are given does not matter
       unless ties are decided.
+    - If its class lists ``compat`` in ``numerics``, it obeys the laws there as well.
     - Constant features, equal rows, no saliency and a single candidate obey the same laws, or are
       refused with an error of calprune's.
 
@@ -64,7 +65,12 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
     _same(first, _obeyed(selector, _blinded(usual, selector.needs)), "without what is not needed")
     if getattr(selector, "equivariant", False):
         _equivariant(selector, usual)
-    for name, tokens in degenerate(shelf).items():
+    odd = degenerate(shelf)
+    if "compat" in getattr(selector, "numerics", ()):
+        compat = replace(usual, compat=True)
+        _same(_obeyed(selector, compat), _obeyed(selector, compat), "a second time, in compat")
+        odd |= {f"{name}, in compat": replace(x, compat=True) for name, x in odd.items()}
+    for name, tokens in odd.items():
         try:
             _obeyed(selector, tokens)
         except CalpruneError:

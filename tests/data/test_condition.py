@@ -51,6 +51,7 @@ def test_every_field_moves_the_key() -> None:
         "reply": 16,
         "weights": "int4",
         "kv": "snapkv",
+        "numerics": "compat",
     }
     assert set(moved) == {f.name for f in dataclasses.fields(Condition)}
     keys = {dataclasses.replace(PLAIN, **{k: v}).key for k, v in moved.items()}
@@ -59,7 +60,7 @@ def test_every_field_moves_the_key() -> None:
 
 
 def test_absent_means_absent() -> None:
-    assert not {"seed", "weights", "kv"} & set(PLAIN.to_json())
+    assert not {"seed", "weights", "kv", "numerics"} & set(PLAIN.to_json())
 
 
 def test_json_round_trip() -> None:

@@ -35,6 +35,7 @@ class VisualTokens:
         signals: further measurements that ``needs`` names, each float (rows, width): (v, width) of
             the tokens themselves; of the question where the name begins with ``text``; one row for
             the tower's CLS token.
+        compat: choose as reference code in float16 does; only of selectors that say they can.
     """
 
     image: str
@@ -43,6 +44,7 @@ class VisualTokens:
     glue: NDArray[np.bool_]
     cell: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     signals: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
+    compat: bool = False
     _known: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
 
     def asked(self, signals: Mapping[str, NDArray[np.floating]]) -> VisualTokens:

@@ -21,7 +21,12 @@ class Saliency:
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
     equivariant: ClassVar[bool] = True
+    numerics: ClassVar[frozenset[str]] = frozenset({"canonical", "compat"})
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Falling saliency."""
+        if tokens.compat:
+            from calprune.collect import compat
+
+            return compat.by_score(tokens.saliency, ~tokens.glue)
         return by_score(tokens.saliency, ~tokens.glue)

@@ -36,6 +36,7 @@ class Scope:
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
     equivariant: ClassVar[bool] = True
+    numerics: ClassVar[frozenset[str]] = frozenset({"canonical", "compat"})
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.alpha) and self.alpha >= 0.0):
@@ -45,6 +46,12 @@ class Scope:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Greedy order of all candidates; the sum runs over every token, chosen ones included."""
+        if tokens.compat:
+            from calprune.collect import compat
+
+            return compat.greedy_coverage(
+                tokens.view, tokens.saliency, self.alpha, self.gap_power, tokens.glue
+            )
         from calprune.collect.greedy import greedy_coverage
 
         saliency = np.where(tokens.glue, 0.0, tokens.saliency)
