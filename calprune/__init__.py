@@ -19,17 +19,28 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calprune.analyze.study import Study
     from calprune.analyze.study import open_study as open
+    from calprune.collect.compare_selections import compare_selections
     from calprune.collect.run import collect, prepare
     from calprune.data.condition import Budget, Condition
     from calprune.errors import CalpruneError
 
 __version__ = "0.1.0"
-__all__ = ["Budget", "CalpruneError", "Condition", "Study", "collect", "open", "prepare"]
+__all__ = [
+    "Budget",
+    "CalpruneError",
+    "Condition",
+    "Study",
+    "collect",
+    "compare_selections",
+    "open",
+    "prepare",
+]
 
 _HOMES = {
     "open": ("calprune.analyze.study", "open_study"),
     "Study": ("calprune.analyze.study", "Study"),
     "collect": ("calprune.collect.run", "collect"),
+    "compare_selections": ("calprune.collect.compare_selections", "compare_selections"),
     "prepare": ("calprune.collect.run", "prepare"),
     "Budget": ("calprune.data.condition", "Budget"),
     "Condition": ("calprune.data.condition", "Condition"),

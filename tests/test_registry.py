@@ -89,7 +89,8 @@ def test_unknown_names_offer_the_nearest() -> None:
 
 def test_the_public_surface() -> None:
     assert sorted(calprune.__all__) == [
-        "Budget", "CalpruneError", "Condition", "Study", "collect", "open", "prepare",
+        "Budget", "CalpruneError", "Condition", "Study", "collect", "compare_selections", "open",
+        "prepare",
     ]  # fmt: skip
     for name in calprune.__all__:
         assert getattr(calprune, name).__doc__

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.choose import choose, ranked, read_merges, read_ranking
 from calprune.collect.encode import encode, read_features
+from calprune.collect.grid import ALL
 from calprune.collect.kept import keep
 from calprune.collect.models import EMBEDDED, Seen
 from calprune.collect.plan import Cell, Plan
@@ -120,7 +121,10 @@ class Detail:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All pairs of selections with equal budgets, each selection by itself, and every image."""
+    """All pairs of selections with equal budgets, each selection by itself, and every image.
+
+    ``notes``: what readers should know, such as images that were left out.
+    """
 
     benchmark: str
     model: str
@@ -128,6 +132,7 @@ class Comparison:
     pairs: tuple[Pair, ...]
     selectors: tuple[Decided, ...]
     details: tuple[Detail, ...]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -170,17 +175,20 @@ def compare_selections(
 
     Args:
         bench: name of a benchmark.
-        select: at least two selections, e.g. ``"scope:alpha=0,1"`` or several texts.
+        select: at least two selections, e.g. ``"scope:alpha=0,1"`` or several texts; ``all`` are
+            all that choose before the language model.
         keep: budgets; 64, 128 and 192 by default.
         model: a short name, a repository, or a local folder; only its vision tower is run.
         progress: called after every sealed block.
-        options: as ``prepare`` takes them: ``store``, ``data``, ``images``, ``device``, ...
+        options: as ``prepare`` takes them: ``store``, ``data``, ``images``, ``numerics``, ...
 
     Raises:
         PlanError: if there are no two selections to compare, or one of them chooses inside the
             language model.
     """
     plan = prepare(bench, model=model, select=select, keep=keep, **options)
+    if ALL in ([select] if isinstance(select, str) else select):
+        plan = replace(plan, cells=tuple(c for c in plan.cells if not _incomparable(c)))
     return compare(plan, progress)
 
 
@@ -207,27 +215,32 @@ def compare(plan: Plan, progress: Progress | None = None) -> Comparison:
         pairs=tuple(_pair(*found) for found in compared),
         selectors=tuple(_decided(s) for s in selections),
         details=tuple(d for _, _, details in compared for d in details),
+        notes=(*plan.notes, *(f"left out: {x}" for x in plan.left_out)),
     )
 
 
 def _comparable(plan: Plan) -> None:
     for cell in plan.cells:
-        if not ranked(cell.chosen):
-            raise PlanError(
-                f"{cell.chosen.name} chooses inside the language model, which is not run here; "
-                "compare selectors that choose before it"
-            )
-        if cell.chosen.selector.budget is not None:
-            raise PlanError(
-                f"{cell.chosen.name} has only one budget, so that nothing can be compared with "
-                "it; leave it out"
-            )
+        if why := _incomparable(cell):
+            raise PlanError(f"{cell.chosen.name} {why}")
     budgets = [cell.condition.budget for cell in plan.cells]
     if len(set(budgets)) == len(budgets):
         raise PlanError(
             "nothing to compare: name two selections, e.g. --select scope --select saliency, or "
             "several values of a parameter, e.g. --select scope:alpha=0,1"
         )
+
+
+def _incomparable(cell: Cell) -> str:
+    """Why a selector cannot be compared; empty if it can."""
+    if not ranked(cell.chosen):
+        return (
+            "chooses inside the language model, which is not run here; compare selectors that "
+            "choose before it"
+        )
+    if cell.chosen.selector.budget is not None:
+        return "has only one budget, so that nothing can be compared with it; leave it out"
+    return ""
 
 
 def _paired(selections: Sequence[Selection]) -> Iterator[tuple[Selection, Selection]]:

@@ -99,7 +99,7 @@ def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
         alike = not c.selector.needs and not hasattr(c.selector, "stages")
         if numerics != "compat" or alike:
             found.append(c)
-        if numerics == "compat" and not alike or numerics == "both" and "compat" in modes:
+        if (numerics == "both" and "compat" in modes) or (numerics == "compat" and not alike):
             found.append(replace(c, compat=True))
     return found
 

@@ -103,6 +103,8 @@ def compare_selections(
             dtype=dtype,
             progress=progress,
         )
+    for note in found.notes:
+        print(f"calprune: note: {note}", file=sys.stderr)
     print(rendered(found, format, per_image))
 
 

@@ -12,7 +12,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.choose import read_ranking
 from calprune.collect.compare_selections import HALF, choice_of, compare, compare_selections
@@ -223,6 +225,29 @@ def test_what_cannot_be_compared_is_refused(
     with pytest.raises(PlanError, match=said):
         compare_selections("shapes", store=tmp_path, model=str(tiny_llava), images=1, select=select)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_command_prints_it(store: Path, tiny_llava: Path) -> None:
+    args = ["--model", str(tiny_llava), "--store", str(store), "--images", "34", "--keep", "16"]
+    done = CliRunner().invoke(
+        app, ["compare-selections", *args, "--select", "scope:alpha=0", "--numerics", "both"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "scope-alpha0-gap_power1 / scope-alpha0-gap_power1-compat" in done.stdout
+    wrong = CliRunner().invoke(
+        app, ["compare-selections", *args, "--select", "scope", "--format", "md"]
+    )
+    assert isinstance(wrong.exception, PlanError)
+
+
+def test_all_are_those_that_can_be_compared(tmp_path: Path, tiny_llava: Path) -> None:
+    found = compare_selections(
+        "shapes", store=tmp_path, model=str(tiny_llava), images=1, select="all", keep=16
+    )
+    names = {s.selector.split("-")[0] for s in found.selectors}
+    assert {"scope", "saliency", "random", "uniform"} <= names
+    assert not {"full", "blind", "fastv"} & names
+    assert any("all leaves out" in note for note in found.notes)
 
 
 def test_every_form_holds_the_same_numbers(store: Path, tiny_llava: Path) -> None:

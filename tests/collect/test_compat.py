@@ -1,0 +1,154 @@
+"""Compat numerics: what the reference code does in float16, step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from calprune.collect import compat, run
+from calprune.collect.compare_selections import compare_selections
+from calprune.collect.grid import Chosen, budgets, grid, in_numerics
+from calprune.collect.selectors import VisualTokens
+from calprune.collect.selectors.saliency import Saliency
+from calprune.collect.selectors.scope import Scope
+from calprune.data.store import Store
+from calprune.errors import PlanError
+
+
+def clustered(
+    seed: int, v: int = 576, d: int = 1024, clusters: int = 40, spread: float = 0.7
+) -> VisualTokens:
+    """Features that float16 holds exactly, around a few centres, with peaked attention."""
+    rng = np.random.default_rng(seed)
+    centre = rng.normal(size=(clusters, d))[rng.integers(0, clusters, v)]
+    view = (centre + spread * rng.normal(size=(v, d))).astype(np.float16)
+    saliency = rng.lognormal(-6, 1, v).astype(np.float16).astype(np.float64)
+    return VisualTokens(f"{seed:064x}", view, saliency, np.zeros(v, np.bool_))
+
+
+def reference(tokens: VisualTokens, alpha: float, power: float, k: int) -> list[int]:
+    """SCOPE as its formula reads, every tensor in float16."""
+    x = torch.from_numpy(np.asarray(tokens.view, np.float32)).half()
+    x = x / x.norm(dim=-1, keepdim=True)
+    similarity = x @ x.T
+    saliency = torch.from_numpy(tokens.saliency).half()
+    cover, kept = torch.zeros(len(x), dtype=torch.float16), list[int]()
+    for _ in range(k):
+        gain = (similarity - cover[:, None]).clamp(min=0) ** power
+        score = gain.sum(0, dtype=torch.float32).half() * saliency**alpha
+        score[kept] = -1
+        kept.append(int(np.argmax(score.numpy())))
+        cover = torch.maximum(cover, similarity[:, kept[-1]])
+    return kept
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("power", [1.0, 2.0])
+def test_scope_is_the_formula_in_float16(alpha: float, power: float) -> None:
+    tokens = clustered(0, 120, 64, 12)
+    ranking = Scope(alpha, power).rank(replaced(tokens))
+    expected = reference(tokens, alpha, power, 60)
+    agree = np.mean([a == b for a, b in zip(ranking.order[:60], expected, strict=True)])
+    assert len({*ranking.order[:60].tolist()} & {*expected}) >= 57  # sums add up in another order
+    assert agree >= 0.8
+
+
+def replaced(tokens: VisualTokens) -> VisualTokens:
+    return VisualTokens(tokens.image, tokens.view, tokens.saliency, tokens.glue, compat=True)
+
+
+def test_half_precision_makes_ties_at_alpha_0() -> None:
+    """Saliency separates what float16 sums do not: without it many picks are other ones."""
+    overlap: dict[float, list[float]] = {0.0: [], 0.5: [], 1.0: []}
+    ties: dict[float, list[int]] = {0.0: [], 0.5: [], 1.0: []}
+    for seed in range(3):
+        tokens = clustered(seed)
+        for alpha in overlap:
+            exact, half = Scope(alpha).rank(tokens), Scope(alpha).rank(replaced(tokens))
+            a, b = ({*r.order[:192].tolist()} for r in (exact, half))
+            overlap[alpha].append(len(a & b) / 192)
+            ties[alpha].append(int(half.tied[:192].sum()))
+    means = {alpha: np.mean(x) for alpha, x in overlap.items()}
+    assert 0.85 < means[0.0] < 0.98
+    assert min(means[0.5], means[1.0]) > 0.98
+    assert np.mean(ties[0.0]) > 3 * np.mean(ties[0.5]) > 0
+
+
+def test_saliency_ties_where_float16_does() -> None:
+    score = np.array([0.1, 0.7, 0.70001, 0.0, 0.9])
+    tokens = VisualTokens("0" * 64, np.eye(5), score, np.zeros(5, np.bool_))
+    canonical, half = Saliency().rank(tokens), Saliency().rank(replaced(tokens))
+    assert canonical.order.tolist() == [4, 2, 1, 0, 3]
+    assert half.order.tolist() == [4, 1, 2, 0, 3]
+    assert half.tied.tolist() == [False, True, False, False, False]
+    assert half.margin[1] == 0.0
+
+
+def test_glue_is_neither_taken_nor_covered() -> None:
+    rng = np.random.default_rng(0)
+    view, saliency = rng.normal(size=(12, 8)), rng.random(12)
+    glue = np.arange(12) % 4 == 3
+    whole = VisualTokens("0" * 64, view, np.where(glue, np.nan, saliency), glue, compat=True)
+    alone = VisualTokens("0" * 64, view[~glue], saliency[~glue], glue[~glue], compat=True)
+    places = np.flatnonzero(~glue)
+    for selector in (Scope(), Saliency()):
+        there = selector.rank(whole).order
+        np.testing.assert_array_equal(there[there >= 0], places[selector.rank(alone).order])
+
+
+def test_similarity_of_zero_rows() -> None:
+    found = compat.half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    assert found.tolist() == [[0.0, 0.0], [0.0, pytest.approx(1.0, abs=2e-3)]]
+
+
+def chosen(*select: str) -> list[Chosen]:
+    return grid(select, budgets("16"))
+
+
+def test_what_each_numerics_gives() -> None:
+    few = chosen("full", "scope:alpha=0", "random:seed=0", "divprune")
+    assert in_numerics(few, "canonical") == few
+    assert [c.compat for c in in_numerics(few, "compat")] == [False, True, False, True]
+    both = [(c.name, c.compat) for c in in_numerics(few, "both")]
+    assert [name for name, on in both if on] == [
+        c.name for c in few if "compat" in getattr(c.selector, "numerics", ())
+    ]
+    with pytest.raises(PlanError, match="did you mean compat"):
+        in_numerics(few, "compta")
+
+
+def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path) -> None:
+    wanted = {
+        "store": tmp_path, "model": str(tiny_llava), "images": 2, "keep": 16,
+        "select": ["scope:alpha=0", "saliency"], "min_mass": 0,
+    }  # fmt: skip
+    outcome = run.collect("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
+    labels = [c.condition.label for c in outcome.plan.cells]
+    assert labels[:2] == ["scope-alpha0-gap_power1-k16", "scope-alpha0-gap_power1-k16-compat"]
+    tables = {t.condition.label: t.condition for t in Store(tmp_path).tables()}
+    assert set(tables) == set(labels)
+    assert tables[labels[0]].numerics is None
+    assert tables[labels[1]].numerics == "compat"
+    folders = {p.name[:-9] for p in (tmp_path / "rankings").rglob("*-*") if p.is_dir()}
+    assert {"scope-alpha0-gap_power1", "scope-alpha0-gap_power1-compat"} <= folders
+    wanted.pop("min_mass")
+    found = compare_selections("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
+    pair = next(p for p in found.pairs if p.other == f"{p.one}-compat")
+    assert 0.3 < pair.mean <= 1.0
+    from calprune.analyze.study import open_study
+
+    rows = open_study(tmp_path).estimates(["accuracy"])
+    assert len(rows[["selector", "parameters"]].drop_duplicates()) == 4
+
+
+def test_selectors_without_compat_are_refused_with_those_that_have(
+    tiny_llava: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(PlanError, match=r"divprune has no compat.*saliency, scope"):
+        run.prepare(
+            "shapes", store=tmp_path, model=str(tiny_llava), images=1, select="divprune",
+            keep=16, numerics="compat",
+        )  # fmt: skip
