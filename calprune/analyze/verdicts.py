@@ -109,17 +109,22 @@ def confusion(seen: Predictions, what: str) -> NDArray[np.float64]:
     """(true positive, false positive, false negative, true negative) of each row, (n, 4).
 
     The first answer is the positive one, and whatever is not the second answer counts as it, as in
-    POPE's own script. Rows without a label are all 0. Raises PlanError unless the table has
-    exactly two answers; ``what`` asks.
+    POPE's own script. Raises PlanError unless the table has exactly two answers, and for rows that
+    are open or read from their reply, which have no such answer; ``what`` asks.
     """
     if len(seen.names) != 2:
         raise PlanError(
             f"{seen.where}: {what} is for benchmarks with two answers, and this one has "
             f"{len(seen.names)}; leave it out, or choose another with --bench"
         )
+    if ((seen.gold < 0) | seen.replied).any():
+        raise PlanError(
+            f"{seen.where}: {what} is for questions answered by yes or no, and here replies are "
+            "read; --confidence answer-set reads the closed questions alone"
+        )
     said, is_ = seen.greedy != 1, seen.gold == 0
     cells = np.stack([said & is_, said & ~is_, ~said & is_, ~said & ~is_], axis=1)
-    return (cells & (seen.gold >= 0)[:, None]).astype(np.float64)
+    return cells.astype(np.float64)
 
 
 def f1(cells: NDArray[np.float64]) -> NDArray[np.float64]:

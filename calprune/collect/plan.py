@@ -11,7 +11,7 @@ from calprune import registry
 from calprune.collect.grid import Chosen
 from calprune.collect.inside import inside, positions_of
 from calprune.collect.inside.fits import fits
-from calprune.collect.models import Adapter
+from calprune.collect.models import Adapter, Prompt
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors import Merges, guided
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
@@ -182,7 +182,7 @@ def make_plan(
     prompts = [[questions.examples[i].prompt for i in rows] for rows in questions.rows]
     distinct = tuple(tuple(dict.fromkeys(p)) for p in prompts)
     asks = tuple(tuple(d.index(x) for x in p) for p, d in zip(prompts, distinct, strict=True))
-    rendered = {p: adapter.prompt(p) for d in distinct for p in d}
+    rendered = {p: _prompt(adapter, questions, p) for d in distinct for p in d}
     heads = {r.head for r in rendered.values()} | {adapter.prompt("?").head}
     if len(heads) > 1:
         raise PlanError(
@@ -190,6 +190,7 @@ def make_plan(
             "cannot share an image; choose another template"
         )
     tails = {p: r.tail for p, r in rendered.items()}
+    _check_context(adapter, questions, cells, len(adapter.prompt("?").head), tails)
     return Plan(
         store,
         questions,
@@ -232,6 +233,41 @@ def served(
         else:
             fit.append(c)
     return fit, list(notes.values())
+
+
+def _prompt(adapter: Adapter, questions: Questions, prompt: str) -> Prompt:
+    """A question's ids; PlanError names the first question that asks what cannot be asked."""
+    try:
+        return adapter.prompt(prompt)
+    except PlanError as error:
+        first = next(e for e in questions.examples if e.prompt == prompt)
+        raise PlanError(f"{first.where or questions.name}, id {first.id!r}: {error}") from error
+
+
+def _check_context(
+    adapter: Adapter,
+    questions: Questions,
+    cells: Sequence[Cell],
+    head: int,
+    tails: dict[str, tuple[int, ...]],
+) -> None:
+    """PlanError if a question and its reply go beyond the positions that the model knows."""
+    budgets = [c.condition.budget for c in cells]
+    kept = max((_tokens(b, adapter) for b in budgets), default=0)
+    for e in questions.examples:
+        needed = head + kept + len(tails[e.prompt]) + questions.reply_tokens(e)
+        if 0 < adapter.shape.context < needed:
+            raise PlanError(
+                f"{e.where or questions.name}, id {e.id!r}: {needed:,} tokens with {kept:,} visual "
+                f"ones and its reply, and {adapter.name} has {adapter.shape.context:,} positions; "
+                "shorten it, or give a smaller --reply-tokens or --keep"
+            )
+
+
+def _tokens(budget: Budget, adapter: Adapter) -> int:
+    if budget.kind == "count" and budget.scope != "crop":
+        return int(budget.value)
+    return round(adapter.candidates * (1.0 if budget.kind == "count" else budget.value))
 
 
 def limits(plan: Plan, block: int) -> list[list[int]]:

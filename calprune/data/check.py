@@ -94,7 +94,7 @@ class Check:
         return {**vars(self), "counts": listed, "differences": self.differences}
 
 
-def check(name: str, root: Path | None = None, tick: Tick | None = None) -> Check:
+def check(name: str, root: Path | str | None = None, tick: Tick | None = None) -> Check:
     """Read all of a benchmark and compare it with what was published.
 
     Args:
@@ -107,6 +107,7 @@ def check(name: str, root: Path | None = None, tick: Tick | None = None) -> Chec
         BenchmarkError: data are missing, or break a law that every benchmark obeys.
         MissingExtra: what reads these files is not installed.
     """
+    root = None if root is None else Path(root)
     benchmark = find_benchmark(name)
     questions = open_questions(name, root)
     paths = _tables(benchmark, questions.source, root)

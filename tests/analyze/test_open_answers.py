@@ -169,7 +169,9 @@ def test_a_question_with_options_and_a_reply_is_read_either_way(table):
     assert seen.left_out == 0
     assert seen.confidence.tobytes() == predictions(table).confidence.tobytes()
     assert seen.score.all()
-    assert value("f1", predictions(both)) == value("f1", predictions(table))
+    assert value("f1", seen) == value("f1", predictions(table))
+    with pytest.raises(PlanError, match="replies are read; --confidence answer-set"):
+        value("f1", predictions(both))
     assert {r.group for r in estimate([both], ["ece"], by="kind", draws=0)} == {"all", "closed"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 from pathlib import Path
@@ -22,6 +23,7 @@ from calprune.data import container
 from calprune.data.condition import Budget
 from calprune.data.store import Store
 from calprune.errors import DamagedFile, Mismatch, ModelError, PlanError, StoreError, WriteError
+from tests.fixtures import picture
 
 SMALL: dict[str, Any] = {
     "images": 40,
@@ -346,3 +348,14 @@ def test_strange_requests() -> None:
         run.collect("shapes", images=1, min_mass=float("nan"))
     with pytest.raises(PlanError, match="share 3/2"):
         run.prepare("shapes", images=1, share=(2, 2))
+
+
+def test_a_question_beyond_the_models_positions_is_named(tiny_llava: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture(1, kind="PNG"))
+    row = {"image": "a.png", "question": "Is there " + "a red " * 3000 + "dog?", "label": "yes"}
+    (tmp_path / "q.jsonl").write_text(json.dumps({**row, "id": "long"}))
+    with pytest.raises(PlanError, match=r"line 1, id 'long': .* positions; shorten it"):
+        run.prepare(f"file:{tmp_path / 'q.jsonl'}", model=str(tiny_llava), select="full")
+    (tmp_path / "q.jsonl").write_text(json.dumps({**row, "id": "mark", "question": "<image>?"}))
+    with pytest.raises(PlanError, match=r"line 1, id 'mark': .*image mark"):
+        run.prepare(f"file:{tmp_path / 'q.jsonl'}", model=str(tiny_llava), select="full")

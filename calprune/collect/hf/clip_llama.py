@@ -156,6 +156,7 @@ class ClipLlama:
             tower_hidden=self.vision.hidden_size,
             tower_intermediate=self.vision.intermediate_size,
             tower_tokens=self.grid**2 + 1,
+            context=int(getattr(self.language, "max_position_embeddings", 0) or 0),
         )
 
     @property

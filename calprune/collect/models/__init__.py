@@ -131,7 +131,8 @@ class Step:
 class Shape:
     """Dimensions from which FLOPs and bytes follow, of the language model and of its tower.
 
-    ``tower_layers``: those that run; ``tower_tokens``: in one crop.
+    ``tower_layers``: those that run; ``tower_tokens``: in one crop; ``context``: positions that the
+    language model knows, 0 if that is not said.
     """
 
     layers: int
@@ -145,6 +146,7 @@ class Shape:
     tower_hidden: int
     tower_intermediate: int
     tower_tokens: int
+    context: int = 0
 
 
 class Adapter(Protocol):
