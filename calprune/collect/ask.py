@@ -70,13 +70,14 @@ class BlockCache:
 
 
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
-    selector, numerics = cell.chosen.selector, plan.packed.numerics()
+    selector, route = cell.chosen.selector, {}
     reply: Reply
     if inside(selector):
         reply, about = ask_inside(plan, cell, selector, block, encoded.seen)
-        numerics["route"] = "pack+questions+head-kv"
+        route = {"route": "pack+questions+head-kv"}
     else:
         reply, about = _ask_packed(plan, cell, block, encoded.seen)
+    numerics = plan.packed.numerics() | route  # batches may have become smaller by now
     arrays = record(plan, cell, block, reply) | about
     _check_answers(cell, arrays, min_mass)
     condition = cell.condition
