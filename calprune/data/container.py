@@ -16,7 +16,7 @@ import re
 import socket
 import stat
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import canonical_json
-from calprune.data.laws import check_columns, check_values
+from calprune.data.laws import MOST_MEMBERS, NAME, check_columns, check_members, check_values
 from calprune.data.schema import (
     FORMATS,
     LONGEST_TEXT,
@@ -43,10 +43,8 @@ from calprune.errors import (
 
 BLOCK = 512
 _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
-_MOST_MEMBERS = 64
 _LARGEST_CHUNK = 64 << 20
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
@@ -117,18 +115,6 @@ def pack(sealed: Sealed) -> bytes:
     header = f"calprune 1\nlength {len(body)}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
     view[:BLOCK] = header.encode().ljust(BLOCK, b"\0")
     return memory.getvalue()
-
-
-def check_members(paths: Collection[str]) -> None:
-    """Names and numbers that a reader accepts; StoreError before anything is written."""
-    groups: dict[str, int] = {}
-    for path in paths:
-        group, _, name = path.partition("/")
-        groups[group] = groups.get(group, 0) + 1
-        if not (_NAME.fullmatch(group) and _NAME.fullmatch(name)):
-            raise StoreError(f"{path!a} cannot be the name of a dataset")
-    if any(n > _MOST_MEMBERS for n in (len(groups), *groups.values())):
-        raise StoreError(f"more than {_MOST_MEMBERS} datasets in one group")
 
 
 def _storage(path: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -389,13 +375,13 @@ def _check_storage(path: Path, name: str, dataset: Any) -> None:
 def _members(path: Path, group: Any, where: str, *, groups: bool) -> list[tuple[str, Any]]:
     import h5py
 
-    if len(group) > _MOST_MEMBERS:
+    if len(group) > MOST_MEMBERS:
         raise Mismatch(f"{path}: {len(group)} members in /{where}")
     wanted = h5py.Group if groups else h5py.Dataset
     members = []
     for name in group:
         link = group.get(name, getlink=True)
-        if not isinstance(link, h5py.HardLink) or not _NAME.fullmatch(name):
+        if not isinstance(link, h5py.HardLink) or not NAME.fullmatch(name):
             raise Mismatch(f"{path}: {f'{where}/{name}'!a} is not a plain member")
         found = group[name]
         if not isinstance(found, wanted):

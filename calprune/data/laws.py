@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.schema import VERSION, Format
-from calprune.errors import Mismatch
+from calprune.errors import Mismatch, StoreError
 
 _VOCABULARY = 2**31
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")  # of a group or dataset
+MOST_MEMBERS = 64  # of a group
+
+
+def check_members(paths: Collection[str]) -> None:
+    """Names and numbers that a reader accepts; StoreError before anything is written."""
+    groups: dict[str, int] = {}
+    for path in paths:
+        group, _, name = path.partition("/")
+        groups[group] = groups.get(group, 0) + 1
+        if not (NAME.fullmatch(group) and NAME.fullmatch(name)):
+            raise StoreError(f"{path!a} cannot be the name of a dataset")
+    if any(n > MOST_MEMBERS for n in (len(groups), *groups.values())):
+        raise StoreError(f"more than {MOST_MEMBERS} datasets in one group")
 
 
 def check_columns(form: Format, arrays: dict[str, NDArray[Any]]) -> None:

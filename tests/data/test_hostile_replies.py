@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.data.container import Arrays, Sealed, check_members, pack
-from calprune.data.laws import check_columns, check_values
+from calprune.data.container import Arrays, Sealed, pack
+from calprune.data.laws import check_columns, check_members, check_values
 from calprune.data.questions import open_questions
 from calprune.data.schema import LOGITS
 from calprune.data.sources.rows import Tsv
