@@ -39,14 +39,21 @@ def styled() -> Iterator[None]:
         yield
 
 
+# Those of every study keep their colours whatever else is installed; the palette's grey is left out.
+FIRST = ("blind", "random", "saliency", "scope")
+REST = (4, 0, 5, 6, 8, 9, 1)
+
+
 def colours_of(selectors: Sequence[str]) -> dict[str, Any]:
     """The same colour for a selector in every figure, from a colour-blind-safe palette."""
     import seaborn
 
-    known = [name for name in registry.names("selectors") if name != "full"]
-    shelf = known + sorted(set(selectors) - set(known) - {"full"})
     palette = seaborn.color_palette("colorblind", 10)
-    found: dict[str, Any] = {name: palette[i % 10] for i, name in enumerate(shelf)}
+    found: dict[str, Any] = {name: palette[i] for i, name in enumerate(FIRST)}
+    known = [name for name in registry.names("selectors") if name not in FIRST]
+    others = known + sorted(set(selectors) - set(known) - set(FIRST))
+    for i, name in enumerate(others):
+        found[name] = palette[REST[i % len(REST)]]
     return {**found, "full": INK, "random": PLAIN}
 
 
