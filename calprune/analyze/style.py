@@ -39,7 +39,8 @@ def styled() -> Iterator[None]:
         yield
 
 
-# Those of every study keep their colours whatever else is installed; the palette's grey is left out.
+# Those of every study keep their colours whatever else is installed; the palette's grey is for
+# random draws alone.
 FIRST = ("blind", "random", "saliency", "scope")
 REST = (4, 0, 5, 6, 8, 9, 1)
 
