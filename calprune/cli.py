@@ -11,7 +11,13 @@ import typer
 
 from calprune import __version__
 from calprune.commands import data, judge, selections, stored
-from calprune.commands.stored import StoreOption
+from calprune.commands.options import (
+    BenchOption,
+    DataOption,
+    DeviceOption,
+    ImagesOption,
+    StoreOption,
+)
 from calprune.errors import CalpruneError, MissingExtra, PlanError
 
 if TYPE_CHECKING:
@@ -71,7 +77,7 @@ def _root(
     "--dry-run --gpu a100"
 )
 def collect(
-    bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
+    bench: BenchOption = "shapes",
     model: Annotated[
         str,
         typer.Option(
@@ -129,16 +135,9 @@ def collect(
         typer.Option(min=0, help="Most tokens of a reply to an open question; 0: the benchmark's."),
     ] = 0,
     store: StoreOption = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many images.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
-    ] = "",
+    data: DataOption = None,
+    images: ImagesOption = None,
+    device: DeviceOption = "",
     dtype: Annotated[
         str,
         typer.Option(

@@ -6,12 +6,22 @@ import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calprune.commands.stored import StoreOption
+from calprune.commands.options import (
+    BenchOption,
+    DataOption,
+    DeviceOption,
+    ImagesOption,
+    StoreOption,
+    TowerClipOption,
+    TowerDtypeOption,
+    TowerModelOption,
+    TowerPictureOption,
+    TowerRevisionOption,
+)
 from calprune.errors import MissingExtra, PlanError
 
 if TYPE_CHECKING:
@@ -37,7 +47,7 @@ def compare_selections(
             help="Selector with parameters, e.g. scope:alpha=0,0.5; repeat it to compare several."
         ),
     ],
-    bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
+    bench: BenchOption = "shapes",
     keep: Annotated[
         str | None,
         typer.Option(help="Visual tokens kept, e.g. 64,128 or 25%.  [default: 64,128,192]"),
@@ -49,28 +59,15 @@ def compare_selections(
             "selector's two."
         ),
     ] = "canonical",
-    model: Annotated[
-        str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
-    ] = "shapes-llava",
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit of a repository.")] = "",
-    picture: Annotated[
-        str, typer.Option(help="How an image becomes visual tokens, as for collect.")
-    ] = "",
-    clip: Annotated[
-        str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
-    ] = "",
+    model: TowerModelOption = "shapes-llava",
+    revision: TowerRevisionOption = "",
+    picture: TowerPictureOption = "",
+    clip: TowerClipOption = "",
     store: StoreOption = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many images.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
-    ] = "",
-    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")] = "",
+    data: DataOption = None,
+    images: ImagesOption = None,
+    device: DeviceOption = "",
+    dtype: TowerDtypeOption = "",
     per_image: Annotated[
         bool, typer.Option("--per-image", help="A row for every image instead of averages.")
     ] = False,

@@ -10,11 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from calprune.commands import tokens
-
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
-]
+from calprune.commands.options import StoreOption
 
 
 class Kind(StrEnum):

@@ -7,12 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
+from calprune.commands.options import (
+    BenchOption,
+    DataOption,
+    DeviceOption,
+    ImagesOption,
+    StoreOption,
+    TowerClipOption,
+    TowerDtypeOption,
+    TowerModelOption,
+    TowerPictureOption,
+    TowerRevisionOption,
+)
 from calprune.errors import MissingExtra, PlanError
 
-StoreOption = Annotated[
-    Path | None,
-    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
-]
 EPILOG = (
     "Examples:  calprune show tokens --image 0 --select scope:alpha=0,1 --select saliency  ·  "
     "calprune show tokens --bench pope --image COCO_val2014_000000310196.jpg --model llava-1.5-7b "
@@ -26,7 +34,7 @@ def tokens(
         typer.Option(help="Selector with parameters, e.g. scope:alpha=0,1; may be repeated."),
     ],
     image: Annotated[str, typer.Option(help="Name of an image, or its place, from 0 on.")] = "0",
-    bench: Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")] = "shapes",
+    bench: BenchOption = "shapes",
     keep: Annotated[str, typer.Option(help="Visual tokens kept, e.g. 64 or 64,128 or 25%.")] = "64",
     question: Annotated[
         int,
@@ -39,28 +47,15 @@ def tokens(
             "tokens-BENCH-IMAGE]"
         ),
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
-    ] = "shapes-llava",
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit of a repository.")] = "",
-    picture: Annotated[
-        str, typer.Option(help="How an image becomes visual tokens, as for collect.")
-    ] = "",
-    clip: Annotated[
-        str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
-    ] = "",
+    model: TowerModelOption = "shapes-llava",
+    revision: TowerRevisionOption = "",
+    picture: TowerPictureOption = "",
+    clip: TowerClipOption = "",
     store: StoreOption = None,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
-    ] = None,
-    images: Annotated[
-        int | None, typer.Option(min=1, help="Only the first so many images, as for collect.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
-    ] = "",
-    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")] = "",
+    data: DataOption = None,
+    images: ImagesOption = None,
+    device: DeviceOption = "",
+    dtype: TowerDtypeOption = "",
 ) -> None:
     """Draw an image with the tokens that selectors keep, and the attention they had.
 

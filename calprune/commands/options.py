@@ -1,0 +1,35 @@
+"""Options that several commands share, so that they mean and say the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+BenchOption = Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
+]
+ImagesOption = Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")]
+DeviceOption = Annotated[
+    str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
+]
+StoreOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
+]
+
+# Where a command runs the vision tower and asks no model.
+TowerModelOption = Annotated[
+    str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
+]
+TowerRevisionOption = Annotated[str, typer.Option(help="Branch, tag or commit of a repository.")]
+TowerPictureOption = Annotated[
+    str, typer.Option(help="How an image becomes visual tokens, as for collect.")
+]
+TowerClipOption = Annotated[
+    str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
+]
+TowerDtypeOption = Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")]
