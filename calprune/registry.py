@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
+import typing
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -81,3 +83,50 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"unknown {what} {name!r}: {hint}known: {', '.join(known)}"
+
+
+def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
+    """``scope:alpha=0,0.5`` to the name, the plug-in and the values of each parameter given.
+
+    Parameters are the fields of a plug-in that is a dataclass, and values are of their types.
+    PlanError for unknown names and parameters (naming the nearest) and values that do not fit.
+    """
+    name, *settings = text.split(":")
+    cls = load(group, name)
+    what, known, hints = group[:-1], _parameters(cls), typing.get_type_hints(cls)
+    values: dict[str, list[Any]] = {}
+    for setting in settings:
+        key, equals, listed = setting.partition("=")
+        if key not in known:
+            raise PlanError(
+                unknown(f"parameter of {name}", key, known)
+                if known
+                else f"{what} {name!r} takes no parameters, {setting!r} was given"
+            )
+        if not equals or not listed:
+            raise PlanError(f"{what} {text!r}: write {key}=VALUE or {key}=VALUE,VALUE")
+        values[key] = [_coerce(f"{what} {text!r}", key, x, hints[key]) for x in listed.split(",")]
+    return name, cls, values
+
+
+def _parameters(cls: Any) -> list[str]:
+    return [f.name for f in fields(cls)] if is_dataclass(cls) else []
+
+
+def _coerce(where: str, key: str, item: str, kind: Any) -> Any:
+    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+    if choices:
+        if item not in choices:
+            raise PlanError(f"{where}: {unknown(f'value of {key}', item, choices)}")
+        return item
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[item.lower()]
+        return kind(item)
+    except (ValueError, KeyError) as error:
+        raise PlanError(f"{where}: {key}={item!r} is not {_a(kind)}") from error
+
+
+def _a(kind: Any) -> str:
+    name = getattr(kind, "__name__", str(kind))
+    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(name, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import typing
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -123,41 +122,11 @@ def budgets(text: str) -> list[Budget]:
 
 
 def _parse(text: str) -> tuple[str, list[Selector]]:
-    name, *settings = text.split(":")
-    cls = registry.load("selectors", name)
-    known = {f.name: f.default for f in fields(cls)}
-    hints = typing.get_type_hints(cls)
-    values: dict[str, list[Scalar]] = {}
-    for setting in settings:
-        key, equals, listed = setting.partition("=")
-        if key not in known:
-            raise PlanError(
-                registry.unknown(f"parameter of {name}", key, known)
-                if known
-                else f"selector {name!r} takes no parameters, {setting!r} was given"
-            )
-        if not equals or not listed:
-            raise PlanError(f"--select {text!r}: write {key}=VALUE or {key}=VALUE,VALUE")
-        values[key] = [_coerce(text, key, item, hints[key]) for item in listed.split(",")]
-    if "seed" in known and "seed" not in values:
+    name, cls, values = registry.parse("selectors", text)
+    if "seed" in {f.name for f in fields(cls)} and "seed" not in values:
         values["seed"] = list(SEEDS)
     combinations = itertools.product(*values.values())
     return name, [cls(**dict(zip(values, c, strict=True))) for c in combinations]
-
-
-def _coerce(text: str, key: str, item: str, kind: type) -> Scalar:
-    try:
-        if kind is bool:
-            return {"true": True, "false": False}[item.lower()]
-        return kind(item)  # type: ignore[no-any-return]
-    except (ValueError, KeyError) as error:
-        raise PlanError(f"--select {text!r}: {key}={item!r} is not {_a(kind)}") from error
-
-
-def _a(kind: type) -> str:
-    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(
-        kind.__name__, kind.__name__
-    )
 
 
 def _values(selector: Selector) -> dict[str, Scalar]:

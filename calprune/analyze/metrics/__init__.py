@@ -95,10 +95,13 @@ def settled(metrics: Sequence[Metric], seen: Predictions) -> tuple[Measure, ...]
 
 
 def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
-    """Metrics by name or as they are; PlanError for unknown names and unfit plug-ins."""
+    """Metrics by name, with parameters as in ``ece:bins=10``, or as they are.
+
+    PlanError for unknown names, parameters and values, and for unfit plug-ins.
+    """
     found = []
     for metric in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics):
-        made = registry.load("metrics", metric)() if isinstance(metric, str) else metric
+        made = _made(metric) if isinstance(metric, str) else metric
         if not isinstance(made, Additive | Ranked | Chosen):
             raise PlanError(
                 f"metric {metric!r} has neither tally and value nor weighted: see "
@@ -108,6 +111,14 @@ def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
     if not found:
         raise PlanError(f"no metric asked for; known: {', '.join(registry.names('metrics'))}")
     return found
+
+
+def _made(text: str) -> Any:
+    _, cls, values = registry.parse("metrics", text)
+    several = next((name for name, given in values.items() if len(given) > 1), None)
+    if several:
+        raise PlanError(f"metric {text!r} takes one value of {several}; name it once for each")
+    return cls(**{name: given[0] for name, given in values.items()})
 
 
 def mean_of(column: NDArray[Any]) -> Floats:
