@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,14 @@ class Clusters:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @cached_property
+    def runs(self) -> tuple[Indices | None, Indices]:
+        """Rows sorted by cluster (None: they are), and where each cluster's begin."""
+        inside = (np.diff(self.code) >= 0).all()
+        order = None if inside else np.argsort(self.code, kind="stable")
+        code = self.code if order is None else self.code[order]
+        return order, np.searchsorted(code, np.arange(len(self))).astype(np.intp)
 
 
 def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
@@ -119,19 +127,22 @@ def products(weights: Floats, sums: Sequence[Floats]) -> list[Floats]:
 
 def cluster_sums(tally: Floats, clusters: Clusters) -> Floats:
     """Sum (n, ...) per cluster, exactly: (clusters, ...)."""
-    flat = _on_grid(tally.reshape(len(tally), -1), clusters)
-    used = np.flatnonzero(flat.any(axis=0))
+    flat = tally.reshape(len(tally), -1)
+    used = flat.any(axis=0)
+    order, starts = clusters.runs
+    own = _on_grid(flat[:, used], clusters)
     sums = np.zeros((len(clusters), flat.shape[1]))
-    for column in used:
-        sums[:, column] = np.bincount(clusters.code, flat[:, column], len(clusters))
+    sums[:, used] = np.add.reduceat(own if order is None else own[order], starts, axis=0)
     return sums.reshape(len(clusters), *tally.shape[1:])
 
 
 def _on_grid(tally: Floats, clusters: Clusters) -> Floats:
     """Rounded to a power of two that keeps every resampled sum below 2**53 steps."""
-    largest_total = np.abs(tally).max() * len(clusters) * np.bincount(clusters.code).max()
+    largest = max(abs(tally.max(initial=0.0)), abs(tally.min(initial=0.0)))
+    largest_total = largest * len(clusters) * np.bincount(clusters.code).max()
     digits = 52 - int(np.ceil(np.log2(max(largest_total, 1.0))))
-    return np.asarray(np.ldexp(np.rint(np.ldexp(tally, digits)), -digits))
+    scale = 2.0**digits
+    return np.asarray(np.rint(tally * scale) * (1.0 / scale))
 
 
 def design_effect(seen: Predictions, clusters: Clusters) -> float:
