@@ -145,7 +145,7 @@ def prepare(
     if memory is not None:
         limit(adapter.device, memory)
     return make_plan(
-        Store(store_path(store)),
+        Store(store_path(store, writing=True)),
         questions,
         Packed(adapter, tokens_per_forward, memory),
         chosen,

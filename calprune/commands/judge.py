@@ -84,7 +84,7 @@ def judge(
     from calprune.analyze.judge.exports import form_of
     from calprune.data.store import store_path
 
-    root = store_path(store)
+    root = store_path(store, writing=True)
     tables = _tables(root, bench, model, form_of(format).scorer)
     if grades is not None:
         _import(_chosen(tables, condition, grades), grades, replace)

@@ -18,7 +18,10 @@ DeviceOption = Annotated[
 ]
 StoreOption = Annotated[
     Path | None,
-    typer.Option(help="Folder of the cache.  [default: $CALPRUNE_STORE or ./calprune-store]"),
+    typer.Option(
+        help="Folder of the cache; sample is a small one to try.  "
+        "[default: $CALPRUNE_STORE or ./calprune-store]"
+    ),
 ]
 
 # Where a command runs the vision tower and asks no model.

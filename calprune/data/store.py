@@ -33,19 +33,29 @@ from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpa
 from calprune.data.laws import check_values
 from calprune.data.logits import LogitTable, Replies
 from calprune.data.texts import MOST_REFERENCE, unpack_texts
-from calprune.errors import CalpruneError, IncompleteError, Mismatch, StoreError
+from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError, StoreError
 from calprune.registry import unknown
 
 DEFAULT_STORE = "calprune-store"
+SAMPLE = Path(__file__).parent / "sample"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
 _RAGGED = ("image/kept", "image/position", "prompt/tail")
 _SHARED = ("answer/name", "answer/token", "benchmark/scorer", "prompt/head")
 
 
-def store_path(given: Path | str | None = None) -> Path:
-    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``."""
-    return Path(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
+def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
+    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
+
+    ``sample`` is the small cache of the embedded study that is part of the package; a folder of
+    that name is ``./sample``. PlanError if the sample is wanted for ``writing``.
+    """
+    asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
+    if asked != "sample":
+        return Path(asked)
+    if writing:
+        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
+    return SAMPLE
 
 
 def safe(name: str) -> str:
