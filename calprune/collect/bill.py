@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from calprune import registry
-from calprune.collect.choose import ranking_folder
+from calprune.collect.choose import ranked, ranking_folder
+from calprune.collect.cost import (
+    Asking,
+    Cost,
+    Workload,
+    drops,
+    naive_cost,
+    packed_cost,
+    tower_flops,
+)
 from calprune.collect.encode import feature_folder
 from calprune.collect.hf.pictures import size_of
+from calprune.collect.inside import inside
+from calprune.collect.inside.stages import planned
 from calprune.collect.models import Shape
 from calprune.collect.packed.packs import trie_length
-from calprune.collect.packed.routes import route
-from calprune.collect.plan import Plan, limits
+from calprune.collect.plan import Cell, Plan, limits
+from calprune.collect.selectors import guided
 from calprune.data.condition import canonical_json
 from calprune.data.store import Store
 from calprune.errors import PlanError
@@ -33,94 +44,7 @@ GPUS = {
     "h200": 989,
 }
 UTILISATION = 0.4  # of the peak, what packed prefills are assumed to reach
-
-
-@dataclass(frozen=True)
-class Workload:
-    """What is asked, on average over the images.
-
-    ``row_tokens``: tokens after the image summed over all rows; ``trie_tokens``: the same over
-    distinct questions with common beginnings merged; ``crops``: of all images together;
-    ``reply_tokens``: that replies to distinct open questions may have together.
-    """
-
-    images: int
-    rows: int
-    questions: int
-    head: int
-    row_tokens: int
-    trie_tokens: int
-    crops: int
-    reply_tokens: int = 0
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Forwards (or packs, several of which share one), tokens and FLOPs of one way of asking."""
-
-    forwards: int
-    tokens: int
-    flops: float
-
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(
-            self.forwards + other.forwards, self.tokens + other.tokens, self.flops + other.flops
-        )
-
-
-def decoder_flops(shape: Shape, tokens: float, pairs: float, heads: float) -> float:
-    """FLOPs of ``tokens`` through a decoder's layers and ``heads`` rows through its head.
-
-    ``pairs`` of query and key count although masked, as kernels and torch's FlopCounterMode have
-    it.
-    """
-    d, q, kv = shape.hidden, *(n * shape.head_width for n in (shape.heads, shape.kv_heads))
-    weights = 2 * d * q + 2 * d * kv + 3 * d * shape.intermediate
-    layers = shape.layers * (2.0 * weights * tokens + 4.0 * q * pairs)
-    return layers + 2.0 * d * shape.vocabulary * heads
-
-
-def tower_flops(shape: Shape) -> float:
-    """FLOPs of one crop through the tower's layers, and through no projector."""
-    d, n = shape.tower_hidden, shape.tower_tokens
-    weights = 4 * d * d + 2 * d * shape.tower_intermediate
-    return shape.tower_layers * (2.0 * weights * n + 4.0 * d * n * n)
-
-
-def projector_flops(shape: Shape, rows: float) -> float:
-    """FLOPs of visual rows through the two layers of the projector."""
-    return 2.0 * rows * (shape.tower_hidden * shape.hidden + shape.hidden**2)
-
-
-def packed_cost(shape: Shape, work: Workload, kept: float) -> Cost:
-    """One condition asked in packs; the head's keys and values are computed once for all."""
-    asked = work.trie_tokens / work.images
-    before, n = work.head, kept + asked
-    pairs = n * (before + n)
-    if route(int(kept)) == "prefix":  # which computes the head again, with the image
-        pairs = (before + kept) ** 2 + asked * (before + n)
-        n += before
-    flops = decoder_flops(shape, n, pairs, work.questions / work.images)
-    flops += projector_flops(shape, kept)
-    packs = Cost(work.images, round(n * work.images), flops * work.images)
-    return packs + _replies_cost(shape, work, kept)
-
-
-def _replies_cost(shape: Shape, work: Workload, kept: float) -> Cost:
-    """Replies as long as they may be; their tokens go through the decoder a few at a time."""
-    n = work.reply_tokens
-    before = work.head + kept + work.row_tokens / work.rows
-    return Cost(0, n, decoder_flops(shape, n, n * before, n))
-
-
-def naive_cost(shape: Shape, work: Workload, kept: float) -> Cost:
-    """One condition asked row by row, from pixels, as evaluation loops do."""
-    n = work.head + kept + work.row_tokens / work.rows
-    flops = decoder_flops(shape, n, n * n, 1) + projector_flops(shape, kept)
-    flops += tower_flops(shape) * work.crops / work.images
-    asked = Cost(work.rows, round(n * work.rows), flops * work.rows)
-    again = round(work.reply_tokens * work.rows / work.questions)
-    return asked + _replies_cost(shape, replace(work, reply_tokens=again), kept)
+_Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, glue rows, crops
 
 
 def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
@@ -137,11 +61,9 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         crops=sum(seen for _, _, seen in frames),
         reply_tokens=sum(sum(most) for b in range(plan.blocks) for most in limits(plan, b)),
     )
-    kept = [
-        sum(sum(c.condition.budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
-        for c in to_ask
-    ]
-    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c.chosen for c in to_ask}
+    asked = [_asking(c, adapter.shape.layers, frames) for c in to_ask]
+    choosing = [c.chosen for c in to_ask if ranked(c.chosen)]
+    wanted = {canonical_json(plan.ranking_manifest(c)): c for c in choosing}
     rankings = sum(_open(plan, ranking_folder(plan, c)) > 0 for c in wanted.values())
     size = 2 if adapter.dtype == "float16" else 4
     rows = sum(sum(crops) + glue for crops, glue, _ in frames)
@@ -161,7 +83,19 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         "feature_bytes": missing * rows * (adapter.width * size + 33),
         "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
     }
-    return head | disk | priced(adapter.shape, work, kept, gpu) | {"cells": cells}
+    return head | disk | priced(adapter.shape, work, asked, gpu) | {"cells": cells}
+
+
+def _asking(cell: Cell, layers: int, frames: Sequence[_Counts]) -> Asking:
+    """What a condition asks of images with these counts."""
+    selector, budget = cell.chosen.selector, cell.condition.budget
+    if inside(selector):
+        stages = cache(lambda k, v: planned(cell.chosen.name, selector, k, v, layers))
+        each = [stages(sum(budget.shares(crops)), sum(crops)) for crops, _, _ in frames]
+        whole = sum(sum(crops) + glue for crops, glue, _ in frames) / len(frames)
+        return Asking(whole, drops=drops(each, [glue for _, glue, _ in frames]))
+    kept = sum(sum(budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
+    return Asking(kept, guided(selector))
 
 
 def _open(plan: Plan, folder: Path) -> float:
@@ -179,11 +113,11 @@ def weights(shape: Shape) -> int:
     return decoder + 2 * d * shape.vocabulary + t * d + d * d + tower
 
 
-def _frames(plan: Plan) -> list[tuple[list[int], int, int]]:
+def _frames(plan: Plan) -> list[_Counts]:
     """Candidates of every pool, glue rows and crops, per image; sizes are read if they matter."""
 
     @cache
-    def counts(size: tuple[int, int]) -> tuple[list[int], int, int]:
+    def counts(size: tuple[int, int]) -> _Counts:
         frame = plan.adapter.frame(size)
         crops = len(set(frame.cell[frame.cell[:, 0] >= 0, 0].tolist()))
         return list(frame.crops.values()), int(frame.glue.sum()), crops
@@ -194,22 +128,22 @@ def _frames(plan: Plan) -> list[tuple[list[int], int, int]]:
     return [counts(size_of(q.picture(image))) for image in q.images]
 
 
-def priced(shape: Shape, work: Workload, kept: Sequence[float], gpu: str) -> dict[str, Any]:
-    """The figures that follow from dimensions, a workload and what each open condition keeps."""
+def priced(shape: Shape, work: Workload, asked: Sequence[Asking], gpu: str) -> dict[str, Any]:
+    """The figures that follow from dimensions, a workload and how each open condition asks."""
     gpu = gpu.lower()
     if gpu not in GPUS:
         raise PlanError(registry.unknown("gpu", gpu, GPUS))
     nothing = Cost(0, 0, 0.0)
-    packed = sum((packed_cost(shape, work, k) for k in kept), nothing)
-    naive = sum((naive_cost(shape, work, k) for k in kept), nothing)
-    vision = tower_flops(shape) * work.crops if kept else 0.0
+    packed = sum((packed_cost(shape, work, a) for a in asked), nothing)
+    naive = sum((naive_cost(shape, work, a) for a in asked), nothing)
+    vision = tower_flops(shape) * work.crops if asked else 0.0
     seconds = (packed.flops + vision) / (GPUS[gpu] * 1e12 * UTILISATION)
     return {
         **asdict(work),
-        "to_ask": len(kept),
+        "to_ask": len(asked),
         "packed": asdict(packed) | {"flops": packed.flops + vision},
         "naive": asdict(naive),
-        "logit_bytes": len(kept) * work.rows * (20 * 8 + 4 * 24),
+        "logit_bytes": len(asked) * work.rows * (20 * 8 + 4 * 24),
         "gpu": gpu,
         "assumed_utilisation": UTILISATION,
         "seconds": seconds,

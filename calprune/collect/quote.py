@@ -6,12 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from calprune import registry
-from calprune.collect.bill import Workload, priced, weights
+from calprune.collect.bill import priced, weights
+from calprune.collect.cost import Asking, Workload, drops
 from calprune.collect.grid import Chosen
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.names import SHORT
-from calprune.collect.hf.published import MODELS
+from calprune.collect.hf.published import MODELS, PublishedModel
 from calprune.collect.hf.templates import CHAT, TEMPLATES
+from calprune.collect.inside import inside
+from calprune.collect.inside.stages import planned
+from calprune.collect.selectors import guided
 from calprune.data.condition import ALL_TOKENS, selector_label
 from calprune.data.questions import find_benchmark
 from calprune.errors import CalpruneError, PlanError
@@ -28,12 +32,14 @@ def quote(
     template: str = "",
     dtype: str = "",
     images: int | None = None,
+    every: bool = False,
     **_others: Any,
 ) -> dict[str, Any]:
     """The bill of a published model on a published benchmark; raises ``missing`` for others.
 
-    ``choose`` gives the grid for so many tokens. ``others`` of the run's options change no figure.
-    The head is counted in the original prompt.
+    ``choose`` gives the grid for so many tokens. With ``every``, what the model cannot serve is
+    left out rather than refused. ``others`` of the run's options change no figure. The head is
+    counted in the original prompt.
     """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
     counts = getattr(find_benchmark(bench), "published", None)
@@ -59,22 +65,38 @@ def quote(
         crops=n * known.crops,
     )
     each = known.crops if picture == "per-crop" else 1
-    chosen = choose(known.candidates // each)
-    kept = [c.budget.tokens(known.candidates // each) * each for c in chosen]
+    chosen, asked, left_out = [], [], []
+    for c in choose(known.candidates // each):
+        try:
+            asked.append(_asking(c, known, each))
+            chosen.append(c)
+        except PlanError as error:
+            if not every:
+                raise
+            left_out.append(str(error))
     cells = [{"label": _label(c), "key": "-" * 8, "sealed": False} for c in chosen]
-    rankings = {(c.name, c.parameters, c.seed) for c in chosen}
+    rankings = {(c.name, c.parameters, c.seed) for c in chosen if not inside(c.selector)}
     size = 4 if dtype in ("float32", "bfloat16") else 2
     return {
         "benchmark": bench,
         "model": short,
         "estimated": f"from published dimensions and counts, since something is missing: {missing}",
-        "left_out": [],
+        "left_out": list(dict.fromkeys(left_out)),
         "rankings": len(rankings),
         "weight_bytes": weights(known.shape) * (4 if dtype == "float32" else 2),
         "feature_bytes": n * known.candidates * (known.shape.tower_hidden * size + 33),
-        **priced(known.shape, work, kept, gpu),
+        **priced(known.shape, work, asked, gpu),
         "cells": cells,
     }
+
+
+def _asking(c: Chosen, known: PublishedModel, pools: int) -> Asking:
+    """What a condition asks of an image that is counted in so many pools."""
+    kept = c.budget.tokens(known.candidates // pools) * pools
+    if not inside(c.selector):
+        return Asking(kept, guided(c.selector))
+    stages = planned(c.name, c.selector, kept, known.candidates, known.shape.layers)
+    return Asking(known.candidates, drops=drops([stages], [0]))
 
 
 def _label(c: Chosen) -> str:

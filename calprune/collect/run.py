@@ -137,7 +137,7 @@ def prepare(
             notes.append(note)
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
     chosen = in_numerics(_chosen(select, keep, pool), numerics)
-    if ALL in ([select] if isinstance(select, str) else select):
+    if ALL in _listed(select):
         chosen, unserved = served(chosen, adapter, questions)
         notes += unserved
     _check_budgets(chosen, adapter, questions)
@@ -195,15 +195,19 @@ def bill_of(
     except (BenchmarkError, ModelError) as error:
         if options.get("data") is not None and isinstance(error, BenchmarkError):
             raise  # what was named must be there
-        return quote(bench, model, partial(_chosen, select, keep), gpu, error, **options)
+        choosing, every = partial(_chosen, select, keep), ALL in _listed(select)
+        return quote(bench, model, choosing, gpu, error, every=every, **options)
 
 
 def _chosen(
     select: str | Sequence[str], keep: Keep | Sequence[Keep], candidates: int = STUDY_TOKENS
 ) -> list[Chosen]:
     listed = [keep] if isinstance(keep, str | int | float | Budget) else keep
-    wanted = [select] if isinstance(select, str) else select
-    return grid(wanted, [b for k in listed for b in _budgets(k)], candidates)
+    return grid(_listed(select), [b for k in listed for b in _budgets(k)], candidates)
+
+
+def _listed(select: str | Sequence[str]) -> Sequence[str]:
+    return [select] if isinstance(select, str) else select
 
 
 def execute(

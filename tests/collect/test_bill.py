@@ -15,17 +15,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from calprune.collect import run
-from calprune.collect.bill import (
-    GPUS,
-    Workload,
-    naive_cost,
-    packed_cost,
-    render_bill,
-    tower_flops,
-)
+from calprune.collect.bill import GPUS, render_bill
+from calprune.collect.cost import Asking, Drop, Workload, naive_cost, packed_cost, tower_flops
 from calprune.collect.grid import grid
 from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.published import MODELS
+from calprune.collect.inside.decoder import Decoder
 from calprune.collect.models import Prompt, Reach, Row, Step
 from calprune.collect.packed.packs import lay_out, trie_length
 from calprune.collect.packed.reply import Packed
@@ -73,6 +68,7 @@ class Meta(ClipLlama):
     def __init__(self) -> None:
         self.device, self.dtype, self.name = "meta", "float32", "meta"
         self.model = full_size()
+        self.language: Any = self.model.config.text_config
 
     @property
     def reach(self) -> dict[str, Reach]:
@@ -165,10 +161,79 @@ def work() -> Workload:
 @pytest.mark.parametrize("kept", [576, 128])
 def test_formulas_agree_with_torchs_counter(kept: int) -> None:
     shape = PUBLISHED.shape
-    assert packed_cost(shape, work(), kept).flops == pytest.approx(counted_pack(kept), rel=0.01)
-    one = naive_cost(shape, work(), kept).flops / ROWS_PER_IMAGE
+    asking = Asking(kept)
+    assert packed_cost(shape, work(), asking).flops == pytest.approx(counted_pack(kept), rel=0.01)
+    one = naive_cost(shape, work(), asking).flops / ROWS_PER_IMAGE
     assert one == pytest.approx(counted_row(kept), rel=0.03)
     assert tower_flops(shape) == pytest.approx(counted_tower(), rel=0.03)
+
+
+@cache
+def counted_layers(tokens: int, before: int) -> float:
+    """One question or image through one layer, after keys and values of ``before`` tokens."""
+    decoder = Decoder(Meta(), [(torch.zeros(1, 32, before, 128, device="meta"),) * 2])
+    hidden = torch.zeros(1, tokens, 4096, device="meta")
+    mask = torch.ones(1, 1, tokens, before + tokens, dtype=torch.bool, device="meta")
+    places = torch.arange(tokens, device="meta")[None]
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        decoder.run(0, hidden, mask, places, decoder.rope(hidden, places))
+    return float(counter.get_total_flops())
+
+
+def test_layers_inside_agree_with_torchs_counter() -> None:
+    """FastV at 128 and a PyramidDrop, put together from counted layers."""
+    trie, tail, q = trie_length(TAILS), len(TAILS[0]), len(TAILS)
+    fastv = 2 * counted_layers(576 + trie, 35) + 30 * q * counted_layers(128 + tail, 35)
+    alone = 32 * q * counted_layers(128 + tail, 35)
+    pyramid = sum(8 * q * counted_layers(n + tail, 35) for n in (288, 144, 72))
+    pyramid += 8 * counted_layers(576 + trie, 35)
+    for drops, counted in (
+        ((Drop(2, 128),), fastv),
+        ((Drop(2, 128, again=True),), fastv - 30 * q * counted_layers(128 + tail, 35) + alone),
+        ((Drop(8, 288), Drop(16, 144), Drop(24, 72)), pyramid),
+    ):
+        found = packed_cost(PUBLISHED.shape, work(), Asking(576, drops=drops))
+        assert found.flops == pytest.approx(counted, rel=0.03)
+        assert found.forwards == 1 + q
+
+
+def test_what_follows_the_question_shares_less() -> None:
+    """Naively FastV costs what its layers see; packed it cannot share what each question keeps."""
+    shape, few = PUBLISHED.shape, Asking(128)
+    fastv, guided = Asking(576, drops=(Drop(2, 128),)), Asking(128, guided=True)
+    naive = {a: naive_cost(shape, work(), a) for a in (few, fastv, guided, Asking(576))}
+    assert naive[guided] == naive[few]
+    mean = 128 + 2 * (576 - 128) / 32
+    assert naive[fastv].tokens == round(ROWS_PER_IMAGE * (35 + mean + work().tail))
+    assert naive[few].flops < naive[fastv].flops < naive[Asking(576)].flops
+    one = packed_cost(shape, replace(work(), questions=1, trie_tokens=len(TAILS[0])), few)
+    by_question = packed_cost(shape, work(), guided)
+    assert by_question.forwards == len(TAILS)
+    assert by_question.flops == pytest.approx(len(TAILS) * one.flops, rel=0.01)
+    assert packed_cost(shape, work(), fastv).flops > packed_cost(shape, work(), few).flops
+
+
+def test_bills_know_how_each_selector_asks(tmp_path: Path) -> None:
+    """On the embedded model of 4 layers, and on a published one without files."""
+    asked: dict[str, Any] = {"images": 2, "keep": [64], "store": tmp_path}
+    bills = {
+        s: run.bill_of("shapes", select=s, **asked)
+        for s in ("fastv", "pyramiddrop", "sparsevlm:seed=0", "mmtok", "scope")
+    }
+    questions = bills["scope"]["questions"]
+    packs = {s: b["packed"]["forwards"] for s, b in bills.items()}
+    assert packs["scope"] == 2
+    assert packs["mmtok"] == questions
+    assert packs["fastv"] == packs["pyramiddrop"] == packs["sparsevlm:seed=0"] == 2 + questions
+    assert [b["rankings"] for b in bills.values()] == [0, 0, 0, 1, 1]
+    per_row = {s: b["naive"]["tokens"] / b["rows"] for s, b in bills.items()}
+    assert per_row["fastv"] - per_row["scope"] == pytest.approx((576 - 64) / 2, abs=1)
+    assert per_row["pyramiddrop"] - per_row["scope"] == pytest.approx(270 - 64, abs=1)
+    whole = run.bill_of("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
+    assert any(text.startswith("sparsevlm: its published") for text in whole["left_out"])
+    assert not any(c["label"].startswith("sparsevlm") for c in whole["cells"])
+    with pytest.raises(PlanError, match="sparsevlm: its published counts are for images of 576"):
+        run.bill_of("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
 
 
 def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
