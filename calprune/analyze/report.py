@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
 from calprune import registry
 from calprune.analyze.compare import Difference
@@ -68,6 +68,40 @@ def render_grids(grids: Sequence[Grid], fmt: str = "table", terminal: bool | Non
         return as_latex([_visible(grid) for grid in grids])
     rich = sys.stdout.isatty() if terminal is None else terminal
     return "\n\n".join(_rich(grid) if rich else _plain(grid) for grid in grids)
+
+
+class StudyTable(Protocol):
+    """One table of a study: published values, ours, and whether they agree."""
+
+    @property
+    def title(self) -> str:
+        """What the study calls it."""
+
+    @property
+    def grid(self) -> Grid:
+        """The table in the study's shape."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """The same as dataclasses in full precision."""
+
+    @property
+    def footnotes(self) -> Sequence[str]:
+        """What does not fit together in the study itself."""
+
+
+def render_study(tables: Sequence[StudyTable], fmt: str = "table") -> str:
+    """A study's tables in one of FORMATS, footnotes below each."""
+    check_format(fmt)
+    if fmt == "json":
+        shown = ({"title": t.title, "rows": records(t.rows)} for t in tables)
+        return as_json({"tables": list(shown)})
+    if fmt == "csv":
+        return "\n\n".join(
+            as_csv([{"table": t.title, **r} for r in records(t.rows)]) for t in tables
+        )
+    noted = [replace(t.grid, notes=(*t.grid.notes, *t.footnotes)) for t in tables]
+    return render_grids(noted, fmt)
 
 
 def check_format(fmt: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar, Unpack
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 
@@ -15,31 +15,12 @@ from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import resolve
+from calprune.analyze.report import StudyTable
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.data.logits import LogitTable
 
 REFERENCE = "full"
 BRIEF_METRICS = ("ece", "accuracy")
-
-
-class StudyTable(Protocol):
-    """One table of a study: published values, ours, and whether they agree."""
-
-    @property
-    def title(self) -> str:
-        """What the study calls it."""
-
-    @property
-    def grid(self) -> Grid:
-        """The table in the study's shape."""
-
-    @property
-    def rows(self) -> Sequence[Any]:
-        """The same as dataclasses in full precision."""
-
-    @property
-    def footnotes(self) -> Sequence[str]:
-        """What does not fit together in the study itself."""
 
 
 @dataclass(frozen=True)

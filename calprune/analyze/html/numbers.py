@@ -51,4 +51,4 @@ def different(row: Difference) -> bool:
 
 def counted(n: int, one: str) -> str:
     """``1 image``, ``250 images``."""
-    return f"{n:,} {one}{'' if n == 1 else 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{n} {one}{'' if n == 1 else 's'}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from calprune.analyze.cells import Setting
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
-from calprune.analyze.html.markup import Html, items
+from calprune.analyze.html.markup import Html, element, items, join
 from calprune.analyze.html.numbers import counted, shown
 
 FEW_IMAGES = 30
@@ -16,14 +16,14 @@ FEW_IMAGES = 30
 
 def cautions(content: Content) -> Html | None:
     """A list; None if there is nothing to warn of."""
-    found = [*_mixed(content), *_missing(content)]
+    found: list[str] = [*_mixed(content), *_missing(content)]
     for setting in content.settings:
         rows = content.of(setting)
-        where = f"{setting.model} on {setting.benchmark}: "
+        where = element("strong", f"{setting.model} on {setting.benchmark}:")
         for warning in (_shared, _few, _ties, _near_floor, _infinite, _left_out, _seeds):
             said = warning(rows)
             if said:
-                found.append(where + said)
+                found.append(join(where, said, by=" "))
     return items(*found, class_="cautions") if found else None
 
 

@@ -39,10 +39,10 @@ def _family(rows: Sequence[Difference]) -> Html:
         Column(heading(first.title, first.form)),
         Column(first.reference),
         Column(heading("difference", form), hint=f"{first.better} is better"),
-        Column("", "picture", hint=f"±{shown(reach, form).lstrip('+')}"),
+        Column("interval", "picture", hint=f"±{shown(reach, form).lstrip('+')}"),
         Column("p"),
         Column(corrected(first)),
-        Column("", "text", hint="at 5 %"),
+        Column("at 5 %", "text"),
     ]
     body = [
         [

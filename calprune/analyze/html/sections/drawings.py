@@ -14,7 +14,6 @@ from calprune.analyze.study import Study
 
 _TITLES = {"reliability": "Reliability: accuracy against confidence", "curve": "{} against tokens"}
 _NOISE = re.compile(rb"<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
-_LONG = re.compile(rb"(\d\.\d\d)\d+")
 
 
 def drawings(content: Content) -> Html:
@@ -49,12 +48,12 @@ def _svg(study: Study, kind: str, of: str, content: Content, metric: str = "ece"
             **content.reading,
         )
         svg = next(path for path in paths if path.suffix == ".svg").read_bytes()
-    return _LONG.sub(rb"\1", _NOISE.sub(b"", svg))
+    return _NOISE.sub(b"", svg)
 
 
 def _figure(title: str, svg: bytes) -> Html:
     source = "data:image/svg+xml;base64," + b64encode(svg).decode()
-    image = element("img", src=source, alt=title, loading="lazy")
+    image = element("img", src=source, alt=title)
     box = element(
         "div", image, class_="scroll drawn", tabindex="0", role="region", aria_label=title
     )

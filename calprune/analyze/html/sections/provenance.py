@@ -53,8 +53,10 @@ def _facts(one: LogitTable) -> dict[str, str]:
 def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
     for key, value in tree.items():
         path = f"{above} › {key}" if above else str(key)
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and any(isinstance(v, Mapping) for v in value.values()):
             yield from _flat(value, path)
+        elif isinstance(value, Mapping):
+            yield path, ", ".join(f"{name} {v}" for name, v in value.items())
         elif value not in ("", None):
             yield path, str(value)
 

@@ -34,9 +34,11 @@ def _setting(content: Content, setting: Setting) -> Html:
     rows = content.of(setting)
     compared = [r for r in content.compared(setting) if r.group == "all"]
     sentences = [_floor(rows)]
+    found = []
     for metric in dict.fromkeys(r.metric for r in compared):
         own = [r for r in compared if r.metric == metric]
-        sentences += [_reference(rows, own), *_extremes(own), _alike(own)]
+        found.append(element("h4", own[0].title))
+        found.append(items(_reference(rows, own), *_extremes(own), _alike(own), class_="findings"))
     if not compared:
         sentences += [_range(rows, metric) for metric in content.metrics]
     n, images = max(r.n for r in rows), max(r.clusters for r in rows)
@@ -46,7 +48,8 @@ def _setting(content: Content, setting: Setting) -> Html:
         "section",
         element("h3", f"{setting.model} on {setting.benchmark}"),
         element("p", size, class_="lead"),
-        items(*sentences, class_="findings"),
+        *found,
+        items(*sentences, class_="findings") if any(sentences) else None,
     )
 
 
@@ -62,7 +65,7 @@ def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
     )
     interval = f" {bracketed(found.low, found.high, found.form)}" if found else ""
     value = f"{_number(first.reference_value, first)}{interval}".rstrip()
-    return f"{first.title} of {first.reference} is {value}; {first.better} is better."
+    return f"Reference: {first.reference}, {value}; {first.better} is better."
 
 
 def _extremes(own: Sequence[Difference]) -> list[str]:
@@ -83,7 +86,7 @@ def _against(who: str, row: Difference) -> str:
     interval = bracketed(row.low, row.high, form, signed=True)
     verdict = "" if different(row) else ", which chance alone may explain"
     return (
-        f"{who} in {row.title}: {row.condition}, {_number(row.value, row)}; against "
+        f"{who}: {row.condition}, {_number(row.value, row)}; against "
         f"{row.reference} {delta} {interval}, {corrected(row)} {p_value(row.p_adjusted, row)}"
         f"{verdict}."
     ).replace(" ,", ",")
@@ -95,11 +98,12 @@ def _alike(own: Sequence[Difference]) -> str:
     test = f"{corrected(own[0])} above 0.05, {counted(own[0].family, 'comparison')}"
     if not alike:
         which = "the condition" if len(own) == 1 else f"each of the {len(own)} conditions"
-        return f"In {own[0].title} the test tells {which} from {own[0].reference}."
+        family = counted(own[0].family, "comparison")
+        return f"The test tells {which} from {own[0].reference} ({family})."
     listed = ", ".join(alike[:MANY]) + f" and {len(alike) - MANY} more" * (len(alike) > MANY)
     return (
-        f"Not distinguishable from {own[0].reference} in {own[0].title} ({test}): "
-        f"{len(alike)} of {len(own)}: {listed}."
+        f"Not distinguishable from {own[0].reference} ({test}): {len(alike)} of {len(own)}, namely "
+        f"{listed}."
     )
 
 
