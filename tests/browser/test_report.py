@@ -15,7 +15,7 @@ from calprune.analyze.html.page import page, write_page
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
 SORTED = "table.sortable"
-SCRIPT = "</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\u202e"
+SCRIPT = "z</script><script>window.hurt = 1</script><img src=x onerror='window.hurt = 1'>\u202e"
 
 
 @pytest.fixture(scope="module")
