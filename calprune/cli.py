@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calprune import __version__
-from calprune.commands import analysis, data, judge, selections, stored
+from calprune.commands import analysis, data, judge, report, selections, stored
 from calprune.commands.options import (
     BenchOption,
     DataOption,
@@ -307,5 +307,5 @@ def _conclude(outcome: Outcome) -> None:
     )
 
 
-for part in (analysis, data, judge, selections, stored):
+for part in (analysis, report, data, judge, selections, stored):
     part.register(app)

@@ -46,7 +46,7 @@ def analyze(
         by: ``split``, ``category``, ``kind``, ``n_options``, a tag of the files, or None.
         draws: resamples of images.
         seed: of the resampling.
-        fmt: ``table``, ``md``, ``csv`` or ``json``.
+        fmt: ``table``, ``md``, ``csv``, ``json`` or ``latex``.
         each_seed: show the seeds of a random selector one by one.
         plot: folder for figures and their numbers.
         against: condition to compare all others with, e.g. ``full``.
@@ -69,7 +69,7 @@ def analyze(
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     if not strict and reading.get("confidence") != "answer-set":
-        tables = _graded(tables)
+        tables = graded(tables)
     how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
     meta = {**how, "against": against, **reading}
     how.update(reading)
@@ -94,7 +94,7 @@ def analyze(
     return report.render(fmt)
 
 
-def _graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:
+def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:
     """Those that wait for no grades, the others named on stderr; all if there are no others."""
     lacking = [_lacks_grades(table) for table in tables]
     if not any(lacking) or all(lacking):  # the error of the first then says it all

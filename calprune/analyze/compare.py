@@ -170,7 +170,7 @@ def _aligned(setting: Setting, base: Cell, reading: Reading) -> dict[str, list[P
 
 def _same_numerics(setting: Setting, base: LogitTable) -> None:
     for table in (t for cell in setting.cells for t in cell.tables):
-        mine, theirs = _numerics(table), _numerics(base)
+        mine, theirs = numerics(table), numerics(base)
         moved = sorted(k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k))
         if moved:
             raise Mismatch(
@@ -180,7 +180,7 @@ def _same_numerics(setting: Setting, base: LogitTable) -> None:
             )
 
 
-def _numerics(table: LogitTable) -> dict[str, object]:
+def numerics(table: LogitTable) -> dict[str, object]:
     """What may move the last digits of a logit."""
     numerics, software = (table.provenance.get(x) for x in ("numerics", "software"))
     found = dict(numerics) if isinstance(numerics, dict) else {}

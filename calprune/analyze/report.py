@@ -1,4 +1,4 @@
-"""A report: tidy rows, and the four ways to print them.
+"""A report: tidy rows, and the ways to print them.
 
 Text in a report may come from files of strangers: control characters are shown as escapes, and
 nothing is ever read as markup, as table syntax or as a spreadsheet formula.
@@ -13,17 +13,18 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
-from typing import Any
+from typing import Any, Protocol
 
 from calprune import registry
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
+from calprune.analyze.latex import as_latex
 from calprune.analyze.layout import Grid, difference_grids, estimate_grids
 from calprune.errors import PlanError
 
-FORMATS = ("table", "md", "csv", "json")
+FORMATS = ("table", "md", "csv", "json", "latex")
 ONLY_FOR_LAYOUT = ("title", "form")
 
 
@@ -56,11 +57,51 @@ class Report:
             return as_csv(self.records())
         if fmt == "json":
             return as_json({**self.meta, "rows": self.records()})
-        grids = self.grids()
-        if fmt == "md":
-            return "\n\n".join(_markdown(grid) for grid in grids)
-        rich = sys.stdout.isatty() if terminal is None else terminal
-        return "\n\n".join(_rich(grid) if rich else _plain(grid) for grid in grids)
+        return render_grids(self.grids(), fmt, terminal)
+
+
+def render_grids(grids: Sequence[Grid], fmt: str = "table", terminal: bool | None = None) -> str:
+    """Tables for people in ``table``, ``md`` or ``latex``; ``terminal`` as in ``Report.render``."""
+    if fmt == "md":
+        return "\n\n".join(_markdown(grid) for grid in grids)
+    if fmt == "latex":
+        return as_latex([_visible(grid) for grid in grids])
+    rich = sys.stdout.isatty() if terminal is None else terminal
+    return "\n\n".join(_rich(grid) if rich else _plain(grid) for grid in grids)
+
+
+class StudyTable(Protocol):
+    """One table of a study: published values, ours, and whether they agree."""
+
+    @property
+    def title(self) -> str:
+        """What the study calls it."""
+
+    @property
+    def grid(self) -> Grid:
+        """The table in the study's shape."""
+
+    @property
+    def rows(self) -> Sequence[Any]:
+        """The same as dataclasses in full precision."""
+
+    @property
+    def footnotes(self) -> Sequence[str]:
+        """What does not fit together in the study itself."""
+
+
+def render_study(tables: Sequence[StudyTable], fmt: str = "table") -> str:
+    """A study's tables in one of FORMATS, footnotes below each."""
+    check_format(fmt)
+    if fmt == "json":
+        shown = ({"title": t.title, "rows": records(t.rows)} for t in tables)
+        return as_json({"tables": list(shown)})
+    if fmt == "csv":
+        return "\n\n".join(
+            as_csv([{"table": t.title, **r} for r in records(t.rows)]) for t in tables
+        )
+    noted = [replace(t.grid, notes=(*t.grid.notes, *t.footnotes)) for t in tables]
+    return render_grids(noted, fmt)
 
 
 def check_format(fmt: str) -> None:
@@ -83,6 +124,17 @@ def _finite(value: Any) -> Any:
 def printable(text: str) -> str:
     """Control, direction and other invisible characters as escapes, on one line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _visible(grid: Grid) -> Grid:
+    """The same with every text printable."""
+    return replace(
+        grid,
+        title=printable(grid.title),
+        header=tuple(printable(cell) for cell in grid.header),
+        body=tuple(tuple(printable(cell) for cell in row) for row in grid.body),
+        notes=tuple(printable(note) for note in grid.notes),
+    )
 
 
 def as_csv(rows: Sequence[dict[str, Any]]) -> str:

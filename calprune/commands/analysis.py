@@ -43,7 +43,7 @@ def analyze(
         bool,
         typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
     ] = False,
-    format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",
+    format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
     confidence: Annotated[

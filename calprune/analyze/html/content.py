@@ -1,0 +1,190 @@
+"""Everything that a page tells, computed once; sections only put it into words and tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, Unpack
+
+import numpy as np
+
+from calprune.analyze.cells import Setting, settings
+from calprune.analyze.command import graded
+from calprune.analyze.compare import Difference, compare, numerics
+from calprune.analyze.confidence import Reading
+from calprune.analyze.estimate import Estimate, estimate
+from calprune.analyze.layout import Grid
+from calprune.analyze.metrics import resolve
+from calprune.analyze.report import StudyTable
+from calprune.analyze.study import DEFAULT_METRICS
+from calprune.data.logits import LogitTable
+
+REFERENCE = "full"
+BRIEF_METRICS = ("ece", "accuracy")
+
+
+@dataclass(frozen=True)
+class Content:
+    """What sections read.
+
+    Attributes:
+        tables: sealed logits of all conditions that are shown.
+        settings: the same by model, benchmark and way of asking, seeds joined.
+        metrics: names in the order of columns.
+        estimates: every metric of every condition.
+        groups: some metrics by group, ``all`` first; empty where nothing is grouped.
+        differences: to ``against``, paired.
+        against: the reference of comparisons.
+        lacking: settings without it.
+        unlike: conditions computed with other numerics, left out of comparisons.
+        ungraded: conditions left out because their replies wait for grades.
+        confidences: the same conclusions under other definitions of confidence.
+        power: sentences about what differences could be found.
+        study: tables of a named study.
+        draws, seed, reading: how numbers were made.
+    """
+
+    tables: tuple[LogitTable, ...]
+    settings: tuple[Setting, ...]
+    metrics: tuple[str, ...]
+    estimates: tuple[Estimate, ...]
+    groups: tuple[Estimate, ...]
+    differences: tuple[Difference, ...]
+    against: str
+    lacking: tuple[str, ...]
+    unlike: tuple[str, ...]
+    ungraded: tuple[str, ...]
+    draws: int
+    seed: int
+    reading: Reading
+    confidences: tuple[Grid, ...] = ()
+    power: tuple[str, ...] = ()
+    study: tuple[StudyTable, ...] = field(default_factory=tuple)
+
+    def of(self, setting: Setting) -> list[Estimate]:
+        """Estimates of a setting over all its questions."""
+        return [r for r in self.estimates if _belongs(r, setting)]
+
+    def grouped(self, setting: Setting) -> list[Estimate]:
+        """Estimates of a setting by group, ``all`` included."""
+        return [r for r in self.groups if _belongs(r, setting)]
+
+    def compared(self, setting: Setting) -> list[Difference]:
+        """Differences of a setting, in all groups."""
+        return [r for r in self.differences if _belongs(r, setting)]
+
+
+def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
+    return (row.model, row.benchmark) == (setting.model, setting.benchmark)
+
+
+def gather(
+    tables: Sequence[LogitTable],
+    *,
+    metrics: Sequence[str] = (),
+    by: str | None = None,
+    against: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    each_seed: bool = False,
+    mixed_numerics: bool = False,
+    strict: bool = False,
+    study: Sequence[StudyTable] = (),
+    **reading: Unpack[Reading],
+) -> Content:
+    """Estimates, comparisons and groups of these tables.
+
+    Args:
+        tables: sealed logits.
+        metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, and ECE and
+            accuracy in comparisons and groups.
+        by: as in ``estimate``; None means splits, where a benchmark has several.
+        against: reference of comparisons; None means ``full``, where there is one.
+        draws: resamples of images.
+        seed: of the resampling.
+        each_seed: random selectors seed by seed.
+        reading: options, confidence and target, as in ``predictions``.
+        mixed_numerics: compare even what other devices or versions computed; otherwise such
+            conditions are left out of comparisons and named.
+        strict: replies without grades are an error.
+        study: tables of a named study.
+
+    Raises:
+        IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
+    """
+    shown = tuple(dict.fromkeys(metrics)) or DEFAULT_METRICS
+    brief = tuple(dict.fromkeys(metrics)) or BRIEF_METRICS
+    resolve(shown)
+    kept = tuple(tables)
+    if not strict and reading.get("confidence") != "answer-set":
+        kept = tuple(graded(tables))
+    found = tuple(settings(kept, each_seed))
+    reference = against or REFERENCE
+    referenced = [s for s in found if s.named(reference)]
+    if against is not None and not referenced:
+        found[0].find(reference)
+    how: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **reading}
+    differences: list[Difference] = []
+    unlike: list[str] = []
+    for setting in referenced:
+        alike, others = _alike(setting, reference, mixed_numerics)
+        unlike += others
+        if len(setting.cells) - len(others) > 1:
+            pairs = compare(alike, brief, reference=reference, by=by, mixed_numerics=True, **how)
+            differences += [_renamed(row, setting) for row in pairs]
+    groups: list[Estimate] = []
+    for setting in found:
+        grouping = by or ("split" if _splits(setting) > 1 else None)
+        if grouping is not None:
+            rows = estimate(_tables(setting), brief, by=grouping, **how)
+            groups += [_renamed(row, setting) for row in rows]
+    return Content(
+        tables=kept,
+        settings=found,
+        metrics=shown,
+        estimates=tuple(estimate(kept, shown, **how)),
+        groups=tuple(groups),
+        differences=tuple(differences),
+        against=reference,
+        lacking=tuple(f"{s.model} on {s.benchmark}" for s in found if s not in referenced),
+        unlike=tuple(unlike),
+        ungraded=tuple(
+            f"{t.condition.label} of {t.condition.model} on {t.condition.benchmark}"
+            for t in tables
+            if not any(t is one for one in kept)
+        ),
+        draws=draws,
+        seed=seed,
+        reading=reading,
+        # Here come the lines of others: confidences=definitions(...), power=...
+        study=tuple(study),
+    )
+
+
+def _tables(setting: Setting) -> list[LogitTable]:
+    return [table for cell in setting.cells for table in cell.tables]
+
+
+def _splits(setting: Setting) -> int:
+    return len(np.unique(setting.cells[0].tables[0].split))
+
+
+def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:
+    """Tables that may be paired with the reference, and names of the conditions that may not."""
+    same = numerics(setting.find(reference).tables[0])
+    alike: list[LogitTable] = []
+    others: list[str] = []
+    for cell in setting.cells:
+        if mixed or all(numerics(table) == same for table in cell.tables):
+            alike += cell.tables
+        else:
+            others.append(cell.name)
+    return alike, others
+
+
+Row = TypeVar("Row", Estimate, Difference)
+
+
+def _renamed(row: Row, setting: Setting) -> Row:
+    """With the names that tell settings apart, which were computed from one alone."""
+    return replace(row, model=setting.model, benchmark=setting.benchmark)

@@ -1,0 +1,90 @@
+"""Every condition against the reference, paired: difference, interval and corrected p."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from calprune.analyze.compare import Difference
+from calprune.analyze.html.content import Content
+from calprune.analyze.html.markup import Html, join
+from calprune.analyze.html.numbers import (
+    bracketed,
+    corrected,
+    counted,
+    different,
+    gap,
+    p_value,
+    shown,
+)
+from calprune.analyze.html.tables import Cell, Column, forest, table
+from calprune.analyze.layout import heading
+
+
+def comparisons(content: Content) -> Html | None:
+    """A table for each family; None without a reference."""
+    families: dict[tuple[str, ...], list[Difference]] = {}
+    for r in content.differences:
+        stem = r.signature.split("|conf:")[0]
+        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
+    return join(*(_family(rows) for rows in families.values())) if families else None
+
+
+def _family(rows: Sequence[Difference]) -> Html:
+    first = rows[0]
+    form = gap(first.form)
+    reach = _reach(rows)
+    columns = [
+        Column("condition", "text"),
+        Column(heading(first.title, first.form)),
+        Column(first.reference),
+        Column(heading("difference", form), hint=f"{first.better} is better"),
+        Column("interval", "picture", hint=f"±{shown(reach, form).lstrip('+')}"),
+        Column("p"),
+        Column(corrected(first)),
+        Column("at 5 %", "text"),
+    ]
+    body = [
+        [
+            Cell(r.condition, below=r.seed if r.seed.endswith("seeds") else ""),
+            Cell(shown(r.value, r.form), r.value),
+            Cell(shown(r.reference_value, r.form), r.reference_value),
+            Cell(
+                shown(r.delta, form, signed=True),
+                r.delta,
+                bracketed(r.low, r.high, form, signed=True),
+            ),
+            Cell(forest(r.delta, r.low, r.high, reach), r.delta),
+            Cell(p_value(r.p, r), r.p),
+            Cell(p_value(r.p_adjusted, r), r.p_adjusted),
+            Cell(_verdict(r)),
+        ]
+        for r in rows
+    ]
+    notes = [
+        f"{counted(first.n, 'question')} on {counted(first.clusters, 'image')}; difference: "
+        f"condition less {first.reference}, on the same questions.",
+        f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
+        f"whole images.",
+        f"p: the two conditions swapped on whole images, {counted(first.swaps, 'time')}, two-"
+        f"sided; {corrected(first)}: corrected for a family of "
+        f"{counted(first.family, 'comparison')}.",
+    ]
+    part = f", {first.by} {first.group}" if first.group != "all" else ""
+    caption = f"{first.model} on {first.benchmark}{part}: {first.title} against {first.reference}"
+    return table(caption, columns, body, notes, [first.signature])
+
+
+def _reach(rows: Sequence[Difference]) -> float:
+    """The largest finite end of an interval, so that all pictures of a family share a scale."""
+    ends = [x for r in rows for x in (r.delta, r.low, r.high) if x is not None]
+    return max((abs(x) for x in ends if math.isfinite(x)), default=0.0)
+
+
+def _verdict(row: Difference) -> str:
+    """In a word; for metrics whose best value lies in between, only that they differ."""
+    if not different(row):
+        return "not told apart"
+    if row.better not in ("lower", "higher"):
+        return "differs"
+    return "better" if (row.delta > 0) == (row.better == "higher") else "worse"

@@ -1,0 +1,81 @@
+"""The main tables: every metric of every condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calprune.analyze.cells import Setting
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.html.content import Content
+from calprune.analyze.html.markup import Html, join
+from calprune.analyze.html.numbers import bracketed, shown
+from calprune.analyze.html.tables import Cell, Column, table
+from calprune.analyze.layout import heading
+
+INTERVALS = "Brackets: 95 % interval, images resampled with all their questions."
+
+
+def estimates(content: Content) -> Html:
+    """A table for each model and benchmark."""
+    return join(*(_setting(content, setting) for setting in content.settings))
+
+
+def _setting(content: Content, setting: Setting) -> Html:
+    rows = content.of(setting)
+    kinds = {stem(r): r for r in reversed(rows)}
+    kinds = {s: kinds[s] for s in dict.fromkeys(stem(r) for r in rows)}
+    columns = [
+        Column("condition", "text"),
+        Column("tokens", hint="visual, kept"),
+        *(metric_column(r) for r in kinds.values()),
+        Column("n", hint="questions"),
+        Column("images"),
+    ]
+    body, marked = [], []
+    for i, cell in enumerate(setting.cells):
+        own = {stem(r): r for r in rows if r.condition == cell.name}
+        first = next(iter(own.values()))
+        body.append(
+            [
+                name_cell(first),
+                Cell(f"{first.kept:.4g}" if first.kept == first.kept else "–", first.kept),
+                *(value_cell(own.get(s)) for s in kinds),
+                Cell(str(first.n), first.n),
+                Cell(str(first.clusters), first.clusters),
+            ]
+        )
+        marked += [i] * cell.full
+    notes = [INTERVALS] if any(r.low is not None for r in rows) else []
+    caption = f"{setting.model} on {setting.benchmark}: all conditions"
+    return table(caption, columns, body, notes, signed(list(kinds.values())), marked)
+
+
+def stem(row: Estimate) -> str:
+    """The part of a signature that names the metric and its parameters."""
+    return row.signature.split("|conf:")[0]
+
+
+def signed(rows: Sequence[Estimate]) -> list[str]:
+    """Signatures; what all share is said once."""
+    tails = list(dict.fromkeys(r.signature.partition("|conf:")[2] for r in rows))
+    if len(rows) == 1 or len(tails) > 1:
+        return [r.signature for r in rows]
+    return ["  ".join(stem(r) for r in rows), f"each with |conf:{tails[0]}"]
+
+
+def metric_column(row: Estimate) -> Column:
+    """A heading with its unit and which direction is better."""
+    hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.better, "")
+    return Column(heading(row.title, row.form), hint=hint or f"{row.better} is better")
+
+
+def name_cell(row: Estimate) -> Cell:
+    """A condition, with how many seeds it joins."""
+    return Cell(row.condition, below=row.seed if row.seed.endswith("seeds") else "")
+
+
+def value_cell(row: Estimate | None) -> Cell:
+    """A value over its interval; a dash if the condition has none."""
+    if row is None:
+        return Cell("–")
+    return Cell(shown(row.value, row.form), row.value, bracketed(row.low, row.high, row.form))
