@@ -89,7 +89,7 @@ def whole(setting: Setting) -> bool:
 
 
 def matching(setting: Setting, line: Line, tokens: int) -> list[Cell]:
-    """The cells of a spec at a budget of ``tokens``, as chosen by default: canonically and unquantised."""
+    """The cells of a spec at a budget of ``tokens``, chosen canonically, the model unquantised."""
     name, *parts = line.select.split(":")
     asked = dict(part.split("=", 1) for part in parts)
     found = []

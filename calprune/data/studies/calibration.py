@@ -103,8 +103,8 @@ CALIBRATION = Study(
                 "random, K = 64: ECE .069 with overconfidence +7.0; ECE is never below the "
                 "absolute overconfidence, so both must lie on the rounding boundary",
                 "FastV, K = 128: an accuracy of 50.1 % is chance on this balanced set; other runs "
-                "of FastV on this model stay near the unpruned scores, so the row may be a fault of "
-                "the implementation",
+                "of FastV on this model stay near the unpruned scores, so the row may be a fault "
+                "of the implementation",
                 "only random at K = 128 has a standard deviation over seeds",
             ),
         ),
