@@ -11,7 +11,6 @@ import typer
 from calprune import __version__
 from calprune.commands import analysis, data, judge, report, selections, stored
 from calprune.commands.options import (
-    BenchOption,
     DataOption,
     DeviceOption,
     ImagesOption,
@@ -76,14 +75,22 @@ def _root(
     "--dry-run --gpu a100"
 )
 def collect(
-    bench: BenchOption = "shapes",
+    bench: Annotated[
+        str,
+        typer.Option(
+            help="Benchmark; see 'calprune ls benchmarks'.  [default: shapes, or each of the study]"
+        ),
+    ] = "",
     model: Annotated[
         str,
         typer.Option(
             help="Short name (llava-1.5-7b; see 'calprune ls models'), repository on the hub, or a "
-            "local folder in Hugging Face format."
+            "local folder in Hugging Face format.  [default: shapes-llava, or the study's]"
         ),
-    ] = "shapes-llava",
+    ] = "",
+    study: Annotated[
+        str, typer.Option(help="Collect the conditions of a study; see 'calprune ls studies'.")
+    ] = "",
     revision: Annotated[
         str, typer.Option(help="Branch, tag or commit of a repository; its commit is recorded.")
     ] = "",
@@ -91,7 +98,7 @@ def collect(
         list[str] | None,
         typer.Option(
             help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2; may be repeated.  "
-            "[default: the study's grid]"
+            "[default: the grid of the study calibration]"
         ),
     ] = None,
     keep: Annotated[
@@ -182,7 +189,7 @@ def collect(
 
     settings: dict[str, Any] = {
         "store": store,
-        "model": model,
+        "study": study,
         "revision": revision,
         "select": select or (),
         "keep": budgets(keep) if keep is not None else (),
@@ -201,21 +208,53 @@ def collect(
         "share": _share(share),
         "strict": strict,
     }
-    if dry_run:
-        from calprune.collect.bill import render_bill
+    from calprune.collect.studies import Job, each, jobs
 
-        print(render_bill(run.bill_of(bench, gpu=gpu, **settings), format))
+    todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
+    if dry_run:
+        _bills(run, todo, gpu, format, settings)
         return
-    plan = run.prepare(bench, **settings)
-    _remark(plan.notes, plan.left_out)
-    if stop():
-        print("calprune: stopped before anything was done", file=sys.stderr)
-        raise typer.Exit(130)
-    with _progress() as progress:
-        outcome = run.execute(
-            plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
-        )
-    _conclude(outcome)
+
+    def one(job: Job) -> None:
+        plan = run.prepare(job.bench, model=job.model, **settings)
+        _remark(plan.notes, plan.left_out)
+        if stop():
+            print("calprune: stopped before anything was done", file=sys.stderr)
+            raise typer.Exit(130)
+        with _progress() as progress:
+            outcome = run.execute(
+                plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
+            )
+        _conclude(outcome)
+
+    each(todo, one, _skipped)
+
+
+def _bills(run: Any, todo: list[Any], gpu: str, form: str, settings: dict[str, Any]) -> None:
+    """The bill of every job; as JSON one document, a list where a study has several."""
+    import json
+
+    from calprune.collect.bill import render_bill
+    from calprune.collect.studies import each
+
+    found: list[dict[str, Any]] = []
+
+    def one(job: Any) -> None:
+        bill = run.bill_of(job.bench, model=job.model, gpu=gpu, **settings)
+        text = render_bill(bill, form)
+        found.append(bill)
+        if form != "json" or len(todo) == 1:
+            print(text if len(found) == 1 else f"\n{text}")
+
+    try:
+        each(todo, one, _skipped)
+    finally:
+        if form == "json" and len(todo) > 1:
+            print(json.dumps(found, indent=2))
+
+
+def _skipped(job: object, error: CalpruneError) -> None:
+    print(f"calprune: {job}: {error}; going on with the rest of the study", file=sys.stderr)
 
 
 def _remark(notes: Sequence[str], left_out: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ GROUPS = {
     "models": "collect/models",
     "metrics": "analyze/metrics",
     "scorers": "analyze/scorers",
+    "studies": "data/studies",
 }
 
 
@@ -60,7 +61,7 @@ def load(group: str, name: str) -> Any:
     """
     shelf = _shelf(group)
     if name not in shelf:
-        raise PlanError(unknown(group[:-1], name, shelf))
+        raise PlanError(unknown(_one(group), name, shelf))
     found = shelf[name]
     try:
         if isinstance(found, EntryPoint):
@@ -70,7 +71,7 @@ def load(group: str, name: str) -> Any:
         if (error.name or "").startswith("calprune"):
             raise
         raise MissingExtra(
-            f"{group[:-1]} {name!r} needs the package {error.name!r}: "
+            f"{_one(group)} {name!r} needs the package {error.name!r}: "
             "pip install 'calprune[collect]'"
         ) from error
     (exported,) = module.__all__
@@ -93,7 +94,7 @@ def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
     """
     name, *settings = text.split(":")
     cls = load(group, name)
-    what, known, hints = group[:-1], _parameters(cls), typing.get_type_hints(cls)
+    what, known, hints = _one(group), _parameters(cls), typing.get_type_hints(cls)
     values: dict[str, list[Any]] = {}
     for setting in settings:
         key, equals, listed = setting.partition("=")
@@ -107,6 +108,10 @@ def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
             raise PlanError(f"{what} {text!r}: write {key}=VALUE or {key}=VALUE,VALUE")
         values[key] = [_coerce(f"{what} {text!r}", key, x, hints[key]) for x in listed.split(",")]
     return name, cls, values
+
+
+def _one(group: str) -> str:
+    return "study" if group == "studies" else group[:-1]
 
 
 def _parameters(cls: Any) -> list[str]:

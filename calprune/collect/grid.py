@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from calprune import registry
 from calprune.collect.selectors import Selector
 from calprune.data.condition import Budget, Scalar, selector_label
+from calprune.data.studies import TOKENS, find_study
 from calprune.errors import PlanError
 
 ALL = "all"  # every selector that the model serves
@@ -16,15 +17,8 @@ SEEDS = (0, 1, 2)
 KEEP = (64, 128, 192)
 NUMERICS = ("canonical", "compat", "both")
 
-STUDY_TOKENS = 576
-# The grid of arXiv 2604.12035, Tables 1 to 3 (FastV apart).
-STUDY: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("full", ()),
-    ("scope:alpha=1", (192, 128, 64, 32)),
-    ("scope:alpha=0,0.5", (192, 128, 64)),
-    ("saliency", (128, 64)),
-    ("random", (128, 64)),
-)
+DEFAULT = "calibration"  # the study whose grid is taken where no selector is named
+STUDY_TOKENS = TOKENS
 
 
 @dataclass(frozen=True)
@@ -58,23 +52,28 @@ class Chosen:
 
 
 def grid(
-    select: Sequence[str] = (), keep: Sequence[Budget] = (), candidates: int = STUDY_TOKENS
+    select: Sequence[str] = (),
+    keep: Sequence[Budget] = (),
+    candidates: int = STUDY_TOKENS,
+    study: str = "",
+    about: tuple[str, str] = ("", ""),
 ) -> list[Chosen]:
-    """Every selector with every budget; the study's own grid where nothing is asked.
+    """Every selector with every budget; a study's grid where none is asked for.
 
-    ``all`` stands for every selector there is.
-    The study's budgets are of 576 tokens: with five times the ``candidates`` they are five times
-    as large, 640, 320 and 160 of 2,880 as in SCOPE. Raises PlanError for unknown selectors or
-    parameters (naming the nearest) and bad values.
+    ``all`` stands for every selector there is. A study's budgets keep their share of the
+    ``candidates``: of five times 576 they are five times as large, 640, 320 and 160 of 2,880 as in
+    SCOPE. ``about`` is benchmark and model, which decide the part of a ``study``.
+    Raises PlanError for unknown selectors, parameters or studies (naming the nearest) and bad
+    values.
     """
-    times = max(1, candidates // STUDY_TOKENS)
     wanted = [
         n for text in select for n in ([text] if text != ALL else registry.names("selectors"))
     ]
-    usual = [(text, KEEP) for text in wanted] or STUDY
+    times = max(1, candidates // STUDY_TOKENS)
+    usual = [(text, tuple(k * times for k in KEEP)) for text in wanted]
+    usual = usual or list(find_study(study or DEFAULT).conditions(*about, tokens=candidates))
     asked = [
-        (text, tuple(keep) or tuple(Budget("count", k * times) for k in budgets))
-        for text, budgets in usual
+        (text, tuple(keep) or tuple(Budget("count", k) for k in budgets)) for text, budgets in usual
     ]
     found: dict[tuple[str, Selector, Budget], Chosen] = {}
     for text, budgets in asked:

@@ -221,15 +221,15 @@ def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Bu
 
 
 def served(
-    chosen: Sequence[Chosen], adapter: Adapter, questions: Questions
+    chosen: Sequence[Chosen], adapter: Adapter, questions: Questions, what: str
 ) -> tuple[list[Chosen], list[str]]:
-    """Those that this model and benchmark serve, and why others are not among them."""
+    """Those that this model and benchmark serve, and why ``what`` has others left out."""
     fit, notes = [], dict[str, str]()
     for c in chosen:
         try:
             _fitting(c, adapter, questions)
         except PlanError as error:
-            notes.setdefault(c.name, f"--select all leaves out {c.name}: {error}")
+            notes.setdefault(c.name, f"{what} leaves out {c.name}: {error}")
         else:
             fit.append(c)
     return fit, list(notes.values())

@@ -17,6 +17,7 @@ from calprune.collect.choose import choose
 from calprune.collect.encode import encode
 from calprune.collect.grid import ALL, STUDY_TOKENS, Chosen, budgets, grid, in_numerics
 from calprune.collect.hf.pictures import size_of
+from calprune.collect.inside import inside
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
@@ -64,6 +65,7 @@ def prepare(
     revision: str = "",
     select: str | Sequence[str] = (),
     keep: Keep | Sequence[Keep] = (),
+    study: str = "",
     numerics: str = "canonical",
     positions: Literal["contiguous", "original"] = "contiguous",
     picture: str = "",
@@ -91,6 +93,7 @@ def prepare(
             study's grid, with budgets five times as large where there are five times the tokens.
         keep: budgets: whole numbers count tokens, fractions are shares, text is as on the command
             line (``"64,128"``, ``"25%"``).
+        study: named study whose conditions are collected; none gives those of ``calibration``.
         numerics: ``canonical``: choose in float32 and float64, alike everywhere; ``compat``: in
             the precision of the reference code; ``both``: in both, where a selector has both.
         positions: position ids of the kept tokens, renumbered or original.
@@ -115,7 +118,10 @@ def prepare(
         download: fetch a model that is not here yet.
     """
     find_benchmark(bench)  # mistakes before anything is opened
-    in_numerics(_chosen(select, keep), numerics)
+    if study and select:
+        raise PlanError("a study names its selectors: leave --select out, or --study")
+    grid_of = partial(_chosen, select, keep, study=study, about=(bench, model))
+    in_numerics(grid_of(), numerics)
     root = Path(data) if data is not None else None
     options = Options(device, dtype, picture, template, clip)
     adapter = open_adapter(model, options, revision=revision, download=download)
@@ -136,9 +142,14 @@ def prepare(
                 raise BenchmarkError(f"{bench}: {note}")
             notes.append(note)
     pool = adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS
-    chosen = in_numerics(_chosen(select, keep, pool), numerics)
+    chosen = in_numerics(grid_of(pool), numerics)
     if ALL in _listed(select):
-        chosen, unserved = served(chosen, adapter, questions)
+        chosen, unserved = served(chosen, adapter, questions, "--select all")
+        notes += unserved
+    elif not select:
+        within = [c for c in chosen if inside(c.selector)]
+        fit, unserved = served(within, adapter, questions, "the study's grid")
+        chosen = [c for c in chosen if c not in within or c in fit]
         notes += unserved
     _check_budgets(chosen, adapter, questions)
     memory = parse_bytes(max_memory) if isinstance(max_memory, str) else max_memory
@@ -195,15 +206,23 @@ def bill_of(
     except (BenchmarkError, ModelError) as error:
         if options.get("data") is not None and isinstance(error, BenchmarkError):
             raise  # what was named must be there
-        choosing, every = partial(_chosen, select, keep), ALL in _listed(select)
-        return quote(bench, model, choosing, gpu, error, every=every, **options)
+        grid_of = partial(
+            _chosen, select, keep, study=options.get("study", ""), about=(bench, model)
+        )
+        every = not select or ALL in _listed(select)
+        return quote(bench, model, grid_of, gpu, error, every=every, **options)
 
 
 def _chosen(
-    select: str | Sequence[str], keep: Keep | Sequence[Keep], candidates: int = STUDY_TOKENS
+    select: str | Sequence[str],
+    keep: Keep | Sequence[Keep],
+    candidates: int = STUDY_TOKENS,
+    study: str = "",
+    about: tuple[str, str] = ("", ""),
 ) -> list[Chosen]:
     listed = [keep] if isinstance(keep, str | int | float | Budget) else keep
-    return grid(_listed(select), [b for k in listed for b in _budgets(k)], candidates)
+    listed_budgets = [b for k in listed for b in _budgets(k)]
+    return grid(_listed(select), listed_budgets, candidates, study, about)
 
 
 def _listed(select: str | Sequence[str]) -> Sequence[str]:

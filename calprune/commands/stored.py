@@ -20,6 +20,7 @@ class Kind(StrEnum):
     selectors = "selectors"
     models = "models"
     metrics = "metrics"
+    studies = "studies"
     scorers = "scorers"
     conditions = "conditions"
 

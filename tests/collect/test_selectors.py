@@ -80,7 +80,7 @@ def test_random_is_uniform() -> None:
 
 def test_the_default_grid_is_the_studys() -> None:
     cells = grid()
-    assert len(cells) == 19
+    assert len(cells) == 20
     labels = {(c.name, dict(c.parameters).get("alpha"), c.budget.value, c.seed) for c in cells}
     assert ("full", None, 1.0, None) in labels
     assert ("scope", 1.0, 32, None) in labels

@@ -1,0 +1,33 @@
+"""How sure the model is on average."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form, mean_of
+
+__all__ = ["MeanConfidence"]
+
+
+@dataclass(frozen=True)
+class MeanConfidence:
+    """Mean confidence, in [0, 1]: accuracy plus overconfidence."""
+
+    name: ClassVar[str] = "mean-confidence"
+    title: ClassVar[str] = "confidence"
+    better: ClassVar[Better] = "neither"
+    form: ClassVar[Form] = "percent"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "mean-confidence"
+
+    def tally(self, seen: Predictions) -> Floats:
+        """(confidence, 1), (n, 2)."""
+        return mean_of(seen.confidence)
+
+    def value(self, total: Floats) -> Floats:
+        """Mean, (draws,)."""
+        return total[..., 0] / total[..., 1]

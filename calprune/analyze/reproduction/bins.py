@@ -1,0 +1,70 @@
+"""A reliability figure as the table of its bins."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from calprune.analyze.confidence import Reading
+from calprune.analyze.curve import Bin, reliability_bins
+from calprune.analyze.layout import Grid, with_interval
+from calprune.analyze.reproduction.rows import Reproduced, Reproduction
+from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.data.studies import Line, Study
+
+HEADER = ("", "bin", "answers", "confidence", "accuracy")
+
+
+def bins_of(
+    study: Study, subject: Subject, title: str, draws: int, seed: int, reading: Reading
+) -> Reproduced:
+    """Every bin that holds answers, of every row; none of these numbers is published."""
+    table = subject.table
+    setting = subject.settings.get(table.benchmark)
+    body: list[tuple[str, ...]] = []
+    rows: list[Reproduction] = []
+    for line in table.rows:
+        found = matching(setting, line, table.tokens) if setting else []
+        if not found:
+            body.append((line.label, "missing", "", "", ""))
+            rows.append(_row(study, subject, line, None))
+            continue
+        for b in reliability_bins(found[0].tables, draws=draws, seed=seed, **reading):
+            edges = f"({b.low_edge:.3f}, {b.high_edge:.3f}]"
+            accuracy = with_interval(b.accuracy, b.low, b.high, "plain")
+            body.append((line.label, edges, f"{b.n:.0f}", f"{b.confidence:.3f}", accuracy))
+            rows.append(_row(study, subject, line, b))
+    grid = Grid(title, HEADER, tuple(body), table.notes)
+    return Reproduced(title, grid, tuple(rows), table.notes)
+
+
+def _row(study: Study, subject: Subject, line: Line, b: Bin | None) -> Reproduction:
+    blank = Reproduction(
+        study=study.name,
+        table=subject.table.name,
+        row=line.label,
+        column="bins",
+        metric="reliability",
+        condition=line.select,
+        model=subject.model,
+        benchmark=subject.table.benchmark,
+        unit="plain",
+        published=None,
+        source="",
+        value=None,
+        low=None,
+        high=None,
+        agrees="missing",
+        note="not in the cache",
+    )
+    if b is None:
+        return blank
+    return replace(
+        blank,
+        column=f"bin {b.low_edge:.3f} to {b.high_edge:.3f}",
+        condition=b.condition,
+        value=b.accuracy,
+        low=b.low,
+        high=b.high,
+        agrees="not at hand",
+        note=f"mean confidence {b.confidence:.6f} of {b.n:g}",
+    )

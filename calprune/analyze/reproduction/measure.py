@@ -1,0 +1,100 @@
+"""Values of the conditions that a study's cells name, each metric once for a whole setting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from calprune.analyze.cells import Cell, Setting
+from calprune.analyze.compare import compare
+from calprune.analyze.confidence import Reading
+from calprune.analyze.estimate import Estimate, estimate
+from calprune.analyze.reproduction.rows import Measured
+from calprune.analyze.reproduction.subjects import matching
+from calprune.data.logits import LogitTable
+from calprune.data.studies import Line
+from calprune.errors import CalpruneError
+
+
+class Measuring:
+    """Measures cells; what was measured is remembered, and a failure is remembered as its reason.
+
+    Args:
+        draws: resamples of images.
+        seed: of the resampling.
+        reading: as in ``predictions``.
+    """
+
+    def __init__(self, draws: int, seed: int, reading: Reading) -> None:
+        self._how: dict[str, Any] = {"draws": draws, "seed": seed}
+        self._reading: dict[str, Any] = dict(reading)
+        self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
+
+    def __call__(self, setting: Setting | None, line: Line, tokens: int) -> Measured:
+        """The value of a cell; without one, why."""
+        wanted = f"{line.select}{'' if line.keep is None else f' K={line.keep}'}"
+        if setting is None:
+            return Measured(wanted, note="this benchmark is not in the cache")
+        found = matching(setting, line, tokens)
+        if not found:
+            return Measured(wanted, note="this condition is not in the cache")
+        several = f"the first of {len(found)} conditions that fit" if len(found) > 1 else ""
+        if line.minus:
+            return self._change(setting, found[0], line, tokens)
+        rows = self._estimates(setting, line)
+        if isinstance(rows, str):
+            return Measured(found[0].name, note=rows)
+        group = line.group or "all"
+        for row in rows:
+            if (row.condition, row.group) == (found[0].name, group):
+                return Measured(row.condition, row.value, row.low, row.high, several)
+        return Measured(found[0].name, note=f"these questions have no group {group!r}")
+
+    def _read(self, line: Line) -> dict[str, Any] | str:
+        if not line.calibrate:
+            return self._reading
+        if "calibrate" not in Reading.__annotations__:
+            return "post-hoc calibration is not installed"
+        return {**self._reading, "calibrate": line.calibrate}
+
+    def _estimates(self, setting: Setting, line: Line) -> list[Estimate] | str:
+        by = "split" if line.group else ""
+        key = (id(setting), line.metric, by, line.calibrate)
+        if key not in self._known:
+            self._known[key] = self._try(setting, line, by or None)
+        return self._known[key]
+
+    def _try(self, setting: Setting, line: Line, by: str | None) -> list[Estimate] | str:
+        reading = self._read(line)
+        if isinstance(reading, str):
+            return reading
+        try:
+            return estimate(_files(setting.cells), [line.metric], by=by, **self._how, **reading)
+        except CalpruneError as error:
+            return str(error)
+
+    def _change(self, setting: Setting, cell: Cell, line: Line, tokens: int) -> Measured:
+        """A cell minus the one of ``line.minus`` at the same budget, paired."""
+        base = Line("", line.minus, line.keep)
+        others = matching(setting, base, tokens)
+        reading = self._read(line)
+        if not others:
+            return Measured(cell.name, note=f"{line.minus} K={line.keep} is not in the cache")
+        if isinstance(reading, str):
+            return Measured(cell.name, note=reading)
+        try:
+            (row,) = compare(
+                _files([cell, others[0]]),
+                [line.metric],
+                reference=others[0].tables[0].condition.label,
+                permutations=1,
+                **self._how,
+                **reading,
+            )
+        except CalpruneError as error:
+            return Measured(cell.name, note=str(error))
+        return Measured(f"{cell.name} - {others[0].name}", row.delta, row.low, row.high)
+
+
+def _files(cells: Sequence[Cell]) -> list[LogitTable]:
+    return [table for cell in cells for table in cell.tables]

@@ -1,0 +1,159 @@
+"""Every table of a study, for people and as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Unpack
+
+from calprune.analyze.cells import settings
+from calprune.analyze.confidence import Reading
+from calprune.analyze.layout import Grid
+from calprune.analyze.reproduction.bins import bins_of
+from calprune.analyze.reproduction.measure import Measuring
+from calprune.analyze.reproduction.rows import (
+    SCALE,
+    Measured,
+    Reproduced,
+    Reproduction,
+    judged,
+    written,
+)
+from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
+from calprune.data.logits import LogitTable
+from calprune.data.published import Number, Place, numbers
+from calprune.data.studies import Line, Study, Table, find_study
+
+LEGEND = "published | ours [95 % interval, images resampled] | whether they agree"
+
+
+def reproduce(
+    tables: Sequence[LogitTable],
+    study: str | Study,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    published: Path | str | None = None,
+    **reading: Unpack[Reading],
+) -> list[Reproduced]:
+    """The study's tables with what the cache holds of them.
+
+    A condition that is not there is shown as missing. The study's model is taken if the cache holds
+    it; else every other model gets the tables, on its own benchmarks where it has none of the
+    study's: their titles say so, and no agreement is claimed.
+
+    Args:
+        tables: sealed logits; none is allowed.
+        study: its name, or the study.
+        draws: resamples of images.
+        seed: of the resampling.
+        published: CSV file with more published numbers; columns study, table, row, column, value
+            and, if wanted, source. They go before those that come with the study.
+        reading: as in ``predictions``.
+
+    Raises:
+        PlanError: an unknown study, a bad file of numbers.
+        IncompleteError: that file does not exist.
+    """
+    asked = find_study(study) if isinstance(study, str) else study
+    known, measuring = numbers(asked, published), Measuring(draws, seed, reading)
+    found = settings(tables) if tables else []
+    made: list[Reproduced] = []
+    seen: set[tuple[object, ...]] = set()
+    for table in asked.tables:
+        for subject in subjects(table, found):
+            t = subject.table
+            # several benchmarks of a study may come down to one that stands in for them
+            what = (subject.model, t.benchmark, t.rows, t.columns, t.kind)
+            if what in seen:
+                continue
+            seen.add(what)
+            if t.kind == "reliability":
+                made.append(bins_of(asked, subject, _title(table, subject), draws, seed, reading))
+            else:
+                made.append(_reproduced(asked, table, subject, known, measuring))
+    return made
+
+
+def _reproduced(
+    study: Study,
+    table: Table,
+    subject: Subject,
+    known: Mapping[Place, Number],
+    measuring: Measuring,
+) -> Reproduced:
+    body, rows = [], []
+    for line in subject.table.rows:
+        texts = [line.label]
+        for column in subject.table.columns:
+            number = known.get((table.name, line.label, column.label))
+            cell = line.under(column)
+            row = _row(study, subject, (line, column), cell, number, measuring)
+            rows.append(row)
+            texts.append(written(row, "" if number is None else number.text, cell))
+        body.append(tuple(texts))
+    notes = _footnotes(table, rows)
+    header = ("", *(c.label for c in subject.table.columns))
+    title = _title(table, subject)
+    return Reproduced(title, Grid(title, header, tuple(body), (LEGEND, *notes)), tuple(rows), notes)
+
+
+def _row(
+    study: Study,
+    subject: Subject,
+    place: tuple[Line, Line],
+    cell: Line,
+    number: Number | None,
+    measuring: Measuring,
+) -> Reproduction:
+    benchmark = cell.benchmark or subject.table.benchmark
+    setting = subject.settings.get(benchmark)
+    ours = measuring(setting, cell, subject.table.tokens)
+    scale = SCALE[cell.unit]
+    value, low, high = (None if x is None else x * scale for x in (ours.value, ours.low, ours.high))
+    agrees = "missing" if value is None else judged(number, low, high, value)
+    if agrees in ("yes", "no") and not subject.own:
+        agrees = "other model"
+    elif agrees in ("yes", "no") and setting is not None and not whole(setting):
+        agrees = "other questions"
+    return Reproduction(
+        study=study.name,
+        table=subject.table.name,
+        row=place[0].label,
+        column=place[1].label,
+        metric=cell.metric,
+        condition=ours.condition,
+        model=subject.model,
+        benchmark=benchmark,
+        unit=cell.unit,
+        published=None if number is None else number.value,
+        source="" if number is None else number.source,
+        value=value,
+        low=low,
+        high=high,
+        agrees=agrees,
+        note=_note(ours, cell, setting is not None),
+    )
+
+
+def _note(ours: Measured, cell: Line, here: bool) -> str:
+    if cell.select == "random" and ours.value is not None and here and "seed" in ours.condition:
+        return "one seed only: the study averages three"
+    return ours.note
+
+
+def _footnotes(table: Table, rows: Sequence[Reproduction]) -> tuple[str, ...]:
+    """The table's own, then each reason for what is missing or differs, with how many cells."""
+    reasons: dict[str, int] = {}
+    for row in rows:
+        if row.note:
+            reasons[row.note] = reasons.get(row.note, 0) + 1
+    return (*table.notes, *(f"{n} of {len(rows)} cells: {why}" for why, n in reasons.items()))
+
+
+def _title(table: Table, subject: Subject) -> str:
+    if subject.own:
+        return f"{table.title} ({subject.model})"
+    asked = [b for b in benchmarks(subject.table) if b in subject.settings]
+    on = f" on {', '.join(asked)}" if asked else ""
+    return f"{table.title}, but measured on {subject.model}{on}: not the study's model"

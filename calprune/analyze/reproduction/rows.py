@@ -1,0 +1,114 @@
+"""What a reproduction gives, and how one of its cells is judged and written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from calprune.analyze.layout import Grid
+from calprune.data.published import Number
+from calprune.data.studies import Line
+
+Agrees = Literal["yes", "no", "not at hand", "missing", "other model", "other questions"]
+SCALE = {"plain": 1.0, "score": 1.0, "percent": 100.0, "points": 100.0}
+DIGITS = {"plain": 3, "score": 1, "percent": 1, "points": 1}
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """One cell of one table.
+
+    Attributes:
+        study, table, row, column: where it stands.
+        metric: spec.
+        condition: what was measured, as the cache calls it, or the spec that is missing.
+        model, benchmark: what was asked, or should have been.
+        unit: of all numbers here; percentages and points are 100 times the metric.
+        published: as printed; None if it is not at hand.
+        source: of the published number.
+        value, low, high: ours, with the 95 % interval of resampled images.
+        agrees: ``yes`` if the published number lies within our interval when its bounds are rounded
+            to the published digits; ``other model`` and ``other questions`` claim nothing.
+        note: why a value is missing, or what differs from what the study did.
+    """
+
+    study: str
+    table: str
+    row: str
+    column: str
+    metric: str
+    condition: str
+    model: str
+    benchmark: str
+    unit: str
+    published: float | None
+    source: str
+    value: float | None
+    low: float | None
+    high: float | None
+    agrees: Agrees
+    note: str
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """One table of a study.
+
+    Attributes:
+        title: the table's, and what was measured where that is not the study's own model.
+        grid: to print; every cell says published, ours with its interval, and whether they agree.
+        rows: the same, tidy.
+        footnotes: what is odd about the published table, and what to know about ours.
+    """
+
+    title: str
+    grid: Grid
+    rows: tuple[Reproduction, ...]
+    footnotes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A value in the metric's own unit, and the name of its condition.
+
+    Without a value, ``note`` says why.
+    """
+
+    condition: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+def judged(published: Number | None, low: float | None, high: float | None, value: float) -> Agrees:
+    """Whether a published number lies within an interval in its unit, after rounding."""
+    if published is None:
+        return "not at hand"
+    ends = (value if low is None else low, value if high is None else high)
+    if not all(math.isfinite(x) for x in ends):
+        return "no"
+    least, most = (round(x, published.decimals) for x in ends)
+    return "yes" if least <= published.value <= most else "no"
+
+
+def written(row: Reproduction, printed: str, line: Line) -> str:
+    """``.041 | .051 [.040, .066] | no``."""
+    if row.value is None:
+        return f"{printed or 'not at hand'} | missing"
+    signed = bool(line.minus) or line.unit == "points"
+    ours = _number(row.value, line, signed)
+    if row.low is not None and row.high is not None:
+        ours += f" [{_number(row.low, line, signed)}, {_number(row.high, line, signed)}]"
+    return f"{printed} | {ours} | {row.agrees}" if printed else f"not at hand | {ours}"
+
+
+def _number(value: float, line: Line, signed: bool) -> str:
+    """As the study prints: no zero before the point."""
+    if not math.isfinite(value):
+        return "-"
+    text = f"{value:{'+' if signed else ''}.{DIGITS[line.unit]}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("0.", ".", 1) if text.lstrip("+-").startswith("0.") else text

@@ -1,0 +1,162 @@
+"""Published studies as plain data: what was run, which tables were printed, and their numbers.
+
+A study is one file in this folder, an instance of ``Study`` named in its ``__all__``; its published
+numbers stand in a CSV file beside it, each with its source. Selectors are named by specs, as on the
+command line: this room knows none of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from calprune import registry
+from calprune.errors import PlanError
+
+Unit = Literal["plain", "percent", "points", "score"]
+TOKENS = 576  # visual tokens of LLaVA-1.5, of which budgets are unless said otherwise
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Conditions that were run on every benchmark listed.
+
+    Attributes:
+        model: short name.
+        benchmarks: names, in the study's order.
+        conditions: selector specs with their budgets; none of a spec that keeps everything.
+        tokens: visual tokens of this model, of which the budgets are.
+    """
+
+    model: str
+    benchmarks: tuple[str, ...]
+    conditions: tuple[tuple[str, tuple[int, ...]], ...]
+    tokens: int = TOKENS
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row or a column of a table: what it says, and what it decides about its cells.
+
+    A cell takes each decision from its row, or from its column where the row has none.
+
+    Attributes:
+        label: as printed.
+        select: spec of the selector, all its parameters named.
+        keep: tokens kept; None where the selector keeps all, or the other line decides.
+        metric: spec of the metric.
+        unit: how it is printed: percentages and points are 100 times the value.
+        group: of the grouping ``split``; empty for all rows.
+        calibrate: reading ``calibrate``; empty for probabilities as they are.
+        minus: spec of the selector whose value at the same budget is subtracted.
+        benchmark: where a table spans several.
+    """
+
+    label: str
+    select: str = ""
+    keep: int | None = None
+    metric: str = ""
+    unit: Unit = "plain"
+    group: str = ""
+    calibrate: str = ""
+    minus: str = ""
+    benchmark: str = ""
+
+    def under(self, column: Line) -> Line:
+        """What the cell of this row and that column is; the unit is the metric's."""
+        mine = {k: v for k, v in vars(self).items() if v not in ("", None)}
+        if not self.metric:
+            del mine["unit"]
+        return replace(column, **mine)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, or a figure as the table that it draws.
+
+    Attributes:
+        name: in files, e.g. ``table-1``.
+        title: as printed.
+        model: that it is about.
+        benchmark: that it is about; empty if rows or columns name their own.
+        rows, columns: their labels are unique.
+        kind: ``cells``; ``reliability`` for the bins of every row, which has no published numbers.
+        tokens: visual tokens of the model, of which budgets are.
+        notes: what is odd about it in the paper, or not known of it.
+    """
+
+    name: str
+    title: str
+    model: str
+    benchmark: str
+    rows: tuple[Line, ...]
+    columns: tuple[Line, ...]
+    kind: Literal["cells", "reliability"] = "cells"
+    tokens: int = TOKENS
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Study:
+    """A published study.
+
+    Attributes:
+        name, title: short and whole.
+        paper: identifier.
+        runs: its grid; other models take the part whose number of tokens is theirs, else the first.
+        tables: in the paper's order.
+        numbers: CSV file of published numbers.
+    """
+
+    name: str
+    title: str
+    paper: str
+    runs: tuple[Runs, ...]
+    tables: tuple[Table, ...]
+    numbers: Path
+
+    @property
+    def benchmarks(self) -> tuple[str, ...]:
+        """All of them, in order."""
+        return tuple(dict.fromkeys(b for part in self.runs for b in part.benchmarks))
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """All of them, in order."""
+        return tuple(dict.fromkeys(part.model for part in self.runs))
+
+    def conditions(
+        self, benchmark: str = "", model: str = "", tokens: int = TOKENS
+    ) -> tuple[tuple[str, tuple[int, ...]], ...]:
+        """The specs to run, with budgets of ``tokens`` visual tokens.
+
+        A benchmark or model that is not the study's gets all that the study ran with its first
+        benchmark, or with its model of as many tokens; budgets keep their share of the tokens.
+        """
+        parts = [p for p in self.runs if p.model == model]
+        parts = parts or [p for p in self.runs if p.tokens == tokens] or list(self.runs)
+        parts = [p for p in parts if p.model == parts[0].model]
+        wanted = [p for p in parts if benchmark in p.benchmarks]
+        wanted = wanted or [p for p in parts if p.benchmarks == parts[0].benchmarks]
+        return tuple(
+            (spec, tuple(scaled(k, tokens, part.tokens) for k in keep))
+            for part in wanted
+            for spec, keep in part.conditions
+        )
+
+
+def scaled(keep: int, tokens: int, of: int) -> int:
+    """A budget of ``of`` tokens for a model that has ``tokens``.
+
+    With whole multiples it is that many times as large; where there are fewer, its share.
+    """
+    return keep * (tokens // of) if tokens >= of else max(1, keep * tokens // of)
+
+
+def find_study(name: str) -> Study:
+    """The study of that name; PlanError, naming the nearest, if there is none."""
+    found = registry.load("studies", name)
+    if not isinstance(found, Study):
+        raise PlanError(f"study {name!r} is no calprune.data.studies.Study: see docs/studies.md")
+    return found
