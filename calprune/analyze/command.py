@@ -15,6 +15,9 @@ from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import Report, check_format
 from calprune.analyze.scorers.judged import Judged
+from calprune.analyze.statistics.dependence import Resample
+from calprune.analyze.statistics.family import Correction
+from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
@@ -32,6 +35,11 @@ def analyze(
     plot: Path | None = None,
     against: str | None = None,
     mixed_numerics: bool = False,
+    interval: Interval = "percentile",
+    resample: Resample = "images",
+    correction: Correction = "holm",
+    permutations: int = 10_000,
+    common: bool = False,
     strict: bool = False,
     **reading: Unpack[Reading],
 ) -> str:
@@ -51,6 +59,11 @@ def analyze(
         plot: folder for figures and their numbers.
         against: condition to compare all others with, e.g. ``full``.
         mixed_numerics: compare even what other devices or versions computed.
+        interval: ``percentile``, ``basic`` or ``bias``.
+        resample: ``images`` or ``rows``.
+        correction: ``holm`` or ``bh``, over all comparisons with one reference.
+        permutations: swaps behind a p-value.
+        common: where conditions cover different questions, read those that all of them hold.
         strict: replies without grades are an error.
         reading: options, confidence and target, as in ``predictions``.
 
@@ -73,8 +86,9 @@ def analyze(
     how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
     meta = {**how, "against": against, **reading}
     how.update(reading)
+    made: dict[str, Any] = {"interval": interval, "resample": resample, "common": common}
     if against is None:
-        estimates = estimate(tables, chosen, each_seed=each_seed, **how)
+        estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
         report = Report(tuple(estimates), meta)
     else:
         differences = compare(
@@ -83,11 +97,14 @@ def analyze(
             reference=against,
             each_seed=each_seed,
             mixed_numerics=mixed_numerics,
+            correction=correction,
+            permutations=permutations,
             **how,
+            **made,
         )
         report = Report(tuple(differences), meta)
-        for lacking in without(tables, against):
-            print(f"calprune: {lacking} has no condition {against!r}: left out", file=sys.stderr)
+        for lacking in without(tables, against, common):
+            print(f"calprune: {lacking}", file=sys.stderr)
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
         Study(tuple(tables)).draw(plot, shown, **how)

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, Unpack
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calprune import registry
-from calprune.analyze.cells import Cell, Setting, settings
-from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
-from calprune.analyze.estimate import (
-    bounds,
-    clusters_of,
-    grouped,
-    prepared,
-    resampled,
-    sign,
-)
-from calprune.analyze.metrics import Additive, Better, Form, Metric, Ranked, resolve
-from calprune.analyze.resample import Sampler, products, swaps
+from calprune.analyze.cells import Setting, settings
+from calprune.analyze.confidence import Floats, Predictions, Reading
+from calprune.analyze.estimate import grouped, prepared, resampled, sign
+from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.resample import Sampler
+from calprune.analyze.statistics.dependence import Resample, check_resample
+from calprune.analyze.statistics.family import Correction, adjust, check_correction
+from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
+from calprune.analyze.statistics.paired import cluster_t, mcnemar
+from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
+from calprune.analyze.statistics.reference import Pair, has_reference, pairs_of
+from calprune.analyze.statistics.swap import is_exact, smallest_p, swap_test
 from calprune.data.logits import LogitTable
-from calprune.errors import IncompleteError, Mismatch, PlanError
-
-Correction = Literal["holm", "bh"]
-CORRECTIONS = ("holm", "bh")
+from calprune.errors import IncompleteError, PlanError
 
 
 @dataclass(frozen=True)
@@ -34,14 +29,20 @@ class Difference:
     """A condition minus the reference, on the same questions.
 
     Attributes:
+        against: what was asked for: ``full``, or ``scope:alpha=1``, which has a reference in each
+            budget.
         model, benchmark, condition, reference, seed, by, group, metric, title, form, better: what
             was compared.
         value, reference_value: the metric of both; ``delta`` is the first minus the second.
         low, high: 95 % interval of delta from resampled images.
         p: two-sided p of swapping the two conditions on whole images, at least 1/(swaps + 1).
         p_adjusted: the same after correction over the family.
+        p_mcnemar: of accuracy, exact, where every image has one question; else None.
+        p_t, t: of accuracy, the cluster-robust t-test where images have several; else None.
+        p_least: the smallest p that the swaps allow.
         correction, family: which, and over how many comparisons.
         n, clusters, draws, swaps: rows, images, resamples behind the interval and behind p.
+        resampled: ``images`` or ``rows``.
         replies, left_out: rows read from replies, and rows of the file that no group has.
         signature: the choices behind the numbers.
     """
@@ -49,6 +50,7 @@ class Difference:
     model: str
     benchmark: str
     condition: str
+    against: str
     reference: str
     seed: str
     by: str
@@ -64,10 +66,15 @@ class Difference:
     high: float | None
     p: float
     p_adjusted: float
+    p_mcnemar: float | None
+    p_t: float | None
+    t: float | None
+    p_least: float
     correction: str
     family: int
     n: int
     clusters: int
+    resampled: str
     draws: int
     swaps: int
     replies: int
@@ -76,12 +83,17 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class _How:
+class How:
+    """Choices that all comparisons of a call share."""
+
+    against: str
     by: str
     draws: int
     swaps: int
     seed: int
     correction: str
+    interval: Interval
+    resample: Resample
 
 
 def compare(
@@ -95,16 +107,22 @@ def compare(
     seed: int = 0,
     each_seed: bool = False,
     correction: Correction = "holm",
+    interval: Interval = "percentile",
+    resample: Resample = "images",
+    common: bool = False,
     mixed_numerics: bool = False,
     **reading: Unpack[Reading],
 ) -> list[Difference]:
     """Every other condition against the reference, paired by question and image.
 
-    The family that ``correction`` covers is all conditions of one model and benchmark, for one
-    metric and one group. Seeds of a random selector are averaged inside each resample. Where
-    several models, benchmarks or ways of asking are given, those without the reference are left
-    out.
+    ``reference`` is one condition, or a selector with parameters, such as ``scope:alpha=1``, which
+    stands for the condition that has them at the same budget. The family that ``correction`` covers
+    is all comparisons against the reference, of all budgets, for one model, benchmark, metric and
+    group. Seeds of a random selector are averaged inside each resample. Where several models,
+    benchmarks or ways of asking are given, those without the reference are left out.
 
+    ``resample`` draws and swaps ``images`` with all their questions, or ``rows`` one by one;
+    ``common`` compares conditions of different questions on those that all of them hold.
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
     and transformers differ between them; such differences move logits by rounding. ``reading`` is
     options, confidence and target as in ``predictions``. A difference of values that are undefined
@@ -113,235 +131,157 @@ def compare(
     Raises:
         Mismatch: conditions that do not hold the same questions, labels and images, or that were
             computed with other numerics.
-        PlanError: an unknown reference, metric, grouping or correction.
+        PlanError: an unknown reference, metric, grouping, correction, interval or unit.
     """
-    if correction not in CORRECTIONS:
-        raise PlanError(registry.unknown("correction", correction, CORRECTIONS))
+    check_correction(correction)
+    check_interval(interval)
+    check_resample(resample)
     if draws < 0 or seed < 0 or permutations < 1:
         raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
-    chosen, how = resolve(metrics), _How(by or "", draws, permutations, seed, correction)
-    rows = []
-    for setting, base in _referenced(settings(tables, each_seed), reference):
+    how = How(reference, by or "", draws, permutations, seed, correction, interval, resample)
+    chosen, rows = resolve(metrics), []
+    for setting, pairs in referenced(tables, reference, each_seed, common):
+        if not pairs:
+            continue
+        base = pairs[0][1]
         if not mixed_numerics:
-            _same_numerics(setting, base.tables[0])
-        seen = _aligned(setting, base, reading)
+            same_numerics(setting, base.tables[0])
+        seen = aligned(setting, base, reading, common)
         for group, part in grouped(setting, seen, by).items():
-            rows += _group(setting, base, group, part, chosen, how)
+            rows += _group(setting, pairs, group, part, chosen, how)
     if not rows:
-        raise IncompleteError(f"nothing to compare with {reference!r}: it is the only condition")
+        raise IncompleteError(
+            f"nothing to compare with {reference!r}: it is the only condition"
+            + "".join(f"; {x}" for x in without(tables, reference, common))
+        )
     return rows
 
 
-def _referenced(found: Sequence[Setting], reference: str) -> list[tuple[Setting, Cell]]:
-    """Settings with their reference; those that lack it are left out, unless all do."""
-    referenced, missing = [], None
-    for setting in found:
-        try:
-            referenced.append((setting, setting.find(reference)))
-        except PlanError as error:
-            if setting.named(reference):
-                raise
-            missing = error
-    if missing is not None and not referenced:
-        raise missing
-    return referenced
+def referenced(
+    tables: Sequence[LogitTable], reference: str, each_seed: bool, common: bool
+) -> list[tuple[Setting, list[Pair]]]:
+    """Settings with their pairs; those without the reference are left out, unless all are."""
+    found = settings(tables, each_seed)
+    found = with_common_questions(found) if common else found
+    there = [s for s in found if has_reference(s, reference)] or found
+    return [(s, pairs_of(s, reference)) for s in there]
 
 
-def without(tables: Sequence[LogitTable], reference: str) -> list[str]:
-    """Models and benchmarks that hold no condition of that name."""
-    return [f"{s.model} on {s.benchmark}" for s in settings(tables) if not s.named(reference)]
-
-
-def _aligned(setting: Setting, base: Cell, reading: Reading) -> dict[str, list[Predictions]]:
-    """Predictions of all cells with rows in the order of the reference's."""
-    first = predictions(base.tables[0], **reading)
-    found = {}
-    for cell in setting.cells:
-        parts = []
-        for table in cell.tables:
-            seen = predictions(table, **reading)
-            if not np.array_equal(seen.id, first.id) and len(seen) == len(first):
-                seen = seen.take(np.argsort(seen.id)[np.argsort(np.argsort(first.id))])
-            _same_questions(seen, first, table, base.tables[0])
-            parts.append(seen)
-        found[cell.name] = parts
-    return found
-
-
-def _same_numerics(setting: Setting, base: LogitTable) -> None:
-    for table in (t for cell in setting.cells for t in cell.tables):
-        mine, theirs = numerics(table), numerics(base)
-        moved = sorted(k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k))
-        if moved:
-            raise Mismatch(
-                f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label}) "
-                f"were computed differently ({', '.join(moved)}); --mixed-numerics (in Python: "
-                "mixed_numerics=True) pairs them all the same"
-            )
-
-
-def numerics(table: LogitTable) -> dict[str, object]:
-    """What may move the last digits of a logit."""
-    numerics, software = (table.provenance.get(x) for x in ("numerics", "software"))
-    found = dict(numerics) if isinstance(numerics, dict) else {}
-    found.pop("tokens_per_forward", None)  # may shrink within one run where memory is short
-    if isinstance(software, dict):
-        found |= {k: software.get(k) for k in ("torch", "transformers")}
-    return found
-
-
-def _same_questions(
-    seen: Predictions, first: Predictions, table: LogitTable, base: LogitTable
-) -> None:
-    mine, theirs = _asked(seen), _asked(first)
-    for column in (name for name in mine if name in theirs):
-        if not np.array_equal(mine[column], theirs[column]):
-            raise Mismatch(
-                f"{table.path} ({table.condition.label}) and {base.path} "
-                f"({base.condition.label}) differ in {column}, so they cannot be paired; "
-                "collect both on the same questions"
-            )
-
-
-def _asked(seen: Predictions) -> dict[str, NDArray[Any]]:
-    """What belongs to the questions and not to the answers; older files lack groups and tags."""
-    found = {"id": seen.id, "label": seen.gold, "cluster": seen.cluster, "split": seen.split}
-    found |= {"category": seen.category, "options": seen.n_options, "replies": seen.replied}
-    found |= {"offered": seen.offered} | ({} if seen.group is None else {"group": seen.group})
-    return found | {f"tag {name}": column for name, column in seen.tags.items()}
+def without(tables: Sequence[LogitTable], reference: str, common: bool = False) -> list[str]:
+    """Models and benchmarks that hold no condition of that name, with a way out if there is one."""
+    found = settings(tables)
+    found = with_common_questions(found) if common else found
+    several = not common and len(with_common_questions(found)) < len(found)
+    offer = "; --common compares what files of different questions share" if several else ""
+    return [
+        f"{s.model} on {s.benchmark} has no condition {reference!r}: left out{offer}"
+        for s in found
+        if not has_reference(s, reference)
+    ]
 
 
 def _group(
     setting: Setting,
-    base: Cell,
+    pairs: Sequence[Pair],
     group: str,
     part: dict[str, list[Predictions]],
     metrics: Sequence[Metric],
-    how: _How,
+    how: How,
 ) -> list[Difference]:
-    others = [cell for cell in setting.cells if cell is not base and cell.name in part]
-    clusters = clusters_of(part[base.name][0])
-    samplers = {name: prepared(metrics, joined) for name, joined in part.items()}
-    values = _values(samplers, how)
-    p = {
-        c.name: swap_test(samplers[c.name], samplers[base.name], how.swaps, how.seed)
-        for c in others
-    }
+    pairs = [(cell, base) for cell, base in pairs if cell.name in part and base.name in part]
+    names = {one.name for pair in pairs for one in pair}
+    samplers = {name: prepared(metrics, part[name], how.resample) for name in part if name in names}
+    values = means(samplers, how.draws, how.seed)
+    p = [swap_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs]
     rows = []
-    for j, metric in enumerate(samplers[base.name][0].metrics):
-        adjusted = adjust([p[cell.name][j] for cell in others], how.correction)
-        for cell, p_adjusted in zip(others, adjusted, strict=True):
-            ours, theirs = values[cell.name][j], values[base.name][j]
-            with np.errstate(invalid="ignore"):
-                delta = ours - theirs
-            low, high = bounds(delta)
-            method = "paired-percentile95" if low is not None else "none"
-            signed = sign(metric, part[base.name][0], clusters, method, how.draws, how.seed)
-            rows.append(
-                Difference(
-                    model=setting.model,
-                    benchmark=setting.benchmark,
-                    condition=cell.name,
-                    reference=base.name,
-                    seed=cell.seed,
-                    by=how.by,
-                    group=group,
-                    metric=metric.name,
-                    title=metric.title,
-                    form=metric.form,
-                    better=metric.better,
-                    value=float(ours[0]),
-                    reference_value=float(theirs[0]),
-                    delta=float(delta[0]),
-                    low=low,
-                    high=high,
-                    p=float(p[cell.name][j]),
-                    p_adjusted=float(p_adjusted),
-                    correction=how.correction,
-                    family=len(others),
-                    n=len(part[base.name][0]),
-                    clusters=len(clusters),
-                    draws=how.draws,
-                    swaps=how.swaps,
-                    replies=int(part[base.name][0].replied.sum()),
-                    left_out=part[base.name][0].left_out,
-                    signature=f"{signed}|p:image-swap{how.swaps}|adjust:{how.correction}{len(others)}",
-                )
-            )
+    for j in range(len(metrics) if pairs else 0):
+        adjusted = adjust([own[j] for own in p], how.correction)
+        for (cell, base), own, p_adjusted in zip(pairs, p, adjusted, strict=True):
+            delta = (values[cell.name][j], values[base.name][j])
+            pair = (samplers[cell.name], samplers[base.name])
+            tested = (float(own[j]), float(p_adjusted), len(pairs))
+            rows.append(_difference(setting, (cell, base), group, j, delta, pair, tested, how))
     return rows
 
 
-def _values(samplers: dict[str, list[Sampler]], how: _How) -> dict[str, Floats]:
+def _difference(
+    setting: Setting,
+    cells: Pair,
+    group: str,
+    j: int,
+    values: tuple[Floats, Floats],
+    samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
+    tested: tuple[float, float, int],
+    how: How,
+) -> Difference:
+    (cell, base), (ours, theirs), (p, p_adjusted, family) = cells, values, tested
+    first = samplers[1][0]
+    seen, clusters, metric = first.seen, first.clusters, first.metrics[j]
+    with np.errstate(invalid="ignore"):
+        delta = ours - theirs
+    low, high = bounds(delta, how.interval)
+    method = f"paired-{NAMES[how.interval]}95" if low is not None else "none"
+    exact, robust = _accuracy_tests(metric.name, *samplers)
+    signed = sign(metric, seen, clusters, method, how.draws, how.seed, how.resample)
+    every = is_exact(len(clusters), how.swaps)
+    swaps = 2 ** len(clusters) if every else how.swaps
+    tail = f"|p:{how.resample[:-1]}-swap{'-exact' * every}{swaps}"
+    return Difference(
+        model=setting.model,
+        benchmark=setting.benchmark,
+        condition=cell.name,
+        against=how.against,
+        reference=base.name,
+        seed=cell.seed,
+        by=how.by,
+        group=group,
+        metric=metric.name,
+        title=metric.title,
+        form=metric.form,
+        better=metric.better,
+        value=float(ours[0]),
+        reference_value=float(theirs[0]),
+        delta=float(delta[0]),
+        low=low,
+        high=high,
+        p=p,
+        p_adjusted=p_adjusted,
+        p_mcnemar=exact,
+        p_t=None if robust is None else robust[1],
+        t=None if robust is None else robust[0],
+        p_least=smallest_p(len(clusters), how.swaps),
+        correction=how.correction,
+        family=family,
+        n=len(seen),
+        clusters=len(clusters),
+        resampled=how.resample,
+        draws=how.draws,
+        swaps=swaps,
+        replies=int(seen.replied.sum()),
+        left_out=seen.left_out,
+        signature=f"{signed}{tail}|adjust:{how.correction}{family}",
+    )
+
+
+def _accuracy_tests(
+    metric: str, ours: Sequence[Sampler], theirs: Sequence[Sampler]
+) -> tuple[float | None, tuple[float, float] | None]:
+    """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics."""
+    if metric != "accuracy":
+        return None, None
+    clusters, a, b = ours[0].clusters, ours[0].seen.correct, theirs[0].seen.correct
+    single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
+    if single and a.dtype == b.dtype == np.bool_:
+        return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
+    mine, other = (np.mean([s.seen.correct for s in x], axis=0) for x in (ours, theirs))
+    return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
+
+
+def means(samplers: dict[str, list[Sampler]], draws: int, seed: int) -> dict[str, Floats]:
     """Mean over seeds of each cell, (metrics, 1 + draws)."""
-    flat = resampled([s for joined in samplers.values() for s in joined], how.draws, how.seed)
+    flat = resampled([s for joined in samplers.values() for s in joined], draws, seed)
     found, at = {}, 0
     for name, joined in samplers.items():
         found[name] = np.mean(flat[at : at + len(joined)], axis=0)
         at += len(joined)
-    return found
-
-
-def swap_test(
-    ours: Sequence[Sampler], theirs: Sequence[Sampler], permutations: int, seed: int
-) -> Floats:
-    """Two-sided p per metric for equal conditions, by swapping them on whole images.
-
-    p = (1 + how many swapped differences are at least as large) / (permutations + 1). With
-    several seeds on a side, differences of all pairs are averaged under one set of coins.
-    """
-    clusters = ours[0].clusters
-    pairs = [(a, b) for a in ours for b in theirs]
-    nothing = np.zeros((1, len(clusters)))
-    observed = np.abs(np.mean([_swapped(a, b, nothing) for a, b in pairs], axis=0))
-    at_least = np.zeros(len(observed))
-    for coins in swaps(len(clusters), permutations, seed):
-        moved = np.abs(np.mean([_swapped(a, b, coins) for a, b in pairs], axis=0))
-        at_least += (~(moved < observed - 1e-12)).sum(axis=1)  # what is undefined counts as large
-    return (1 + at_least) / (permutations + 1)
-
-
-def _swapped(a: Sampler, b: Sampler, coins: Floats) -> Floats:
-    """Metric of a minus metric of b (metrics, swaps) after exchanging clusters with coin 1."""
-    exchange = iter(products(coins, [y - x for x, y in zip(a.sums, b.sums, strict=True) if x.size]))
-    found = []
-    for metric, x, y in zip(a.metrics, a.sums, b.sums, strict=True):
-        if isinstance(metric, Additive):
-            moved = next(exchange)
-            with np.errstate(invalid="ignore"):  # infinity less infinity
-                found.append(metric.value(x.sum(0) + moved) - metric.value(y.sum(0) - moved))
-        else:
-            found.append(_ranked(metric, a, b, coins))
-    return np.stack(found)
-
-
-def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> Floats:
-    """The same for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
-    count = len(a.clusters)
-    both = stacked(a.seen, b.seen)
-    cluster = np.concatenate([a.clusters.code, b.clusters.code + count])
-    mine = metric.weighted(both, np.concatenate([1 - coins, coins], axis=1), cluster)
-    return mine - metric.weighted(both, np.concatenate([coins, 1 - coins], axis=1), cluster)
-
-
-def stacked(a: Predictions, b: Predictions) -> Predictions:
-    """Rows of a, then rows of b, without tags; both must have the same answers."""
-    ours, theirs = a.columns(), b.columns()
-    joined: dict[str, Any] = {
-        name: np.concatenate([ours[name], theirs[name]]) if name in theirs else None
-        for name in ours
-    }
-    return replace(a, **joined, tags={})
-
-
-def adjust(p: Iterable[float], correction: str) -> Floats:
-    """Holm's step-down or Benjamini and Hochberg's step-up p-values, in the given order."""
-    raw = np.asarray(list(p), dtype=np.float64)
-    order, m = np.argsort(raw, kind="stable"), len(raw)
-    rank = np.arange(m)
-    if correction == "holm":
-        steps = np.maximum.accumulate(raw[order] * (m - rank))
-    else:
-        steps = np.minimum.accumulate((raw[order] * m / (rank + 1))[::-1])[::-1]
-    found = np.empty(m)
-    found[order] = np.minimum(steps, 1.0)
     return found

@@ -11,7 +11,6 @@ import numpy as np
 
 from calprune.analyze.cells import Cell, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
-from calprune.analyze.estimate import clusters_of
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import (
     Clusters,
@@ -21,6 +20,7 @@ from calprune.analyze.resample import (
     products,
     redraws,
 )
+from calprune.analyze.statistics.dependence import clusters_of
 from calprune.data.logits import LogitTable
 
 BAND_DRAWS = 400

@@ -8,20 +8,28 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal, Unpack
+from typing import Unpack
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calprune.analyze.cells import Cell, Setting, groups, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
 from calprune.analyze.metrics import Better, Form, Measure, Metric, resolve
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import Clusters, Sampler, design_effect, multiplicities, redraws
+from calprune.analyze.statistics.debiased import debiased
+from calprune.analyze.statistics.dependence import (
+    Resample,
+    check_resample,
+    clusters_of,
+    has_images,
+    intra_image,
+)
+from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
+from calprune.analyze.statistics.pairing import only_common, with_common_questions
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
 
-Interval = Literal["percentile", "basic"]
 FLOOR_DRAWS = 100
 
 
@@ -37,12 +45,16 @@ class Estimate:
         value, low, high: the metric and its 95 % interval; None without an interval.
         method: how the interval was made.
         n, clusters: rows and images.
+        resampled: ``images`` or ``rows``.
+        icc: correlation of correctness between different questions of one image; None if it cannot
+            be told.
         design_effect: variance of mean (correct - confidence) over that of independent rows.
         replies: rows whose confidence is that of a generated reply.
         left_out: rows of the whole file that no group has: nothing is offered in them.
         ties: rows whose largest probability is shared.
         floor: for ECE, what a perfectly calibrated model would score here; else None, also with
             soft targets, whose spread no confidence tells.
+        debiased: for ECE, less the bias of its bins, rows counted by the design effect.
         seeds, seed_sd: seeds averaged, and the standard deviation over them.
         signature: the choices behind the number.
     """
@@ -67,14 +79,26 @@ class Estimate:
     method: str
     n: int
     clusters: int
+    resampled: str
+    icc: float | None
     design_effect: float
     replies: int
     left_out: int
     ties: int
     floor: float | None
+    debiased: float | None
     seeds: int
     seed_sd: float | None
     signature: str
+
+
+@dataclass(frozen=True)
+class _How:
+    by: str
+    draws: int
+    seed: int
+    interval: Interval
+    resample: Resample
 
 
 def estimate(
@@ -86,6 +110,8 @@ def estimate(
     seed: int = 0,
     each_seed: bool = False,
     interval: Interval = "percentile",
+    resample: Resample = "images",
+    common: bool = False,
     **reading: Unpack[Reading],
 ) -> list[Estimate]:
     """Estimates of metrics for each condition and group, in table order.
@@ -99,19 +125,24 @@ def estimate(
         seed: of the resampling.
         each_seed: show seeds of a random selector one by one; otherwise their mean, taken
             inside each resample.
-        interval: ``percentile``, or ``basic``, which reflects the bias of ECE back.
+        interval: ``percentile``; ``basic`` and ``bias``, which take the bias of ECE back.
+        resample: ``images`` with all their questions, or ``rows`` one by one.
+        common: where conditions cover different questions, read those that all of them hold.
         reading: options, confidence and target, as in ``predictions``.
     """
     if draws < 0 or seed < 0:
         raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
-    chosen = resolve(metrics)
-    rows = []
-    for setting in settings(tables, each_seed):
+    check_interval(interval)
+    check_resample(resample)
+    chosen, how = resolve(metrics), _How(by or "", draws, seed, interval, resample)
+    rows, found = [], settings(tables, each_seed)
+    for setting in with_common_questions(found) if common else found:
         seen = {
             cell.name: [predictions(t, **reading) for t in cell.tables] for cell in setting.cells
         }
+        seen = only_common(seen) if common else seen
         for group, part in grouped(setting, seen, by).items():
-            rows += _group(setting, group, part, chosen, (by or "", draws, seed, interval))
+            rows += _group(setting, group, part, chosen, how)
     return rows
 
 
@@ -139,35 +170,23 @@ def _group(
     group: str,
     part: dict[str, list[Predictions]],
     metrics: Sequence[Metric],
-    how: tuple[str, int, int, Interval],
+    how: _How,
 ) -> list[Estimate]:
-    by, draws, seed, interval = how
     cells = [cell for cell in setting.cells if cell.name in part]
-    samplers = [prepared(metrics, part[cell.name]) for cell in cells]
-    values = resampled([s for joined in samplers for s in joined], draws, seed)
+    samplers = [prepared(metrics, part[cell.name], how.resample) for cell in cells]
+    values = resampled([s for joined in samplers for s in joined], how.draws, how.seed)
     rows, at = [], 0
     for cell, joined in zip(cells, samplers, strict=True):
         own, at = values[at : at + len(joined)], at + len(joined)
-        rows += _cell(setting, cell, joined, np.stack(own), (by, group, draws, seed, interval))
+        rows += _cell(setting, cell, joined, np.stack(own), group, how)
     return rows
 
 
-def prepared(metrics: Sequence[Metric], joined: Sequence[Predictions]) -> list[Sampler]:
+def prepared(
+    metrics: Sequence[Metric], joined: Sequence[Predictions], resample: Resample = "images"
+) -> list[Sampler]:
     """A sampler for each seed of a cell."""
-    return [Sampler.of(metrics, seen, clusters_of(seen)) for seen in joined]
-
-
-_last: list[tuple[NDArray[np.str_], Clusters]] = []
-
-
-def clusters_of(seen: Predictions) -> Clusters:
-    """``Clusters.of``, remembering the last few: conditions of a benchmark share their images."""
-    for column, clusters in _last:
-        if column is seen.cluster or np.array_equal(column, seen.cluster):
-            return clusters
-    _last.insert(0, (seen.cluster, Clusters.of(seen)))
-    del _last[16:]
-    return _last[0][1]
+    return [Sampler.of(metrics, seen, clusters_of(seen, resample)) for seen in joined]
 
 
 def resampled(samplers: Sequence[Sampler], draws: int, seed: int) -> list[Floats]:
@@ -191,37 +210,23 @@ def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
         yield first
 
 
-def bounds(values: Floats, interval: Interval = "percentile") -> tuple[float | None, float | None]:
-    """95 % interval from (1 + draws,) values, the first being the point.
-
-    None without draws, or if a value is undefined or infinite.
-    """
-    if len(values) < 2 or not np.isfinite(values).all():
-        return None, None
-    low, high = (float(q) for q in np.quantile(values[1:], [0.025, 0.975]))
-    if interval == "basic":
-        low, high = 2 * float(values[0]) - high, 2 * float(values[0]) - low
-    return low, high
-
-
 def _cell(
     setting: Setting,
     cell: Cell,
     samplers: Sequence[Sampler],
     values: Floats,
-    how: tuple[str, str, int, int, Interval],
+    group: str,
+    how: _How,
 ) -> list[Estimate]:
     """Rows of one cell in one group from values (seeds, metrics, 1 + draws)."""
-    by, group, draws, seed, interval = how
-    seen, clusters = samplers[0].seen, samplers[0].clusters
-    spread = float(np.mean([design_effect(s.seen, s.clusters) for s in samplers]))
+    seen, images = samplers[0].seen, clusters_of(samplers[0].seen)
+    spread = float(np.mean([design_effect(s.seen, images) for s in samplers]))
+    alike = [x for s in samplers if (x := intra_image(s.seen, images)) is not None]
     mean = values.mean(axis=0)
     rows = []
     for j, metric in enumerate(samplers[0].metrics):
-        low, high = bounds(mean[j], interval)
-        if interval == "basic" and metric.better == "lower" and low is not None:
-            low = max(low, 0.0)
-        method = f"{interval}95" if low is not None else "none"
+        low, high = bounds(mean[j], how.interval, metric.better == "lower")
+        method = f"{NAMES[how.interval]}95" if low is not None else "none"
         rows.append(
             Estimate(
                 model=setting.model,
@@ -232,7 +237,7 @@ def _cell(
                 budget=cell.budget,
                 seed=cell.seed,
                 kept=cell.kept,
-                by=by,
+                by=how.by,
                 group=group,
                 metric=metric.name,
                 title=metric.title,
@@ -243,15 +248,20 @@ def _cell(
                 high=high,
                 method=method,
                 n=len(seen),
-                clusters=len(clusters),
+                clusters=len(images),
+                resampled=unit(seen, how.resample),
+                icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
                 replies=int(seen.replied.sum()),
                 left_out=seen.left_out,
                 ties=max(s.seen.ties for s in samplers),
-                floor=noise_floor(metric, samplers, spread, seed),
+                floor=noise_floor(metric, samplers, spread, how.seed),
+                debiased=debiased(metric, samplers, spread),
                 seeds=len(samplers),
                 seed_sd=_spread(values[:, j, 0]),
-                signature=sign(metric, seen, clusters, method, draws, seed),
+                signature=sign(
+                    metric, seen, samplers[0].clusters, method, how.draws, how.seed, how.resample
+                ),
             )
         )
     return rows
@@ -280,8 +290,19 @@ def noise_floor(
     return float(np.abs(right - confidence).sum(axis=1).mean() / len(seen) * math.sqrt(spread))
 
 
+def unit(seen: Predictions, resample: Resample) -> str:
+    """``images`` or ``rows``, which are all there is where no image is known."""
+    return resample if has_images(seen) else "rows"
+
+
 def sign(
-    metric: Measure, seen: Predictions, clusters: Clusters, method: str, draws: int, seed: int
+    metric: Measure,
+    seen: Predictions,
+    clusters: Clusters,
+    method: str,
+    draws: int,
+    seed: int,
+    resample: Resample = "images",
 ) -> str:
     """The signature: metric, confidence, rows, images, interval, resamples, seed, version.
 
@@ -289,7 +310,7 @@ def sign(
     """
     parts = [metric.signature(seen), f"conf:{seen.convention}"]
     parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{len(clusters)}(image)", f"ci:{method}"]
+    parts += [f"clusters:{len(clusters)}({unit(seen, resample)[:-1]})", f"ci:{method}"]
     parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
     return "|".join(parts)
 

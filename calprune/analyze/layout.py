@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
+from calprune.analyze.statistics.family import too_few
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,8 @@ def _name(row: Estimate | Difference) -> str:
 def _notes(rows: Sequence[Estimate]) -> list[str]:
     """What a reader must know: intervals, open questions, noise floor, seeds, ties."""
     notes = []
-    if any(r.low is not None for r in rows):
-        notes.append("[low, high]: 95 % interval, images resampled with all their questions")
     whole = [r for r in rows if r.group == "all"]
+    notes += _interval(rows) + _dependence(whole)
     notes += _open(whole)
     if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
@@ -131,18 +131,73 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
             f"a perfectly calibrated model would score an ECE of {_span(floors)} on all of these "
             "questions"
         )
+    less = [r.value - r.debiased for r in whole if r.debiased is not None]
+    if less:
+        notes.append(
+            f"ECE less the bias of its bins would be {_span(less)} lower (column debiased of csv)"
+        )
     if any(r.metric == "ece" and r.low is not None and r.value < r.low for r in rows):
         notes.append(
-            "ECE near that floor lies below its percentile interval: compare conditions instead"
+            "ECE near that floor lies below its percentile interval: compare conditions instead, "
+            "or see --interval bias"
         )
-    spreads = [(r, r.seed_sd) for r in whole if r.seed_sd is not None and r.metric == "ece"]
-    if spreads:
-        listed = ", ".join(f"{r.condition} {number(sd, r.form)}" for r, sd in spreads)
-        notes.append(f"standard deviation of ECE over seeds: {listed}")
+    notes += _seeds(whole)
     ties = max((r.ties for r in whole), default=0)
     if ties:
         notes.append(f"up to {ties} questions have equally likely answers; the first is taken")
     return notes
+
+
+def _interval(rows: Sequence[Estimate]) -> list[str]:
+    """How intervals were made, and what is wrong with them."""
+    notes, made = [], next((r for r in rows if r.low is not None), None)
+    if made is not None:
+        kind = made.method.removesuffix("95")
+        name = "" if kind == "percentile" else f"{kind} "
+        what = "images resampled with all their questions"
+        what = what if made.resampled == "images" else "rows resampled"
+        notes.append(f"[low, high]: 95 % {name}interval, {what}")
+    if rows[0].clusters == 1 < rows[0].n:
+        notes.append("all questions are about one image: no interval can be given")
+    return notes + _shared(rows[0])
+
+
+def _shared(row: Estimate | Difference) -> list[str]:
+    """The warning where rows are drawn one by one."""
+    if row.resampled == "images":
+        return []
+    if row.clusters < row.n and isinstance(row, Estimate) and row.clusters > 1:
+        return ["rows share images: intervals too narrow"]
+    return ["rows resampled, intervals too narrow if rows share images"]
+
+
+def _dependence(whole: Sequence[Estimate]) -> list[str]:
+    """How much less the questions are worth than independent ones."""
+    if not whole or not 1 < whole[0].clusters < whole[0].n:
+        return []
+    alike = [r.icc for r in whole if r.icc is not None]
+    found = f"questions of one image: design effect {_span([r.design_effect for r in whole], 2)}"
+    if alike:
+        found += f", correlation of correctness {_span(alike, 2)} without repeats"
+    return [found]
+
+
+def _seeds(whole: Sequence[Estimate]) -> list[str]:
+    """Standard deviations over seeds, the second source of variance."""
+    spreads = [(r, r.seed_sd) for r in whole if r.seed_sd is not None]
+    titles = _unique([r.title for r, _ in spreads])
+    if len(titles) == 1:
+        listed = ", ".join(f"{r.condition} {number(sd, r.form)}" for r, sd in spreads)
+        return [f"standard deviation of {titles[0]} over seeds: {listed}"]
+    parts = []
+    for name in _unique([r.condition for r, _ in spreads]):
+        own = [
+            f"{r.title} {number(sd, r.form).lstrip('+')}"
+            for r, sd in spreads
+            if r.condition == name
+        ]
+        parts.append(f"{name}: {', '.join(own)}")
+    return [f"standard deviation over seeds: {'; '.join(parts)}"] if parts else []
 
 
 def _open(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
@@ -159,8 +214,8 @@ def _open(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
     return notes
 
 
-def _span(values: Sequence[float]) -> str:
-    low, high = number(min(values), "plain"), number(max(values), "plain")
+def _span(values: Sequence[float], digits: int = 3) -> str:
+    low, high = (f"{f(values):.{digits}f}" for f in (min, max))
     return low if low == high else f"{low} to {high}"
 
 
@@ -176,10 +231,20 @@ def difference_grids(rows: Sequence[Difference]) -> list[Grid]:
 def _family(rows: Sequence[Difference]) -> Grid:
     r = rows[0]
     part = f", {r.by} {r.group}" if r.group != "all" else ""
-    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {r.reference}"
+    several = len({row.reference for row in rows}) > 1 or r.reference != r.against
+    within = f"{r.against} of the same budget" if several else r.reference
+    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {within}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
     gap = heading("difference", "points" if r.form in ("percent", "points") else "plain")
-    columns = (heading(r.title, r.form), r.reference, gap, "p", corrected)
+    extra = _extra(rows)
+    columns = (
+        heading(r.title, r.form),
+        r.against,
+        gap,
+        "p",
+        corrected,
+        *([extra] if extra else ()),
+    )
     body = [
         (
             _name(row),
@@ -188,21 +253,45 @@ def _family(rows: Sequence[Difference]) -> Grid:
             with_interval(row.delta, row.low, row.high, row.form, signed=True),
             _p(row.p, row),
             _p(row.p_adjusted, row),
+            *([_exact(row)] if extra else ()),
         )
         for row in rows
     ]
-    notes = (
+    return Grid(title, ("condition", *columns), tuple(body), _family_notes(r, corrected, extra))
+
+
+def _family_notes(r: Difference, corrected: str, extra: str) -> tuple[str, ...]:
+    unit = "images" if r.resampled == "images" else "rows"
+    shown = "whole images" if unit == "images" else "rows"
+    times = "in all ways there are" if "-exact" in r.signature else "times"
+    few = too_few(r.p_least, r.family)
+    said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
+    said["p (McNemar)"] = "exact McNemar, as every image has one question"
+    return (
         f"{r.n} questions on {r.clusters} images; {r.better} is better",
-        f"[low, high]: 95 % interval of the paired difference, {r.draws} resamples of images",
-        f"p: the two conditions swapped on whole images, {r.swaps} times, two-sided; "
+        f"[low, high]: 95 % interval of the paired difference, {r.draws} resamples of {unit}",
+        f"p: the two conditions swapped on {shown}, {r.swaps} {times}, two-sided; "
         f"{corrected}: corrected for {r.family} comparisons",
+        *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
+        *([few] if few and r.correction == "holm" else ()),
+        *_shared(r),
         *_open([r] if r.group == "all" else []),
         r.signature,
     )
-    return Grid(title, ("condition", *columns), tuple(body), notes)
+
+
+def _extra(rows: Sequence[Difference]) -> str:
+    """Heading of the test of accuracy that needs no swaps, or nothing."""
+    if any(r.p_mcnemar is not None for r in rows):
+        return "p (McNemar)"
+    return "p (t)" if any(r.p_t is not None for r in rows) else ""
+
+
+def _exact(row: Difference) -> str:
+    p = row.p_mcnemar if row.p_mcnemar is not None else row.p_t
+    return "-" if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
 
 
 def _p(p: float, row: Difference) -> str:
     """Four decimals; ``<=`` where the number of swaps allows no smaller p."""
-    floor = 1 / (row.swaps + 1)
-    return f"<={floor:.1g}" if p <= floor * 1.000001 else f"{p:.4f}"
+    return f"<={row.p_least:.1g}" if p <= row.p_least * 1.000001 < 1 else f"{p:.4f}"

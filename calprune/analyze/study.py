@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Unpack
 from calprune import registry
 from calprune.analyze import figures, style
 from calprune.analyze.cells import settings
-from calprune.analyze.compare import Correction, Difference, compare
+from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Predictions, Reading, predictions
 from calprune.analyze.curve import reliability_bins
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.metrics import Metric
 from calprune.analyze.report import records
+from calprune.analyze.statistics.dependence import Resample
+from calprune.analyze.statistics.family import Correction
+from calprune.analyze.statistics.intervals import Interval
 from calprune.data.condition import ALL_TOKENS, Budget
 from calprune.data.logits import LogitTable
 from calprune.data.store import Store, store_path
@@ -94,6 +97,9 @@ class Study:
         draws: int = 1000,
         seed: int = 0,
         each_seed: bool = False,
+        interval: Interval = "percentile",
+        resample: Resample = "images",
+        common: bool = False,
         **reading: Unpack[Reading],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
@@ -104,6 +110,9 @@ class Study:
             draws=draws,
             seed=seed,
             each_seed=each_seed,
+            interval=interval,
+            resample=resample,
+            common=common,
             **reading,
         )
         return _frame(rows, Estimate)
@@ -118,6 +127,9 @@ class Study:
         seed: int = 0,
         each_seed: bool = False,
         correction: Correction = "holm",
+        interval: Interval = "percentile",
+        resample: Resample = "images",
+        common: bool = False,
         mixed_numerics: bool = False,
         **reading: Unpack[Reading],
     ) -> DataFrame:
@@ -132,6 +144,9 @@ class Study:
             seed=seed,
             each_seed=each_seed,
             correction=correction,
+            interval=interval,
+            resample=resample,
+            common=common,
             mixed_numerics=mixed_numerics,
             **reading,
         )

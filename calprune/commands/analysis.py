@@ -29,7 +29,7 @@ def analyze(
         str | None, typer.Option(help="split, category, kind, n_options, or a tag of the files.")
     ] = None,
     against: Annotated[
-        str | None, typer.Option(help="Compare all with this condition, e.g. full (paired).")
+        str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
     ] = None,
     store: StoreOption = None,
     bench: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
@@ -43,6 +43,13 @@ def analyze(
         bool,
         typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
     ] = False,
+    interval: Annotated[str, typer.Option(help="percentile, basic or bias.")] = "percentile",
+    resample: Annotated[str, typer.Option(help="images, or rows one by one.")] = "images",
+    correction: Annotated[str, typer.Option(help="holm or bh, over the comparisons.")] = "holm",
+    permutations: Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")] = 10_000,
+    common: Annotated[
+        bool, typer.Option("--common", help="Only questions that all conditions cover.")
+    ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
@@ -55,6 +62,7 @@ def analyze(
     from calprune.analyze.command import analyze as report
     from calprune.data.store import Store, store_path
 
+    how: Any = {"interval": interval, "resample": resample, "correction": correction}
     reading: Any = {"options": options, "confidence": confidence, "target": target}
     text = report(
         Store(store_path(store)).tables(benchmark=bench, model=model),
@@ -67,7 +75,10 @@ def analyze(
         plot=plot,
         against=against,
         mixed_numerics=mixed_numerics,
+        permutations=permutations,
+        common=common,
         strict=bench is not None,
+        **how,
         **reading,
     )
     print(text)

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import adjust, compare, stacked, swap_test
+from calprune.analyze.compare import compare
 from calprune.analyze.confidence import predictions
 from calprune.analyze.estimate import estimate, prepared
 from calprune.analyze.metrics import resolve
+from calprune.analyze.statistics.family import adjust
+from calprune.analyze.statistics.swap import stacked, swap_test, swapped
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table
 
@@ -64,15 +66,14 @@ def test_ranked_swaps_agree_with_swapping_rows_by_hand():
     metrics = resolve(["aurc"])
     a, b = (predictions(make_table(images=8, noise=i)) for i in (0, 1))
     coins = np.array([0, 1, 1, 0, 0, 1, 0, 1])
-    swapped = np.repeat(coins, 6).astype(bool)
+    moved = np.repeat(coins, 6).astype(bool)
     both = stacked(a, b)
-    mine = both.take(np.where(swapped, np.arange(48) + 48, np.arange(48)))
-    theirs = both.take(np.where(swapped, np.arange(48), np.arange(48) + 48))
+    mine = both.take(np.where(moved, np.arange(48) + 48, np.arange(48)))
+    theirs = both.take(np.where(moved, np.arange(48), np.arange(48) + 48))
     x, y = (prepared(metrics, [s])[0].point()[0] for s in (mine, theirs))
-    from calprune.analyze.compare import _swapped
 
     pair = [prepared(metrics, [s])[0] for s in (a, b)]
-    found = _swapped(*pair, coins[None].astype(float))
+    found = swapped(*pair, coins[None].astype(float))
     assert found[0, 0] == pytest.approx(x - y, abs=1e-12)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from calprune.analyze.compare import adjust, swap_test
 from calprune.analyze.confidence import predictions
 from calprune.analyze.estimate import prepared
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import Clusters, Sampler, cluster_sums, design_effect
+from calprune.analyze.statistics.family import adjust
+from calprune.analyze.statistics.swap import swap_test
 from calprune.analyze.temperature import best_temperature
 from tests.analyze.conftest import make_table
 

@@ -10,12 +10,13 @@ import numpy as np
 
 from calprune.analyze.cells import Setting, settings
 from calprune.analyze.command import graded
-from calprune.analyze.compare import Difference, compare, numerics
+from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import StudyTable
+from calprune.analyze.statistics.pairing import numerics
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.data.logits import LogitTable
 

@@ -1,0 +1,1 @@
+"""Intervals, dependence, tests, trends and power: what stands behind a claim about a difference."""

@@ -1,0 +1,186 @@
+"""Intervals, dependence and tests, against independent implementations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from calprune.analyze.command import analyze
+from calprune.analyze.compare import compare
+from calprune.analyze.confidence import predictions
+from calprune.analyze.estimate import estimate, prepared
+from calprune.analyze.metrics import resolve
+from calprune.analyze.statistics.dependence import clusters_of, intra_image
+from calprune.analyze.statistics.intervals import bounds
+from calprune.analyze.statistics.paired import cluster_t, mcnemar
+from calprune.analyze.statistics.swap import swap_test
+from calprune.errors import Mismatch, PlanError
+from tests.analyze.conftest import make_condition, make_seen, make_study_tables, make_table
+
+QUICK = {"draws": 40, "permutations": 199}
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
+def test_mcnemar_is_that_of_statsmodels(pairs):
+    from statsmodels.stats.contingency_tables import mcnemar as peer
+
+    a, b = (np.array(x) for x in zip(*pairs, strict=True))
+    table = [[int((a == i).astype(int) @ (b == j)) for j in (True, False)] for i in (True, False)]
+    assert mcnemar(a, b) == pytest.approx(peer(table, exact=True).pvalue, abs=1e-9)
+
+
+def test_cluster_t_is_that_of_least_squares():
+    from statsmodels.api import OLS
+
+    seen = [predictions(make_table(noise=i)) for i in (0, 1)]
+    d = seen[0].correct.astype(float) - seen[1].correct
+    clusters = clusters_of(seen[0])
+    fit = OLS(d, np.ones(len(d))).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters.code}, use_t=True
+    )
+    t, p = cluster_t(d, clusters)
+    assert t == pytest.approx(fit.tvalues[0], abs=1e-9)
+    assert p == pytest.approx(fit.pvalues[0], abs=1e-9)
+    assert cluster_t(np.zeros(len(d)), clusters) == (0.0, 1.0)
+    assert cluster_t(np.ones(len(d)), clusters) is None
+
+
+def test_the_design_effect_is_that_of_least_squares():
+    from statsmodels.api import OLS
+
+    seen = predictions(make_table())
+    gap = seen.correct - seen.confidence
+    robust = OLS(gap, np.ones(len(gap))).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters_of(seen).code}
+    )
+    n = len(gap)
+    plain = gap.std() / np.sqrt(n)
+    (row,) = estimate([make_table()], ["ece"], draws=0)
+    assert row.design_effect == pytest.approx((robust.bse[0] / plain) ** 2, rel=1e-9)
+
+
+def test_correlation_is_that_of_equal_images_in_closed_form():
+    y = np.random.default_rng(0).random((30, 4)) < np.linspace(0.2, 0.9, 30)[:, None]
+    seen = make_seen(np.full(120, 0.8), y.ravel(), np.repeat([f"i{i}" for i in range(30)], 4))
+    between = 4 * y.mean(axis=1).var(ddof=1)
+    within = y.var(axis=1, ddof=1).mean()
+    expected = (between - within) / (between + 3 * within)
+    assert intra_image(seen, clusters_of(seen)) == pytest.approx(expected)
+    twice = seen.take(np.repeat(np.arange(120), 2))
+    assert intra_image(twice, clusters_of(twice)) == pytest.approx(expected)
+    assert intra_image(make_seen([0.8] * 3, [1, 0, 1]), clusters_of(seen)) is None
+
+
+def test_few_images_are_swapped_in_all_ways_as_scipy_does():
+    from scipy.stats import permutation_test
+
+    metrics = resolve(["accuracy"])
+    seen = [predictions(make_table(images=8, noise=i)) for i in (0, 1)]
+    sums = [np.bincount(clusters_of(s).code, s.correct) for s in seen]
+    expected = permutation_test(
+        sums,
+        lambda x, y, axis: np.mean(x, axis=axis) - np.mean(y, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=np.inf,
+    ).pvalue
+    a, b = (prepared(metrics, [s]) for s in seen)
+    assert swap_test(a, b, 1000, 0)[0] == pytest.approx(expected)
+    assert swap_test(a, b, 1000, 0) == swap_test(a, b, 256, 5)
+
+
+def test_intervals_shift_what_they_should():
+    values = np.concatenate([[0.1], np.random.default_rng(0).normal(0.12, 0.01, 4000)])
+    low, high = bounds(values, "bias")
+    assert (low + high) / 2 == pytest.approx(0.08, abs=0.001)
+    assert high - low == pytest.approx(2 * 1.96 * 0.01, rel=0.05)
+    assert bounds(values - 0.099, "basic", never_negative=True)[0] == 0.0
+    (row,) = estimate([make_table()], ["ece"], draws=50, interval="bias")
+    assert "|ci:bias-shifted95|" in row.signature
+    with pytest.raises(PlanError, match="did you mean basic"):
+        estimate([make_table()], ["ece"], interval="basik")
+
+
+def test_rows_can_be_resampled_with_a_warning():
+    alike = replace(make_table(images=8), cluster=np.repeat(list("abcdefgh"), 6))
+    copied = {"answer_logits": np.repeat(alike.answer_logits[::6], 6, axis=0)}
+    alike = replace(alike, **copied, label=np.repeat(alike.label[::6], 6))
+    (images,) = estimate([alike], ["overconfidence"], draws=500)
+    (rows,) = estimate([alike], ["overconfidence"], draws=500, resample="rows")
+    assert rows.high - rows.low < images.high - images.low
+    assert "|clusters:48(row)|" in rows.signature
+    assert "rows share images: intervals too narrow" in analyze(
+        [make_table()], draws=10, resample="rows"
+    )
+    bare = replace(make_table(), cluster=np.full(240, ""))
+    text = analyze([bare], draws=10)
+    assert "rows resampled, intervals too narrow if rows share images" in text
+
+
+def test_a_sweep_is_compared_within_its_budgets():
+    rows = compare(make_study_tables(), ["ece"], reference="scope:alpha=1", **QUICK)
+    assert {r.reference.split("-k")[1] for r in rows} == {"32", "16", "8"}
+    assert all(r.reference.split("-k")[1] == r.condition.split("-k")[1] for r in rows)
+    assert {r.family for r in rows} == {6}
+    text = analyze(make_study_tables(), against="scope:alpha=1", draws=10, permutations=19)
+    assert "ECE against scope:alpha=1 of the same budget" in text
+    assert "that takes at least --permutations 119" in text
+    with pytest.raises(PlanError, match=r"there are: random, scope:alpha=0\.5, scope:alpha=1"):
+        compare(make_study_tables(), ["ece"], reference="scope:alpha=3", **QUICK)
+
+
+def test_accuracy_has_a_test_without_swaps():
+    several = [make_table(), make_table(make_condition("scope", 8), noise=1)]
+    (row,) = compare(several, ["accuracy"], **QUICK)
+    assert row.p_mcnemar is None
+    assert row.p_t == pytest.approx(row.p, abs=0.2)
+    assert "p (t)" in analyze(several, metrics=["accuracy"], against="full", draws=10)
+    single = [replace(t, cluster=t.id) for t in several]
+    (row,) = compare(single, ["accuracy"], **QUICK)
+    assert row.p_t is None
+    assert 0 < row.p_mcnemar <= 1
+
+
+def test_other_questions_can_be_compared_on_those_in_common():
+    full, other = make_table(), make_table(make_condition("scope", 8), noise=1)
+    ids = other.id.copy()
+    ids[:3] = ["x", "y", "z"]
+    odd = replace(other, id=ids)
+    with pytest.raises(Mismatch, match=r"240 and 240 questions, 237 of them in common.*--common"):
+        compare([full, odd], ["ece"], **QUICK)
+    (row,) = compare([full, odd], ["ece"], common=True, **QUICK)
+    assert row.n == 237
+    edited = replace(odd, condition=replace(odd.condition, benchmark_digest="c" * 64))
+    (row,) = compare([full, edited], ["ece"], common=True, **QUICK)
+    assert row.n == 237
+    assert {r.n for r in estimate([full, edited], ["ece"], draws=0, common=True)} == {237}
+
+
+def test_names_of_images_and_order_change_nothing():
+    tables = make_study_tables()[:4]
+    renamed = [replace(t, cluster=np.char.add("z", t.cluster)) for t in tables]
+    assert compare(tables, ["accuracy"], **QUICK) == compare(renamed, ["accuracy"], **QUICK)
+    assert compare(tables, ["accuracy"], **QUICK) == compare(tables[::-1], ["accuracy"], **QUICK)
+
+
+def test_one_image_has_no_interval_and_no_small_p():
+    tables = [make_table(images=1), make_table(make_condition("scope", 8), images=1, noise=1)]
+    (row,) = compare(tables, ["accuracy"], **QUICK)
+    assert (row.low, row.p, row.p_t) == (None, 1.0, None)
+    assert "no interval can be given" in analyze(tables, draws=10)
+
+
+@pytest.mark.parametrize("hit", [0, 1])
+def test_all_right_or_all_wrong_at_one_confidence(hit):
+    table = make_table()
+    logits = np.zeros_like(table.answer_logits)
+    logits[np.arange(240), table.label if hit else 1 - table.label] = 1
+    flat = replace(table, answer_logits=logits)
+    twin = replace(flat, condition=make_condition("scope", 8))
+    assert {r.p for r in compare([flat, twin], ["accuracy", "ece", "aurc"], **QUICK)} == {1.0}
+    (row,) = estimate([flat], ["accuracy"], draws=20)
+    assert (row.value, row.low, row.high, row.icc) == (hit, hit, hit, None)
