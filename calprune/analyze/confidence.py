@@ -345,8 +345,8 @@ def _mass(table: LogitTable, offered: Bools, replied: Bools, kept: Bools) -> Flo
         counted = (table.answer_tokens >= 0) & offered[~replied, :a, None]
         logits = np.where(counted, table.answer_logits[rows].astype(np.float64), -np.inf)
         log_z = table.log_z[rows].astype(np.float64)
-        joined = np.exp(logits - log_z[:, None, None]).sum(axis=(1, 2))
-        found[~replied] = np.minimum(joined, 1.0)  # both are rounded to float32
+        joined = np.logaddexp.reduce(logits.reshape(len(rows), -1), axis=1) - log_z
+        found[~replied] = np.exp(np.minimum(joined, 0.0))  # both are rounded to float32
     return found
 
 
