@@ -64,6 +64,8 @@ class Predictions:
         duplicate_of: (n,), row of the table that asks the same first.
         group: text (n,), rows that are scored together; None if there are none.
         tags: further groups, text (n,) by name.
+        mass: float64 (n,) in [0, 1], probability of all offered answers together over the whole
+            vocabulary; NaN for a reply, None where it is not known.
         score: float64 (n,) in [0, 1], the official verdicts of ``scorer``; None if there are none,
             ``unscored`` says why.
         scorer: name of the table's scorer, empty if it names none.
@@ -92,6 +94,7 @@ class Predictions:
     duplicate_of: NDArray[np.int32]
     group: NDArray[np.str_] | None = None
     tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    mass: Floats | None = None
     score: Floats | None = None
     scorer: str = ""
     unscored: str = "no scorer was named"
@@ -208,6 +211,7 @@ def predictions(
         duplicate_of=table.duplicate_of[kept],
         group=None if table.group is None else table.group[kept],
         tags={name: column[kept] for name, column in table.tags.items()},
+        mass=_mass(table, offered, replied, kept),
         score=None if score is None else score[kept],
         scorer=table.scorer,
         unscored=unscored,
@@ -331,6 +335,19 @@ def _log_mass(table: LogitTable, offered: Bools, rows: Indices) -> Floats:
     missing = (np.isneginf(logits).all(axis=2) & offered).any(axis=1)
     _refuse(table, rows, missing, "an offered answer has no finite logit")
     return np.asarray(np.logaddexp.reduce(logits - logits.max(axis=(1, 2), keepdims=True), axis=2))
+
+
+def _mass(table: LogitTable, offered: Bools, replied: Bools, kept: Bools) -> Floats:
+    """Probability of the offered answers over the whole vocabulary, NaN for replies, (rows,)."""
+    found = np.full(len(offered), np.nan)
+    rows, a = np.flatnonzero(kept)[~replied], len(table.answers)
+    if len(rows):
+        counted = (table.answer_tokens >= 0) & offered[~replied, :a, None]
+        logits = np.where(counted, table.answer_logits[rows].astype(np.float64), -np.inf)
+        log_z = table.log_z[rows].astype(np.float64)
+        joined = np.logaddexp.reduce(logits.reshape(len(rows), -1), axis=1) - log_z
+        found[~replied] = np.exp(np.minimum(joined, 0.0))  # both are rounded to float32
+    return found
 
 
 def _labels(table: LogitTable, offered: Bools, rows: Indices, options: Options) -> Indices:

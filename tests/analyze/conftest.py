@@ -252,6 +252,7 @@ def make_seen(
         category=text,
         cluster=np.array([f"c{i:05d}" for i in range(n)] if cluster is None else cluster),
         duplicate_of=np.arange(n, dtype=np.int32),
+        mass=c,
     )
 
 

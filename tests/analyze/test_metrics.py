@@ -37,8 +37,9 @@ def value(metric, seen):
 
 
 def test_every_metric_is_found_by_name():
-    assert registry.names("metrics") == sorted(NAMES + OF_VERDICTS)
-    assert [metric.name for metric in resolve(NAMES + OF_VERDICTS)] == [*NAMES, *OF_VERDICTS]
+    known = registry.names("metrics")
+    assert set(NAMES + OF_VERDICTS) < set(known)
+    assert [metric.name for metric in resolve(known)] == known
 
 
 def test_a_misspelt_metric_is_suggested():
@@ -138,38 +139,3 @@ def test_aurc_lies_between_the_luckiest_and_the_unluckiest_order(pairs):
         for key in (lambda p: (-p[0], not p[1]), lambda p: (-p[0], p[1]))
     )
     assert lucky - 1e-12 <= value(Aurc(), seen_of(pairs)) <= unlucky + 1e-12
-
-
-@given(rows, st.data())
-@settings(max_examples=60)
-def test_a_weight_is_a_repetition(pairs, data):
-    counts = data.draw(
-        st.lists(st.integers(0, 3), min_size=len(pairs), max_size=len(pairs)).filter(any)
-    )
-    metrics = resolve([name for name in NAMES if name != "nll"])
-    seen = seen_of(pairs)
-    drawn = Sampler.of(metrics, seen, Clusters.of(seen))(np.array([counts], dtype=float))[:, 0]
-    repeated = seen.take(np.repeat(np.arange(len(pairs)), counts))
-    names = np.array([f"c{i:05d}" for i in range(len(repeated))])
-    again = replace(repeated, cluster=names)
-    assert drawn == pytest.approx(Sampler.of(metrics, again, Clusters.of(again)).point(), abs=1e-10)
-
-
-@pytest.mark.parametrize("step", [0.0, 0.5])
-def test_row_order_changes_nothing_at_all(step):
-    table = make_table(step=step)
-    seen, metrics = predictions(table), resolve(NAMES)
-    mixed = seen.take(np.random.default_rng(5).permutation(len(seen)))
-    weights = np.random.default_rng(0).integers(0, 3, (5, 40)).astype(float)
-    straight, shuffled = (
-        Sampler.of(metrics, one, Clusters.of(one))(weights) for one in (seen, mixed)
-    )
-    assert straight.tobytes() == shuffled.tobytes()
-
-
-def test_repeating_all_rows_changes_no_mean():
-    seen = predictions(make_table())
-    twice = seen.take(np.tile(np.arange(len(seen)), 2))
-    for metric in resolve(NAMES):
-        tolerance = 0.01 if metric.name == "aurc" else 1e-10
-        assert value(metric, seen) == pytest.approx(value(metric, twice), abs=tolerance)

@@ -1,0 +1,37 @@
+"""Discrimination of the CORP decomposition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics._corp import decomposed
+
+__all__ = ["Dsc"]
+
+
+@dataclass(frozen=True)
+class Dsc:
+    """How much better recalibrated confidence is than the best constant one, in [0, 1/4].
+
+    0 where confidence says nothing about being right. One of the three terms of brier-top = mcb -
+    dsc + unc (Dimitriadis, Gneiting and Jordan 2021), equal to model-diagnostics' ``decompose``.
+    Equal confidences are one point of the isotonic fit.
+    """
+
+    name: ClassVar[str] = "dsc"
+    title: ClassVar[str] = "DSC"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "plain"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "dsc|score:brier-top|corp"
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """See ``Ranked``."""
+        return decomposed(seen, weights, cluster)[1]

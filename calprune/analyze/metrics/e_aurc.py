@@ -1,0 +1,40 @@
+"""Excess area under the risk-coverage curve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics.aurc import Aurc
+
+__all__ = ["EAurc"]
+
+
+@dataclass(frozen=True)
+class EAurc:
+    """AURC less that of the best order of the same rows, in [0, 1]; 0 is a perfect order.
+
+    The best order puts every right row before every wrong one; of E errors among n its AURC is
+    the mean over k of max(0, k - (n - E)) / k, the exact discrete oracle. With soft targets it
+    goes by the verdicts. fd-shifts agrees to the order of 1/n.
+    """
+
+    name: ClassVar[str] = "e-aurc"
+    title: ClassVar[str] = "E-AURC"
+    better: ClassVar[Better] = "lower"
+    form: ClassVar[Form] = "plain"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "e-aurc|coverage:k/n|ties:averaged|oracle:discrete"
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """See ``Ranked``."""
+        best = replace(seen, confidence=np.asarray(seen.correct, dtype=np.float64))
+        found = Aurc().weighted(seen, weights, cluster) - Aurc().weighted(best, weights, cluster)
+        return np.asarray(np.maximum(found, 0.0))

@@ -1,0 +1,71 @@
+"""Expected calibration error with bins of equally many rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics._tied import Tied
+from calprune.errors import PlanError
+
+__all__ = ["EceEqualMass"]
+
+
+@dataclass(frozen=True)
+class EceEqualMass:
+    """Mean gap between confidence and accuracy over bins of about n / bins rows, in [0, 1].
+
+    As uncertainty-calibration's ``get_ece_em``: the sorted rows are cut as by ``array_split``, an
+    edge is the midpoint of the two neighbours of a cut, equal edges are one, and bins own their
+    upper edge. So equal confidences stay together, and row order plays no part. Under resampling,
+    edges are those of the resampled rows.
+
+    Attributes:
+        bins: number of bins, fewer where there are fewer rows or where ties join them.
+    """
+
+    bins: int = 15
+
+    name: ClassVar[str] = "ece-equal-mass"
+    title: ClassVar[str] = "ECE equal mass"
+    better: ClassVar[Better] = "lower"
+    form: ClassVar[Form] = "plain"
+
+    def __post_init__(self) -> None:
+        if self.bins < 1:
+            raise PlanError(f"bins >= 1 are needed; not {self}")
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return f"ece-equal-mass|bins:{self.bins}|edges:midpoint|closed:right"
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """See ``Ranked``."""
+        tied = Tied.of(seen, weights, cluster, seen.confidence - seen.correct)
+        rising, found = tied.confidence[::-1], []
+        for rows, gap in tied.blocks(weights):
+            end = np.cumsum(rows[::-1], axis=0).T  # (draws, groups), least sure first
+            sums = np.cumsum(gap[::-1], axis=0).T
+            for counts, total in zip(np.ascontiguousarray(end), sums, strict=True):
+                upto = _cuts(counts, rising, self.bins)
+                found.append(np.abs(np.diff(total[upto], prepend=0.0)).sum() / counts[-1])
+        return np.array(found)
+
+
+def _cuts(end: Floats, confidence: Floats, bins: int) -> Indices:
+    """The last group of each bin, from rows up to each group (groups,) in rising confidence."""
+    n = int(end[-1])
+    size, more = divmod(n, min(bins, n))
+    j = np.arange(1, min(bins, n))
+    first = j * size + np.minimum(j, more)  # rows before each cut
+    last = np.searchsorted(end, first)  # the group of the row before it
+    following = np.searchsorted(end, first, side="right")  # and of the row after it
+    middle = (confidence[last] + confidence[following]) / 2
+    # Between neighbouring floats the midpoint may round up to the larger, which then joins.
+    last = np.where(middle >= confidence[following], following, last)
+    return np.append(last, len(end) - 1)

@@ -1,0 +1,43 @@
+"""How well confidence tells right from wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics._tied import Tied, pairs_before
+from calprune.analyze.verdicts import ratio
+
+__all__ = ["FailureAuroc"]
+
+
+@dataclass(frozen=True)
+class FailureAuroc:
+    """P(a right row is surer than a wrong one), ties counting half, in [0, 1]; 0.5 is chance.
+
+    NaN if all rows are right or all are wrong. A soft target s is s of a right row and 1 - s of a
+    wrong one. Equals scikit-learn's ``roc_auc_score(correct, confidence)``.
+    """
+
+    name: ClassVar[str] = "failure-auroc"
+    title: ClassVar[str] = "failure AUROC"
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "plain"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "failure-auroc|ties:half"
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """See ``Ranked``."""
+        tied, found = Tied.of(seen, weights, cluster, seen.correct), []
+        for rows, right in tied.blocks(weights):
+            wrong = rows - right
+            possible = right.sum(axis=0) * wrong.sum(axis=0)
+            found.append(ratio(pairs_before(right, wrong), possible))
+        return np.concatenate(found)

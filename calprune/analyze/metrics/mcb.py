@@ -1,0 +1,37 @@
+"""Miscalibration of the CORP decomposition."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics._corp import decomposed
+
+__all__ = ["Mcb"]
+
+
+@dataclass(frozen=True)
+class Mcb:
+    """How much of brier-top an isotonic recalibration would take away, in [0, 1]; 0 is perfect.
+
+    Free of bins, and the companion of ECE. One of the three terms of brier-top = mcb - dsc + unc
+    (Dimitriadis, Gneiting and Jordan 2021), equal to model-diagnostics' ``decompose``. Equal
+    confidences are one point of the fit; with soft targets it is fitted to them.
+    """
+
+    name: ClassVar[str] = "mcb"
+    title: ClassVar[str] = "MCB"
+    better: ClassVar[Better] = "lower"
+    form: ClassVar[Form] = "plain"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return "mcb|score:brier-top|corp"
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """See ``Ranked``."""
+        return decomposed(seen, weights, cluster)[0]

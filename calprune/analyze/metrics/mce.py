@@ -1,0 +1,36 @@
+"""Maximum calibration error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics._bins import Bins, gaps
+
+__all__ = ["Mce"]
+
+
+@dataclass(frozen=True)
+class Mce(Bins):
+    """Largest gap between confidence and accuracy of any bin that holds a row, in [0, 1].
+
+    A bin of one row counts as much as any other, so it is noisy. Equals netcal's ``MCE`` when
+    closed on the left; see ``Bins`` for the parameters.
+    """
+
+    name: ClassVar[str] = "mce"
+    title: ClassVar[str] = "MCE"
+    better: ClassVar[Better] = "lower"
+    form: ClassVar[Form] = "plain"
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return f"mce|{self.choices()}"
+
+    def value(self, total: Floats) -> Floats:
+        """Largest gap, (draws,)."""
+        return np.asarray(gaps(*np.moveaxis(total, -2, 0)).max(axis=-1))

@@ -1,0 +1,58 @@
+"""Accuracy of the most confident answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics._tied import Tied
+from calprune.errors import PlanError
+
+__all__ = ["SelectiveAccuracy"]
+
+
+@dataclass(frozen=True)
+class SelectiveAccuracy:
+    """Mean of correct among the k most confident rows, in [0, 1]; k = ceil(coverage n), exactly.
+
+    Where the k-th row is one of several of equal confidence, the mean over all their orders. One
+    minus torch-uncertainty's ``RiskAt80Cov``, which rounds 0.8 n in floating point.
+
+    Attributes:
+        coverage: share of rows answered, above 0 and at most 1; read as the decimal that it is
+            written as.
+    """
+
+    coverage: float = 0.8
+
+    name: ClassVar[str] = "selective-accuracy"
+    title: ClassVar[str] = "selective acc."
+    better: ClassVar[Better] = "higher"
+    form: ClassVar[Form] = "percent"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.coverage <= 1:
+            raise PlanError(f"coverage lies above 0 and at most at 1; not {self.coverage}")
+
+    def signature(self, seen: Predictions) -> str:
+        """See ``Described``."""
+        return f"selective-accuracy|coverage:{self.coverage:g}|k:ceil|ties:averaged"
+
+    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """See ``Ranked``."""
+        tied, found = Tied.of(seen, weights, cluster, seen.correct), []
+        share = Fraction(repr(float(self.coverage)))
+        for rows, right in tied.blocks(weights):
+            end, hits = np.cumsum(rows, axis=0), np.cumsum(right, axis=0)
+            k = np.array([-(-share.numerator * int(n) // share.denominator) for n in end[-1]])
+            at, draw = (end < k).sum(axis=0), np.arange(len(k))
+            over = end[at, draw] - k  # rows of the last group that are left out
+            missed = over * right[at, draw] / rows[at, draw]
+            found.append((hits[at, draw] - missed) / k)
+        return np.concatenate(found)
