@@ -125,5 +125,6 @@ def test_the_examples_of_the_guide_obey_the_laws() -> None:
         exec(compile(block, "extending.md", "exec", dont_inherit=True), space)
     for name in ("Farthest", "Comb", "Runs"):
         laws(space[name]())  # type: ignore[operator]
+    laws(space["Farthest"](start=5))  # type: ignore[operator]
     check = next(b for b in blocks if "laws(" in b)
     exec(compile(check, "extending.md", "exec", dont_inherit=True), space)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ COLUMNS = 4
 KEPT, DROPPED, PADDING = "#0173b2", "#c4c4c4", "#ececec"
 SIDES = ("left", "top", "right", "bottom")
 HEADING: dict[str, Any] = {"loc": "left", "fontsize": 9}
+WIDEST = 32  # letters of a heading that fit over a panel
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
     tall = (limits[3] - limits[1]) / (limits[2] - limits[0])
     heights = [*([min(2.0, max(0.4, tall))] * len(views)), 0.55]
     rows = len(heights)
-    figure = new_figure(2.4 * columns + 0.4, bands * (2.4 * sum(heights) + 0.7) + 0.8)
+    headings = [folded(p.label, WIDEST) for p in panels]
+    lines = 0.55 + 0.15 * max(map(len, headings))
+    figure = new_figure(2.4 * columns + 0.4, bands * (2.4 * sum(heights) + lines) + 0.8)
     grid = figure.subplots(bands * rows, columns, squeeze=False, height_ratios=heights * bands)
     for axes in grid.ravel():
         axes.set_axis_off()
@@ -88,7 +92,8 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
         for axes, view in zip(own, views.values(), strict=False):
             _marked(axes, shown, panel, view)
             _bounds(axes, limits)
-        own[0].set_title(f"{escaped(panel.label)}\n{_count(panel, views)}", **HEADING)
+        heading = "\n".join(map(escaped, headings[i]))
+        own[0].set_title(f"{heading}\n{_count(panel, views)}", **HEADING)
         _histogram(own[-1], shown, panel, edges)
         own[-1].set(ylim=(0, top), xlabel=shown.measure if band == bands - 1 else "")
         own[-1].tick_params(labelleft=column == 0, labelsize=8)
@@ -199,6 +204,17 @@ def _histogram(axes: Axes, shown: Shown, panel: Panel, edges: NDArray[np.float64
     axes.stairs(kept, edges, fill=True, color=KEPT, alpha=0.25)
     axes.stairs(kept, edges, color=KEPT, lw=1.4, label="kept")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def folded(label: str, most: int) -> list[str]:
+    """A label in lines of at most so many letters, broken after hyphens where there are any."""
+    lines = [""]
+    for part in re.split(r"(?<=-)", label):
+        if lines[-1] and len(lines[-1]) + len(part) > most:
+            lines.append("")
+        whole = lines.pop() + part
+        lines += [whole[at : at + most] for at in range(0, len(whole), most)] or [""]
+    return lines
 
 
 def _count(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> str:

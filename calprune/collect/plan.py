@@ -322,7 +322,8 @@ def _measured(adapter: Adapter, chosen: Chosen) -> str | None:
     missing = sorted(chosen.selector.needs - adapter.measures.keys())
     if missing:
         raise PlanError(
-            f"{chosen.name} needs the signal {' and '.join(map(repr, missing))}, which "
+            f"{chosen.name} needs the signal{'s' * (len(missing) > 1)} "
+            f"{' and '.join(map(repr, missing))}, which "
             f"{adapter.name} cannot give; {_named(adapter, missing)}{_instead(adapter)}"
         )
     read = [

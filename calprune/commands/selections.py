@@ -186,7 +186,7 @@ def _notes(found: Comparison) -> list[str]:
         "edge: smallest relative lead of the last token kept; -: no score decided",
     ]
     if any(p.merged for p in found.pairs):
-        notes.append("*: makes new tokens; the old ones with a weight in them are counted")
+        notes.append("*: makes or arranges tokens; the old ones with a weight in them are counted")
     return notes
 
 

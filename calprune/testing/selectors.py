@@ -77,6 +77,8 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
             continue  # refused in words
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from error
+        except Exception as error:
+            raise AssertionError(f"{name}: {type(error).__name__}: {error}") from error
 
 
 def made_up(

@@ -189,7 +189,7 @@ def test_of_new_tokens_all_parts_count(tmp_path: Path, tiny_llava: Path) -> None
     assert found.selectors[0].kept == 16
     table = rendered(found, "table", False)
     assert "halves / level *" in table
-    assert "makes new tokens" in table
+    assert "*: makes or arranges tokens" in table
 
 
 def test_of_several_crops_the_closest_edge_counts() -> None:

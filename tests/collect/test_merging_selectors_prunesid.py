@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from calprune.collect.grid import grid
 from calprune.collect.selectors import CLS, Merges, VisualTokens, guided
-from calprune.collect.selectors.prunesid import PruneSID, _groups, _quotas
+from calprune.collect.selectors.prunesid import PruneSID, _groups, _quotas, _states
 from calprune.data.draws import Draws
 from calprune.errors import PlanError
 from tests.collect.merging_tokens import KINDS, SALIENCIES, falling, signalled
@@ -119,7 +119,7 @@ def test_where_few_components_matter_groups_are_those_of_torch() -> None:
     centred = torch.sigmoid(torch.from_numpy(view)).T
     torch.manual_seed(0)
     theirs = torch.pca_lowrank(centred, q=6, center=True, niter=2)[2].abs().argmax(dim=1)
-    ours = _groups(view, 6, Draws(0))
+    ours = _groups(_states(view), 6, Draws(0))
     assert len(np.unique(ours)) > 3
     assert ours.tolist() == theirs.tolist()
 

@@ -106,6 +106,12 @@ class Stumbling(Honest):
         return super().rank(tokens)
 
 
+class Abrupt(Honest):
+    def rank(self, tokens: VisualTokens) -> Ranking:
+        tokens.saliency[[5]]
+        return super().rank(tokens)
+
+
 @dataclass(frozen=True)
 class HonestMerge:
     """Means of neighbours in raster order."""
@@ -164,6 +170,7 @@ def test_honest_ones_pass(honest: Callable[[], Any]) -> None:
         (Endless, "score is not finite"),
         (Unnested, "nested must be True"),
         (Stumbling, "no saliency: nothing is salient"),
+        (Abrupt, "one candidate: IndexError: index 5"),
         (OneMore, "2 new tokens, not 1"),
         (Weightless, "weight is not finite"),
         (Grudging, "only 1 of 2"),

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from calprune.collect.determinant import greedy_map
 from calprune.collect.selectors import Merged
+from calprune.collect.selectors.divprune import DivPrune
 from calprune.collect.selectors.otprune import OTPrune
 from calprune.collect.selectors.otprune_hash_order import OTPruneHashOrder
-from calprune.errors import PlanError
+from calprune.errors import ModelError, PlanError
 from tests.collect.test_subset_selectors import NAMED, greedily, seen
 
 
@@ -99,8 +100,25 @@ def test_otprune_is_the_greedy_log_determinant(seed: int, kind: str, v: int, gam
 def test_otprune_ignores_the_scale_of_channels() -> None:
     tokens = seen(1, "clustered")
     scaled = tokens.signals["projected"] * 2.0 ** np.arange(15)
-    other = replace(tokens, signals={**tokens.signals, "projected": scaled})
+    other = replace(tokens, signals={**tokens.signals, "projected": scaled}, _known={})
     np.testing.assert_array_equal(OTPrune().rank(tokens).order, OTPrune().rank(other).order)
+
+
+def test_what_is_shared_in_an_image_changes_no_choice() -> None:
+    shared = seen(3, "clustered")
+    for gamma in (0.01, 1.0, 0.01):
+        alone = OTPrune(gamma).rank(replace(shared, _known={}))
+        np.testing.assert_array_equal(OTPrune(gamma).rank(shared).order, alone.order)
+
+
+@pytest.mark.parametrize("selector", [OTPrune(), DivPrune()])
+def test_features_that_are_not_finite_are_refused(selector: OTPrune | DivPrune) -> None:
+    tokens = seen(1, "clustered")
+    projected = tokens.signals["projected"].copy()
+    projected[3, 2] = np.nan
+    broken = replace(tokens, signals={**tokens.signals, "projected": projected}, _known={})
+    with pytest.raises(ModelError, match="its 'projected' is not finite"):
+        selector.rank(broken)
 
 
 @pytest.mark.parametrize("k", [1, 16, 64, 192, 288, 400, 575])

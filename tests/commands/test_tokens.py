@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from calprune.analyze.tokens import Panel, Shown, kept_tokens
+from calprune.analyze.tokens import WIDEST, Panel, Shown, folded, kept_tokens
 from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.look import look
@@ -157,6 +159,21 @@ def test_whatever_is_kept_can_be_drawn(crops: int, kept: int, tmp_path: Path) ->
     rows = list(csv.DictReader(paths[2].read_text().splitlines()))
     assert rows[-1]["saliency"] == rows[-1]["left"] == ""
     assert [row["b"] for row in rows].count("kept") == kept
+
+
+@given(st.text(st.sampled_from("ab-0.\n"), max_size=120), st.integers(1, 40))
+def test_headings_lose_nothing_and_stay_within_their_panel(label: str, most: int) -> None:
+    lines = folded(label, most)
+    assert "".join(lines) == label
+    assert max(map(len, lines)) <= most
+
+
+def test_headings_are_broken_between_parameters() -> None:
+    assert folded("scope-alpha1-gap_power1-k64", WIDEST) == ["scope-alpha1-gap_power1-k64"]
+    assert folded("mmtok-text_temperature0.02-vision_temperature0.2-k64", WIDEST) == [
+        "mmtok-text_temperature0.02-",
+        "vision_temperature0.2-k64",
+    ]
 
 
 def test_flat_saliency_and_bad_folders(tmp_path: Path) -> None:

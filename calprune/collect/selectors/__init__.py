@@ -8,17 +8,19 @@ them; ``merge`` makes k new tokens of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.similarity import canonical_similarity
 from calprune.data.condition import Budget
+from calprune.errors import ModelError
 
 RELATIVE_TIE = 1e-9
+Known = TypeVar("Known")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class VisualTokens:
     cell: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     signals: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     compat: bool = False
-    _known: dict[str, NDArray[np.float32]] = field(default_factory=dict, compare=False)
+    _known: dict[str, Any] = field(default_factory=dict, compare=False)
 
     def asked(self, signals: Mapping[str, NDArray[np.floating]]) -> VisualTokens:
         """The same tokens with signals of a question; similarities are not computed again."""
@@ -63,10 +65,20 @@ class VisualTokens:
 
     def alike(self, name: str) -> NDArray[np.float32]:
         """Canonical cosine similarities (v, v) of ``view`` or a signal, computed once an image."""
+        rows = self.view if name == "view" else self.signals[name]
+        return self.once(name, lambda: self._similarity(name, rows))
+
+    def once(self, name: str, work: Callable[[], Known]) -> Known:
+        """What ``work`` makes of this image alone, made once for all selectors that name it so."""
         if name not in self._known:
-            rows = self.view if name == "view" else self.signals[name]
-            self._known[name] = canonical_similarity(rows)
-        return self._known[name]
+            self._known[name] = work()
+        found: Known = self._known[name]
+        return found
+
+    def _similarity(self, name: str, rows: NDArray[np.floating]) -> NDArray[np.float32]:
+        if not np.isfinite(rows).all():
+            raise ModelError(f"image {self.image[:12]}: its {name!r} is not finite")
+        return canonical_similarity(rows)
 
 
 @dataclass(frozen=True)

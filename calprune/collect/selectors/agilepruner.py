@@ -85,7 +85,8 @@ class AgilePruner:
         """Which of the listed tokens pass the gate, bool (n,)."""
         similarity = tokens.similarity[np.ix_(listed, listed)].astype(np.float64)
         distance = 1.0 - similarity
-        factor = self.slope * effective_rank(similarity) / self.erank_average
+        rank = tokens.once("effective rank", lambda: effective_rank(similarity))
+        factor = self.slope * rank / self.erank_average
         passed = np.ones(len(listed), np.bool_)
         accepted = 0
         for i in range(len(listed)):

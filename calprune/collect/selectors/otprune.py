@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.selectors import Ranking, VisualTokens
 from calprune.data.condition import Budget
-from calprune.errors import PlanError
+from calprune.errors import ModelError, PlanError
 
 __all__ = ["OTPrune"]
 
@@ -53,18 +53,22 @@ class OTPrune:
         from calprune.collect.determinant import greedy_map
 
         candidates = tokens.candidates
-        kernel = _kernel(tokens.signals["projected"][candidates], self.gamma)
+        # G G' is that of the image, whatever gamma, K and the order: most of the work
+        square = tokens.once("otprune", lambda: _square(tokens, candidates))
+        kernel = self.gamma * square
+        kernel[np.diag_indices_from(kernel)] += 1.0
         # least = 0: the kernel is I and more, so that residuals stay at 1 or above
         order, gain, margin, tied = greedy_map(kernel, k, name="otprune", least=0.0)
         return as_ranking(len(tokens.glue), candidates[order], gain, margin, tied)
 
 
-def _kernel(projected: NDArray[np.floating], gamma: float) -> NDArray[np.float64]:
-    """I + gamma * (Z Z')(Z Z')', float64 (v, v)."""
-    z = projected.astype(np.float64)
+def _square(tokens: VisualTokens, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(Z Z')(Z Z')' of the tokens that compete, float64 (n, n)."""
+    z = tokens.signals["projected"][candidates].astype(np.float64)
+    if not np.isfinite(z).all():
+        raise ModelError(f"image {tokens.image[:12]}: its 'projected' is not finite")
     length = np.sqrt(np.einsum("vd,vd->d", z, z))
     z /= np.where(length > 0.0, length, 1.0)
     g = z @ z.T
-    kernel: NDArray[np.float64] = gamma * (g @ g.T)
-    kernel[np.diag_indices_from(kernel)] += 1.0
-    return kernel
+    found: NDArray[np.float64] = g @ g.T
+    return found

@@ -64,7 +64,8 @@ class PruneSID:
         alike = tokens.similarity  # mergers never meet glue: all tokens are candidates
         order = by_score(tokens.saliency, ~tokens.glue).order
         draws = Draws(self.seed, int(tokens.image[:16], 16))
-        group = _groups(tokens.view, max(1, k // 4), draws)
+        states = tokens.once("prunesid", lambda: _states(tokens.view))
+        group = _groups(states, max(1, k // 4), draws)
         accepted = _accepted(alike, group, order, _threshold(alike, k))
         quotas = _quotas(
             np.bincount(group[accepted], minlength=group.max() + 1), np.bincount(group), k
@@ -77,14 +78,19 @@ class PruneSID:
         return Merged.rows(picks)
 
 
-def _groups(view: NDArray[np.floating], count: int, draws: Draws) -> NDArray[np.int64]:
-    """The component (v,) on which each token (v, d) weighs most, in absolute value."""
+def _states(view: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Sigmoids of states (v, d), centred over channels, up to a factor."""
     # sigmoid(x) = 1/2 + tanh(x / 2) / 2, whose constants change no component
     states = np.tanh(0.5 * view.astype(np.float64))
     states -= states.mean(axis=1, keepdims=True)
+    return states
+
+
+def _groups(states: NDArray[np.float64], count: int, draws: Draws) -> NDArray[np.int64]:
+    """The component (v,) on which each token (v, d) weighs most, in absolute value."""
     weight = np.abs(_components(states, min(count, *states.shape), draws))
     if weight.shape[1] == 0:
-        return np.zeros(len(view), np.int64)
+        return np.zeros(len(states), np.int64)
     largest = weight.max(axis=1, keepdims=True)
     found: NDArray[np.int64] = (weight >= largest - RELATIVE_TIE * largest - 1e-12).argmax(axis=1)
     return found
