@@ -63,7 +63,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     done = calprune("collect", "--store", str(folder), "--dry-run", "--format", "json")
     assert done.returncode == 0, done.stderr
     bill = json.loads(done.stdout)
-    assert (len(bill["cells"]), bill["to_ask"], bill["rows"]) == (19, 19, 4500)
+    assert (len(bill["cells"]), bill["to_ask"], bill["rows"]) == (20, 20, 4500)
     assert not folder.exists()
 
 

@@ -13,7 +13,9 @@ from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import estimate
 from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
-from calprune.analyze.report import Report, check_format
+from calprune.analyze.overview import overview
+from calprune.analyze.overview import pareto as trade_offs
+from calprune.analyze.report import Report, check_format, render_rows
 from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
@@ -109,6 +111,39 @@ def analyze(
         shown = tuple(metrics) or ("ece",)
         Study(tuple(tables)).draw(plot, shown, **how)
     return report.render(fmt)
+
+
+def several(
+    tables: Sequence[LogitTable],
+    metrics: Sequence[str] = (),
+    pareto: bool = False,
+    fmt: str = "table",
+    **reading: Unpack[Reading],
+) -> str:
+    """The text to print of all models and benchmarks side by side, or of what pruning trades.
+
+    Args:
+        tables: sealed logits.
+        metrics: at most one, by default the benchmark's own score; of no use with ``pareto``.
+        pareto: tokens, accuracy and ECE, and who is on the front.
+        fmt: one of ``report.FORMATS``.
+        reading: as in ``predictions``.
+
+    Raises:
+        PlanError: several metrics, or any with ``pareto``.
+    """
+    check_format(fmt)
+    if pareto and metrics:
+        raise PlanError("--pareto shows tokens, accuracy and ECE: leave --metric out")
+    if len(metrics) > 1:
+        raise PlanError(f"an overview shows one metric, not {', '.join(metrics)}")
+    tables = graded(tables)
+    if pareto:
+        tradeoffs, grids = trade_offs(tables, **reading)
+        return render_rows(tradeoffs, grids, fmt, dict(reading))
+    metric = metrics[0] if metrics else "score"
+    rows, grid = overview(tables, metric, **reading)
+    return render_rows(rows, [grid], fmt, {"metric": metric, **reading})
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

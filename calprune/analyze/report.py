@@ -70,6 +70,16 @@ def render_grids(grids: Sequence[Grid], fmt: str = "table", terminal: bool | Non
     return "\n\n".join(_rich(grid) if rich else _plain(grid) for grid in grids)
 
 
+def render_rows(rows: Sequence[Any], grids: Sequence[Grid], fmt: str, meta: dict[str, Any]) -> str:
+    """Dataclasses as CSV or JSON, or their tables for people, in one of FORMATS."""
+    check_format(fmt)
+    if fmt == "csv":
+        return as_csv(records(rows))
+    if fmt == "json":
+        return as_json({**meta, "rows": records(rows)})
+    return render_grids(grids, fmt)
+
+
 class StudyTable(Protocol):
     """One table of a study: published values, ours, and whether they agree."""
 

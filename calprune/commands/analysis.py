@@ -11,7 +11,8 @@ from calprune.commands.options import StoreOption
 
 EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
-    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --plot figures"
+    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --plot figures  "
+    "·  calprune analyze --overview  ·  calprune analyze --pareto"
 )
 
 
@@ -51,6 +52,12 @@ def analyze(
         bool, typer.Option("--common", help="Only questions that all conditions cover.")
     ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
+    overview: Annotated[
+        bool, typer.Option("--overview", help="All benchmarks side by side, in percent of full.")
+    ] = False,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Tokens, accuracy, ECE, and who is on the front.")
+    ] = False,
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
     confidence: Annotated[
@@ -60,13 +67,19 @@ def analyze(
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report
+    from calprune.analyze.command import several
     from calprune.data.store import Store, store_path
 
     how: Any = {"interval": interval, "resample": resample, "correction": correction}
     reading: Any = {"options": options, "confidence": confidence, "target": target}
+    tables = Store(store_path(store)).tables(benchmark=bench, model=model)
+    metrics = [m.strip() for m in metric.split(",")] if metric else []
+    if overview or pareto:
+        print(several(tables, metrics, pareto=pareto, fmt=format, **reading))
+        return
     text = report(
-        Store(store_path(store)).tables(benchmark=bench, model=model),
-        metrics=[m.strip() for m in metric.split(",")] if metric else (),
+        tables,
+        metrics=metrics,
         by=by,
         draws=draws,
         seed=seed,

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from calprune.commands.options import StoreOption
+from calprune.errors import PlanError
 
 EPILOG = (
     "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  calprune "
-    "report --bench pope --by split --metric ece,accuracy,aurc"
+    "report --bench pope --by split --metric ece,accuracy,aurc  ·  calprune report --study "
+    "calibration  ·  calprune report --study calibration --format latex"
 )
 
 
@@ -37,6 +39,16 @@ def report(
         str | None,
         typer.Option(help="Compare all with this condition.  [default: full, if there is one]"),
     ] = None,
+    study: Annotated[
+        str, typer.Option(help="Its published tables beside ours; see 'calprune ls studies'.")
+    ] = "",
+    published: Annotated[
+        Path | None,
+        typer.Option(help="CSV of further published numbers: study,table,row,column,value."),
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help="html, or the study's tables as table, md, csv, json or latex.")
+    ] = "html",
     store: StoreOption = None,
     bench: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
     model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
@@ -58,12 +70,28 @@ def report(
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.html.content import gather
     from calprune.analyze.html.page import check_path, page, write_page
+    from calprune.analyze.report import render_study
+    from calprune.analyze.reproduction import reproduce
     from calprune.data.store import Store, store_path
 
-    check_path(out)
+    if format == "html":
+        check_path(out)
+    elif not study:
+        raise PlanError(
+            f"--format {format} prints a study's tables: name one with --study, or take calprune "
+            f"analyze --format {format}"
+        )
     reading: Any = {"options": options, "confidence": confidence, "target": target}
+    tables = Store(store_path(store)).tables(benchmark=bench, model=model)
+    again: Any = ()
+    if study:
+        again = reproduce(tables, study, draws=draws, seed=seed, published=published, **reading)
+    if format != "html":
+        print(render_study(again, format))
+        return
     content = gather(
-        Store(store_path(store)).tables(benchmark=bench, model=model),
+        tables,
+        study=again,
         metrics=[m.strip() for m in metric.split(",")] if metric else (),
         by=by,
         against=against,

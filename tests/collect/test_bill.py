@@ -249,11 +249,12 @@ def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
 
 def test_dry_run_of_published_names_needs_no_files(capsys: pytest.CaptureFixture[str]) -> None:
     found = run.bill_of("pope", model="llava-1.5-7b", gpu="h100")
-    assert (found["rows"], found["questions"], len(found["cells"])) == (9000, 5127, 19)
-    assert found["naive"]["flops"] / found["packed"]["flops"] >= 10.0
+    assert (found["rows"], found["questions"], len(found["cells"])) == (9000, 5127, 20)
+    # FastV, which keeps a set for each question, shares less than the others
+    assert found["naive"]["flops"] / found["packed"]["flops"] >= 9.0
     assert 60 < found["seconds"] < 300
     text = render_bill(found, "table")
-    for part in ("171,000 forwards", "PFLOP", "MB of features", "one h100", "an estimate"):
+    for part in ("180,000 forwards", "PFLOP", "MB of features", "one h100", "an estimate"):
         assert part in text
     slower = run.bill_of("pope", model="llava-hf/llava-1.5-7b-hf", gpu="a100")
     assert slower["seconds"] == pytest.approx(found["seconds"] * GPUS["h100"] / GPUS["a100"])

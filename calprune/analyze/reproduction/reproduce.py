@@ -95,7 +95,7 @@ def _reproduced(
     notes = _footnotes(table, rows)
     header = ("", *(c.label for c in subject.table.columns))
     title = _title(table, subject)
-    return Reproduced(title, Grid(title, header, tuple(body), (LEGEND, *notes)), tuple(rows), notes)
+    return Reproduced(title, Grid(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
 
 
 def _row(
