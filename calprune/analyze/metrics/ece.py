@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.errors import PlanError
 
 __all__ = ["Ece"]
@@ -33,6 +33,7 @@ class Ece:
     title: ClassVar[str] = "ECE"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "confidence"
 
     def __post_init__(self) -> None:
         if self.bins < 1 or self.closed not in ("right", "left"):
