@@ -41,7 +41,10 @@ def best_temperature(seen: Predictions) -> Temperature:
 
 
 class _Evidence(NamedTuple):
-    """Distinct rows: ``z`` (u, a) below their largest, 0 where impossible, ``right`` and counts."""
+    """Distinct rows: ``z`` (u, a) below their largest, 0 where impossible; or see ``_gaps``.
+
+    ``right`` (u,) is the z of the right answer, ``times`` (u,) how often the row occurs.
+    """
 
     z: Floats
     possible: NDArray[np.bool_]
@@ -68,10 +71,27 @@ def minimiser(log_p: Floats, truth: Floats) -> Temperature:
         return Temperature(1.0, "flat")
     if not right.any():
         return Temperature(0.0, "all right")
-    rows = _distinct(z, possible, right)
+    two = z.shape[1] == 2 and bool(possible.all())
+    rows = _gaps(z, truth) if two else _distinct(z, possible, right)
     if _slope(rows, 0.0)[0] >= 0:
         return Temperature(np.inf, "no better than chance")
     return Temperature(1.0 / _root(rows), "found")
+
+
+def _gaps(z: Floats, truth: Floats) -> _Evidence:
+    """Two answers: lead of the second, with a sign so that the first is right, in ``z`` (u, 1).
+
+    Where a soft target says that both are right in part, ``right`` holds what the second has.
+    """
+    lead = np.where(truth[:, 1] == 1, z[:, 0] - z[:, 1], z[:, 1] - z[:, 0])
+    right = np.where(truth[:, 1] == 1, 0.0, truth[:, 1] * lead)
+    if right.any():
+        order = np.lexsort([right, lead])
+        lead, right, times = lead[order], right[order], np.ones(len(lead))
+    else:
+        lead, counts = np.unique(lead, return_counts=True)
+        right, times = np.zeros(len(lead)), counts.astype(np.float64)
+    return _Evidence(lead[:, None], np.ones((len(lead), 1), dtype=bool), right, times)
 
 
 def _distinct(z: Floats, possible: NDArray[np.bool_], right: Floats) -> _Evidence:
@@ -88,6 +108,12 @@ def _distinct(z: Floats, possible: NDArray[np.bool_], right: Floats) -> _Evidenc
 
 def _slope(rows: _Evidence, beta: float) -> tuple[float, float]:
     """First and second derivative of the sum of NLL in beta."""
+    if rows.z.shape[1] == 1:
+        lead = rows.z[:, 0]
+        small = np.exp(-beta * np.abs(lead))
+        share = np.where(lead > 0, 1.0, small) / (1.0 + small)
+        slope = rows.times @ (share * lead - rows.right)
+        return float(slope), float(rows.times @ (small / (1.0 + small) ** 2 * lead**2))
     p = np.where(rows.possible, np.exp(beta * rows.z), 0.0)
     p /= _total(p)[:, None]
     weighted = p * rows.z
