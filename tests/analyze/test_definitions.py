@@ -139,7 +139,7 @@ def test_the_first_spelling_alone(table):
     seen = predictions(table, verbalizers="first")
     gap = table.answer_logits[:, 0, 0].astype(float) - table.answer_logits[:, 1, 0]
     assert seen.probabilities[:, 0] == pytest.approx(1 / (1 + np.exp(-gap)), abs=1e-12)
-    assert seen.convention == "answer-set,verbalizers:first"
+    assert seen.convention == "answer-set,verbalizers:first,absent:0"
 
 
 def test_naming_the_stored_ids_changes_nothing(table):
