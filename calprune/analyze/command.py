@@ -10,6 +10,7 @@ from typing import Any, Unpack
 
 from calprune.analyze.compare import compare, without
 from calprune.analyze.confidence import Reading
+from calprune.analyze.definitions import definitions
 from calprune.analyze.estimate import estimate
 from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
@@ -85,6 +86,25 @@ def analyze(
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     if not strict and reading.get("confidence") != "answer-set":
         tables = graded(tables)
+    chosen_readings = [x.strip() for x in reading.get("confidence", "auto").split(",")]
+    if len(chosen_readings) > 1:
+        if by is not None or plot is not None:
+            raise PlanError("several definitions of confidence go with neither --by nor --plot")
+        rest: Any = {k: v for k, v in reading.items() if k != "confidence"}
+        defined = definitions(
+            tables,
+            chosen,
+            chosen_readings,
+            against=against,
+            draws=draws,
+            seed=seed,
+            each_seed=each_seed,
+            mixed_numerics=mixed_numerics,
+            **rest,
+        )
+        return Report(
+            tuple(defined), {"draws": draws, "seed": seed, "against": against, **reading}
+        ).render(fmt)
     how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
     meta = {**how, "against": against, **reading}
     how.update(reading)

@@ -2,8 +2,9 @@
 
 What confidence means is decided here and nowhere else: for a question with answers to choose from,
 the softmax over the answers that it allows, where the logits of an answer's spellings are first
-joined by log-sum-exp; for a generated reply, a function of its tokens' log-probabilities
-(``calprune.analyze.replies``).
+joined by log-sum-exp (``calprune.analyze.masses``), or another definition of
+``calprune.analyze.surest``; for a generated reply, a function of its tokens' log-probabilities
+(``calprune.analyze.replies``). Calibration after the fact is ``calprune.analyze.crossfit``.
 """
 
 from __future__ import annotations
@@ -16,18 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
+from calprune.analyze.crossfit import out_of_fold
+from calprune.analyze.masses import (
+    Bools,
+    Floats,
+    Indices,
+    Options,
+    joined_by_log,
+    labels,
+    log_masses,
+    offered_answers,
+    where,
+)
 from calprune.analyze.replies import Rule, log_confidence, log_rest
+from calprune.analyze.surest import DEFINITIONS, SCALES, Scale, surest
 from calprune.analyze.verdicts import greedy, official
 from calprune.data.logits import LogitTable
 from calprune.errors import CalpruneError, Mismatch, PlanError
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
-Bools = NDArray[np.bool_]
-Options = Literal["offered", "all", "four"]
-Confidence = Literal["auto", "answer-set", "first", "mean", "product", "min"]
+__all__ = ["Bools", "Floats", "Indices", "Predictions", "Reading", "predictions"]
+
+Confidence = Literal[
+    "auto", "answer-set", "raw", "margin", "entropy", "gap", "first", "mean", "product", "min"
+]
 Target = Literal["hard", "soft"]
-FOUR = ("A", "B", "C", "D")
 _SETS = {"offered": "answer-set", "all": "all-answers", "four": "always-four"}
 
 
@@ -37,6 +50,10 @@ class Reading(TypedDict, total=False):
     options: Options
     confidence: Confidence
     target: Target
+    verbalizers: str
+    calibrate: str
+    folds: int
+    fold_seed: int
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,8 @@ class Predictions:
     Attributes:
         probabilities: float64 (n, a), sums to 1 in each row, 0 for an answer not offered.
         log_probabilities: float64 (n, a), natural log, -inf for an answer not offered.
-        confidence: float64 (n,), the largest probability of each row; of a reply, column 0.
+        confidence: float64 (n,), of the prediction: its probability, or what the definition of
+            confidence makes of it; of a reply, column 0.
         correct: (n,), whether the prediction is the label: bool, or float64 in [0, 1] with soft
             targets, where a reply's is its verdict. A closed row's is the verdict on the likeliest
             answer among those offered, not on what the model said: that is ``score``.
@@ -64,15 +82,17 @@ class Predictions:
         duplicate_of: (n,), row of the table that asks the same first.
         group: text (n,), rows that are scored together; None if there are none.
         tags: further groups, text (n,) by name.
-        mass: float64 (n,) in [0, 1], probability of all offered answers together over the whole
-            vocabulary; NaN for a reply, None where it is not known.
         score: float64 (n,) in [0, 1], the official verdicts of ``scorer``; None if there are none,
             ``unscored`` says why.
+        mass: float64 (n,), exp(logsumexp(answers) - log_z), what the model gives the answer set;
+            NaN for replies.
         scorer: name of the table's scorer, empty if it names none.
         names: of the table's answers.
         left_out: rows of the table that are not here, because nothing is offered in them.
         where: file and condition, for messages.
         convention: how confidence was made, for signatures; ``answer-set`` by default.
+        scale: what may be read as a probability: ``probabilities`` of all answers, ``confidence``
+            alone, or nothing (``score``). Metrics say what they need: ``metrics.allowed``.
     """
 
     probabilities: Floats
@@ -94,14 +114,15 @@ class Predictions:
     duplicate_of: NDArray[np.int32]
     group: NDArray[np.str_] | None = None
     tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
-    mass: Floats | None = None
     score: Floats | None = None
+    mass: Floats | None = None
     scorer: str = ""
     unscored: str = "no scorer was named"
     names: tuple[str, ...] = ()
     left_out: int = 0
     where: str = "these questions"
     convention: str = "answer-set"
+    scale: Scale = "probabilities"
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -150,6 +171,10 @@ def predictions(
     options: Options = "offered",
     confidence: Confidence = "auto",
     target: Target = "hard",
+    verbalizers: str = "",
+    calibrate: str = "",
+    folds: int = 5,
+    fold_seed: int = 0,
 ) -> Predictions:
     """Probabilities, confidence and correctness of the rows of a table.
 
@@ -162,11 +187,19 @@ def predictions(
             every answer of the table, as if each question allowed them all; ``four`` over A to D of
             lettered tables, whatever a question allows, as the published study did on ScienceQA: a
             fifth option cannot be said, so where it is right the row is wrong and its NLL infinite.
-        confidence: of rows with a reply. ``auto`` is ``product``; ``first``, ``mean``, ``product``
-            and ``min`` are rules for the tokens of a reply, and rows without one use the answer
-            set; ``answer-set`` reads no reply and leaves out rows in which nothing is offered.
+        confidence: ``auto`` is the answer set and, of replies, ``product``; ``first``, ``mean``,
+            ``product`` and ``min`` are rules for the tokens of a reply, and rows without one use
+            the answer set. ``answer-set``, ``raw``, ``margin``, ``entropy`` and ``gap`` (see
+            ``calprune.analyze.surest``) read no reply and leave out rows in which nothing is
+            offered.
         target: ``hard`` counts a reply as right if its verdict is at least 0.5; ``soft`` takes the
             verdict as it is, so that Brier is (c - s)^2 and NLL a cross entropy.
+        verbalizers: which token ids spell the answers: empty for those stored, ``first``, or
+            ``yes=3869,4874;no=1939,694``; see ``calprune.analyze.verbalizers``.
+        calibrate: a calibrator with its parameters, such as ``histogram:bins=10``, fitted and
+            applied out of fold over images; empty for none. See ``calprune.analyze.crossfit``.
+        folds: how many folds.
+        fold_seed: deals images to folds.
 
     Raises:
         Mismatch: logits that are NaN, infinite or missing, or labels that were not offered.
@@ -182,7 +215,9 @@ def predictions(
             raise PlanError(registry.unknown(f"value of {what}", str(given), known))
     replied, kept = _sources(table, confidence)
     score, unscored = _verdicts(table, replied)
-    mass, offered, label = _outcomes(table, options, confidence, replied, kept, score)
+    mass, offered, label, total, spelt = _outcomes(
+        table, options, confidence, replied, kept, score, verbalizers
+    )
     replied = replied[kept]
     log_p = _log_softmax(mass, offered, _inverse(temperature, len(mass)))
     probabilities = np.exp(log_p)
@@ -191,10 +226,14 @@ def predictions(
     if target == "soft":
         correct = np.where(replied, 0.0 if score is None else score[kept], correct)
     tied = (mass == mass.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    return Predictions(
+    if confidence in DEFINITIONS:
+        sure = surest(confidence, table, log_p, offered, total)
+    else:
+        sure = np.where(replied, probabilities[:, 0], probabilities.max(axis=1))
+    seen = Predictions(
         probabilities=probabilities,
         log_probabilities=log_p,
-        confidence=np.where(replied, probabilities[:, 0], probabilities.max(axis=1)),
+        confidence=sure,
         correct=correct,
         predicted=predicted,
         label=label,
@@ -211,19 +250,23 @@ def predictions(
         duplicate_of=table.duplicate_of[kept],
         group=None if table.group is None else table.group[kept],
         tags={name: column[kept] for name, column in table.tags.items()},
-        mass=_mass(table, offered, replied, kept),
         score=None if score is None else score[kept],
+        mass=total,
         scorer=table.scorer,
         unscored=unscored,
         names=table.answers,
         left_out=int((~kept).sum()),
-        where=_where(table),
-        convention=_convention(replied, options, confidence, target, temperature),
+        where=where(table),
+        convention=_convention(replied, options, confidence, target, temperature, spelt),
+        scale=SCALES.get(confidence, "probabilities"),
     )
+    return out_of_fold(seen, calibrate, folds, fold_seed).seen if calibrate else seen
 
 
 def _rule(confidence: Confidence) -> Rule:
-    return "product" if confidence == "auto" or confidence == "answer-set" else confidence
+    if confidence == "first" or confidence == "mean" or confidence == "min":
+        return confidence
+    return "product"
 
 
 def _convention(
@@ -232,10 +275,14 @@ def _convention(
     confidence: Confidence,
     target: Target,
     temperature: float | Floats | None,
+    spelt: str,
 ) -> str:
     made = [_SETS[options]] * (not replied.all())
+    if confidence in DEFINITIONS and confidence != "answer-set":
+        made = [confidence if options == "offered" else f"{confidence}({_SETS[options]})"]
     made += [f"seq-{_rule(confidence)}"] * bool(replied.any())
-    parts = ["+".join(made)] + ["target:soft"] * (target == "soft" and bool(replied.any()))
+    parts = ["+".join(made)] + [spelt] * bool(spelt)
+    parts += ["target:soft"] * (target == "soft" and bool(replied.any()))
     if temperature is not None:
         single = isinstance(temperature, float | int)
         parts.append(f"T:{temperature:g}" if single else "T:rows")
@@ -255,16 +302,16 @@ def _inverse(temperature: float | Floats | None, n: int) -> Floats:
 def _sources(table: LogitTable, confidence: Confidence) -> tuple[Bools, Bools]:
     """Which rows are read from their replies, and which are read at all, (n,) each."""
     if not len(table):
-        raise Mismatch(f"{_where(table)}: no rows; collect this condition again")
+        raise Mismatch(f"{where(table)}: no rows; collect this condition again")
     everything = np.ones(len(table), dtype=bool)
     if table.replies is None:
         return ~everything, everything
-    if confidence != "answer-set":
+    if confidence not in DEFINITIONS:
         return table.replies.open, everything
     kept = table.offered.any(axis=1) | ~table.replies.open
     if not kept.any():
         raise PlanError(
-            f"{_where(table)}: no question has answers to choose from, so there is no answer set; "
+            f"{where(table)}: no question has answers to choose from, so there is no answer set; "
             "take confidence auto, first, mean, product or min"
         )
     return ~everything, kept
@@ -290,92 +337,34 @@ def _outcomes(
     replied: Bools,
     kept: Bools,
     score: Floats | None,
-) -> tuple[Floats, Bools, Indices]:
-    """Log-masses and mask (rows, a), and the right column, of all rows that are kept."""
+    verbalizers: str,
+) -> tuple[Floats, Bools, Indices, Floats, str]:
+    """Log-masses and mask (rows, a), right column and mass of all rows kept; how all is spelt."""
     spoken, chosen = np.flatnonzero(replied), np.flatnonzero(kept & ~replied)
     width = len(table.answers) if not len(spoken) else max(2, len(table.answers))
     mass = np.full((len(table), width), -np.inf)
     offered = np.zeros((len(table), width), dtype=bool)
-    label = np.zeros(len(table), dtype=np.intp)
+    label, spelt = np.zeros(len(table), dtype=np.intp), ""
+    total = np.full(len(table), np.nan)
     if len(chosen):
         a = len(table.answers)
-        offered[chosen, :a] = _offered(table, options)[chosen]
-        mass[chosen, :a] = _log_mass(table, offered[chosen, :a], chosen)
-        label[chosen] = _labels(table, offered[chosen, :a], chosen, options)
+        offered[chosen, :a] = offered_answers(table, options)[chosen]
+        joined, largest, spelt = log_masses(table, offered[chosen, :a], chosen, verbalizers)
+        mass[chosen, :a] = joined
+        together = joined_by_log(joined) + largest - table.log_z[chosen]
+        total[chosen] = np.exp(np.minimum(together, 0.0))  # both are rounded to float32
+        label[chosen] = labels(table, offered[chosen, :a], chosen, options)
     if len(spoken) and table.replies is not None and score is not None:
-        surest = log_confidence(table.replies, _rule(confidence))
-        mass[spoken, :2] = np.stack([surest, log_rest(surest)], axis=1)
+        log_c = log_confidence(table.replies, _rule(confidence))
+        mass[spoken, :2] = np.stack([log_c, log_rest(log_c)], axis=1)
         offered[spoken, :2] = True
         label[spoken] = score[spoken] < 0.5
-    return mass[kept], offered[kept], label[kept]
-
-
-def _offered(table: LogitTable, options: Options) -> Bools:
-    if options == "offered":
-        return table.offered
-    if options == "four" and table.answers[:4] != FOUR:
-        known = ", ".join(table.answers[:6])
-        raise PlanError(f"{_where(table)}: options four needs answers A to D; here: {known}")
-    mask = np.ones_like(table.offered)
-    mask[:, 4:] = options == "all"
-    return mask
-
-
-def _log_mass(table: LogitTable, offered: Bools, rows: Indices) -> Floats:
-    """Joined logit of each answer's spellings (rows, a), -inf for answers not offered.
-
-    The row's largest logit is taken off first, which is exact: rows that differ by a constant get
-    the same bits, so the coarse steps of half precision stay visible as ties.
-    """
-    _refuse(table, rows, ~offered.any(axis=1), "no answer is offered")
-    counted = (table.answer_tokens >= 0) & offered[:, :, None]
-    logits = np.where(counted, table.answer_logits[rows].astype(np.float64), -np.inf)
-    bad = (np.isnan(logits) | (logits == np.inf)).any(axis=(1, 2))
-    _refuse(table, rows, bad, "a logit is NaN or +infinity")
-    missing = (np.isneginf(logits).all(axis=2) & offered).any(axis=1)
-    _refuse(table, rows, missing, "an offered answer has no finite logit")
-    return np.asarray(np.logaddexp.reduce(logits - logits.max(axis=(1, 2), keepdims=True), axis=2))
-
-
-def _mass(table: LogitTable, offered: Bools, replied: Bools, kept: Bools) -> Floats:
-    """Probability of the offered answers over the whole vocabulary, NaN for replies, (rows,)."""
-    found = np.full(len(offered), np.nan)
-    rows, a = np.flatnonzero(kept)[~replied], len(table.answers)
-    if len(rows):
-        counted = (table.answer_tokens >= 0) & offered[~replied, :a, None]
-        logits = np.where(counted, table.answer_logits[rows].astype(np.float64), -np.inf)
-        log_z = table.log_z[rows].astype(np.float64)
-        joined = np.logaddexp.reduce(logits.reshape(len(rows), -1), axis=1) - log_z
-        found[~replied] = np.exp(np.minimum(joined, 0.0))  # both are rounded to float32
-    return found
-
-
-def _labels(table: LogitTable, offered: Bools, rows: Indices, options: Options) -> Indices:
-    label = table.label[rows].astype(np.intp)
-    outside = (label < 0) | (label >= offered.shape[1])
-    _refuse(table, rows, outside, "the label is no answer of this table")
-    there = table.offered[rows] if options == "four" else offered
-    missing = ~there[np.arange(len(rows)), label]
-    _refuse(table, rows, missing, "the right answer is not among the offered ones")
-    return label
+    return mass[kept], offered[kept], label[kept], total[kept], spelt
 
 
 def _log_softmax(log_mass: Floats, offered: Bools, inverse: Floats) -> Floats:
-    safe = np.where(offered, log_mass, 0.0)
+    safe = np.where(offered & np.isfinite(log_mass), log_mass, 0.0)
     shifted = (safe - log_mass.max(axis=1, keepdims=True)) * inverse
-    shifted[~offered] = -np.inf
+    shifted[np.isneginf(log_mass)] = -np.inf
     terms = np.sort(np.exp(shifted), axis=1)  # one order of adding, whatever the answers' order
     return np.asarray(shifted - np.log(terms.sum(axis=1, keepdims=True)))
-
-
-def _refuse(table: LogitTable, rows: Indices, bad: Bools | np.bool_, why: str) -> None:
-    found = rows[np.asarray(bad)]
-    if len(found):
-        raise Mismatch(
-            f"{_where(table)}: {why} in row {str(table.id[found[0]])!r} ({len(found)} such rows); "
-            "delete this file and collect the condition again"
-        )
-
-
-def _where(table: LogitTable) -> str:
-    return f"{table.path} ({table.condition.label})"

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from calprune import registry
 from calprune.analyze.compare import Difference
+from calprune.analyze.definitions import Defined, definition_grids
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.latex import as_latex
 from calprune.analyze.layout import Grid, difference_grids, estimate_grids
@@ -37,7 +38,7 @@ class Report:
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate, ...] | tuple[Difference, ...]
+    rows: tuple[Estimate, ...] | tuple[Difference, ...] | tuple[Defined, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -48,7 +49,8 @@ class Report:
         """Tables for people, one model and benchmark each."""
         differences = [r for r in self.rows if isinstance(r, Difference)]
         estimates = [r for r in self.rows if isinstance(r, Estimate)]
-        return difference_grids(differences) + estimate_grids(estimates)
+        defined = [r for r in self.rows if isinstance(r, Defined)]
+        return difference_grids(differences) + estimate_grids(estimates) + definition_grids(defined)
 
     def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
         """Text in one of FORMATS; ``terminal`` None asks whether stdout is one."""

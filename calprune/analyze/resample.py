@@ -148,9 +148,10 @@ def _on_grid(tally: Floats, clusters: Clusters) -> Floats:
 def design_effect(seen: Predictions, clusters: Clusters) -> float:
     """Variance of mean (correct - confidence) with clusters over that of independent rows.
 
+    Where confidence is only a score, of mean correct.
     Never below 1; 1 when every row is its own cluster.
     """
-    gap = seen.correct - seen.confidence
+    gap = seen.correct - (0.0 if seen.scale == "score" else seen.confidence)
     gap = gap - gap.mean()
     spread, n = float((gap**2).sum()), len(clusters)
     if n < 2 or spread == 0 or n == len(seen):

@@ -1,16 +1,14 @@
-"""Temperature scaling: the exact optimum, and honest use of it by cross-fitting."""
+"""The exact temperature that minimises NLL."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Unpack
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions, Reading, predictions
-from calprune.analyze.resample import Clusters
-from calprune.data.logits import LogitTable
-from calprune.errors import PlanError
+from calprune.analyze.confidence import Floats, Predictions
 
 Kind = Literal["found", "all right", "no better than chance", "flat"]
 
@@ -29,46 +27,116 @@ class Temperature:
     value: float
     kind: Kind
 
+    def __call__(self, log_p: Floats) -> Floats:
+        """Log-probabilities (m, a) at this temperature; -inf stays -inf."""
+        possible = np.isfinite(log_p)
+        z = np.where(possible, log_p, 0.0) - log_p.max(axis=1, keepdims=True)
+        z = np.where(possible, z / self.value, -np.inf)
+        return np.asarray(z - np.log(_total(np.exp(z)))[:, None])
+
 
 def best_temperature(seen: Predictions) -> Temperature:
-    """Exact minimiser of NLL over T > 0; predictions must be at temperature 1.
+    """``minimiser`` for these predictions, which must be at temperature 1."""
+    return minimiser(seen.log_probabilities, seen.truth)
 
-    NLL is convex in beta = 1/T: Newton steps kept inside a bracket. Rows whose right answer has no
-    probability at any temperature are left out. With soft targets NLL is the cross entropy.
+
+class _Evidence(NamedTuple):
+    """Distinct rows: ``z`` (u, a) below their largest, 0 where impossible; or see ``_gaps``.
+
+    ``right`` (u,) is the z of the right answer, ``times`` (u,) how often the row occurs.
     """
-    possible = seen.offered[np.arange(len(seen)), seen.label]
-    if not possible.any():
+
+    z: Floats
+    possible: NDArray[np.bool_]
+    right: Floats
+    times: Floats
+
+
+def minimiser(log_p: Floats, truth: Floats) -> Temperature:
+    """Exact minimiser of NLL over T > 0, from log-probabilities and truth (n, a).
+
+    NLL is convex in beta = 1/T: Newton steps kept inside a bracket, over distinct rows. Rows whose
+    right answer has no probability at any temperature are left out. With soft targets NLL is the
+    cross entropy.
+    """
+    possible = np.isfinite(log_p)
+    kept = ~(~possible & (truth > 0)).any(axis=1)
+    if not kept.any():
         return Temperature(1.0, "flat")
-    seen = seen if possible.all() else seen.take(possible)
-    scores = np.where(seen.offered, seen.log_probabilities, 0.0)
-    right = (seen.truth * scores).sum(axis=1)
-    highest = np.where(seen.offered, scores, -np.inf).max(axis=1)
-    lowest = np.where(seen.offered, scores, np.inf).min(axis=1)
-    if (highest == lowest).all():
+    if not kept.all():
+        log_p, truth, possible = log_p[kept], truth[kept], possible[kept]
+    z = np.where(possible, log_p - log_p.max(axis=1, keepdims=True), 0.0)
+    right = _total(truth * z)
+    if not z.any():
         return Temperature(1.0, "flat")
-    if (right == highest).all():
+    if not right.any():
         return Temperature(0.0, "all right")
-    if _slope(scores, seen, right, 0.0)[0] >= 0:
+    two = z.shape[1] == 2 and bool(possible.all())
+    rows = _gaps(z, truth) if two else _distinct(z, possible, right)
+    if _slope(rows, 0.0)[0] >= 0:
         return Temperature(np.inf, "no better than chance")
-    return Temperature(1.0 / _root(scores, seen, right), "found")
+    return Temperature(1.0 / _root(rows), "found")
 
 
-def _slope(scores: Floats, seen: Predictions, right: Floats, beta: float) -> tuple[float, float]:
-    """First and second derivative of mean NLL in beta."""
-    powered = np.where(seen.offered, np.exp(beta * (scores - scores.max(1, keepdims=True))), 0.0)
-    p = powered / powered.sum(axis=1, keepdims=True)
-    mean = (p * scores).sum(axis=1)
-    variance = (p * (scores - mean[:, None]) ** 2).sum(axis=1)
-    return float((mean - right).mean()), float(variance.mean())
+def _gaps(z: Floats, truth: Floats) -> _Evidence:
+    """Two answers: lead of the second, with a sign so that the first is right, in ``z`` (u, 1).
+
+    Where a soft target says that both are right in part, ``right`` holds what the second has.
+    """
+    lead = np.where(truth[:, 1] == 1, z[:, 0] - z[:, 1], z[:, 1] - z[:, 0])
+    right = np.where(truth[:, 1] == 1, 0.0, truth[:, 1] * lead)
+    if right.any():
+        order = np.lexsort([right, lead])
+        lead, right, times = lead[order], right[order], np.ones(len(lead))
+    else:
+        lead, counts = np.unique(lead, return_counts=True)
+        right, times = np.zeros(len(lead)), counts.astype(np.float64)
+    return _Evidence(lead[:, None], np.ones((len(lead), 1), dtype=bool), right, times)
 
 
-def _root(scores: Floats, seen: Predictions, right: Floats) -> float:
+def _distinct(z: Floats, possible: NDArray[np.bool_], right: Floats) -> _Evidence:
+    """Repeated questions once, and in an order of their own, so that row order decides nothing."""
+    order = np.lexsort([right, *(z.T[:-1] if z.shape[1] > 2 else [z[:, 1] - z[:, 0]])])
+    z, possible, right = z[order], possible[order], right[order]
+    new = np.ones(len(z), dtype=bool)
+    same = (z[1:] == z[:-1]).all(axis=1) & (possible[1:] == possible[:-1]).all(axis=1)
+    new[1:] = ~(same & (right[1:] == right[:-1]))
+    at = np.flatnonzero(new)
+    count = np.diff(np.append(at, len(z))).astype(np.float64)
+    return _Evidence(z[at], possible[at], right[at], count)
+
+
+def _slope(rows: _Evidence, beta: float) -> tuple[float, float]:
+    """First and second derivative of the sum of NLL in beta."""
+    if rows.z.shape[1] == 1:
+        lead = rows.z[:, 0]
+        small = np.exp(-beta * np.abs(lead))
+        share = np.where(lead > 0, 1.0, small) / (1.0 + small)
+        slope = rows.times @ (share * lead - rows.right)
+        return float(slope), float(rows.times @ (small / (1.0 + small) ** 2 * lead**2))
+    p = np.where(rows.possible, np.exp(beta * rows.z), 0.0)
+    p /= _total(p)[:, None]
+    weighted = p * rows.z
+    mean = _total(weighted)
+    variance = _total(weighted * rows.z) - mean**2
+    return float(rows.times @ (mean - rows.right)), float(rows.times @ variance)
+
+
+def _total(x: Floats) -> Floats:
+    """Sum over answers; column by column is quicker for few."""
+    total = x[:, 0].copy()
+    for column in range(1, x.shape[1]):
+        total += x[:, column]
+    return total
+
+
+def _root(rows: _Evidence) -> float:
     low, high = 0.0, 1.0
-    while _slope(scores, seen, right, high)[0] < 0:
+    while _slope(rows, high)[0] < 0:
         low, high = high, 2 * high
     beta = high if low else 0.5 * high
     for _ in range(100):
-        slope, curvature = _slope(scores, seen, right, beta)
+        slope, curvature = _slope(rows, beta)
         low, high = (beta, high) if slope < 0 else (low, beta)
         step = beta - slope / curvature if curvature > 0 else np.inf
         following = step if low < step < high else 0.5 * (low + high)
@@ -76,48 +144,3 @@ def _root(scores: Floats, seen: Predictions, right: Floats) -> float:
             return float(following)
         beta = following
     return float(beta)
-
-
-@dataclass(frozen=True)
-class CrossFitted:
-    """Predictions in which no row saw a temperature fitted on its own image.
-
-    Attributes:
-        seen: out-of-fold predictions of all rows, pooled; compute each metric once on them.
-        fold: (n,), index of each row's fold.
-        temperatures: per fold, fitted on all the other folds.
-    """
-
-    seen: Predictions
-    fold: Indices
-    temperatures: tuple[Temperature, ...]
-
-
-def cross_fitted(
-    table: LogitTable, folds: int = 5, seed: int = 0, **reading: Unpack[Reading]
-) -> CrossFitted:
-    """Scale each fold of images by the best temperature of the others.
-
-    ``reading`` is options, confidence and target as in ``predictions``.
-
-    Raises:
-        PlanError: fewer images than folds, or a fold whose training rows are all right, so that
-            no temperature above 0 is best.
-    """
-    raw = predictions(table, **reading)
-    clusters = Clusters.of(raw)
-    if not 2 <= folds <= len(clusters):
-        raise PlanError(
-            f"{table.condition.label}: {folds} folds need 2 <= folds <= images; "
-            f"there are {len(clusters)} images"
-        )
-    order = np.random.default_rng([seed, len(clusters), 3]).permutation(len(clusters))
-    fold = (np.argsort(order) % folds)[clusters.code]
-    found = tuple(best_temperature(raw.take(fold != f)) for f in range(folds))
-    if any(t.kind == "all right" for t in found):
-        raise PlanError(
-            f"{table.condition.label}: all training answers of a fold are right, so no "
-            "temperature is best; use more questions or fewer folds"
-        )
-    per_row = np.array([t.value for t in found])[fold]
-    return CrossFitted(predictions(table, per_row, **reading), fold, found)

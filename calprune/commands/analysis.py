@@ -61,8 +61,20 @@ def analyze(
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
     confidence: Annotated[
-        str, typer.Option(help="Of replies: auto, answer-set, first, mean, product or min.")
+        str,
+        typer.Option(
+            help="auto, answer-set, raw, margin, entropy, gap; of replies: first, mean, product, "
+            "min. Several, separated by commas, give one table of them all."
+        ),
     ] = "auto",
+    verbalizers: Annotated[
+        list[str] | None,
+        typer.Option(help="Token ids of one answer: yes=3869,4874 (repeat it); or first."),
+    ] = None,
+    calibrate: Annotated[
+        str, typer.Option(help="temperature, platt, vector, isotonic or histogram; out of fold.")
+    ] = "",
+    folds: Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")] = 5,
     target: Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")] = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
@@ -72,6 +84,10 @@ def analyze(
 
     how: Any = {"interval": interval, "resample": resample, "correction": correction}
     reading: Any = {"options": options, "confidence": confidence, "target": target}
+    if verbalizers:
+        reading["verbalizers"] = ";".join(verbalizers)
+    if calibrate:
+        reading |= {"calibrate": calibrate, "folds": folds}
     tables = Store(store_path(store)).tables(benchmark=bench, model=model)
     metrics = [m.strip() for m in metric.split(",")] if metric else []
     if overview or pareto:

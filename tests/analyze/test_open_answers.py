@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from calprune.analyze.command import analyze
 from calprune.analyze.compare import compare
 from calprune.analyze.confidence import predictions
+from calprune.analyze.crossfit import out_of_fold
 from calprune.analyze.curve import reliability_bins
 from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
@@ -21,7 +22,7 @@ from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.replies import SUREST, log_confidence, log_rest
 from calprune.analyze.resample import Clusters, Sampler, design_effect
 from calprune.analyze.study import DEFAULT_METRICS, Study
-from calprune.analyze.temperature import best_temperature, cross_fitted
+from calprune.analyze.temperature import best_temperature
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import (
     make_condition,
@@ -354,10 +355,10 @@ def test_no_other_temperature_is_better(target, share):
 def test_cross_fitting_open_answers():
     table = opened(make_table(scale=8.0), 0.25, SOFT)
     for choice in ({}, {"target": "soft"}, {"confidence": "answer-set"}):
-        fitted = cross_fitted(table, **choice)
+        fitted = out_of_fold(predictions(table, **choice))
         raw = predictions(table, **choice)
         assert len(fitted.seen) == len(fitted.fold) == len(raw)
-        for f, temperature in enumerate(fitted.temperatures):
+        for f, temperature in enumerate(fitted.fitted):
             assert temperature == best_temperature(raw.take(fitted.fold != f))
         assert value("nll", fitted.seen) < value("nll", raw)
 

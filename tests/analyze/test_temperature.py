@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from calprune.analyze.confidence import predictions
+from calprune.analyze.crossfit import out_of_fold
 from calprune.analyze.metrics import resolve
 from calprune.analyze.resample import Clusters, Sampler
-from calprune.analyze.temperature import best_temperature, cross_fitted
+from calprune.analyze.temperature import best_temperature
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table
 
@@ -62,20 +63,20 @@ def test_ends_are_named():
 
 def test_cross_fitting_never_scales_an_image_by_itself():
     table = make_table(images=50, scale=4.0)
-    fitted = cross_fitted(table)
+    fitted = out_of_fold(predictions(table))
     assert len(set(zip(table.cluster.tolist(), fitted.fold.tolist(), strict=True))) == 50
     assert np.bincount(fitted.fold).tolist() == [60] * 5
     raw = predictions(table)
-    for f, temperature in enumerate(fitted.temperatures):
+    for f, temperature in enumerate(fitted.fitted):
         assert temperature == best_temperature(raw.take(fitted.fold != f))
     assert nll(fitted.seen) < nll(raw)
     assert (fitted.seen.predicted == raw.predicted).all()
-    assert cross_fitted(table).temperatures == fitted.temperatures
+    assert out_of_fold(predictions(table)).fitted == fitted.fitted
 
 
 def test_cross_fitting_says_what_it_cannot_do(table):
     with pytest.raises(PlanError, match="folds"):
-        cross_fitted(make_table(images=3))
+        out_of_fold(predictions(make_table(images=3)))
     best = predictions(table).predicted.astype(np.int16)
     with pytest.raises(PlanError, match="all training answers"):
-        cross_fitted(replace(table, label=best))
+        out_of_fold(predictions(replace(table, label=best)))

@@ -17,9 +17,19 @@ from numpy.typing import NDArray
 
 from calprune import registry
 from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.surest import Scale
 from calprune.errors import PlanError
 
 Form = Literal["plain", "percent", "points", "score"]
+Needs = Literal["correct", "score", "confidence", "probabilities"]
+"""What a metric reads of predictions: only which are right; the order of confidence as well;
+confidence as the probability of being right; or the probabilities of all answers."""
+WHAT = {
+    "score": "only a score",
+    "confidence": "a probability for the prediction alone",
+    "probabilities": "the probabilities of all answers",
+}
+_ORDER = ("correct", "score", "confidence", "probabilities")
 Better = Literal["lower", "higher", "nearer 0", "neither"]
 
 
@@ -32,6 +42,9 @@ class Described(Protocol):
         better: which direction is an improvement.
         form: how people see it: three decimals, percent, signed percentage points, or a score of
             any size with one decimal.
+
+    A metric may also have ``needs: ClassVar[Needs]``; one that does not say is taken to read the
+    probabilities of all answers, and is refused where confidence is defined as less.
     """
 
     @property
@@ -91,7 +104,26 @@ Metric = Measure | Chosen
 
 def settled(metrics: Sequence[Metric], seen: Predictions) -> tuple[Measure, ...]:
     """The same metrics, those that depend on the rows chosen for these."""
-    return tuple(m.chosen(seen) if isinstance(m, Chosen) else m for m in metrics)
+    found = tuple(m.chosen(seen) if isinstance(m, Chosen) else m for m in metrics)
+    for metric in found:
+        if not allowed(metric, seen.scale):
+            raise PlanError(
+                f"{seen.where}: metric {metric.name!r} reads {WHAT[needs(metric)]}, and "
+                f"confidence {seen.convention!r} is {WHAT[seen.scale]}; --calibrate isotonic or "
+                "platt makes it a probability, --confidence answer-set is one"
+            )
+    return found
+
+
+def needs(metric: Described) -> Needs:
+    """What a metric reads: its own ``needs``, or everything where it does not say."""
+    found: Needs = getattr(metric, "needs", "probabilities")
+    return found
+
+
+def allowed(metric: Described, scale: Scale) -> bool:
+    """Whether what predictions hold is enough for a metric."""
+    return _ORDER.index(needs(metric)) <= _ORDER.index(scale)
 
 
 def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form, mean_of
+from calprune.analyze.metrics import Better, Form, Needs, mean_of
 
 __all__ = ["Accuracy"]
 
@@ -26,6 +26,7 @@ class Accuracy:
     title: ClassVar[str] = "accuracy"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._tied import Tied, pairs_before
 
 __all__ = ["Augrc"]
@@ -30,6 +30,7 @@ class Augrc:
     title: ClassVar[str] = "AUGRC"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._walk import walked
 
 __all__ = ["Aurc"]
@@ -32,6 +32,7 @@ class Aurc:
     title: ClassVar[str] = "AURC"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

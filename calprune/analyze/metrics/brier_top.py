@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form, mean_of
+from calprune.analyze.metrics import Better, Form, Needs, mean_of
 
 __all__ = ["BrierTop"]
 
@@ -24,6 +24,7 @@ class BrierTop:
     title: ClassVar[str] = "Brier top"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._corp import decomposed
 
 __all__ = ["Dsc"]
@@ -27,6 +27,7 @@ class Dsc:
     title: ClassVar[str] = "DSC"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics.aurc import Aurc
 
 __all__ = ["EAurc"]
@@ -28,6 +28,7 @@ class EAurc:
     title: ClassVar[str] = "E-AURC"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

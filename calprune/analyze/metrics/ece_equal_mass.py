@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._tied import Tied
 from calprune.errors import PlanError
 
@@ -35,6 +35,7 @@ class EceEqualMass:
     title: ClassVar[str] = "ECE equal mass"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "confidence"
 
     def __post_init__(self) -> None:
         if self.bins < 1:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.verdicts import confusion, f1
 
 __all__ = ["F1"]
@@ -25,6 +25,7 @@ class F1:
     title: ClassVar[str] = "F1"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._tied import Tied, pairs_before
 from calprune.analyze.verdicts import ratio
 
@@ -28,6 +28,7 @@ class FailureAuroc:
     title: ClassVar[str] = "failure AUROC"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

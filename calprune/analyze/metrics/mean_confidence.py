@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form, mean_of
+from calprune.analyze.metrics import Better, Form, Needs, mean_of
 
 __all__ = ["MeanConfidence"]
 
@@ -19,6 +19,7 @@ class MeanConfidence:
     title: ClassVar[str] = "confidence"
     better: ClassVar[Better] = "neither"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

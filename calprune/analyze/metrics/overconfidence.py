@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form, mean_of
+from calprune.analyze.metrics import Better, Form, Needs, mean_of
 
 __all__ = ["Overconfidence"]
 
@@ -22,6 +22,7 @@ class Overconfidence:
     title: ClassVar[str] = "overconf."
     better: ClassVar[Better] = "nearer 0"
     form: ClassVar[Form] = "points"
+    needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

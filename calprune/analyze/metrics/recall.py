@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.verdicts import confusion, ratio
 
 __all__ = ["Recall"]
@@ -24,6 +24,7 @@ class Recall:
     title: ClassVar[str] = "recall"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._bins import Bins, gaps
 
 __all__ = ["Rmsce"]
@@ -26,6 +26,7 @@ class Rmsce(Bins):
     title: ClassVar[str] = "RMSCE"
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from calprune import registry
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.errors import IncompleteError
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ class OwnScore:
     scorer: Scorer
 
     name: ClassVar[str] = "score"
+    needs: ClassVar[Needs] = "correct"
 
     @property
     def title(self) -> str:

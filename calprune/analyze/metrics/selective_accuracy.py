@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._tied import Tied
 from calprune.errors import PlanError
 
@@ -35,6 +35,7 @@ class SelectiveAccuracy:
     title: ClassVar[str] = "selective acc."
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "score"
 
     def __post_init__(self) -> None:
         if not 0 < self.coverage <= 1:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 
 __all__ = ["Unc"]
 
@@ -25,6 +25,7 @@ class Unc:
     title: ClassVar[str] = "UNC"
     better: ClassVar[Better] = "neither"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

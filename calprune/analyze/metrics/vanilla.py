@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.scorers import verdicts
 from calprune.analyze.verdicts import group_code, ratio
 
@@ -27,6 +27,7 @@ class Vanilla:
     title: ClassVar[str] = "vanilla"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.verdicts import ratio
 from calprune.errors import PlanError
 
@@ -28,6 +28,7 @@ class VerbalizerMass:
     title: ClassVar[str] = "answer mass"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "plain"
+    needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.verdicts import confusion, ratio
 
 __all__ = ["YesRatio"]
@@ -24,6 +24,7 @@ class YesRatio:
     title: ClassVar[str] = "yes ratio"
     better: ClassVar[Better] = "neither"
     form: ClassVar[Form] = "percent"
+    needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

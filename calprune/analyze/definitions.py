@@ -1,0 +1,210 @@
+"""Does the conclusion depend on what confidence means? One table over several definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Unpack
+
+from calprune.analyze.cells import settings
+from calprune.analyze.compare import compare
+from calprune.analyze.confidence import Reading, predictions
+from calprune.analyze.estimate import estimate
+from calprune.analyze.layout import Grid, heading, with_interval
+from calprune.analyze.metrics import Better, Chosen, Form, Metric, allowed, resolve
+from calprune.analyze.statistics.family import Correction
+from calprune.data.logits import LogitTable
+
+
+@dataclass(frozen=True)
+class Defined:
+    """One metric of one condition under one definition of confidence.
+
+    Attributes:
+        model, benchmark, condition, definition, metric, title, form, better: what was measured.
+        value, low, high: with its 95 % interval; None where this metric cannot be had from this
+            definition.
+        reference: what ``delta`` is taken from; empty without a comparison. The reference itself
+            has no delta.
+        delta, delta_low, delta_high, p, p_adjusted: paired difference to the reference; p is
+            corrected over the conditions, for each metric and definition by itself.
+        correction, family, swaps: how, over how many comparisons, and the swaps behind p.
+        n, clusters: rows and images.
+        signature: the choices behind the number; empty where there is none.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    definition: str
+    metric: str
+    title: str
+    form: Form
+    better: Better
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reference: str = ""
+    delta: float | None = None
+    delta_low: float | None = None
+    delta_high: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    correction: str = ""
+    family: int = 0
+    swaps: int = 0
+    n: int = 0
+    clusters: int = 0
+    signature: str = ""
+
+
+def definitions(
+    tables: Sequence[LogitTable],
+    metrics: Sequence[str | Metric],
+    confidences: Sequence[str],
+    *,
+    against: str | None = None,
+    draws: int = 1000,
+    permutations: int = 10_000,
+    seed: int = 0,
+    each_seed: bool = False,
+    correction: Correction = "holm",
+    mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
+) -> list[Defined]:
+    """Rows of every condition under every definition, in table order.
+
+    Args:
+        tables: sealed logits.
+        metrics: names or instances.
+        confidences: definitions, values of ``confidence`` in ``predictions``.
+        against: condition to compare all others with; None for values alone.
+        draws: bootstrap resamples of images.
+        permutations: swaps of whole images behind p.
+        seed: of the resampling.
+        each_seed: show the seeds of a random selector one by one.
+        correction: ``holm`` or ``bh``.
+        mixed_numerics: compare even what other devices or versions computed.
+        reading: as in ``predictions``, without ``confidence``.
+
+    Raises:
+        PlanError: an unknown name.
+        Mismatch: a file that cannot be used, or conditions that cannot be paired.
+    """
+    chosen = resolve(metrics)
+    found: dict[tuple[str, str, str, str, int], Defined] = {}
+    for definition in confidences:
+        how: dict[str, Any] = {**reading, "confidence": definition}
+        scale = predictions(tables[0], **how).scale if tables else "probabilities"
+        usable = [m for m in chosen if isinstance(m, Chosen) or allowed(m, scale)]
+        own: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **how}
+        at = [i for i, m in enumerate(chosen) if m in usable]
+        rows = estimate(tables, usable, **own) if usable else []
+        for place, row in enumerate(rows):
+            key = (row.model, row.benchmark, row.condition, definition, at[place % len(at)])
+            found[key] = Defined(
+                *key[:4],
+                row.metric,
+                row.title,
+                row.form,
+                row.better,
+                row.value,
+                row.low,
+                row.high,
+                n=row.n,
+                clusters=row.clusters,
+                signature=row.signature,
+            )
+        if against is None:
+            continue
+        for index, metric in zip(at, usable, strict=True):
+            for d in compare(
+                tables,
+                [metric],
+                reference=against,
+                permutations=permutations,
+                correction=correction,
+                mixed_numerics=mixed_numerics,
+                **own,
+            ):
+                key = (d.model, d.benchmark, d.condition, definition, index)
+                found[key] = Defined(
+                    *key[:4],
+                    d.metric,
+                    d.title,
+                    d.form,
+                    d.better,
+                    d.value,
+                    found[key].low,
+                    found[key].high,
+                    d.reference,
+                    d.delta,
+                    d.low,
+                    d.high,
+                    d.p,
+                    d.p_adjusted,
+                    d.correction,
+                    d.family,
+                    d.swaps,
+                    d.n,
+                    d.clusters,
+                    d.signature,
+                )
+    return [
+        found.get((s.model, s.benchmark, cell.name, definition, index))
+        or _none(s.model, s.benchmark, cell.name, definition, metric)
+        for s in settings(tables, each_seed)
+        for index, metric in enumerate(chosen)
+        for cell in s.cells
+        for definition in confidences
+    ]
+
+
+def _none(model: str, benchmark: str, condition: str, definition: str, metric: Metric) -> Defined:
+    what = (metric.name, metric.title, metric.form, metric.better)
+    return Defined(model, benchmark, condition, definition, *what)
+
+
+def definition_grids(rows: Sequence[Defined]) -> list[Grid]:
+    """A table per model, benchmark and metric; ``-`` where a metric cannot be had."""
+    piles: dict[tuple[str, str, str], list[Defined]] = {}
+    for r in rows:
+        piles.setdefault((r.model, r.benchmark, r.metric), []).append(r)
+    return [_grid(own) for own in piles.values()]
+
+
+def _grid(rows: Sequence[Defined]) -> Grid:
+    first = next((r for r in rows if r.reference), rows[0])
+    header: tuple[str, ...] = ("condition", "definition", heading(first.title, first.form))
+    if first.reference:
+        corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(first.correction, first.correction)
+        header = (*header, f"minus {first.reference}", "p", corrected)
+    body = []
+    for r in rows:
+        shown = [r.condition, r.definition, "-"]
+        if r.value is not None:
+            shown[2] = with_interval(r.value, r.low, r.high, r.form)
+        if first.reference:
+            shown += ["-"] * 3
+        if r.delta is not None and r.p is not None and r.p_adjusted is not None:
+            gap = with_interval(r.delta, r.delta_low, r.delta_high, r.form, signed=True)
+            shown[3:] = [gap, _p(r.p, r.swaps), _p(r.p_adjusted, r.swaps)]
+        body.append(tuple(shown))
+    notes = ["-: this metric cannot be had from this definition of confidence"]
+    if first.reference:
+        notes[0] += ", or the row is the reference"
+        notes.append(
+            f"{first.correction} over {first.family} comparisons, for each definition by itself"
+        )
+    notes += list(
+        {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}.values()
+    )
+    return Grid(
+        f"{first.model} on {first.benchmark}: {first.title}", header, tuple(body), tuple(notes)
+    )
+
+
+def _p(p: float, swaps: int) -> str:
+    """Four decimals; ``<=`` where the number of swaps allows no smaller p."""
+    floor = 1 / (swaps + 1)
+    return f"<={floor:.1g}" if p <= floor * 1.000001 else f"{p:.4f}"
