@@ -26,6 +26,7 @@ GROUPS = {
     "models": "collect/models",
     "metrics": "analyze/metrics",
     "scorers": "analyze/scorers",
+    "figures": "analyze/figures",
 }
 
 

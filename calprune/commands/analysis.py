@@ -45,6 +45,10 @@ def analyze(
     ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json or md.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
+    ] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
     confidence: Annotated[
         str, typer.Option(help="Of replies: auto, answer-set, first, mean, product or min.")
@@ -65,6 +69,7 @@ def analyze(
         fmt=format,
         each_seed=each_seed,
         plot=plot,
+        figures=[f.strip() for f in figure.split(",")] if figure else (),
         against=against,
         mixed_numerics=mixed_numerics,
         strict=bench is not None,
