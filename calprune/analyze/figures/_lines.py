@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "osD^vPX<>*"
+PALEST = 0.6  # of the way to white; beyond, a line is lost on paper
 MOST = 8  # lines that one page can hold
 Line = tuple[str, str]
 
@@ -45,7 +46,8 @@ def line_styles(rows: Sequence[Any]) -> dict[Line, dict[str, Any]]:
     found = {}
     for selector, parameters in lines:
         variants = [p for s, p in lines if s == selector]
-        shade = lighter(colours[selector], variants.index(parameters) / (len(variants) + 1))
+        step = min(1 / (len(variants) + 1), PALEST / max(len(variants) - 1, 1))
+        shade = lighter(colours[selector], variants.index(parameters) * step)
         at = used[colours[selector]] = used.get(colours[selector], -1) + 1
         found[selector, parameters] = {
             "color": shade,

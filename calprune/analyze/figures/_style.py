@@ -119,7 +119,7 @@ def new_figure(width: float, height: float) -> Figure:
 def titled(figure: Figure, text: str, page: str = "") -> None:
     """Words over everything, at the left, wrapped to the figure's width."""
     wide = max(20, int(10.2 * figure.get_figwidth()))
-    plain = printable(text) + (f" ({page})" if page else "")
+    plain = printable(text) + (" (" + page.replace(" ", "\xa0") + ")" if page else "")
     wrapped = "\n".join(textwrap.wrap(plain, wide, max_lines=3, placeholder=" …"))
     figure.suptitle(wrapped.replace("$", r"\$"), x=0.01, ha="left", fontsize=11)
 
@@ -132,16 +132,19 @@ def footnote(figure: Figure, text: str) -> None:
 
 
 def legend_rows(labels: Sequence[str], width: float) -> tuple[int, float]:
-    """Columns of a legend so wide, and its height, both for ``legend_in``; inches."""
-    longest = max((len(label) for label in labels), default=1)
-    columns = max(1, min(len(labels), int(width / (0.082 * longest + 0.5))))
+    """Columns of a legend in a figure so wide, and its height, both for ``legend_in``; inches."""
+    from matplotlib.textpath import TextPath
+
+    wide = max(TextPath((0, 0), label or " ", size=LEGEND).get_extents().width for label in labels)
+    column = (wide + 4.1 * LEGEND) / 72  # with its handle and the space around both
+    columns = max(1, min(len(labels), int((width - 0.7) / column)))
     return columns, 0.185 * math.ceil(len(labels) / columns) + 0.12
 
 
 def legend_in(axes: Axes, handles: Sequence[Any], labels: Sequence[str], columns: int) -> None:
-    """A legend alone in ``axes``, at their top and left."""
+    """A legend alone in ``axes``, at their top and left; it moves nothing else."""
     axes.set_axis_off()
-    axes.legend(
+    legend = axes.legend(
         list(handles),
         list(labels),
         loc="upper left",
@@ -154,6 +157,7 @@ def legend_in(axes: Axes, handles: Sequence[Any], labels: Sequence[str], columns
         handlelength=1.8,
         ncols=columns,
     )
+    legend.set_in_layout(False)
 
 
 def file_stem(text: str) -> str:

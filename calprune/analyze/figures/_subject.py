@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,6 +103,12 @@ class Subject:
             ),
         )
 
+    def undefined(self, metric: str | Metric) -> str:
+        """Why nothing of a metric can be drawn; empty if something can."""
+        rows = self.estimates(metric)
+        some = any(math.isfinite(row.value) for row in rows)
+        return "" if some else f"every {rows[0].title} is undefined or infinite"
+
     def differences(
         self, metric: str | Metric, against: str, by: str | None = None
     ) -> list[Difference]:
@@ -123,6 +130,9 @@ class Subject:
 
     def unpaired(self, metric: str | Metric, against: str, by: str | None = None) -> str:
         """Why ``differences`` cannot be had; empty if they can."""
+        undefined = self.undefined(metric)
+        if undefined:
+            return undefined
         if not self.setting.named(against):
             return f"there is no condition {against!r} to compare with"
         try:

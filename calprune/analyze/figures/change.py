@@ -60,6 +60,8 @@ class Change:
         if self.parameter and self.parameter not in known:
             raise PlanError(registry.unknown("numeric parameter", self.parameter, known))
         name = self._parameter(subject)
+        if subject.undefined(view.metric):
+            return subject.undefined(view.metric)
         try:
             if subject.changes(view.metric, name, self.baseline):
                 return ""
@@ -94,7 +96,7 @@ def _page(rows: Sequence[Row], keys: Sequence[Line], of: str, part: str) -> Figu
     width = max(4.6, min(7.0, columns * (0.9 + 0.17 * len(kept) * (len(levels) + 1))))
     across, below = legend_rows(labels, width)
     tall = 2.6 if bands == 1 else 2.1
-    figure = new_figure(width, tall * bands + below + 1.0)
+    figure = new_figure(width, tall * bands + 1.1 * below + 1.3)
     grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
     panels = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(keys))]
     for i, (axes, key) in enumerate(zip(panels, keys, strict=True)):

@@ -93,7 +93,7 @@ def _page(
         own = [b for b in bins if b.condition == name]
         _panel(axes, own, left)
         _means(axes, {e.metric: e.value for e in estimates if e.condition == name})
-        axes.set_title(brief(name + seeds(own[0]), 27), loc="left", fontsize=9)
+        axes.set_title(brief(name + seeds(own[0])), loc="left", fontsize=8.2)
         last = i + columns >= len(names)
         axes.tick_params(labelbottom=last)
         axes.set_xlabel("confidence" if last else "")

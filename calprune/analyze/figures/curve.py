@@ -47,7 +47,9 @@ class Curve:
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
-        return "" if subject.pruned else "no condition prunes anything"
+        if not subject.pruned:
+            return "no condition prunes anything"
+        return subject.undefined(view.metric)
 
     def make(self, subject: Subject, view: View) -> Made:
         """See ``Kind``."""
@@ -78,7 +80,7 @@ def _page(
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width = max(4.6, wide * columns + 0.3)
     across, below = legend_rows(labels, width)
-    figure = new_figure(width, tall * bands + below + 0.9)
+    figure = new_figure(width, tall * bands + 1.1 * below + 1.15)
     grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
     panels = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(groups))]
     for i, (axes, group) in enumerate(zip(panels, groups, strict=True)):

@@ -55,7 +55,7 @@ class Heatmap:
             return "no selector was given several values of a numeric parameter"
         if self.parameter and self.parameter not in known:
             raise PlanError(registry.unknown("numeric parameter", self.parameter, known))
-        return ""
+        return subject.undefined(view.metric)
 
     def make(self, subject: Subject, view: View) -> Made:
         """See ``Kind``."""

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pareto"]
 
+CROWD = 25  # points beyond which all intervals would hide all points
 MOST = 12  # lines of conditions that one legend can tell apart; beyond, selectors
-FEW = 7  # points of a front that can be labelled without hiding each other
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,16 @@ class Pareto:
         if len(subject.setting.cells) < 2:
             return "one condition has no other to be compared with"
         better = subject.estimates(view.metric)[0].better
-        return "" if better != "neither" else f"no value of {metric.name} is better than another"
+        if better == "neither":
+            return f"no value of {metric.name} is better than another"
+        return subject.undefined(view.metric)
 
     def make(self, subject: Subject, view: View) -> Made:
         """See ``Kind``."""
         across, up = subject.estimates("accuracy"), subject.estimates(view.metric)
-        costs = [cost(np.array([r.value for r in rows]), rows[0].better) for rows in (across, up)]
+        costs = [
+            cost(np.array([finite(r.value) for r in rows]), rows[0].better) for rows in (across, up)
+        ]
         best = front(np.stack(costs, axis=1))
         rows = [
             row | {"accuracy": x.value, "accuracy_low": x.low, "accuracy_high": x.high, "front": on}
@@ -82,29 +86,59 @@ def _page(
     sized = [(_handle("#9a9a9a", "o", _area(k)), f"K = {k}") for k in sizes]
     entries = [(_handle(c, m, 36.0), label) for c, m, label in dict.fromkeys(points.values())]
     labels = [label for _, label in [*entries, *sized]] + ["Pareto front"]
-    width = 4.6
-    columns, below = legend_rows(labels, width)
-    figure = new_figure(width, 3.3 + below + 0.7)
-    grid = figure.add_gridspec(2, 1, height_ratios=[3.3, below])
-    axes = figure.add_subplot(grid[0])
     x = [scale(r.form) * finite(r.value) for r in across]
     y = [scale(r.form) * finite(r.value) for r in up]
-    for i, r in enumerate(up):
-        colour, marker, _ = points[r.selector, r.parameters]
-        _cross(axes, x[i], y[i], across[i], r, colour)
-        axes.scatter(
-            [x[i]], [y[i]], s=_area(r.kept), color=[colour], marker=marker, edgecolor="white",
-            lw=0.7, zorder=3,
-        )  # fmt: skip
-    line = _front(axes, x, y, best, up)
+    window = _window(x, y, best)
+    width = 4.6 if window is None and len(labels) <= MOST else 7.0
+    columns, below = legend_rows(labels, width)
+    figure = new_figure(width, 3.2 + 1.1 * below + 1.1)
+    count = 1 if window is None else 2
+    grid = figure.add_gridspec(2, count, height_ratios=[3.2, below])
+    panels = [figure.add_subplot(grid[0, i]) for i in range(count)]
+    for axes in panels:
+        for i, r in enumerate(up):
+            colour, marker, _ = points[r.selector, r.parameters]
+            if best[i] or len(up) <= CROWD:
+                _cross(axes, x[i], y[i], across[i], r, colour)
+            axes.scatter(
+                [x[i]], [y[i]], s=_area(r.kept), color=[colour], marker=marker,
+                edgecolor="white", lw=0.7, zorder=3,
+            )  # fmt: skip
+        line = _front(axes, x, y, best)
+        axes.set_xlabel(axis_title(across[0].title, across[0].form, across[0].better))
+        axes.margins(0.08)
+    panels[0].set_ylabel(axis_title(up[0].title, up[0].form, up[0].better))
+    if window is not None:
+        panels[1].set(xlim=window[0], ylim=window[1])
+        panels[1].set_title("around the front", loc="left", fontsize=9.5)
+        panels[0].set_title("all", loc="left", fontsize=9.5)
+    _named(panels[-1], x, y, best, up)
     handles = [h for h, _ in [*entries, *sized]] + [line]
-    axes.set_xlabel(axis_title(across[0].title, across[0].form, across[0].better))
-    axes.set_ylabel(axis_title(up[0].title, up[0].form, up[0].better))
-    axes.margins(0.08)
-    legend_in(figure.add_subplot(grid[1]), handles, labels, columns)
-    footnote(figure, "Faint: 95 %, images resampled. Front: no other condition is better in both.")
+    legend_in(figure.add_subplot(grid[1, :]), handles, labels, columns)
+    of_front = "" if len(up) <= CROWD else ", of the front only"
+    footnote(
+        figure,
+        f"Faint: 95 %, images resampled{of_front}. Front: no other condition is better in both; "
+        "K beside its points.",
+    )
     titled(figure, f"{up[0].title} and accuracy of {of}")
     return figure
+
+
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _window(x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> Window | None:
+    """Limits around the front, where it is small beside all that is drawn; else None."""
+    if not best.any():
+        return None
+    limits, parts = [], []
+    for values in (np.array(x), np.array(y)):
+        whole, own = np.ptp(values[np.isfinite(values)]), values[best]
+        room = max(0.6 * np.ptp(own), 0.06 * whole)
+        limits.append((float(own.min() - room), float(own.max() + room)))
+        parts.append(np.ptp(own) <= 0.25 * whole)
+    return (limits[0], limits[1]) if any(parts) and len(x) > 2 else None
 
 
 def _points(rows: Sequence[Estimate]) -> dict[tuple[str, str], tuple[Any, str, str]]:
@@ -141,19 +175,32 @@ def _cross(axes: Axes, x: float, y: float, a: Estimate, b: Estimate, colour: Any
         axes.plot([x, x], [scale(b.form) * b.low, scale(b.form) * b.high], **bar)
 
 
-def _front(
+def _front(axes: Axes, x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> Any:
+    order = sorted(np.flatnonzero(best).tolist(), key=lambda i: (x[i], y[i]))
+    (line,) = axes.plot(
+        [x[i] for i in order], [y[i] for i in order], color=INK, lw=1, ls=(0, (4, 2)), zorder=2.5
+    )
+    return line
+
+
+def _named(
     axes: Axes,
     x: Sequence[float],
     y: Sequence[float],
     best: NDArray[np.bool_],
     rows: Sequence[Estimate],
-) -> Any:
-    """The front as a line, its points labelled where there is room."""
-    order = sorted(np.flatnonzero(best).tolist(), key=lambda i: (x[i], y[i]))
-    (line,) = axes.plot(
-        [x[i] for i in order], [y[i] for i in order], color=INK, lw=1, ls=(0, (4, 2)), zorder=1
-    )
-    return line
+) -> None:
+    """K beside the points of the front, but not where the last one stands too near."""
+    low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
+    last = np.full(2, -np.inf)
+    for i in sorted(np.flatnonzero(best).tolist(), key=lambda i: (x[i], y[i])):
+        at = (np.array([x[i], y[i]]) - low) / (high - low)
+        if np.abs(at - last).max() > 0.06:
+            axes.annotate(
+                f"{rows[i].kept:.0f}", (x[i], y[i]), (5, -11), textcoords="offset points",
+                fontsize=7.5, color=INK, zorder=5,
+            )  # fmt: skip
+            last = at
 
 
 def _handle(colour: Any, marker: str, area: float) -> Any:

@@ -117,7 +117,8 @@ def _page(
 
 def _lowest(bins: Sequence[Bin], left: float) -> float:
     """Bottom of the accuracy axis: below every point, in steps of a tenth."""
-    least = min([left, *(b.accuracy for b in bins)])
+    sure = [b.low for b in bins if b.low is not None and b.n >= FEW]
+    least = min([left, *(b.accuracy for b in bins), *sure])
     return max(0.0, math.floor(10 * least - 0.5) / 10)
 
 
@@ -163,5 +164,5 @@ def _limits(axes: Axes, left: float) -> None:
 def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Estimate]) -> None:
     shown = {e.metric: e for e in estimates if e.condition == name and e.group == "all"}
     numbers = [f"{e.title} {number(e.value, e.form)}{UNITS[e.form]}" for e in shown.values()]
-    title = f"{brief(name + seeds(bins[0]), 27)}\n{', '.join(numbers)}"
-    axes.set_title(title, loc="left", fontsize=9)
+    title = f"{brief(name + seeds(bins[0]))}\n{', '.join(numbers)}"
+    axes.set_title(title, loc="left", fontsize=8.2)

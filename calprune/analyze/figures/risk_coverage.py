@@ -68,8 +68,8 @@ def _page(
     labels = [f"{label}: {_area(areas[own[0].condition])}" for own, label, _, _ in curves]
     width = 4.6
     across, below = legend_rows(labels, width)
-    figure = new_figure(width, 3.1 + below + 0.8)
-    grid = figure.add_gridspec(2, 1, height_ratios=[3.1, below])
+    figure = new_figure(width, 3.0 + 1.1 * below + 1.3)
+    grid = figure.add_gridspec(2, 1, height_ratios=[3.0, below])
     axes = figure.add_subplot(grid[0])
     for (own, _, colour, dashes), label in zip(curves, labels, strict=True):
         shown = [r for r in own if r.coverage >= FROM]

@@ -62,7 +62,7 @@ def _page(rows: Sequence[Estimate], lines: Sequence[Line], of: str, number: str)
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width, tall = 7.0, 2.8
     across, below = legend_rows(labels, width)
-    figure = new_figure(width, tall + below + 0.7)
+    figure = new_figure(width, tall + 1.1 * below + 1.05)
     grid = figure.add_gridspec(2, 2, height_ratios=[tall, below])
     panels = [figure.add_subplot(grid[0, i]) for i in range(2)]
     for axes, metric in zip(panels, ("ece", "accuracy"), strict=True):
