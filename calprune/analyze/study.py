@@ -14,7 +14,7 @@ from calprune.analyze.compare import Correction, Difference, compare
 from calprune.analyze.confidence import Predictions, Reading, predictions
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.metrics import Metric
-from calprune.analyze.report import records
+from calprune.analyze.report import printable, records
 from calprune.data.condition import ALL_TOKENS
 from calprune.data.logits import LogitTable
 from calprune.data.store import Store, store_path
@@ -231,7 +231,7 @@ class Study:
 def _left_out(kind: str, of: str, why: str, asked: bool) -> None:
     """Say why a figure is missing, if it was asked for or if files stand in its way."""
     if asked or ".h5" in why:
-        print(f"calprune: no figure {kind} of {of}: {why}", file=sys.stderr)
+        print(printable(f"calprune: no figure {kind} of {of}: {why}"), file=sys.stderr)
 
 
 def open_study(

@@ -36,6 +36,7 @@ __all__ = ["Curve"]
 
 PANELS = 9
 NOTE = "Bars and grey band: 95 %, images resampled with all their questions."
+LACKING = "Values that are undefined or infinite are not drawn."
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,10 @@ def _page(
         if i % columns == 0:
             axes.set_ylabel(_label(rows[0], bands > 1))
     legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0]), across)
-    if any(r.low is not None for r in rows):
-        footnote(figure, NOTE)
+    notes = [NOTE] * any(r.low is not None for r in rows)
+    notes += [LACKING] * any(not math.isfinite(r.value) for r in rows)
+    if notes:
+        footnote(figure, " ".join(notes))
     titled(figure, f"{rows[0].title} of {of}", number)
     return figure
 
