@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import re
 from dataclasses import replace
+from importlib.metadata import EntryPoint
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
+from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.estimate import estimate
 from calprune.analyze.figures._style import brief, paged
@@ -217,6 +220,19 @@ def test_parameters_of_kinds_are_checked(subject):
         figures.svg_of("forest", subject, against="fool")
     with pytest.raises(PlanError, match="known: change, confidence, curve"):
         figures.svg_of("pie", subject)
+
+
+def test_the_example_of_the_docs_draws(tables, monkeypatch, tmp_path):
+    text = (Path(__file__).parents[2] / "docs/extending.md").read_text()
+    (code,) = (c for c in re.findall(r"```python\n(.*?)```", text, re.S) if "class Ranking" in c)
+    (tmp_path / "ranking_figure.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint("ranking", "ranking_figure:Ranking", "calprune.figures")
+    monkeypatch.setitem(registry._shelf("figures"), "ranking", entry)
+    paths = Study(tuple(tables)).draw(tmp_path, kinds=["ranking"], draws=5)
+    assert {p.name for p in paths} == {
+        f"toy-shapes-ranking-ece.{suffix}" for suffix in ("png", "svg", "pdf", "csv")
+    }
 
 
 def test_pages_are_even_and_names_are_shortened_in_the_middle():
