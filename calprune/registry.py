@@ -28,6 +28,7 @@ GROUPS = {
     "scorers": "analyze/scorers",
     "calibrators": "analyze/calibrators",
     "studies": "data/studies",
+    "figures": "analyze/figures",
 }
 
 

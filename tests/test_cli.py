@@ -94,10 +94,12 @@ def test_comparison(store: Path) -> None:
 
 
 def test_figures(store: Path, tmp_path: Path) -> None:
-    done = calprune("analyze", "--store", str(store), "--plot", str(tmp_path / "figures"))
+    where = ("analyze", "--store", str(store), "--plot", str(tmp_path / "figures"))
+    done = calprune(*where, "--figure", "reliability")
     assert done.returncode == 0, done.stderr
     suffixes = {p.suffix for p in (tmp_path / "figures").iterdir()}
-    assert {".png", ".svg", ".csv"} <= suffixes
+    assert suffixes == {".png", ".svg", ".pdf", ".csv"}
+    assert "did you mean heatmap" in calprune(*where, "--figure", "heat-map").stderr
 
 
 def test_listings(store: Path) -> None:

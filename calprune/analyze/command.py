@@ -36,6 +36,7 @@ def analyze(
     fmt: str = "table",
     each_seed: bool = False,
     plot: Path | None = None,
+    figures: Sequence[str] = (),
     against: str | None = None,
     mixed_numerics: bool = False,
     interval: Interval = "percentile",
@@ -60,6 +61,7 @@ def analyze(
         fmt: ``table``, ``md``, ``csv``, ``json`` or ``latex``.
         each_seed: show the seeds of a random selector one by one.
         plot: folder for figures and their numbers.
+        figures: kinds to draw there; none means all that make sense.
         against: condition to compare all others with, e.g. ``full``.
         mixed_numerics: compare even what other devices or versions computed.
         interval: ``percentile``, ``basic`` or ``bias``.
@@ -82,6 +84,8 @@ def analyze(
         ["ece", "accuracy"] if against else list(DEFAULT_METRICS)
     )
     resolve(chosen)
+    if figures and plot is None:
+        raise PlanError("say with --plot FOLDER where the figures go")
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     if not strict and reading.get("confidence") != "answer-set":
@@ -129,7 +133,8 @@ def analyze(
             print(f"calprune: {lacking}", file=sys.stderr)
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
-        Study(tuple(tables)).draw(plot, shown, **how)
+        drawn: dict[str, Any] = {"kinds": figures, "mixed_numerics": mixed_numerics}
+        Study(tuple(tables)).draw(plot, shown, against=against or "full", **drawn, **how)
     return report.render(fmt)
 
 

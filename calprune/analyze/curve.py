@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Unpack
 
@@ -67,18 +67,56 @@ def reliability_bins(
     draws: int = 1000,
     seed: int = 0,
     each_seed: bool = False,
+    only: Collection[str] | None = None,
     **reading: Unpack[Reading],
 ) -> list[Bin]:
     """Bins of every condition, in table order; seeds are pooled.
 
-    ``reading`` is options, confidence and target as in ``predictions``.
+    ``only`` names the conditions wanted, None means all. ``reading`` is options, confidence and
+    target as in ``predictions``.
     """
     chosen = metric or Ece()
     found = []
     for setting in settings(tables, each_seed):
-        for cell in setting.cells:
+        for cell in (c for c in setting.cells if only is None or c.name in only):
             seen = [predictions(t, **reading) for t in cell.tables]
             found += _bins(setting.model, setting.benchmark, cell, seen, chosen, draws, seed)
+    return found
+
+
+@dataclass(frozen=True)
+class Step:
+    """A corner of the isotonic reliability curve of one condition."""
+
+    condition: str
+    confidence: float
+    accuracy: float
+
+
+def isotonic_steps(
+    tables: Sequence[LogitTable],
+    *,
+    only: Collection[str] | None = None,
+    **reading: Unpack[Reading],
+) -> list[Step]:
+    """Accuracy as the best rising function of confidence, without any bins; seeds are pooled.
+
+    Least squares (pool adjacent violators), as in CORP reliability diagrams (Dimitriadis,
+    Gneiting and Jordan, 2021). Each stretch of equal accuracy gives its first and last confidence.
+    """
+    from scipy.optimize import isotonic_regression
+
+    found = []
+    for setting in settings(tables):
+        for cell in (c for c in setting.cells if only is None or c.name in only):
+            seen = [predictions(t, **reading) for t in cell.tables]
+            x, at = np.unique(np.concatenate([s.confidence for s in seen]), return_inverse=True)
+            count = np.bincount(at)
+            right = np.bincount(at, np.concatenate([s.correct for s in seen]))
+            y = isotonic_regression(right / count, weights=count).x
+            moves = np.flatnonzero(np.diff(y))
+            corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
+            found += [Step(cell.name, float(x[i]), float(y[i])) for i in corners]
     return found
 
 

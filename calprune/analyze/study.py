@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
-from calprune import registry
-from calprune.analyze import figures, style
+from calprune.analyze import figures
 from calprune.analyze.cells import settings
 from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Predictions, Reading, predictions
-from calprune.analyze.curve import reliability_bins
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.metrics import Metric
-from calprune.analyze.report import records
+from calprune.analyze.report import printable, records
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
-from calprune.data.condition import ALL_TOKENS, Budget
+from calprune.data.condition import ALL_TOKENS
 from calprune.data.logits import LogitTable
 from calprune.data.store import Store, store_path
 from calprune.errors import PlanError
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
-KINDS = ("reliability", "curve")
 
 
 @dataclass(frozen=True, repr=False)
@@ -157,84 +155,98 @@ class Study:
         kind: str,
         path: str | Path,
         metric: str | Metric = "ece",
-        budget: int | None = None,
+        budget: int | str | None = None,
         by: str | None = None,
+        against: str = "full",
         draws: int = 1000,
+        permutations: int = 10_000,
         seed: int = 0,
+        mixed_numerics: bool = False,
         of: str = "",
         **reading: Unpack[Reading],
     ) -> list[Path]:
-        """Write a figure as PNG and SVG, and its numbers as CSV; returns the paths.
+        """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
 
         Args:
-            kind: ``reliability`` (a panel per condition, at one budget) or ``curve`` (``metric``
-                against the number of visual tokens).
+            kind: ``calprune ls figures`` lists them; with parameters, ``heatmap:parameter=alpha``.
             path: file name; a suffix is replaced. The study must hold one model and benchmark.
-            metric: for ``curve``.
-            budget: for ``reliability``, tokens kept; by default the one with most conditions.
-            by: for ``curve``, a panel per group.
+            metric: for the kinds that show one of choice.
+            budget: for the kinds that show one budget; by default that with most conditions.
+            by: for ``curve`` and ``forest``, a panel per group.
+            against: for the kinds that show differences, their reference.
             draws: resamples of images.
-            seed: of the resampling.
+            permutations: swaps of conditions behind p-values.
+            seed: of both.
+            mixed_numerics: pair what other devices or versions computed.
             of: what is shown, for the title; by default the model and the benchmark.
             reading: options, confidence and target, as in ``predictions``.
+
+        Raises:
+            PlanError: an unknown kind, or one that these conditions do not allow, and why.
         """
-        if kind not in KINDS:
-            raise PlanError(registry.unknown("figure", kind, KINDS))
-        found = settings(self.tables)
-        if len(found) > 1:
-            listed = "; ".join(f"{s.model} on {s.benchmark}" for s in found)
-            raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
+        figures.of_kind(kind)
+        subject = figures.Subject(
+            self.tables, draws, permutations, seed, mixed_numerics, of, reading
+        )
         target = Path(path)
-        stem = target.with_suffix("") if target.suffix in style.SUFFIXES else target
-        if kind == "curve":
-            rows = estimate(self.tables, [metric], by=by, draws=draws, seed=seed, **reading)
-            return figures.metric_curve(rows, stem, of)
-        shown = self._at(budget)
-        bins = reliability_bins(shown, draws=draws, seed=seed, **reading)
-        numbers = estimate(shown, ["ece", "accuracy"], draws=0, **reading)
-        return figures.reliability(bins, numbers, stem, of)
+        stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
+        return figures.drawn(kind, subject, stem, figures.View(metric, budget, by, against))
 
     def draw(
         self,
         folder: str | Path,
         metrics: Sequence[str] = ("ece",),
         by: str | None = None,
+        against: str = "full",
+        kinds: Sequence[str] = (),
         draws: int = 1000,
+        permutations: int = 10_000,
         seed: int = 0,
+        mixed_numerics: bool = False,
         **reading: Unpack[Reading],
     ) -> list[Path]:
-        """All figures: reliability, and a curve per metric, for each model and benchmark."""
+        """All kinds of figures that make sense here, for each model, benchmark and metric.
+
+        Files are called MODEL-BENCHMARK-KIND or MODEL-BENCHMARK-KIND-METRIC. What cannot be drawn
+        for a reason that a reader may want to know is named on stderr.
+
+        Args:
+            folder: where to write.
+            metrics: for the kinds that show one of choice.
+            by: as in ``plot``, like all that follow but ``kinds``.
+            against: reference.
+            kinds: only these; none means all.
+            draws: resamples.
+            permutations: swaps.
+            seed: of both.
+            mixed_numerics: pair all the same.
+            reading: options, confidence and target.
+        """
+        chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
         paths = []
         for setting in settings(self.tables):
-            study = Study(tuple(table for cell in setting.cells for table in cell.tables))
+            tables = tuple(table for cell in setting.cells for table in cell.tables)
             of = f"{setting.model} on {setting.benchmark}"
-            name = figures.file_stem(f"{setting.model}-{setting.benchmark}")
-            stem = Path(folder) / f"{name}-reliability"
-            paths += study.plot("reliability", stem, draws=draws, seed=seed, of=of, **reading)
-            if all(cell.full for cell in setting.cells):
-                continue
-            for metric in metrics:
-                stem = Path(folder) / f"{name}-{figures.file_stem(metric)}"
-                paths += study.plot(
-                    "curve", stem, metric, by=by, draws=draws, seed=seed, of=of, **reading
-                )
+            subject = figures.Subject(
+                tables, draws, permutations, seed, mixed_numerics, of, reading
+            )
+            start = figures.file_stem(f"{setting.model}-{setting.benchmark}")
+            for kind, found in chosen.items():
+                for metric in metrics if found.per_metric else [None]:
+                    view = figures.View(metric or "ece", None, by, against)
+                    lacking = found.lacks(subject, view)
+                    if lacking:
+                        _left_out(kind, of, lacking, asked=bool(kinds))
+                        continue
+                    name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
+                    paths += figures.drawn(kind, subject, Path(folder) / f"{start}-{name}", view)
         return paths
 
-    def _at(self, budget: int | None) -> tuple[LogitTable, ...]:
-        """Tables of the unpruned model and of one budget."""
-        (setting,) = settings(self.tables)
-        budgets = [c.tables[0].condition.budget for c in setting.cells if not c.full]
-        asked = None if budget is None else Budget("count", budget)
-        if asked is not None and asked not in budgets:
-            raise PlanError(registry.unknown("budget", asked.label, {b.label for b in budgets}))
-        usual = sorted(set(budgets), key=lambda b: (-budgets.count(b), b.value))
-        chosen = asked or next(iter(usual), None)
-        return tuple(
-            table
-            for cell in setting.cells
-            for table in cell.tables
-            if cell.full or table.condition.budget == chosen
-        )
+
+def _left_out(kind: str, of: str, why: str, asked: bool) -> None:
+    """Say why a figure is missing, if it was asked for or if files stand in its way."""
+    if asked or ".h5" in why:
+        print(printable(f"calprune: no figure {kind} of {of}: {why}"), file=sys.stderr)
 
 
 def open_study(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.style import escaped, footnote, new_figure, styled, write
+from calprune.analyze.figures import escaped, footnote, new_figure, styled, write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
     Args:
         shown: the image; with several crops, the whole image and its tiles are drawn apart.
         panels: at least one selector.
-        stem: where to write; .png, .svg and .csv are appended.
+        stem: where to write; .png, .svg, .pdf and .csv are appended.
         title: over everything.
     """
     views, limits = _views(shown), _limits(shown)

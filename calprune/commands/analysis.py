@@ -59,6 +59,10 @@ def analyze(
         bool, typer.Option("--pareto", help="Tokens, accuracy, ECE, and who is on the front.")
     ] = False,
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
+    figure: Annotated[
+        str | None,
+        typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
+    ] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
     confidence: Annotated[
         str,
@@ -102,6 +106,7 @@ def analyze(
         fmt=format,
         each_seed=each_seed,
         plot=plot,
+        figures=[f.strip() for f in figure.split(",")] if figure else (),
         against=against,
         mixed_numerics=mixed_numerics,
         permutations=permutations,

@@ -66,6 +66,9 @@ def report(
         str, typer.Option(help="Of replies: auto, answer-set, first, mean, product or min.")
     ] = "auto",
     target: Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")] = "hard",
+    calibrate: Annotated[
+        str, typer.Option(help="Calibrate out of fold first, e.g. temperature or isotonic.")
+    ] = "",
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.html.content import gather
@@ -82,6 +85,8 @@ def report(
             f"analyze --format {format}"
         )
     reading: Any = {"options": options, "confidence": confidence, "target": target}
+    if calibrate:
+        reading["calibrate"] = calibrate
     tables = Store(store_path(store)).tables(benchmark=bench, model=model)
     again: Any = ()
     if study:

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     metrics = "metrics"
     studies = "studies"
     scorers = "scorers"
+    figures = "figures"
     conditions = "conditions"
 
 
@@ -39,7 +40,7 @@ def ls(
     store: StoreOption = None,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
-    """List benchmarks, selectors, models, metrics, scorers or cached conditions."""
+    """List benchmarks, selectors, models, metrics, scorers, figures or cached conditions."""
     from calprune.commands.listing import listing
 
     print(listing(what.value, store, format))

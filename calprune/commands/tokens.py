@@ -43,8 +43,8 @@ def tokens(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where to write; .png, .svg and .csv are written beside each other.  [default: "
-            "tokens-BENCH-IMAGE]"
+            help="Where to write; .png, .svg, .pdf and .csv are written beside each other.  "
+            "[default: tokens-BENCH-IMAGE]"
         ),
     ] = None,
     model: TowerModelOption = "shapes-llava",
@@ -62,12 +62,11 @@ def tokens(
     Dropped tokens are faded; under each image a histogram of the CLS attention of kept and dropped
     tokens. Asks no model, and encodes one image unless the store holds it.
     """
-    from calprune.analyze.figures import file_stem
-    from calprune.analyze.style import SUFFIXES
+    from calprune.analyze.figures import PICTURES, SUFFIXES, file_stem
     from calprune.analyze.tokens import Panel, Shown, kept_tokens
 
     if out is not None and out.suffix and out.suffix not in SUFFIXES:
-        raise PlanError(f"--out {out}: pictures are written as {', '.join(SUFFIXES[:2])}")
+        raise PlanError(f"--out {out}: pictures are written as {', '.join(PICTURES)}")
     found = _looking()(
         bench,
         image,

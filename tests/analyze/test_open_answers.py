@@ -214,7 +214,7 @@ def test_mixed_tables_are_compared_grouped_and_drawn(tmp_path):
     assert {r.replies for r in rows} == {120}
     asked = json.loads(analyze(tables, draws=100, fmt="json", target="soft"))
     assert asked["target"] == "soft"
-    assert (tmp_path / "toy-shapes-ece.svg").exists()
+    assert (tmp_path / "toy-shapes-curve-ece.svg").exists()
 
 
 def test_another_row_order_is_put_right():

@@ -8,7 +8,7 @@ import pytest
 
 from calprune.analyze.command import analyze
 from calprune.analyze.estimate import estimate
-from calprune.analyze.figures import file_stem
+from calprune.analyze.figures import file_stem, names
 from calprune.analyze.study import Study
 from calprune.errors import PlanError, WriteError
 from tests.analyze.conftest import hostile, make_condition, make_table, opened
@@ -80,8 +80,8 @@ def test_every_method_reads_as_it_is_told(study_tables, tmp_path):
     frame = study.compare("ece", draws=10, permutations=9, **reading)
     assert frame["signature"].str.contains(made, regex=False).all()
     assert {p.convention for p in study.predictions(**reading).values()} == {made[5:-1]}
-    drawn = {path.name: path for path in study.draw(tmp_path, draws=5, **reading)}
-    assert made in drawn["toy-shapes-ece.csv"].read_text()
+    drawn = {path.name: path for path in study.draw(tmp_path, draws=5, permutations=19, **reading)}
+    assert made in drawn["toy-shapes-curve-ece.csv"].read_text()
     bins = rows_of(drawn["toy-shapes-reliability.csv"])
     assert sum(float(r["n"]) for r in bins) == pytest.approx(
         240 * len({r["condition"] for r in bins})
@@ -98,9 +98,10 @@ def rows_of(path):
 
 
 def test_the_curve_is_drawn_with_its_numbers(study, tmp_path):
-    png, svg, table = study.plot("curve", tmp_path / "new" / "ece.png", draws=10)
+    png, svg, pdf, table = study.plot("curve", tmp_path / "new" / "ece.png", draws=10)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "</svg>" in svg.read_text()
+    assert pdf.read_bytes().startswith(b"%PDF")
     expected = estimate(study.tables, ["ece"], draws=10)
     assert [float(r["value"]) for r in rows_of(table)] == [e.value for e in expected]
 
@@ -112,11 +113,14 @@ def test_reliability_shows_full_and_one_budget(study, tmp_path):
     assert all(float(r["n"]) > 0 for r in rows_of(table))
 
 
-def test_figures_are_the_same_bytes_each_time(study, tmp_path):
-    some = study.select(selector="full")
-    for kind in ("reliability", "curve"):
-        first, second = (some.plot(kind, tmp_path / f"{i}" / "f", draws=10) for i in (1, 2))
-        assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+@pytest.mark.parametrize("kind", names())
+def test_figures_are_the_same_bytes_each_time(study, tmp_path, kind):
+    some = study.select(selector=["full", "scope"])
+    first, second = (
+        some.plot(kind, tmp_path / f"{i}" / "f", draws=10, permutations=19) for i in (1, 2)
+    )
+    assert {p.suffix for p in first} == {".png", ".svg", ".pdf", ".csv"}
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
 def test_hostile_names_are_drawn_as_text(table, tmp_path):
@@ -127,11 +131,11 @@ def test_hostile_names_are_drawn_as_text(table, tmp_path):
 
 
 def test_the_command_draws_into_a_folder(study_tables, tmp_path):
-    analyze(study_tables[:3], draws=5, plot=tmp_path / "figures")
+    analyze(study_tables[:3], draws=5, plot=tmp_path / "figures", figures=["curve", "reliability"])
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
         f"toy-shapes-{name}.{suffix}"
-        for name in ("ece", "reliability")
-        for suffix in ("csv", "png", "svg")
+        for name in ("curve-ece", "reliability")
+        for suffix in ("csv", "pdf", "png", "svg")
     ]
 
 

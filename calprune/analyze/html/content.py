@@ -12,16 +12,19 @@ from calprune.analyze.cells import Setting, settings
 from calprune.analyze.command import graded
 from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Reading
+from calprune.analyze.definitions import Defined, definition_grids, definitions
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import StudyTable
 from calprune.analyze.statistics.pairing import numerics
 from calprune.analyze.study import DEFAULT_METRICS
+from calprune.analyze.surest import DEFINITIONS
 from calprune.data.logits import LogitTable
 
 REFERENCE = "full"
 BRIEF_METRICS = ("ece", "accuracy")
+DEFINED = ("ece", "failure-auroc")
 
 
 @dataclass(frozen=True)
@@ -127,12 +130,14 @@ def gather(
     how: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **reading}
     differences: list[Difference] = []
     unlike: list[str] = []
+    defined: list[Defined] = []
     for setting in referenced:
         alike, others = _alike(setting, reference, mixed_numerics)
         unlike += others
         if len(setting.cells) - len(others) > 1:
             pairs = compare(alike, brief, reference=reference, by=by, mixed_numerics=True, **how)
             differences += [_renamed(row, setting) for row in pairs]
+            defined += [_renamed(row, setting) for row in _defined(alike, reference, how)]
     groups: list[Estimate] = []
     for setting in found:
         grouping = by or ("split" if _splits(setting) > 1 else None)
@@ -157,7 +162,7 @@ def gather(
         draws=draws,
         seed=seed,
         reading=reading,
-        # Here come the lines of others: confidences=definitions(...), power=...
+        confidences=tuple(definition_grids(defined)),
         study=tuple(study),
     )
 
@@ -183,7 +188,16 @@ def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTab
     return alike, others
 
 
-Row = TypeVar("Row", Estimate, Difference)
+def _defined(tables: Sequence[LogitTable], reference: str, how: dict[str, Any]) -> list[Defined]:
+    """Does the conclusion depend on what confidence means? Only where all questions are closed."""
+    closed = all(t.replies is None or not t.replies.open.any() for t in tables)
+    if not closed or how.get("confidence", "auto") not in ("auto", "answer-set"):
+        return []
+    rest = {k: v for k, v in how.items() if k != "confidence"}
+    return definitions(tables, DEFINED, DEFINITIONS, against=reference, mixed_numerics=True, **rest)
+
+
+Row = TypeVar("Row", Estimate, Difference, Defined)
 
 
 def _renamed(row: Row, setting: Setting) -> Row:

@@ -1,0 +1,132 @@
+"""Metrics against the number of visual tokens, a line per selector and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
+from calprune.analyze.layout import heading
+from calprune.analyze.metrics import Form
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MARKERS = "osD^vPX<>*"
+PALEST = 0.6  # of the way to white; beyond, a line is lost on paper
+MOST = 8  # lines that one page can hold
+Line = tuple[str, str]
+
+
+def axis_title(title: str, form: Form, better: str, change: bool = False) -> str:
+    """Words for the axis of a metric, with its unit and what is better."""
+    if change:
+        unit = " in points" if form in ("percent", "points") else ""
+        return f"change of {title}{unit}"
+    direction = "" if better == "neither" else f" ({better} is better)"
+    return f"{heading(title, form)}{direction}"
+
+
+def scale(form: Form) -> float:
+    """What a value is multiplied with, as people read it."""
+    return 100.0 if form in ("percent", "points") else 1.0
+
+
+def lines_of(rows: Sequence[Any]) -> list[Line]:
+    """Selector and parameters of all rows but those of the unpruned model, sorted."""
+    return sorted({(r.selector, r.parameters) for r in rows if r.selector != "full"})
+
+
+def line_styles(rows: Sequence[Any]) -> dict[Line, dict[str, Any]]:
+    """Colour by selector; settings of one selector by shade, and equal colours by marker."""
+    lines = lines_of(rows)
+    colours = colours_of([selector for selector, _ in lines])
+    used: dict[Any, int] = {}
+    found = {}
+    for selector, parameters in lines:
+        variants = [p for s, p in lines if s == selector]
+        step = min(1 / (len(variants) + 1), PALEST / max(len(variants) - 1, 1))
+        shade = lighter(colours[selector], variants.index(parameters) * step)
+        at = used[colours[selector]] = used.get(colours[selector], -1) + 1
+        found[selector, parameters] = {
+            "color": shade,
+            "marker": MARKERS[at % len(MARKERS)],
+            "label": line_label(rows, (selector, parameters)),
+        }
+    return found
+
+
+def line_label(rows: Sequence[Any], line: Line) -> str:
+    """Selector with the parameters that tell its settings apart, and its seeds."""
+    selector, parameters = line
+    variants = [p for s, p in lines_of(rows) if s == selector]
+    common = set.intersection(*(set(v.split()) for v in variants)) if variants[1:] else set()
+    told = [p.removesuffix(".0") for p in parameters.split() if p not in common]
+    own = next(r for r in rows if (r.selector, r.parameters) == line)
+    return brief(" ".join([selector, *told]), 44) + seeds(own)
+
+
+def seeds(row: Any) -> str:
+    """`` (3 seeds)`` where several are joined."""
+    return f" ({row.seed})" if row.seed.endswith("seeds") else ""
+
+
+def curve_panel(
+    axes: Axes, rows: Sequence[Estimate], styles: dict[Line, dict[str, Any]], labelled: bool = True
+) -> None:
+    """One metric in one group against K, the unpruned model as a dashed line."""
+    _unpruned(axes, rows)
+    for j, (line, style) in enumerate(styles.items()):
+        beside = 2 ** (0.05 * (j - (len(styles) - 1) / 2))
+        _line(axes, [r for r in rows if (r.selector, r.parameters) == line], style, beside)
+    token_axis(axes, [r.kept for r in rows if r.selector != "full"], labelled)
+
+
+def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
+    for e in rows:
+        if e.selector == "full":
+            by = scale(e.form)
+            if e.low is not None and e.high is not None:
+                axes.axhspan(by * e.low, by * e.high, color=BAND, lw=0, zorder=0)
+            label = f"full (all {e.kept:.0f})"
+            axes.axhline(by * finite(e.value), color=INK, ls="--", lw=1.3, zorder=1, label=label)
+
+
+def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: float) -> None:
+    """A curve with its intervals, moved ``beside`` K so that intervals do not hide each other."""
+    rows = sorted(rows, key=lambda e: e.kept)
+    if not rows:
+        return
+    by, x = scale(rows[0].form), [e.kept * beside for e in rows]
+    y = [by * finite(e.value) for e in rows]
+    axes.plot(x, y, ms=5.5, lw=1.6, mec="white", mew=0.7, zorder=3, **style)
+    for at, e in zip(x, rows, strict=True):
+        if e.low is not None and e.high is not None:
+            bar: dict[str, Any] = {"color": style["color"], "lw": 1.4, "alpha": 0.75, "zorder": 2}
+            axes.plot([at, at], [by * e.low, by * e.high], **bar)
+
+
+def token_axis(axes: Axes, kept: Sequence[float], labelled: bool = True) -> None:
+    """Tokens kept, on a scale of doublings; ticks at the budgets themselves, as space allows."""
+    ticks = sorted({round(k, 2) for k in kept})
+    if ticks and ticks[0] <= 0:  # K = 0 has no logarithm
+        axes.set_xscale("symlog", base=2, linthresh=min((t for t in ticks if t > 0), default=1))
+    else:
+        axes.set_xscale("log", base=2)
+    shown: list[float] = []
+    for tick in ticks:  # budgets closer than a sixth would overprint each other
+        if not shown or tick <= 0 or shown[-1] <= 0 or tick / shown[-1] > 1.17:
+            shown.append(tick)
+    axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    axes.minorticks_off()
+    axes.grid(axis="x", visible=False)
+    axes.set_xlabel("visual tokens kept, K" if labelled else "")
+    axes.margins(x=0.08)
+
+
+def legend_of(axes: Axes) -> tuple[list[Any], list[str]]:
+    """Handles and labels by selector and parameters, the unpruned reference last."""
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: (labels[i].startswith("full"), i))
+    return [handles[i] for i in order], [labels[i] for i in order]

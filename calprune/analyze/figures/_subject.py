@@ -1,0 +1,215 @@
+"""What a figure is about, and where its numbers come from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+from calprune import registry
+from calprune.analyze.cells import Cell, Setting, settings
+from calprune.analyze.compare import Difference, compare
+from calprune.analyze.confidence import Reading
+from calprune.analyze.coverage import Risk, risk_coverage
+from calprune.analyze.curve import Bin, Step, isotonic_steps, reliability_bins
+from calprune.analyze.estimate import Estimate, estimate
+from calprune.analyze.levels import Change, changes
+from calprune.analyze.metrics import Metric
+from calprune.analyze.metrics.ece import Ece
+from calprune.data.logits import LogitTable
+from calprune.errors import IncompleteError, Mismatch, PlanError
+
+Rows = TypeVar("Rows")
+
+
+@dataclass(frozen=True)
+class View:
+    """What a figure shows of its subject; kinds ignore what they have no use for.
+
+    Attributes:
+        metric: a name or an instance.
+        budget: tokens kept, or a label such as ``r0.25``; None for the one with most conditions.
+        by: a panel per group.
+        against: reference of differences.
+    """
+
+    metric: str | Metric = "ece"
+    budget: int | str | None = None
+    by: str | None = None
+    against: str = "full"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Conditions of one model on one benchmark; every number is computed once, when first asked.
+
+    Attributes:
+        tables: sealed logits.
+        draws, permutations, seed: resamples of images, swaps of conditions, and their seed.
+        mixed_numerics: pair what other devices or versions computed.
+        of: what is shown, for titles; empty for the model and the benchmark.
+        reading: options, confidence and target, as in ``predictions``.
+
+    Raises:
+        PlanError: several models, benchmarks or ways of asking.
+    """
+
+    tables: tuple[LogitTable, ...]
+    draws: int = 1000
+    permutations: int = 10_000
+    seed: int = 0
+    mixed_numerics: bool = False
+    of: str = ""
+    reading: Reading = field(default_factory=Reading)
+    _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        found = settings(self.tables)
+        if len(found) > 1:
+            listed = "; ".join(f"{s.model} on {s.benchmark}" for s in found)
+            raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
+
+    @cached_property
+    def setting(self) -> Setting:
+        """Its cells, in table order."""
+        return settings(self.tables)[0]
+
+    @property
+    def title(self) -> str:
+        """What is shown."""
+        return self.of or f"{self.setting.model} on {self.setting.benchmark}"
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        """By name."""
+        return {cell.name: cell for cell in self.setting.cells}
+
+    @property
+    def pruned(self) -> list[Cell]:
+        """All but the unpruned model."""
+        return [cell for cell in self.setting.cells if not cell.full]
+
+    def estimates(
+        self, *metrics: str | Metric, by: str | None = None, draws: int | None = None
+    ) -> list[Estimate]:
+        """As ``estimate``; ``draws`` 0 for no intervals."""
+        times = self.draws if draws is None else draws
+        return self._once(
+            ("estimates", metrics, by, times),
+            lambda: estimate(
+                self.tables, metrics, by=by, draws=times, seed=self.seed, **self.reading
+            ),
+        )
+
+    def undefined(self, metric: str | Metric) -> str:
+        """Why nothing of a metric can be drawn; empty if something can."""
+        rows = self.estimates(metric)
+        some = any(math.isfinite(row.value) for row in rows)
+        return "" if some else f"every {rows[0].title} is undefined or infinite"
+
+    def differences(
+        self, metric: str | Metric, against: str, by: str | None = None
+    ) -> list[Difference]:
+        """As ``compare``."""
+        return self._once(
+            ("differences", metric, against, by),
+            lambda: compare(
+                self.tables,
+                [metric],
+                reference=against,
+                by=by,
+                draws=self.draws,
+                permutations=self.permutations,
+                seed=self.seed,
+                mixed_numerics=self.mixed_numerics,
+                **self.reading,
+            ),
+        )
+
+    def unpaired(self, metric: str | Metric, against: str, by: str | None = None) -> str:
+        """Why ``differences`` cannot be had; empty if they can."""
+        undefined = self.undefined(metric)
+        if undefined:
+            return undefined
+        if not self.setting.named(against):
+            return f"there is no condition {against!r} to compare with"
+        try:
+            self.differences(metric, against, by)
+        except (Mismatch, IncompleteError) as error:
+            return str(error)
+        return ""
+
+    def changes(self, metric: str | Metric, parameter: str, baseline: float) -> list[Change]:
+        """As ``levels.changes``."""
+        return self._once(
+            ("changes", metric, parameter, baseline),
+            lambda: changes(
+                self.tables,
+                metric,
+                parameter,
+                baseline,
+                draws=self.draws,
+                permutations=self.permutations,
+                seed=self.seed,
+                mixed_numerics=self.mixed_numerics,
+                **self.reading,
+            ),
+        )
+
+    def bins(self, budget: int | str | None, metric: Ece | None = None) -> list[Bin]:
+        """As ``reliability_bins``, of the unpruned model and one budget."""
+        return self._once(
+            ("bins", budget, metric),
+            lambda: reliability_bins(
+                self.tables,
+                metric=metric,
+                draws=self.draws,
+                seed=self.seed,
+                only=self.at(budget),
+                **self.reading,
+            ),
+        )
+
+    def risks(self, budget: int | str | None) -> list[Risk]:
+        """As ``risk_coverage``, of the unpruned model and one budget."""
+        return self._once(
+            ("risks", budget),
+            lambda: risk_coverage(self.tables, only=self.at(budget), **self.reading),
+        )
+
+    def isotonic(self, budget: int | str | None) -> list[Step]:
+        """As ``isotonic_steps``, of the unpruned model and one budget."""
+        return self._once(
+            ("isotonic", budget),
+            lambda: isotonic_steps(self.tables, only=self.at(budget), **self.reading),
+        )
+
+    def at(self, budget: int | str | None) -> list[str]:
+        """Names of the unpruned model and of all conditions of one budget.
+
+        Raises:
+            PlanError: a budget that no condition has.
+        """
+        labels = [cell.budget for cell in self.pruned]
+        asked = None if budget is None else f"k{budget}" if isinstance(budget, int) else budget
+        if asked is not None and asked not in labels:
+            raise PlanError(registry.unknown("budget", asked, set(labels)))
+        usual = sorted(dict.fromkeys(labels), key=lambda b: (-labels.count(b), self._kept(b)))
+        chosen = asked or next(iter(usual), None)
+        return [c.name for c in self.setting.cells if c.full or c.budget == chosen]
+
+    def _kept(self, budget: str) -> float:
+        return min(cell.kept for cell in self.pruned if cell.budget == budget)
+
+    def _once(self, key: Any, make: Callable[[], Rows]) -> Rows:
+        if key not in self._made:
+            self._made[key] = make()
+        found: Rows = self._made[key]
+        return found
+
+
+def condition_names(rows: Sequence[Any]) -> list[str]:
+    """Conditions of any rows, in order."""
+    return list(dict.fromkeys(row.condition for row in rows))

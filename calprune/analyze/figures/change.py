@@ -1,0 +1,160 @@
+"""``change``: what a parameter changes at each budget, such as the gap power against 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calprune import registry
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import axis_title, scale
+from calprune.analyze.figures._style import (
+    INK,
+    brief,
+    colours_of,
+    finite,
+    footnote,
+    legend_in,
+    legend_rows,
+    lighter,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.levels import Change as Row
+from calprune.analyze.levels import Line, level, lines, numeric_parameters
+from calprune.analyze.report import records
+from calprune.errors import IncompleteError, Mismatch, PlanError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Change"]
+
+PANELS, ALPHA = 4, 0.05
+USUAL = "gap_power"
+
+
+@dataclass(frozen=True)
+class Change:
+    """Bars by budget and level, against the same selector and budget at the baseline level.
+
+    Attributes:
+        parameter: by default ``gap_power`` where it has several values, else the one with most.
+        baseline: the level that the others are compared with.
+    """
+
+    parameter: str = ""
+    baseline: float = 1.0
+
+    title: ClassVar[str] = "change of a metric by the level of a parameter, at each budget"
+    per_metric: ClassVar[bool] = True
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        known = numeric_parameters(subject.pruned)
+        if not known:
+            return "no selector was given several values of a numeric parameter"
+        if self.parameter and self.parameter not in known:
+            raise PlanError(registry.unknown("numeric parameter", self.parameter, known))
+        name = self._parameter(subject)
+        if subject.undefined(view.metric):
+            return subject.undefined(view.metric)
+        try:
+            if subject.changes(view.metric, name, self.baseline):
+                return ""
+        except (Mismatch, IncompleteError) as error:
+            return str(error)
+        cells = [c for own in lines(subject.pruned, name).values() for c in own]
+        there = ", ".join(f"{v:g}" for v in sorted({level(c, name) or 0.0 for c in cells}))
+        return f"nothing to compare with {name} = {self.baseline:g}; values are {there}"
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        rows = subject.changes(view.metric, self._parameter(subject), self.baseline)
+        parts = paged(list(dict.fromkeys((r.selector, r.others) for r in rows)), PANELS)
+        pages = [
+            _page(rows, part, subject.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            for i, part in enumerate(parts, start=1)
+        ]
+        return Made(tuple(pages), records(rows))
+
+    def _parameter(self, subject: Subject) -> str:
+        known = numeric_parameters(subject.pruned)
+        return self.parameter or (USUAL if USUAL in known else known[0])
+
+
+def _page(rows: Sequence[Row], keys: Sequence[Line], of: str, part: str) -> Figure:
+    first = rows[0]
+    kept = sorted({(r.kept, r.budget) for r in rows})
+    levels = sorted({r.level for r in rows})
+    labels = [f"{first.parameter} = {v:g}" for v in levels]
+    columns = min(2, len(keys))
+    bands = -(-len(keys) // columns)
+    width = max(4.6, min(7.0, columns * (0.9 + 0.17 * len(kept) * (len(levels) + 1))))
+    across, below = legend_rows(labels, width)
+    tall = 2.6 if bands == 1 else 2.1
+    figure = new_figure(width, tall * bands + 1.1 * below + 1.3)
+    grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
+    panels = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(keys))]
+    for i, (axes, key) in enumerate(zip(panels, keys, strict=True)):
+        if i:
+            axes.sharey(panels[0])
+        own = [r for r in rows if (r.selector, r.others) == key]
+        _panel(axes, own, [k[1] for k in kept], levels)
+        axes.tick_params(labelleft=i % columns == 0)
+        axes.set_xlabel("visual tokens kept, K" if i + columns >= len(keys) else "")
+        if len(keys) > 1 or key[1]:
+            axes.set_title(brief(" ".join(key), 40), loc="left", fontsize=9)
+        if i % columns == 0:
+            axes.set_ylabel(axis_title(first.title, first.form, first.better, change=True))
+    handles = [_patch(first.selector, levels, v) for v in levels]
+    legend_in(figure.add_subplot(grid[bands, :]), handles, [brief(x) for x in labels], across)
+    better = "" if first.better == "neither" else f" {first.better} is better;".capitalize()
+    footnote(
+        figure,
+        f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."
+        f"{better and ' ' + better.strip().rstrip(';').capitalize() + '.'} "
+        f"Lines: 95 %, images resampled. * p < {ALPHA:g} after "
+        f"correction over {first.family} comparisons.",
+    )
+    titled(figure, f"{first.title} of {of} by {first.parameter}", part)
+    return figure
+
+
+def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list[float]) -> None:
+    axes.axhline(0, color=INK, lw=1, zorder=3)
+    wide = 0.8 / len(levels)
+    for r in rows:
+        by, i = scale(r.form), levels.index(r.level)
+        x = budgets.index(r.budget) + wide * (i - (len(levels) - 1) / 2)
+        colour = _colour(r.selector, levels, r.level)
+        axes.bar([x], [by * finite(r.delta)], wide * 0.92, color=[colour], zorder=2)
+        top = finite(r.delta)
+        if r.low is not None and r.high is not None:
+            axes.plot([x, x], [by * r.low, by * r.high], color=INK, lw=1.1, zorder=4)
+            top = r.high
+        if r.p_adjusted < ALPHA:
+            axes.annotate(
+                "*", (x, by * max(top, 0.0)), (0, -1), textcoords="offset points", ha="center",
+                va="bottom", fontsize=11, annotation_clip=False,
+            )  # fmt: skip
+    axes.set_xticks(range(len(budgets)), [b.removeprefix("k") for b in budgets])
+    axes.set_xlim(-0.6, len(budgets) - 0.4)
+    axes.grid(axis="x", visible=False)
+    axes.tick_params(axis="x", length=0)
+    axes.margins(y=0.12)
+
+
+def _colour(selector: str, levels: Sequence[float], value: float) -> Any:
+    """Shades of the selector's colour, the smallest level the lightest."""
+    share = (len(levels) - 1 - list(levels).index(value)) / max(len(levels), 2)
+    return lighter(colours_of([selector])[selector], 0.9 * share)
+
+
+def _patch(selector: str, levels: Sequence[float], value: float) -> object:
+    from matplotlib.patches import Patch
+
+    return Patch(color=_colour(selector, levels, value))

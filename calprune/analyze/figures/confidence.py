@@ -1,0 +1,131 @@
+"""``confidence``: how sure right and wrong answers are, at one budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from calprune.analyze.curve import Bin
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import seeds
+from calprune.analyze.figures._style import (
+    INK,
+    WRONG,
+    brief,
+    colours_of,
+    footnote,
+    lighter,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.figures._subject import condition_names
+from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.report import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Confidence"]
+
+PANELS = 12
+NOTE = (
+    "Up: right answers; down, hatched: wrong ones; both as shares of all answers. Solid line: "
+    "accuracy, dashed line: mean confidence; dashed right of solid is overconfident."
+)
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """A panel per condition, right answers above the line and wrong ones below.
+
+    Attributes:
+        bins: of equal width between 0 and 1.
+    """
+
+    bins: int = 20
+
+    title: ClassVar[str] = "how sure right and wrong answers are, at one budget"
+    per_metric: ClassVar[bool] = False
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        return ""
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        # closed on the left: a confidence of exactly one half belongs to the bin that begins there
+        bins = subject.bins(view.budget, Ece(self.bins, "left"))
+        numbers = subject.estimates("accuracy", "overconfidence", draws=0)
+        parts = paged(condition_names(bins), PANELS)
+        pages = [
+            _page(bins, names, numbers, subject.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            for i, names in enumerate(parts, start=1)
+        ]
+        asked = ("model", "benchmark", "condition", "selector", "parameters", "budget", "seed")
+        kept = (*asked, "low_edge", "high_edge", "n")
+        rows = [
+            {k: row[k] for k in kept} | {"right": b.n * b.accuracy, "wrong": b.n * (1 - b.accuracy)}
+            for row, b in zip(records(bins), bins, strict=True)
+        ]
+        return Made(tuple(pages), rows)
+
+
+def _page(
+    bins: Sequence[Bin],
+    names: Sequence[str],
+    estimates: Sequence[Estimate],
+    of: str,
+    part: str,
+) -> Figure:
+    columns = 2 if len(names) == 4 else min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure = new_figure(max(3.6, 2.2 * columns + 0.4), 1.8 * rows + 1.0)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    left = 0.5 if min(b.confidence for b in bins) >= 0.5 else 0.0
+    for axes in panels[len(names) :]:
+        axes.set_axis_off()
+    for i, (axes, name) in enumerate(zip(panels, names, strict=False)):
+        own = [b for b in bins if b.condition == name]
+        _panel(axes, own, left)
+        _means(axes, {e.metric: e.value for e in estimates if e.condition == name})
+        axes.set_title(brief(name + seeds(own[0])), loc="left", fontsize=8.2)
+        last = i + columns >= len(names)
+        axes.tick_params(labelbottom=last)
+        axes.set_xlabel("confidence" if last else "")
+        axes.set_ylabel("share, %" if i % columns == 0 else "")
+    up = 108 * max(b.share * b.accuracy for b in bins)
+    down = max(108 * max(b.share * (1 - b.accuracy) for b in bins), 0.12 * up)
+    panels[0].set_ylim(-down, up or 1)
+    panels[0].yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+    panels[0].locator_params(axis="y", nbins=5)
+    footnote(figure, NOTE)
+    titled(figure, f"Confidence of {of}", part)
+    return figure
+
+
+def _panel(axes: Axes, bins: Sequence[Bin], left: float) -> None:
+    colour = colours_of([bins[0].selector])[bins[0].selector]
+    low = [max(b.low_edge, left) for b in bins]
+    widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
+    right = [100 * b.share * b.accuracy for b in bins]
+    wrong = [-100 * b.share * (1 - b.accuracy) for b in bins]
+    axes.bar(low, right, widths, align="edge", color=colour, alpha=0.85, edgecolor="white", lw=0.6)
+    axes.bar(
+        low, wrong, widths, align="edge", color=[lighter((0.835, 0.369, 0.0), 0.45)],
+        edgecolor=WRONG, hatch="////", lw=0.6,
+    )  # fmt: skip
+    axes.axhline(0, color=INK, lw=0.8)
+    axes.set_xlim(left - 0.01, 1.01)
+    ticks = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0) if left else (0.0, 0.25, 0.5, 0.75, 1.0)
+    axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+
+
+def _means(axes: Axes, values: dict[str, float]) -> None:
+    accuracy = values["accuracy"]
+    axes.axvline(accuracy, color=INK, lw=1.2, zorder=3)
+    axes.axvline(accuracy + values["overconfidence"], color=INK, lw=1.2, ls=(0, (3, 2)), zorder=3)

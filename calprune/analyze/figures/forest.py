@@ -1,0 +1,143 @@
+"""``forest``: paired differences to a reference, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from calprune.analyze.cells import Cell
+from calprune.analyze.compare import Difference
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import axis_title, scale, seeds
+from calprune.analyze.figures._style import (
+    INK,
+    brief,
+    colours_of,
+    finite,
+    footnote,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.figures._subject import condition_names
+from calprune.analyze.report import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Forest"]
+
+ROWS, COLUMNS = 40, 4
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Forest:
+    """A row per condition under a heading per budget, a column per group."""
+
+    title: ClassVar[str] = "paired differences to a reference with intervals, by budget"
+    per_metric: ClassVar[bool] = True
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        return subject.unpaired(view.metric, view.against, view.by)
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        rows = subject.differences(view.metric, view.against, view.by)
+        parts = [
+            (list(names), list(groups))
+            for names in paged(condition_names(rows), ROWS)
+            for groups in paged(list(dict.fromkeys(r.group for r in rows)), COLUMNS)
+        ]
+        pages = [
+            _page(rows, names, groups, subject, f"{i} of {len(parts)}" if parts[1:] else "")
+            for i, (names, groups) in enumerate(parts, start=1)
+        ]
+        return Made(tuple(pages), records(rows))
+
+
+def _page(
+    rows: Sequence[Difference],
+    names: Sequence[str],
+    groups: Sequence[str],
+    subject: Subject,
+    part: str,
+) -> Figure:
+    first, cells = rows[0], subject.cells
+    labels = [brief(n + seeds(cells[n])) for n in names]
+    at, heads = _places([cells[name] for name in names])
+    margin = 0.075 * max(len(label) for label in labels) + 0.3
+    wide = 3.2 if len(groups) == 1 else max(1.5, 5.6 / len(groups))
+    height = 0.2 * (len(names) + 1.25 * len(heads))
+    figure = new_figure(margin + wide * len(groups), height + 1.35)
+    panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
+    for axes, group in zip(panels, groups, strict=True):
+        axes.axvline(0, color=INK, lw=1, zorder=1)
+        for r in (r for r in rows if r.group == group and r.condition in names):
+            _row(axes, r, at[r.condition], cells[r.condition])
+        axes.set_yticks([at[name] for name in names], labels if axes is panels[0] else [])
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_ylim(max(at.values()) + 0.8, -0.2)
+        axes.margins(x=0.06)
+        for side in ("left", "right", "top"):
+            axes.spines[side].set_visible(False)
+        if len(groups) > 1 or group != "all":
+            axes.set_title(brief(group, int(11 * wide)), loc="left", fontsize=9.5)
+    for y, budget in heads:
+        words = "all tokens" if budget == "all" else f"K = {budget.removeprefix('k')}"
+        panels[0].text(
+            0, y, words, transform=panels[0].get_yaxis_transform(), fontsize=9, va="center",
+            ha="right", fontweight="bold", color="#555555",
+        )  # fmt: skip
+    _axis(figure, panels, first)
+    footnote(figure, _note(first))
+    titled(figure, f"{first.title} of {subject.title}, minus {brief(first.reference)}", part)
+    return figure
+
+
+def _places(cells: Sequence[Cell]) -> tuple[dict[str, float], list[tuple[float, str]]]:
+    """Height of every condition, and of a heading over each budget, from the top."""
+    at: dict[str, float] = {}
+    heads: list[tuple[float, str]] = []
+    y = 0.0
+    for cell in cells:
+        if not heads or heads[-1][1] != cell.budget:
+            y += 0.25 if heads else 0.0
+            heads.append((y + 0.5, cell.budget))
+            y += 1
+        at[cell.name] = y + 0.5
+        y += 1
+    return at, heads
+
+
+def _row(axes: Axes, r: Difference, y: float, cell: Cell) -> None:
+    """Filled where the corrected p is below 5 %, else hollow."""
+    by, colour = scale(r.form), colours_of([cell.selector])[cell.selector]
+    if r.low is not None and r.high is not None:
+        axes.plot([by * r.low, by * r.high], [y, y], color=colour, lw=1.8, zorder=2)
+    face = colour if r.p_adjusted < ALPHA else "white"
+    axes.scatter([by * finite(r.delta)], [y], s=26, color=[face], edgecolor=colour, zorder=3)
+
+
+def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
+    """What is drawn, under the middle or, in a single panel, with the direction of improvement."""
+    words = axis_title(first.title, first.form, first.better, change=True)
+    way = {"lower": "← better", "higher": "better →"}.get(first.better, "")
+    for axes in panels:
+        axes.set_xlabel(f"{words}\n{way}" if len(panels) == 1 else way, fontsize=9)
+        axes.locator_params(axis="x", nbins=6 if len(panels) == 1 else 4)
+    if len(panels) > 1:
+        panels[0].set_xlabel(f"{words}\n{way}", fontsize=9, loc="left")
+
+
+def _note(first: Difference) -> str:
+    corrected = {"holm": "Holm", "bh": "Benjamini–Hochberg"}.get(first.correction, "")
+    return (
+        f"Paired by question, {first.n} on {first.clusters} images. Bars: 95 %, images resampled. "
+        f"Filled: p < {ALPHA:g} after {corrected or first.correction} over {first.family} "
+        "comparisons, conditions swapped on whole images."
+    )

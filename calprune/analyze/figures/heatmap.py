@@ -1,0 +1,196 @@
+"""``heatmap``: a metric by a numeric parameter and the number of tokens kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calprune import registry
+from calprune.analyze.cells import Cell
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import axis_title, scale
+from calprune.analyze.figures._style import (
+    INK,
+    brief,
+    finite,
+    footnote,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.layout import number
+from calprune.analyze.levels import Line, level, lines, numeric_parameters
+from calprune.analyze.report import records
+from calprune.errors import PlanError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Heatmap"]
+
+PANELS = 4
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A panel per selector and other parameters; values in the cells, asterisks where they differ.
+
+    Attributes:
+        parameter: the rows; by default the one with most values.
+    """
+
+    parameter: str = ""
+
+    title: ClassVar[str] = "a metric by a numeric parameter and the number of tokens kept"
+    per_metric: ClassVar[bool] = True
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        known = numeric_parameters(subject.pruned)
+        if not known:
+            return "no selector was given several values of a numeric parameter"
+        if self.parameter and self.parameter not in known:
+            raise PlanError(registry.unknown("numeric parameter", self.parameter, known))
+        return subject.undefined(view.metric)
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        parameter = self.parameter or numeric_parameters(subject.pruned)[0]
+        unpaired = subject.unpaired(view.metric, view.against)
+        p = {} if unpaired else _adjusted(subject, view)
+        estimates = {r.condition: r for r in subject.estimates(view.metric)}
+        piles = lines(subject.pruned, parameter)
+        rows = []
+        for _, own in sorted(piles.items()):
+            for cell in own:
+                extra = {"parameter": parameter, "level": level(cell, parameter)}
+                marks = {"reference": view.against if p else "", "p_adjusted": p.get(cell.name)}
+                rows.append({**records([estimates[cell.name]])[0], **extra, **marks})
+        parts = paged(sorted(piles.items()), PANELS)
+        pages = [
+            _page(part, parameter, estimates, p, (subject.title, view.against, _of(i, parts)))
+            for i, part in enumerate(parts, start=1)
+        ]
+        return Made(tuple(pages), rows)
+
+
+def _adjusted(subject: Subject, view: View) -> dict[str, float]:
+    rows = subject.differences(view.metric, view.against)
+    return {r.condition: r.p_adjusted for r in rows if r.group == "all"}
+
+
+def _of(at: int, parts: Sequence[Any]) -> str:
+    return f"{at} of {len(parts)}" if len(parts) > 1 else ""
+
+
+def _page(
+    piles: Sequence[tuple[Line, list[Cell]]],
+    parameter: str,
+    estimates: dict[str, Estimate],
+    p: dict[str, float],
+    words: tuple[str, str, str],
+) -> Figure:
+    of, against, part = words
+    first = next(iter(estimates.values()))
+    kept = sorted({_budget(c) for _, own in piles for c in own})
+    levels = sorted({level(c, parameter) or 0.0 for _, own in piles for c in own})
+    shade = _Shade.of(first, [estimates[c.name] for _, own in piles for c in own])
+    wide, tall = 0.62 * len(kept) + 0.75, 0.36 * len(levels) + 0.55
+    columns = min(len(piles), max(1, int(6.4 / wide)))
+    bands = math.ceil(len(piles) / columns)
+    figure = new_figure(max(4.4, wide * columns + 1.1), max(1.5, tall * bands) + 1.25)
+    panels = figure.subplots(bands, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in panels.ravel()[len(piles) :]:
+        axes.set_axis_off()
+    for i, ((key, own), axes) in enumerate(zip(piles, panels.ravel(), strict=False)):
+        for cell in own:
+            x, y = kept.index(_budget(cell)), levels.index(level(cell, parameter) or 0.0)
+            row = estimates[cell.name]
+            face = shade(row)
+            axes.add_patch(_square(x, y, face))
+            star = "*" if p.get(cell.name, 1.0) < ALPHA else ""
+            text = number(finite(row.value), row.form) + star
+            axes.text(x, y, text, color=_ink(face), fontsize=8.5, ha="center", va="center")
+        axes.set_xlim(-0.5, len(kept) - 0.5)
+        axes.set_ylim(-0.5, len(levels) - 0.5)
+        axes.set_xticks(range(len(kept)), [k[1] for k in kept])
+        axes.set_yticks(range(len(levels)), [f"{v:g}" for v in levels])
+        axes.tick_params(length=0, labelleft=i % columns == 0)
+        axes.grid(visible=False)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        if len(piles) > 1 or key[1]:
+            axes.set_title(brief(" ".join(key), 12 + 9 * len(kept)), loc="left", fontsize=8.5)
+        axes.set_xlabel("tokens kept, K" if i + columns >= len(piles) else "")
+        axes.set_ylabel(brief(parameter, 20) if i % columns == 0 else "")
+    bar = figure.colorbar(shade.scale, ax=list(panels.ravel()), aspect=14, pad=0.02)
+    bar.set_label(axis_title(first.title, first.form, first.better), fontsize=8.5)
+    bar.ax.tick_params(labelsize=8)
+    bar.outline.set_visible(False)
+    footnote(figure, _note(p, first, estimates, against))
+    titled(figure, f"{first.title} of {of} by {parameter} and K", part)
+    return figure
+
+
+def _budget(cell: Cell) -> tuple[float, str]:
+    """Where a budget stands, and how it is called."""
+    return cell.kept, cell.budget.removeprefix("k")
+
+
+def _note(p: dict[str, float], first: Estimate, estimates: dict[str, Estimate], to: str) -> str:
+    full = next((r for r in estimates.values() if r.selector == "full"), None)
+    parts = [] if full is None else [f"full: {number(finite(full.value), full.form)}."]
+    if p:
+        parts.append(
+            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions swapped on whole images, "
+            f"corrected for {len(p)} comparisons."
+        )
+    return " ".join([*parts, "Empty: not in the cache."])
+
+
+@dataclass(frozen=True)
+class _Shade:
+    """From values to colours: light is small, or white is zero where a sign matters."""
+
+    scale: Any
+    form: str
+
+    @classmethod
+    def of(cls, first: Estimate, rows: Sequence[Estimate]) -> _Shade:
+        import seaborn
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
+
+        values = [scale(r.form) * finite(r.value) for r in rows]
+        values = [v for v in values if not math.isnan(v)] or [0.0, 1.0]
+        low, high = min(values), max(values)
+        if first.better == "nearer 0":
+            high = max(abs(low), abs(high)) or 1.0
+            low = -high
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        name = "vlag" if first.better == "nearer 0" else "crest"
+        colours = seaborn.color_palette(name, as_cmap=True)
+        return cls(ScalarMappable(Normalize(low, high), colours), first.form)
+
+    def __call__(self, row: Estimate) -> tuple[float, ...]:
+        value = scale(row.form) * finite(row.value)
+        if math.isnan(value):
+            return (1.0, 1.0, 1.0)
+        return tuple(float(c) for c in self.scale.to_rgba(value)[:3])
+
+
+def _square(x: float, y: float, face: Sequence[float]) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=tuple(face), edgecolor="white", lw=1.5)
+
+
+def _ink(face: Sequence[float]) -> str:
+    """Dark on light, white on dark."""
+    red, green, blue = face[:3]
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"

@@ -1,0 +1,209 @@
+"""``pareto``: a metric against accuracy, and which conditions no other beats in both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import (
+    MARKERS,
+    axis_title,
+    line_label,
+    line_styles,
+    lines_of,
+    scale,
+)
+from calprune.analyze.figures._style import (
+    INK,
+    brief,
+    colours_of,
+    finite,
+    footnote,
+    legend_in,
+    legend_rows,
+    new_figure,
+    titled,
+)
+from calprune.analyze.metrics import resolve
+from calprune.analyze.pareto import cost, front
+from calprune.analyze.report import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Pareto"]
+
+CROWD = 25  # points beyond which all intervals would hide all points
+MOST = 12  # lines of conditions that one legend can tell apart; beyond, selectors
+
+
+@dataclass(frozen=True)
+class Pareto:
+    """A point per condition; colour by selector, size by tokens kept."""
+
+    title: ClassVar[str] = "a metric against accuracy, with the conditions that no other beats"
+    per_metric: ClassVar[bool] = True
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        (metric,) = resolve([view.metric])
+        if metric.name == "accuracy":
+            return "accuracy is the other axis; take another metric"
+        if len(subject.setting.cells) < 2:
+            return "one condition has no other to be compared with"
+        better = subject.estimates(view.metric)[0].better
+        if better == "neither":
+            return f"no value of {metric.name} is better than another"
+        return subject.undefined(view.metric)
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        across, up = subject.estimates("accuracy"), subject.estimates(view.metric)
+        costs = [
+            cost(np.array([finite(r.value) for r in rows]), rows[0].better) for rows in (across, up)
+        ]
+        best = front(np.stack(costs, axis=1))
+        rows = [
+            row | {"accuracy": x.value, "accuracy_low": x.low, "accuracy_high": x.high, "front": on}
+            for row, x, on in zip(records(up), across, best.tolist(), strict=True)
+        ]
+        return Made((_page(across, up, best, subject.title),), rows)
+
+
+def _page(
+    across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], of: str
+) -> Figure:
+    points = _points(up)
+    sizes = sorted({round(r.kept) for r in up})
+    sizes = sizes if len(sizes) < 5 else [sizes[0], sizes[len(sizes) // 2], sizes[-1]]
+    sized = [(_handle("#9a9a9a", "o", _area(k)), f"K = {k}") for k in sizes]
+    entries = [(_handle(c, m, 36.0), label) for c, m, label in dict.fromkeys(points.values())]
+    labels = [label for _, label in [*entries, *sized]] + ["Pareto front"]
+    x = [scale(r.form) * finite(r.value) for r in across]
+    y = [scale(r.form) * finite(r.value) for r in up]
+    window = _window(x, y, best)
+    width = 4.6 if window is None and len(labels) <= MOST else 7.0
+    columns, below = legend_rows(labels, width)
+    figure = new_figure(width, 3.2 + 1.1 * below + 1.1)
+    count = 1 if window is None else 2
+    grid = figure.add_gridspec(2, count, height_ratios=[3.2, below])
+    panels = [figure.add_subplot(grid[0, i]) for i in range(count)]
+    for axes in panels:
+        for i, r in enumerate(up):
+            colour, marker, _ = points[r.selector, r.parameters]
+            if best[i] or len(up) <= CROWD:
+                _cross(axes, x[i], y[i], across[i], r, colour)
+            axes.scatter(
+                [x[i]], [y[i]], s=_area(r.kept), color=[colour], marker=marker,
+                edgecolor="white", lw=0.7, zorder=3,
+            )  # fmt: skip
+        line = _front(axes, x, y, best)
+        axes.set_xlabel(axis_title(across[0].title, across[0].form, across[0].better))
+        axes.margins(0.08)
+    panels[0].set_ylabel(axis_title(up[0].title, up[0].form, up[0].better))
+    if window is not None:
+        panels[1].set(xlim=window[0], ylim=window[1])
+        panels[1].set_title("around the front", loc="left", fontsize=9.5)
+        panels[0].set_title("all", loc="left", fontsize=9.5)
+    _named(panels[-1], x, y, best, up)
+    handles = [h for h, _ in [*entries, *sized]] + [line]
+    legend_in(figure.add_subplot(grid[1, :]), handles, labels, columns)
+    of_front = "" if len(up) <= CROWD else ", of the front only"
+    footnote(
+        figure,
+        f"Faint: 95 %, images resampled{of_front}. Front: no other condition is better in both; "
+        "K beside its points.",
+    )
+    titled(figure, f"{up[0].title} and accuracy of {of}")
+    return figure
+
+
+Window = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _window(x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> Window | None:
+    """Limits around the front, where it is small beside all that is drawn; else None."""
+    if not best.any():
+        return None
+    limits, parts = [], []
+    for values in (np.array(x), np.array(y)):
+        whole, own = np.ptp(values[np.isfinite(values)]), values[best]
+        room = max(0.6 * np.ptp(own), 0.06 * whole)
+        limits.append((float(own.min() - room), float(own.max() + room)))
+        parts.append(np.ptp(own) <= 0.25 * whole)
+    return (limits[0], limits[1]) if any(parts) and len(x) > 2 else None
+
+
+def _points(rows: Sequence[Estimate]) -> dict[tuple[str, str], tuple[Any, str, str]]:
+    """Colour, marker and label of each line; where there are many, of each selector."""
+    lines = lines_of(rows)
+    colours = colours_of([selector for selector, _ in lines])
+    found: dict[tuple[str, str], tuple[Any, str, str]] = {}
+    if len(lines) <= MOST:
+        styles = line_styles(rows)
+        for line in lines:
+            style = styles[line]
+            found[line] = (style["color"], style["marker"], line_label(rows, line))
+    else:
+        used: dict[Any, list[str]] = {}
+        for selector, parameters in lines:
+            own = used.setdefault(colours[selector], [])
+            own += [] if selector in own else [selector]
+            marker = MARKERS[own.index(selector) % len(MARKERS)]
+            found[selector, parameters] = (colours[selector], marker, brief(selector))
+    full = {(r.selector, r.parameters): (INK, "s", "full") for r in rows if r.selector == "full"}
+    return {**found, **full}
+
+
+def _area(kept: float) -> float:
+    """Points squared, growing with the root of the tokens."""
+    return 14.0 + 5.0 * float(np.sqrt(max(finite(kept), 0.0) if kept == kept else 0.0))
+
+
+def _cross(axes: Axes, x: float, y: float, a: Estimate, b: Estimate, colour: Any) -> None:
+    bar: dict[str, Any] = {"color": colour, "lw": 0.9, "alpha": 0.35, "zorder": 2}
+    if a.low is not None and a.high is not None:
+        axes.plot([scale(a.form) * a.low, scale(a.form) * a.high], [y, y], **bar)
+    if b.low is not None and b.high is not None:
+        axes.plot([x, x], [scale(b.form) * b.low, scale(b.form) * b.high], **bar)
+
+
+def _front(axes: Axes, x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> Any:
+    order = sorted(np.flatnonzero(best).tolist(), key=lambda i: (x[i], y[i]))
+    (line,) = axes.plot(
+        [x[i] for i in order], [y[i] for i in order], color=INK, lw=1, ls=(0, (4, 2)), zorder=2.5
+    )
+    return line
+
+
+def _named(
+    axes: Axes,
+    x: Sequence[float],
+    y: Sequence[float],
+    best: NDArray[np.bool_],
+    rows: Sequence[Estimate],
+) -> None:
+    """K beside the points of the front, but not where the last one stands too near."""
+    low, high = np.array([axes.get_xlim(), axes.get_ylim()]).T
+    last = np.full(2, -np.inf)
+    for i in sorted(np.flatnonzero(best).tolist(), key=lambda i: (x[i], y[i])):
+        at = (np.array([x[i], y[i]]) - low) / (high - low)
+        if np.abs(at - last).max() > 0.06:
+            axes.annotate(
+                f"{rows[i].kept:.0f}", (x[i], y[i]), (5, -11), textcoords="offset points",
+                fontsize=7.5, color=INK, zorder=5,
+            )  # fmt: skip
+            last = at
+
+
+def _handle(colour: Any, marker: str, area: float) -> Any:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], ls="", marker=marker, ms=area**0.5, color=colour, mec="white", mew=0.7)

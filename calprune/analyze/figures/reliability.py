@@ -1,0 +1,168 @@
+"""``reliability``: accuracy against confidence, bin by bin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from calprune.analyze.curve import Bin, Step
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import seeds
+from calprune.analyze.figures._style import (
+    BAND,
+    INK,
+    brief,
+    colours_of,
+    footnote,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.figures._subject import condition_names
+from calprune.analyze.layout import number
+from calprune.analyze.report import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Reliability"]
+
+UNITS = {"plain": "", "percent": " %", "points": " pts", "score": ""}
+FEW = 10
+PANELS = 12
+NOTE = (
+    f"Bars: 95 %, images resampled. Grey: where 95 % fall if calibrated. Hollow: fewer than {FEW} "
+    "answers."
+)
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """The unpruned model and all conditions of one budget, a panel each.
+
+    Attributes:
+        isotonic: draw the bin-free curve too.
+    """
+
+    isotonic: bool = False
+
+    title: ClassVar[str] = "accuracy against confidence, bin by bin, at one budget"
+    per_metric: ClassVar[bool] = False
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        return ""
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        bins = subject.bins(view.budget)
+        numbers = subject.estimates("ece", "accuracy", draws=0)
+        steps = subject.isotonic(view.budget) if self.isotonic else []
+        parts = paged(condition_names(bins), PANELS)
+        pages = [
+            _page(bins, names, numbers, steps, subject.title, _part(i, len(parts)))
+            for i, names in enumerate(parts, start=1)
+        ]
+        rows = records(bins)
+        if steps:
+            empty = dict.fromkeys(rows[0])
+            rows = [{"curve": "bins", **row} for row in rows]
+            rows += [{"curve": "isotonic", **empty, **asdict(step)} for step in steps]
+        return Made(tuple(pages), rows)
+
+
+def _part(at: int, count: int) -> str:
+    return f"{at} of {count}" if count > 1 else ""
+
+
+def _page(
+    bins: Sequence[Bin],
+    names: Sequence[str],
+    estimates: Sequence[Estimate],
+    steps: Sequence[Step],
+    of: str,
+    part: str,
+) -> Figure:
+    columns = 2 if len(names) == 4 else min(3, len(names))
+    rows = math.ceil(len(names) / columns)
+    figure = new_figure(max(3.6, 2.2 * columns + 0.4), 2.95 * rows + 0.8)
+    left = 0.5 if min(b.confidence for b in bins) >= 0.5 else 0.0
+    panels = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=(4, 1) * rows)
+    for i in range(rows * columns):
+        row, column = divmod(i, columns)
+        top, strip = panels[2 * row, column], panels[2 * row + 1, column]
+        if i >= len(names):
+            top.set_axis_off()
+            strip.set_axis_off()
+            continue
+        own = [b for b in bins if b.condition == names[i]]
+        _panel(top, own, left, _lowest(bins, left))
+        _isotonic(top, [s for s in steps if s.condition == names[i]])
+        _strip(strip, own, left, max(b.share for b in bins))
+        _caption(top, names[i], own, estimates)
+        top.tick_params(labelbottom=False, labelleft=column == 0)
+        strip.tick_params(labelleft=column == 0)
+        if column == 0:
+            top.set_ylabel("accuracy")
+            strip.set_ylabel("share")
+        strip.set_xlabel("confidence" if i + columns >= len(names) else "")
+    footnote(figure, NOTE + (" Black: isotonic curve, without bins." if steps else ""))
+    titled(figure, f"Reliability of {of}", part)
+    return figure
+
+
+def _lowest(bins: Sequence[Bin], left: float) -> float:
+    """Bottom of the accuracy axis: below every point, in steps of a tenth."""
+    sure = [b.low for b in bins if b.low is not None and b.n >= FEW]
+    least = min([left, *(b.accuracy for b in bins), *sure])
+    return max(0.0, math.floor(10 * least - 0.5) / 10)
+
+
+def _panel(axes: Axes, bins: Sequence[Bin], left: float, bottom: float) -> None:
+    x = [b.confidence for b in bins]
+    axes.fill_between(x, [b.band_low for b in bins], [b.band_high for b in bins], color=BAND, lw=0)
+    axes.plot([left, 1], [left, 1], color="#8a8a8a", lw=1, zorder=1)
+    colour = colours_of([bins[0].selector])[bins[0].selector]
+    axes.plot(x, [b.accuracy for b in bins], color=colour, lw=1.2, alpha=0.7, zorder=2)
+    for b in bins:
+        if b.low is not None and b.high is not None:
+            axes.plot([b.confidence] * 2, [b.low, b.high], color=colour, lw=1.6, zorder=2)
+    for b in bins:  # hollow: too few answers to mean much
+        face, edge = (colour, "white") if b.n >= FEW else ("white", colour)
+        axes.scatter([b.confidence], [b.accuracy], s=26, color=[face], edgecolor=edge, zorder=3)
+    _limits(axes, left)
+    axes.set_ylim(bottom - 0.02, 1.02)
+
+
+def _isotonic(axes: Axes, steps: Sequence[Step]) -> None:
+    x, y = [s.confidence for s in steps], [s.accuracy for s in steps]
+    axes.plot(x, y, color=INK, lw=0.9, ls=(0, (3, 1.5)), zorder=4)
+
+
+def _strip(axes: Axes, bins: Sequence[Bin], left: float, most: float) -> None:
+    colour = colours_of([bins[0].selector])[bins[0].selector]
+    low = [max(b.low_edge, left) for b in bins]
+    widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
+    shares = [b.share for b in bins]
+    axes.bar(low, shares, widths, align="edge", color=colour, alpha=0.8, edgecolor="white", lw=0.6)
+    _limits(axes, left)
+    axes.set_ylim(0, 1.05 * most)
+    tick = max(0.1, math.floor(10 * most) / 10)
+    axes.set_yticks([0, tick], ["0", f"{tick:g}"])
+
+
+def _limits(axes: Axes, left: float) -> None:
+    axes.set_xlim(left - 0.01, 1.01)
+    ticks = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0) if left else (0.0, 0.25, 0.5, 0.75, 1.0)
+    axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+
+
+def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Estimate]) -> None:
+    shown = {e.metric: e for e in estimates if e.condition == name and e.group == "all"}
+    numbers = [f"{e.title} {number(e.value, e.form)}{UNITS[e.form]}" for e in shown.values()]
+    title = f"{brief(name + seeds(bins[0]))}\n{', '.join(numbers)}"
+    axes.set_title(title, loc="left", fontsize=8.2)

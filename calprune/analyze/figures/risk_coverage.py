@@ -1,0 +1,98 @@
+"""``risk-coverage``: errors among the surest answers, at one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from calprune.analyze.coverage import Risk
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import MOST, Line, line_styles, lines_of
+from calprune.analyze.figures._style import (
+    INK,
+    footnote,
+    legend_in,
+    legend_rows,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.layout import number
+from calprune.analyze.report import records
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["RiskCoverage"]
+
+FROM = 0.05  # coverage below which few answers decide; still in the CSV
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """A line per condition at one budget, the unpruned model in black."""
+
+    title: ClassVar[str] = "share of errors among the surest answers, at one budget"
+    per_metric: ClassVar[bool] = False
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        return ""
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        rows = subject.risks(view.budget)
+        areas = {e.condition: e for e in subject.estimates("aurc", draws=0)}
+        parts = paged(lines_of(rows), MOST) or [[]]
+        pages = [
+            _page(rows, part, areas, subject.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            for i, part in enumerate(parts, start=1)
+        ]
+        return Made(tuple(pages), records(rows))
+
+
+def _page(
+    rows: Sequence[Risk], lines: Sequence[Line], areas: dict[str, Estimate], of: str, part: str
+) -> Figure:
+    styles = {line: s for line, s in line_styles(rows).items() if line in lines}
+    curves: list[tuple[list[Risk], str, Any, Any]] = []
+    for i, (line, style) in enumerate(styles.items()):
+        own = [r for r in rows if (r.selector, r.parameters) == line]
+        curves.append((own, str(style["label"]), style["color"], DASHES[i % len(DASHES)]))
+    unpruned = [r for r in rows if r.selector == "full"]
+    curves += [(unpruned, "full", INK, "-")] if unpruned else []
+    labels = [f"{label}: {_area(areas[own[0].condition])}" for own, label, _, _ in curves]
+    width = 4.6
+    across, below = legend_rows(labels, width)
+    figure = new_figure(width, 3.0 + 1.1 * below + 1.3)
+    grid = figure.add_gridspec(2, 1, height_ratios=[3.0, below])
+    axes = figure.add_subplot(grid[0])
+    for (own, _, colour, dashes), label in zip(curves, labels, strict=True):
+        shown = [r for r in own if r.coverage >= FROM]
+        x, y = [100 * r.coverage for r in shown], [100 * r.risk for r in shown]
+        axes.plot(x, y, color=colour, ls=dashes, lw=1.6, label=label)
+    _finish(axes)
+    legend_in(figure.add_subplot(grid[1]), *axes.get_legend_handles_labels(), across)
+    footnote(
+        figure,
+        "Surest answers first; answers of equal confidence averaged over all their orders. "
+        f"Begins at {100 * FROM:g} %. AURC: mean over all coverages.",
+    )
+    budget = next((r.budget for r in rows if r.selector != "full"), "")
+    titled(figure, f"Risk of {of}" + (f" at K = {budget.removeprefix('k')}" * bool(budget)), part)
+    return figure
+
+
+def _area(row: Estimate) -> str:
+    return f"AURC {number(row.value, row.form)}"
+
+
+def _finish(axes: Axes) -> None:
+    axes.set_xlim(0, 101)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("coverage: answers given, %")
+    axes.set_ylabel("risk: errors among them, %")

@@ -1,0 +1,76 @@
+"""``u-curve``: ECE and accuracy against the number of visual tokens kept, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.figures import Made, Subject, View
+from calprune.analyze.figures._lines import (
+    MOST,
+    Line,
+    axis_title,
+    curve_panel,
+    legend_of,
+    line_styles,
+    lines_of,
+)
+from calprune.analyze.figures._style import (
+    footnote,
+    legend_in,
+    legend_rows,
+    new_figure,
+    paged,
+    titled,
+)
+from calprune.analyze.report import records
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["UCurve"]
+
+NOTE = "Bars and grey band: 95 %, images resampled with all their questions."
+
+
+@dataclass(frozen=True)
+class UCurve:
+    """Does calibration first improve and then break, and what does accuracy do meanwhile?"""
+
+    title: ClassVar[str] = "ECE and accuracy against the number of visual tokens kept"
+    per_metric: ClassVar[bool] = False
+
+    def lacks(self, subject: Subject, view: View) -> str:
+        """See ``Kind``."""
+        return "" if subject.pruned else "no condition prunes anything"
+
+    def make(self, subject: Subject, view: View) -> Made:
+        """See ``Kind``."""
+        rows = subject.estimates("ece", "accuracy")
+        parts = paged(lines_of(rows), MOST)
+        pages = [
+            _page(rows, lines, subject.title, f"{i} of {len(parts)}" if len(parts) > 1 else "")
+            for i, lines in enumerate(parts, start=1)
+        ]
+        return Made(tuple(pages), records(rows))
+
+
+def _page(rows: Sequence[Estimate], lines: Sequence[Line], of: str, number: str) -> Figure:
+    styles = {line: style for line, style in line_styles(rows).items() if line in lines}
+    labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
+    width, tall = 7.0, 2.8
+    across, below = legend_rows(labels, width)
+    figure = new_figure(width, tall + 1.1 * below + 1.05)
+    grid = figure.add_gridspec(2, 2, height_ratios=[tall, below])
+    panels = [figure.add_subplot(grid[0, i]) for i in range(2)]
+    for axes, metric in zip(panels, ("ece", "accuracy"), strict=True):
+        own = [r for r in rows if r.metric == metric]
+        curve_panel(axes, own, styles)
+        axes.set_ylabel(axis_title(own[0].title, own[0].form, own[0].better))
+    legend_in(figure.add_subplot(grid[1, :]), *legend_of(panels[0]), across)
+    if any(r.low is not None for r in rows):
+        footnote(figure, NOTE)
+    titled(figure, f"Calibration and accuracy of {of}", number)
+    return figure

@@ -1,0 +1,31 @@
+"""Which conditions no other one beats in everything at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Floats
+from calprune.analyze.metrics import Better
+
+
+def front(costs: Floats) -> NDArray[np.bool_]:
+    """Which of n points lie on the Pareto front, (n,).
+
+    A point is beaten by one that costs no more in every column and less in one; equal points do
+    not beat each other. A point with a NaN is never on the front and beats none.
+
+    Args:
+        costs: (n, d), smaller is better.
+    """
+    usable = ~np.isnan(costs).any(axis=1)
+    other, mine = costs[None, usable], costs[:, None]
+    beats = np.all(other <= mine, axis=2) & np.any(other < mine, axis=2)
+    return np.asarray(usable & ~np.any(beats, axis=1))
+
+
+def cost(value: Floats, better: Better) -> Floats:
+    """The same values with small ones good, whatever is better."""
+    if better == "higher":
+        return -value
+    return np.abs(value) if better == "nearer 0" else value
