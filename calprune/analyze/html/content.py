@@ -24,7 +24,8 @@ from calprune.data.logits import LogitTable
 
 REFERENCE = "full"
 BRIEF_METRICS = ("ece", "accuracy")
-DEFINED = ("ece", "failure-auroc")
+DEFINED = ("ece", "aurc")
+SWAPS = 2_000  # of every definition, metric and condition
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,15 @@ def _defined(tables: Sequence[LogitTable], reference: str, how: dict[str, Any]) 
     if not closed or how.get("confidence", "auto") not in ("auto", "answer-set"):
         return []
     rest = {k: v for k, v in how.items() if k != "confidence"}
-    return definitions(tables, DEFINED, DEFINITIONS, against=reference, mixed_numerics=True, **rest)
+    return definitions(
+        tables,
+        DEFINED,
+        DEFINITIONS,
+        against=reference,
+        permutations=SWAPS,
+        mixed_numerics=True,
+        **rest,
+    )
 
 
 Row = TypeVar("Row", Estimate, Difference, Defined)
