@@ -80,6 +80,24 @@ def test_files_hold_what_each_question_saw(outcome: run.Outcome) -> None:
     assert len(np.unique(kept, axis=0)) > 1, "a choice for each question"
 
 
+def test_files_hold_what_each_layer_saw(outcome: run.Outcome) -> None:
+    for cell in outcome.plan.cells:
+        a = unpack(outcome.plan.store.logits(cell.condition), "calprune.logits").arrays
+        later = {"image/until", "image/margin", "run/merged"}
+        if cell.chosen.name == "full":
+            assert not later & a.keys()
+            continue
+        _, unit = np.unique(a["example/duplicate_of"], return_inverse=True)
+        left = [(a["image/until"] > x).sum(axis=1)[unit] for x in range(LAYERS)]
+        np.testing.assert_array_equal(np.stack(left, 1) + a["run/merged"], a["run/visual"])
+        merges = cell.condition.label.startswith("sparsevlm-version1.5")
+        assert (a["run/merged"][:, 1:] > 0).all() == merges
+        assert not a["run/merged"][:, 0].any()
+        assert (a["image/margin"] > 0).all()
+        for kept, until in zip(a["image/kept"], a["image/until"], strict=True):
+            assert kept[kept >= 0].tolist() == np.flatnonzero(until == LAYERS).tolist()
+
+
 @pytest.mark.parametrize(
     ("select", "changes", "says"),
     [

@@ -184,7 +184,7 @@ def test_sparsevlm_is_the_oracles(adapters: dict[str, Any], kind: str, version: 
     stages, contiguous = sparse(version), version == "1.5"
     found = fast(adapter, rows, stages, contiguous)
     agree(adapter, rows, stages, found, contiguous)
-    assert (found.merged > 0).all() == contiguous
+    assert (found.merged[:, -1] > 0).all() == contiguous
     if kind != "window":
         last = fast(adapter, rows, tuple(_by_last(s) for s in stages), contiguous)
         moves(found.logits[[2, 5]], last.logits[[2, 5]])
@@ -297,6 +297,45 @@ def test_merged_tokens_are_cluster_means() -> None:
     expected = [tokens[:3].sum(0) / (3 + 1e-6), tokens[3:].sum(0) / (2 + 1e-6)]
     order = np.argsort(found[:, 0])
     np.testing.assert_allclose(found[order], expected)
+
+
+# What every layer saw ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", MADE)
+@pytest.mark.parametrize(
+    ("stages", "contiguous"),
+    [
+        (PyramidDrop().stages(7, PATCHES, LAYERS), True),
+        (sparse("1.5"), True),
+        (sparse("2.0"), False),
+        (FastVTwoPass().stages(5, 12, LAYERS), False),
+    ],
+    ids=["pyramiddrop", "sparsevlm-1.5", "sparsevlm-2.0", "fastv-two-pass"],
+)
+def test_sets_of_every_stage_are_the_oracles(
+    adapters: dict[str, Any], kind: str, stages: tuple[Stage, ...], contiguous: bool
+) -> None:
+    """What a stage leaves is what is left at the end where no further stage follows."""
+    adapter = adapters[kind]
+    rows = [row(adapter, i, TAILS[:2]) for i in range(2)]
+    found = fast(adapter, rows, stages, contiguous)
+    assert found.margin.min() > CLOSE, "choose other weights: rounding decides"
+    asked = [(r, t, image) for r, image in zip(rows, IMAGES, strict=False) for t in r.tails]
+    for at, (r, tail, image) in enumerate(asked):
+        for n, s in enumerate(stages, 1):
+            one = question(adapter, r, tail, image)
+            _, kept = oracle.spelled_out(adapter, one, stages[:n], contiguous)
+            for layer in range(s.before, stages[n].before if n < len(stages) else LAYERS):
+                left = np.flatnonzero(found.until[at] > layer)
+                assert left.tolist() == kept[kept >= 0].tolist()
+                assert found.merged[at, layer] == (kept < 0).sum()
+        first = 0 if stages[0].again else stages[0].before
+        assert found.until[at].min() == first
+        assert not found.merged[at, :first].any()
+        if kind != "window":
+            seen = [(found.until[at] > x).sum() + found.merged[at, x] for x in range(LAYERS)]
+            assert seen == found.visual[at].tolist()
 
 
 # What plans ask ---------------------------------------------------------------------------------

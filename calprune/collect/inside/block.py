@@ -14,7 +14,7 @@ from calprune.collect.inside.stages import Inside
 from calprune.collect.models import Seen
 from calprune.collect.packed.places import place
 from calprune.collect.plan import Cell, Plan
-from calprune.collect.record import pad
+from calprune.collect.record import pad, rows_in
 from calprune.data.container import Arrays, as_text
 
 
@@ -38,7 +38,8 @@ def ask_inside(
 
 def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
     units = [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]
-    width = max(len(k) for k in found.kept)
+    width, most = (max(map(len, x)) for x in (found.kept, found.until))
+    _, source, _ = rows_in(plan, block)
     head, anew = len(plan.head), cell.condition.positions == "contiguous"
     places = [head + (np.arange(len(k)) if anew else k) for k in found.kept]
     return {
@@ -47,6 +48,9 @@ def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
         "image/kept": np.stack([pad(k, width) for k in found.kept]),
         "image/position": np.stack([pad(p, width) for p in places]),
         "image/tied": found.tied,
+        "image/until": np.stack([pad(x, most) for x in found.until]).astype(np.int16),
+        "image/margin": found.margin,
+        "run/merged": found.merged[source],
     }
 
 

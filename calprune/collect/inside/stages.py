@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeGuard
+
+import numpy as np
+from numpy.typing import NDArray
 
 from calprune.collect.selectors import Described
 from calprune.errors import PlanError
@@ -130,3 +134,25 @@ def promised(stages: tuple[Stage, ...], candidates: int, glue: int, layers: int)
         first = 0 if s.again else s.before
         seen[first:] = [s.keep + s.merged + glue] * (layers - first)
     return seen
+
+
+def left(
+    stages: tuple[Stage, ...], after: Sequence[NDArray[np.int64]], visual: int, layers: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """What each layer works on, from the tokens that were there ``after`` each stage.
+
+    ``after``: for each stage which of the ``visual`` tokens of the image these are, -1 for merged
+    ones.
+
+    Returns:
+        For each visual token (v,) the first layer that does not see it, ``layers`` where all do;
+        and for each layer (layers,) how many merged ones it sees.
+    """
+    until = np.full(visual, layers, dtype=np.int32)
+    merged = np.zeros(layers, dtype=np.int32)
+    for stage, token in zip(stages, after, strict=True):
+        first = 0 if stage.again else stage.before
+        gone = np.setdiff1d(np.arange(visual), token)
+        until[gone] = np.minimum(until[gone], first)
+        merged[first:] = (token < 0).sum()
+    return until, merged
