@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -132,6 +134,22 @@ def test_pyramids_that_make_no_sense() -> None:
         PyramidDrop().stages(5, 576, 2)
     with pytest.raises(PlanError, match=r"ratio=0.5 leaves less than one of 7 visual tokens"):
         PyramidDrop().stages(3, 7, 32)
+
+
+@pytest.mark.parametrize("layers", range(4, 81))
+def test_a_pyramid_meets_its_budget_or_says_how(layers: int) -> None:
+    """15/32 of the tokens a layer, within one token; else a pyramid that does is proposed."""
+    p = PyramidDrop()
+    try:
+        stages = p.stages(270, 576, layers)
+    except PlanError as error:
+        assert layers % 4
+        said = r"its budget is 0.4688 of 576, 270.0; .* every=(0\.\d+)$"
+        (every,) = re.findall(said, str(error))
+        p = PyramidDrop(every=float(every))
+        stages = p.stages(270, 576, layers)
+    seen = promised(stages, 576, 0, layers)
+    assert abs(np.mean(seen) - 576 * p.budget.value) <= 1
 
 
 # Two passes -------------------------------------------------------------------------------------
@@ -384,6 +402,20 @@ class Odd:
 )
 def test_stages_that_cannot_be(stages: Any, says: str) -> None:
     selector: Any = Odd(*stages)
+    with pytest.raises(PlanError, match=says):
+        planned("odd", selector, 5, PATCHES, LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("fails", "says"),
+    [
+        (lambda *_: 1 // 0, r"selector 'odd' failed at its stages for 5 of 16 visual tokens in 6 "),
+        (lambda *_: None, "TypeError: 'NoneType' object is not iterable"),
+        (lambda *_: [(2, 1, 5)], "selector 'odd': its stages are of Stage, not tuple"),
+    ],
+)
+def test_a_plug_in_that_fails_is_named(fails: Any, says: str) -> None:
+    selector: Any = SimpleNamespace(positions="original", stages=fails)
     with pytest.raises(PlanError, match=says):
         planned("odd", selector, 5, PATCHES, LAYERS)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.selectors import Described
-from calprune.errors import PlanError
+from calprune.errors import CalpruneError, PlanError
 
 Positions = Literal["contiguous", "original"]
 
@@ -82,20 +82,13 @@ def positions_of(name: str, selector: Inside, asked: Positions) -> Positions:
     return selector.positions
 
 
-def closed_only(name: str) -> PlanError:
-    """For questions whose whole reply is wanted."""
-    return PlanError(
-        f"{name} prunes inside the language model; replies of several tokens are not supported for "
-        "such selectors yet: ask questions with fixed answers, or select before the language model"
-    )
-
-
 def planned(
     name: str, selector: Inside, budget_tokens: int, candidates: int, layers: int
 ) -> tuple[Stage, ...]:
     """A selector's stages; PlanError if they are impossible.
 
     A budget of all candidates is allowed and is the full model where the selector keeps them all.
+    A plug-in that fails in any other way is a PlanError, too, which names it.
     """
     if not 0 < budget_tokens <= candidates:
         hint = "no token at all is the selector 'blind'" if budget_tokens <= 0 else "keep fewer"
@@ -103,7 +96,7 @@ def planned(
             f"{name}: a budget of {budget_tokens} visual tokens for an image that has "
             f"{candidates}; choose 1 to {candidates} ({hint})"
         )
-    stages = tuple(selector.stages(budget_tokens, candidates, layers))
+    stages = _asked(name, selector, budget_tokens, candidates, layers)
     before, left = 0, candidates
     for n, s in enumerate(stages, 1):
         if not before < s.before < layers or not s.before - 1 <= s.by <= s.before:
@@ -124,6 +117,23 @@ def planned(
         before, left = s.before, s.keep + s.merged
     if not stages:
         raise PlanError(f"{name}: names no stage at which tokens leave")
+    return stages
+
+
+def _asked(name: str, selector: Inside, *given: int) -> tuple[Stage, ...]:
+    try:
+        stages = tuple(selector.stages(*given))
+    except CalpruneError:
+        raise
+    except Exception as error:
+        budget, candidates, layers = given
+        raise PlanError(
+            f"selector {name!r} failed at its stages for {budget} of {candidates} visual tokens in "
+            f"{layers} layers: {type(error).__name__}: {error}"
+        ) from error
+    for s in stages:
+        if not isinstance(s, Stage):
+            raise PlanError(f"selector {name!r}: its stages are of Stage, not {type(s).__name__}")
     return stages
 
 
