@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,7 @@ FADED = 0.16  # of the image's contrast that is left where tokens are dropped
 PARTLY = 0.5  # and where they are part of new tokens
 BINS = 28
 COLUMNS = 4
+WIDEST = 34  # characters of a heading
 KEPT, DROPPED, PADDING = "#0173b2", "#c4c4c4", "#ececec"
 SIDES = ("left", "top", "right", "bottom")
 HEADING: dict[str, Any] = {"loc": "left", "fontsize": 9}
@@ -52,13 +54,14 @@ class Shown:
 class Panel:
     """What one selector keeps: ``kept`` and, where tokens are merged, ``part``, bool (v,).
 
-    ``tokens``: how many the language model reads, row ends apart.
+    ``tokens``: how many the language model reads, row ends apart, from its layer ``since`` on.
     """
 
     label: str
     tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
+    since: int = 0
 
 
 @styled()
@@ -88,7 +91,7 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
         for axes, view in zip(own, views.values(), strict=False):
             _marked(axes, shown, panel, view)
             _bounds(axes, limits)
-        own[0].set_title(f"{escaped(panel.label)}\n{_count(panel, views)}", **HEADING)
+        own[0].set_title("\n".join(_heading(panel, views)), **HEADING)
         _histogram(own[-1], shown, panel, edges)
         own[-1].set(ylim=(0, top), xlabel=shown.measure if band == bands - 1 else "")
         own[-1].tick_params(labelleft=column == 0, labelsize=8)
@@ -201,11 +204,19 @@ def _histogram(axes: Axes, shown: Shown, panel: Panel, edges: NDArray[np.float64
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _heading(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> list[str]:
+    """Lines no wider than a panel."""
+    since = [f"from layer {panel.since} on"] if panel.since else []
+    return [*map(escaped, wrap(panel.label, WIDEST)), _count(panel, views), *since]
+
+
 def _count(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> str:
     of = sum(int(view.sum()) for view in views.values())
     if panel.part.any():
         return f"{panel.tokens} new tokens made of {int((panel.kept | panel.part).sum())}"
-    return f"{panel.tokens} of {of} tokens"
+    kept = int(panel.kept.sum())
+    new = f" and {panel.tokens - kept} new" if panel.tokens > kept else ""
+    return f"{kept} of {of} tokens{new}"
 
 
 def _note(shown: Shown, panels: Sequence[Panel]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,23 @@ def ask_inside(
 
     ``image/position`` are those of the last layer.
     """
+    asked = [(i, s, plan.distinct[i]) for i, s in zip(plan.images(block), seen, strict=True)]
+    found = replies(plan, cell, selector, asked)
+    return found, _columns(plan, cell, block, found)
+
+
+def replies(
+    plan: Plan, cell: Cell, selector: Inside, asked: Sequence[tuple[int, Seen, Sequence[str]]]
+) -> InsideReply:
+    """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
-    for i, s in zip(plan.images(block), seen, strict=True):
-        tails = tuple(plan.tails[p] for p in plan.distinct[i])
+    for i, s, prompts in asked:
+        tails = tuple(plan.tails[p] for p in prompts)
         whole = np.arange(len(s.frame))
         rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
         images.append(plan.questions.digests[i])
         budgets.append(tokens_of(cell.condition.budget, s.frame))
-    found = reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
-    return found, _columns(plan, cell, block, found)
+    return reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
 
 
 def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
