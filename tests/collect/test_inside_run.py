@@ -11,6 +11,7 @@ import pytest
 
 from calprune.collect import run
 from calprune.collect.grid import grid
+from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside.decoder import check
 from calprune.collect.inside.fits import fits
 from calprune.collect.models import Reach, open_adapter
@@ -19,6 +20,7 @@ from calprune.data.condition import Budget
 from calprune.data.container import unpack
 from calprune.data.store import Store
 from calprune.errors import PlanError
+from tests.collect.checkpoints import save_checkpoint
 from tests.collect.tiny import save_tiny_llava
 
 LAYERS = 4
@@ -96,6 +98,22 @@ def test_files_hold_what_each_layer_saw(outcome: run.Outcome) -> None:
         assert (a["image/margin"] > 0).all()
         for kept, until in zip(a["image/kept"], a["image/until"], strict=True):
             assert kept[kept >= 0].tolist() == np.flatnonzero(until == LAYERS).tolist()
+
+
+def test_row_ends_are_never_dropped(tmp_path: Path) -> None:
+    """LLaVA-NeXT as transformers shows it: glue is seen by every layer."""
+    folder = save_checkpoint(tmp_path / "next", family="llava_next", layers=LAYERS)
+    wanted: dict[str, Any] = {"select": ["fastv"], "keep": [300], "picture": "hf", "images": 1}
+    done = run.collect("shapes", store=tmp_path / "s", model=str(folder), min_mass=0, **wanted)
+    (cell,), adapter = done.plan.cells, done.plan.adapter
+    a = unpack(done.plan.store.logits(cell.condition), "calprune.logits").arrays
+    size = size_of(done.plan.questions.picture(done.plan.questions.images[0]))
+    glue = adapter.frame(size).glue
+    assert glue.any()
+    assert a["image/until"].shape[1] == len(glue)
+    assert (a["image/until"][:, glue] == LAYERS).all()
+    assert ((a["image/until"] == LAYERS).sum(axis=1) == 300 + glue.sum()).all()
+    assert (a["image/until"].min(axis=1) == 2).all()
 
 
 @pytest.mark.parametrize(
