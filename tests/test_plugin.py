@@ -119,11 +119,12 @@ def test_it_obeys_the_laws(installed: Path) -> None:
 def test_the_examples_of_the_guide_obey_the_laws() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.S)
     space: dict[str, object] = {"__name__": "guide"}
-    examples = [b for b in blocks if "def rank(" in b or "def pick(" in b or "def merge(" in b]
-    assert len(examples) == 3
+    methods = [f"def {x}(self" for x in ("rank", "pick", "merge", "stages")]
+    examples = [b for b in blocks if any(m in b for m in methods)]
+    assert len(examples) == 4
     for block in examples:
         exec(compile(block, "extending.md", "exec", dont_inherit=True), space)
-    for name in ("Farthest", "Comb", "Runs"):
+    for name in ("Farthest", "Comb", "Runs", "Midway"):
         laws(space[name]())  # type: ignore[operator]
     laws(space["Farthest"](start=5))  # type: ignore[operator]
     check = next(b for b in blocks if "laws(" in b)

@@ -54,13 +54,14 @@ class Shown:
 class Panel:
     """What one selector keeps: ``kept`` and, where tokens are merged, ``part``, bool (v,).
 
-    ``tokens``: how many the language model reads, row ends apart.
+    ``tokens``: how many the language model reads, row ends apart, from its layer ``since`` on.
     """
 
     label: str
     tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
+    since: int = 0
 
 
 @styled()
@@ -78,7 +79,7 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
     tall = (limits[3] - limits[1]) / (limits[2] - limits[0])
     heights = [*([min(2.0, max(0.4, tall))] * len(views)), 0.55]
     rows = len(heights)
-    headings = [folded(p.label, WIDEST) for p in panels]
+    headings = [_heading(p) for p in panels]
     lines = 0.55 + 0.15 * max(map(len, headings))
     figure = new_figure(2.4 * columns + 0.4, bands * (2.4 * sum(heights) + lines) + 0.8)
     grid = figure.subplots(bands * rows, columns, squeeze=False, height_ratios=heights * bands)
@@ -92,8 +93,7 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
         for axes, view in zip(own, views.values(), strict=False):
             _marked(axes, shown, panel, view)
             _bounds(axes, limits)
-        heading = "\n".join(map(escaped, headings[i]))
-        own[0].set_title(f"{heading}\n{_count(panel, views)}", **HEADING)
+        own[0].set_title("\n".join([*headings[i], _count(panel, views)]), **HEADING)
         _histogram(own[-1], shown, panel, edges)
         own[-1].set(ylim=(0, top), xlabel=shown.measure if band == bands - 1 else "")
         own[-1].tick_params(labelleft=column == 0, labelsize=8)
@@ -217,11 +217,19 @@ def folded(label: str, most: int) -> list[str]:
     return lines
 
 
+def _heading(panel: Panel) -> list[str]:
+    """Lines no wider than a panel: what chose, and from where on."""
+    since = [f"from layer {panel.since} on"] if panel.since else []
+    return [*map(escaped, folded(panel.label, WIDEST)), *since]
+
+
 def _count(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> str:
     of = sum(int(view.sum()) for view in views.values())
     if panel.part.any():
         return f"{panel.tokens} new tokens made of {int((panel.kept | panel.part).sum())}"
-    return f"{panel.tokens} of {of} tokens"
+    kept = int(panel.kept.sum())
+    new = f" and {panel.tokens - kept} new" if panel.tokens > kept else ""
+    return f"{kept} of {of} tokens{new}"
 
 
 def _note(shown: Shown, panels: Sequence[Panel]) -> str:

@@ -17,8 +17,9 @@ from calprune.collect.choose import choose, ranked, read_merges, read_ranking
 from calprune.collect.encode import encode, read_features
 from calprune.collect.grid import ALL
 from calprune.collect.kept import keep
-from calprune.collect.models import EMBEDDED, Seen
+from calprune.collect.models import EMBEDDED, Adapter, Seen
 from calprune.collect.plan import Cell, Plan
+from calprune.collect.proposals import serving
 from calprune.collect.run import Keep, Progress, prepare
 from calprune.collect.selectors import Merges
 from calprune.errors import PlanError
@@ -188,7 +189,8 @@ def compare_selections(
     """
     plan = prepare(bench, model=model, select=select, keep=keep, **options)
     if ALL in ([select] if isinstance(select, str) else select):
-        plan = replace(plan, cells=tuple(c for c in plan.cells if not _incomparable(c)))
+        fit = tuple(c for c in plan.cells if not _incomparable(c, plan.adapter))
+        plan = replace(plan, cells=fit)
     return compare(plan, progress)
 
 
@@ -221,7 +223,7 @@ def compare(plan: Plan, progress: Progress | None = None) -> Comparison:
 
 def _comparable(plan: Plan) -> None:
     for cell in plan.cells:
-        if why := _incomparable(cell):
+        if why := _incomparable(cell, plan.adapter):
             raise PlanError(f"{cell.chosen.name} {why}")
     budgets = [cell.condition.budget for cell in plan.cells]
     if len(set(budgets)) == len(budgets):
@@ -231,12 +233,12 @@ def _comparable(plan: Plan) -> None:
         )
 
 
-def _incomparable(cell: Cell) -> str:
+def _incomparable(cell: Cell, adapter: Adapter) -> str:
     """Why a selector cannot be compared; empty if it can."""
     if not ranked(cell.chosen):
         return (
             "chooses inside the language model, which is not run here; compare selectors that "
-            "choose before it"
+            f"choose before it: {serving(adapter, before_layers=True)}"
         )
     if cell.chosen.selector.budget is not None:
         return "has only one budget, so that nothing can be compared with it; leave it out"

@@ -1,4 +1,7 @@
-"""What selectors keep of one image, for ``calprune show tokens``. Asks no model."""
+"""What selectors keep of one image, for ``calprune show tokens``.
+
+The language model is run only for selectors that choose inside it.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.choose import choose, ranked, read_merges
+from calprune.collect.choose import choose, read_merges
 from calprune.collect.encode import encode, feature_folder, read_features
 from calprune.collect.hf.pictures import open_picture
+from calprune.collect.inside import Inside, inside
+from calprune.collect.inside.block import replies
 from calprune.collect.kept import chosen_in
-from calprune.collect.models import EMBEDDED, Frame
+from calprune.collect.models import EMBEDDED, Frame, Seen
 from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan, make_plan
 from calprune.collect.run import Keep, prepare
 from calprune.collect.selectors import Merges, guided
@@ -37,6 +42,7 @@ class Mark:
         kept: bool (v,), tokens that are kept; of each new token the old one that weighs most.
         part: bool (v,), further tokens that new ones are made of.
         guided: it follows the question.
+        since: the first layer of the language model that sees no more than these.
     """
 
     label: str
@@ -44,6 +50,7 @@ class Mark:
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
     guided: bool
+    since: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,8 +99,9 @@ def look(
         image: its name, or its place among the images, from 0 on.
         select: selectors as on the command line.
         keep: budgets.
-        question: which of the image's distinct questions guided selectors follow, from 0 on.
-        model: a short name, a repository, or a local folder; only its vision tower is run.
+        question: which of the image's distinct questions is asked, from 0 on, where selectors are
+            guided by it or choose inside the language model.
+        model: a short name, a repository, or a local folder.
         options: as ``prepare`` takes them.
 
     Raises:
@@ -119,12 +127,6 @@ def look(
 
 
 def _showable(cells: Sequence[Cell]) -> None:
-    for cell in cells:
-        if not ranked(cell.chosen):
-            raise PlanError(
-                f"{cell.chosen.name} chooses inside the language model, which is not run here; "
-                "name selectors that choose before it"
-            )
     if len(cells) > MOST:
         raise PlanError(
             f"{len(cells)} selections are too many for one figure: name at most {MOST} with "
@@ -171,6 +173,9 @@ def _looked(plan: Plan, block: int, at: int, question: int) -> Look:
 
 
 def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: list[Any]) -> Mark:
+    selector: Any = cell.chosen.selector
+    if inside(selector):
+        return _inside(plan, cell, selector, unit, encoded[unit[0] - plan.images(block).start])
     wanted = unit if guided(cell.chosen.selector) else (unit[0], -1)
     at = plan.asked(block, cell.chosen).index(wanted)
     frame = encoded[unit[0] - plan.images(block).start].frame
@@ -186,3 +191,14 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
         tokens = len(merged)
     label = cell.condition.label
     return Mark(label, tokens, kept, part & ~kept, guided(cell.chosen.selector))
+
+
+def _inside(plan: Plan, cell: Cell, selector: Inside, unit: tuple[int, int], seen: Seen) -> Mark:
+    """What the last layer sees when the model is asked."""
+    image, question = unit
+    found = replies(plan, cell, selector, [(image, seen, [plan.distinct[image][question]])])
+    (until,), layers = found.until, found.visual.shape[1]
+    kept = (until == layers) & ~seen.frame.glue
+    tokens = int(kept.sum() + found.merged[0, -1])
+    since = int(until[until < layers].max(initial=0))
+    return Mark(cell.condition.label, tokens, kept, np.zeros_like(kept), True, since)

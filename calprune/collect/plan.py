@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
-from calprune import registry
 from calprune.collect.grid import Chosen
 from calprune.collect.inside import inside, positions_of
 from calprune.collect.inside.fits import fits
 from calprune.collect.models import Adapter, Prompt
 from calprune.collect.packed.reply import Packed
+from calprune.collect.proposals import serving, with_compat
 from calprune.collect.selectors import Merges, guided
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.questions import Questions
@@ -212,7 +212,7 @@ def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Bu
     if chosen.compat and "compat" not in getattr(chosen.selector, "numerics", ()):
         raise PlanError(
             f"{chosen.name} has no compat numerics; leave it out, or choose --numerics canonical. "
-            f"Selectors that have: {', '.join(_with_compat())}"
+            f"Selectors that have: {with_compat()}"
         )
     budget = _scoped(chosen.budget, adapter)
     if inside(chosen.selector):
@@ -251,16 +251,23 @@ def _check_context(
     head: int,
     tails: dict[str, tuple[int, ...]],
 ) -> None:
-    """PlanError if a question and its reply go beyond the positions that the model knows."""
-    budgets = [c.condition.budget for c in cells]
-    kept = max((_tokens(b, adapter) for b in budgets), default=0)
+    """PlanError if a question and its reply go beyond the positions that the model knows.
+
+    What prunes inside the model needs positions for all visual tokens, whatever its budget.
+    """
+    whole = [c.chosen.name for c in cells if inside(c.chosen.selector)]
+    counts = [_tokens(c.condition.budget, adapter) for c in cells]
+    kept = max([*counts, *[adapter.candidates] * bool(whole)], default=0)
+    hint = "give a smaller --reply-tokens or --keep"
+    if whole and max(counts) < kept:
+        hint = f"leave out {', '.join(dict.fromkeys(whole))}, whose first layers see them all"
     for e in questions.examples:
         needed = head + kept + len(tails[e.prompt]) + questions.reply_tokens(e)
         if 0 < adapter.shape.context < needed:
             raise PlanError(
                 f"{e.where or questions.name}, id {e.id!r}: {needed:,} tokens with {kept:,} visual "
                 f"ones and its reply, and {adapter.name} has {adapter.shape.context:,} positions; "
-                "shorten it, or give a smaller --reply-tokens or --keep"
+                f"shorten it, or {hint}"
             )
 
 
@@ -323,8 +330,8 @@ def _measured(adapter: Adapter, chosen: Chosen) -> str | None:
     if missing:
         raise PlanError(
             f"{chosen.name} needs the signal{'s' * (len(missing) > 1)} "
-            f"{' and '.join(map(repr, missing))}, which "
-            f"{adapter.name} cannot give; {_named(adapter, missing)}{_instead(adapter)}"
+            f"{' and '.join(map(repr, missing))}, which {adapter.name} cannot give; "
+            f"{_named(adapter, missing)}selectors that work with it: {serving(adapter)}"
         )
     read = [
         text for name, text in sorted(adapter.measures.items()) if name in chosen.selector.needs
@@ -337,22 +344,3 @@ def _named(adapter: Adapter, missing: list[str]) -> str:
     if "cls" not in adapter.signals or not {"joint", "text-clip"} & set(missing):
         return ""
     return "name the CLIP model that its tower was taken from, with --clip REPOSITORY; "
-
-
-def _with_compat() -> list[str]:
-    """Selectors that also choose as their reference code does."""
-    return [n for n, s in _loadable() if "compat" in getattr(s, "numerics", ())]
-
-
-def _loadable() -> Iterator[tuple[str, Any]]:
-    for name in registry.names("selectors"):
-        try:
-            yield name, registry.load("selectors", name)
-        except Exception:  # a foreign plug-in may fail in any way; it is not one to propose
-            continue
-
-
-def _instead(adapter: Adapter) -> str:
-    """Which selectors a model serves."""
-    work = [name for name, s in _loadable() if s.needs <= adapter.measures.keys()]
-    return f"selectors that work with it: {', '.join(work)}"

@@ -26,7 +26,7 @@ def record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
 
     Raises ModelError if a logit is not finite.
     """
-    examples, source, first = _rows(plan, block)
+    examples, source, first = rows_in(plan, block)
     logits = _finite(plan, cell, block, reply.logits)
     tokens = padded(cell.condition.answer_tokens)
     log_z = logsumexp(logits, axis=1)
@@ -51,7 +51,7 @@ def record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
     return arrays
 
 
-def _rows(plan: Plan, block: int) -> tuple[list[Example], NDArray[np.int64], NDArray[np.int32]]:
+def rows_in(plan: Plan, block: int) -> tuple[list[Example], NDArray[np.int64], NDArray[np.int32]]:
     """A block's n examples, the asked question of each, and the first row that asks the same."""
     q = plan.questions
     examples: list[Example] = []
@@ -128,7 +128,7 @@ def _replies(plan: Plan, examples: Sequence[Example], said: Sequence[Generated])
     return arrays
 
 
-def pad(values: NDArray[np.int64], k: int) -> NDArray[np.int32]:
+def pad(values: NDArray[np.integer], k: int) -> NDArray[np.int32]:
     """Values (n,) as int32 (k,), padded with −1."""
     return np.pad(values, (0, k - len(values)), constant_values=-1).astype(np.int32)
 

@@ -38,7 +38,7 @@ def tokens(
     keep: Annotated[str, typer.Option(help="Visual tokens kept, e.g. 64 or 64,128 or 25%.")] = "64",
     question: Annotated[
         int,
-        typer.Option(min=0, help="Which distinct question of the image guided selectors follow."),
+        typer.Option(min=0, help="Which distinct question of the image is asked, from 0 on."),
     ] = 0,
     out: Annotated[
         Path | None,
@@ -60,7 +60,8 @@ def tokens(
     """Draw an image with the tokens that selectors keep, and the attention they had.
 
     Dropped tokens are faded; under each image a histogram of the CLS attention of kept and dropped
-    tokens. Asks no model, and encodes one image unless the store holds it.
+    tokens. Encodes one image unless the store holds it. The language model is run only for
+    selectors that choose inside it: what its last layer sees is drawn.
     """
     from calprune.analyze.figures import PICTURES, SUFFIXES, file_stem
     from calprune.analyze.tokens import Panel, Shown, kept_tokens
@@ -87,7 +88,7 @@ def tokens(
     cls = "CLS attention, " if found.measure.startswith("cls") else ""
     box, crop = found.frame.box, found.frame.cell[:, 0]
     shown = Shown(found.pixels, found.size, box, crop, found.saliency, cls + found.measure)
-    panels = [Panel(m.label, m.tokens, m.kept, m.part) for m in found.marks]
+    panels = [Panel(m.label, m.tokens, m.kept, m.part, m.since) for m in found.marks]
     title = f"Visual tokens kept of {found.image}, {found.model} on {found.benchmark}"
     if any(m.guided for m in found.marks):
         title += f": {found.question.splitlines()[0]}"

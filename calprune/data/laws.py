@@ -104,6 +104,14 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
     first = arrays["example/duplicate_of"]
     every((first >= 0) & (first <= rows), "duplicate_of points outside the file")
     _check_replies(arrays, np.asarray(~closed))
+    _check_cuts(arrays)
+    if "image/until" in arrays:
+        row = _unlike_until(arrays)
+        if row is not None:
+            raise Mismatch(
+                f"row {row} ({_plain(ids[row])}): run/visual is not what image/until leaves of "
+                "its image's visual tokens, with those of run/merged"
+            )
 
 
 _REPLIES = ("gen/id", "gen/logprob", "gen/entropy", "gen/top2_gap", "gen/offset", "gen/stop")
@@ -138,6 +146,44 @@ def _check_replies(arrays: dict[str, NDArray[Any]], open_: NDArray[np.bool_]) ->
     for name in ("entropy", "top2_gap"):
         if not (arrays[f"gen/{name}"] >= 0).all() or not np.isfinite(arrays[f"gen/{name}"]).all():
             raise Mismatch(f"gen/{name}: negative or not finite")
+
+
+def _check_cuts(arrays: dict[str, NDArray[Any]]) -> None:
+    """Margins are leads; ``until`` has a row for each choice and agrees with what is kept."""
+    margin, until = arrays.get("image/margin"), arrays.get("image/until")
+    if margin is not None and not (np.isfinite(margin) & (margin >= 0)).all():
+        raise Mismatch("image/margin: a lead that is none")
+    if until is None:
+        return
+    layers, padded = arrays["run/visual"].shape[1], until < 0
+    if (until < -1).any() or (until > layers).any() or (padded[:, :-1] & ~padded[:, 1:]).any():
+        raise Mismatch(f"image/until: a layer outside 0..{layers}, or padding between tokens")
+    if len(until) != len(np.unique(arrays["example/duplicate_of"])):
+        raise Mismatch("image/until: not one row for each distinct question")
+    v, kept = until.shape[1], arrays.get("image/kept", np.zeros((0, 0), np.int32))
+    if (kept >= v).any():
+        raise Mismatch(f"image/kept: a token beyond the {v} of image/until")
+    named = np.zeros((len(kept), v + 1), np.bool_)
+    np.put_along_axis(named, np.where(kept >= 0, kept, v).astype(np.int64), True, axis=1)
+    for row in np.flatnonzero((named[:, :v] != (until == layers)[: len(kept)]).any(axis=1))[:1]:
+        raise Mismatch(f"image/kept: row {row} is not what image/until leaves to the last layer")
+
+
+def _unlike_until(arrays: dict[str, NDArray[Any]]) -> int | None:
+    """The first row one of whose layers saw all its text, but not the visual tokens left to it.
+
+    Where a window hides text, it has hidden visual tokens too, or may have.
+    """
+    if "prompt/head" not in arrays or "prompt/tail" not in arrays:
+        return None
+    until, visual = arrays["image/until"], arrays["run/visual"]
+    left = np.stack([(until > x).sum(axis=1) for x in range(visual.shape[1])], axis=1)
+    _, unit = np.unique(arrays["example/duplicate_of"], return_inverse=True)
+    text = len(arrays["prompt/head"]) + (arrays["prompt/tail"] >= 0).sum(axis=1)
+    whole = arrays["run/tokens"] - visual == text[:, None]
+    wrong = whole & (left[unit] + arrays.get("run/merged", 0) != visual)
+    found = np.flatnonzero(wrong.any(axis=1))
+    return int(found[0]) if len(found) else None
 
 
 def _cuts(offset: NDArray[Any], n: int) -> bool:

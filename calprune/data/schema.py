@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = (1, 1)
+VERSION = (1, 2)
 LONGEST_TEXT = 512
 MOST_BYTES = 8 << 30
 
@@ -134,6 +134,9 @@ LOGITS = Format(
         Column("logit/top", "f", ("n", "t"), "the largest logits, falling"),
         Column("run/tokens", "i", ("n", "layers"), "tokens that each layer saw", unit="token"),
         Column("run/visual", "i", ("n", "layers"), "visual tokens among them", unit="token"),
+        Column(
+            "run/merged", "i", ("n", "layers"), "new ones among these", must=False, unit="token"
+        ),
         Column("gen/id", "i", ("m",), "token ids of generated replies", must=False),
         Column("gen/logprob", "f", ("m",), "their log-probabilities", must=False, unit="nat"),
         Column("gen/entropy", "f", ("m",), "entropy over the vocabulary", must=False, unit="nat"),
@@ -148,6 +151,8 @@ LOGITS = Format(
         Column("image/position", "i", ("g", "k"), "their position ids, -1 padded", must=False),
         Column("image/question", "i", ("g",), "distinct question, -1: all", must=False),
         Column("image/tied", "i", ("g",), "kept tokens that only their index decided", must=False),
+        Column("image/until", "i", ("g", "v"), "first layer without this token", must=False),
+        Column("image/margin", "f", ("g",), "smallest relative lead at a cut", must=False),
     ),
 )
 

@@ -40,7 +40,8 @@ DEFAULT_STORE = "calprune-store"
 SAMPLE = Path(__file__).parent / "sample"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
-_RAGGED = ("image/kept", "image/position", "prompt/tail")
+_RAGGED = ("image/kept", "image/position", "image/until", "prompt/tail")
+_LATER = ("image/until", "image/margin", "run/merged")  # parts of version 1.1 lack them
 _SHARED = ("answer/name", "answer/token", "benchmark/scorer", "prompt/head")
 
 
@@ -131,7 +132,7 @@ class Store:
             for path, part in zip(paths, parts, strict=True):
                 if part.key != condition.key:
                     raise Mismatch(f"{path}: belongs to another condition; delete it and run again")
-            arrays = _join([p.arrays for p in parts])
+            arrays = _join(_alike(paths, [p.arrays for p in parts]))
             provenance = _joint([p.provenance for p in parts])
             manifest = condition.to_json()
             self.seal(
@@ -318,6 +319,20 @@ def _text(path: Path, array: np.ndarray) -> np.ndarray:
         return np.char.decode(array, "utf-8")
     except UnicodeDecodeError as error:
         raise Mismatch(f"{path}: text that is not UTF-8 ({error})") from error
+
+
+def _alike(paths: list[Path], parts: list[Arrays]) -> list[Arrays]:
+    """Parts with the same columns; what version 1.2 added is left out if a part lacks it."""
+    lacking = [name for name in _LATER if any(name not in p for p in parts)]
+    parts = [{name: x for name, x in p.items() if name not in lacking} for p in parts]
+    for path, part in zip(paths, parts, strict=True):
+        differing = sorted(part.keys() ^ parts[0].keys())
+        if differing:
+            raise Mismatch(
+                f"{path}: has other columns than {paths[0].name} ({', '.join(differing)}); delete "
+                "it and run again"
+            )
+    return parts
 
 
 def _join(parts: list[Arrays]) -> Arrays:

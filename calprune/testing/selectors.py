@@ -5,6 +5,7 @@ Inputs are made up, so that no model is needed; ``made_up`` gives them to furthe
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass, replace
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.collect.inside import Inside, inside
+from calprune.collect.inside.stages import planned
 from calprune.collect.selectors import CLS, Merged, Merges, Picks, Ranking, Ranks, VisualTokens
 from calprune.errors import CalpruneError
 
@@ -31,6 +34,7 @@ WIDTHS: dict[str, int] = {
 
 _GRID = (8, 9)
 _BUDGETS = (1, 2, 7, 16, 30)
+_DEPTHS, _CANDIDATES, _KEPT = (4, 26, 32, 40), (576, 2880), (1, 64, 192, 576)
 
 
 def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
@@ -49,12 +53,19 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
     - Constant features, equal rows, no saliency and a single candidate obey the same laws, or are
       refused with an error of calprune's.
 
+    A selector that prunes inside the language model is asked for its stages alone, for several
+    depths, numbers of candidates and budgets: they are possible, the same when asked again, and not
+    refused everywhere. What they keep is decided while the model runs, and not looked at here.
+
     Args:
         selector: an instance.
         widths: of signals that it needs and ``WIDTHS`` lacks: a row for each token, or five if
             the name begins with ``text``.
     """
     _declared(selector)
+    if inside(selector):
+        _staged(selector)
+        return
     shelf = {**WIDTHS, **(widths or {})}
     usual, other = made_up(0, widths=shelf), made_up(1, widths=shelf)
     first = _obeyed(selector, usual)
@@ -152,14 +163,37 @@ def _declared(selector: Any) -> None:
     assert is_dataclass(type(selector)), f"{name} is no dataclass"
     assert selector == replace(selector), f"{name}: instances with equal parameters differ"
     hash(selector)  # frozen
-    shapes = [kind for kind in (Ranks, Picks, Merges) if isinstance(selector, kind)]
-    assert len(shapes) == 1, f"{name}: one of rank, pick and merge, not {len(shapes)}"
+    shapes: list[Any] = [kind for kind in (Ranks, Picks, Merges) if isinstance(selector, kind)]
+    shapes += [Inside] * inside(selector)
+    assert len(shapes) == 1, f"{name}: one of rank, pick, merge and stages, not {len(shapes)}"
     assert isinstance(selector.title, str), f"{name}: title is text"
     assert selector.title, f"{name}: title is empty"
     assert isinstance(selector.needs, frozenset), f"{name}: needs is a frozenset"
     assert isinstance(selector.revision, int), f"{name}: revision is a whole number"
     nested = isinstance(selector, Ranks)
     assert selector.nested is nested, f"{name}: nested must be {nested} for {shapes[0].__name__}"
+
+
+def _staged(selector: Inside) -> None:
+    """Stages are possible wherever the selector does not refuse in words."""
+    name, served = type(selector).__name__, 0
+    known = ("contiguous", "original")
+    assert selector.positions in known, f"{name}: positions are one of {', '.join(known)}"
+    assert not selector.needs, f"{name}: inside the language model no signal is read"
+    own = selector.budget
+    for layers, v in itertools.product(_DEPTHS, _CANDIDATES):
+        for k in _KEPT if own is None else (own.tokens(v),):
+            try:
+                first = selector.stages(k, v, layers)
+            except CalpruneError:
+                continue  # refused in words
+            try:
+                again = planned(name, selector, k, v, layers)
+            except CalpruneError as error:
+                raise AssertionError(f"{layers} layers, {k} of {v} tokens: {error}") from error
+            assert tuple(first) == again, f"{name}: other stages a second time"
+            served += 1
+    assert served, f"{name}: refuses every budget, image and decoder that was tried"
 
 
 def _counts(selector: Any, tokens: VisualTokens) -> list[int]:

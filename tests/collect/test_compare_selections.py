@@ -215,7 +215,7 @@ def test_of_several_crops_the_closest_edge_counts() -> None:
     [
         ("scope", "nothing to compare"),
         (["scope", "full"], "full has only one budget"),
-        (["scope", "fastv:layer=1"], "fastv chooses inside the language model"),
+        (["scope", "fastv:layer=1"], "fastv chooses inside the language model.*: .*scope, "),
         (["scope", "saliencey"], "did you mean saliency"),
     ],
 )

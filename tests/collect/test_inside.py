@@ -110,7 +110,7 @@ def agree(
             answers.append(oracle.spelled_out(adapter, asked, stages, contiguous))
             for logits, kept in answers:
                 assert found.kept[at].tolist() == kept[kept >= 0].tolist()
-                assert found.merged[at] == (kept < 0).sum()
+                assert found.merged[at, -1] == (kept < 0).sum()
                 assert np.abs(found.logits[at] - logits).max() < TOLERANCE
             at += 1
     assert at == len(found.kept)

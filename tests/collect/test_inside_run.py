@@ -11,6 +11,7 @@ import pytest
 
 from calprune.collect import run
 from calprune.collect.grid import grid
+from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside.decoder import check
 from calprune.collect.inside.fits import fits
 from calprune.collect.models import Reach, open_adapter
@@ -19,6 +20,7 @@ from calprune.data.condition import Budget
 from calprune.data.container import unpack
 from calprune.data.store import Store
 from calprune.errors import PlanError
+from tests.collect.checkpoints import save_checkpoint
 from tests.collect.tiny import save_tiny_llava
 
 LAYERS = 4
@@ -80,6 +82,40 @@ def test_files_hold_what_each_question_saw(outcome: run.Outcome) -> None:
     assert len(np.unique(kept, axis=0)) > 1, "a choice for each question"
 
 
+def test_files_hold_what_each_layer_saw(outcome: run.Outcome) -> None:
+    for cell in outcome.plan.cells:
+        a = unpack(outcome.plan.store.logits(cell.condition), "calprune.logits").arrays
+        later = {"image/until", "image/margin", "run/merged"}
+        if cell.chosen.name == "full":
+            assert not later & a.keys()
+            continue
+        _, unit = np.unique(a["example/duplicate_of"], return_inverse=True)
+        left = [(a["image/until"] > x).sum(axis=1)[unit] for x in range(LAYERS)]
+        np.testing.assert_array_equal(np.stack(left, 1) + a["run/merged"], a["run/visual"])
+        merges = cell.condition.label.startswith("sparsevlm-version1.5")
+        assert (a["run/merged"][:, 1:] > 0).all() == merges
+        assert not a["run/merged"][:, 0].any()
+        assert (a["image/margin"] > 0).all()
+        for kept, until in zip(a["image/kept"], a["image/until"], strict=True):
+            assert kept[kept >= 0].tolist() == np.flatnonzero(until == LAYERS).tolist()
+
+
+def test_row_ends_are_never_dropped(tmp_path: Path) -> None:
+    """LLaVA-NeXT as transformers shows it: glue is seen by every layer."""
+    folder = save_checkpoint(tmp_path / "next", family="llava_next", layers=LAYERS)
+    wanted: dict[str, Any] = {"select": ["fastv"], "keep": [300], "picture": "hf", "images": 1}
+    done = run.collect("shapes", store=tmp_path / "s", model=str(folder), min_mass=0, **wanted)
+    (cell,), adapter = done.plan.cells, done.plan.adapter
+    a = unpack(done.plan.store.logits(cell.condition), "calprune.logits").arrays
+    size = size_of(done.plan.questions.picture(done.plan.questions.images[0]))
+    glue = adapter.frame(size).glue
+    assert glue.any()
+    assert a["image/until"].shape[1] == len(glue)
+    assert (a["image/until"][:, glue] == LAYERS).all()
+    assert ((a["image/until"] == LAYERS).sum(axis=1) == 300 + glue.sum()).all()
+    assert (a["image/until"].min(axis=1) == 2).all()
+
+
 @pytest.mark.parametrize(
     ("select", "changes", "says"),
     [
@@ -103,6 +139,11 @@ def test_open_questions_are_refused(model: Path) -> None:
     questions: Any = SimpleNamespace(open=True)
     with pytest.raises(PlanError, match=r"fastv prunes .* replies of several tokens are not supp"):
         fits(fastv, FastV(), fastv.budget, adapter, questions)
+    with pytest.raises(PlanError) as caught:
+        fits(fastv, FastV(), fastv.budget, adapter, questions)
+    proposed = str(caught.value).rpartition(": ")[2].split(", ")
+    assert {"full", "scope", "visionzip", "mmtok"} <= set(proposed)
+    assert not {"fastv", "fastv-two-pass", "pyramiddrop", "sparsevlm", "cdpruner"} & set(proposed)
 
 
 def test_decoders_that_are_not_known_are_refused() -> None:

@@ -356,6 +356,13 @@ def test_a_question_beyond_the_models_positions_is_named(tiny_llava: Path, tmp_p
     (tmp_path / "q.jsonl").write_text(json.dumps({**row, "id": "long"}))
     with pytest.raises(PlanError, match=r"line 1, id 'long': .* positions; shorten it"):
         run.prepare(f"file:{tmp_path / 'q.jsonl'}", model=str(tiny_llava), select="full")
+    (tmp_path / "q.jsonl").write_text(
+        json.dumps({**row, "id": "fits", "question": "Is there " + "a red " * 750 + "dog?"})
+    )
+    asked: dict[str, Any] = {"model": str(tiny_llava), "keep": 64}
+    assert run.prepare(f"file:{tmp_path / 'q.jsonl'}", select="saliency", **asked)
+    with pytest.raises(PlanError, match=r"with 576 visual .*; shorten it, or leave out fastv, who"):
+        run.prepare(f"file:{tmp_path / 'q.jsonl'}", select=["saliency", "fastv:layer=1"], **asked)
     (tmp_path / "q.jsonl").write_text(json.dumps({**row, "id": "mark", "question": "<image>?"}))
     with pytest.raises(PlanError, match=r"line 1, id 'mark': .*image mark"):
         run.prepare(f"file:{tmp_path / 'q.jsonl'}", model=str(tiny_llava), select="full")

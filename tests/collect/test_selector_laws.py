@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from calprune import registry
+from calprune.collect.inside import Stage
 from calprune.collect.selectors import Merged, Ranking, VisualTokens, by_score, in_order
 from calprune.collect.selectors.scope import Scope
 from calprune.data.condition import Budget
@@ -19,10 +20,7 @@ from calprune.testing.selectors import degenerate, laws, made_up
 
 @pytest.mark.parametrize("name", registry.names("selectors"))
 def test_every_selector_obeys_the_laws(name: str) -> None:
-    selector = registry.load("selectors", name)()
-    if hasattr(selector, "stages"):
-        pytest.skip("chooses inside the language model")
-    laws(selector)
+    laws(registry.load("selectors", name)())
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5])
@@ -214,3 +212,60 @@ def test_made_up_images_have_every_signal_in_its_shape() -> None:
     assert (tokens.cell[tokens.glue] == -1).all()
     assert np.isnan(tokens.saliency[tokens.glue]).all()
     assert {len(t.glue) for t in degenerate().values()} == {72, 1}
+
+
+@dataclass(frozen=True)
+class Halfway:
+    """Inside the language model; what the broken ones below derive from."""
+
+    title: ClassVar[str] = "made up"
+    needs: ClassVar[frozenset[str]] = frozenset()
+    revision: ClassVar[int] = 1
+    nested: ClassVar[bool] = False
+    budget: ClassVar[Budget | None] = None
+    positions: ClassVar[str] = "original"
+
+    def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
+        return (Stage(layers // 2, layers // 2 - 1, budget_tokens),)
+
+
+class TooLate(Halfway):
+    def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
+        return (Stage(30, 29, budget_tokens),)
+
+
+class Wavering(Halfway):
+    asked: ClassVar[list[int]] = []
+
+    def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
+        self.asked.append(layers)
+        return (Stage(1 + len(self.asked) % 2, 1, budget_tokens),)
+
+
+class Never(Halfway):
+    def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
+        raise PlanError("no")
+
+
+class Nowhere(Halfway):
+    positions: ClassVar[str] = "somewhere"
+
+
+class Needy(Halfway):
+    needs: ClassVar[frozenset[str]] = frozenset({"view"})
+
+
+@pytest.mark.parametrize(
+    ("broken", "says"),
+    [
+        (TooLate, r"4 layers, 1 of 576 tokens: TooLate: stage 1 stands before layer 30"),
+        (Wavering, "other stages a second time"),
+        (Never, "refuses every budget"),
+        (Nowhere, "positions are one of contiguous, original"),
+        (Needy, "no signal is read"),
+    ],
+)
+def test_broken_stages_are_noticed(broken: Callable[[], Any], says: str) -> None:
+    laws(Halfway())
+    with pytest.raises(AssertionError, match=says):
+        laws(broken())

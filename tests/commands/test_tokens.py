@@ -18,7 +18,9 @@ from calprune.analyze.tokens import WIDEST, Panel, Shown, folded, kept_tokens
 from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.look import look
+from calprune.data.store import check_file
 from calprune.errors import CalpruneError, PlanError, WriteError
+from tests.collect.tiny import save_tiny_llava
 
 WANTED: dict[str, Any] = {"select": ["scope:alpha=0,1", "saliency"], "keep": 16}
 
@@ -84,7 +86,6 @@ def test_what_is_sealed_is_drawn(
 ) -> None:
     """The same tokens as asked about, without running the tower."""
     from calprune.collect.hf.clip_llama import ClipLlama
-    from calprune.data.store import check_file
 
     monkeypatch.setattr(ClipLlama, "see", None)
     found = look("shapes", "2", store=store, model=str(tiny_llava), images=3, **WANTED)
@@ -119,6 +120,35 @@ def test_new_tokens_and_questions(tiny_llava: Path, tmp_path: Path) -> None:
     assert found.question
 
 
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_tiny_llava(tmp_path_factory.mktemp("deep") / "model", layers=4)
+
+
+def test_choices_inside_are_those_of_a_run(deep: Path, tmp_path: Path) -> None:
+    """With and without the store; beside a selector that chooses before; any question."""
+    select = ["saliency", "fastv", "fastv-two-pass", "sparsevlm:seed=0", "pyramiddrop"]
+    wanted: dict[str, Any] = {"model": str(deep), "images": 2, "select": select, "keep": 64}
+    run.collect("shapes", store=tmp_path / "store", min_mass=0, **wanted)
+    for store, question in ((tmp_path / "store", 0), (tmp_path / "none", 3)):
+        found = look("shapes", "1", store=store, question=question, **wanted)
+        assert [m.since for m in found.marks] == [0, 2, 0, 3, 3]
+        assert [m.tokens for m in found.marks] == [64, 64, 64, 18, 72]
+        for mark in found.marks[1:]:
+            assert mark.guided
+            a = check_file(next((tmp_path / "store" / "logits").rglob(f"{mark.label}-*.h5"))).arrays
+            unit = (a["image/id"] == b"scene-0001") & (a["image/question"] == question)
+            (kept,) = a["image/kept"][unit]
+            assert np.flatnonzero(mark.kept).tolist() == kept[kept >= 0].tolist()
+    assert not (tmp_path / "none").exists()
+
+
+def test_the_command_draws_what_the_last_layer_sees(deep: Path, tmp_path: Path) -> None:
+    args = ["--model", str(deep), "--images", "1", "--keep", "16", "--store", str(tmp_path / "s")]
+    shows("tokens", *args, "--select", "fastv", "--out", str(tmp_path / "kept"))
+    assert "from layer 2 on" in (tmp_path / "kept.svg").read_text()
+
+
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -126,7 +156,7 @@ def test_new_tokens_and_questions(tiny_llava: Path, tmp_path: Path) -> None:
         (("--image", "3"), "number from 0 to 2"),
         (("--image", "-1"), "number from 0 to 2"),
         (("--question", "99"), "distinct questions, counted from 0"),
-        (("--select", "fastv:layer=1"), "chooses inside the language model"),
+        (("--select", "fastv:layer=2"), "leaves nothing to prune in a decoder of 2 layers"),
         (("--select", "random:seed=0,1,2,3,4,5,6,7,8,9,10,11"), "too many for one figure"),
         (("--out", "picture.jpg"), r"\.png, \.svg"),
         (("--keep", "577"), "between 0 and 576"),

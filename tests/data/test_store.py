@@ -50,6 +50,29 @@ def logit_arrays(first: int = 0, rows: int = 6, kept: int = 4) -> Arrays:
     }
 
 
+def cut_arrays(first: int = 0, rows: int = 6, v: int = 8, leave: int = 3) -> Arrays:
+    """The same for a choice inside the model, by question: ``leave`` of v leave after a layer."""
+    arrays = logit_arrays(first, rows, v - leave)
+    until = np.full((rows, v), 3, dtype=np.int16)
+    until[:, :leave] = 1
+    arrays["run/visual"][:, 0] = v
+    arrays["run/tokens"] = arrays["run/visual"] + 5
+    names = arrays["image/id"].repeat(2)
+    kept = np.tile(np.arange(leave, v, dtype=np.int32), (rows, 1))
+    del arrays["image/position"]
+    return arrays | {
+        "prompt/head": np.array([1, 2], dtype=np.int32),
+        "prompt/tail": np.tile(np.array([3, 4, 5, -1], dtype=np.int32), (rows, 1)),
+        "run/merged": np.zeros((rows, 3), dtype=np.int32),
+        "image/id": names,
+        "image/question": np.tile(np.array([0, 1], dtype=np.int32), rows // 2),
+        "image/kept": kept,
+        "image/tied": np.zeros(rows, dtype=np.int32),
+        "image/until": until,
+        "image/margin": np.full(rows, 0.5),
+    }
+
+
 def sealed(arrays: Arrays, condition: Condition = PLAIN, device: str = "cpu") -> Sealed:
     provenance = {"numerics": {"device": device}}
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
@@ -160,6 +183,74 @@ def test_impossible_values_are_refused(tmp_path: Path, name: str) -> None:
     publish(path, pack(sealed(arrays)))
     with pytest.raises(Mismatch, match=rf"bad\.h5.*{message}"):
         read_logits(path)
+
+
+def test_cuts_of_all_parts_are_joined(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for i, v in enumerate((8, 6)):
+        part = sealed(cut_arrays(first=100 * i, v=v))
+        store.seal(Store.block(store.parts(PLAIN), i), part)
+    assert store.seal_condition(PLAIN, 2)
+    a = check_file(store.logits(PLAIN)).arrays
+    assert a["image/until"].shape == (12, 8)
+    assert a["image/until"][-1].tolist() == [1, 1, 1, 3, 3, 3, -1, -1]
+    assert len(a["image/margin"]) == len(a["run/merged"]) == 12
+
+
+@pytest.mark.parametrize("old", [0, 1])
+def test_parts_of_version_1_1_leave_out_what_1_2_added(tmp_path: Path, old: int) -> None:
+    """A run that began with an older release goes on with this one."""
+    store, later = Store(tmp_path), {"image/until", "image/margin", "run/merged"}
+    for i in range(2):
+        arrays = cut_arrays(first=100 * i)
+        arrays = {n: x for n, x in arrays.items() if i != old or n not in later}
+        store.seal(Store.block(store.parts(PLAIN), i), sealed(arrays))
+    assert store.seal_condition(PLAIN, 2)
+    a = check_file(store.logits(PLAIN)).arrays
+    assert not later & a.keys()
+    assert len(a["image/kept"]) == 12
+
+
+def test_parts_with_other_columns_are_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    write_part(store, 0)
+    arrays = logit_arrays(first=100) | {"tag/season": as_text(["x"] * 6)}
+    store.seal(Store.block(store.parts(PLAIN), 1), sealed(arrays))
+    with pytest.raises(Mismatch, match=r"00001\.h5: has other columns .*tag/season.*delete it"):
+        store.seal_condition(PLAIN, 2)
+
+
+UNTRUE = {
+    "another layer": ("image/until", (4, 7), 2, r"image/kept: row 4"),
+    "a layer too many": ("image/until", (0, 0), 4, r"a layer outside 0\.\.3"),
+    "a gap": ("image/until", (0, 0), -1, "padding between"),
+    "stays too long": ("image/until", (3, 0), 2, r"row 3 \(q0-3\): run/visual"),
+    "merged": ("run/merged", (5, 2), 1, r"row 5 \(q0-5\): run/visual"),
+    "kept beyond": ("image/kept", (0, 0), 8, "beyond the 8"),
+    "no lead": ("image/margin", (1,), np.nan, "a lead that is none"),
+    "negative lead": ("image/margin", (1,), -0.1, "a lead that is none"),
+    "rows": ("example/duplicate_of", (1,), 0, "one row for each distinct question"),
+}
+
+
+@pytest.mark.parametrize("name", UNTRUE)
+def test_cuts_that_cannot_be_are_refused(name: str) -> None:
+    dataset, at, value, message = UNTRUE[name]
+    arrays = cut_arrays()
+    check_values("calprune.logits", arrays)
+    arrays[dataset][at] = value
+    with pytest.raises(Mismatch, match=message):
+        check_values("calprune.logits", arrays)
+
+
+def test_a_window_may_hide_visual_tokens() -> None:
+    """Fewer than are left, where the layer hid text as well; else it is a contradiction."""
+    arrays = cut_arrays()
+    arrays["run/visual"][0], arrays["run/tokens"][0] = [4, 4, 4], [7, 7, 7]
+    check_values("calprune.logits", arrays)
+    arrays["run/tokens"][0] = [9, 9, 9]
+    with pytest.raises(Mismatch, match=r"row 0.*run/visual"):
+        check_values("calprune.logits", arrays)
 
 
 def test_verify_names_the_bad_ones(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from calprune.collect.inside.stages import Inside
 from calprune.collect.models import Seen
 from calprune.collect.packed.places import place
 from calprune.collect.plan import Cell, Plan
-from calprune.collect.record import pad
+from calprune.collect.record import pad, rows_in
 from calprune.data.container import Arrays, as_text
 
 
@@ -25,20 +26,29 @@ def ask_inside(
 
     ``image/position`` are those of the last layer.
     """
+    asked = [(i, s, plan.distinct[i]) for i, s in zip(plan.images(block), seen, strict=True)]
+    found = replies(plan, cell, selector, asked)
+    return found, _columns(plan, cell, block, found)
+
+
+def replies(
+    plan: Plan, cell: Cell, selector: Inside, asked: Sequence[tuple[int, Seen, Sequence[str]]]
+) -> InsideReply:
+    """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
-    for i, s in zip(plan.images(block), seen, strict=True):
-        tails = tuple(plan.tails[p] for p in plan.distinct[i])
+    for i, s, prompts in asked:
+        tails = tuple(plan.tails[p] for p in prompts)
         whole = np.arange(len(s.frame))
         rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
         images.append(plan.questions.digests[i])
         budgets.append(tokens_of(cell.condition.budget, s.frame))
-    found = reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
-    return found, _columns(plan, cell, block, found)
+    return reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
 
 
 def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
     units = [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]
-    width = max(len(k) for k in found.kept)
+    width, most = (max(map(len, x)) for x in (found.kept, found.until))
+    _, source, _ = rows_in(plan, block)
     head, anew = len(plan.head), cell.condition.positions == "contiguous"
     places = [head + (np.arange(len(k)) if anew else k) for k in found.kept]
     return {
@@ -47,6 +57,9 @@ def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
         "image/kept": np.stack([pad(k, width) for k in found.kept]),
         "image/position": np.stack([pad(p, width) for p in places]),
         "image/tied": found.tied,
+        "image/until": np.stack([pad(x, most) for x in found.until]).astype(np.int16),
+        "image/margin": found.margin,
+        "run/merged": found.merged[source],
     }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from calprune.collect.grid import Chosen
 from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside.decoder import check
-from calprune.collect.inside.stages import Inside, Stage, closed_only, planned
+from calprune.collect.inside.stages import Inside, Stage, planned
 from calprune.collect.models import Adapter, Frame
+from calprune.collect.proposals import serving
 from calprune.data.condition import Budget
 from calprune.data.questions import Questions
+from calprune.errors import PlanError
 
 _ANY = (336, 336)
 
@@ -17,7 +19,11 @@ def fits(chosen: Chosen, selector: Inside, budget: Budget, adapter: Adapter, q: 
     """PlanError for an unknown decoder, open questions, or stages that an image does not allow."""
     check(adapter)
     if q.open:
-        raise closed_only(chosen.name)
+        raise PlanError(
+            f"{chosen.name} prunes inside the language model; replies of several tokens are not "
+            "supported for such selectors yet: ask questions with fixed answers, or select before "
+            f"the language model: {serving(adapter, before_layers=True)}"
+        )
     sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {_ANY}
     for size in sorted(sizes):
         stages_of(chosen.name, selector, budget, adapter.frame(size), adapter.shape.layers)

@@ -19,7 +19,7 @@ from calprune.collect.inside.decoder import Decoder
 from calprune.collect.inside.layout import Kept, Layout, spread
 from calprune.collect.inside.recycle import merged, noise
 from calprune.collect.inside.scores import Picked, corrected_score, mean_score, pick, raters
-from calprune.collect.inside.stages import Inside, Stage, planned, promised
+from calprune.collect.inside.stages import Inside, Stage, left, planned, promised
 from calprune.collect.models import Adapter, Reach, Row
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING
@@ -37,13 +37,16 @@ class InsideReply(Reply):
     Attributes:
         kept: for each question the visual tokens int64 (k,) of the image that its last layer works
             on as themselves, glue included, in raster order.
-        merged: int32 (q,) tokens made of others that follow them.
+        until: for each question int32 (v,), the first layer that does not see each visual token of
+            the image, or the number of layers.
+        merged: int32 (q, layers) tokens made of others that each layer works on.
         tied: int32 (q,) kept tokens that only their index decided, over all stages.
         margin: float64 (q,) smallest relative lead of the last one kept over the best one left out,
             over all stages; 0 where none was left out.
     """
 
     kept: tuple[NDArray[np.int64], ...]
+    until: tuple[NDArray[np.int32], ...]
     merged: NDArray[np.int32]
     tied: NDArray[np.int32]
     margin: NDArray[np.float64]
@@ -60,6 +63,14 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class _Cut:
+    """What a stage left of one question: tokens (k,), -1 for merged ones, and how it picked."""
+
+    token: NDArray[np.int64]
+    picked: Picked
+
+
+@dataclass(frozen=True)
 class _State:
     """Some questions before a layer: ``hidden`` (b, s, D) laid out, and what happened so far.
 
@@ -72,7 +83,7 @@ class _State:
     hidden: Tensor
     counts: NDArray[np.int32]
     rating: tuple[NDArray[np.int64], ...]
-    picked: tuple[tuple[Picked, ...], ...]
+    cuts: tuple[tuple[_Cut, ...], ...]
 
     def rivals(self, q: int) -> NDArray[np.int64]:
         """Which of a question's visual tokens compete: all but glue, merged ones too."""
@@ -86,18 +97,18 @@ class _State:
             hidden,
             self.counts[list(these)],
             tuple(self.rating[i] for i in these),
-            tuple(self.picked[i] for i in these),
+            tuple(self.cuts[i] for i in these),
         )
 
 
 @dataclass(frozen=True)
 class _Said:
-    """The reply to one question: logits (vocabulary,), counts (2, layers), tokens left, picks."""
+    """The reply to one question: logits (vocabulary,), counts (2, layers), what stages left."""
 
+    asked: Asked
     logits: NDArray[np.float32]
     counts: NDArray[np.int32]
-    token: NDArray[np.int64]
-    picked: tuple[Picked, ...]
+    cuts: tuple[_Cut, ...]
 
 
 def reply(
@@ -204,10 +215,8 @@ class Run:
         first, entered = state.hidden, state.hidden
         state, entered = self._through(state, layer, here.before)
         scores = self._scores(state, here, state.hidden if here.by == here.before else entered)
-        kept, picked = self._kept(state, stage, scores)
-        state = replace(
-            state, picked=tuple((*a, b) for a, b in zip(state.picked, picked, strict=True))
-        )
+        kept, cuts = self._kept(state, stage, scores)
+        state = replace(state, cuts=tuple((*a, b) for a, b in zip(state.cuts, cuts, strict=True)))
         if here.again:
             empty = np.zeros((len(state.asked), 2, 0), np.int32)
             state = replace(state, hidden=first, counts=empty)
@@ -283,9 +292,9 @@ class Run:
 
     def _kept(
         self, state: _State, number: int, scores: Sequence[NDArray[np.float64]]
-    ) -> tuple[list[Kept], list[Picked]]:
+    ) -> tuple[list[Kept], list[_Cut]]:
         """What stays of each question's visual tokens, and how it was picked."""
-        kept, picked = [], []
+        kept, cuts = [], []
         for q, (asked, score) in enumerate(zip(state.asked, scores, strict=True)):
             stage, token = asked.stages[number], state.layout.token[q]
             rivals = state.rivals(q)
@@ -297,8 +306,8 @@ class Run:
                 best = out[np.argsort(-score[out], kind="stable")[: stage.recycled]]
                 new = self._merged(state, q, number, state.layout.visual[q][rivals[best]])
             kept.append(Kept(state.layout.visual[q][stay], token[stay], new))
-            picked.append(found)
-        return kept, picked
+            cuts.append(_Cut(np.append(token[stay], np.full(stage.merged, -1)), found))
+        return kept, cuts
 
     def _merged(self, state: _State, q: int, number: int, columns: NDArray[np.int64]) -> Tensor:
         asked = state.asked[q]
@@ -315,8 +324,8 @@ class Run:
         for asked, counts in zip(state.asked, state.counts, strict=True):
             self._check(asked, counts)
         return [
-            _Said(logits[q], state.counts[q], state.layout.token[q], state.picked[q])
-            for q in range(len(state.asked))
+            _Said(asked, logits[q], state.counts[q], state.cuts[q])
+            for q, asked in enumerate(state.asked)
         ]
 
     def _check(self, asked: Asked, counts: NDArray[np.int32]) -> None:
@@ -348,14 +357,19 @@ def _side_by_side(
 
 
 def _together(said: Sequence[_Said]) -> InsideReply:
-    margins = [min((p.margin for p in s.picked), default=0.0) for s in said]
+    margins = [min(c.picked.margin for c in s.cuts) for s in said]
+    seen = [
+        left(s.asked.stages, [c.token for c in s.cuts], len(s.asked.glue), s.counts.shape[1])
+        for s in said
+    ]
     return InsideReply(
         logits=np.stack([s.logits for s in said]),
         tokens=np.stack([s.counts[0] for s in said]),
         visual=np.stack([s.counts[1] for s in said]),
         generated=(NOTHING,) * len(said),
-        kept=tuple(s.token[s.token >= 0] for s in said),
-        merged=np.array([(s.token < 0).sum() for s in said], dtype=np.int32),
-        tied=np.array([sum(p.tied for p in s.picked) for s in said], dtype=np.int32),
+        kept=tuple(np.flatnonzero(until == len(merged)) for until, merged in seen),
+        until=tuple(until for until, _ in seen),
+        merged=np.stack([merged for _, merged in seen]),
+        tied=np.array([sum(c.picked.tied for c in s.cuts) for s in said], dtype=np.int32),
         margin=np.array(margins),
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeGuard
 
+import numpy as np
+from numpy.typing import NDArray
+
 from calprune.collect.selectors import Described
-from calprune.errors import PlanError
+from calprune.errors import CalpruneError, PlanError
 
 Positions = Literal["contiguous", "original"]
 
@@ -78,20 +82,13 @@ def positions_of(name: str, selector: Inside, asked: Positions) -> Positions:
     return selector.positions
 
 
-def closed_only(name: str) -> PlanError:
-    """For questions whose whole reply is wanted."""
-    return PlanError(
-        f"{name} prunes inside the language model; replies of several tokens are not supported for "
-        "such selectors yet: ask questions with fixed answers, or select before the language model"
-    )
-
-
 def planned(
     name: str, selector: Inside, budget_tokens: int, candidates: int, layers: int
 ) -> tuple[Stage, ...]:
     """A selector's stages; PlanError if they are impossible.
 
     A budget of all candidates is allowed and is the full model where the selector keeps them all.
+    A plug-in that fails in any other way is a PlanError, too, which names it.
     """
     if not 0 < budget_tokens <= candidates:
         hint = "no token at all is the selector 'blind'" if budget_tokens <= 0 else "keep fewer"
@@ -99,7 +96,7 @@ def planned(
             f"{name}: a budget of {budget_tokens} visual tokens for an image that has "
             f"{candidates}; choose 1 to {candidates} ({hint})"
         )
-    stages = tuple(selector.stages(budget_tokens, candidates, layers))
+    stages = _asked(name, selector, budget_tokens, candidates, layers)
     before, left = 0, candidates
     for n, s in enumerate(stages, 1):
         if not before < s.before < layers or not s.before - 1 <= s.by <= s.before:
@@ -123,6 +120,23 @@ def planned(
     return stages
 
 
+def _asked(name: str, selector: Inside, *given: int) -> tuple[Stage, ...]:
+    try:
+        stages = tuple(selector.stages(*given))
+    except CalpruneError:
+        raise
+    except Exception as error:
+        budget, candidates, layers = given
+        raise PlanError(
+            f"selector {name!r} failed at its stages for {budget} of {candidates} visual tokens in "
+            f"{layers} layers: {type(error).__name__}: {error}"
+        ) from error
+    for s in stages:
+        if not isinstance(s, Stage):
+            raise PlanError(f"selector {name!r}: its stages are of Stage, not {type(s).__name__}")
+    return stages
+
+
 def promised(stages: tuple[Stage, ...], candidates: int, glue: int, layers: int) -> list[int]:
     """Visual tokens, glue included, that each layer works on."""
     seen = [candidates + glue] * layers
@@ -130,3 +144,25 @@ def promised(stages: tuple[Stage, ...], candidates: int, glue: int, layers: int)
         first = 0 if s.again else s.before
         seen[first:] = [s.keep + s.merged + glue] * (layers - first)
     return seen
+
+
+def left(
+    stages: tuple[Stage, ...], after: Sequence[NDArray[np.int64]], visual: int, layers: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """What each layer works on, from the tokens that were there ``after`` each stage.
+
+    ``after``: for each stage which of the ``visual`` tokens of the image these are, -1 for merged
+    ones.
+
+    Returns:
+        For each visual token (v,) the first layer that does not see it, ``layers`` where all do;
+        and for each layer (layers,) how many merged ones it sees.
+    """
+    until = np.full(visual, layers, dtype=np.int32)
+    merged = np.zeros(layers, dtype=np.int32)
+    for stage, token in zip(stages, after, strict=True):
+        first = 0 if stage.again else stage.before
+        gone = np.setdiff1d(np.arange(visual), token)
+        until[gone] = np.minimum(until[gone], first)
+        merged[first:] = (token < 0).sum()
+    return until, merged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.collect.inside.stages import Positions, Stage
+from calprune.collect.inside.stages import Positions, Stage, promised
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 
@@ -53,7 +53,11 @@ class PyramidDrop:
         return Budget("ratio", share + last * self.ratio**_STAGES)
 
     def stages(self, budget_tokens: int, candidates: int, layers: int) -> tuple[Stage, ...]:
-        """Three stages whatever the budget; PlanError if the decoder is too shallow for them."""
+        """Three stages whatever the budget.
+
+        PlanError if the decoder is too shallow for them, or if its depth puts them where layers
+        see more than a token more or less than the budget on average.
+        """
         before = [int(layers * self.every * n + 0.5) for n in range(1, _STAGES + 1)]
         if not 0 < before[0] < before[1] < before[2] < layers:
             raise PlanError(
@@ -66,4 +70,14 @@ class PyramidDrop:
                 f"pyramiddrop: ratio={self.ratio:g} leaves less than one of {candidates} visual "
                 f"tokens after {_STAGES} stages"
             )
-        return tuple(Stage(before=b, by=b, keep=k) for b, k in zip(before, keep, strict=True))
+        stages = tuple(Stage(before=b, by=b, keep=k) for b, k in zip(before, keep, strict=True))
+        mean, share = sum(promised(stages, candidates, 0, layers)) / layers, self.budget.value
+        if abs(mean - share * candidates) > 1:
+            whole = min(max(1, int(layers * self.every + 0.5)), (layers - 1) // _STAGES)
+            raise PlanError(
+                f"pyramiddrop: {layers} layers with stages before {before} see {mean:.1f} visual "
+                f"tokens on average, its budget is {share:.4g} of {candidates}, "
+                f"{share * candidates:.1f}; make every a whole number of layers, such as "
+                f"every={whole / layers:.4f}"
+            )
+        return stages
