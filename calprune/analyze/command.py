@@ -18,6 +18,7 @@ from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
+from calprune.analyze.statistics.power import power as could_show
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
@@ -41,6 +42,8 @@ def analyze(
     permutations: int = 10_000,
     common: bool = False,
     strict: bool = False,
+    power: bool = False,
+    detect: float | None = None,
     **reading: Unpack[Reading],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
@@ -65,6 +68,8 @@ def analyze(
         permutations: swaps behind a p-value.
         common: where conditions cover different questions, read those that all of them hold.
         strict: replies without grades are an error.
+        power: print which differences to ``against`` (default ``full``) could be shown.
+        detect: with ``power``, a difference whose number of images is wanted.
         reading: options, confidence and target, as in ``predictions``.
 
     Raises:
@@ -75,6 +80,9 @@ def analyze(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
+    if detect is not None and not power:
+        raise PlanError("--detect belongs to --power")
+    against = against or ("full" if power else None)
     chosen = list(dict.fromkeys(metrics)) or (
         ["ece", "accuracy"] if against else list(DEFAULT_METRICS)
     )
@@ -98,11 +106,13 @@ def analyze(
             each_seed=each_seed,
             mixed_numerics=mixed_numerics,
             correction=correction,
-            permutations=permutations,
+            permutations=1 if power else permutations,  # no p is shown
             **how,
             **made,
         )
         report = Report(tuple(differences), meta)
+        if power:
+            report = Report(tuple(could_show(differences, detect)), {**meta, "detect": detect})
         for lacking in without(tables, against, common):
             print(f"calprune: {lacking}", file=sys.stderr)
     if plot is not None:

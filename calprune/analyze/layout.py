@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
@@ -228,12 +229,29 @@ def difference_grids(rows: Sequence[Difference]) -> list[Grid]:
     return [_family(own) for own in families.values()]
 
 
+class Compared(Protocol):
+    """A row with a reference."""
+
+    @property
+    def against(self) -> str:
+        """What was asked for."""
+
+    @property
+    def reference(self) -> str:
+        """What it means for this row."""
+
+
+def family_name(rows: Sequence[Compared]) -> str:
+    """The reference of a family, in a title."""
+    r = rows[0]
+    several = len({row.reference for row in rows}) > 1 or r.reference != r.against
+    return f"{r.against} of the same budget" if several else r.reference
+
+
 def _family(rows: Sequence[Difference]) -> Grid:
     r = rows[0]
     part = f", {r.by} {r.group}" if r.group != "all" else ""
-    several = len({row.reference for row in rows}) > 1 or r.reference != r.against
-    within = f"{r.against} of the same budget" if several else r.reference
-    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {within}"
+    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {family_name(rows)}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
     gap = heading("difference", "points" if r.form in ("percent", "points") else "plain")
     extra = _extra(rows)

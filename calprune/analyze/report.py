@@ -22,6 +22,7 @@ from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.latex import as_latex
 from calprune.analyze.layout import Grid, difference_grids, estimate_grids
+from calprune.analyze.statistics.power import Power, power_grids
 from calprune.errors import PlanError
 
 FORMATS = ("table", "md", "csv", "json", "latex")
@@ -30,14 +31,14 @@ ONLY_FOR_LAYOUT = ("title", "form")
 
 @dataclass(frozen=True)
 class Report:
-    """Estimates or differences, in table order.
+    """Estimates, differences or what differences could be shown, in table order.
 
     Attributes:
         rows: all of one kind.
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate, ...] | tuple[Difference, ...]
+    rows: tuple[Estimate, ...] | tuple[Difference, ...] | tuple[Power, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -48,7 +49,8 @@ class Report:
         """Tables for people, one model and benchmark each."""
         differences = [r for r in self.rows if isinstance(r, Difference)]
         estimates = [r for r in self.rows if isinstance(r, Estimate)]
-        return difference_grids(differences) + estimate_grids(estimates)
+        powers = [r for r in self.rows if isinstance(r, Power)]
+        return difference_grids(differences) + estimate_grids(estimates) + power_grids(powers)
 
     def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
         """Text in one of FORMATS; ``terminal`` None asks whether stdout is one."""

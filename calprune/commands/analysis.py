@@ -50,6 +50,12 @@ def analyze(
     common: Annotated[
         bool, typer.Option("--common", help="Only questions that all conditions cover.")
     ] = False,
+    power: Annotated[
+        bool, typer.Option("--power", help="Which differences these questions could show.")
+    ] = False,
+    detect: Annotated[
+        float | None, typer.Option(help="With --power: images that this difference needs.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
@@ -78,6 +84,8 @@ def analyze(
         permutations=permutations,
         common=common,
         strict=bench is not None,
+        power=power,
+        detect=detect,
         **how,
         **reading,
     )

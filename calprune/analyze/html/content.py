@@ -17,6 +17,7 @@ from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import StudyTable
 from calprune.analyze.statistics.pairing import numerics
+from calprune.analyze.statistics.power import power, sentences
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.data.logits import LogitTable
 
@@ -157,7 +158,8 @@ def gather(
         draws=draws,
         seed=seed,
         reading=reading,
-        # Here come the lines of others: confidences=definitions(...), power=...
+        # Here come the lines of others: confidences=definitions(...)
+        power=sentences(power(differences)),
         study=tuple(study),
     )
 
