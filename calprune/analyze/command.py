@@ -19,6 +19,8 @@ from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.power import power as could_show
+from calprune.analyze.statistics.trend import trend as slopes
+from calprune.analyze.statistics.trend import trendless
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
@@ -44,6 +46,7 @@ def analyze(
     strict: bool = False,
     power: bool = False,
     detect: float | None = None,
+    trend: str | None = None,
     **reading: Unpack[Reading],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
@@ -69,6 +72,7 @@ def analyze(
         common: where conditions cover different questions, read those that all of them hold.
         strict: replies without grades are an error.
         power: print which differences to ``against`` (default ``full``) could be shown.
+        trend: print slopes of metrics over this parameter of selectors, within each budget.
         detect: with ``power``, a difference whose number of images is wanted.
         reading: options, confidence and target, as in ``predictions``.
 
@@ -82,9 +86,11 @@ def analyze(
     check_format(fmt)
     if detect is not None and not power:
         raise PlanError("--detect belongs to --power")
+    if trend is not None and (power or against):
+        raise PlanError("--trend compares levels with each other: leave --against and --power out")
     against = against or ("full" if power else None)
     chosen = list(dict.fromkeys(metrics)) or (
-        ["ece", "accuracy"] if against else list(DEFAULT_METRICS)
+        ["ece", "accuracy"] if against or trend else list(DEFAULT_METRICS)
     )
     resolve(chosen)
     if plot is not None and (plot.suffix or plot.is_file()):
@@ -95,7 +101,26 @@ def analyze(
     meta = {**how, "against": against, **reading}
     how.update(reading)
     made: dict[str, Any] = {"interval": interval, "resample": resample, "common": common}
-    if against is None:
+    if trend is not None:
+        report = Report(
+            tuple(
+                slopes(
+                    tables,
+                    chosen,
+                    parameter=trend,
+                    each_seed=each_seed,
+                    mixed_numerics=mixed_numerics,
+                    correction=correction,
+                    permutations=permutations,
+                    **how,
+                    **made,
+                )
+            ),
+            {**meta, "trend": trend},
+        )
+        for lacking in trendless(tables, trend, common):
+            print(f"calprune: {lacking}", file=sys.stderr)
+    elif against is None:
         estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
         report = Report(tuple(estimates), meta)
     else:

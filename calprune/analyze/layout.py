@@ -269,8 +269,8 @@ def _family(rows: Sequence[Difference]) -> Grid:
             number(row.value, row.form),
             number(row.reference_value, row.form),
             with_interval(row.delta, row.low, row.high, row.form, signed=True),
-            _p(row.p, row),
-            _p(row.p_adjusted, row),
+            p_text(row.p, row.p_least),
+            p_text(row.p_adjusted, row.p_least),
             *([_exact(row)] if extra else ()),
         )
         for row in rows
@@ -310,6 +310,6 @@ def _exact(row: Difference) -> str:
     return "-" if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
 
 
-def _p(p: float, row: Difference) -> str:
-    """Four decimals; ``<=`` where the number of swaps allows no smaller p."""
-    return f"<={row.p_least:.1g}" if p <= row.p_least * 1.000001 < 1 else f"{p:.4f}"
+def p_text(p: float, least: float) -> str:
+    """Four decimals; ``<=`` where the number of swaps allows no smaller p than ``least``."""
+    return f"<={least:.1g}" if p <= least * 1.000001 < 1 else f"{p:.4f}"

@@ -23,6 +23,7 @@ from calprune.analyze.estimate import Estimate
 from calprune.analyze.latex import as_latex
 from calprune.analyze.layout import Grid, difference_grids, estimate_grids
 from calprune.analyze.statistics.power import Power, power_grids
+from calprune.analyze.statistics.trend import Trend, trend_grids
 from calprune.errors import PlanError
 
 FORMATS = ("table", "md", "csv", "json", "latex")
@@ -31,14 +32,14 @@ ONLY_FOR_LAYOUT = ("title", "form")
 
 @dataclass(frozen=True)
 class Report:
-    """Estimates, differences or what differences could be shown, in table order.
+    """Estimates, differences, trends or what differences could be shown, in table order.
 
     Attributes:
         rows: all of one kind.
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate, ...] | tuple[Difference, ...] | tuple[Power, ...]
+    rows: tuple[Estimate | Difference | Power | Trend, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -50,7 +51,9 @@ class Report:
         differences = [r for r in self.rows if isinstance(r, Difference)]
         estimates = [r for r in self.rows if isinstance(r, Estimate)]
         powers = [r for r in self.rows if isinstance(r, Power)]
-        return difference_grids(differences) + estimate_grids(estimates) + power_grids(powers)
+        trends = [r for r in self.rows if isinstance(r, Trend)]
+        compared = difference_grids(differences) + power_grids(powers) + trend_grids(trends)
+        return compared + estimate_grids(estimates)
 
     def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
         """Text in one of FORMATS; ``terminal`` None asks whether stdout is one."""

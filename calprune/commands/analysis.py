@@ -56,6 +56,9 @@ def analyze(
     detect: Annotated[
         float | None, typer.Option(help="With --power: images that this difference needs.")
     ] = None,
+    trend: Annotated[
+        str | None, typer.Option(help="Slopes over a parameter, such as alpha, in each budget.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     plot: Annotated[Path | None, typer.Option(help="Folder for figures and their numbers.")] = None,
     options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
@@ -86,6 +89,7 @@ def analyze(
         strict=bench is not None,
         power=power,
         detect=detect,
+        trend=trend,
         **how,
         **reading,
     )
