@@ -1,6 +1,6 @@
 """Do intervals cover the truth, and do tests of equal conditions keep their level?
 
-    OMP_NUM_THREADS=1 python -m benchmarks.coverage [runs] [--draws 1000] [--permutations 999]
+    OMP_NUM_THREADS=1 python -m benchmarks.coverage [runs] [--only coverage|errors|family]
 
 Simulated studies in the shape of POPE: 500 images, 18 yes/no rows each, of which 5,127 are distinct
 and the rest repeat one of them exactly. Evidence for the right answer is normal, with a part that
@@ -36,6 +36,7 @@ from calprune.analyze.statistics.swap import swap_test
 
 METRICS = ("accuracy", "ece", "brier", "aurc")
 IMAGES, POSITIVE, NEGATIVE = 500, 3, 9  # questions of an image; a split asks 3 of each
+RHO = (0.0, 0.06, 0.14)
 ACCURACY, TRUE_ECE, ALIKE, FAMILY = 0.87, 0.025, 0.85, 23
 SHIFT = float(ndtri(ACCURACY))
 
@@ -228,21 +229,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("runs", type=int, nargs="?", default=200)
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--permutations", type=int, default=999)
-    parser.add_argument("--family-runs", type=int, default=0, help="0: a quarter of runs")
+    parser.add_argument("--only", choices=("coverage", "errors", "family"))
     chosen = parser.parse_args(arguments)
-    runs, studies = chosen.runs, chosen.family_runs or max(1, chosen.runs // 4)
+    runs, only = chosen.runs, chosen.only
     scale, began = overconfident(), time.process_time()
     print(f"{runs} runs, {chosen.draws} resamples, {chosen.permutations} permutations")
-    heading("true ECE", "rho", "resampled", "interval", "accuracy", "ECE", "Brier", "AURC")
-    for rho in (0.0, 0.06, 0.14):
-        coverage(rho, scale, runs, chosen.draws)
-    coverage(0.06, 1.0, runs, chosen.draws)
-    heading("rho", "test of equal conditions", "accuracy", "ECE", "Brier", "AURC")
-    for rho in (0.0, 0.06, 0.14):
-        errors(rho, scale, runs, chosen.draws, chosen.permutations)
-    print(f"\n{studies} studies of {FAMILY} conditions")
-    heading("rho", "test", "correction", "accuracy", "ECE", "Brier")
-    family(0.06, scale, studies, chosen.permutations)
+    if only in (None, "coverage"):
+        heading("true ECE", "rho", "resampled", "interval", "accuracy", "ECE", "Brier", "AURC")
+        for rho in RHO:
+            coverage(rho, scale, runs, chosen.draws)
+        coverage(0.06, 1.0, runs, chosen.draws)
+    if only in (None, "errors"):
+        heading("rho", "test of equal conditions", "accuracy", "ECE", "Brier", "AURC")
+        for rho in RHO:
+            errors(rho, scale, runs, chosen.draws, chosen.permutations)
+    if only in (None, "family"):
+        studies = max(1, runs // 4)
+        print(f"\n{studies} studies of {FAMILY} conditions")
+        heading("rho", "test", "correction", "accuracy", "ECE", "Brier")
+        family(0.06, scale, studies, chosen.permutations)
     print(f"\n{time.process_time() - began:.0f} CPU seconds")
 
 
