@@ -13,6 +13,7 @@ from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import estimate
 from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
+from calprune.analyze.remaining import check_answers
 from calprune.analyze.report import Report, check_format
 from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.statistics.dependence import Resample
@@ -92,11 +93,12 @@ def analyze(
     chosen = list(dict.fromkeys(metrics)) or (
         ["ece", "accuracy"] if against or trend else list(DEFAULT_METRICS)
     )
-    resolve(chosen)
+    wanted = resolve(chosen)
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     if not strict and reading.get("confidence") != "answer-set":
         tables = graded(tables)
+    check_answers(tables, wanted, **reading)
     how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
     meta = {**how, "against": against, **reading}
     how.update(reading)

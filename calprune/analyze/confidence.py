@@ -333,6 +333,11 @@ def _log_mass(table: LogitTable, offered: Bools, rows: Indices) -> Floats:
     bad = (np.isnan(logits) | (logits == np.inf)).any(axis=(1, 2))
     _refuse(table, rows, bad, "a logit is NaN or +infinity")
     missing = (np.isneginf(logits).all(axis=2) & offered).any(axis=1)
+    if missing.all():
+        raise Mismatch(
+            f"{_where(table)}: no question has logits of its answers, as where only text was kept; "
+            "no metric of them remains: collect this condition again"
+        )
     _refuse(table, rows, missing, "an offered answer has no finite logit")
     return np.asarray(np.logaddexp.reduce(logits - logits.max(axis=(1, 2), keepdims=True), axis=2))
 
