@@ -29,7 +29,8 @@ def check_answers(
             left = [m.name for m in named if has_value(m, seen)]
             raise PlanError(
                 f"{seen.where}: all answers are generated text, without logits of answers to "
-                f"choose from, so there is no {', '.join(lost)}; these metrics remain: {', '.join(left)}"
+                f"choose from, so there is no {', '.join(lost)}; these metrics remain: "
+                f"{', '.join(left)}"
             )
 
 
