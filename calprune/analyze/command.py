@@ -16,11 +16,15 @@ from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
 from calprune.analyze.overview import overview
 from calprune.analyze.overview import pareto as trade_offs
+from calprune.analyze.remaining import check_answers
 from calprune.analyze.report import Report, check_format, render_rows
 from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
+from calprune.analyze.statistics.power import power as could_show
+from calprune.analyze.statistics.trend import trend as slopes
+from calprune.analyze.statistics.trend import trendless
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
@@ -45,6 +49,9 @@ def analyze(
     permutations: int = 10_000,
     common: bool = False,
     strict: bool = False,
+    power: bool = False,
+    detect: float | None = None,
+    trend: str | None = None,
     **reading: Unpack[Reading],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
@@ -70,6 +77,9 @@ def analyze(
         permutations: swaps behind a p-value.
         common: where conditions cover different questions, read those that all of them hold.
         strict: replies without grades are an error.
+        power: print which differences to ``against`` (default ``full``) could be shown.
+        trend: print slopes of metrics over this parameter of selectors, within each budget.
+        detect: with ``power``, a difference whose number of images is wanted.
         reading: options, confidence and target, as in ``predictions``.
 
     Raises:
@@ -80,10 +90,15 @@ def analyze(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
+    if detect is not None and not power:
+        raise PlanError("--detect belongs to --power")
+    if trend is not None and (power or against):
+        raise PlanError("--trend compares levels with each other: leave --against and --power out")
+    against = against or ("full" if power else None)
     chosen = list(dict.fromkeys(metrics)) or (
-        ["ece", "accuracy"] if against else list(DEFAULT_METRICS)
+        ["ece", "accuracy"] if against or trend else list(DEFAULT_METRICS)
     )
-    resolve(chosen)
+    wanted = resolve(chosen)
     if figures and plot is None:
         raise PlanError("say with --plot FOLDER where the figures go")
     if plot is not None and (plot.suffix or plot.is_file()):
@@ -91,7 +106,11 @@ def analyze(
     if not strict and reading.get("confidence") != "answer-set":
         tables = graded(tables)
     chosen_readings = [x.strip() for x in reading.get("confidence", "auto").split(",")]
-    if len(chosen_readings) > 1:
+    if len(chosen_readings) > 1 and (power or trend):
+        raise PlanError("several definitions of confidence go with neither --power nor --trend")
+    if len(chosen_readings) == 1:
+        check_answers(tables, wanted, **reading)
+    else:
         if by is not None or plot is not None:
             raise PlanError("several definitions of confidence go with neither --by nor --plot")
         rest: Any = {k: v for k, v in reading.items() if k != "confidence"}
@@ -113,7 +132,26 @@ def analyze(
     meta = {**how, "against": against, **reading}
     how.update(reading)
     made: dict[str, Any] = {"interval": interval, "resample": resample, "common": common}
-    if against is None:
+    if trend is not None:
+        report = Report(
+            tuple(
+                slopes(
+                    tables,
+                    chosen,
+                    parameter=trend,
+                    each_seed=each_seed,
+                    mixed_numerics=mixed_numerics,
+                    correction=correction,
+                    permutations=permutations,
+                    **how,
+                    **made,
+                )
+            ),
+            {**meta, "trend": trend},
+        )
+        for lacking in trendless(tables, trend, common):
+            print(f"calprune: {lacking}", file=sys.stderr)
+    elif against is None:
         estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
         report = Report(tuple(estimates), meta)
     else:
@@ -124,11 +162,13 @@ def analyze(
             each_seed=each_seed,
             mixed_numerics=mixed_numerics,
             correction=correction,
-            permutations=permutations,
+            permutations=1 if power else permutations,  # no p is shown
             **how,
             **made,
         )
         report = Report(tuple(differences), meta)
+        if power:
+            report = Report(tuple(could_show(differences, detect)), {**meta, "detect": detect})
         for lacking in without(tables, against, common):
             print(f"calprune: {lacking}", file=sys.stderr)
     if plot is not None:

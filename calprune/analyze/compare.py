@@ -35,6 +35,7 @@ class Difference:
             was compared.
         value, reference_value: the metric of both; ``delta`` is the first minus the second.
         low, high: 95 % interval of delta from resampled images.
+        sd: standard deviation of delta over those resamples; None without, or if undefined.
         p: two-sided p of swapping the two conditions on whole images, at least 1/(swaps + 1).
         p_adjusted: the same after correction over the family.
         p_mcnemar: of accuracy, exact, where every image has one question; else None.
@@ -64,6 +65,7 @@ class Difference:
     delta: float
     low: float | None
     high: float | None
+    sd: float | None
     p: float
     p_adjusted: float
     p_mcnemar: float | None
@@ -244,6 +246,7 @@ def _difference(
         delta=float(delta[0]),
         low=low,
         high=high,
+        sd=None if low is None or how.draws < 2 else float(delta[1:].std(ddof=1)),
         p=p,
         p_adjusted=p_adjusted,
         p_mcnemar=exact,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
@@ -228,12 +229,29 @@ def difference_grids(rows: Sequence[Difference]) -> list[Grid]:
     return [_family(own) for own in families.values()]
 
 
+class Compared(Protocol):
+    """A row with a reference."""
+
+    @property
+    def against(self) -> str:
+        """What was asked for."""
+
+    @property
+    def reference(self) -> str:
+        """What it means for this row."""
+
+
+def family_name(rows: Sequence[Compared]) -> str:
+    """The reference of a family, in a title."""
+    r = rows[0]
+    several = len({row.reference for row in rows}) > 1 or r.reference != r.against
+    return f"{r.against} of the same budget" if several else r.reference
+
+
 def _family(rows: Sequence[Difference]) -> Grid:
     r = rows[0]
     part = f", {r.by} {r.group}" if r.group != "all" else ""
-    several = len({row.reference for row in rows}) > 1 or r.reference != r.against
-    within = f"{r.against} of the same budget" if several else r.reference
-    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {within}"
+    title = f"{r.model} on {r.benchmark}{part}: {r.title} against {family_name(rows)}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
     gap = heading("difference", "points" if r.form in ("percent", "points") else "plain")
     extra = _extra(rows)
@@ -251,8 +269,8 @@ def _family(rows: Sequence[Difference]) -> Grid:
             number(row.value, row.form),
             number(row.reference_value, row.form),
             with_interval(row.delta, row.low, row.high, row.form, signed=True),
-            _p(row.p, row),
-            _p(row.p_adjusted, row),
+            p_text(row.p, row.p_least),
+            p_text(row.p_adjusted, row.p_least),
             *([_exact(row)] if extra else ()),
         )
         for row in rows
@@ -292,6 +310,6 @@ def _exact(row: Difference) -> str:
     return "-" if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
 
 
-def _p(p: float, row: Difference) -> str:
-    """Four decimals; ``<=`` where the number of swaps allows no smaller p."""
-    return f"<={row.p_least:.1g}" if p <= row.p_least * 1.000001 < 1 else f"{p:.4f}"
+def p_text(p: float, least: float) -> str:
+    """Four decimals; ``<=`` where the number of swaps allows no smaller p than ``least``."""
+    return f"<={least:.1g}" if p <= least * 1.000001 < 1 else f"{p:.4f}"

@@ -57,7 +57,13 @@ def log_masses(
             )
         note = f"{chosen.note},absent:{int(absent.any(axis=1).sum())}"
     else:
-        refuse(table, rows, absent.any(axis=1), "an offered answer has no finite logit")
+        missing = absent.any(axis=1)
+        if missing.all():
+            raise Mismatch(
+                f"{where(table)}: no question has logits of its answers, as where only text was "
+                "kept; no metric of them remains: collect this condition again"
+            )
+        refuse(table, rows, missing, "an offered answer has no finite logit")
         note = ""
     largest = _largest(logits.reshape(len(logits), -1))
     return joined_by_log(logits - largest[:, None, None]), largest, note

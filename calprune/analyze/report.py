@@ -23,6 +23,8 @@ from calprune.analyze.definitions import Defined, definition_grids
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.latex import as_latex
 from calprune.analyze.layout import Grid, difference_grids, estimate_grids
+from calprune.analyze.statistics.power import Power, power_grids
+from calprune.analyze.statistics.trend import Trend, trend_grids
 from calprune.errors import PlanError
 
 FORMATS = ("table", "md", "csv", "json", "latex")
@@ -31,14 +33,14 @@ ONLY_FOR_LAYOUT = ("title", "form")
 
 @dataclass(frozen=True)
 class Report:
-    """Estimates or differences, in table order.
+    """Estimates, differences, trends or what differences could be shown, in table order.
 
     Attributes:
         rows: all of one kind.
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate, ...] | tuple[Difference, ...] | tuple[Defined, ...]
+    rows: tuple[Estimate | Difference | Power | Trend | Defined, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -49,8 +51,11 @@ class Report:
         """Tables for people, one model and benchmark each."""
         differences = [r for r in self.rows if isinstance(r, Difference)]
         estimates = [r for r in self.rows if isinstance(r, Estimate)]
+        powers = [r for r in self.rows if isinstance(r, Power)]
+        trends = [r for r in self.rows if isinstance(r, Trend)]
         defined = [r for r in self.rows if isinstance(r, Defined)]
-        return difference_grids(differences) + estimate_grids(estimates) + definition_grids(defined)
+        compared = difference_grids(differences) + power_grids(powers) + trend_grids(trends)
+        return compared + estimate_grids(estimates) + definition_grids(defined)
 
     def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
         """Text in one of FORMATS; ``terminal`` None asks whether stdout is one."""

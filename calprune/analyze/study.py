@@ -18,6 +18,9 @@ from calprune.analyze.report import printable, records
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
+from calprune.analyze.statistics.power import Power
+from calprune.analyze.statistics.power import power as could_show
+from calprune.analyze.statistics.trend import Trend, trend
 from calprune.data.condition import ALL_TOKENS
 from calprune.data.logits import LogitTable
 from calprune.data.store import Store, store_path
@@ -149,6 +152,72 @@ class Study:
             **reading,
         )
         return _frame(rows, Difference)
+
+    def power(
+        self,
+        metric: str | Metric | Sequence[str | Metric] = "ece",
+        against: str = "full",
+        detect: float | None = None,
+        by: str | None = None,
+        draws: int = 1000,
+        seed: int = 0,
+        each_seed: bool = False,
+        resample: Resample = "images",
+        common: bool = False,
+        mixed_numerics: bool = False,
+        **reading: Unpack[Reading],
+    ) -> DataFrame:
+        """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
+        rows = compare(
+            self.tables,
+            list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
+            reference=against,
+            by=by,
+            draws=draws,
+            permutations=1,  # no p is shown
+            seed=seed,
+            each_seed=each_seed,
+            resample=resample,
+            common=common,
+            mixed_numerics=mixed_numerics,
+            **reading,
+        )
+        return _frame(could_show(rows, detect), Power)
+
+    def trend(
+        self,
+        parameter: str,
+        metric: str | Metric | Sequence[str | Metric] = "ece",
+        by: str | None = None,
+        draws: int = 1000,
+        permutations: int = 10_000,
+        seed: int = 0,
+        each_seed: bool = False,
+        correction: Correction = "holm",
+        interval: Interval = "percentile",
+        resample: Resample = "images",
+        common: bool = False,
+        mixed_numerics: bool = False,
+        **reading: Unpack[Reading],
+    ) -> DataFrame:
+        """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
+        rows = trend(
+            self.tables,
+            list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
+            parameter=parameter,
+            by=by,
+            draws=draws,
+            permutations=permutations,
+            seed=seed,
+            each_seed=each_seed,
+            correction=correction,
+            interval=interval,
+            resample=resample,
+            common=common,
+            mixed_numerics=mixed_numerics,
+            **reading,
+        )
+        return _frame(rows, Trend)
 
     def plot(
         self,
@@ -306,7 +375,7 @@ def _described(table: LogitTable) -> dict[str, Any]:
     return {**fixed, **dict(c.parameters), **size, "path": str(table.path)}
 
 
-def _frame(rows: Sequence[Any], kind: type[Estimate] | type[Difference]) -> DataFrame:
+def _frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
     from pandas import DataFrame
 
     columns = [f.name for f in fields(kind) if f.name not in ("title", "form")]

@@ -51,6 +51,15 @@ def analyze(
     common: Annotated[
         bool, typer.Option("--common", help="Only questions that all conditions cover.")
     ] = False,
+    power: Annotated[
+        bool, typer.Option("--power", help="Which differences these questions could show.")
+    ] = False,
+    detect: Annotated[
+        float | None, typer.Option(help="With --power: images that this difference needs.")
+    ] = None,
+    trend: Annotated[
+        str | None, typer.Option(help="Slopes over a parameter, such as alpha, in each budget.")
+    ] = None,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     overview: Annotated[
         bool, typer.Option("--overview", help="All benchmarks side by side, in percent of full.")
@@ -112,6 +121,9 @@ def analyze(
         permutations=permutations,
         common=common,
         strict=bench is not None,
+        power=power,
+        detect=detect,
+        trend=trend,
         **how,
         **reading,
     )

@@ -13,6 +13,7 @@ from calprune.analyze.command import analyze
 from calprune.analyze.compare import compare
 from calprune.analyze.confidence import predictions
 from calprune.analyze.estimate import estimate, prepared
+from calprune.analyze.html.content import gather
 from calprune.analyze.metrics import resolve
 from calprune.analyze.statistics.family import adjust
 from calprune.analyze.statistics.swap import stacked, swap_test, swapped
@@ -138,6 +139,32 @@ def test_other_numerics_are_not_paired_unasked(table):
     with pytest.raises(Mismatch, match=r"device, torch.*--mixed-numerics"):
         compare([table, other], ["ece"], **QUICK)
     assert compare([table, other], ["ece"], mixed_numerics=True, **QUICK)
+
+
+def routed(table, route, inside=False, **numerics):
+    """The table as computed by that route; ``inside`` lets later layers see fewer tokens."""
+    visual = table.visual.copy()
+    visual[:, 2:] -= 16 * inside
+    return replace(table, visual=visual, provenance={"numerics": {"route": route, **numerics}})
+
+
+def test_the_route_of_a_selector_inside_the_model_is_no_other_numerics(table):
+    base = routed(table, "trie")
+    inside = routed(
+        replace(table, condition=make_condition("fastv", 16, layer=2)), "pack", inside=True
+    )
+    assert [r.condition for r in compare([base, inside], ["ece"], **QUICK)] == ["fastv-layer2-k16"]
+    assert len(gather([base, inside], draws=20).differences) == 2
+    outside = routed(replace(table, condition=make_condition("scope", 16, alpha=1.0)), "pack")
+    with pytest.raises(Mismatch, match=r"\(route\)"):
+        compare([base, outside], ["ece"], **QUICK)
+    assert gather([base, outside], draws=20).unlike
+    elsewhere = routed(inside, "pack", device="gpu")
+    with pytest.raises(Mismatch, match=r"\(device\)"):
+        compare([base, elsewhere], ["ece"], **QUICK)
+    again = replace(inside, condition=make_condition("fastv", 16, layer=3))
+    with pytest.raises(Mismatch, match=r"\(route\)"):
+        compare([inside, routed(again, "tree")], ["ece"], reference="fastv-layer2-k16", **QUICK)
 
 
 def test_other_python_or_numpy_versions_do_not_matter(table):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from calprune.analyze.confidence import predictions
+from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
 from calprune.analyze.resample import Clusters, Sampler
 from calprune.analyze.temperature import best_temperature
@@ -75,6 +76,13 @@ def test_debiased_is_the_limit_of_uncertainty_calibrations():
     peer = utils.normal_debiased_ce(binned, power=1, resamples=20_000)
     np.random.set_state(state)
     assert value("ece-debiased", seen) == pytest.approx(peer, abs=3e-4)
+
+
+def test_the_column_beside_ece_is_the_metric():
+    for table in CASES.values():
+        (row,) = estimate([table], ["ece"], draws=0)
+        (same,) = estimate([table], ["ece-debiased"], draws=0)
+        assert row.debiased == pytest.approx(same.value, abs=1e-12)
 
 
 def test_debiased_divides_counts_by_the_design_effect():

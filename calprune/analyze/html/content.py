@@ -17,7 +17,8 @@ from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import resolve
 from calprune.analyze.report import StudyTable
-from calprune.analyze.statistics.pairing import numerics
+from calprune.analyze.statistics.pairing import moved_numerics
+from calprune.analyze.statistics.power import power, sentences
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.analyze.surest import DEFINITIONS
 from calprune.data.logits import LogitTable
@@ -164,6 +165,7 @@ def gather(
         seed=seed,
         reading=reading,
         confidences=tuple(definition_grids(defined)),
+        power=sentences(power(differences)),
         study=tuple(study),
     )
 
@@ -178,11 +180,11 @@ def _splits(setting: Setting) -> int:
 
 def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:
     """Tables that may be paired with the reference, and names of the conditions that may not."""
-    same = numerics(setting.find(reference).tables[0])
+    base = setting.find(reference).tables[0]
     alike: list[LogitTable] = []
     others: list[str] = []
     for cell in setting.cells:
-        if mixed or all(numerics(table) == same for table in cell.tables):
+        if mixed or not any(moved_numerics(table, base) for table in cell.tables):
             alike += cell.tables
         else:
             others.append(cell.name)

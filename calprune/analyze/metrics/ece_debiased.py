@@ -9,7 +9,7 @@ import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.metrics._bins import Bins, gaps
+from calprune.analyze.metrics._bins import Bins, less_bias
 
 __all__ = ["EceDebiased"]
 
@@ -46,17 +46,8 @@ class EceDebiased(Bins):
 
     def value(self, total: Floats) -> Floats:
         """The debiased error, (draws,)."""
-        from scipy.special import erf
-
-        count, confidence, correct = np.moveaxis(total[..., : self.bins], -2, 0)
-        n = count.sum(-1)
-        gap = gaps(count, confidence, correct)
-        hit = np.divide(correct, count, out=np.zeros_like(count), where=count > 0)
-        spread = np.maximum(hit * (1 - hit), 0) * _design_effect(total, n)[..., None]
-        sd = np.sqrt(np.divide(spread, count, out=np.zeros_like(count), where=count > 0))
-        z = np.divide(gap, sd, out=np.full_like(gap, np.inf), where=sd > 1e-150)
-        folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + gap * erf(z / np.sqrt(2))
-        return np.asarray((count * (2 * gap - folded)).sum(-1) / n)
+        table = total[..., : self.bins]
+        return less_bias(table, _design_effect(total, table[..., 0, :].sum(-1)))
 
 
 def _design_effect(total: Floats, n: Floats) -> Floats:

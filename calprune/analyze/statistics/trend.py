@@ -1,0 +1,319 @@
+"""Does a metric move with a parameter, such as alpha, within a budget?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from calprune.analyze.cells import Cell, Setting, settings
+from calprune.analyze.compare import means
+from calprune.analyze.confidence import Floats, Predictions, Reading
+from calprune.analyze.estimate import grouped, prepared, sign
+from calprune.analyze.layout import Grid, heading, number, p_text, with_interval
+from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.resample import Sampler
+from calprune.analyze.statistics.dependence import Resample, check_resample
+from calprune.analyze.statistics.exchange import contrast, least_p, trend_test, tries_all
+from calprune.analyze.statistics.family import Correction, adjust, check_correction, too_few
+from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
+from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
+from calprune.data.logits import LogitTable
+from calprune.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Slope of a metric over the levels of one parameter, all else equal.
+
+    Attributes:
+        model, benchmark, condition: what was compared; the condition is named without the
+            parameter.
+        parameter, levels: its name, and its values as text.
+        budget, seed, by, group, metric, title, form, better: as in ``Difference``.
+        first, last: the metric at the lowest and at the highest level.
+        slope: least squares, per unit of the parameter.
+        low, high: 95 % interval of the slope from resampled images.
+        p: two-sided p of dealing the levels anew on whole images.
+        p_adjusted: the same after correction over the family.
+        p_least: the smallest p that the permutations allow.
+        correction, family: which, and over how many trends of this parameter.
+        n, clusters, resampled, draws, permutations: rows, images, what is drawn, and how often.
+        signature: the choices behind the numbers.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    parameter: str
+    levels: str
+    budget: str
+    seed: str
+    by: str
+    group: str
+    metric: str
+    title: str
+    form: Form
+    better: Better
+    first: float
+    last: float
+    slope: float
+    low: float | None
+    high: float | None
+    p: float
+    p_adjusted: float
+    p_least: float
+    correction: str
+    family: int
+    n: int
+    clusters: int
+    resampled: str
+    draws: int
+    permutations: int
+    signature: str
+
+
+@dataclass(frozen=True)
+class _How:
+    parameter: str
+    by: str
+    draws: int
+    permutations: int
+    seed: int
+    correction: str
+    interval: Interval
+    resample: Resample
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Conditions that differ in one parameter, in rising order, read in one group."""
+
+    name: str
+    levels: tuple[float, ...]
+    cells: tuple[Cell, ...]
+    samplers: tuple[list[Sampler], ...] = ()
+
+
+def trend(
+    tables: Sequence[LogitTable],
+    metrics: Sequence[str | Metric],
+    *,
+    parameter: str,
+    by: str | None = None,
+    draws: int = 1000,
+    permutations: int = 10_000,
+    seed: int = 0,
+    each_seed: bool = False,
+    correction: Correction = "holm",
+    interval: Interval = "percentile",
+    resample: Resample = "images",
+    common: bool = False,
+    mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
+) -> list[Trend]:
+    """Slopes over a numeric parameter of selectors, within each budget, other parameters equal.
+
+    The family that ``correction`` covers is all budgets and other parameters of one model,
+    benchmark, metric and group. Models and benchmarks in which the parameter does not vary are left
+    out. The other arguments are those of ``compare``.
+
+    Raises:
+        PlanError: the parameter varies nowhere; lists those that do.
+        Mismatch: conditions that cannot be paired, as in ``compare``.
+    """
+    check_correction(correction)
+    check_interval(interval)
+    check_resample(resample)
+    if draws < 0 or seed < 0 or permutations < 1:
+        raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
+    how = _How(parameter, by or "", draws, permutations, seed, correction, interval, resample)
+    chosen, rows = resolve(metrics), []
+    found = settings(tables, each_seed)
+    found = with_common_questions(found) if common else found
+    if not any(_sweeps(setting, parameter) for setting in found):
+        raise PlanError(_unknown(found, parameter))
+    for setting in found:
+        read: dict[str, list[_Sweep]] = {}
+        for sweep in _sweeps(setting, parameter):
+            own = replace(setting, cells=sweep.cells)
+            if not mixed_numerics:
+                same_numerics(own, sweep.cells[0].tables[0])
+            seen = aligned(own, sweep.cells[0], reading, common)
+            for group, part in grouped(own, seen, by).items():
+                read.setdefault(group, []).append(_sampled(sweep, part, chosen, resample))
+        for group, sweeps in read.items():
+            rows += _family(setting, group, sweeps, how)
+    return rows
+
+
+def trendless(tables: Sequence[LogitTable], parameter: str, common: bool = False) -> list[str]:
+    """Models and benchmarks in which the parameter does not vary, as sentences."""
+    found = settings(tables)
+    found = with_common_questions(found) if common else found
+    return [
+        f"{s.model} on {s.benchmark} has no two values of {parameter} within a budget: left out"
+        for s in found
+        if not _sweeps(s, parameter)
+    ]
+
+
+def _sampled(
+    sweep: _Sweep, part: dict[str, list[Predictions]], metrics: Sequence[Metric], resample: Resample
+) -> _Sweep:
+    """With samplers; aligned conditions have the same groups."""
+    return replace(
+        sweep, samplers=tuple(prepared(metrics, part[c.name], resample) for c in sweep.cells)
+    )
+
+
+def _sweeps(setting: Setting, parameter: str) -> list[_Sweep]:
+    """Conditions that are equal but for the parameter, where it has several values."""
+    piles: dict[tuple[str, str], list[tuple[float, Cell]]] = {}
+    for cell in setting.cells:
+        condition = cell.tables[0].condition
+        level = _numbers(cell).get(parameter)
+        if level is None:
+            continue
+        rest = tuple(p for p in condition.parameters if p[0] != parameter)
+        seed = None if len(cell.tables) > 1 else condition.seed
+        alike = replace(condition, parameters=rest, features=None, seed=seed)
+        piles.setdefault((alike.key, alike.label), []).append((level, cell))
+    named = {key: sorted(pile, key=lambda x: x[0]) for key, pile in piles.items()}
+    return [
+        _Sweep(label, tuple(x for x, _ in pile), tuple(c for _, c in pile))
+        for (_, label), pile in named.items()
+        if pile[0][0] < pile[-1][0]
+    ]
+
+
+def _numbers(cell: Cell) -> dict[str, float]:
+    """Numeric parameters of a condition."""
+    parameters: Sequence[tuple[str, Any]] = cell.tables[0].condition.parameters
+    return {
+        name: float(value)
+        for name, value in parameters
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _unknown(found: Sequence[Setting], parameter: str) -> str:
+    names = sorted({n for s in found for c in s.cells for n in _numbers(c)})
+    varying = [n for n in names if any(_sweeps(s, n) for s in found)]
+    there = f"there are: {', '.join(varying)}" if varying else "no parameter does"
+    return f"no numeric parameter {parameter!r} varies within a budget; {there}"
+
+
+def _family(setting: Setting, group: str, sweeps: Sequence[_Sweep], how: _How) -> list[Trend]:
+    tested = [trend_test(s.levels, s.samplers, how.permutations, how.seed) for s in sweeps]
+    drawn = [_values(s, how) for s in sweeps]
+    rows = []
+    for j in range(len(tested[0])):
+        adjusted = adjust([p[j] for p in tested], how.correction)
+        for sweep, p, values, p_adjusted in zip(sweeps, tested, drawn, adjusted, strict=True):
+            own = (float(p[j]), float(p_adjusted), len(sweeps))
+            rows.append(_trend(setting, group, sweep, j, values[:, j], own, how))
+    return rows
+
+
+def _values(sweep: _Sweep, how: _How) -> Floats:
+    """Metrics at each level, (levels, metrics, 1 + draws), from one set of resamples."""
+    named = {c.name: s for c, s in zip(sweep.cells, sweep.samplers, strict=True)}
+    return np.stack(list(means(named, how.draws, how.seed).values()))
+
+
+def _trend(
+    setting: Setting,
+    group: str,
+    sweep: _Sweep,
+    j: int,
+    values: Floats,
+    tested: tuple[float, float, int],
+    how: _How,
+) -> Trend:
+    sampler, many = sweep.samplers[0][0], len(sweep.cells)
+    metric, clusters = sampler.metrics[j], len(sampler.clusters)
+    with np.errstate(invalid="ignore"):
+        slopes = contrast(sweep.levels) @ values
+    low, high = bounds(slopes, how.interval)
+    method = f"paired-{NAMES[how.interval]}95" if low is not None else "none"
+    signed = sign(metric, sampler.seen, sampler.clusters, method, how.draws, how.seed, how.resample)
+    every = tries_all(many, clusters, how.permutations)
+    tail = f"|p:{how.resample[:-1]}-order{'-exact' if every else how.permutations}"
+    return Trend(
+        model=setting.model,
+        benchmark=setting.benchmark,
+        condition=sweep.name,
+        parameter=how.parameter,
+        levels=", ".join(f"{x:g}" for x in sweep.levels),
+        budget=sweep.cells[0].budget,
+        seed=sweep.cells[0].seed,
+        by=how.by,
+        group=group,
+        metric=metric.name,
+        title=metric.title,
+        form=metric.form,
+        better=metric.better,
+        first=float(values[0, 0]),
+        last=float(values[-1, 0]),
+        slope=float(slopes[0]),
+        low=low,
+        high=high,
+        p=tested[0],
+        p_adjusted=tested[1],
+        p_least=least_p(many, clusters, how.permutations),
+        correction=how.correction,
+        family=tested[2],
+        n=len(sampler.seen),
+        clusters=clusters,
+        resampled=how.resample,
+        draws=how.draws,
+        permutations=how.permutations,
+        signature=f"{signed}{tail}|adjust:{how.correction}{tested[2]}",
+    )
+
+
+def trend_grids(rows: Sequence[Trend]) -> list[Grid]:
+    """One table per model, benchmark, metric and group: exactly one family each."""
+    families: dict[tuple[str, ...], list[Trend]] = {}
+    for r in rows:
+        stem = r.signature.split("|conf:")[0]
+        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
+    return [_grid(own) for own in families.values()]
+
+
+def _grid(rows: Sequence[Trend]) -> Grid:
+    r = rows[0]
+    part = f", {r.by} {r.group}" if r.group != "all" else ""
+    corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
+    unit = heading("slope", "points" if r.form in ("percent", "points") else "plain")
+    shown = heading(r.title, r.form)
+    header = ("condition", r.parameter, f"{shown} first", "last", unit, "p", corrected)
+    body = tuple(
+        (
+            row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
+            row.levels,
+            number(row.first, row.form),
+            number(row.last, row.form),
+            with_interval(row.slope, row.low, row.high, row.form, signed=True),
+            p_text(row.p, row.p_least),
+            p_text(row.p_adjusted, row.p_least),
+        )
+        for row in rows
+    )
+    what = "whole images" if r.resampled == "images" else "rows"
+    few = too_few(max(row.p_least for row in rows), r.family)
+    notes = (
+        f"{r.n} questions on {r.clusters} images; {r.better} is better",
+        f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
+        f"[low, high]: 95 % interval, {r.draws} paired resamples of {r.resampled}",
+        f"p: levels dealt anew on {what}, two-sided; {corrected}: corrected for {r.family} "
+        f"trend{'s' * (r.family > 1)}",
+        *([few] if few and r.correction == "holm" else ()),
+        r.signature,
+    )
+    return Grid(
+        f"{r.model} on {r.benchmark}{part}: {r.title} over {r.parameter}", header, body, notes
+    )

@@ -1,0 +1,35 @@
+"""The simulated studies of ``benchmarks.coverage`` have the shape and the truth that they claim."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import coverage
+from calprune.analyze.resample import Clusters
+from calprune.analyze.statistics.dependence import intra_image
+
+
+def test_rows_repeat_as_in_pope():
+    times = np.bincount(coverage.QUESTION)
+    assert (len(coverage.QUESTION), len(times)) == (9000, 5127)
+    assert np.array_equal(np.bincount(times), [0, 2789, 803, 1535])
+    assert (np.bincount(coverage.IMAGE) == 18).all()
+
+
+def test_truth_is_in_closed_form_and_calibrated_at_scale_one():
+    accuracy, ece, *_ = coverage.truth(1.0)
+    assert accuracy == pytest.approx(0.87, abs=1e-5)
+    assert ece == pytest.approx(0, abs=1e-4)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.14])
+def test_images_are_as_alike_as_asked(rho):
+    r = coverage.shared_part(rho)
+    found = []
+    for run in range(8):
+        (seen,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
+        first = np.unique(coverage.QUESTION, return_index=True)[1]
+        seen = seen.take(first)
+        found.append(intra_image(seen, Clusters.of(seen)))
+    assert np.mean(found) == pytest.approx(rho, abs=0.02)
