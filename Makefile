@@ -37,6 +37,7 @@ OLDEST_TESTS := tests/test_project.py::test_transformers_is_the_one_that_is_prom
 
 STORE := demo/store
 FIGURES := demo/figures
+REPORT := demo/report.html
 TRAINED := build/training
 
 .PHONY: help
@@ -46,13 +47,17 @@ help:  ## this text
 
 .PHONY: demo
 demo: $(COLLECT_STAMP)  ## install, collect and analyse the embedded model on drawn shapes
-	@echo '== collect (a minute or two)'
-	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune collect --bench shapes
+	@echo '== collect (some minutes)'
+	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune collect --study calibration --bench shapes
 	@echo '== analyze'
 	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --metric ece --by split
 	@echo '== figures'
 	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --plot $(FIGURES)
+	@echo '== the study'
+	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune report --study calibration --format table
+	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune report --study calibration --out $(REPORT)
 	@echo
+	@echo 'report:  $(REPORT)'
 	@echo 'figures: $(FIGURES)'
 	@echo 'cache:   $(STORE)   (again: export CALPRUNE_STORE=$(STORE); $(BIN)/calprune ls)'
 
@@ -67,9 +72,10 @@ test: $(TEST_STAMP) $(OLDEST_STAMP)  ## lint, format, types, import contracts, t
 	@echo '== import contracts'
 	@$(BIN)/lint-imports --no-logo
 	@echo '== tests'
-	@$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 	@echo '== tests with the oldest transformers'
-	@CALPRUNE_TRANSFORMERS=oldest PYTHONPATH='$(CURDIR)/$(OLDEST)' $(BIN)/python -m pytest $(OLDEST_TESTS)
+	@OMP_NUM_THREADS=1 CALPRUNE_TRANSFORMERS=oldest PYTHONPATH='$(CURDIR)/$(OLDEST)' \
+	    $(BIN)/python -m pytest -n auto --dist loadfile $(OLDEST_TESTS)
 
 .PHONY: train
 train: $(COLLECT_STAMP)  ## train the embedded model anew, both seeds (hours); installs nothing

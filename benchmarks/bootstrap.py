@@ -101,10 +101,15 @@ def main() -> None:
     tables = [replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables]
     estimate(tables[:1], METRICS, draws=1)
     slow = seconds(lambda: looped(predictions(tables[0]))) / LOOPED * draws * conditions
+    read = seconds(lambda: [predictions(t) for t in tables])
     fast = seconds(lambda: estimate(tables, METRICS, draws=draws))
+    more = seconds(lambda: estimate(tables, METRICS, draws=10 * draws))
+    rest = fast - read
     print(f"{conditions} conditions x {IMAGES * PER_IMAGE} rows x {draws} resamples x 5 metrics")
-    print(f"plain loop, extrapolated from {LOOPED}: {slow:8.2f} CPU s")
-    print(f"calprune, everything included:    {fast:8.2f} CPU s, {slow / fast:.0f} times faster")
+    print(f"plain loop over predictions, extrapolated from {LOOPED}: {slow:.2f} CPU s")
+    print(f"calprune, everything included: {fast:.2f} CPU s, {slow / fast:.0f} times faster")
+    print(f"  from predictions, as the loop: {rest:.2f} CPU s, {slow / rest:.0f} times faster")
+    print(f"ten times the resamples: {more:.2f} CPU s, {more / fast:.1f} times as long")
 
 
 if __name__ == "__main__":

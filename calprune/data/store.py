@@ -22,6 +22,7 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -316,9 +317,17 @@ def _joint(provenances: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _text(path: Path, array: np.ndarray) -> np.ndarray:
     try:
-        return np.char.decode(array, "utf-8")
+        return _decoded(array.tobytes(), array.dtype.str, array.shape)
     except UnicodeDecodeError as error:
         raise Mismatch(f"{path}: text that is not UTF-8 ({error})") from error
+
+
+@lru_cache(maxsize=32)
+def _decoded(content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Files of a benchmark share their ids, splits and images: decoded and held once, read-only."""
+    found = np.char.decode(np.frombuffer(content, dtype).reshape(shape), "utf-8")
+    found.flags.writeable = False
+    return found
 
 
 def _alike(paths: list[Path], parts: list[Arrays]) -> list[Arrays]:
