@@ -10,6 +10,7 @@ import pytest
 from calprune.analyze.command import analyze
 from calprune.analyze.compare import compare
 from calprune.analyze.estimate import estimate
+from calprune.analyze.html.content import gather
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
@@ -22,6 +23,8 @@ def test_replies_alone_have_most_metrics_and_the_error_names_them():
     assert "accuracy" in analyze([table], **QUICK)
     with pytest.raises(PlanError, match="no verbalizer-mass, f1; these metrics remain: ") as found:
         analyze([table], metrics=["verbalizer-mass", "f1", "ece"], **QUICK)
+    with pytest.raises(PlanError, match="no f1; these metrics remain"):
+        gather([table], metrics=["f1"], **QUICK)
     left = str(found.value).split("remain: ")[1].split(", ")
     assert {*DEFAULT_METRICS, "score", "t-opt"} <= set(left)
     assert not {"verbalizer-mass", "f1", "yes-ratio"} & set(left)

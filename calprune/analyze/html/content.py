@@ -16,6 +16,7 @@ from calprune.analyze.definitions import Defined, definition_grids, definitions
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import resolve
+from calprune.analyze.remaining import check_answers
 from calprune.analyze.report import StudyTable
 from calprune.analyze.statistics.pairing import moved_numerics
 from calprune.analyze.statistics.power import power, sentences
@@ -120,10 +121,11 @@ def gather(
     """
     shown = tuple(dict.fromkeys(metrics)) or DEFAULT_METRICS
     brief = tuple(dict.fromkeys(metrics)) or BRIEF_METRICS
-    resolve(shown)
+    wanted = resolve(shown)
     kept = tuple(tables)
     if not strict and reading.get("confidence") != "answer-set":
         kept = tuple(graded(tables))
+    check_answers(kept, wanted, **reading)
     found = tuple(settings(kept, each_seed))
     reference = against or REFERENCE
     referenced = [s for s in found if s.named(reference)]
