@@ -231,7 +231,7 @@ def test_scores_are_compared_and_drawn(tmp_path):
     assert weakest.p < 0.05
     assert weakest.signature.startswith("score|f1-over-splits|")
     analyze(tables, metrics=["score"], draws=100, plot=tmp_path)
-    assert (tmp_path / "toy-shapes-score.svg").exists()
+    assert (tmp_path / "toy-shapes-curve-score.svg").exists()
 
 
 def test_other_groups_cannot_be_paired():

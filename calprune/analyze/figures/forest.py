@@ -72,7 +72,7 @@ def _page(
     margin = 0.075 * max(len(label) for label in labels) + 0.3
     wide = 3.2 if len(groups) == 1 else max(1.5, 5.6 / len(groups))
     height = 0.2 * (len(names) + 1.25 * len(heads))
-    figure = new_figure(margin + wide * len(groups), height + 1.35)
+    figure = new_figure(margin + wide * len(groups), max(0.9, height) + 1.6)
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
     for axes, group in zip(panels, groups, strict=True):
         axes.axvline(0, color=INK, lw=1, zorder=1)
