@@ -23,6 +23,7 @@ class Kind(StrEnum):
     studies = "studies"
     scorers = "scorers"
     figures = "figures"
+    calibrators = "calibrators"
     conditions = "conditions"
 
 
@@ -40,7 +41,7 @@ def ls(
     store: StoreOption = None,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
-    """List benchmarks, selectors, models, metrics, scorers, figures or cached conditions."""
+    """List plug-ins of a kind, such as benchmarks or selectors, or cached conditions."""
     from calprune.commands.listing import listing
 
     print(listing(what.value, store, format))
