@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import calprune
 from calprune import registry
 from calprune.analyze.overview import overview, pareto
 from calprune.analyze.reproduction import reproduce
@@ -119,3 +120,15 @@ def test_overview_and_front() -> None:
     assert "missing" in grid.body[1]
     trade, _ = pareto([full, pruned])
     assert any(r.front for r in trade)
+
+
+@pytest.mark.parametrize("name", ["gap-power", "scope-appendix"])
+def test_scores_that_are_shares_are_printed_in_percent(name) -> None:
+    """On the sample the benchmark's own score is a mean F1; MME's would be any number."""
+    tables = calprune.open("sample").tables
+    found = reproduce(tables, name, draws=20)
+    measured = [r for t in found for r in t.rows if r.value is not None]
+    assert measured
+    scores = [r for r in measured if "change" not in " ".join((r.table, r.column)).lower()]
+    assert {r.unit for r in scores} == {"percent"}
+    assert any(80 < r.value < 100 for r in scores)

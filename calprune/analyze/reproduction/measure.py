@@ -47,14 +47,12 @@ class Measuring:
         group = line.group or "all"
         for row in rows:
             if (row.condition, row.group) == (found[0].name, group):
-                return Measured(row.condition, row.value, row.low, row.high, several)
+                return Measured(row.condition, row.value, row.low, row.high, several, row.form)
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
-    def _read(self, line: Line) -> dict[str, Any] | str:
+    def _read(self, line: Line) -> dict[str, Any]:
         if not line.calibrate:
             return self._reading
-        if "calibrate" not in Reading.__annotations__:
-            return "post-hoc calibration is not installed"
         return {**self._reading, "calibrate": line.calibrate}
 
     def _estimates(self, setting: Setting, line: Line) -> list[Estimate] | str:
@@ -66,8 +64,6 @@ class Measuring:
 
     def _try(self, setting: Setting, line: Line, by: str | None) -> list[Estimate] | str:
         reading = self._read(line)
-        if isinstance(reading, str):
-            return reading
         try:
             return estimate(_files(setting.cells), [line.metric], by=by, **self._how, **reading)
         except CalpruneError as error:
@@ -80,8 +76,6 @@ class Measuring:
         reading = self._read(line)
         if not others:
             return Measured(cell.name, note=f"{line.minus} K={line.keep} is not in the cache")
-        if isinstance(reading, str):
-            return Measured(cell.name, note=reading)
         try:
             (row,) = compare(
                 _files([cell, others[0]]),
@@ -93,7 +87,8 @@ class Measuring:
             )
         except CalpruneError as error:
             return Measured(cell.name, note=str(error))
-        return Measured(f"{cell.name} - {others[0].name}", row.delta, row.low, row.high)
+        name = f"{cell.name} - {others[0].name}"
+        return Measured(name, row.delta, row.low, row.high, form=row.form)
 
 
 def _files(cells: Sequence[Cell]) -> list[LogitTable]:

@@ -109,7 +109,9 @@ def _row(
     benchmark = cell.benchmark or subject.table.benchmark
     setting = subject.settings.get(benchmark)
     ours = measuring(setting, cell, subject.table.tokens)
-    scale = SCALE[cell.unit]
+    # a benchmark's own score is a share on some, printed in percent, and any number on others
+    unit = "percent" if (cell.unit, ours.form) == ("score", "percent") else cell.unit
+    scale = SCALE[unit]
     value, low, high = (None if x is None else x * scale for x in (ours.value, ours.low, ours.high))
     agrees = "missing" if value is None else judged(number, low, high, value)
     if agrees in ("yes", "no") and not subject.own:
@@ -125,7 +127,7 @@ def _row(
         condition=ours.condition,
         model=subject.model,
         benchmark=benchmark,
-        unit=cell.unit,
+        unit=unit,
         published=None if number is None else number.value,
         source="" if number is None else number.source,
         value=value,

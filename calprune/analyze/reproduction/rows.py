@@ -70,7 +70,7 @@ class Reproduced:
 
 @dataclass(frozen=True)
 class Measured:
-    """A value in the metric's own unit, and the name of its condition.
+    """A value in the metric's own unit, its form, and the name of its condition.
 
     Without a value, ``note`` says why.
     """
@@ -80,6 +80,7 @@ class Measured:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    form: str = ""
 
 
 def judged(published: Number | None, low: float | None, high: float | None, value: float) -> Agrees:
