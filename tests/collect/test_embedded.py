@@ -30,7 +30,7 @@ def test_it_is_small_and_safe() -> None:
 
 def test_every_condition_of_the_grid_equals_generate(study: tuple[Outcome, Store]) -> None:
     outcome, _ = study
-    assert len(outcome.audits) == 19
+    assert len(outcome.audits) == 20
     assert max(a.worst_logit for a in outcome.audits) < 1e-4
     assert max(a.worst_log_z for a in outcome.audits) < 1e-4
     assert sum(a.flipped for a in outcome.audits) == 0
