@@ -14,7 +14,7 @@ import numpy as np
 
 from calprune.analyze.cells import Cell, Setting, groups, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
-from calprune.analyze.metrics import Better, Form, Measure, Metric, resolve
+from calprune.analyze.metrics import Better, Form, Measure, Metric, never_negative, resolve
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import Clusters, Sampler, design_effect, multiplicities, redraws
 from calprune.analyze.statistics.debiased import debiased
@@ -225,7 +225,7 @@ def _cell(
     mean = values.mean(axis=0)
     rows = []
     for j, metric in enumerate(samplers[0].metrics):
-        low, high = bounds(mean[j], how.interval, metric.better == "lower")
+        low, high = bounds(mean[j], how.interval, never_negative(metric))
         method = f"{NAMES[how.interval]}95" if low is not None else "none"
         rows.append(
             Estimate(

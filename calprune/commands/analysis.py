@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from calprune.commands.options import StoreOption
+from calprune.commands.options import (
+    AnswersOption,
+    CalibrateOption,
+    DrawSeedOption,
+    DrawsOption,
+    EachSeedOption,
+    MetricOption,
+    MixedNumericsOption,
+    OnlyBenchOption,
+    OnlyModelOption,
+    StoreOption,
+    TargetOption,
+)
 
 EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
@@ -22,10 +34,7 @@ def register(app: typer.Typer) -> None:
 
 
 def analyze(
-    metric: Annotated[
-        str | None,
-        typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
-    ] = None,
+    metric: MetricOption = None,
     by: Annotated[
         str | None, typer.Option(help="split, category, kind, n_options, or a tag of the files.")
     ] = None,
@@ -33,17 +42,12 @@ def analyze(
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
     ] = None,
     store: StoreOption = None,
-    bench: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
-    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws over images.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
-    each_seed: Annotated[
-        bool, typer.Option("--each-seed", help="Random selectors seed by seed, not averaged.")
-    ] = False,
-    mixed_numerics: Annotated[
-        bool,
-        typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
-    ] = False,
+    bench: OnlyBenchOption = None,
+    model: OnlyModelOption = None,
+    draws: DrawsOption = 1000,
+    seed: DrawSeedOption = 0,
+    each_seed: EachSeedOption = False,
+    mixed_numerics: MixedNumericsOption = False,
     interval: Annotated[str, typer.Option(help="percentile, basic or bias.")] = "percentile",
     resample: Annotated[str, typer.Option(help="images, or rows one by one.")] = "images",
     correction: Annotated[str, typer.Option(help="holm or bh, over the comparisons.")] = "holm",
@@ -72,7 +76,7 @@ def analyze(
         str | None,
         typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
     ] = None,
-    options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
+    options: AnswersOption = "offered",
     confidence: Annotated[
         str,
         typer.Option(
@@ -84,11 +88,9 @@ def analyze(
         list[str] | None,
         typer.Option(help="Token ids of one answer: yes=3869,4874 (repeat it); or first."),
     ] = None,
-    calibrate: Annotated[
-        str, typer.Option(help="temperature, platt, vector, isotonic or histogram; out of fold.")
-    ] = "",
+    calibrate: CalibrateOption = "",
     folds: Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")] = 5,
-    target: Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")] = "hard",
+    target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report

@@ -36,3 +36,25 @@ TowerClipOption = Annotated[
     str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
 ]
 TowerDtypeOption = Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")]
+
+# How the cache is read and resampled.
+MetricOption = Annotated[
+    str | None,
+    typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
+]
+OnlyBenchOption = Annotated[str | None, typer.Option(help="Only this benchmark.")]
+OnlyModelOption = Annotated[str | None, typer.Option(help="Only this model.")]
+DrawsOption = Annotated[int, typer.Option(min=100, help="Bootstrap draws over images.")]
+DrawSeedOption = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
+EachSeedOption = Annotated[
+    bool, typer.Option("--each-seed", help="Random selectors seed by seed, not averaged.")
+]
+MixedNumericsOption = Annotated[
+    bool,
+    typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
+]
+AnswersOption = Annotated[str, typer.Option(help="Answers read: offered, all or four.")]
+TargetOption = Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")]
+CalibrateOption = Annotated[
+    str, typer.Option(help="temperature, platt, vector, isotonic or histogram; out of fold.")
+]

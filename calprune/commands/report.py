@@ -7,7 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from calprune.commands.options import StoreOption
+from calprune.commands.options import (
+    AnswersOption,
+    CalibrateOption,
+    DrawSeedOption,
+    DrawsOption,
+    EachSeedOption,
+    MetricOption,
+    MixedNumericsOption,
+    OnlyBenchOption,
+    OnlyModelOption,
+    StoreOption,
+    TargetOption,
+)
 from calprune.errors import PlanError
 
 EPILOG = (
@@ -24,10 +36,7 @@ def register(app: typer.Typer) -> None:
 
 def report(
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
-    metric: Annotated[
-        str | None,
-        typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
-    ] = None,
+    metric: MetricOption = None,
     by: Annotated[
         str | None,
         typer.Option(
@@ -50,25 +59,18 @@ def report(
         str, typer.Option(help="html, or the study's tables as table, md, csv, json or latex.")
     ] = "html",
     store: StoreOption = None,
-    bench: Annotated[str | None, typer.Option(help="Only this benchmark.")] = None,
-    model: Annotated[str | None, typer.Option(help="Only this model.")] = None,
-    draws: Annotated[int, typer.Option(min=100, help="Bootstrap draws over images.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draws.")] = 0,
-    each_seed: Annotated[
-        bool, typer.Option("--each-seed", help="Random selectors seed by seed, not averaged.")
-    ] = False,
-    mixed_numerics: Annotated[
-        bool,
-        typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
-    ] = False,
-    options: Annotated[str, typer.Option(help="Answers read: offered, all or four.")] = "offered",
+    bench: OnlyBenchOption = None,
+    model: OnlyModelOption = None,
+    draws: DrawsOption = 1000,
+    seed: DrawSeedOption = 0,
+    each_seed: EachSeedOption = False,
+    mixed_numerics: MixedNumericsOption = False,
+    options: AnswersOption = "offered",
     confidence: Annotated[
-        str, typer.Option(help="Of replies: auto, answer-set, first, mean, product or min.")
+        str, typer.Option(help="auto, answer-set or raw; of replies: first, mean, product or min.")
     ] = "auto",
-    target: Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")] = "hard",
-    calibrate: Annotated[
-        str, typer.Option(help="Calibrate out of fold first, e.g. temperature or isotonic.")
-    ] = "",
+    target: TargetOption = "hard",
+    calibrate: CalibrateOption = "",
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.html.content import gather

@@ -13,7 +13,7 @@ from calprune.analyze.command import analyze
 from calprune.analyze.compare import compare
 from calprune.analyze.confidence import predictions
 from calprune.analyze.estimate import estimate, prepared
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metrics import never_negative, resolve
 from calprune.analyze.statistics.dependence import clusters_of, intra_image
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.paired import cluster_t, mcnemar
@@ -184,3 +184,9 @@ def test_all_right_or_all_wrong_at_one_confidence(hit):
     assert {r.p for r in compare([flat, twin], ["accuracy", "ece", "aurc"], **QUICK)} == {1.0}
     (row,) = estimate([flat], ["accuracy"], draws=20)
     assert (row.value, row.low, row.high, row.icc) == (hit, hit, hit, None)
+
+
+def test_only_what_cannot_be_negative_is_cut_off_at_zero() -> None:
+    errors = resolve(["ece", "brier", "aurc"])
+    assert all(never_negative(metric) for metric in errors)
+    assert not any(never_negative(m) for m in resolve(["ece-debiased", "accuracy", "dsc"]))

@@ -126,6 +126,11 @@ def allowed(metric: Described, scale: Scale) -> bool:
     return _ORDER.index(needs(metric)) <= _ORDER.index(scale)
 
 
+def never_negative(metric: Described) -> bool:
+    """Whether 0 is the least a metric can be: errors are, unless they say ``below_zero = True``."""
+    return metric.better == "lower" and not getattr(metric, "below_zero", False)
+
+
 def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
     """Metrics by name, with parameters as in ``ece:bins=10``, or as they are.
 

@@ -31,6 +31,7 @@ class EceDebiased(Bins):
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
     needs: ClassVar[Needs] = "confidence"
+    below_zero: ClassVar[bool] = True
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
