@@ -43,7 +43,7 @@ def analyze(
     figures: Sequence[str] = (),
     against: str | None = None,
     mixed_numerics: bool = False,
-    interval: Interval = "percentile",
+    interval: Interval = "auto",
     resample: Resample = "images",
     correction: Correction = "holm",
     permutations: int = 10_000,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Unpack
@@ -10,12 +11,22 @@ import numpy as np
 
 from calprune.analyze.cells import Setting, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading
-from calprune.analyze.estimate import grouped, prepared, resampled, sign
-from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.estimate import grouped
+from calprune.analyze.metrics import Better, Form, Gapped, Measure, Metric, resolve
 from calprune.analyze.resample import Sampler
-from calprune.analyze.statistics.dependence import Resample, check_resample
+from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
+from calprune.analyze.signature import interval_of, sign, unit
+from calprune.analyze.statistics.calibration_error import Combined
+from calprune.analyze.statistics.dependence import Resample, check_resample, clusters_of
+from calprune.analyze.statistics.exchange import deal_test, least_dealt, tries_all
 from calprune.analyze.statistics.family import Correction, adjust, check_correction
-from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
+from calprune.analyze.statistics.intervals import (
+    OF_GAPS,
+    Interval,
+    bounds,
+    check_interval,
+    kind_of,
+)
 from calprune.analyze.statistics.paired import cluster_t, mcnemar
 from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.statistics.reference import Pair, has_reference, pairs_of
@@ -34,11 +45,15 @@ class Difference:
         model, benchmark, condition, reference, seed, by, group, metric, title, form, better: what
             was compared.
         value, reference_value: the metric of both; ``delta`` is the first minus the second.
-        low, high: 95 % interval of delta from resampled images.
+        delta_debiased: of ECE and its relatives, the difference of the de-biased values.
+        low, high: 95 % interval from resampled images; None without one.
+        interval_of: what it belongs to: ``delta`` or ``delta_debiased``; empty without one.
+        defined: share of resamples in which delta is defined; below 95 % there is no interval.
         sd: standard deviation of delta over those resamples; None without, or if undefined.
-        p: two-sided p of swapping the two conditions on whole images, at least 1/(swaps + 1).
+        p: two-sided p of swapping the two conditions on whole images, or of dealing their runs anew
+            where one has several seeds; at least 1/(swaps + 1).
         p_adjusted: the same after correction over the family.
-        p_mcnemar: of accuracy, exact, where every image has one question; else None.
+        p_mcnemar: of accuracy, exact, where no two questions share an image; else None.
         p_t, t: of accuracy, the cluster-robust t-test where images have several; else None.
         p_least: the smallest p that the swaps allow.
         correction, family: which, and over how many comparisons.
@@ -63,8 +78,11 @@ class Difference:
     value: float
     reference_value: float
     delta: float
+    delta_debiased: float | None
     low: float | None
     high: float | None
+    interval_of: str
+    defined: float
     sd: float | None
     p: float
     p_adjusted: float
@@ -109,7 +127,7 @@ def compare(
     seed: int = 0,
     each_seed: bool = False,
     correction: Correction = "holm",
-    interval: Interval = "percentile",
+    interval: Interval = "auto",
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
@@ -136,12 +154,12 @@ def compare(
         PlanError: an unknown reference, metric, grouping, correction, interval or unit.
     """
     check_correction(correction)
-    check_interval(interval)
     check_resample(resample)
     if draws < 0 or seed < 0 or permutations < 1:
         raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
     how = How(reference, by or "", draws, permutations, seed, correction, interval, resample)
     chosen, rows = resolve(metrics), []
+    check_interval(interval, chosen)
     for setting, pairs in referenced(tables, reference, each_seed, common):
         if not pairs:
             continue
@@ -191,19 +209,71 @@ def _group(
     how: How,
 ) -> list[Difference]:
     pairs = [(cell, base) for cell, base in pairs if cell.name in part and base.name in part]
-    names = {one.name for pair in pairs for one in pair}
-    samplers = {name: prepared(metrics, part[name], how.resample) for name in part if name in names}
-    values = means(samplers, how.draws, how.seed)
-    p = [swap_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs]
+    if not pairs:
+        return []
+    names = list(dict.fromkeys(one.name for pair in pairs for one in pair))
+    samplers = {name: prepared(metrics, part[name], how.resample) for name in names}
+    measures = samplers[names[0]][0].metrics
+    without = by_gaps(measures, how.interval)
+    values = means(samplers, how.draws, how.seed, without)
+    gaps = _errors_between(pairs, samplers, without, how)
+    tests = [tested(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs]
     rows = []
-    for j in range(len(metrics) if pairs else 0):
-        adjusted = adjust([own[j] for own in p], how.correction)
-        for (cell, base), own, p_adjusted in zip(pairs, p, adjusted, strict=True):
+    for j in range(len(measures)):
+        adjusted = adjust([own.p[j] for own in tests], how.correction)
+        for i, (cell, base) in enumerate(pairs):
             delta = (values[cell.name][j], values[base.name][j])
             pair = (samplers[cell.name], samplers[base.name])
-            tested = (float(own[j]), float(p_adjusted), len(pairs))
-            rows.append(_difference(setting, (cell, base), group, j, delta, pair, tested, how))
+            p = (tests[i], float(adjusted[i]), len(pairs))
+            gap = gaps[j][i] if j in gaps else None
+            rows.append(_difference(setting, (cell, base), group, j, delta, gap, pair, p, how))
     return rows
+
+
+@dataclass(frozen=True)
+class Tested:
+    """p of each metric, how the runs were moved, how often, and the least p that allows."""
+
+    p: Floats
+    move: str
+    every: bool
+    times: int
+    least: float
+
+
+def tested(
+    ours: Sequence[Sampler], theirs: Sequence[Sampler], permutations: int, seed: int
+) -> Tested:
+    """Swap the two conditions on whole images; deal the runs anew where there are several seeds."""
+    many, count = len(ours) + len(theirs), len(ours[0].clusters)
+    if many == 2:
+        every = is_exact(count, permutations)
+        p, least = (
+            swap_test(ours[0], theirs[0], permutations, seed),
+            smallest_p(count, permutations),
+        )
+        return Tested(p, "swap", every, 2**count if every else permutations, least)
+    every = tries_all(many, count, permutations)
+    times = math.factorial(many) ** count if every else permutations
+    least = least_dealt(len(ours), len(theirs), count, permutations)
+    return Tested(deal_test(ours, theirs, permutations, seed), "deal", every, times, least)
+
+
+def _errors_between(
+    pairs: Sequence[Pair],
+    samplers: dict[str, list[Sampler]],
+    resampled_gaps: frozenset[int],
+    how: How,
+) -> dict[int, list[Combined]]:
+    """Of each metric that adds up gaps, by index, the difference of each pair."""
+    at = {name: i for i, name in enumerate(samplers)}
+    contrasts = [((at[c.name], 1.0), (at[b.name], -1.0)) for c, b in pairs]
+    cells = list(samplers.values())
+    return {
+        j: gap_errors(cells, j, contrasts, how.draws if j in resampled_gaps else 0, how.seed)
+        for j, metric in enumerate(cells[0][0].metrics)
+        if isinstance(metric, Gapped)
+    }
 
 
 def _difference(
@@ -212,22 +282,35 @@ def _difference(
     group: str,
     j: int,
     values: tuple[Floats, Floats],
+    gap: Combined | None,
     samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
-    tested: tuple[float, float, int],
+    p: tuple[Tested, float, int],
     how: How,
 ) -> Difference:
-    (cell, base), (ours, theirs), (p, p_adjusted, family) = cells, values, tested
+    (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
     first = samplers[1][0]
-    seen, clusters, metric = first.seen, first.clusters, first.metrics[j]
+    seen, metric, images = first.seen, first.metrics[j], clusters_of(first.seen)
+    kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):
         delta = ours - theirs
-    low, high = bounds(delta, how.interval)
-    method = f"paired-{NAMES[how.interval]}95" if low is not None else "none"
-    exact, robust = _accuracy_tests(metric.name, *samplers)
-    signed = sign(metric, seen, clusters, method, how.draws, how.seed, how.resample)
-    every = is_exact(len(clusters), how.swaps)
-    swaps = 2 ** len(clusters) if every else how.swaps
-    tail = f"|p:{how.resample[:-1]}-swap{'-exact' * every}{swaps}"
+    if gap is not None and (kind == "studentised" or kind == "bridge"):
+        found, delta = gap_bounds(gap, kind), gap.plug
+    else:
+        found = bounds(delta, kind)
+    of = "" if found.low is None else "delta_debiased" if kind in OF_GAPS else "delta"
+    method = f"paired-{kind}95" if of else "none"
+    exact, robust = _accuracy_tests(metric, *samplers)
+    signed = sign(
+        metric,
+        seen,
+        first.clusters,
+        interval_of(method, metric, of),
+        how.draws,
+        how.seed,
+        how.resample,
+    )
+    tail = f"|p:{how.resample[:-1]}-{test.move}{'-exact' * test.every}{test.times}"
+    drawn = delta[1:][np.isfinite(delta[1:])]
     return Difference(
         model=setting.model,
         benchmark=setting.benchmark,
@@ -243,23 +326,26 @@ def _difference(
         better=metric.better,
         value=float(ours[0]),
         reference_value=float(theirs[0]),
-        delta=float(delta[0]),
-        low=low,
-        high=high,
-        sd=None if low is None or how.draws < 2 else float(delta[1:].std(ddof=1)),
-        p=p,
+        delta=float(ours[0] - theirs[0]) if np.isfinite([ours[0], theirs[0]]).all() else np.nan,
+        delta_debiased=None if gap is None else float(gap.debiased[0]),
+        low=found.low,
+        high=found.high,
+        interval_of=of,
+        defined=found.defined,
+        sd=None if not of or len(drawn) < 2 else float(drawn.std(ddof=1)),
+        p=float(test.p[j]),
         p_adjusted=p_adjusted,
         p_mcnemar=exact,
         p_t=None if robust is None else robust[1],
         t=None if robust is None else robust[0],
-        p_least=smallest_p(len(clusters), how.swaps),
+        p_least=test.least,
         correction=how.correction,
         family=family,
         n=len(seen),
-        clusters=len(clusters),
-        resampled=how.resample,
+        clusters=len(images),
+        resampled=unit(seen, how.resample),
         draws=how.draws,
-        swaps=swaps,
+        swaps=test.times,
         replies=int(seen.replied.sum()),
         left_out=seen.left_out,
         signature=f"{signed}{tail}|adjust:{how.correction}{family}",
@@ -267,12 +353,15 @@ def _difference(
 
 
 def _accuracy_tests(
-    metric: str, ours: Sequence[Sampler], theirs: Sequence[Sampler]
+    metric: Measure, ours: Sequence[Sampler], theirs: Sequence[Sampler]
 ) -> tuple[float | None, tuple[float, float] | None]:
-    """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics."""
-    if metric != "accuracy":
+    """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics.
+
+    Both follow the images, whatever is resampled.
+    """
+    if metric.name != "accuracy":
         return None, None
-    clusters, a, b = ours[0].clusters, ours[0].seen.correct, theirs[0].seen.correct
+    clusters, a, b = clusters_of(ours[0].seen), ours[0].seen.correct, theirs[0].seen.correct
     single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
     if single and a.dtype == b.dtype == np.bool_:
         return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
@@ -280,9 +369,14 @@ def _accuracy_tests(
     return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
 
 
-def means(samplers: dict[str, list[Sampler]], draws: int, seed: int) -> dict[str, Floats]:
-    """Mean over seeds of each cell, (metrics, 1 + draws)."""
-    flat = resampled([s for joined in samplers.values() for s in joined], draws, seed)
+def means(
+    samplers: dict[str, list[Sampler]],
+    draws: int,
+    seed: int,
+    without: frozenset[int] = frozenset(),
+) -> dict[str, Floats]:
+    """Mean over seeds of each cell, (metrics, 1 + draws); see ``resampled``."""
+    flat = resampled([s for joined in samplers.values() for s in joined], draws, seed, without)
     found, at = {}, 0
     for name, joined in samplers.items():
         found[name] = np.mean(flat[at : at + len(joined)], axis=0)

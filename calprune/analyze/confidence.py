@@ -154,6 +154,12 @@ class Predictions:
             target[self.replied, 1] = 1.0 - self.correct[self.replied]
         return target
 
+    @property
+    def unit(self) -> NDArray[np.str_]:
+        """What is drawn together, (n,): images or, where none is known, repeated questions."""
+        known = (self.cluster != "").any()
+        return self.cluster if known else self.duplicate_of.astype(np.str_)
+
     def columns(self) -> dict[str, NDArray[Any]]:
         """All that has a value per row, by field, without tags."""
         found = {f.name: getattr(self, f.name) for f in fields(self)}

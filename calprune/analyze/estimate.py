@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from typing import Unpack
 
 import numpy as np
 
 from calprune.analyze.cells import Cell, Setting, groups, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
-from calprune.analyze.metrics import Better, Form, Measure, Metric, never_negative, resolve
-from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.resample import Clusters, Sampler, design_effect, multiplicities, redraws
-from calprune.analyze.statistics.debiased import debiased
+from calprune.analyze.metrics import (
+    Better,
+    Form,
+    Gapped,
+    Metric,
+    never_negative,
+    resolve,
+)
+from calprune.analyze.resample import Sampler, design_effect
+from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
+from calprune.analyze.signature import interval_of, sign, unit
+from calprune.analyze.statistics.calibration_error import (
+    Combined,
+    Contrast,
+)
 from calprune.analyze.statistics.dependence import (
     Resample,
     check_resample,
     clusters_of,
-    has_images,
     intra_image,
 )
-from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
+from calprune.analyze.statistics.intervals import (
+    OF_GAPS,
+    Interval,
+    bounds,
+    check_interval,
+    kind_of,
+)
+from calprune.analyze.statistics.noise_floor import noise_floor
 from calprune.analyze.statistics.pairing import only_common, with_common_questions
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
-
-FLOOR_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -42,19 +54,24 @@ class Estimate:
         kept: visual tokens that the last layer saw, mean over questions.
         by, group: grouping and its value; ``all`` for all rows.
         metric, title, form, better: which metric and how to show it.
-        value, low, high: the metric and its 95 % interval; None without an interval.
-        method: how the interval was made.
+        value: the metric.
+        debiased: of ECE and its relatives, the same less its expected bias; else None. May be
+            below 0.
+        low, high: 95 % interval; None without one.
+        interval_of: what it belongs to: ``value`` or ``debiased``; empty without one.
+        method: how it was made.
+        defined: share of resamples in which the metric is defined; below 95 % there is no interval.
         n, clusters: rows and images.
-        resampled: ``images`` or ``rows``.
+        errors, error_images: wrong rows, and images that have one.
+        resampled: ``images`` or ``rows``; ``questions``, where no image is known.
         icc: correlation of correctness between different questions of one image; None if it cannot
             be told.
         design_effect: variance of mean (correct - confidence) over that of independent rows.
         replies: rows whose confidence is that of a generated reply.
         left_out: rows of the whole file that no group has: nothing is offered in them.
         ties: rows whose largest probability is shared.
-        floor: for ECE, what a perfectly calibrated model would score here; else None, also with
-            soft targets, whose spread no confidence tells.
-        debiased: for ECE, less the bias of its bins, rows counted by the design effect.
+        floor: of ECE and its relatives, what a perfectly calibrated model would score here; else
+            None, also with soft targets, whose spread no confidence tells.
         seeds, seed_sd: seeds averaged, and the standard deviation over them.
         signature: the choices behind the number.
     """
@@ -74,11 +91,16 @@ class Estimate:
     form: Form
     better: Better
     value: float
+    debiased: float | None
     low: float | None
     high: float | None
+    interval_of: str
     method: str
+    defined: float
     n: int
     clusters: int
+    errors: int
+    error_images: int
     resampled: str
     icc: float | None
     design_effect: float
@@ -86,7 +108,6 @@ class Estimate:
     left_out: int
     ties: int
     floor: float | None
-    debiased: float | None
     seeds: int
     seed_sd: float | None
     signature: str
@@ -109,7 +130,7 @@ def estimate(
     draws: int = 1000,
     seed: int = 0,
     each_seed: bool = False,
-    interval: Interval = "percentile",
+    interval: Interval = "auto",
     resample: Resample = "images",
     common: bool = False,
     **reading: Unpack[Reading],
@@ -125,16 +146,17 @@ def estimate(
         seed: of the resampling.
         each_seed: show seeds of a random selector one by one; otherwise their mean, taken
             inside each resample.
-        interval: ``percentile``; ``basic`` and ``bias``, which take the bias of ECE back.
+        interval: ``auto``, which is ``studentised`` on the de-biased value for ECE and its
+            relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
         resample: ``images`` with all their questions, or ``rows`` one by one.
         common: where conditions cover different questions, read those that all of them hold.
         reading: options, confidence and target, as in ``predictions``.
     """
     if draws < 0 or seed < 0:
         raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
-    check_interval(interval)
     check_resample(resample)
     chosen, how = resolve(metrics), _How(by or "", draws, seed, interval, resample)
+    check_interval(interval, chosen)
     rows, found = [], settings(tables, each_seed)
     for setting in with_common_questions(found) if common else found:
         seen = {
@@ -174,40 +196,36 @@ def _group(
 ) -> list[Estimate]:
     cells = [cell for cell in setting.cells if cell.name in part]
     samplers = [prepared(metrics, part[cell.name], how.resample) for cell in cells]
-    values = resampled([s for joined in samplers for s in joined], how.draws, how.seed)
+    without = by_gaps(samplers[0][0].metrics, how.interval) if samplers else frozenset()
+    flat = [s for joined in samplers for s in joined]
+    values = resampled(flat, how.draws, how.seed, without)
+    gaps = _errors_alone(samplers, without, how)
     rows, at = [], 0
-    for cell, joined in zip(cells, samplers, strict=True):
+    for i, (cell, joined) in enumerate(zip(cells, samplers, strict=True)):
         own, at = values[at : at + len(joined)], at + len(joined)
-        rows += _cell(setting, cell, joined, np.stack(own), group, how)
+        alone = {j: found[i] for j, found in gaps.items()}
+        rows += _cell(setting, cell, joined, np.stack(own), alone, group, how)
     return rows
 
 
-def prepared(
-    metrics: Sequence[Metric], joined: Sequence[Predictions], resample: Resample = "images"
-) -> list[Sampler]:
-    """A sampler for each seed of a cell."""
-    return [Sampler.of(metrics, seen, clusters_of(seen, resample)) for seen in joined]
-
-
-def resampled(samplers: Sequence[Sampler], draws: int, seed: int) -> list[Floats]:
-    """For each sampler (metrics, 1 + draws): the value of the rows as they are, then resamples."""
-    found: list[list[Floats]] = [[] for _ in samplers]
-    for count in sorted({len(s.clusters) for s in samplers}):
-        for weights in _blocks(count, draws, seed):
-            for values, sampler in zip(found, samplers, strict=True):
-                if len(sampler.clusters) == count:
-                    values.append(sampler(weights))
-    return [np.concatenate(values, axis=1) for values in found]
-
-
-def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
-    """Ones, then multiplicities; a single cluster is never resampled."""
-    first = np.ones((1, clusters))
-    for weights in multiplicities(clusters, draws if clusters > 1 else 0, seed):
-        yield np.concatenate([first, weights])
-        first = first[:0]
-    if len(first):
-        yield first
+def _errors_alone(
+    samplers: Sequence[Sequence[Sampler]], resampled: frozenset[int], how: _How
+) -> dict[int, list[Combined]]:
+    """Of each metric that adds up gaps, by index, the error of each cell."""
+    found: dict[int, list[Combined]] = {}
+    for j, metric in enumerate(samplers[0][0].metrics if samplers else ()):
+        if isinstance(metric, Gapped):
+            draws = how.draws if j in resampled else 0
+            by_count: dict[int, list[int]] = defaultdict(list)
+            for i, joined in enumerate(samplers):
+                by_count[len(joined[0].clusters)].append(i)
+            own: dict[int, Combined] = {}
+            for alike in by_count.values():
+                alone: list[Contrast] = [((i, 1.0),) for i in range(len(alike))]
+                made = gap_errors([samplers[i] for i in alike], j, alone, draws, how.seed)
+                own |= dict(zip(alike, made, strict=True))
+            found[j] = [own[i] for i in range(len(samplers))]
+    return found
 
 
 def _cell(
@@ -215,18 +233,24 @@ def _cell(
     cell: Cell,
     samplers: Sequence[Sampler],
     values: Floats,
+    gaps: Mapping[int, Combined],
     group: str,
     how: _How,
 ) -> list[Estimate]:
-    """Rows of one cell in one group from values (seeds, metrics, 1 + draws)."""
+    """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
     seen, images = samplers[0].seen, clusters_of(samplers[0].seen)
     spread = float(np.mean([design_effect(s.seen, images) for s in samplers]))
     alike = [x for s in samplers if (x := intra_image(s.seen, images)) is not None]
-    mean = values.mean(axis=0)
+    mean, wrong = values.mean(axis=0), 1.0 - np.asarray(seen.correct, dtype=np.float64)
     rows = []
     for j, metric in enumerate(samplers[0].metrics):
-        low, high = bounds(mean[j], how.interval, never_negative(metric))
-        method = f"{NAMES[how.interval]}95" if low is not None else "none"
+        kind, gap = kind_of(how.interval, metric), gaps.get(j)
+        if gap is not None and (kind == "studentised" or kind == "bridge"):
+            found = gap_bounds(gap, kind, never_negative=True)
+        else:
+            found = bounds(mean[j], kind, never_negative(metric))
+        of = "" if found.low is None else "debiased" if kind in OF_GAPS else "value"
+        method = f"{kind}95" if of else "none"
         rows.append(
             Estimate(
                 model=setting.model,
@@ -244,23 +268,35 @@ def _cell(
                 form=metric.form,
                 better=metric.better,
                 value=float(mean[j, 0]),
-                low=low,
-                high=high,
+                debiased=None if gap is None else float(gap.debiased[0]),
+                low=found.low,
+                high=found.high,
+                interval_of=of,
                 method=method,
+                defined=found.defined,
                 n=len(seen),
                 clusters=len(images),
+                errors=round(float(wrong.sum())),
+                error_images=len(np.unique(images.code[wrong > 0])),
                 resampled=unit(seen, how.resample),
                 icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
                 replies=int(seen.replied.sum()),
                 left_out=seen.left_out,
                 ties=max(s.seen.ties for s in samplers),
-                floor=noise_floor(metric, samplers, spread, how.seed),
-                debiased=debiased(metric, samplers, spread),
+                floor=noise_floor(metric, seen, images, how.seed)
+                if isinstance(metric, Gapped)
+                else None,
                 seeds=len(samplers),
                 seed_sd=_spread(values[:, j, 0]),
                 signature=sign(
-                    metric, seen, samplers[0].clusters, method, how.draws, how.seed, how.resample
+                    metric,
+                    seen,
+                    samplers[0].clusters,
+                    interval_of(method, metric, of),
+                    how.draws,
+                    how.seed,
+                    how.resample,
                 ),
             )
         )
@@ -272,52 +308,3 @@ def _spread(values: Floats) -> float | None:
     if len(values) < 2 or not np.isfinite(values).all():
         return None
     return float(values.std(ddof=1))
-
-
-def noise_floor(
-    metric: Measure, samplers: Sequence[Sampler], spread: float, seed: int
-) -> float | None:
-    """Mean ECE if confidences were exactly right, widened by the root of the design effect.
-
-    A mean over seeds has the same floor as one of them: each seed's ECE is at its own floor.
-    """
-    seen = samplers[0].seen
-    if not isinstance(metric, Ece) or seen.soft:
-        return None
-    slot = metric.slot(seen.confidence)
-    right = redraws(seen, slot, metric.bins, FLOOR_DRAWS, seed)
-    confidence = np.bincount(slot, seen.confidence, metric.bins)
-    return float(np.abs(right - confidence).sum(axis=1).mean() / len(seen) * math.sqrt(spread))
-
-
-def unit(seen: Predictions, resample: Resample) -> str:
-    """``images`` or ``rows``, which are all there is where no image is known."""
-    return resample if has_images(seen) else "rows"
-
-
-def sign(
-    metric: Measure,
-    seen: Predictions,
-    clusters: Clusters,
-    method: str,
-    draws: int,
-    seed: int,
-    resample: Resample = "images",
-) -> str:
-    """The signature: metric, confidence, rows, images, interval, resamples, seed, version.
-
-    Where there are replies it names the scorer that judged them.
-    """
-    parts = [metric.signature(seen), f"conf:{seen.convention}"]
-    parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{len(clusters)}({unit(seen, resample)[:-1]})", f"ci:{method}"]
-    parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
-    return "|".join(parts)
-
-
-@cache
-def _version() -> str:
-    try:
-        return ".".join(version("calprune").split(".")[:2])
-    except PackageNotFoundError:
-        return "0.1"

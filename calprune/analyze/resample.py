@@ -8,7 +8,7 @@ that all sums are exact in float64: no result depends on row order or on the num
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Additive, Measure, Metric, Ranked, settled
+from calprune.analyze.metrics._exact import on_grid
 
 BLOCK = 1000  # draws held at once
 
@@ -100,14 +101,20 @@ class Sampler:
         """The metrics of the rows as they are, (metrics,)."""
         return self(np.ones((1, len(self.clusters))))[:, 0]
 
-    def __call__(self, weights: Floats) -> Floats:
-        """Metrics (metrics, draws) for multiplicities (draws, clusters)."""
-        totals = iter(products(weights, [s for s in self.sums if s.size]))
+    def __call__(self, weights: Floats, without: Container[int] = ()) -> Floats:
+        """Metrics (metrics, draws) for multiplicities (draws, clusters).
+
+        Metrics of the indices ``without`` are not computed, and NaN.
+        """
+        asked = [s for i, s in enumerate(self.sums) if s.size and i not in without]
+        totals = iter(products(weights, asked))
         values = [
-            metric.weighted(self.seen, weights, self.clusters.code)
+            np.full(len(weights), np.nan)
+            if i in without
+            else metric.weighted(self.seen, weights, self.clusters.code)
             if isinstance(metric, Ranked)
             else metric.value(next(totals))
-            for metric in self.metrics
+            for i, metric in enumerate(self.metrics)
         ]
         return np.stack(values)
 
@@ -130,19 +137,10 @@ def cluster_sums(tally: Floats, clusters: Clusters) -> Floats:
     flat = tally.reshape(len(tally), -1)
     used = flat.any(axis=0)
     order, starts = clusters.runs
-    own = _on_grid(flat[:, used], clusters)
+    own = on_grid(flat[:, used], len(clusters) * np.bincount(clusters.code).max())
     sums = np.zeros((len(clusters), flat.shape[1]))
     sums[:, used] = np.add.reduceat(own if order is None else own[order], starts, axis=0)
     return sums.reshape(len(clusters), *tally.shape[1:])
-
-
-def _on_grid(tally: Floats, clusters: Clusters) -> Floats:
-    """Rounded to a power of two that keeps every resampled sum below 2**53 steps."""
-    largest = max(abs(tally.max(initial=0.0)), abs(tally.min(initial=0.0)))
-    largest_total = largest * len(clusters) * np.bincount(clusters.code).max()
-    digits = 52 - int(np.ceil(np.log2(max(largest_total, 1.0))))
-    scale = 2.0**digits
-    return np.asarray(np.rint(tally * scale) * (1.0 / scale))
 
 
 def design_effect(seen: Predictions, clusters: Clusters) -> float:
@@ -168,7 +166,7 @@ def redraws(seen: Predictions, slot: Indices, bins: int, draws: int, seed: int) 
     confidence rises.
     """
     order = np.argsort(seen.confidence)
-    right = _uniform(draws, len(seen), seed) < seen.confidence[order].astype(np.float32)
+    right = uniform(draws, len(seen), seed) < seen.confidence[order].astype(np.float32)
     counts = np.zeros((draws, bins))
     present, starts = np.unique(slot[order], return_index=True)
     counts[:, present] = np.add.reduceat(right, starts, axis=1, dtype=np.int32)
@@ -176,5 +174,6 @@ def redraws(seen: Predictions, slot: Indices, bins: int, draws: int, seed: int) 
 
 
 @lru_cache(maxsize=2)
-def _uniform(draws: int, n: int, seed: int) -> NDArray[np.float32]:
+def uniform(draws: int, n: int, seed: int) -> NDArray[np.float32]:
+    """Numbers in [0, 1) for redrawing the correctness of n rows, (draws, n)."""
     return np.random.default_rng([seed, n, 2]).random((draws, n), np.float32)

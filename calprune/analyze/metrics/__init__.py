@@ -1,6 +1,8 @@
 """What a metric is: a sum over questions and a last step, or a ranking of questions.
 
-A third kind, ``Chosen``, names one of the two only when it has seen the answers.
+A third kind, ``Chosen``, names one of the two only when it has seen the answers. A metric of either
+shape that adds up sizes of gaps between confidence and accuracy may say which (``Gapped``): its
+interval and its noise floor then allow for the bias that taking sizes brings.
 
 One file here is one metric; its name is the file's, with dashes. Other packages add theirs by
 entry points of the group ``calprune.metrics``. Either shape gets intervals, paired tests, groups
@@ -95,6 +97,50 @@ class Chosen(Described, Protocol):
 
     def chosen(self, seen: Predictions) -> Additive | Ranked:
         """The metric for these rows; an error if there is none."""
+        ...
+
+
+class Parts(Protocol):
+    """Rows laid out in the parts (bins) whose gaps a calibration error adds up.
+
+    Attributes:
+        probability: (n, classes), of each class (with one class: confidence).
+        truth: (n, classes), whether the class is right, 0 to 1.
+        offered: (n, classes), rows that count for the class.
+    """
+
+    @property
+    def probability(self) -> Floats: ...  # noqa: D102
+    @property
+    def truth(self) -> Floats: ...  # noqa: D102
+    @property
+    def offered(self) -> NDArray[np.bool_]: ...  # noqa: D102
+
+    def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
+        """Values (n, classes), added up in each part and cluster: (clusters, classes, parts)."""
+        ...
+
+    def squared(self, values: Floats) -> Floats:
+        """Sum over rows of value times the square of the row's weight in a part: (classes, parts).
+
+        With 0 and 1 for weights, as in bins, the plain sum.
+        """
+        ...
+
+
+@runtime_checkable
+class Gapped(Described, Protocol):
+    """A metric that adds up sizes of gaps, such as ECE; also ``Additive`` or ``Ranked``.
+
+    It is the mean over classes of sum over parts of abs(sum of probability - truth), over rows; or,
+    where ``squared``, the root of the sum of (gap^2 / rows of the part), over rows.
+    """
+
+    @property
+    def squared(self) -> bool: ...  # noqa: D102
+
+    def parts(self, seen: Predictions) -> Parts:
+        """The rows in their parts, which resamples keep."""
         ...
 
 

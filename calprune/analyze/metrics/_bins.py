@@ -8,8 +8,47 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
+from calprune.analyze.metrics._exact import on_grid
 from calprune.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Binned:
+    """Rows in bins: see ``Parts``.
+
+    Attributes:
+        probability, truth, offered: (n, classes).
+        slot: (n, classes), the bin of each probability.
+        bins: how many there are.
+    """
+
+    probability: Floats
+    truth: Floats
+    offered: Bools
+    slot: Indices
+    bins: int
+
+    @classmethod
+    def of(cls, seen: Predictions, slot: Indices, bins: int) -> Binned:
+        """One class: confidence, and whether it is right."""
+        column = (-1, 1)
+        correct = np.asarray(seen.correct, dtype=np.float64).reshape(column)
+        offered = np.ones((len(seen), 1), dtype=np.bool_)
+        return cls(seen.confidence.reshape(column), correct, offered, slot.reshape(column), bins)
+
+    def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
+        """See ``Parts``; exact for any order of rows, also if clusters are resampled."""
+        classes = self.slot.shape[1]
+        place = (cluster[:, None] * classes + np.arange(classes)) * self.bins + self.slot
+        most = clusters * np.bincount(cluster).max(initial=1)
+        own = on_grid(np.where(self.offered, values, 0.0), most)
+        found = np.bincount(place.ravel(), own.ravel(), clusters * classes * self.bins)
+        return np.asarray(found.reshape(clusters, classes, self.bins), dtype=np.float64)
+
+    def squared(self, values: Floats) -> Floats:
+        """See ``Parts``; a row lies in one bin, with weight 1."""
+        return np.asarray(self.sums(values, np.zeros(len(values), dtype=np.intp), 1)[0])
 
 
 @dataclass(frozen=True)
@@ -40,6 +79,10 @@ class Bins:
             edges, confidence, side="left" if self.closed == "right" else "right"
         )
 
+    def parts(self, seen: Predictions) -> Binned:
+        """See ``Gapped``."""
+        return Binned.of(seen, self.slot(seen.confidence), self.bins)
+
     def tally(self, seen: Predictions) -> Floats:
         """(count, confidence, correct) in each answer's bin, (n, 3, bins); its sum is the curve."""
         n = len(seen)
@@ -55,25 +98,15 @@ def gaps(count: Floats, confidence: Floats, correct: Floats) -> Floats:
     return np.asarray(np.divide(size, count, out=np.zeros_like(size), where=count > 0))
 
 
-def less_bias(table: Floats, spread: Floats) -> Floats:
-    """2 ECE - sum_b (n_b / n) E abs Normal(gap_b, a_b (1 - a_b) spread / n_b), (...,).
+def excess(size: Floats, variance: Floats) -> Floats:
+    """By how much abs(Normal(size, variance)) exceeds ``size`` >= 0 on average, (...,).
 
-    a_b is the accuracy of bin b. The mean of the folded normal is in closed form: the limit of
-    uncertainty-calibration's ``normal_debiased_ce`` (p = 1) with many draws. ``spread``, the design
-    effect, makes up for rows that are not independent. May be below 0.
-
-    Args:
-        table: count, sum of confidence and sum of correct of each bin, (..., 3, bins).
-        spread: (...,), 1 for independent rows.
+    Mean of the folded normal, in closed form, less ``size``; 0 where ``variance`` is.
     """
-    count, confidence, correct = np.moveaxis(table, -2, 0)
-    gap = gaps(count, confidence, correct)
-    hit = np.divide(correct, count, out=np.zeros_like(count), where=count > 0)
-    variance = np.maximum(hit * (1 - hit), 0) * np.asarray(spread)[..., None]
-    sd = np.sqrt(np.divide(variance, count, out=np.zeros_like(count), where=count > 0))
-    z = np.divide(gap, sd, out=np.full_like(gap, np.inf), where=sd > 1e-150)
-    folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + gap * _erf(z / np.sqrt(2))
-    return np.asarray((count * (2 * gap - folded)).sum(-1) / count.sum(-1))
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    z = np.divide(size, sd, out=np.full_like(size, np.inf), where=sd > 1e-150)
+    folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + size * _erf(z / np.sqrt(2))
+    return np.asarray(folded - size)
 
 
 def _erf(x: Floats) -> Floats:

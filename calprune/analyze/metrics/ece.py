@@ -27,6 +27,7 @@ class Ece(Bins):
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
     needs: ClassVar[Needs] = "confidence"
+    squared: ClassVar[bool] = False
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

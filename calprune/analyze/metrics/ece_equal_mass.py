@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics._bins import Binned
 from calprune.analyze.metrics._tied import Tied
 from calprune.errors import PlanError
 
@@ -22,8 +23,9 @@ class EceEqualMass:
 
     As uncertainty-calibration's ``get_ece_em``: the sorted rows are cut as by ``array_split``, an
     edge is the midpoint of the two neighbours of a cut, equal edges are one, and bins own their
-    upper edge. So equal confidences stay together, and row order plays no part. Under resampling,
-    edges are those of the resampled rows.
+    upper edge. So equal confidences stay together, and row order plays no part. A percentile
+    interval takes the edges of the resampled rows; ``parts``, and so the studentised one, keeps
+    those of the rows as they are.
 
     Attributes:
         bins: number of bins, fewer where there are fewer rows or where ties join them.
@@ -36,6 +38,7 @@ class EceEqualMass:
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
     needs: ClassVar[Needs] = "confidence"
+    squared: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.bins < 1:
@@ -44,6 +47,13 @@ class EceEqualMass:
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
         return f"ece-equal-mass|bins:{self.bins}|edges:midpoint|closed:right"
+
+    def parts(self, seen: Predictions) -> Binned:
+        """See ``Gapped``; fewer bins where ties join them."""
+        rising, rank, rows = np.unique(seen.confidence, return_inverse=True, return_counts=True)
+        upto = _cuts(np.cumsum(rows).astype(np.float64), rising, self.bins)
+        upto = np.unique(upto)
+        return Binned.of(seen, np.searchsorted(upto, rank).astype(np.intp), len(upto))
 
     def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -19,6 +19,7 @@ HALVINGS = 10
 MESH = 200  # points at which the smoothed gap is read; more for narrow kernels
 GRID = 2000  # cells per unit, halved, on which rows are laid; more for narrow kernels
 EMPTY = 1e-4  # density that is added everywhere
+FINEST_MESH = 0.01  # bandwidth below which the mesh of ``parts`` grows no finer
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,9 @@ class EceSmooth:
     """Mean size of the gap after smoothing with a Gaussian that is reflected at 0 and 1.
 
     In [0, 1]; free of bins. The bandwidth is found by bisection: about the smallest s at which the
-    smoothed error is below s (Blasiok and Nakkiran 2023), anew in each resample. Rows are laid on a
-    grid as in relplot, whose ``smECE`` it equals.
+    smoothed error is below s (Blasiok and Nakkiran 2023), anew in each resample of a percentile
+    interval; ``parts``, and so the studentised one, keeps that of the rows as they are. Rows are
+    laid on a grid as in relplot, whose ``smECE`` it equals.
     """
 
     name: ClassVar[str] = "ece-smooth"
@@ -35,27 +37,96 @@ class EceSmooth:
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
     needs: ClassVar[Needs] = "confidence"
+    squared: ClassVar[bool] = False
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
         return "ece-smooth|kernel:reflected-gaussian|bandwidth:auto"
 
+    def parts(self, seen: Predictions) -> Smoothed:
+        """See ``Gapped``: points of the mesh, at the bandwidth of these rows."""
+        one, all_rows = np.ones((1, 1)), np.zeros(len(seen), dtype=np.intp)
+        width = float(_bisected(_Smooth(seen, one, all_rows), 1)[1][0])
+        points = max(GRID, round(20 / width)) // 2 + 1
+        return Smoothed(
+            seen.confidence[:, None],
+            np.asarray(seen.correct, dtype=np.float64)[:, None],
+            np.ones((len(seen), 1), dtype=np.bool_),
+            _kernel(points, width),
+            points,
+            _mesh(points, max(width, FINEST_MESH)),
+        )
+
     def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        smooth = _Smooth(seen, weights, cluster)
-        draws = np.arange(len(weights))
-        start, end = np.ones(len(draws)), np.zeros(len(draws))
-        found = smooth(draws, 1.0)
-        going = found <= 1.0
-        for _ in range(HALVINGS):
-            middle = 0.5 * (start + end)
-            for width in np.unique(middle[going]):
-                at = draws[going & (middle == width)]
-                value = smooth(at, width)
-                short = (width < NARROWEST) | (width < value)
-                end[at[short]] = width
-                start[at[~short]], found[at[~short]] = width, value[~short]
-        return found
+        return _bisected(_Smooth(seen, weights, cluster), len(weights))[0]
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """Rows smoothed at one bandwidth: see ``Parts``; a part is a point of the mesh.
+
+    Attributes:
+        probability, truth, offered: (n, 1).
+        kernel: its spectrum.
+        points: of the grid on which rows are laid.
+        mesh: where the gap is read.
+    """
+
+    probability: Floats
+    truth: Floats
+    offered: NDArray[np.bool_]
+    kernel: NDArray[np.complex128]
+    points: int
+    mesh: tuple[Indices, Floats]
+
+    def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
+        """See ``Parts``."""
+        place = self.probability[:, 0] * (self.points - 1)
+        cell = place.astype(np.intp).clip(0, self.points - 2)
+        part, found = place - cell, []
+        both, shares = np.concatenate([cell, cell + 1]), np.concatenate([1 - part, part])
+        laid = summed(
+            np.tile(values[:, 0], 2) * shares,
+            both,
+            np.tile(cluster, 2),
+            (self.points, clusters),
+            len(values) * clusters,
+        )
+        for at in range(0, clusters, STRIDE):
+            spectrum = _folded(laid[:, at : at + STRIDE].toarray().T) * self.kernel
+            found.append(_read(np.fft.irfft(spectrum, n=2 * (self.points - 1)), *self.mesh))
+        return np.concatenate(found)[:, None]
+
+    def squared(self, values: Floats) -> Floats:
+        """See ``Parts``; rows of equal confidence have equal weights, and are taken together."""
+        levels, rank = np.unique(self.probability[:, 0], return_inverse=True)
+        own = np.bincount(rank, values[:, 0])
+        alike = replace(self, probability=levels[:, None])
+        total = np.zeros(len(self.mesh[0]))
+        for at in range(0, len(levels), STRIDE):
+            some = replace(alike, probability=levels[at : at + STRIDE, None])
+            ones = np.ones((len(some.probability), 1))
+            weight = some.sums(ones, np.arange(len(ones)), len(ones))[:, 0]
+            total += own[at : at + STRIDE] @ weight**2
+        return total[None]
+
+
+def _bisected(smooth: _Smooth, count: int) -> tuple[Floats, Floats]:
+    """Smoothed error and bandwidth of each draw, (draws,) each."""
+    draws = np.arange(count)
+    start, end = np.ones(count), np.zeros(count)
+    found = smooth(draws, 1.0)
+    going = found <= 1.0
+    for _ in range(HALVINGS):
+        middle = 0.5 * (start + end)
+        for width in np.unique(middle[going]):
+            at = draws[going & (middle == width)]
+            value = smooth(at, width)
+            short = (width < NARROWEST) | (width < value)
+            end[at[short]] = width
+            start[at[~short]], found[at[~short]] = width, value[~short]
+    return found, start
 
 
 class _Smooth:

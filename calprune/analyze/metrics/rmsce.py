@@ -27,6 +27,7 @@ class Rmsce(Bins):
     better: ClassVar[Better] = "lower"
     form: ClassVar[Form] = "plain"
     needs: ClassVar[Needs] = "confidence"
+    squared: ClassVar[bool] = True
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

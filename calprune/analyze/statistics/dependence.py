@@ -30,11 +30,12 @@ def has_images(seen: Predictions) -> bool:
 
 
 def clusters_of(seen: Predictions, resample: Resample = "images") -> Clusters:
-    """What is drawn together: images, or single rows if asked for or if no image is known.
+    """What is drawn together: images, or single rows if asked for.
 
-    Remembers the last few: conditions of a benchmark share their images.
+    Where no image is known, rows that repeat one question are drawn together. Remembers the last
+    few: conditions of a benchmark share their images.
     """
-    column = seen.cluster if resample == "images" and has_images(seen) else seen.id
+    column = seen.unit if resample == "images" else seen.id
     for known, clusters in _last:
         if known is column or np.array_equal(known, column):
             return clusters

@@ -1,4 +1,4 @@
-"""The trend test: equal conditions may be exchanged among each other on any image."""
+"""Tests in which equal conditions, or runs of them, are dealt anew on every image."""
 
 from __future__ import annotations
 
@@ -55,14 +55,44 @@ def trend_test(
     count, many = len(cells[0][0].clusters), math.lcm(*map(len, cells))
     joint = [_joint([cell[s % len(cell)] for cell in cells]) for s in range(many)]
     slope = contrast(levels) / np.abs(contrast(levels)).max()
-    as_they_are = np.broadcast_to(np.arange(len(cells)), (1, count, len(cells)))
+    return _p(joint, slope, (len(cells), count), permutations, seed)
+
+
+def deal_test(
+    ours: Sequence[Sampler], theirs: Sequence[Sampler], permutations: int, seed: int
+) -> Floats:
+    """Two-sided p per metric that the mean over our runs equals that over theirs.
+
+    For several runs (seeds) on a side: under equal conditions all runs are alike, so which of them
+    are ours may be dealt anew within each image. p as in ``trend_test``.
+    """
+    runs = [*ours, *theirs]
+    count = len(runs[0].clusters)
+    weights = np.array([1 / len(ours)] * len(ours) + [-1 / len(theirs)] * len(theirs))
+    return _p([_joint(runs)], weights, (len(runs), count), permutations, seed)
+
+
+def least_dealt(ours: int, theirs: int, clusters: int, permutations: int) -> float:
+    """The least p that ``deal_test`` can give."""
+    if not tries_all(ours + theirs, clusters, permutations):
+        return 1.0 / (permutations + 1)
+    alike = 2 if ours == theirs else 1  # an exchange of the sides is as extreme
+    return float(alike / math.comb(ours + theirs, ours) ** clusters)
+
+
+def _p(
+    joint: Sequence[Sampler], slope: Floats, size: tuple[int, int], permutations: int, seed: int
+) -> Floats:
+    """Share of orders with a sum of metrics, times ``slope``, at least as large as the rows'."""
+    many, count = size
+    as_they_are = np.broadcast_to(np.arange(many), (1, count, many))
     observed = np.abs(_slopes(joint, slope, as_they_are))
     at_least = np.zeros(len(observed))
-    for orders in _orders(len(cells), count, permutations, seed):
+    for orders in _orders(many, count, permutations, seed):
         moved = np.abs(_slopes(joint, slope, orders))
         at_least += (~(moved < observed - 1e-12)).sum(axis=1)  # what is undefined counts as large
-    if tries_all(len(cells), count, permutations):
-        return np.asarray(at_least / math.factorial(len(cells)) ** count)
+    if tries_all(many, count, permutations):
+        return np.asarray(at_least / math.factorial(many) ** count)
     return np.asarray((1 + at_least) / (permutations + 1))
 
 

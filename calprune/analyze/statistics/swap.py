@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -25,22 +25,18 @@ def smallest_p(clusters: int, permutations: int) -> float:
     return 1.0 / (permutations + 1)
 
 
-def swap_test(
-    ours: Sequence[Sampler], theirs: Sequence[Sampler], permutations: int, seed: int
-) -> Floats:
+def swap_test(ours: Sampler, theirs: Sampler, permutations: int, seed: int) -> Floats:
     """Two-sided p per metric for equal conditions, by swapping them on whole images.
 
     p = (1 + how many swapped differences are at least as large) / (permutations + 1) or, with so
-    few images that all exchanges can be tried, the exact share of them. With several seeds on a
-    side, differences of all pairs are averaged under one set of coins.
+    few images that all exchanges can be tried, the exact share of them. Several seeds of a
+    condition are tested by ``exchange.deal_test``.
     """
-    count = len(ours[0].clusters)
-    pairs = [(a, b) for a in ours for b in theirs]
-    nothing = np.zeros((1, count))
-    observed = np.abs(np.mean([swapped(a, b, nothing) for a, b in pairs], axis=0))
+    count = len(ours.clusters)
+    observed = np.abs(swapped(ours, theirs, np.zeros((1, count))))
     at_least = np.zeros(len(observed))
     for coins in _coins(count, permutations, seed):
-        moved = np.abs(np.mean([swapped(a, b, coins) for a, b in pairs], axis=0))
+        moved = np.abs(swapped(ours, theirs, coins))
         at_least += (~(moved < observed - 1e-12)).sum(axis=1)  # what is undefined counts as large
     if is_exact(count, permutations):
         return np.asarray(at_least / 2**count)

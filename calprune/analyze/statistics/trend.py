@@ -11,14 +11,23 @@ import numpy as np
 from calprune.analyze.cells import Cell, Setting, settings
 from calprune.analyze.compare import means
 from calprune.analyze.confidence import Floats, Predictions, Reading
-from calprune.analyze.estimate import grouped, prepared, sign
+from calprune.analyze.estimate import grouped
 from calprune.analyze.layout import Grid, heading, number, p_text, with_interval
-from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.metrics import Better, Form, Gapped, Metric, resolve
 from calprune.analyze.resample import Sampler
-from calprune.analyze.statistics.dependence import Resample, check_resample
+from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared
+from calprune.analyze.signature import interval_of, sign, unit
+from calprune.analyze.statistics.calibration_error import Combined
+from calprune.analyze.statistics.dependence import Resample, check_resample, clusters_of
 from calprune.analyze.statistics.exchange import contrast, least_p, trend_test, tries_all
 from calprune.analyze.statistics.family import Correction, adjust, check_correction, too_few
-from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
+from calprune.analyze.statistics.intervals import (
+    OF_GAPS,
+    Interval,
+    bounds,
+    check_interval,
+    kind_of,
+)
 from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
@@ -35,7 +44,9 @@ class Trend:
         budget, seed, by, group, metric, title, form, better: as in ``Difference``.
         first, last: the metric at the lowest and at the highest level.
         slope: least squares, per unit of the parameter.
-        low, high: 95 % interval of the slope from resampled images.
+        slope_debiased: of ECE and its relatives, that of the de-biased values; else None.
+        low, high: 95 % interval of the slope from resampled images; None without one.
+        interval_of: what it belongs to: ``slope`` or ``slope_debiased``; empty without one.
         p: two-sided p of dealing the levels anew on whole images.
         p_adjusted: the same after correction over the family.
         p_least: the smallest p that the permutations allow.
@@ -60,8 +71,10 @@ class Trend:
     first: float
     last: float
     slope: float
+    slope_debiased: float | None
     low: float | None
     high: float | None
+    interval_of: str
     p: float
     p_adjusted: float
     p_least: float
@@ -108,7 +121,7 @@ def trend(
     seed: int = 0,
     each_seed: bool = False,
     correction: Correction = "holm",
-    interval: Interval = "percentile",
+    interval: Interval = "auto",
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
@@ -125,12 +138,12 @@ def trend(
         Mismatch: conditions that cannot be paired, as in ``compare``.
     """
     check_correction(correction)
-    check_interval(interval)
     check_resample(resample)
     if draws < 0 or seed < 0 or permutations < 1:
         raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
     how = _How(parameter, by or "", draws, permutations, seed, correction, interval, resample)
     chosen, rows = resolve(metrics), []
+    check_interval(interval, chosen)
     found = settings(tables, each_seed)
     found = with_common_questions(found) if common else found
     if not any(_sweeps(setting, parameter) for setting in found):
@@ -214,14 +227,26 @@ def _family(setting: Setting, group: str, sweeps: Sequence[_Sweep], how: _How) -
         adjusted = adjust([p[j] for p in tested], how.correction)
         for sweep, p, values, p_adjusted in zip(sweeps, tested, drawn, adjusted, strict=True):
             own = (float(p[j]), float(p_adjusted), len(sweeps))
-            rows.append(_trend(setting, group, sweep, j, values[:, j], own, how))
+            gap = _slope_of_errors(sweep, j, how)
+            rows.append(_trend(setting, group, sweep, j, values[:, j], gap, own, how))
     return rows
 
 
 def _values(sweep: _Sweep, how: _How) -> Floats:
     """Metrics at each level, (levels, metrics, 1 + draws), from one set of resamples."""
     named = {c.name: s for c, s in zip(sweep.cells, sweep.samplers, strict=True)}
-    return np.stack(list(means(named, how.draws, how.seed).values()))
+    without = by_gaps(sweep.samplers[0][0].metrics, how.interval)
+    return np.stack(list(means(named, how.draws, how.seed, without).values()))
+
+
+def _slope_of_errors(sweep: _Sweep, j: int, how: _How) -> Combined | None:
+    """The slope of a metric that adds up gaps; None for others."""
+    metric = sweep.samplers[0][0].metrics[j]
+    if not isinstance(metric, Gapped):
+        return None
+    draws = how.draws if kind_of(how.interval, metric) in OF_GAPS else 0
+    slope = tuple(enumerate(contrast(sweep.levels).tolist()))
+    return gap_errors(sweep.samplers, j, [slope], draws, how.seed)[0]
 
 
 def _trend(
@@ -230,15 +255,21 @@ def _trend(
     sweep: _Sweep,
     j: int,
     values: Floats,
+    gap: Combined | None,
     tested: tuple[float, float, int],
     how: _How,
 ) -> Trend:
     sampler, many = sweep.samplers[0][0], len(sweep.cells)
     metric, clusters = sampler.metrics[j], len(sampler.clusters)
+    kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):
         slopes = contrast(sweep.levels) @ values
-    low, high = bounds(slopes, how.interval)
-    method = f"paired-{NAMES[how.interval]}95" if low is not None else "none"
+    if gap is not None and (kind == "studentised" or kind == "bridge"):
+        found = gap_bounds(gap, kind)
+    else:
+        found = bounds(slopes, kind)
+    of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
+    method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
     signed = sign(metric, sampler.seen, sampler.clusters, method, how.draws, how.seed, how.resample)
     every = tries_all(many, clusters, how.permutations)
     tail = f"|p:{how.resample[:-1]}-order{'-exact' if every else how.permutations}"
@@ -259,16 +290,18 @@ def _trend(
         first=float(values[0, 0]),
         last=float(values[-1, 0]),
         slope=float(slopes[0]),
-        low=low,
-        high=high,
+        slope_debiased=None if gap is None else float(gap.debiased[0]),
+        low=found.low,
+        high=found.high,
+        interval_of=of,
         p=tested[0],
         p_adjusted=tested[1],
         p_least=least_p(many, clusters, how.permutations),
         correction=how.correction,
         family=tested[2],
         n=len(sampler.seen),
-        clusters=clusters,
-        resampled=how.resample,
+        clusters=len(clusters_of(sampler.seen)),
+        resampled=unit(sampler.seen, how.resample),
         draws=how.draws,
         permutations=how.permutations,
         signature=f"{signed}{tail}|adjust:{how.correction}{tested[2]}",

@@ -1,0 +1,17 @@
+"""Sums that do not depend on the order of adding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from calprune.analyze.confidence import Floats
+
+
+def on_grid(values: Floats, terms: float) -> Floats:
+    """Rounded to a power of two so coarse that sums of up to ``terms`` of them are exact.
+
+    Such a sum is the same for any order of rows and any number of threads.
+    """
+    largest = max(abs(values.max(initial=0.0)), abs(values.min(initial=0.0))) * terms
+    scale = 2.0 ** (52 - int(np.ceil(np.log2(max(largest, 1.0)))))
+    return np.asarray(np.rint(values * scale) * (1.0 / scale))

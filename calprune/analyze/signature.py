@@ -1,0 +1,51 @@
+"""The signature of a number: every choice that went into it."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from calprune.analyze.confidence import Predictions
+from calprune.analyze.metrics import Gapped, Measure
+from calprune.analyze.resample import Clusters
+from calprune.analyze.statistics.dependence import Resample, has_images
+
+
+def interval_of(method: str, metric: Measure, of: str) -> str:
+    """For signatures: how an interval was made and, of ECE and its relatives, of which value."""
+    if not of or not isinstance(metric, Gapped):
+        return method
+    return f"{method}({'debiased' if of.endswith('debiased') else 'plug-in'})"
+
+
+def unit(seen: Predictions, resample: Resample) -> str:
+    """``images`` or ``rows``; ``questions`` with their repeats, where no image is known."""
+    return "questions" if resample == "images" and not has_images(seen) else resample
+
+
+def sign(
+    metric: Measure,
+    seen: Predictions,
+    clusters: Clusters,
+    method: str,
+    draws: int,
+    seed: int,
+    resample: Resample = "images",
+) -> str:
+    """The signature: metric, confidence, rows, images, interval, resamples, seed, version.
+
+    Where there are replies it names the scorer that judged them.
+    """
+    parts = [metric.signature(seen), f"conf:{seen.convention}"]
+    parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
+    parts += [f"clusters:{len(clusters)}({unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
+    return "|".join(parts)
+
+
+@cache
+def _version() -> str:
+    try:
+        return ".".join(version("calprune").split(".")[:2])
+    except PackageNotFoundError:
+        return "0.1"

@@ -1,0 +1,295 @@
+"""Calibration errors under resampled images: de-biased, tested against none, and studentised.
+
+A calibration error adds up sizes of gaps, so noise lifts it, and lifts each resample once more:
+near perfect calibration its percentile interval lies above the truth. Here an interval is centred
+on the error less its bias, its width is that of the bootstrap-t, and an error that resampling noise
+alone explains may also be 0. docs/statistics.md has the reasons and the simulations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.metrics import Gapped
+from calprune.analyze.metrics._bins import excess
+from calprune.analyze.metrics._exact import on_grid
+from calprune.analyze.resample import Clusters
+
+Kind = Literal["studentised", "bridge"]
+Contrast = Sequence[tuple[int, float]]
+"""Conditions by index, each with its coefficient: ((0, 1.0), (1, -1.0)) is a difference."""
+
+HELD = 64 * 2**20  # bytes of influence values held at once
+TAILS = (0.025, 0.975)
+
+
+@dataclass(frozen=True)
+class GapSums:
+    """What a calibration error adds up, image by image.
+
+    Attributes:
+        gap: sum of probability - truth, (images, classes, parts).
+        rows: that count for each class, (images, classes).
+        count: rows in each part, (images, classes, parts), for errors of squared gaps; else None.
+    """
+
+    gap: Floats
+    rows: Floats
+    count: Floats | None = None
+
+    @classmethod
+    def of(cls, metric: Gapped, seen: Predictions, clusters: Clusters) -> GapSums:
+        """Of the rows of one condition."""
+        parts, images = metric.parts(seen), len(clusters)
+        gap = parts.sums(parts.probability - parts.truth, clusters.code, images)
+        count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
+        return cls(gap, count.sum(axis=-1), count if metric.squared else None)
+
+    def __len__(self) -> int:
+        return len(self.gap)
+
+    @cached_property
+    def squares(self) -> Floats:
+        """Squared gaps, on a grid on which resampled sums are exact."""
+        return on_grid(self.gap**2, len(self))
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A calibration error of one condition, mean over seeds.
+
+    Attributes:
+        plug: the error of the rows as they are, then of each resample, (1 + draws,).
+        debiased: the same less its expected excess; may be below 0, but not of squared gaps.
+        around: the error that each resample shows around the gaps of the rows, (draws,).
+        left_out: ``debiased`` without each image in turn, (images,).
+    """
+
+    plug: Floats
+    debiased: Floats
+    around: Floats
+    left_out: Floats
+
+    @property
+    def may_be_none(self) -> bool:
+        """Null test: whether resampling noise alone (97.5 % of it) reaches this error."""
+        return bool(self.plug[0] <= np.quantile(self.around, TAILS[1]))
+
+    @property
+    def possible(self) -> tuple[float, float]:
+        """Least and largest value to take for the true error: 0 as well if it may be none."""
+        value = float(self.debiased[0])
+        return (min(value, 0.0), max(value, 0.0)) if self.may_be_none else (value, value)
+
+
+@dataclass(frozen=True)
+class Combined:
+    """A sum of calibration errors with coefficients, such as a difference of two.
+
+    Attributes:
+        terms: each error with its coefficient.
+        error: linearised standard error of the rows, then of each resample, (1 + draws,).
+    """
+
+    terms: tuple[tuple[Resampled, float], ...]
+    error: Floats
+
+    @property
+    def plug(self) -> Floats:
+        """(1 + draws,)."""
+        return self._sum("plug")
+
+    @property
+    def debiased(self) -> Floats:
+        """(1 + draws,)."""
+        return self._sum("debiased")
+
+    def interval(self, kind: Kind, never_negative: bool = False) -> tuple[float, float]:
+        """95 % interval around the de-biased value.
+
+        ``studentised`` is the bootstrap-t: quantiles of (resample - mean of resamples) over the
+        linearised error of that resample, times the larger of the linearised error and the
+        jackknife's. ``bridge`` takes quantiles of (resample - mean of resamples), widened for few
+        images, and for a single error also those of the plug-in upwards. Either spans all values
+        that the null tests of its terms leave possible.
+
+        Args:
+            kind: which.
+            never_negative: of a single error, which lies in [0, 1].
+        """
+        low, high = self._possible()
+        below, above = self._spread() if kind == "studentised" else self._bridge()
+        low, high = low - below, high + above
+        if kind == "bridge" and len(self.terms) == 1:
+            plug, images = self.plug, len(self.terms[0][0].left_out)
+            far = float(np.quantile(plug[1:] - plug[1:].mean(), TAILS[1]))
+            high = max(high, float(plug[0]) + _few(images) * far)
+        if never_negative:
+            low, high = min(max(low, 0.0), 1.0), min(max(high, 0.0), 1.0)
+        return low, high
+
+    def _sum(self, name: str) -> Floats:
+        return np.asarray(sum(k * getattr(part, name) for part, k in self.terms))
+
+    def _possible(self) -> tuple[float, float]:
+        ends = [sorted((k * part.possible[0], k * part.possible[1])) for part, k in self.terms]
+        return sum(e[0] for e in ends), sum(e[1] for e in ends)
+
+    def _spread(self) -> tuple[float, float]:
+        """How far the bootstrap-t reaches down and up."""
+        drawn, left = self.debiased[1:], self._sum("left_out")
+        images = len(left)
+        jackknife = math.sqrt((images - 1) / images * float(((left - left.mean()) ** 2).sum()))
+        off, error = drawn - drawn.mean(), self.error[1:]
+        least = 1e-3 * float(self.error[0]) + 1e-15  # a resample of one image alone has none
+        t = off / np.maximum(error, least)
+        below, above = np.quantile(t, TAILS[::-1])
+        size = max(float(self.error[0]), jackknife)
+        return size * float(below), -size * float(above)
+
+    def _bridge(self) -> tuple[float, float]:
+        drawn = self.debiased[1:]
+        wide = _few(len(self.terms[0][0].left_out))
+        low, high = np.quantile(drawn - drawn.mean(), TAILS)
+        return -wide * float(low), wide * float(high)
+
+
+def _few(images: int) -> float:
+    """How much wider few images make an interval: t over normal, and the variance's G / (G - 1)."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(images - 1, TAILS[1]) / 1.959963984540054) * _bessel(images)
+
+
+def _bessel(images: int) -> float:
+    return math.sqrt(images / (images - 1))
+
+
+def combined(
+    cells: Sequence[Sequence[GapSums]],
+    contrasts: Sequence[Contrast],
+    weights: Iterable[Floats],
+) -> list[Combined]:
+    """Contrasts of calibration errors under shared multiplicities of images.
+
+    Args:
+        cells: of each condition the sums of its seeds, all over the same images.
+        contrasts: which errors to combine.
+        weights: multiplicities (draws, images) in blocks, the first row all ones.
+    """
+    images = len(cells[0][0])
+    stride = max(1, HELD // (8 * images * len(cells)))
+    found: list[_Draws] = [_Draws([], [], []) for _ in cells]
+    errors: list[list[Floats]] = [[] for _ in contrasts]
+    for block in weights:
+        for at in range(0, len(block), stride):
+            some = block[at : at + stride]
+            influence = [d.add(seeds, some) for d, seeds in zip(found, cells, strict=True)]
+            for own, contrast in zip(errors, contrasts, strict=True):
+                total = sum(k * influence[i] for i, k in contrast)
+                own.append(np.sqrt((some * np.asarray(total) ** 2).sum(axis=1)) * _bessel(images))
+    parts = [d.resampled(seeds) for d, seeds in zip(found, cells, strict=True)]
+    return [
+        Combined(tuple((parts[i], k) for i, k in contrast), np.concatenate(own))
+        for contrast, own in zip(contrasts, errors, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """Values of one condition, block by block."""
+
+    plug: list[Floats]
+    debiased: list[Floats]
+    around: list[Floats]
+
+    def add(self, seeds: Sequence[GapSums], weights: Floats) -> Floats:
+        """Take in some draws; returns the influence of each image, (draws, images)."""
+        values = [_values(sums, weights) for sums in seeds]
+        for own, name in ((self.plug, 0), (self.debiased, 1), (self.around, 2)):
+            own.append(np.mean([v[name] for v in values], axis=0))
+        return np.asarray(np.mean([v[3] for v in values], axis=0))
+
+    def resampled(self, seeds: Sequence[GapSums]) -> Resampled:
+        around = np.concatenate(self.around)[1:] * _bessel(len(seeds[0]))
+        left_out = np.mean([_without_each(sums) for sums in seeds], axis=0)
+        return Resampled(np.concatenate(self.plug), np.concatenate(self.debiased), around, left_out)
+
+
+def _values(sums: GapSums, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Plug-in, de-biased, around the rows' own gaps (draws,), and influence (draws, images)."""
+    draws, images = weights.shape
+    shape = (draws, *sums.gap.shape[1:])
+    flat = sums.gap.reshape(images, -1)
+    gap = (weights @ flat).reshape(shape)
+    own = (weights @ sums.squares.reshape(images, -1)).reshape(shape)
+    rows = weights @ sums.rows
+    variance = own - gap**2 / images
+    whole = sums.gap.sum(axis=0)
+    if sums.count is None:
+        share = _share(rows)  # (draws, classes)
+        size = np.abs(gap)
+        each = size.sum(-1)
+        plug = (each * share).sum(-1)
+        debiased = plug - (excess(size, variance).sum(-1) * share).sum(-1)
+        centre = whole * _share(sums.rows.sum(axis=0))[:, None]
+        around = np.abs(gap * share[..., None] - centre).sum(axis=(-2, -1))
+        slope = np.sign(gap) * share[..., None]
+        loss = share * np.divide(each, rows, out=np.zeros_like(rows), where=rows > 0)
+        return plug, debiased, around, slope.reshape(draws, -1) @ flat.T - loss @ sums.rows.T
+    return _squares(sums, weights, (gap, variance, rows, whole))
+
+
+def _squares(
+    sums: GapSums, weights: Floats, totals: tuple[Floats, Floats, Floats, Floats]
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """The same for the root of squared gaps, each over the rows of its part."""
+    gap, variance, rows, whole = totals
+    draws, images = weights.shape
+    assert sums.count is not None
+    own = sums.count.reshape(images, -1)
+    count = (weights @ own).reshape(gap.shape)
+    total = sums.count.sum(axis=0)
+    mean = np.divide(gap, count, out=np.zeros_like(gap), where=count > 0)
+    noise = np.divide(variance, count, out=np.zeros_like(gap), where=count > 0)
+    share = _share(rows)
+    squared = ((mean * gap).sum(-1) * share).sum(-1)
+    less = squared - (noise.sum(-1) * share).sum(-1)
+    centre = np.divide(whole, total, out=np.zeros_like(whole), where=total > 0)
+    off = ((count * (mean - centre) ** 2).sum(-1) * share).sum(-1)
+    slope = (2 * mean * share[..., None]).reshape(draws, -1)
+    bend = (mean**2 * share[..., None]).reshape(draws, -1)
+    loss = share * np.divide((mean * gap).sum(-1), rows, out=np.zeros_like(rows), where=rows > 0)
+    influence = slope @ sums.gap.reshape(images, -1).T - bend @ own.T - loss @ sums.rows.T
+    root = np.sqrt(squared)
+    influence = influence / np.maximum(2 * root, 1e-12)[:, None]
+    return root, np.sqrt(np.maximum(less, 0.0)), np.sqrt(off), influence
+
+
+def _share(rows: Floats) -> Floats:
+    """1 / (rows of a class times the number of classes that have any), 0 without rows."""
+    classes = (rows > 0).sum(axis=-1, keepdims=True)
+    return np.asarray(np.divide(1.0, rows * classes, out=np.zeros_like(rows), where=rows > 0))
+
+
+def _without_each(sums: GapSums) -> Floats:
+    """The de-biased error without each image, (images,)."""
+    images = len(sums)
+    if images < 2:
+        return np.zeros(images)
+    gap, rows = sums.gap.sum(axis=0) - sums.gap, sums.rows.sum(axis=0) - sums.rows
+    variance = sums.squares.sum(axis=0) - sums.squares - gap**2 / (images - 1)
+    share = _share(rows)
+    if sums.count is None:
+        size = np.abs(gap)
+        return np.asarray(((size - excess(size, variance)).sum(-1) * share).sum(-1))
+    count = sums.count.sum(axis=0) - sums.count
+    each = np.divide(gap**2 - variance, count, out=np.zeros_like(gap), where=count > 0.5)
+    return np.asarray(np.sqrt(np.maximum((each.sum(-1) * share).sum(-1), 0.0)))
