@@ -1,221 +1,281 @@
-"""Do intervals cover the truth, and do tests of equal conditions keep their level?
+"""Do intervals of ECE cover, are floors true, and do tests of equal conditions keep their level?
 
-    OMP_NUM_THREADS=1 python -m benchmarks.coverage [runs] [--only coverage|errors|family]
+    OMP_NUM_THREADS=1 python -m benchmarks.coverage [--runs 1000] [--only TABLE] [--images 30,60]
 
-Simulated studies in the shape of POPE: 500 images, 18 yes/no rows each, of which 5,127 are distinct
-and the rest repeat one of them exactly. Evidence for the right answer is normal, with a part that
-the image shares, so that correctness of different questions of one image correlates by rho. The
-model is right in 87 % of rows and overconfident, with a true ECE of .025, or calibrated. Truth is
-the same metric on 200,000 quantiles of the evidence. Intervals and tests are the package's own.
+Tables: single, relatives, difference, floor, errors, seeds, family, power. Intervals, floors and
+tests are the package's own, on simulated answers:
 
-Equal conditions have evidence that correlates by .85. ``family`` counts studies in which any of 23
-conditions equal to the reference is significant; it takes a quarter of the runs.
+- ``unequal``: 1 to 40 questions an image (log-normal, median 7); ``repeated``: 4 questions, thrice each;
+- two answers, or 2 to 5 options offered;
+- the logit of being right is normal, plus an image effect of 0, .5 or 1 times a standard normal;
+- confidence is exactly the chance of being right (its mean over image effects), or that with its
+  logit times 1.35 (over-confident) or .7 (under-confident).
+
+Two conditions have evidence and luck that correlate by .8. The truth of an exactly calibrated model is
+0; of others it is that of 20,000 images.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
-from scipy.special import expit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr
 
-from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.estimate import prepared, resampled
-from calprune.analyze.metrics import resolve
+from calprune.analyze.compare import tested
+from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
+from calprune.analyze.metrics import Gapped, resolve
 from calprune.analyze.resample import Sampler
+from calprune.analyze.sampled import gap_errors, prepared
 from calprune.analyze.statistics.dependence import clusters_of
-from calprune.analyze.statistics.exchange import trend_test
 from calprune.analyze.statistics.family import LEVEL, adjust
-from calprune.analyze.statistics.intervals import bounds
-from calprune.analyze.statistics.paired import mcnemar
-from calprune.analyze.statistics.swap import swap_test
+from calprune.analyze.statistics.noise_floor import noise_floor
 
-METRICS = ("accuracy", "ece", "brier", "aurc")
-IMAGES, POSITIVE, NEGATIVE = 500, 3, 9  # questions of an image; a split asks 3 of each
-RHO = (0.0, 0.06, 0.14)
-ACCURACY, TRUE_ECE, ALIKE, FAMILY = 0.87, 0.025, 0.85, 23
-SHIFT = float(ndtri(ACCURACY))
+IMAGES = (30, 60, 120, 250, 500)
+SHAPES, ANSWERS, EFFECTS = ("unequal", "repeated"), (2, 4), (0.0, 0.5, 1.0)
+SCALES = {"exact": 1.0, "over": 1.35, "under": 0.7}
+RELATIVES = ("ece-equal-mass", "rmsce", "ece-class-wise", "ece-smooth")
+ALIKE, FAMILY, DRAWS, PERMUTATIONS, TRUTH = 0.8, 23, 400, 499, 20_000
+NODE, WEIGHT = np.polynomial.hermite_e.hermegauss(41)
 
-
-def distinct() -> tuple[np.ndarray, np.ndarray]:
-    """Image and distinct question of each of 9,000 rows: positives thrice, negatives as in POPE."""
-    rng = np.random.default_rng(0)
-    twice = np.full(IMAGES, 1)
-    twice[rng.permutation(IMAGES)[: 803 - IMAGES]] += 1
-    thrice = np.zeros(IMAGES, dtype=int)
-    thrice[rng.permutation(IMAGES)[:35]] = 1
-    image, question, at = [], [], 0
-    for i in range(IMAGES):
-        once = NEGATIVE - 2 * twice[i] - 3 * thrice[i]
-        times = [3] * (POSITIVE + thrice[i]) + [2] * twice[i] + [1] * once
-        question += np.repeat(np.arange(at, at + len(times)), times).tolist()
-        at += len(times)
-        image += [i] * (3 * POSITIVE + NEGATIVE)
-    return np.array(image), np.array(question)
+Line = tuple[str, int, int, float]  # shape, answers, images, effect
 
 
-IMAGE, QUESTION = distinct()
-NAMES = np.char.add("im", IMAGE.astype(str))
-ROWS = np.char.zfill(np.arange(len(IMAGE)).astype(str), 5)
+class Questions:
+    """What conditions share: images, options, and the common part of evidence and luck."""
 
+    def __init__(self, rng: np.random.Generator, line: Line) -> None:
+        shape, self.answers, images, self.effect = line
+        sizes = np.full(images, 4)
+        if shape == "unequal":
+            sizes = np.exp(rng.normal(np.log(7), 0.9, images)).round().clip(1, 40).astype(int)
+        self.image, self.rng = np.repeat(np.arange(images), sizes), rng
+        self.times = 3 if shape == "repeated" else 1
+        n = len(self.image)
+        self.options = rng.integers(2, 6, n) if self.answers == 4 else np.full(n, 2)
+        self.common = (rng.normal(size=n), rng.normal(size=images), rng.normal(size=n))
+        self.labels = rng.integers(0, self.options)
 
-def believed(evidence: Floats, scale: float) -> Predictions:
-    """Binary rows whose evidence for the right answer is given; right where it is above 0."""
-    n = len(evidence)
-    p = expit(2 * scale * SHIFT * evidence)
-    both = np.stack([p, 1 - p], axis=1)
-    index, text = np.zeros(n, dtype=np.intp), np.full(n, "")
-    own = n == len(IMAGE)
-    return Predictions(
-        probabilities=both,
-        log_probabilities=np.log(both),
-        confidence=both.max(axis=1),
-        correct=evidence > 0,
-        predicted=np.where(evidence > 0, 0, 1).astype(np.intp),
-        label=index,
-        tied=np.zeros(n, dtype=bool),
-        offered=np.ones((n, 2), dtype=bool),
-        replied=np.zeros(n, dtype=bool),
-        gold=index,
-        greedy=index,
-        n_options=np.full(n, 2, dtype=np.intp),
-        names=("yes", "no"),
-        id=ROWS if own else text,
-        split=text,
-        category=text,
-        cluster=NAMES if own else text,
-        duplicate_of=np.arange(n, dtype=np.int32),
-    )
-
-
-def truth(scale: float) -> Floats:
-    """The metrics of the evidence's distribution."""
-    at = (np.arange(200_000) + 0.5) / 200_000
-    seen = believed(SHIFT + ndtri(at), scale)
-    one = replace(seen, cluster=np.full(len(seen), "one"))
-    return Sampler.of(resolve(METRICS), one, clusters_of(one)).point()
-
-
-def overconfident() -> float:
-    """Scale of logits at which the true ECE is TRUE_ECE."""
-    low, high = 1.0, 3.0
-    for _ in range(12):
-        middle = (low + high) / 2
-        low, high = (middle, high) if truth(middle)[1] < TRUE_ECE else (low, middle)
-    return (low + high) / 2
-
-
-def shared_part(rho: float) -> float:
-    """Share of the evidence's variance that an image's questions have in common."""
-    node, weight = np.polynomial.hermite_e.hermegauss(61)
-    weight = weight / weight.sum()
-    low, high = 0.0, 0.99
-    for _ in range(40):
-        r = (low + high) / 2
-        both = weight @ ndtr((SHIFT + np.sqrt(r) * node) / np.sqrt(1 - r)) ** 2
-        found = (both - ACCURACY**2) / (ACCURACY * (1 - ACCURACY))
-        low, high = (r, high) if found < rho else (low, r)
-    return low if rho else 0.0
-
-
-def equal_conditions(
-    rng: np.random.Generator, r: float, count: int, scale: float
-) -> Iterator[Predictions]:
-    """Conditions of equal distribution on the same rows."""
-    common = noise(rng, r)
-    for _ in range(count):
-        own = np.sqrt(ALIKE) * common + np.sqrt(1 - ALIKE) * noise(rng, r)
-        yield believed(SHIFT + own, scale)
-
-
-def noise(rng: np.random.Generator, r: float) -> Floats:
-    """Standard normal, one value for each distinct question, correlated within images."""
-    image = rng.normal(size=IMAGES)[IMAGE]
-    question = rng.normal(size=QUESTION.max() + 1)[QUESTION]
-    return np.asarray(np.sqrt(r) * image + np.sqrt(1 - r) * question)
-
-
-def coverage(rho: float, scale: float, runs: int, draws: int) -> None:
-    """Share of 95 % intervals that hold the truth, printed as rows of a table."""
-    true, r, metrics = truth(scale), shared_part(rho), resolve(METRICS)
-    held: dict[tuple[str, str], Floats] = defaultdict(lambda: np.zeros(len(METRICS)))
-    for run in range(runs):
-        (seen,) = equal_conditions(np.random.default_rng([run, 1]), r, 1, scale)
-        for unit in ("images", "rows"):
-            samplers = prepared(metrics, [seen], unit)
-            (values,) = resampled(samplers, draws, run)
-            for kind in ("percentile", "basic", "bias"):
-                for j, m in enumerate(samplers[0].metrics):
-                    low, high = bounds(values[j], kind, m.better == "lower")
-                    held[unit, kind][j] += low - 1e-12 <= true[j] <= high + 1e-12
-    for (unit, kind), count in held.items():
-        shown = " | ".join(f"{x / runs:.2f}" for x in count)
-        print(f"| {true[1]:.3f} | {rho:.2f} | {unit} | {kind} | {shown} |", flush=True)
-
-
-def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -> None:
-    """Share of equal conditions with p <= 5 %, printed as rows of a table."""
-    r, metrics = shared_part(rho), resolve(METRICS)
-    hits: dict[str, Floats] = defaultdict(lambda: np.zeros(len(METRICS)))
-    for run in range(runs):
-        seen = list(equal_conditions(np.random.default_rng([run, 2]), r, 3, scale))
-        for unit in ("images", "rows"):
-            three = [prepared(metrics, [one], unit) for one in seen]
-            (a,), (b,) = three[:2]
-            p = {f"bootstrap of {unit}, shifted": shifted(*resampled([a, b], draws, run))}
-            if unit == "images":
-                p["swap of images"] = swap_test([b], [a], permutations, run)
-                p["trend over three levels"] = trend_test([0, 1, 2], three, permutations, run)
-            for name, found in p.items():
-                hits[name] += found <= LEVEL
-        hits["McNemar on rows"][0] += mcnemar(seen[1].correct, seen[0].correct) <= LEVEL
-    for name, count in hits.items():
-        shown = [f"{x / runs:.2f}" for x in count]
-        shown = [shown[0], "-", "-", "-"] if "McNemar" in name else shown
-        print(f"| {rho:.2f} | {name} | {' | '.join(shown)} |", flush=True)
-
-
-def shifted(ours: Floats, theirs: Floats) -> Floats:
-    """p that a bootstrapped difference is 0, its distribution moved there, (metrics,)."""
-    delta = ours - theirs
-    far = np.abs(delta[:, 1:] - delta[:, :1]) >= np.abs(delta[:, :1])
-    return np.asarray((1 + far.sum(axis=1)) / delta.shape[1])
-
-
-def family(rho: float, scale: float, runs: int, permutations: int) -> None:
-    """Share of studies with any significant condition among 23 equal to the reference."""
-    r, metrics = shared_part(rho), resolve(METRICS[:3])
-    hits: dict[tuple[str, str], Floats] = defaultdict(lambda: np.zeros(3))
-    for run in range(runs):
-        conditions = equal_conditions(np.random.default_rng([run, 3]), r, FAMILY + 1, scale)
-        seen = list(conditions)
-        tests = {}
-        for unit in ("images", "rows"):
-            base, *others = (prepared(metrics, [one], unit)[0] for one in seen)
-            found = swap_test(
-                [side_by_side(others)], [side_by_side([base] * FAMILY)], permutations, run
+    def answered(self, scale: float, alike: float = ALIKE) -> Predictions:
+        """One condition's answers, its logits times ``scale``."""
+        evidence, mood, luck = (
+            np.sqrt(alike) * x + np.sqrt(1 - alike) * self.rng.normal(size=len(x))
+            for x in self.common
+        )
+        z = 2.2 + 1.3 * evidence
+        if self.answers == 4:
+            chance = 1 / self.options
+            z = logit(chance + (1 - chance) * expit(np.abs(z) - 1.0))
+        right = ndtr(luck) < expit(z + self.effect * mood[self.image])
+        believed = expit(scale * logit(averaged(z, self.effect)))
+        if self.answers == 2:  # the other answer is then the likelier
+            right, believed = (
+                np.where(believed < 0.5, ~right, right),
+                np.maximum(believed, 1 - believed),
             )
-            tests[f"swap of {unit}"] = found.reshape(FAMILY, 3)
-        exact = [mcnemar(one.correct, seen[0].correct) for one in seen[1:]]
-        tests["McNemar on rows"] = np.array([[p, 1.0, 1.0] for p in exact])
-        for name, p in tests.items():
-            holm = np.stack([adjust(column, "holm") for column in p.T], axis=1)
-            hits[name, "none"] += (p <= LEVEL).any(axis=0)
-            hits[name, "Holm"] += (holm <= LEVEL).any(axis=0)
-    for (name, correction), count in hits.items():
-        shown = [f"{x / runs:.2f}" for x in count]
-        shown = [shown[0], "-", "-"] if "McNemar" in name else shown
-        print(f"| {rho:.2f} | {name} | {correction} | {' | '.join(shown)} |", flush=True)
+        return self._predictions(believed, right)
+
+    def _predictions(self, confidence: Floats, right: Bools) -> Predictions:
+        rows = np.repeat(np.arange(len(self.image)), self.times)
+        options, label = self.options[rows], self.labels[rows]
+        elsewhere = (label + self.rng.integers(1, self.options)[rows]) % options
+        predicted = np.where(right[rows], label, elsewhere).astype(np.intp)
+        c = np.minimum(confidence[rows], 1 - 1e-12)
+        columns = np.arange(self.options.max())
+        offered = columns < options[:, None]
+        p = np.where(columns == predicted[:, None], c[:, None], ((1 - c) / (options - 1))[:, None])
+        p = np.where(offered, p, 0.0)
+        text = np.full(len(rows), "")
+        with np.errstate(divide="ignore"):
+            logs = np.log(p)
+        return Predictions(
+            probabilities=p,
+            log_probabilities=logs,
+            confidence=c,
+            correct=right[rows],
+            predicted=predicted,
+            label=label.astype(np.intp),
+            tied=np.zeros(len(rows), dtype=bool),
+            offered=offered,
+            replied=np.zeros(len(rows), dtype=bool),
+            gold=label.astype(np.intp),
+            greedy=predicted,
+            n_options=options.astype(np.intp),
+            id=np.char.zfill(np.arange(len(rows)).astype(str), 6),
+            split=text,
+            category=text,
+            cluster=np.char.zfill(self.image[rows].astype(str), 6),
+            duplicate_of=first_of(rows),
+        )
 
 
-def side_by_side(samplers: Sequence[Sampler]) -> Sampler:
-    """Additive metrics of several conditions as those of one, so that they share each exchange."""
-    sums = tuple(x for sampler in samplers for x in sampler.sums)
-    return replace(samplers[0], metrics=samplers[0].metrics * len(samplers), sums=sums)
+def first_of(rows: Indices) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """The first row that asks the same, (n,)."""
+    return np.searchsorted(rows, rows).astype(np.int32)
+
+
+def averaged(z: Floats, effect: float) -> Floats:
+    """Mean of expit(z + effect * normal)."""
+    if effect == 0:
+        return np.asarray(expit(z))
+    return np.asarray(expit(z[:, None] + effect * NODE) @ (WEIGHT / WEIGHT.sum()))
+
+
+@cache
+def truth(metric: str, line: Line, scale: float) -> float:
+    """The metric of very many images; 0 where confidence is exact."""
+    if scale == 1.0:
+        return 0.0
+    seen = Questions(np.random.default_rng(1), (*line[:2], TRUTH, line[3])).answered(scale)
+    return float(sampled(metric, seen).point()[0])
+
+
+def sampled(metric: str, seen: Predictions) -> Sampler:
+    """A sampler of one metric over images."""
+    return prepared(resolve(metric), [seen])[0]
+
+
+def lines(images: Sequence[int], effects: Sequence[float] = EFFECTS) -> list[Line]:
+    """All shapes, answers, numbers of images and image effects."""
+    return [(s, a, n, e) for n in images for s in SHAPES for a in ANSWERS for e in effects]
+
+
+def single(runs: int, images: Sequence[int]) -> None:
+    """Share of intervals of one ECE that hold its truth, and their mean width."""
+    heading("answers", "images", "effect", "confidence", "true ECE", "ECE − true",
+            "de-biased − true", "studentised", "bridge", "percentile")  # fmt: skip
+    for line in lines(images):
+        for name, scale in SCALES.items():
+            print_row(line, name, *covered("ece", line, scale, runs))
+
+
+def relatives(runs: int, images: Sequence[int]) -> None:
+    """The same for what is like ECE, unequal clusters only."""
+    heading("metric", "answers", "images", "effect", "confidence", "true", "value − true",
+            "de-biased − true", "studentised", "bridge", "percentile")  # fmt: skip
+    for metric in RELATIVES:
+        for line in lines(images, (0.0, 1.0)):
+            if line[0] == "unequal" and (line[1] == 4 or metric != "ece-class-wise"):
+                for name, scale in SCALES.items():
+                    found = covered(metric, line, scale, runs)
+                    print_row(line, name, *found, first=f"{metric} | ")
+
+
+def covered(metric: str, line: Line, scale: float, runs: int) -> tuple[float, ...]:
+    """Truth, biases, and coverage and width of three kinds of interval."""
+    true = truth(metric, line, scale)
+    total = np.zeros(8)
+    for run in range(runs):
+        seen = Questions(np.random.default_rng([run, 5]), line).answered(scale)
+        (gap,) = gap_errors([[sampled(metric, seen)]], 0, [((0, 1.0),)], DRAWS, run)
+        ends = [gap.interval("studentised", True), gap.interval("bridge", True)]
+        ends.append(tuple(np.quantile(gap.plug[1:], [0.025, 0.975])))
+        shares = [x for low, high in ends for x in (low <= true <= high, high - low)]
+        total += [gap.plug[0] - true, gap.debiased[0] - true, *shares]
+    return (true, *(total / runs))
+
+
+def difference(runs: int, images: Sequence[int]) -> None:
+    """Share of intervals of a paired difference that hold its truth."""
+    heading("answers", "images", "effect", "confidence", "true difference", "plug-in − true",
+            "de-biased − true", "studentised", "percentile")  # fmt: skip
+    pairs = (("exact", "exact"), ("over", "exact"), ("under", "exact"), ("over", "over"),
+             ("over", "under"))  # fmt: skip
+    for line in lines(images, (0.0, 1.0)):
+        for pair in pairs:
+            one, two = (SCALES[x] for x in pair)
+            true = truth("ece", line, one) - truth("ece", line, two)
+            total = np.zeros(6)
+            for run in range(runs):
+                asked = Questions(np.random.default_rng([run, 6]), line)
+                cells = [[sampled("ece", asked.answered(x))] for x in (one, two)]
+                (gap,) = gap_errors(cells, 0, [((0, 1.0), (1, -1.0))], DRAWS, run)
+                ends = [
+                    gap.interval("studentised"),
+                    tuple(np.quantile(gap.plug[1:], [0.025, 0.975])),
+                ]
+                shares = [x for low, high in ends for x in (low <= true <= high, high - low)]
+                total += [gap.plug[0] - true, gap.debiased[0] - true, *shares]
+            print_row(line, " − ".join(pair), true, *(total / runs))
+
+
+def floor(runs: int, images: Sequence[int]) -> None:
+    """Mean noise floor of exactly calibrated models beside their mean ECE."""
+    heading("answers", "images", "effect", "mean ECE", "mean floor", "ratio")
+    metric = resolve("ece")[0]
+    assert isinstance(metric, Gapped)
+    for line in lines(images):
+        total = np.zeros(2)
+        for run in range(runs):
+            seen = Questions(np.random.default_rng([run, 7]), line).answered(1.0)
+            expected = noise_floor(metric, seen, clusters_of(seen), run) or 0.0
+            total += [float(sampled("ece", seen).point()[0]), expected]
+        ece, expected = total / runs
+        print(f"| {shown(line)} | {ece:.4f} | {expected:.4f} | {expected / ece:.2f} |", flush=True)
+
+
+def errors(runs: int, images: Sequence[int]) -> None:
+    """Share of equal conditions with p <= 5 %: one run against one, three seeds against one."""
+    heading("answers", "images", "effect", "confidence", "1 against 1", "3 seeds against 1")
+    for line in lines(images, (0.0, 1.0)):
+        for name, scale in (("exact", 1.0), ("over", SCALES["over"])):
+            hits = np.zeros(2)
+            for run in range(runs):
+                asked = Questions(np.random.default_rng([run, 8]), line)
+                seen = [sampled("ece", asked.answered(scale)) for _ in range(4)]
+                ours = (seen[:1], seen[:3])
+                p = [tested(x, seen[3:], PERMUTATIONS, run).p[0] for x in ours]
+                hits += np.array(p) <= LEVEL
+            shares = " | ".join(f"{x:.3f}" for x in hits / runs)
+            print(f"| {shown(line)} | {name} | {shares} |", flush=True)
+
+
+def family(runs: int, images: Sequence[int]) -> None:
+    """Share of studies with any significant condition among 23 equal to the reference, by Holm."""
+    heading("answers", "images", "effect", "uncorrected", "Holm")
+    for line in [("unequal", 2, n, e) for n in images for e in (0.0, 1.0)]:
+        hits = np.zeros(2)
+        for run in range(runs):
+            asked = Questions(np.random.default_rng([run, 9]), line)
+            base, *others = (sampled("ece", asked.answered(1.0)) for _ in range(FAMILY + 1))
+            p = np.array([tested([x], [base], PERMUTATIONS, run).p[0] for x in others])
+            hits += [(p <= LEVEL).any(), (adjust(p, "holm") <= LEVEL).any()]
+        print(f"| {shown(line)} | {hits[0] / runs:.3f} | {hits[1] / runs:.3f} |", flush=True)
+
+
+def power(runs: int, images: Sequence[int]) -> None:
+    """Mean power that ``power`` claims for the true difference, and how often the test finds it."""
+    heading("answers", "images", "effect", "confidence", "true difference", "uncorrected claim",
+            "claim", "test")  # fmt: skip
+    for line in lines(images, (0.0, 1.0)):
+        for name in ("over", "under"):
+            true, total = truth("ece", line, SCALES[name]), np.zeros(3)
+            for run in range(runs):
+                asked = Questions(np.random.default_rng([run, 10]), line)
+                pair = [[sampled("ece", asked.answered(x))] for x in (SCALES[name], 1.0)]
+                (gap,) = gap_errors(pair, 0, [((0, 1.0), (1, -1.0))], DRAWS, run)
+                sd = float(gap.plug[1:].std(ddof=1))
+                likely = [ndtr(d / sd - 1.96) for d in (true, expected_difference(gap, true))]
+                p = tested(pair[0], pair[1], PERMUTATIONS, run).p[0]
+                total += [*likely, p <= LEVEL]
+            said = " | ".join(f"{x:.2f}" for x in total / runs)
+            print(f"| {shown(line)} | {name} − exact | {true:.3f} | {said} |", flush=True)
+
+
+def shown(line: Line) -> str:
+    """Shape and answers, images, effect: cells of a row."""
+    return f"{line[0]}, {line[1]} | {line[2]} | {line[3]:g}"
+
+
+def print_row(line: Line, name: str, true: float, *found: float, first: str = "") -> None:
+    """Truth, two biases, then coverage with its mean width in brackets."""
+    biases = " | ".join(f"{x:+.4f}" for x in found[:2])
+    shares = [f"{c:.3f} ({w:.3f})" for c, w in zip(found[2::2], found[3::2], strict=True)]
+    cells = f"{first}{shown(line)} | {name} | {true:+.4f} | {biases} | {' | '.join(shares)}"
+    print(f"| {cells} |", flush=True)
 
 
 def heading(*columns: str) -> None:
@@ -223,31 +283,21 @@ def heading(*columns: str) -> None:
     print(f"\n| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)
 
 
+TABLES = {f.__name__: f for f in (single, relatives, difference, floor, errors, family, power)}
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the three tables and the time they took."""
+    """Print the tables and the time they took."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("runs", type=int, nargs="?", default=200)
-    parser.add_argument("--draws", type=int, default=1000)
-    parser.add_argument("--permutations", type=int, default=999)
-    parser.add_argument("--only", choices=("coverage", "errors", "family"))
-    chosen = parser.parse_args(arguments)
-    runs, only = chosen.runs, chosen.only
-    scale, began = overconfident(), time.process_time()
-    print(f"{runs} runs, {chosen.draws} resamples, {chosen.permutations} permutations")
-    if only in (None, "coverage"):
-        heading("true ECE", "rho", "resampled", "interval", "accuracy", "ECE", "Brier", "AURC")
-        for rho in RHO:
-            coverage(rho, scale, runs, chosen.draws)
-        coverage(0.06, 1.0, runs, chosen.draws)
-    if only in (None, "errors"):
-        heading("rho", "test of equal conditions", "accuracy", "ECE", "Brier", "AURC")
-        for rho in RHO:
-            errors(rho, scale, runs, chosen.draws, chosen.permutations)
-    if only in (None, "family"):
-        studies = max(1, runs // 4)
-        print(f"\n{studies} studies of {FAMILY} conditions")
-        heading("rho", "test", "correction", "accuracy", "ECE", "Brier")
-        family(0.06, scale, studies, chosen.permutations)
+    parser.add_argument("--runs", type=int, default=1000, help="data sets a line")
+    parser.add_argument("--only", choices=TABLES, action="append")
+    parser.add_argument("--images", default=",".join(map(str, IMAGES)))
+    asked = parser.parse_args(arguments)
+    began = time.process_time()
+    print(f"{asked.runs} data sets a line, {DRAWS} resamples, {PERMUTATIONS} permutations")
+    for name in asked.only or TABLES:
+        print(f"\n{name}: {(TABLES[name].__doc__ or '').strip()}")
+        TABLES[name](asked.runs, [int(x) for x in asked.images.split(",")])
     print(f"\n{time.process_time() - began:.0f} CPU seconds")
 
 

@@ -71,7 +71,7 @@ def analyze(
         figures: kinds to draw there; none means all that make sense.
         against: condition to compare all others with, e.g. ``full``.
         mixed_numerics: compare even what other devices or versions computed.
-        interval: ``percentile``, ``basic`` or ``bias``.
+        interval: ``auto``, ``studentised``, ``bridge``, ``percentile`` or ``basic``.
         resample: ``images`` or ``rows``.
         correction: ``holm`` or ``bh``, over all comparisons with one reference.
         permutations: swaps behind a p-value.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from calprune.analyze.cells import settings
 from calprune.analyze.compare import compare
 from calprune.analyze.confidence import Reading, predictions
 from calprune.analyze.estimate import estimate
-from calprune.analyze.layout import Grid, heading, with_interval
+from calprune.analyze.layout import Grid, estimated, heading, of_what
 from calprune.analyze.metrics import Better, Chosen, Form, Metric, allowed, resolve
 from calprune.analyze.statistics.family import Correction
 from calprune.data.logits import LogitTable
@@ -22,12 +22,13 @@ class Defined:
 
     Attributes:
         model, benchmark, condition, definition, metric, title, form, better: what was measured.
-        value, low, high: with its 95 % interval; None where this metric cannot be had from this
-            definition.
+        value, debiased, low, high, interval_of: as in ``Estimate``; None where this metric cannot
+            be had from this definition.
         reference: what ``delta`` is taken from; empty without a comparison. The reference itself
             has no delta.
-        delta, delta_low, delta_high, p, p_adjusted: paired difference to the reference; p is
-            corrected over the conditions, for each metric and definition by itself.
+        delta, delta_debiased, delta_low, delta_high, delta_of, p, p_adjusted: paired difference to
+            the reference, as in ``Difference``; p is corrected over the conditions, for each metric
+            and definition by itself.
         correction, family, swaps: how, over how many comparisons, and the swaps behind p.
         n, clusters: rows and images.
         signature: the choices behind the number; empty where there is none.
@@ -42,12 +43,16 @@ class Defined:
     form: Form
     better: Better
     value: float | None = None
+    debiased: float | None = None
     low: float | None = None
     high: float | None = None
+    interval_of: str = ""
     reference: str = ""
     delta: float | None = None
+    delta_debiased: float | None = None
     delta_low: float | None = None
     delta_high: float | None = None
+    delta_of: str = ""
     p: float | None = None
     p_adjusted: float | None = None
     correction: str = ""
@@ -109,8 +114,10 @@ def definitions(
                 row.form,
                 row.better,
                 row.value,
+                row.debiased,
                 row.low,
                 row.high,
+                row.interval_of,
                 n=row.n,
                 clusters=row.clusters,
                 signature=row.signature,
@@ -128,27 +135,22 @@ def definitions(
                 **own,
             ):
                 key = (d.model, d.benchmark, d.condition, definition, index)
-                found[key] = Defined(
-                    *key[:4],
-                    d.metric,
-                    d.title,
-                    d.form,
-                    d.better,
-                    d.value,
-                    found[key].low,
-                    found[key].high,
-                    d.reference,
-                    d.delta,
-                    d.low,
-                    d.high,
-                    d.p,
-                    d.p_adjusted,
-                    d.correction,
-                    d.family,
-                    d.swaps,
-                    d.n,
-                    d.clusters,
-                    d.signature,
+                found[key] = replace(
+                    found[key],
+                    reference=d.reference,
+                    delta=d.delta,
+                    delta_debiased=d.delta_debiased,
+                    delta_low=d.low,
+                    delta_high=d.high,
+                    delta_of=d.interval_of,
+                    p=d.p,
+                    p_adjusted=d.p_adjusted,
+                    correction=d.correction,
+                    family=d.family,
+                    swaps=d.swaps,
+                    n=d.n,
+                    clusters=d.clusters,
+                    signature=d.signature,
                 )
     return [
         found.get((s.model, s.benchmark, cell.name, definition, index))
@@ -175,7 +177,8 @@ def definition_grids(rows: Sequence[Defined]) -> list[Grid]:
 
 def _grid(rows: Sequence[Defined]) -> Grid:
     first = next((r for r in rows if r.reference), rows[0])
-    header: tuple[str, ...] = ("condition", "definition", heading(first.title, first.form))
+    title = of_what(first.title, next((r.interval_of for r in rows if r.interval_of), ""))
+    header: tuple[str, ...] = ("condition", "definition", heading(title, first.form))
     if first.reference:
         corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(first.correction, first.correction)
         header = (*header, f"minus {first.reference}", "p", corrected)
@@ -183,11 +186,12 @@ def _grid(rows: Sequence[Defined]) -> Grid:
     for r in rows:
         shown = [r.condition, r.definition, "-"]
         if r.value is not None:
-            shown[2] = with_interval(r.value, r.low, r.high, r.form)
+            shown[2] = estimated(r.value, r.debiased, (r.low, r.high), r.interval_of, r.form)
         if first.reference:
             shown += ["-"] * 3
         if r.delta is not None and r.p is not None and r.p_adjusted is not None:
-            gap = with_interval(r.delta, r.delta_low, r.delta_high, r.form, signed=True)
+            ends = (r.delta_low, r.delta_high)
+            gap = estimated(r.delta, r.delta_debiased, ends, r.delta_of, r.form, signed=True)
             shown[3:] = [gap, _p(r.p, r.swaps), _p(r.p_adjusted, r.swaps)]
         body.append(tuple(shown))
     notes = ["-: this metric cannot be had from this definition of confidence"]

@@ -10,7 +10,8 @@ from typing import Protocol
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
-from calprune.analyze.statistics.family import too_few
+from calprune.analyze.statistics.family import LEVEL, too_few
+from calprune.analyze.statistics.intervals import DEFINED
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,30 @@ def with_interval(
     return f"{shown} [{number(low, form, signed)}, {number(high, form, signed)}]"
 
 
+def estimated(
+    value: float,
+    debiased: float | None,
+    ends: tuple[float | None, float | None],
+    of: str,
+    form: Form,
+    signed: bool = False,
+) -> str:
+    """``0.861 [0.841, 0.880]`` or, if the interval is of it, ``0.061 (0.052 [0.030, 0.071])``.
+
+    In the second form the first number is the plug-in value that papers print, and the one in
+    brackets is less its expected bias; an error less than 0 is shown as 0.
+    """
+    if debiased is None or not of.endswith("debiased"):
+        return with_interval(value, *ends, form, signed)
+    inner = with_interval(debiased if signed else max(debiased, 0.0), *ends, form, signed)
+    return f"{number(value, form, signed)} ({inner})"
+
+
+def of_what(title: str, of: str) -> str:
+    """The title of a column of such cells."""
+    return f"{title} (de-biased)" if of.endswith("debiased") else title
+
+
 def heading(title: str, form: Form) -> str:
     """Column heading with its unit."""
     return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[form]
@@ -64,22 +89,21 @@ def estimate_grids(rows: Sequence[Estimate]) -> list[Grid]:
             continue
         for signature in _unique([r.signature.split("|conf:")[0] for r in own]):
             part = [r for r in own if r.signature.split("|conf:")[0] == signature]
-            grids.append(
-                _by_group(f"{model} on {benchmark}: {part[0].title} by {part[0].by}", part)
-            )
+            title = of_what(part[0].title, part[0].interval_of)
+            grids.append(_by_group(f"{model} on {benchmark}: {title} by {part[0].by}", part))
     return grids
 
 
 def _by_metric(title: str, rows: Sequence[Estimate]) -> Grid:
-    """A column per metric; ECE shows its interval, the others do when there are few."""
+    """A column per metric; ECE and its relatives show intervals, the others when they are few."""
     columns = _unique([r.signature.split("|conf:")[0] for r in rows])
     named = {s: next(r for r in rows if r.signature.startswith(f"{s}|conf:")) for s in columns}
     body = []
     for condition in _unique([r.condition for r in rows]):
         own = [r for r in rows if r.condition == condition]
-        shown = [_cell(r, r.metric == "ece" or len(columns) <= 3) for r in own]
+        shown = [_cell(r, bool(r.debiased is not None or len(columns) <= 3)) for r in own]
         body.append((_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
-    titles = [heading(r.title, r.form) for r in named.values()]
+    titles = [heading(of_what(r.title, r.interval_of), r.form) for r in named.values()]
     notes = _notes(rows) + _signatures(list(named.values()))
     return Grid(title, ("condition", *titles, "n", "images"), tuple(body), tuple(notes))
 
@@ -109,9 +133,21 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
 
 
 def _cell(row: Estimate, interval: bool) -> str:
-    if interval:
-        return with_interval(row.value, row.low, row.high, row.form)
-    return number(row.value, row.form)
+    if not interval:
+        return number(row.value, row.form)
+    shown = estimated(row.value, row.debiased, (row.low, row.high), row.interval_of, row.form)
+    return shown + without_interval(row.value, row.low, row.defined)
+
+
+def without_interval(value: float, low: float | None, defined: float) -> str:
+    """Why there is no interval, where it is that too many resamples are undefined."""
+    if low is not None or defined >= DEFINED or not math.isfinite(value):
+        return ""
+    return f" [undefined in {_percent(1 - defined)} of resamples]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 def _name(row: Estimate | Difference) -> str:
@@ -126,22 +162,7 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
     notes += _open(whole)
     if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
-    floors = [r.floor for r in whole if r.floor is not None]
-    if floors:
-        notes.append(
-            f"a perfectly calibrated model would score an ECE of {_span(floors)} on all of these "
-            "questions"
-        )
-    less = [r.value - r.debiased for r in whole if r.debiased is not None]
-    if less:
-        notes.append(
-            f"ECE less the bias of its bins would be {_span(less)} lower (column debiased of csv)"
-        )
-    if any(r.metric == "ece" and r.low is not None and r.value < r.low for r in rows):
-        notes.append(
-            "ECE near that floor lies below its percentile interval: compare conditions instead, "
-            "or see --interval bias"
-        )
+    notes += _floors(whole) + _small(whole)
     notes += _seeds(whole)
     ties = max((r.ties for r in whole), default=0)
     if ties:
@@ -151,24 +172,83 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
 
 def _interval(rows: Sequence[Estimate]) -> list[str]:
     """How intervals were made, and what is wrong with them."""
-    notes, made = [], next((r for r in rows if r.low is not None), None)
-    if made is not None:
-        kind = made.method.removesuffix("95")
+    notes = []
+    for kind in _unique([r.method.removesuffix("95") for r in rows if r.low is not None]):
+        row = next(r for r in rows if r.method == f"{kind}95")
         name = "" if kind == "percentile" else f"{kind} "
-        what = "images resampled with all their questions"
-        what = what if made.resampled == "images" else "rows resampled"
-        notes.append(f"[low, high]: 95 % {name}interval, {what}")
+        where = (
+            "(de-biased [low, high]): less its expected bias, and the"
+            if (row.interval_of == "debiased")
+            else "[low, high]:"
+        )
+        notes.append(f"{where} 95 % {name}interval, {DRAWN[row.resampled]}")
+    notes += [
+        f"{r.title}: interval over the {_percent(r.defined)} of resamples in which it is defined"
+        for r in {r.title: r for r in rows if r.defined < 1 and r.low is not None}.values()
+    ]
+    raw = _unique([r.title for r in rows if r.debiased is not None and r.interval_of == "value"])
+    if raw:
+        notes.append(
+            f"{rows[0].method.removesuffix('95')} intervals of {', '.join(raw)} lie too high near "
+            "calibration; --interval auto does not"
+        )
     if rows[0].clusters == 1 < rows[0].n:
         notes.append("all questions are about one image: no interval can be given")
     return notes + _shared(rows[0])
 
 
+DRAWN = {
+    "images": "images resampled with all their questions",
+    "questions": "questions resampled with their repeats",
+    "rows": "rows resampled",
+}
+
+
+def _floors(whole: Sequence[Estimate]) -> list[str]:
+    """What each error would be if confidences were right."""
+    found = []
+    for title in _unique([r.title for r in whole if r.floor is not None]):
+        floors = [r.floor for r in whole if r.floor is not None and r.title == title]
+        found.append(f"{title} of {_span(floors)}")
+    if not found:
+        return []
+    return [f"a perfectly calibrated model would score an {', '.join(found)} on these questions"]
+
+
+FEW_ERRORS, FEW_WRONG_IMAGES, FEW_IMAGES = 30, 20, 30
+
+
+def _small(whole: Sequence[Estimate]) -> list[str]:
+    """Where there is too little to rely on an interval."""
+    if not any(r.low is not None for r in whole):
+        return []
+    notes = []
+    if whole[0].clusters < FEW_IMAGES:
+        notes.append(f"fewer than {FEW_IMAGES} images: no interval holds what it promises")
+    few = {
+        r.condition: f"{r.condition} {r.errors} on {r.error_images}"
+        for r in whole
+        if r.errors < FEW_ERRORS or r.error_images < FEW_WRONG_IMAGES
+    }
+    if few:
+        notes.append(
+            f"few errors, so intervals may be too narrow, that of AURC above all: "
+            f"{', '.join(few.values())} images"
+        )
+    return notes
+
+
 def _shared(row: Estimate | Difference) -> list[str]:
-    """The warning where rows are drawn one by one."""
+    """The warning where rows are drawn one by one, or where no image is known."""
     if row.resampled == "images":
         return []
-    if row.clusters < row.n and isinstance(row, Estimate) and row.clusters > 1:
-        return ["rows share images: intervals too narrow"]
+    if row.resampled == "questions":
+        return [
+            "no image is known: rows that repeat a question are resampled together; intervals are "
+            "too narrow if questions share images"
+        ]
+    if row.clusters < row.n:
+        return ["rows share images: intervals too narrow"] if row.clusters > 1 else []
     return ["rows resampled, intervals too narrow if rows share images"]
 
 
@@ -253,7 +333,8 @@ def _family(rows: Sequence[Difference]) -> Grid:
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     title = f"{r.model} on {r.benchmark}{part}: {r.title} against {family_name(rows)}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
-    gap = heading("difference", "points" if r.form in ("percent", "points") else "plain")
+    unit = "points" if r.form in ("percent", "points") else "plain"
+    gap = heading(of_what("difference", r.interval_of), unit)
     extra = _extra(rows)
     columns = (
         heading(r.title, r.form),
@@ -268,34 +349,69 @@ def _family(rows: Sequence[Difference]) -> Grid:
             _name(row),
             number(row.value, row.form),
             number(row.reference_value, row.form),
-            with_interval(row.delta, row.low, row.high, row.form, signed=True),
+            estimated(
+                row.delta,
+                row.delta_debiased,
+                (row.low, row.high),
+                row.interval_of,
+                row.form,
+                signed=True,
+            )
+            + without_interval(row.delta, row.low, row.defined),
             p_text(row.p, row.p_least),
             p_text(row.p_adjusted, row.p_least),
             *([_exact(row)] if extra else ()),
         )
         for row in rows
     ]
-    return Grid(title, ("condition", *columns), tuple(body), _family_notes(r, corrected, extra))
+    return Grid(title, ("condition", *columns), tuple(body), _family_notes(rows, corrected, extra))
 
 
-def _family_notes(r: Difference, corrected: str, extra: str) -> tuple[str, ...]:
-    unit = "images" if r.resampled == "images" else "rows"
-    shown = "whole images" if unit == "images" else "rows"
+def _family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
+    r = rows[0]
+    shown = {"images": "whole images", "questions": "questions with their repeats"}
+    where = shown.get(r.resampled, "rows")
     times = "in all ways there are" if "-exact" in r.signature else "times"
-    few = too_few(r.p_least, r.family)
+    dealt = any("-deal" in row.signature for row in rows)
+    few = too_few(max(row.p_least for row in rows), r.family)
     said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
-    said["p (McNemar)"] = "exact McNemar, as every image has one question"
+    said["p (McNemar)"] = "exact McNemar, as no two questions share an image"
+    kind = (
+        "(de-biased [low, high]): less the expected bias, and the"
+        if (r.interval_of.endswith("debiased"))
+        else "[low, high]:"
+    )
     return (
-        f"{r.n} questions on {r.clusters} images; {r.better} is better",
-        f"[low, high]: 95 % interval of the paired difference, {r.draws} resamples of {unit}",
-        f"p: the two conditions swapped on {shown}, {r.swaps} {times}, two-sided; "
-        f"{corrected}: corrected for {r.family} comparisons",
+        f"{r.n} questions on {r.clusters} {_clusters(r)}; {r.better} is better",
+        f"{kind} 95 % interval of the paired difference, {r.draws} resamples of {r.resampled}",
+        f"p: the two conditions swapped on {where}, {r.swaps} {times}, two-sided"
+        + ", seeds dealt anew with the single run" * dealt
+        + f"; {corrected}: corrected for {r.family} comparisons",
+        *_disagreement(rows),
         *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
         *([few] if few and r.correction == "holm" else ()),
         *_shared(r),
         *_open([r] if r.group == "all" else []),
         r.signature,
     )
+
+
+def _clusters(r: Difference) -> str:
+    return "distinct questions" if r.resampled == "questions" else "images"
+
+
+def _disagreement(rows: Sequence[Difference]) -> list[str]:
+    """Where the interval and the permutation test say different things, in one line."""
+    odd = [
+        f"{_name(r)} (p {p_text(r.p, r.p_least)}, interval {'with' if holds else 'without'} 0)"
+        for r in rows
+        if r.low is not None and r.high is not None
+        for holds in [r.low <= 0 <= r.high]
+        if (r.p <= LEVEL) == holds
+    ]
+    if not odd:
+        return []
+    return [f"interval and uncorrected p disagree, the test decides: {', '.join(odd)}"]
 
 
 def _extra(rows: Sequence[Difference]) -> str:

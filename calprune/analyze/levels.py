@@ -57,7 +57,8 @@ class Change:
         model, benchmark, condition, reference: what was compared.
         selector, others, budget, kept: what both have in common.
         parameter, level, baseline: what differs, the condition's value and the reference's.
-        metric, title, form, better, value, reference_value, delta, low, high, p: as ``Difference``.
+        metric, title, form, better, value, reference_value, delta, delta_debiased, low, high,
+            interval_of, p: as ``Difference``.
         p_adjusted, correction, family: over all conditions of all budgets.
         signature: the choices behind the numbers.
     """
@@ -80,8 +81,10 @@ class Change:
     value: float
     reference_value: float
     delta: float
+    delta_debiased: float | None
     low: float | None
     high: float | None
+    interval_of: str
     p: float
     p_adjusted: float
     correction: str
@@ -167,8 +170,10 @@ def _change(
         value=d.value,
         reference_value=d.reference_value,
         delta=d.delta,
+        delta_debiased=d.delta_debiased,
         low=d.low,
         high=d.high,
+        interval_of=d.interval_of,
         p=d.p,
         p_adjusted=d.p_adjusted,
         correction=d.correction,

@@ -48,7 +48,13 @@ def analyze(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
-    interval: Annotated[str, typer.Option(help="percentile, basic or bias.")] = "percentile",
+    interval: Annotated[
+        str,
+        typer.Option(
+            help="auto: studentised on the de-biased value for ECE and its relatives, percentile "
+            "for the rest; or studentised, bridge, percentile, basic."
+        ),
+    ] = "auto",
     resample: Annotated[str, typer.Option(help="images, or rows one by one.")] = "images",
     correction: Annotated[str, typer.Option(help="holm or bh, over the comparisons.")] = "holm",
     permutations: Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")] = 10_000,

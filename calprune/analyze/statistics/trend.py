@@ -12,7 +12,7 @@ from calprune.analyze.cells import Cell, Setting, settings
 from calprune.analyze.compare import means
 from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped
-from calprune.analyze.layout import Grid, heading, number, p_text, with_interval
+from calprune.analyze.layout import Grid, estimated, heading, number, of_what, p_text
 from calprune.analyze.metrics import Better, Form, Gapped, Metric, resolve
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared
@@ -321,7 +321,8 @@ def _grid(rows: Sequence[Trend]) -> Grid:
     r = rows[0]
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
-    unit = heading("slope", "points" if r.form in ("percent", "points") else "plain")
+    points: Form = "points" if r.form in ("percent", "points") else "plain"
+    unit = heading(of_what("slope", r.interval_of), points)
     shown = heading(r.title, r.form)
     header = ("condition", r.parameter, f"{shown} first", "last", unit, "p", corrected)
     body = tuple(
@@ -330,7 +331,14 @@ def _grid(rows: Sequence[Trend]) -> Grid:
             row.levels,
             number(row.first, row.form),
             number(row.last, row.form),
-            with_interval(row.slope, row.low, row.high, row.form, signed=True),
+            estimated(
+                row.slope,
+                row.slope_debiased,
+                (row.low, row.high),
+                row.interval_of,
+                row.form,
+                signed=True,
+            ),
             p_text(row.p, row.p_least),
             p_text(row.p_adjusted, row.p_least),
         )
@@ -341,7 +349,8 @@ def _grid(rows: Sequence[Trend]) -> Grid:
     notes = (
         f"{r.n} questions on {r.clusters} images; {r.better} is better",
         f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
-        f"[low, high]: 95 % interval, {r.draws} paired resamples of {r.resampled}",
+        "(de-biased " * bool(r.slope_debiased) + f"[low, high]{')' * bool(r.slope_debiased)}: 95 % "
+        f"interval, {r.draws} paired resamples of {r.resampled}",
         f"p: levels dealt anew on {what}, two-sided; {corrected}: corrected for {r.family} "
         f"trend{'s' * (r.family > 1)}",
         *([few] if few and r.correction == "holm" else ()),
