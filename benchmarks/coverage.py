@@ -40,6 +40,7 @@ SCALES = {"exact": 1.0, "over": 1.35, "under": 0.7}
 RELATIVES = ("ece-equal-mass", "rmsce", "ece-class-wise", "ece-smooth")
 ALIKE, FAMILY, DRAWS, PERMUTATIONS, TRUTH = 0.8, 23, 400, 499, 20_000
 NODE, WEIGHT = np.polynomial.hermite_e.hermegauss(41)
+GRID = np.linspace(-12, 12, 2401)
 
 Line = tuple[str, int, int, float]  # shape, answers, images, effect
 
@@ -53,6 +54,7 @@ class Questions:
         if shape == "unequal":
             sizes = np.exp(rng.normal(np.log(7), 0.9, images)).round().clip(1, 40).astype(int)
         self.image, self.rng = np.repeat(np.arange(images), sizes), rng
+        self.names = np.char.zfill(np.arange(images).astype(str), 5)
         self.times = 3 if shape == "repeated" else 1
         n = len(self.image)
         self.options = rng.integers(2, 6, n) if self.answers == 4 else np.full(n, 2)
@@ -104,10 +106,10 @@ class Questions:
             gold=label.astype(np.intp),
             greedy=predicted,
             n_options=options.astype(np.intp),
-            id=np.char.zfill(np.arange(len(rows)).astype(str), 6),
+            id=text,
             split=text,
             category=text,
-            cluster=np.char.zfill(self.image[rows].astype(str), 6),
+            cluster=self.names[self.image[rows]],
             duplicate_of=first_of(rows),
         )
 
@@ -117,11 +119,16 @@ def first_of(rows: Indices) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
     return np.searchsorted(rows, rows).astype(np.int32)
 
 
+@cache
+def _averaged(effect: float) -> Floats:
+    return np.asarray(logit(expit(GRID[:, None] + effect * NODE) @ (WEIGHT / WEIGHT.sum())))
+
+
 def averaged(z: Floats, effect: float) -> Floats:
-    """Mean of expit(z + effect * normal)."""
+    """Mean of expit(z + effect * normal), interpolated on the logit."""
     if effect == 0:
         return np.asarray(expit(z))
-    return np.asarray(expit(z[:, None] + effect * NODE) @ (WEIGHT / WEIGHT.sum()))
+    return np.asarray(expit(np.interp(z, GRID, _averaged(effect))))
 
 
 @cache

@@ -225,17 +225,22 @@ def _small(whole: Sequence[Estimate]) -> list[str]:
     notes = []
     if whole[0].clusters < FEW_IMAGES:
         notes.append(f"fewer than {FEW_IMAGES} images: no interval holds what it promises")
+    return notes + few_errors(whole)
+
+
+def few_errors(rows: Sequence[Estimate]) -> list[str]:
+    """Conditions with too few wrong rows, or images that have one, in one line."""
     few = {
         r.condition: f"{r.condition} {r.errors} on {r.error_images}"
-        for r in whole
+        for r in rows
         if r.errors < FEW_ERRORS or r.error_images < FEW_WRONG_IMAGES
     }
-    if few:
-        notes.append(
-            f"few errors, so intervals may be too narrow, that of AURC above all: "
-            f"{', '.join(few.values())} images"
-        )
-    return notes
+    if not few:
+        return []
+    return [
+        "few errors, so intervals may be too narrow, that of AURC above all: "
+        f"{', '.join(few.values())} images"
+    ]
 
 
 def _shared(row: Estimate | Difference) -> list[str]:
@@ -333,7 +338,7 @@ def _family(rows: Sequence[Difference]) -> Grid:
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     title = f"{r.model} on {r.benchmark}{part}: {r.title} against {family_name(rows)}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
-    unit = "points" if r.form in ("percent", "points") else "plain"
+    unit: Form = "points" if r.form in ("percent", "points") else "plain"
     gap = heading(of_what("difference", r.interval_of), unit)
     extra = _extra(rows)
     columns = (
@@ -387,7 +392,7 @@ def _family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tup
         f"p: the two conditions swapped on {where}, {r.swaps} {times}, two-sided"
         + ", seeds dealt anew with the single run" * dealt
         + f"; {corrected}: corrected for {r.family} comparisons",
-        *_disagreement(rows),
+        *disagreement(rows),
         *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
         *([few] if few and r.correction == "holm" else ()),
         *_shared(r),
@@ -400,7 +405,7 @@ def _clusters(r: Difference) -> str:
     return "distinct questions" if r.resampled == "questions" else "images"
 
 
-def _disagreement(rows: Sequence[Difference]) -> list[str]:
+def disagreement(rows: Sequence[Difference]) -> list[str]:
     """Where the interval and the permutation test say different things, in one line."""
     odd = [
         f"{_name(r)} (p {p_text(r.p, r.p_least)}, interval {'with' if holds else 'without'} 0)"

@@ -19,6 +19,22 @@ MOST = 8  # lines that one page can hold
 Line = tuple[str, str]
 
 
+def named(row: Any) -> str:
+    """What is drawn of a row: its title, and whether the expected bias is taken off."""
+    return f"{row.title}, de-biased" if row.interval_of.endswith("debiased") else str(row.title)
+
+
+def centre(row: Any) -> float:
+    """The value of an ``Estimate`` that its interval belongs to; an error is never below 0."""
+    return max(float(row.debiased), 0.0) if row.interval_of == "debiased" else float(row.value)
+
+
+def difference(row: Any) -> float:
+    """The difference that the interval of a ``Difference`` or ``Change`` belongs to."""
+    of_debiased = row.interval_of == "delta_debiased"
+    return float(row.delta_debiased if of_debiased else row.delta)
+
+
 def axis_title(title: str, form: Form, better: str, change: bool = False) -> str:
     """Words for the axis of a metric, with its unit and what is better."""
     if change:
@@ -90,7 +106,7 @@ def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
             if e.low is not None and e.high is not None:
                 axes.axhspan(by * e.low, by * e.high, color=BAND, lw=0, zorder=0)
             label = f"full (all {e.kept:.0f})"
-            axes.axhline(by * finite(e.value), color=INK, ls="--", lw=1.3, zorder=1, label=label)
+            axes.axhline(by * finite(centre(e)), color=INK, ls="--", lw=1.3, zorder=1, label=label)
 
 
 def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: float) -> None:
@@ -99,7 +115,7 @@ def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: f
     if not rows:
         return
     by, x = scale(rows[0].form), [e.kept * beside for e in rows]
-    y = [by * finite(e.value) for e in rows]
+    y = [by * finite(centre(e)) for e in rows]
     axes.plot(x, y, ms=5.5, lw=1.6, mec="white", mew=0.7, zorder=3, **style)
     for at, e in zip(x, rows, strict=True):
         if e.low is not None and e.high is not None:

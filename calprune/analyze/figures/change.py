@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
 from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import axis_title, scale
+from calprune.analyze.figures._lines import axis_title, difference, named, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -109,7 +109,7 @@ def _page(rows: Sequence[Row], keys: Sequence[Line], of: str, part: str) -> Figu
         if len(keys) > 1 or key[1]:
             axes.set_title(brief(" ".join(key), 40), loc="left", fontsize=9)
         if i % columns == 0:
-            axes.set_ylabel(axis_title(first.title, first.form, first.better, change=True))
+            axes.set_ylabel(axis_title(named(first), first.form, first.better, change=True))
     handles = [_patch(first.selector, levels, v) for v in levels]
     legend_in(figure.add_subplot(grid[bands, :]), handles, [brief(x) for x in labels], across)
     better = "" if first.better == "neither" else f" {first.better} is better;".capitalize()
@@ -131,8 +131,8 @@ def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list
         by, i = scale(r.form), levels.index(r.level)
         x = budgets.index(r.budget) + wide * (i - (len(levels) - 1) / 2)
         colour = _colour(r.selector, levels, r.level)
-        axes.bar([x], [by * finite(r.delta)], wide * 0.92, color=[colour], zorder=2)
-        top = finite(r.delta)
+        axes.bar([x], [by * finite(difference(r))], wide * 0.92, color=[colour], zorder=2)
+        top = finite(difference(r))
         if r.low is not None and r.high is not None:
             axes.plot([x, x], [by * r.low, by * r.high], color=INK, lw=1.1, zorder=4)
             top = r.high

@@ -17,6 +17,7 @@ from calprune.analyze.figures._lines import (
     legend_of,
     line_styles,
     lines_of,
+    named,
 )
 from calprune.analyze.figures._style import (
     brief,
@@ -104,5 +105,5 @@ def _page(
 
 
 def _label(row: Estimate, small: bool) -> str:
-    whole = axis_title(row.title, row.form, row.better)
+    whole = axis_title(named(row), row.form, row.better)
     return whole.replace(" (", "\n(") if small or len(whole) > 30 else whole

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from calprune.analyze.cells import Cell
 from calprune.analyze.compare import Difference
 from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import axis_title, scale, seeds
+from calprune.analyze.figures._lines import axis_title, difference, named, scale, seeds
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -120,12 +120,12 @@ def _row(axes: Axes, r: Difference, y: float, cell: Cell) -> None:
     if r.low is not None and r.high is not None:
         axes.plot([by * r.low, by * r.high], [y, y], color=colour, lw=1.8, zorder=2)
     face = colour if r.p_adjusted < ALPHA else "white"
-    axes.scatter([by * finite(r.delta)], [y], s=26, color=[face], edgecolor=colour, zorder=3)
+    axes.scatter([by * finite(difference(r))], [y], s=26, color=[face], edgecolor=colour, zorder=3)
 
 
 def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
     """What is drawn, under the middle or, in a single panel, with the direction of improvement."""
-    words = axis_title(first.title, first.form, first.better, change=True)
+    words = axis_title(named(first), first.form, first.better, change=True)
     way = {"lower": "← better", "higher": "better →"}.get(first.better, "")
     for axes in panels:
         axes.set_xlabel(f"{words}\n{way}" if len(panels) == 1 else way, fontsize=9)

@@ -115,11 +115,12 @@ def _page(
     _named(panels[-1], x, y, best, up)
     handles = [h for h, _ in [*entries, *sized]] + [line]
     legend_in(figure.add_subplot(grid[1, :]), handles, labels, columns)
+    biased = ", of the de-biased value" * (up[0].interval_of == "debiased")
     of_front = "" if len(up) <= CROWD else ", of the front only"
     footnote(
         figure,
-        f"Faint: 95 %, images resampled{of_front}. Front: no other condition is better in both; "
-        "K beside its points.",
+        f"Faint: 95 %, images resampled{of_front}{biased}. Front: no other condition is better in "
+        "both; K beside its points.",
     )
     titled(figure, f"{up[0].title} and accuracy of {of}")
     return figure

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from calprune.analyze.compare import Difference
-from calprune.analyze.layout import number
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.layout import number, without_interval
 from calprune.analyze.metrics import Form
 
 ALPHA = 0.05
@@ -26,6 +27,30 @@ def bracketed(low: float | None, high: float | None, form: Form, signed: bool = 
     if low is None or high is None:
         return ""
     return f"[{shown(low, form, signed)}, {shown(high, form, signed)}]"
+
+
+def below(row: Estimate) -> str:
+    """What stands under a value: its interval, or the de-biased value with the interval of that."""
+    ends = bracketed(row.low, row.high, row.form)
+    if row.interval_of == "debiased" and row.debiased is not None:
+        return f"{shown(max(row.debiased, 0.0), row.form)} {ends}"
+    return ends or without_interval(row.value, row.low, row.defined).strip()
+
+
+def below_delta(row: Difference) -> str:
+    """The same of a difference."""
+    form = gap(row.form)
+    ends = bracketed(row.low, row.high, form, signed=True)
+    if row.interval_of == "delta_debiased" and row.delta_debiased is not None:
+        return f"{shown(row.delta_debiased, form, signed=True)} {ends}"
+    return ends or without_interval(row.delta, row.low, row.defined).strip()
+
+
+def centre(row: Difference) -> float:
+    """The difference that the interval belongs to."""
+    if row.interval_of == "delta_debiased" and row.delta_debiased is not None:
+        return row.delta_debiased
+    return row.delta
 
 
 def gap(form: Form) -> Form:

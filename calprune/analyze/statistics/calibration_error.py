@@ -77,7 +77,7 @@ class Resampled:
     around: Floats
     left_out: Floats
 
-    @property
+    @cached_property
     def may_be_none(self) -> bool:
         """Null test: whether resampling noise alone (97.5 % of it) reaches this error."""
         return bool(self.plug[0] <= np.quantile(self.around, TAILS[1]))

@@ -10,8 +10,7 @@ from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, element, items, join
 from calprune.analyze.html.numbers import counted, shown
-
-FEW_IMAGES = 30
+from calprune.analyze.layout import FEW_IMAGES, few_errors
 
 
 def cautions(content: Content) -> Html | None:
@@ -20,7 +19,16 @@ def cautions(content: Content) -> Html | None:
     for setting in content.settings:
         rows = content.of(setting)
         where = element("strong", f"{setting.model} on {setting.benchmark}:")
-        for warning in (_shared, _few, _ties, _near_floor, _infinite, _left_out, _seeds):
+        for warning in (
+            _shared,
+            _few,
+            _few_errors,
+            _ties,
+            _near_floor,
+            _infinite,
+            _left_out,
+            _seeds,
+        ):
             said = warning(rows)
             if said:
                 found.append(join(where, said, by=" "))
@@ -45,7 +53,15 @@ def _few(rows: Sequence[Estimate]) -> str | None:
     images = min(r.clusters for r in rows)
     if images == 1:
         return "a single image: nothing can be resampled, so there are no intervals."
-    return f"only {images} images: intervals are rough." if images < FEW_IMAGES else None
+    if images < FEW_IMAGES:
+        return f"only {images} images: no interval holds what it promises."
+    return None
+
+
+def _few_errors(rows: Sequence[Estimate]) -> str | None:
+    """Ranking metrics rest on the wrong rows alone."""
+    said = few_errors(rows)
+    return f"{said[0]}." if said else None
 
 
 def _ties(rows: Sequence[Estimate]) -> str | None:
@@ -59,18 +75,15 @@ def _ties(rows: Sequence[Estimate]) -> str | None:
 
 
 def _near_floor(rows: Sequence[Estimate]) -> str | None:
-    """ECE that noise alone would explain, and intervals that it pushes up."""
-    own = [r for r in rows if r.floor is not None]
-    near = [r.condition for r in own if r.floor is not None and r.value < 2 * r.floor]
-    outside = any(r.low is not None and r.value < r.low for r in own)
-    if not near and not outside:
+    """ECE that noise alone would explain."""
+    near = [r.condition for r in rows if r.floor is not None and r.value < 2 * r.floor]
+    near = list(dict.fromkeys(near))
+    if not near:
         return None
-    who = f"ECE of {', '.join(near)} is less than twice its noise floor" if near else ""
-    why = (
-        "an ECE lies below its own percentile interval, since resampling adds noise that ECE "
-        "counts as miscalibration" * outside
+    return (
+        f"a calibration error of {', '.join(near)} is less than twice its noise floor: read the "
+        "de-biased value, whose interval allows for that, and judge conditions by paired tests."
     )
-    return f"{'; '.join(x for x in (who, why) if x)}: judge conditions by paired differences."
 
 
 def _infinite(rows: Sequence[Estimate]) -> str | None:
@@ -161,3 +174,6 @@ def _missing(content: Content) -> list[str]:
 
 def _names(setting: Setting) -> set[str]:
     return {cell.name for cell in setting.cells}
+
+
+WARNINGS = (_shared, _few, _few_errors, _ties, _near_floor, _infinite, _left_out, _seeds)

@@ -9,7 +9,8 @@ from calprune.analyze.compare import Difference
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, join
 from calprune.analyze.html.numbers import (
-    bracketed,
+    below_delta,
+    centre,
     corrected,
     counted,
     different,
@@ -18,7 +19,7 @@ from calprune.analyze.html.numbers import (
     shown,
 )
 from calprune.analyze.html.tables import Cell, Column, forest, table
-from calprune.analyze.layout import heading
+from calprune.analyze.layout import disagreement, heading
 
 
 def comparisons(content: Content) -> Html | None:
@@ -52,27 +53,33 @@ def _family(rows: Sequence[Difference]) -> Html:
             Cell(
                 shown(r.delta, form, signed=True),
                 r.delta,
-                bracketed(r.low, r.high, form, signed=True),
+                below_delta(r),
             ),
-            Cell(forest(r.delta, r.low, r.high, reach), r.delta),
+            Cell(forest(centre(r), r.low, r.high, reach), r.delta),
             Cell(p_value(r.p, r), r.p),
             Cell(p_value(r.p_adjusted, r), r.p_adjusted),
             Cell(_verdict(r)),
         ]
         for r in rows
     ]
+    dealt = any("-deal" in r.signature for r in rows)
     notes = [
         f"{counted(first.n, 'question')} on {counted(first.clusters, 'image')}; difference: "
         f"condition less {first.reference}, on the same questions.",
         f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
-        f"whole images.",
-        f"p: the two conditions swapped on whole images, {counted(first.swaps, 'time')}, two-"
-        f"sided; {corrected(first)}: corrected for a family of "
+        f"whole images" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
+        f"p: the two conditions swapped on whole images, {counted(first.swaps, 'time')}, two-sided"
+        + ", seeds dealt anew with the single run" * dealt
+        + f"; {corrected(first)}: corrected for a family of "
         f"{counted(first.family, 'comparison')}.",
     ]
+    notes += [said[0].upper() + said[1:] + "." for said in disagreement(rows)]
     part = f", {first.by} {first.group}" if first.group != "all" else ""
     caption = f"{first.model} on {first.benchmark}{part}: {first.title} against {first.reference}"
     return table(caption, columns, body, notes, [first.signature])
+
+
+DEBIASED = ", around the difference less its expected bias, which stands before it"
 
 
 def _reach(rows: Sequence[Difference]) -> float:

@@ -8,11 +8,14 @@ from calprune.analyze.cells import Setting
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, join
-from calprune.analyze.html.numbers import bracketed, shown
+from calprune.analyze.html.numbers import below, shown
 from calprune.analyze.html.tables import Cell, Column, table
 from calprune.analyze.layout import heading
 
-INTERVALS = "Brackets: 95 % interval, images resampled with all their questions."
+INTERVALS = (
+    "Brackets: 95 % interval, images resampled with all their questions. Of ECE and its relatives "
+    "it belongs to the number before it, the error less its expected bias."
+)
 
 
 def estimates(content: Content) -> Html:
@@ -66,7 +69,9 @@ def signed(rows: Sequence[Estimate]) -> list[str]:
 def metric_column(row: Estimate) -> Column:
     """A heading with its unit and which direction is better."""
     hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.better, "")
-    return Column(heading(row.title, row.form), hint=hint or f"{row.better} is better")
+    hint = hint or f"{row.better} is better"
+    hint += "; below: de-biased" * (row.interval_of == "debiased")
+    return Column(heading(row.title, row.form), hint=hint)
 
 
 def name_cell(row: Estimate) -> Cell:
@@ -78,4 +83,4 @@ def value_cell(row: Estimate | None) -> Cell:
     """A value over its interval; a dash if the condition has none."""
     if row is None:
         return Cell("–")
-    return Cell(shown(row.value, row.form), row.value, bracketed(row.low, row.high, row.form))
+    return Cell(shown(row.value, row.form), row.value, below(row))

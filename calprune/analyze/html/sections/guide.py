@@ -23,8 +23,9 @@ NOTES = (
     (
         "ECE and its floor",
         "ECE takes absolute values, so noise alone makes it positive: the floor is what a "
-        "perfectly calibrated model would show here. Percentile intervals of ECE sit too high near "
-        "the floor. Differences between conditions share that bias and mostly lose it.",
+        "perfectly calibrated model would show here. Below the value that papers print stands the "
+        "one less its expected bias, with its interval. A difference shares the bias of both "
+        "conditions only where both are equally calibrated, so it is de-biased too.",
     ),
     (
         "p-values",

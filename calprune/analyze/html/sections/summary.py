@@ -11,7 +11,8 @@ from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, element, items, join
 from calprune.analyze.html.numbers import (
     UNITS,
-    bracketed,
+    below,
+    below_delta,
     corrected,
     counted,
     different,
@@ -63,9 +64,14 @@ def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
     found = next(
         (r for r in rows if (r.condition, r.metric) == (first.reference, first.metric)), None
     )
-    interval = f" {bracketed(found.low, found.high, found.form)}" if found else ""
+    interval = f" {_of(found)}" if found else ""
     value = f"{_number(first.reference_value, first)}{interval}".rstrip()
     return f"Reference: {first.reference}, {value}; {first.better} is better."
+
+
+def _of(row: Estimate) -> str:
+    """Its interval, with the value it belongs to."""
+    return f"(de-biased {below(row)})" if row.interval_of == "debiased" else below(row)
 
 
 def _extremes(own: Sequence[Difference]) -> list[str]:
@@ -83,7 +89,8 @@ def _against(who: str, row: Difference) -> str:
     """One difference with everything needed to believe it."""
     form = gap(row.form)
     delta = f"{shown(row.delta, form, signed=True)}{UNITS[form]}"
-    interval = bracketed(row.low, row.high, form, signed=True)
+    interval = below_delta(row)
+    interval = f"(de-biased {interval})" if row.interval_of.endswith("debiased") else interval
     verdict = "" if different(row) else ", which chance alone may explain"
     return (
         f"{who}: {row.condition}, {_number(row.value, row)}; against "
@@ -113,8 +120,7 @@ def _range(rows: Sequence[Estimate], metric: str) -> str | None:
     if not own or own[0].value != own[0].value:
         return None
     if len(own) == 1:
-        interval = bracketed(own[0].low, own[0].high, own[0].form)
-        return f"{own[0].title} is {_number(own[0].value, own[0])} {interval}".rstrip() + "."
+        return f"{own[0].title} is {_number(own[0].value, own[0])} {_of(own[0])}".rstrip() + "."
     low, high = own[0], own[-1]
     return (
         f"{low.title} runs from {_number(low.value, low)} ({low.condition}) to "
@@ -124,12 +130,14 @@ def _range(rows: Sequence[Estimate], metric: str) -> str | None:
 
 def _floor(rows: Sequence[Estimate]) -> str | None:
     """What perfect calibration would look like with so few questions."""
-    floors = [r.floor for r in rows if r.floor is not None]
-    if not floors:
+    found = []
+    for title in dict.fromkeys(r.title for r in rows if r.floor is not None):
+        floors = [r.floor for r in rows if r.floor is not None and r.title == title]
+        low, high = shown(min(floors), "plain"), shown(max(floors), "plain")
+        found.append(f"{title} of {low}" + f" to {high}" * (low != high))
+    if not found:
         return None
-    low, high = shown(min(floors), "plain"), shown(max(floors), "plain")
-    span = low if low == high else f"{low} to {high}"
     return (
-        f"Noise floor: with so many questions and images even a perfectly calibrated model would "
-        f"show an ECE of {span}."
+        "Noise floor: with so many questions and images even a perfectly calibrated model would "
+        f"show an {', '.join(found)}."
     )
