@@ -106,8 +106,9 @@ def _number(text: str) -> str:
         return "--"
     if text.startswith("<=") and _NUMBER.match(text[2:]):
         return rf"$\le$\,{tex(text[2:])}"
-    parts = re.split(r"(?<![\w.])([-+])(?=\d)", text)
-    return "".join(f"${p}$" if p in ("-", "+") else tex(p) for p in parts)
+    parts = re.split(r"(?<![\w.])(\+-(?= )|[-+](?=\d))", text)
+    signs = {"-": "$-$", "+": "$+$", "+-": r"$\pm$"}
+    return "".join(signs.get(p) or tex(p) for p in parts)
 
 
 def _breakable(note: str) -> str:

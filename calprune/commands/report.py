@@ -52,8 +52,10 @@ def report(
         str, typer.Option(help="Its published tables beside ours; see 'calprune ls studies'.")
     ] = "",
     published: Annotated[
-        Path | None,
-        typer.Option(help="CSV of further published numbers: study,table,row,column,value."),
+        list[Path] | None,
+        typer.Option(
+            help="CSV of further published numbers: study,table,row,column,value; may be repeated."
+        ),
     ] = None,
     format: Annotated[
         str, typer.Option(help="html, or the study's tables as table, md, csv, json or latex.")
@@ -86,13 +88,16 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
+    if published and not study:
+        raise PlanError("--published goes beside a study's own numbers: name one with --study")
     reading: Any = {"options": options, "confidence": confidence, "target": target}
     if calibrate:
         reading["calibrate"] = calibrate
     tables = Store(store_path(store)).tables(benchmark=bench, model=model)
     again: Any = ()
     if study:
-        again = reproduce(tables, study, draws=draws, seed=seed, published=published, **reading)
+        more = published or ()
+        again = reproduce(tables, study, draws=draws, seed=seed, published=more, **reading)
     if format != "html":
         print(render_study(again, format))
         return

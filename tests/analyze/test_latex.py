@@ -25,7 +25,11 @@ def test_a_table_is_booktabs_with_aligned_pairs():
     grid = Grid(
         "A 100 % title",
         ("condition", "ECE", "p"),
-        (("full", "0.041 [0.034, 0.049]", "-"), ("a_b", "-0.012 [-0.020, +0.001]", "<=0.0001")),
+        (
+            ("full", "0.041 [0.034, 0.049]", "-"),
+            ("a_b", "-0.012 [-0.020, +0.001]", "<=0.0001"),
+            ("seeds", "83.6 +- 0.2", "+0.1"),
+        ),
         ("ece|bins:15",),
     )
     lines = as_latex([grid]).splitlines()
@@ -35,6 +39,7 @@ def test_a_table_is_booktabs_with_aligned_pairs():
     assert r"condition & \multicolumn{2}{c}{ECE} & p \\" in lines
     assert r"full & 0.041 & {[}0.034, 0.049] & -- \\" in lines
     assert r"a\_b & $-$0.012 & {[}$-$0.020, $+$0.001] & $\le$\,0.0001 \\" in lines
+    assert r"seeds & 83.6 $\pm$ 0.2 &  & $+$0.1 \\" in lines
     assert r"ece\textbar{}\allowbreak{}bins:15\par" in lines
     rules = [r"\toprule", r"\midrule", r"\bottomrule"]
     assert [line for line in lines if line in rules] == rules

@@ -44,6 +44,39 @@ def test_a_study_is_told_again(
 def test_other_formats_need_a_study(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PlanError, match="name one with --study"):
         run(monkeypatch, "report", "--store", "sample", "--format", "csv")
+    with pytest.raises(PlanError, match="--published goes beside"):
+        run(monkeypatch, "report", "--store", "sample", "--published", "more.csv")
+
+
+def test_numbers_of_a_reader_in_several_files(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A line that has no place is told, the others are printed."""
+    files = [tmp_path / "a.csv", tmp_path / "b.csv"]
+    header = "study,table,row,column,value\n"
+    files[0].write_text(f"{header}gap-power,table-6-mme,K = 65,change,+20\n")
+    files[1].write_text(f"{header}gap-power,table-5,K = 32,SCOPE,1649\n")
+    words = [word for file in files for word in ("--published", str(file))]
+    study = ("--study", "gap-power", "--store", "sample", "--draws", "100")
+    run(monkeypatch, "report", *study, "--format", "md", *words)
+    told = capsys.readouterr()
+    assert r"| 1649 \| " in told.out
+    assert told.err == (
+        f"calprune: {files[0]}, line 2 is not used: table-6-mme of gap-power has no row 'K = 65'; "
+        "the nearest is 'K = 64'\n"
+    )
+
+
+def test_the_grid_of_each_benchmark() -> None:
+    """ScienceQA's five budgets; drawn shapes stand in for POPE."""
+    pytest.importorskip("torch")
+    from calprune.collect.grid import grid
+
+    asked = grid(study="calibration", about=("scienceqa", "llava-1.5-7b"))
+    assert [c.budget.value for c in asked if c.name == "scope"] == [192, 128, 64, 32]
+    assert len(asked) == 5
+    for about in (("pope", "llava-1.5-7b"), ("shapes", "shapes-llava")):
+        assert len(grid(study="calibration", about=about)) == 20
 
 
 def test_overview_and_pareto(

@@ -10,7 +10,8 @@ from calprune.analyze.compare import compare
 from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.reproduction.rows import Measured
-from calprune.analyze.reproduction.subjects import matching
+from calprune.analyze.reproduction.shares import Shares
+from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.data.logits import LogitTable
 from calprune.data.studies import Line
 from calprune.errors import CalpruneError
@@ -29,10 +30,14 @@ class Measuring:
         self._how: dict[str, Any] = {"draws": draws, "seed": seed}
         self._reading: dict[str, Any] = dict(reading)
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
+        self._shares = Shares(draws, seed, reading)
 
-    def __call__(self, setting: Setting | None, line: Line, tokens: int) -> Measured:
+    def __call__(self, subject: Subject, line: Line) -> Measured:
         """The value of a cell; without one, why."""
-        wanted = f"{line.select}{'' if line.keep is None else f' K={line.keep}'}"
+        if line.percent_of:
+            return self._shares(subject, line)
+        setting, tokens = subject.setting(line), subject.table.tokens
+        wanted = line.wanted
         if setting is None:
             return Measured(wanted, note="this benchmark is not in the cache")
         found = matching(setting, line, tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
@@ -9,6 +10,7 @@ from typing import Unpack
 from calprune.analyze.cells import settings
 from calprune.analyze.confidence import Reading
 from calprune.analyze.layout import Grid
+from calprune.analyze.report import printable
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
 from calprune.analyze.reproduction.rows import (
@@ -21,9 +23,10 @@ from calprune.analyze.reproduction.rows import (
 )
 from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
 from calprune.data.logits import LogitTable
-from calprune.data.published import Number, Place, numbers
+from calprune.data.published import Numbers, Printed, numbers
 from calprune.data.studies import Line, Study, Table, find_study
 
+SHOWN = 4  # cells that a note about published numbers names
 LEGEND = "published | ours [95 % interval, images resampled] | whether they agree"
 
 
@@ -33,7 +36,7 @@ def reproduce(
     *,
     draws: int = 1000,
     seed: int = 0,
-    published: Path | str | None = None,
+    published: Path | str | Sequence[Path | str] = (),
     **reading: Unpack[Reading],
 ) -> list[Reproduced]:
     """The study's tables with what the cache holds of them.
@@ -47,16 +50,19 @@ def reproduce(
         study: its name, or the study.
         draws: resamples of images.
         seed: of the resampling.
-        published: CSV file with more published numbers; columns study, table, row, column, value
-            and, if wanted, source. They go before those that come with the study.
+        published: CSV files with more published numbers; columns study, table, row, column, value
+            and, if wanted, source, unit and note. They go before those that come with the study.
+            Lines that name no place of a study are told on stderr, the rest is used.
         reading: as in ``predictions``.
 
     Raises:
         PlanError: an unknown study, a bad file of numbers.
-        IncompleteError: that file does not exist.
+        IncompleteError: such a file does not exist.
     """
     asked = find_study(study) if isinstance(study, str) else study
     known, measuring = numbers(asked, published), Measuring(draws, seed, reading)
+    for line in known.unused:
+        print(printable(f"calprune: {line}"), file=sys.stderr)
     found = settings(tables) if tables else []
     made: list[Reproduced] = []
     seen: set[tuple[object, ...]] = set()
@@ -79,20 +85,26 @@ def _reproduced(
     study: Study,
     table: Table,
     subject: Subject,
-    known: Mapping[Place, Number],
+    known: Numbers,
     measuring: Measuring,
 ) -> Reproduced:
     body, rows = [], []
+    odd: dict[str, list[str]] = {}
     for line in subject.table.rows:
         texts = [line.label]
         for column in subject.table.columns:
-            number = known.get((table.name, line.label, column.label))
+            if not subject.table.has(line, column):
+                texts.append("")
+                continue
+            printed = known.at(table.name, line.label, column.label)
             cell = line.under(column)
-            row = _row(study, subject, (line, column), cell, number, measuring)
+            row = _row(study, subject, (line, column), cell, printed, measuring)
             rows.append(row)
-            texts.append(written(row, "" if number is None else number.text, cell))
+            texts.append(written(row, printed, cell))
+            for note in printed.notes:
+                odd.setdefault(note, []).append(f"{column.label} of {line.label}")
         body.append(tuple(texts))
-    notes = _footnotes(table, rows)
+    notes = (*table.notes, *_noted(odd, len(rows)), *_reasons(rows))
     header = ("", *(c.label for c in subject.table.columns))
     title = _title(table, subject)
     return Reproduced(title, Grid(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
@@ -103,20 +115,20 @@ def _row(
     subject: Subject,
     place: tuple[Line, Line],
     cell: Line,
-    number: Number | None,
+    printed: Printed,
     measuring: Measuring,
 ) -> Reproduction:
-    benchmark = cell.benchmark or subject.table.benchmark
-    setting = subject.settings.get(benchmark)
-    ours = measuring(setting, cell, subject.table.tokens)
+    names = cell.over or (cell.benchmark or subject.table.benchmark,)
+    asked = [subject.setting(cell, name) for name in names]
+    ours, number = measuring(subject, cell), printed.number
     # a benchmark's own score is a share on some, printed in percent, and any number on others
     unit = "percent" if (cell.unit, ours.form) == ("score", "percent") else cell.unit
     scale = SCALE[unit]
     value, low, high = (None if x is None else x * scale for x in (ours.value, ours.low, ours.high))
     agrees = "missing" if value is None else judged(number, low, high, value)
-    if agrees in ("yes", "no") and not subject.own:
+    if agrees in ("yes", "no") and not _own(subject, cell):
         agrees = "other model"
-    elif agrees in ("yes", "no") and setting is not None and not whole(setting):
+    elif agrees in ("yes", "no") and not all(s is None or whole(s) for s in asked):
         agrees = "other questions"
     return Reproduction(
         study=study.name,
@@ -125,17 +137,25 @@ def _row(
         column=place[1].label,
         metric=cell.metric,
         condition=ours.condition,
-        model=subject.model,
-        benchmark=benchmark,
+        model=cell.model or subject.model,
+        benchmark=", ".join(names),
         unit=unit,
         published=None if number is None else number.value,
+        published_low=None if printed.low is None else printed.low.value,
+        published_high=None if printed.high is None else printed.high.value,
+        published_sd=None if printed.sd is None else printed.sd.value,
         source="" if number is None else number.source,
         value=value,
         low=low,
         high=high,
         agrees=agrees,
-        note=_note(ours, cell, setting is not None),
+        note=_note(ours, cell, any(asked)),
     )
+
+
+def _own(subject: Subject, cell: Line) -> bool:
+    """Whether a cell is measured on the study's model; a percentage is of the table's, too."""
+    return subject.own or bool(cell.model and not cell.percent_of)
 
 
 def _note(ours: Measured, cell: Line, here: bool) -> str:
@@ -144,13 +164,23 @@ def _note(ours: Measured, cell: Line, here: bool) -> str:
     return ours.note
 
 
-def _footnotes(table: Table, rows: Sequence[Reproduction]) -> tuple[str, ...]:
-    """The table's own, then each reason for what is missing or differs, with how many cells."""
+def _noted(odd: Mapping[str, Sequence[str]], cells: int) -> list[str]:
+    """What is odd about published numbers, with the cells that it is about."""
+    found = []
+    for note, places in odd.items():
+        several = f"; and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
+        about = f"all {cells} cells" if len(places) == cells > 1 else "; ".join(places[:SHOWN])
+        found.append(f"{about}{'' if len(places) == cells else several}: {note}")
+    return found
+
+
+def _reasons(rows: Sequence[Reproduction]) -> tuple[str, ...]:
+    """Each reason for what is missing or differs, with how many cells."""
     reasons: dict[str, int] = {}
     for row in rows:
         if row.note:
             reasons[row.note] = reasons.get(row.note, 0) + 1
-    return (*table.notes, *(f"{n} of {len(rows)} cells: {why}" for why, n in reasons.items()))
+    return tuple(f"{n} of {len(rows)} cells: {why}" for why, n in reasons.items())
 
 
 def _title(table: Table, subject: Subject) -> str:

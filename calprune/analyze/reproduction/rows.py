@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calprune.analyze.layout import Grid
-from calprune.data.published import Number
+from calprune.data.published import Number, Printed
 from calprune.data.studies import Line
 
 Agrees = Literal["yes", "no", "not at hand", "missing", "other model", "other questions"]
-SCALE = {"plain": 1.0, "score": 1.0, "percent": 100.0, "points": 100.0}
-DIGITS = {"plain": 3, "score": 1, "percent": 1, "points": 1}
+SCALE = {
+    "plain": 1.0,
+    "score": 1.0,
+    "percent": 100.0,
+    "points": 100.0,
+    "percent of upper bound": 100.0,
+}
+DIGITS = {"plain": 3, "score": 1, "percent": 1, "points": 1, "percent of upper bound": 1}
 
 
 @dataclass(frozen=True)
@@ -25,7 +31,8 @@ class Reproduction:
         condition: what was measured, as the cache calls it, or the spec that is missing.
         model, benchmark: what was asked, or should have been.
         unit: of all numbers here; percentages and points are 100 times the metric.
-        published: as printed; None if it is not at hand.
+        published: as printed; None if the paper has none.
+        published_low, published_high, published_sd: printed beside it.
         source: of the published number.
         value, low, high: ours, with the 95 % interval of resampled images.
         agrees: ``yes`` if the published number lies within our interval when its bounds are rounded
@@ -43,6 +50,9 @@ class Reproduction:
     benchmark: str
     unit: str
     published: float | None
+    published_low: float | None
+    published_high: float | None
+    published_sd: float | None
     source: str
     value: float | None
     low: float | None
@@ -94,8 +104,9 @@ def judged(published: Number | None, low: float | None, high: float | None, valu
     return "yes" if least <= published.value <= most else "no"
 
 
-def written(row: Reproduction, printed: str, line: Line) -> str:
+def written(row: Reproduction, published: Printed, line: Line) -> str:
     """``.041 | .051 [.040, .066] | no``."""
+    printed = published.text
     if row.value is None:
         return f"{printed or 'not at hand'} | missing"
     signed = bool(line.minus) or line.unit == "points"

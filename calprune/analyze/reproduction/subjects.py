@@ -18,43 +18,50 @@ CROPS = 5  # of a LLaVA-NeXT, whose budgets are of five times the tokens
 class Subject:
     """A study's table as it is measured: on whom, and on which benchmarks.
 
-    ``own``: the study's model; ``table`` has the benchmarks that stand in for the study's, if the
-    cache holds none of them.
+    Attributes:
+        table: with the benchmarks that stand in for the study's, if the cache holds none of them.
+        model: of all rows that name no other.
+        own: whether that is the study's.
+        settings: of the model, by benchmark.
+        others: of all models, by model and benchmark.
     """
 
     table: Table
     model: str
     own: bool
     settings: dict[str, Setting]
+    others: dict[str, dict[str, Setting]]
+
+    def setting(self, line: Line, benchmark: str = "") -> Setting | None:
+        """Where a cell is measured; None if the cache lacks it."""
+        there = self.others.get(line.model, {}) if line.model else self.settings
+        return there.get(benchmark or line.benchmark or self.table.benchmark)
 
 
 def subjects(table: Table, found: Sequence[Setting]) -> list[Subject]:
     """The study's own model if the cache holds it, else every model there; one at least."""
-    models = list(dict.fromkeys(s.cells[0].tables[0].condition.model for s in found))
-    models = [table.model] if table.model in models else models
-    made = []
-    for model in models or [table.model]:
-        mine = [s for s in found if s.cells[0].tables[0].condition.model == model]
-        by_name: dict[str, Setting] = {}
-        for s in mine:  # of several ways of asking, the one with most conditions
-            name = s.cells[0].tables[0].condition.benchmark
-            if name not in by_name or len(s.cells) > len(by_name[name].cells):
-                by_name[name] = s
-        made.append(_placed(table, model, by_name))
-    return made
+    others: dict[str, dict[str, Setting]] = {}
+    for s in found:  # of several ways of asking, the one with most conditions
+        c = s.cells[0].tables[0].condition
+        mine = others.setdefault(c.model, {})
+        if c.benchmark not in mine or len(s.cells) > len(mine[c.benchmark].cells):
+            mine[c.benchmark] = s
+    models = [table.model] if table.model in others else list(others)
+    return [_placed(table, model, others) for model in models or [table.model]]
 
 
-def _placed(table: Table, model: str, there: dict[str, Setting]) -> Subject:
-    own = model == table.model
+def _placed(table: Table, model: str, others: dict[str, dict[str, Setting]]) -> Subject:
+    own, there = model == table.model, others.get(model, {})
     wanted = benchmarks(table)
     if own or not there or any(b in there for b in wanted):
-        return Subject(table, model, own, there)
+        return Subject(table, model, own, there, others)
     if table.benchmark:
         stand_in = _likest(table.benchmark, list(there))
-        return Subject(replace(table, benchmark=stand_in), model, own, there)
-    first = table.columns[0]
-    columns = tuple(replace(first, label=b, benchmark=b) for b in sorted(there))
-    return Subject(replace(table, columns=columns), model, own, there)
+        return Subject(replace(table, benchmark=stand_in), model, own, there, others)
+    first, names = table.columns[0], tuple(sorted(there))
+    columns = tuple(replace(first, label=b, benchmark=b) for b in names)
+    columns += tuple(replace(c, over=names) for c in table.columns if c.over)
+    return Subject(replace(table, columns=columns), model, own, there, others)
 
 
 def benchmarks(table: Table) -> list[str]:

@@ -1,8 +1,8 @@
 """Published studies as plain data: what was run, which tables were printed, and their numbers.
 
 A study is one file in this folder, an instance of ``Study`` named in its ``__all__``; its published
-numbers stand in a CSV file beside it, each with its source. Selectors are named by specs, as on the
-command line: this room knows none of them.
+numbers stand in a CSV file beside it, each with its source and, where it is odd, a note. Selectors
+are named by specs, as on the command line: this room knows none of them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Literal
 from calprune import registry
 from calprune.errors import PlanError
 
-Unit = Literal["plain", "percent", "points", "score"]
+Unit = Literal["plain", "percent", "points", "score", "percent of upper bound"]
 TOKENS = 576  # visual tokens of LLaVA-1.5, of which budgets are unless said otherwise
 
 
@@ -50,7 +50,11 @@ class Line:
         group: of the grouping ``split``; empty for all rows.
         calibrate: reading ``calibrate``; empty for probabilities as they are.
         minus: spec of the selector whose value at the same budget is subtracted.
+        percent_of: spec of the upper bound, of whose value on the table's model a row is the
+            percentage.
         benchmark: where a table spans several.
+        over: benchmarks over which a column is the mean, of percentages only.
+        model: of a row about another model than the table's.
     """
 
     label: str
@@ -61,12 +65,22 @@ class Line:
     group: str = ""
     calibrate: str = ""
     minus: str = ""
+    percent_of: str = ""
     benchmark: str = ""
+    over: tuple[str, ...] = ()
+    model: str = ""
+
+    @property
+    def wanted(self) -> str:
+        """The condition, for people."""
+        return self.select if self.keep is None else f"{self.select} K={self.keep}"
 
     def under(self, column: Line) -> Line:
         """What the cell of this row and that column is; the unit is the metric's."""
-        mine = {k: v for k, v in vars(self).items() if v not in ("", None)}
-        if not self.metric:
+        mine = {k: v for k, v in vars(self).items() if v not in ("", None, ())}
+        if self.percent_of:
+            mine["unit"] = "percent of upper bound"
+        elif not self.metric:
             del mine["unit"]
         return replace(column, **mine)
 
@@ -95,6 +109,13 @@ class Table:
     kind: Literal["cells", "reliability"] = "cells"
     tokens: int = TOKENS
     notes: tuple[str, ...] = ()
+
+    def has(self, row: Line, column: Line) -> bool:
+        """Whether something stands there: no mean of scores, no 100 % of the bound itself."""
+        if not row.percent_of:
+            return not column.over
+        bound = row.percent_of == row.select and not row.model
+        return bool(column.over) or not bound
 
 
 @dataclass(frozen=True)
@@ -132,11 +153,11 @@ class Study:
         """The specs to run, with budgets of ``tokens`` visual tokens.
 
         A benchmark or model that is not the study's gets all that the study ran with its first
-        benchmark, or with its model of as many tokens; budgets keep their share of the tokens.
+        benchmark, or with its models of as many tokens; budgets keep their share of the tokens.
         """
+        alike = tokens if any(p.tokens == tokens for p in self.runs) else self.runs[0].tokens
         parts = [p for p in self.runs if p.model == model]
-        parts = parts or [p for p in self.runs if p.tokens == tokens] or list(self.runs)
-        parts = [p for p in parts if p.model == parts[0].model]
+        parts = parts or [p for p in self.runs if p.tokens == alike]
         wanted = [p for p in parts if benchmark in p.benchmarks]
         wanted = wanted or [p for p in parts if p.benchmarks == parts[0].benchmarks]
         return tuple(

@@ -1,0 +1,87 @@
+"""Percentages of an upper bound, and their mean over benchmarks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.cells import Cell, Setting
+from calprune.analyze.confidence import Floats, Reading, predictions
+from calprune.analyze.estimate import prepared, resampled
+from calprune.analyze.metrics import resolve
+from calprune.analyze.reproduction.rows import Measured
+from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.analyze.statistics.intervals import bounds
+from calprune.data.studies import Line
+from calprune.errors import CalpruneError
+
+Values = tuple[Floats, NDArray[np.str_]]
+"""A score (1 + draws,) and the ids of its questions, sorted."""
+
+
+class Shares:
+    """A score over that of the upper bound, in the same resamples of images.
+
+    Args:
+        draws: resamples of images.
+        seed: of the resampling; each benchmark of a mean has one of its own.
+        reading: as in ``predictions``.
+    """
+
+    def __init__(self, draws: int, seed: int, reading: Reading) -> None:
+        self._draws, self._seed = draws, seed
+        self._reading: dict[str, Any] = dict(reading)
+        self._known: dict[tuple[int, str, str, int], Values | str] = {}
+
+    def __call__(self, subject: Subject, line: Line) -> Measured:
+        """The share (1 is the bound), a mean of shares where the line spans benchmarks, or why."""
+        names = line.over or (line.benchmark or subject.table.benchmark,)
+        shares, condition = [], line.wanted
+        for i, name in enumerate(names):
+            found = self._share(subject, line, name, self._seed + i * bool(line.over))
+            if isinstance(found, str):
+                of = f"{name}: " if len(names) > 1 else ""
+                return Measured(condition, note=of + found)
+            condition, share = found
+            shares.append(share)
+        mean = np.mean(shares, axis=0)
+        return Measured(condition, float(mean[0]), *bounds(mean))
+
+    def _share(
+        self, subject: Subject, line: Line, benchmark: str, seed: int
+    ) -> tuple[str, Floats] | str:
+        """The condition and (1 + draws,) shares, or why there are none."""
+        setting, own = subject.setting(line, benchmark), subject.settings.get(benchmark)
+        if setting is None or own is None:
+            return "this benchmark is not in the cache"
+        cells = matching(setting, line, subject.table.tokens)
+        uppers = matching(own, Line("", line.percent_of), subject.table.tokens)
+        if not cells:
+            return "this condition is not in the cache"
+        if not uppers:
+            return f"{line.percent_of}, of which it is the percentage, is not in the cache"
+        ours = self._values(setting, cells[0], line.metric, seed)
+        upper = self._values(own, uppers[0], line.metric, seed)
+        if isinstance(ours, str) or isinstance(upper, str):
+            return ours if isinstance(ours, str) else str(upper)
+        if not np.array_equal(ours[1], upper[1]):
+            return "the upper bound was asked other questions"
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return cells[0].name, ours[0] / upper[0]
+
+    def _values(self, setting: Setting, cell: Cell, metric: str, seed: int) -> Values | str:
+        key = (id(setting), cell.name, metric, seed)
+        if key not in self._known:
+            self._known[key] = self._try(cell, metric, seed)
+        return self._known[key]
+
+    def _try(self, cell: Cell, metric: str, seed: int) -> Values | str:
+        try:
+            seen = [predictions(t, **self._reading) for t in cell.tables]
+            samplers = prepared(resolve([metric]), seen)
+            values = [v[0] for v in resampled(samplers, self._draws, seed)]
+            return np.mean(values, axis=0), np.sort(seen[0].id)
+        except CalpruneError as error:
+            return str(error)
