@@ -5,14 +5,14 @@
 Tables: single, relatives, difference, floor, errors, seeds, family, power. Intervals, floors and
 tests are the package's own, on simulated answers:
 
-- ``unequal``: 1 to 40 questions an image (log-normal, median 7); ``repeated``: 4 questions, thrice each;
+- ``unequal``: 1 to 40 questions an image (log-normal, median 7); ``repeated``: 4, thrice each;
 - two answers, or 2 to 5 options offered;
 - the logit of being right is normal, plus an image effect of 0, .5 or 1 times a standard normal;
 - confidence is exactly the chance of being right (its mean over image effects), or that with its
   logit times 1.35 (over-confident) or .7 (under-confident).
 
-Two conditions have evidence and luck that correlate by .8. The truth of an exactly calibrated model is
-0; of others it is that of 20,000 images.
+Two conditions have evidence and luck that correlate by .8. The truth of an exactly calibrated model
+is 0; of others it is that of 20,000 images.
 """
 
 from __future__ import annotations
@@ -265,7 +265,8 @@ def power(runs: int, images: Sequence[int]) -> None:
                 pair = [[sampled("ece", asked.answered(x))] for x in (SCALES[name], 1.0)]
                 (gap,) = gap_errors(pair, 0, [((0, 1.0), (1, -1.0))], DRAWS, run)
                 sd = float(gap.plug[1:].std(ddof=1))
-                likely = [ndtr(d / sd - 1.96) for d in (true, expected_difference(gap, true))]
+                seen = gap.attenuation.expected(true)
+                likely = [ndtr(d / sd - 1.96) for d in (true, seen)]
                 p = tested(pair[0], pair[1], PERMUTATIONS, run).p[0]
                 total += [*likely, p <= LEVEL]
             said = " | ".join(f"{x:.2f}" for x in total / runs)

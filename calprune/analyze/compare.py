@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Unpack
 
 import numpy as np
@@ -16,6 +16,7 @@ from calprune.analyze.metrics import Better, Form, Gapped, Measure, Metric, reso
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
 from calprune.analyze.signature import interval_of, sign, unit
+from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.dependence import Resample, check_resample, clusters_of
 from calprune.analyze.statistics.exchange import deal_test, least_dealt, tries_all
@@ -61,6 +62,7 @@ class Difference:
         resampled: ``images`` or ``rows``.
         replies, left_out: rows read from replies, and rows of the file that no group has.
         signature: the choices behind the numbers.
+        attenuation: of ECE and its relatives, how much of a true difference delta shows.
     """
 
     model: str
@@ -100,6 +102,7 @@ class Difference:
     replies: int
     left_out: int
     signature: str
+    attenuation: Attenuation | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -349,6 +352,7 @@ def _difference(
         replies=int(seen.replied.sum()),
         left_out=seen.left_out,
         signature=f"{signed}{tail}|adjust:{how.correction}{family}",
+        attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
 
 

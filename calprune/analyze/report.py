@@ -28,7 +28,7 @@ from calprune.analyze.statistics.trend import Trend, trend_grids
 from calprune.errors import PlanError
 
 FORMATS = ("table", "md", "csv", "json", "latex")
-ONLY_FOR_LAYOUT = ("title", "form")
+ONLY_FOR_LAYOUT = ("title", "form", "attenuation")
 
 
 @dataclass(frozen=True)

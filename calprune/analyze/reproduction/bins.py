@@ -54,6 +54,7 @@ def _row(study: Study, subject: Subject, line: Line, b: Bin | None) -> Reproduct
         published_sd=None,
         source="",
         value=None,
+        debiased=None,
         low=None,
         high=None,
         agrees="missing",

@@ -52,7 +52,9 @@ class Measuring:
         group = line.group or "all"
         for row in rows:
             if (row.condition, row.group) == (found[0].name, group):
-                return Measured(row.condition, row.value, row.low, row.high, several, row.form)
+                less = row.debiased if row.interval_of == "debiased" else None
+                ends = (row.low, row.high)
+                return Measured(row.condition, row.value, *ends, several, row.form, less)
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
     def _read(self, line: Line) -> dict[str, Any]:
@@ -93,7 +95,8 @@ class Measuring:
         except CalpruneError as error:
             return Measured(cell.name, note=str(error))
         name = f"{cell.name} - {others[0].name}"
-        return Measured(name, row.delta, row.low, row.high, form=row.form)
+        less = row.delta_debiased if row.interval_of == "delta_debiased" else None
+        return Measured(name, row.delta, row.low, row.high, form=row.form, debiased=less)
 
 
 def _files(cells: Sequence[Cell]) -> list[LogitTable]:

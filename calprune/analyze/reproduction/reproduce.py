@@ -27,7 +27,10 @@ from calprune.data.published import Numbers, Printed, numbers
 from calprune.data.studies import Line, Study, Table, find_study
 
 SHOWN = 4  # cells that a note about published numbers names
-LEGEND = "published | ours [95 % interval, images resampled] | whether they agree"
+LEGEND = (
+    "published | ours [95 % interval, images resampled], ECE (de-biased [interval]) | whether they "
+    "agree"
+)
 
 
 def reproduce(
@@ -124,8 +127,10 @@ def _row(
     # a benchmark's own score is a share on some, printed in percent, and any number on others
     unit = "percent" if (cell.unit, ours.form) == ("score", "percent") else cell.unit
     scale = SCALE[unit]
-    value, low, high = (None if x is None else x * scale for x in (ours.value, ours.low, ours.high))
-    agrees = "missing" if value is None else judged(number, low, high, value)
+    value, debiased, low, high = (
+        None if x is None else x * scale for x in (ours.value, ours.debiased, ours.low, ours.high)
+    )
+    agrees = "missing" if value is None else judged(number, low, high, value, debiased)
     if agrees in ("yes", "no") and not _own(subject, cell):
         agrees = "other model"
     elif agrees in ("yes", "no") and not all(s is None or whole(s) for s in asked):
@@ -146,6 +151,7 @@ def _row(
         published_sd=None if printed.sd is None else printed.sd.value,
         source="" if number is None else number.source,
         value=value,
+        debiased=debiased,
         low=low,
         high=high,
         agrees=agrees,

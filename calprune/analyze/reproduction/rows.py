@@ -35,8 +35,10 @@ class Reproduction:
         published_low, published_high, published_sd: printed beside it.
         source: of the published number.
         value, low, high: ours, with the 95 % interval of resampled images.
+        debiased: of ECE, ours less its expected bias, which the interval belongs to; else None.
         agrees: ``yes`` if the published number lies within our interval when its bounds are rounded
-            to the published digits; ``other model`` and ``other questions`` claim nothing.
+            to the published digits, for ECE after adding our bias to them, since it is a plug-in
+            value; ``other model`` and ``other questions`` claim nothing.
         note: why a value is missing, or what differs from what the study did.
     """
 
@@ -55,6 +57,7 @@ class Reproduction:
     published_sd: float | None
     source: str
     value: float | None
+    debiased: float | None
     low: float | None
     high: float | None
     agrees: Agrees
@@ -91,13 +94,24 @@ class Measured:
     high: float | None = None
     note: str = ""
     form: str = ""
+    debiased: float | None = None
 
 
-def judged(published: Number | None, low: float | None, high: float | None, value: float) -> Agrees:
-    """Whether a published number lies within an interval in its unit, after rounding."""
+def judged(
+    published: Number | None,
+    low: float | None,
+    high: float | None,
+    value: float,
+    debiased: float | None = None,
+) -> Agrees:
+    """Whether a published number lies within an interval in its unit, after rounding.
+
+    An interval of the de-biased value is first moved by the bias that both plug-in values have.
+    """
     if published is None:
         return "not at hand"
-    ends = (value if low is None else low, value if high is None else high)
+    bias = 0.0 if debiased is None else value - debiased
+    ends = (value if low is None else low + bias, value if high is None else high + bias)
     if not all(math.isfinite(x) for x in ends):
         return "no"
     least, most = (round(x, published.decimals) for x in ends)
@@ -105,14 +119,18 @@ def judged(published: Number | None, low: float | None, high: float | None, valu
 
 
 def written(row: Reproduction, published: Printed, line: Line) -> str:
-    """``.041 | .051 [.040, .066] | no``."""
+    """``86.9 | 87.1 [85.2, 88.9] | yes``; of ECE ``.041 | .051 (.049 [.038, .064]) | yes``."""
     printed = published.text
     if row.value is None:
         return f"{printed or 'not at hand'} | missing"
     signed = bool(line.minus) or line.unit == "points"
     ours = _number(row.value, line, signed)
     if row.low is not None and row.high is not None:
-        ours += f" [{_number(row.low, line, signed)}, {_number(row.high, line, signed)}]"
+        ends = f"[{_number(row.low, line, signed)}, {_number(row.high, line, signed)}]"
+        if row.debiased is not None:
+            less = row.debiased if signed else max(row.debiased, 0.0)
+            ends = f"({_number(less, line, signed)} {ends})"
+        ours += f" {ends}"
     return f"{printed} | {ours} | {row.agrees}" if printed else f"not at hand | {ours}"
 
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from calprune.analyze.cells import Cell, Setting
 from calprune.analyze.confidence import Floats, Reading, predictions
-from calprune.analyze.estimate import prepared, resampled
 from calprune.analyze.metrics import resolve
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.analyze.sampled import prepared, resampled
 from calprune.analyze.statistics.intervals import bounds
 from calprune.data.studies import Line
 from calprune.errors import CalpruneError
@@ -47,7 +47,8 @@ class Shares:
             condition, share = found
             shares.append(share)
         mean = np.mean(shares, axis=0)
-        return Measured(condition, float(mean[0]), *bounds(mean))
+        ends = bounds(mean)
+        return Measured(condition, float(mean[0]), ends.low, ends.high)
 
     def _share(
         self, subject: Subject, line: Line, benchmark: str, seed: int

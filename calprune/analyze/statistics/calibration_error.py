@@ -21,6 +21,7 @@ from calprune.analyze.metrics import Gapped
 from calprune.analyze.metrics._bins import excess
 from calprune.analyze.metrics._exact import on_grid
 from calprune.analyze.resample import Clusters
+from calprune.analyze.statistics.attenuation import Attenuation
 
 Kind = Literal["studentised", "bridge"]
 Contrast = Sequence[tuple[int, float]]
@@ -36,13 +37,13 @@ class GapSums:
 
     Attributes:
         gap: sum of probability - truth, (images, classes, parts).
-        rows: that count for each class, (images, classes).
-        count: rows in each part, (images, classes, parts), for errors of squared gaps; else None.
+        count: rows in each part, (images, classes, parts).
+        squared: whether the error is of squared gaps.
     """
 
     gap: Floats
-    rows: Floats
-    count: Floats | None = None
+    count: Floats
+    squared: bool = False
 
     @classmethod
     def of(cls, metric: Gapped, seen: Predictions, clusters: Clusters) -> GapSums:
@@ -50,7 +51,12 @@ class GapSums:
         parts, images = metric.parts(seen), len(clusters)
         gap = parts.sums(parts.probability - parts.truth, clusters.code, images)
         count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
-        return cls(gap, count.sum(axis=-1), count if metric.squared else None)
+        return cls(gap, count, metric.squared)
+
+    @cached_property
+    def rows(self) -> Floats:
+        """Rows that count for each class, (images, classes)."""
+        return np.asarray(self.count.sum(axis=-1))
 
     def __len__(self) -> int:
         return len(self.gap)
@@ -70,12 +76,17 @@ class Resampled:
         debiased: the same less its expected excess; may be below 0, but not of squared gaps.
         around: the error that each resample shows around the gaps of the rows, (draws,).
         left_out: ``debiased`` without each image in turn, (images,).
+        parts: gap, its standard deviation over images, and rows of each part of the first seed,
+            each over rows, (3, parts).
+        squared: whether gaps are squared.
     """
 
     plug: Floats
     debiased: Floats
     around: Floats
     left_out: Floats
+    parts: Floats
+    squared: bool
 
     @cached_property
     def may_be_none(self) -> bool:
@@ -87,6 +98,14 @@ class Resampled:
         """Least and largest value to take for the true error: 0 as well if it may be none."""
         value = float(self.debiased[0])
         return (min(value, 0.0), max(value, 0.0)) if self.may_be_none else (value, value)
+
+    @property
+    def attenuation(self) -> Attenuation:
+        """What of a difference to a worse condition would be seen."""
+        gap, noise, rows = self.parts
+        share = float(self.debiased[0]) / max(float(self.plug[0]), 1e-12)
+        kept = 0.0 if self.may_be_none else max(share, 0.0)
+        return Attenuation(gap * kept, noise, rows, self.squared)
 
 
 @dataclass(frozen=True)
@@ -100,6 +119,11 @@ class Combined:
 
     terms: tuple[tuple[Resampled, float], ...]
     error: Floats
+
+    @property
+    def attenuation(self) -> Attenuation:
+        """That of its better term: what of a difference to it would be seen."""
+        return min((part for part, _ in self.terms), key=lambda p: p.debiased[0]).attenuation
 
     @property
     def plug(self) -> Floats:
@@ -220,7 +244,14 @@ class _Draws:
     def resampled(self, seeds: Sequence[GapSums]) -> Resampled:
         around = np.concatenate(self.around)[1:] * _bessel(len(seeds[0]))
         left_out = np.mean([_without_each(sums) for sums in seeds], axis=0)
-        return Resampled(np.concatenate(self.plug), np.concatenate(self.debiased), around, left_out)
+        return Resampled(
+            np.concatenate(self.plug),
+            np.concatenate(self.debiased),
+            around,
+            left_out,
+            _parts(seeds[0]),
+            seeds[0].squared,
+        )
 
 
 def _values(sums: GapSums, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -233,7 +264,7 @@ def _values(sums: GapSums, weights: Floats) -> tuple[Floats, Floats, Floats, Flo
     rows = weights @ sums.rows
     variance = own - gap**2 / images
     whole = sums.gap.sum(axis=0)
-    if sums.count is None:
+    if not sums.squared:
         share = _share(rows)  # (draws, classes)
         size = np.abs(gap)
         each = size.sum(-1)
@@ -253,7 +284,6 @@ def _squares(
     """The same for the root of squared gaps, each over the rows of its part."""
     gap, variance, rows, whole = totals
     draws, images = weights.shape
-    assert sums.count is not None
     own = sums.count.reshape(images, -1)
     count = (weights @ own).reshape(gap.shape)
     total = sums.count.sum(axis=0)
@@ -273,6 +303,15 @@ def _squares(
     return root, np.sqrt(np.maximum(less, 0.0)), np.sqrt(off), influence
 
 
+def _parts(sums: GapSums) -> Floats:
+    """Gap, its standard deviation and rows of each part, each over rows, (3, classes * parts)."""
+    gap = sums.gap.sum(axis=0)
+    variance = np.maximum(sums.squares.sum(axis=0) - gap**2 / len(sums), 0.0)
+    share = _share(sums.rows.sum(axis=0))[:, None]
+    found = (gap, np.sqrt(variance), sums.count.sum(axis=0))
+    return np.stack([(x * share).ravel() for x in found])
+
+
 def _share(rows: Floats) -> Floats:
     """1 / (rows of a class times the number of classes that have any), 0 without rows."""
     classes = (rows > 0).sum(axis=-1, keepdims=True)
@@ -287,7 +326,7 @@ def _without_each(sums: GapSums) -> Floats:
     gap, rows = sums.gap.sum(axis=0) - sums.gap, sums.rows.sum(axis=0) - sums.rows
     variance = sums.squares.sum(axis=0) - sums.squares - gap**2 / (images - 1)
     share = _share(rows)
-    if sums.count is None:
+    if not sums.squared:
         size = np.abs(gap)
         return np.asarray(((size - excess(size, variance)).sum(-1) * share).sum(-1))
     count = sums.count.sum(axis=0) - sums.count

@@ -10,11 +10,12 @@ from statistics import NormalDist
 import numpy as np
 
 from calprune.analyze.compare import Difference
-from calprune.analyze.layout import Grid, family_name, heading, number
+from calprune.analyze.layout import Grid, family_name, heading, number, of_what
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.statistics.family import LEVEL
 from calprune.errors import PlanError
 
+LESS = "; a true difference, of which noise hides a part"
 POWER = 0.8
 SIDES = 2
 
@@ -27,8 +28,9 @@ class Power:
         model, benchmark, condition, against, reference, seed, by, group, metric, title, form,
             better: what is compared, as in ``Difference``.
         delta: the difference found, in the metric's own unit (accuracy in [0, 1]).
-        sd: its standard deviation over resampled images; None if it is undefined.
-        detectable: least difference found with 80 % power by a two-sided test at 5 %.
+        delta_debiased: of ECE and its relatives, less the expected bias.
+        sd: standard deviation of ``delta`` over resampled images; None if it is undefined.
+        detectable: least true difference found with 80 % power by a two-sided test at 5 %.
         detectable_first: the same at the first step of Holm, 5 % / family.
         family: comparisons with the reference.
         detect: a difference asked about; None if none was.
@@ -52,6 +54,7 @@ class Power:
     form: Form
     better: Better
     delta: float
+    delta_debiased: float | None
     sd: float | None
     detectable: float | None
     detectable_first: float | None
@@ -80,7 +83,9 @@ def power(differences: Sequence[Difference], detect: float | None = None) -> lis
     """Detectable differences from the standard deviations of paired differences.
 
     The standard deviation is that of resampled images, taken to be normal and to fall with the
-    root of the number of images, each with as many questions as here.
+    root of the number of images, each with as many questions as here. Of a true difference of ECE
+    the test sees less, as noise lifts the better condition more than the worse: see
+    ``statistics.attenuation``, from which the true difference is taken.
 
     Args:
         differences: from ``compare`` with at least two resamples.
@@ -96,8 +101,9 @@ def power(differences: Sequence[Difference], detect: float | None = None) -> lis
 
 def _power(r: Difference, detect: float | None) -> Power:
     levels = (LEVEL, LEVEL / r.family)
-    least = [None if r.sd is None else multiple(level) * r.sd for level in levels]
-    images = [_images(r.clusters, x, detect) for x in least]
+    seen = [None if r.sd is None else multiple(level) * r.sd for level in levels]
+    least = [_true(r, x) for x in seen]
+    images = [_images(r, x, detect) for x in seen]
     tail = f"|power:{POWER:g}|level:{LEVEL:g}|sides:{SIDES}|holm:{r.family}"
     return Power(
         model=r.model,
@@ -113,6 +119,7 @@ def _power(r: Difference, detect: float | None) -> Power:
         form=r.form,
         better=r.better,
         delta=r.delta,
+        delta_debiased=r.delta_debiased,
         sd=r.sd,
         detectable=least[0],
         detectable_first=least[1],
@@ -128,10 +135,17 @@ def _power(r: Difference, detect: float | None) -> Power:
     )
 
 
-def _images(there: int, least: float | None, detect: float | None) -> int | None:
+def _true(r: Difference, seen: float | None) -> float | None:
+    return seen if seen is None or r.attenuation is None else r.attenuation.true(seen)
+
+
+def _images(r: Difference, least: float | None, detect: float | None) -> int | None:
+    """How many show ``detect``; None if it is not asked for, or no number is enough."""
     if least is None or detect is None:
         return None
-    return max(1, math.ceil(there * (least / detect) ** 2 - 1e-9))
+    lost = r.attenuation
+    times = (least / detect) ** 2 if lost is None else lost.times(detect, least)
+    return max(1, math.ceil(r.clusters * times - 1e-9)) if math.isfinite(times) else None
 
 
 def power_grids(rows: Sequence[Power]) -> list[Grid]:
@@ -150,7 +164,7 @@ def _grid(rows: Sequence[Power]) -> Grid:
     unit = "images" if r.resampled == "images" else "rows"
     header = (
         "condition",
-        heading("difference", form),
+        heading(of_what("difference", "debiased" * (r.delta_debiased is not None)), form),
         heading("SD", form),
         heading("detectable", form),
         heading("detectable (Holm)", form),
@@ -159,7 +173,7 @@ def _grid(rows: Sequence[Power]) -> Grid:
     body = tuple(
         (
             row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
-            number(row.delta, form, signed=True),
+            _delta(row, form),
             *(_size(x, form) for x in (row.sd, row.detectable, row.detectable_first)),
             *((_count(row.images), _count(row.images_first)) if asked else ()),
         )
@@ -168,15 +182,24 @@ def _grid(rows: Sequence[Power]) -> Grid:
     shown = "" if r.detect is None else f"{_size(r.detect, form)}{heading('', form)}"
     notes = (
         f"{r.n} questions on {r.clusters} images",
-        f"SD: of the paired difference over {r.draws} resamples of {unit}",
+        f"SD: of the paired difference over {r.draws} resamples of {r.resampled}",
         f"detectable: found with {100 * POWER:.0f} % power by a two-sided test at "
-        f"{100 * LEVEL:.0f} %; (Holm): at its first step over {r.family} comparisons",
+        f"{100 * LEVEL:.0f} %; (Holm): at its first step over {r.family} comparisons"
+        + LESS
+        * (r.delta_debiased is not None),
         *([f"{unit}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
         r.signature,
     )
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     title = f"{r.model} on {r.benchmark}{part}: power of {r.title} against {family_name(rows)}"
     return Grid(title, header, body, notes)
+
+
+def _delta(row: Power, form: Form) -> str:
+    shown = number(row.delta, form, signed=True)
+    if row.delta_debiased is None:
+        return shown
+    return f"{shown} ({number(row.delta_debiased, form, signed=True)})"
 
 
 def _size(value: float | None, form: Form) -> str:
