@@ -25,7 +25,7 @@ from functools import cache
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
-from calprune.analyze.compare import tested
+from calprune.analyze.compare import permutation_test
 from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
 from calprune.analyze.metrics import Gapped, resolve
 from calprune.analyze.resample import Sampler
@@ -234,7 +234,7 @@ def errors(runs: int, images: Sequence[int]) -> None:
                 asked = Questions(np.random.default_rng([run, 8]), line)
                 seen = [sampled("ece", asked.answered(scale)) for _ in range(4)]
                 ours = (seen[:1], seen[:3])
-                p = [tested(x, seen[3:], PERMUTATIONS, run).p[0] for x in ours]
+                p = [permutation_test(x, seen[3:], PERMUTATIONS, run).p[0] for x in ours]
                 hits += np.array(p) <= LEVEL
             shares = " | ".join(f"{x:.3f}" for x in hits / runs)
             print(f"| {shown(line)} | {name} | {shares} |", flush=True)
@@ -248,7 +248,7 @@ def family(runs: int, images: Sequence[int]) -> None:
         for run in range(runs):
             asked = Questions(np.random.default_rng([run, 9]), line)
             base, *others = (sampled("ece", asked.answered(1.0)) for _ in range(FAMILY + 1))
-            p = np.array([tested([x], [base], PERMUTATIONS, run).p[0] for x in others])
+            p = np.array([permutation_test([x], [base], PERMUTATIONS, run).p[0] for x in others])
             hits += [(p <= LEVEL).any(), (adjust(p, "holm") <= LEVEL).any()]
         print(f"| {shown(line)} | {hits[0] / runs:.3f} | {hits[1] / runs:.3f} |", flush=True)
 
@@ -267,7 +267,7 @@ def power(runs: int, images: Sequence[int]) -> None:
                 sd = float(gap.plug[1:].std(ddof=1))
                 seen = gap.attenuation.expected(true)
                 likely = [ndtr(d / sd - 1.96) for d in (true, seen)]
-                p = tested(pair[0], pair[1], PERMUTATIONS, run).p[0]
+                p = permutation_test(pair[0], pair[1], PERMUTATIONS, run).p[0]
                 total += [*likely, p <= LEVEL]
             said = " | ".join(f"{x:.2f}" for x in total / runs)
             print(f"| {shown(line)} | {name} − exact | {true:.3f} | {said} |", flush=True)

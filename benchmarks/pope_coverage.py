@@ -1,6 +1,6 @@
-"""Do intervals cover the truth, and do tests of equal conditions keep their level?
+"""Images against rows: do intervals cover the truth, and do tests keep their level, on POPE?
 
-    OMP_NUM_THREADS=1 python -m benchmarks.coverage [runs] [--only coverage|errors|family]
+    OMP_NUM_THREADS=1 python -m benchmarks.pope_coverage [runs] [--only coverage|errors|family]
 
 Simulated studies in the shape of POPE: 500 images, 18 yes/no rows each, of which 5,127 are distinct
 and the rest repeat one of them exactly. Evidence for the right answer is normal, with a part that
@@ -24,9 +24,9 @@ import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.estimate import prepared, resampled
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metrics import Gapped, resolve
 from calprune.analyze.resample import Sampler
+from calprune.analyze.sampled import gap_errors, prepared, resampled
 from calprune.analyze.statistics.dependence import clusters_of
 from calprune.analyze.statistics.exchange import trend_test
 from calprune.analyze.statistics.family import LEVEL, adjust
@@ -142,19 +142,22 @@ def noise(rng: np.random.Generator, r: float) -> Floats:
 def coverage(rho: float, scale: float, runs: int, draws: int) -> None:
     """Share of 95 % intervals that hold the truth, printed as rows of a table."""
     true, r, metrics = truth(scale), shared_part(rho), resolve(METRICS)
-    held: dict[tuple[str, str], Floats] = defaultdict(lambda: np.zeros(len(METRICS)))
+    held: dict[str, Floats] = defaultdict(lambda: np.zeros(len(METRICS)))
     for run in range(runs):
         (seen,) = equal_conditions(np.random.default_rng([run, 1]), r, 1, scale)
         for unit in ("images", "rows"):
             samplers = prepared(metrics, [seen], unit)
             (values,) = resampled(samplers, draws, run)
-            for kind in ("percentile", "basic", "bias"):
-                for j, m in enumerate(samplers[0].metrics):
-                    low, high = bounds(values[j], kind, m.better == "lower")
-                    held[unit, kind][j] += low - 1e-12 <= true[j] <= high + 1e-12
-    for (unit, kind), count in held.items():
+            for j, metric in enumerate(samplers[0].metrics):
+                found = bounds(values[j])
+                ends = (found.low, found.high)
+                if isinstance(metric, Gapped):
+                    (gap,) = gap_errors([samplers], j, [((0, 1.0),)], draws, run)
+                    ends = gap.interval("studentised", never_negative=True)
+                held[unit][j] += ends[0] - 1e-12 <= true[j] <= ends[1] + 1e-12
+    for unit, count in held.items():
         shown = " | ".join(f"{x / runs:.2f}" for x in count)
-        print(f"| {true[1]:.3f} | {rho:.2f} | {unit} | {kind} | {shown} |", flush=True)
+        print(f"| {true[1]:.3f} | {rho:.2f} | {unit} | {shown} |", flush=True)
 
 
 def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -> None:
@@ -168,7 +171,7 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
             (a,), (b,) = three[:2]
             p = {f"bootstrap of {unit}, shifted": shifted(*resampled([a, b], draws, run))}
             if unit == "images":
-                p["swap of images"] = swap_test([b], [a], permutations, run)
+                p["swap of images"] = swap_test(b, a, permutations, run)
                 p["trend over three levels"] = trend_test([0, 1, 2], three, permutations, run)
             for name, found in p.items():
                 hits[name] += found <= LEVEL
@@ -197,7 +200,7 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
         for unit in ("images", "rows"):
             base, *others = (prepared(metrics, [one], unit)[0] for one in seen)
             found = swap_test(
-                [side_by_side(others)], [side_by_side([base] * FAMILY)], permutations, run
+                side_by_side(others), side_by_side([base] * FAMILY), permutations, run
             )
             tests[f"swap of {unit}"] = found.reshape(FAMILY, 3)
         exact = [mcnemar(one.correct, seen[0].correct) for one in seen[1:]]
@@ -235,7 +238,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scale, began = overconfident(), time.process_time()
     print(f"{runs} runs, {chosen.draws} resamples, {chosen.permutations} permutations")
     if only in (None, "coverage"):
-        heading("true ECE", "rho", "resampled", "interval", "accuracy", "ECE", "Brier", "AURC")
+        heading("true ECE", "rho", "resampled", "accuracy", "ECE", "Brier", "AURC")
         for rho in RHO:
             coverage(rho, scale, runs, chosen.draws)
         coverage(0.06, 1.0, runs, chosen.draws)

@@ -220,7 +220,9 @@ def _group(
     without = by_gaps(measures, how.interval)
     values = means(samplers, how.draws, how.seed, without)
     gaps = _errors_between(pairs, samplers, without, how)
-    tests = [tested(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs]
+    tests = [
+        permutation_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs
+    ]
     rows = []
     for j in range(len(measures)):
         adjusted = adjust([own.p[j] for own in tests], how.correction)
@@ -234,7 +236,7 @@ def _group(
 
 
 @dataclass(frozen=True)
-class Tested:
+class PermutationTest:
     """p of each metric, how the runs were moved, how often, and the least p that allows."""
 
     p: Floats
@@ -244,9 +246,9 @@ class Tested:
     least: float
 
 
-def tested(
+def permutation_test(
     ours: Sequence[Sampler], theirs: Sequence[Sampler], permutations: int, seed: int
-) -> Tested:
+) -> PermutationTest:
     """Swap the two conditions on whole images; deal the runs anew where there are several seeds."""
     many, count = len(ours) + len(theirs), len(ours[0].clusters)
     if many == 2:
@@ -255,11 +257,11 @@ def tested(
             swap_test(ours[0], theirs[0], permutations, seed),
             smallest_p(count, permutations),
         )
-        return Tested(p, "swap", every, 2**count if every else permutations, least)
+        return PermutationTest(p, "swap", every, 2**count if every else permutations, least)
     every = tries_all(many, count, permutations)
     times = math.factorial(many) ** count if every else permutations
     least = least_dealt(len(ours), len(theirs), count, permutations)
-    return Tested(deal_test(ours, theirs, permutations, seed), "deal", every, times, least)
+    return PermutationTest(deal_test(ours, theirs, permutations, seed), "deal", every, times, least)
 
 
 def _errors_between(
@@ -287,7 +289,7 @@ def _difference(
     values: tuple[Floats, Floats],
     gap: Combined | None,
     samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
-    p: tuple[Tested, float, int],
+    p: tuple[PermutationTest, float, int],
     how: How,
 ) -> Difference:
     (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p

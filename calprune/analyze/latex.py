@@ -38,7 +38,7 @@ _SIGNS = {
     **{c: rf"\{name}" for c, name in zip("αβγδκμρτ", GREEK, strict=True)},
 }
 _ACCENTED = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ")
-_PAIR = re.compile(r"(\S+) (\[\S+, \S+\])")
+_PAIR = re.compile(r"(\S+) (\[\S+, \S+\]|\(\S+ \[\S+, \S+\]\))")
 _NUMBER = re.compile(r"[-+]?\d")
 
 

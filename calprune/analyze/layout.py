@@ -10,6 +10,7 @@ from typing import Protocol
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
+from calprune.analyze.signature import told_once
 from calprune.analyze.statistics.family import LEVEL, too_few
 from calprune.analyze.statistics.intervals import DEFINED
 
@@ -104,17 +105,8 @@ def _by_metric(title: str, rows: Sequence[Estimate]) -> Grid:
         shown = [_cell(r, bool(r.debiased is not None or len(columns) <= 3)) for r in own]
         body.append((_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
     titles = [heading(of_what(r.title, r.interval_of), r.form) for r in named.values()]
-    notes = _notes(rows) + _signatures(list(named.values()))
+    notes = _notes(rows) + told_once([r.signature for r in named.values()])
     return Grid(title, ("condition", *titles, "n", "images"), tuple(body), tuple(notes))
-
-
-def _signatures(rows: Sequence[Estimate]) -> list[str]:
-    """Each metric's signature; what all share is said once."""
-    tails = _unique([r.signature.partition("|conf:")[2] for r in rows])
-    if len(rows) == 1 or len(tails) > 1:
-        return [r.signature for r in rows]
-    heads = [r.signature.partition("|conf:")[0] for r in rows]
-    return ["  ".join(heads), f"each with |conf:{tails[0]}"]
 
 
 def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:

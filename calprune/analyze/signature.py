@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
@@ -16,6 +17,19 @@ def interval_of(method: str, metric: Measure, of: str) -> str:
     if not of or not isinstance(metric, Gapped):
         return method
     return f"{method}({'debiased' if of.endswith('debiased') else 'plug-in'})"
+
+
+def told_once(signatures: Sequence[str]) -> list[str]:
+    """Signatures of several metrics; what all of them share is said once, in a line of its own."""
+    tails = [s.partition("|conf:")[2].split("|") for s in signatures]
+    shared = [p for p in tails[0] if all(p in tail for tail in tails)]
+    if len(set(signatures)) == 1 or not shared or shared[0] != tails[0][0]:
+        return list(signatures)
+    heads = [
+        "|".join([s.partition("|conf:")[0], *(p for p in tail if p not in shared)])
+        for s, tail in zip(signatures, tails, strict=True)
+    ]
+    return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
 
 
 def unit(seen: Predictions, resample: Resample) -> str:

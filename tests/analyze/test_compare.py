@@ -57,7 +57,7 @@ def test_equal_conditions_are_rarely_significant():
     metrics = resolve(["ece", "aurc"])
     p = []
     for i in range(50):
-        pair = [prepared(metrics, [predictions(make_table(noise=2 * i + j))]) for j in (0, 1)]
+        pair = [prepared(metrics, [predictions(make_table(noise=2 * i + j))])[0] for j in (0, 1)]
         p.append(swap_test(pair[0], pair[1], 99, i))
     assert (np.array(p) <= 0.05).mean(axis=0).max() <= 0.16
     assert np.mean(p, axis=0) == pytest.approx(0.5, abs=0.15)

@@ -1,11 +1,11 @@
-"""The simulated studies of ``benchmarks.coverage`` have the shape and the truth that they claim."""
+"""The simulated studies of ``benchmarks.pope_coverage`` have the shape and the truth that they claim."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from benchmarks import coverage
+from benchmarks import pope_coverage as coverage
 from calprune.analyze.resample import Clusters
 from calprune.analyze.statistics.dependence import intra_image
 

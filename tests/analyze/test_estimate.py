@@ -94,7 +94,7 @@ def test_the_signature_says_what_was_done(table):
     (row,) = estimate([table], ["ece"], draws=30, seed=4)
     assert row.signature == (
         "ece|bins:15|edges:uniform|closed:right|conf:answer-set|n:240|clusters:40(image)"
-        "|ci:percentile95|boot:30|seed:4|v:0.1"
+        "|ci:studentised95(debiased)|boot:30|seed:4|v:0.1"
     )
 
 
@@ -108,7 +108,7 @@ def test_the_interval_of_a_mean_is_about_right():
 
 
 def test_basic_intervals_reflect_percentile_ones(table):
-    (one,) = estimate([table], ["ece"], draws=200)
+    (one,) = estimate([table], ["ece"], draws=200, interval="percentile")
     (two,) = estimate([table], ["ece"], draws=200, interval="basic")
     assert two.low == pytest.approx(max(0, 2 * one.value - one.high))
     assert two.high == pytest.approx(2 * one.value - one.low)

@@ -105,7 +105,7 @@ def test_a_permutation_of_images_is_scipys():
     exact = stats.permutation_test(
         (a, b), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
     ).pvalue
-    samplers = [prepared([metric], [s]) for s in few]
+    samplers = [prepared([metric], [s])[0] for s in few]
     p = swap_test(samplers[0], samplers[1], 20_000, 0)[0]
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 

@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 
 from calprune.analyze.command import analyze
-from calprune.analyze.layout import number, with_interval
+from calprune.analyze.layout import estimated, number, with_interval
 from calprune.analyze.report import Report, printable
 from calprune.errors import PlanError
 from tests.analyze.conftest import hostile, make_condition, make_table
@@ -40,8 +40,8 @@ def test_intervals_stand_in_brackets():
 def test_the_main_table(study_tables):
     lines = analyze(study_tables, draws=20).splitlines()
     assert lines[0] == "toy on shapes"
-    columns = ["accuracy", "%", "ECE", "Brier", "NLL", "AURC", "overconf.", "pts", "n", "images"]
-    assert lines[2].split() == ["condition", *columns]
+    columns = "accuracy % ECE (de-biased) Brier NLL AURC overconf. pts n images"
+    assert lines[2].split() == ["condition", *columns.split()]
     assert lines[3].startswith("full ")
     assert lines[4].startswith("random-k32 (3 seeds) ")
     assert lines[3].count("[") == 1
@@ -58,7 +58,7 @@ def test_ece_by_split_has_a_column_for_each(study_tables):
 
 def test_several_metrics_by_split_are_several_tables(study_tables):
     text = analyze(study_tables[:2], metrics=["ece", "nll"], by="split", draws=5)
-    assert "toy on shapes: ECE by split" in text
+    assert "toy on shapes: ECE (de-biased) by split" in text
     assert "toy on shapes: NLL by split" in text
 
 
@@ -128,7 +128,10 @@ def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
     report = Report(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})
     text = report.render(terminal=True)
     first = estimate(tables[:1], ["ece"], draws=20)[0]
-    assert with_interval(first.value, first.low, first.high, "plain") in text
+    ends = (first.low, first.high)
+    shown = estimated(first.value, first.debiased, ends, first.interval_of, "plain")
+    assert shown.startswith(f"{first.value:.3f} ({first.debiased:.3f} [")
+    assert shown in text
     assert "\x1b[31m" not in text
     assert "[bold]x" in text.replace("\n", "").replace(" ", "") or "[bold" in text
 

@@ -41,7 +41,7 @@ def samplers(tables):
 @pytest.mark.parametrize("images", [5, 40])
 def test_two_levels_are_the_swap_test(images):
     cells = samplers(sweep([0.0, 0.5], images=images))
-    expected = swap_test(cells[1], cells[0], 300, seed=3)
+    expected = swap_test(cells[1][0], cells[0][0], 300, seed=3)
     assert trend_test([0.0, 0.5], cells, 300, seed=3) == pytest.approx(expected, abs=1e-12)
 
 

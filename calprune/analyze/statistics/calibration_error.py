@@ -193,7 +193,7 @@ def _few(images: int) -> float:
 
 
 def _bessel(images: int) -> float:
-    return math.sqrt(images / (images - 1))
+    return math.sqrt(images / max(images - 1, 1))
 
 
 def combined(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from calprune.analyze.cells import Setting
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
@@ -11,6 +9,7 @@ from calprune.analyze.html.markup import Html, join
 from calprune.analyze.html.numbers import below, shown
 from calprune.analyze.html.tables import Cell, Column, table
 from calprune.analyze.layout import heading
+from calprune.analyze.signature import told_once
 
 INTERVALS = (
     "Brackets: 95 % interval, images resampled with all their questions. Of ECE and its relatives "
@@ -50,20 +49,14 @@ def _setting(content: Content, setting: Setting) -> Html:
         marked += [i] * cell.full
     notes = [INTERVALS] if any(r.low is not None for r in rows) else []
     caption = f"{setting.model} on {setting.benchmark}: all conditions"
-    return table(caption, columns, body, notes, signed(list(kinds.values())), marked)
+    return table(
+        caption, columns, body, notes, told_once([r.signature for r in kinds.values()]), marked
+    )
 
 
 def stem(row: Estimate) -> str:
     """The part of a signature that names the metric and its parameters."""
     return row.signature.split("|conf:")[0]
-
-
-def signed(rows: Sequence[Estimate]) -> list[str]:
-    """Signatures; what all share is said once."""
-    tails = list(dict.fromkeys(r.signature.partition("|conf:")[2] for r in rows))
-    if len(rows) == 1 or len(tails) > 1:
-        return [r.signature for r in rows]
-    return ["  ".join(stem(r) for r in rows), f"each with |conf:{tails[0]}"]
 
 
 def metric_column(row: Estimate) -> Column:

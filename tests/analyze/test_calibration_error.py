@@ -1,0 +1,293 @@
+"""Intervals of ECE and its relatives: against loops and derivatives, and in small simulations."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.stats import foldnorm
+
+from benchmarks.coverage import DRAWS, Questions, covered, sampled
+from calprune.analyze.compare import compare, permutation_test
+from calprune.analyze.estimate import estimate
+from calprune.analyze.metrics import Gapped, resolve
+from calprune.analyze.resample import Clusters
+from calprune.analyze.sampled import gap_errors
+from calprune.analyze.statistics.calibration_error import GapSums, combined
+from calprune.analyze.statistics.noise_floor import design_effects, noise_floor
+from calprune.errors import PlanError
+from tests.analyze.conftest import make_condition, make_seen, make_table
+
+GAPPED = ["ece", "ece-equal-mass", "ece-class-wise", "ece-smooth", "ece-debiased", "rmsce"]
+DIFFERENCE = ((0, 1.0), (1, -1.0))
+
+
+def questions(images, shape="unequal", answers=2, effect=1.0, run=0):
+    return Questions(np.random.default_rng([run, 77]), (shape, answers, images, effect))
+
+
+def sums_of(spec, seen):
+    (metric,) = resolve([spec])
+    return GapSums.of(metric, seen, Clusters.of(seen))
+
+
+def alone(sums, weights):
+    """One condition under given multiplicities; the rows as they are come first."""
+    first = np.ones((1, len(sums)))
+    return combined([[sums]], [((0, 1.0),)], [np.concatenate([first, weights])])[0]
+
+
+def loops(seen, weight, bins=15):
+    """ECE and de-biased ECE of the images drawn ``weight`` times, by the definition."""
+    names = np.unique(seen.cluster)
+    slot = np.ceil(seen.confidence * bins).astype(int)
+    n = excess = size = 0.0
+    n = sum(w * (seen.cluster == name).sum() for name, w in zip(names, weight, strict=True))
+    for b in range(1, bins + 1):
+        gaps = []
+        for name, w in zip(names, weight, strict=True):
+            rows = (seen.cluster == name) & (slot == b)
+            gaps += [float((seen.confidence[rows] - seen.correct[rows]).sum())] * int(w)
+        g, v = sum(gaps), sum(x * x for x in gaps) - sum(gaps) ** 2 / len(gaps)
+        size += abs(g)
+        if v > 1e-12:
+            excess += foldnorm.mean(abs(g) / np.sqrt(v), scale=np.sqrt(v)) - abs(g)
+    return size / n, (size - excess) / n
+
+
+def test_replicates_are_those_of_the_definition():
+    seen = questions(12).answered(1.35)
+    weights = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 6).astype(float)
+    found = alone(sums_of("ece", seen), weights)
+    expected = [loops(seen, w) for w in (np.ones(12), *weights)]
+    assert found.plug == pytest.approx([e for e, _ in expected], abs=1e-9)
+    assert found.debiased == pytest.approx([d for _, d in expected], abs=1e-9)
+    (metric,) = resolve(["ece-debiased"])
+    assert sampled("ece-debiased", seen).point()[0] == pytest.approx(expected[0][1], abs=1e-9)
+    assert isinstance(metric, Gapped)
+
+
+def test_left_out_images_are_left_out():
+    seen = questions(9).answered(1.0)
+    (part, _), *_ = alone(sums_of("ece", seen), np.ones((1, 9))).terms
+    expected = [loops(seen, np.arange(9) != i)[1] for i in range(9)]
+    assert part.left_out == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("spec", ["ece", "rmsce", "ece-class-wise", "ece-equal-mass"])
+def test_the_linearised_error_is_that_of_the_derivative(spec):
+    """The influence of an image is how the error moves with its multiplicity."""
+    seen = questions(20, answers=4).answered(1.35)
+    sums, step = sums_of(spec, seen), 1e-6
+    plain = alone(sums, np.ones((1, 20)))
+    moved = alone(sums, np.ones((20, 20)) + step * np.eye(20)).plug[1:]
+    influence = (moved - plain.plug[0]) / step
+    expected = np.sqrt((influence**2).sum() * 20 / 19)
+    assert plain.error[0] == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("spec", GAPPED)
+def test_parts_add_up_to_the_metric(spec):
+    seen = questions(30, answers=4).answered(1.35)
+    whole, sums = sampled(spec, seen).point()[0], sums_of(spec, seen)
+    value = alone(sums, np.ones((1, 30)))
+    of = value.debiased if spec == "ece-debiased" else value.plug
+    tolerance = 0.02 * whole if spec == "ece-smooth" else 1e-9  # its density has a constant more
+    assert of[0] == pytest.approx(whole, abs=tolerance)
+
+
+def test_one_of_two_equal_conditions_is_no_different():
+    seen = questions(25).answered(1.35)
+    (gap,) = gap_errors([[sampled("ece", seen)]] * 2, 0, [DIFFERENCE], 50, 0)
+    assert (gap.plug == 0).all()
+    assert (gap.debiased == 0).all()
+    low, high = gap.interval("studentised")
+    assert low <= 0 <= high
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.35, 0.7])
+def test_an_interval_holds_the_value_it_belongs_to(scale):
+    for run in range(25):
+        seen = questions(20, run=run).answered(scale)
+        for spec in GAPPED:
+            (gap,) = gap_errors([[sampled(spec, seen)]], 0, [((0, 1.0),)], 60, run)
+            for kind in ("studentised", "bridge"):
+                low, high = gap.interval(kind, never_negative=True)
+                assert 0 <= low <= max(gap.debiased[0], 0.0) <= high <= 1
+
+
+# --- what the whole is for: seeded simulations, small forms of benchmarks/coverage.py ------------
+
+
+def test_a_calibrated_model_is_covered_and_the_percentile_interval_fails():
+    """Exact confidences: true ECE 0. Null test at 2.5 %, so about 97 % hold 0."""
+    line = ("unequal", 2, 60, 0.5)
+    true, plug, debiased, covers, _, _, _, percentile, _ = covered("ece", line, 1.0, 150)
+    assert (true, percentile) == (0.0, 0.0)
+    assert covers >= 0.93
+    assert 0 < debiased < 0.75 * plug
+
+
+@pytest.mark.parametrize("metric", ["ece", "rmsce"])
+def test_a_miscalibrated_model_is_covered_and_its_bias_removed(metric):
+    line = ("unequal", 2, 60, 0.5)
+    _, plug, debiased, covers, *_ = covered(metric, line, 0.7, 150)
+    assert covers >= 0.92
+    assert abs(debiased) < 0.5 * plug
+
+
+def test_a_difference_to_a_calibrated_model_is_covered_and_plug_in_values_hide_a_part():
+    from benchmarks.coverage import truth
+
+    line, hits, found = ("unequal", 2, 60, 0.0), np.zeros(2), np.zeros(2)
+    true = truth("ece", line, 1.35)
+    for run in range(120):
+        asked = Questions(np.random.default_rng([run, 6]), line)
+        cells = [[sampled("ece", asked.answered(x))] for x in (1.35, 1.0)]
+        (gap,) = gap_errors(cells, 0, [DIFFERENCE], DRAWS, run)
+        ends = (gap.interval("studentised"), np.quantile(gap.plug[1:], [0.025, 0.975]))
+        hits += [low <= true <= high for low, high in ends]
+        found += [gap.plug[0], gap.attenuation.expected(true)]
+    studentised, percentile = hits / 120
+    shown, expected = found / 120
+    assert studentised >= 0.95
+    assert percentile <= 0.8
+    assert shown < 0.75 * true
+    assert expected == pytest.approx(shown, rel=0.2)
+
+
+@pytest.mark.parametrize(("shape", "effect"), [("unequal", 1.0), ("repeated", 0.0)])
+def test_the_floor_is_the_mean_error_of_exact_confidences(shape, effect):
+    (metric,) = resolve(["ece"])
+    found = np.zeros(2)
+    for run in range(60):
+        seen = questions(60, shape, 2, effect, run).answered(1.0)
+        found += [sampled("ece", seen).point()[0], noise_floor(metric, seen, Clusters.of(seen), 0)]
+    ece, floor = found / 60
+    assert floor == pytest.approx(ece, rel=0.08)
+
+
+@pytest.mark.parametrize("spec", GAPPED)
+def test_every_relative_has_a_floor_near_what_exact_confidences_score(spec):
+    (metric,) = resolve([spec])
+    found = np.zeros(2)
+    for run in range(25):
+        seen = questions(60, "unequal", 4, 0.5, run).answered(1.0)
+        plug = alone(sums_of(spec, seen), np.ones((1, 60))).plug[0]
+        found += [plug, noise_floor(metric, seen, Clusters.of(seen), 0)]
+    assert found[1] == pytest.approx(found[0], rel=0.12)
+
+
+def test_repeats_widen_their_own_bin_and_different_questions_hardly():
+    once = questions(60, effect=0.0).answered(1.0)
+    thrice = once.take(np.repeat(np.arange(len(once)), 3))
+    (metric,) = resolve(["ece"])
+    for seen, least, most in ((once, 0.7, 1.4), (thrice, 2.4, 3.6)):
+        rows = metric.parts(seen).sums(
+            np.ones((len(seen), 1)), np.zeros(len(seen), dtype=np.intp), 1
+        )[0]
+        effects = design_effects(metric.parts(seen), Clusters.of(seen))
+        assert least < np.average(effects, weights=rows) < most
+
+
+def test_seeds_are_dealt_with_the_single_run_and_the_test_keeps_its_level():
+    hits = np.zeros(2)
+    for run in range(200):
+        asked = questions(40, effect=0.5, run=run)
+        seen = [sampled("ece", asked.answered(1.0)) for _ in range(4)]
+        p = [permutation_test(ours, seen[3:], 99, run).p[0] for ours in (seen[:1], seen[:3])]
+        hits += np.array(p) <= 0.05
+    assert (hits / 200 <= 0.085).all()  # standard error .015
+
+
+def test_few_images_are_dealt_in_all_ways():
+    seen = [questions(2, run=1).answered(1.0) for _ in range(3)]
+    seen = [replace(s, correct=np.roll(s.correct, i)) for i, s in enumerate(seen)]
+    runs = [sampled("accuracy", s) for s in seen]
+    found = permutation_test(runs[:2], runs[2:], 99, 0)
+    hits = np.array([np.bincount(r.clusters.code, r.seen.correct, 2) for r in runs])
+    rest = np.array([[1, 2], [0, 2], [0, 1]])
+    moved = [
+        abs(np.mean(hits[rest[i], 0] + hits[rest[j], 1]) - hits[i, 0] - hits[j, 1])
+        for i in range(3)
+        for j in range(3)
+    ]
+    assert found.every
+    assert found.p[0] == pytest.approx(np.mean(np.array(moved) >= moved[-1] - 1e-9))
+    assert found.least == pytest.approx(1 / 9)
+
+
+# --- what tables are told ----------------------------------------------------------------------
+
+
+def test_the_signature_says_what_the_interval_belongs_to():
+    table = make_table()
+    rows = {k: estimate([table], ["ece", "accuracy"], draws=40, interval=k)
+            for k in ("auto", "bridge", "percentile", "basic")}  # fmt: skip
+    said = {k: [r.signature.split("|ci:")[1].split("|")[0] for r in own] for k, own in rows.items()}
+    assert said == {
+        "auto": ["studentised95(debiased)", "percentile95"],
+        "bridge": ["bridge95(debiased)", "percentile95"],
+        "percentile": ["percentile95(plug-in)", "percentile95"],
+        "basic": ["basic95(plug-in)", "basic95"],
+    }
+    assert len({own[0].debiased for own in rows.values()}) == 1
+    assert {own[0].interval_of for own in rows.values()} == {"debiased", "value"}
+
+
+def test_an_interval_of_gaps_needs_a_metric_of_gaps():
+    with pytest.raises(PlanError, match="'accuracy'"):
+        estimate([make_table()], ["accuracy"], draws=10, interval="bridge")
+
+
+def test_an_undefined_resample_leaves_an_interval_over_the_others():
+    """Failure AUROC has no value where nothing is wrong."""
+    y = np.ones(60)
+    y[[0, 20, 40]] = 0
+    few = make_seen(np.linspace(0.6, 0.99, 60), y, [f"im{i:02}" for i in range(60)])
+    from calprune.analyze.statistics.intervals import bounds
+
+    (values,) = (sampled("failure-auroc", few)(np.random.default_rng(0).multinomial(
+        60, np.full(60, 1 / 60), 400).astype(float)),)  # fmt: skip
+    found = bounds(np.concatenate([[0.5], values[0]]))
+    share = np.isfinite(values[0]).mean()
+    assert found.defined == share < 1
+    assert (found.low is None) == (share < 0.95)
+    assert bounds(np.array([0.5, np.nan, *[0.4] * 30])).low == pytest.approx(0.4)
+    assert bounds(np.array([np.nan, *[0.4] * 30])).low is None
+
+
+def test_without_images_repeats_are_resampled_together_and_told():
+    from calprune.analyze.layout import estimate_grids
+
+    table = replace(make_table(images=30, per_image=4), cluster=np.full(120, ""))
+    repeats = replace(table, duplicate_of=np.repeat(np.arange(0, 120, 4), 4).astype(np.int32))
+    (row,) = estimate([repeats], ["accuracy"], draws=20)
+    assert (row.resampled, row.clusters) == ("questions", 30)
+    assert "|clusters:30(question)|" in row.signature
+    (grid,) = estimate_grids([row])
+    assert any("rows that repeat a question" in note for note in grid.notes)
+
+
+def test_mcnemar_is_refused_on_clusters_whatever_is_resampled():
+    tables = [make_table(make_condition(*c), noise=i)
+              for i, c in enumerate([("full",), ("scope", 64)])]  # fmt: skip
+    for resample in ("images", "rows"):
+        (row,) = compare(tables, ["accuracy"], draws=10, permutations=9, resample=resample)
+        assert row.p_mcnemar is None
+        assert row.p_t is not None
+        assert (row.n, row.clusters) == (240, 40)
+
+
+def test_an_answer_that_a_row_does_not_offer_is_not_counted():
+    """Two of four rows offer C: its error is over those two."""
+    p = np.array([[0.6, 0.4, 0.0], [0.3, 0.7, 0.0], [0.2, 0.2, 0.6], [0.1, 0.1, 0.8]])
+    label = np.array([0, 1, 2, 0])
+    seen = make_seen(p.max(axis=1), [1, 1, 1, 0], list("abcd"))
+    seen = replace(seen, probabilities=p, label=label, offered=p > 0)
+    of_a = abs(0.6 - 1) + abs(0.3 - 0) + abs(0.2 - 0) + abs(0.1 - 1)
+    of_b = abs(0.4 - 0) + abs(0.7 - 1) + abs(0.2 - 0) + abs(0.1 - 0)
+    of_c = abs(0.6 - 1) + abs(0.8 - 0)
+    expected = (of_a / 4 + of_b / 4 + of_c / 2) / 3
+    assert sampled("ece-class-wise:bins=100", seen).point()[0] == pytest.approx(expected)
