@@ -2,8 +2,9 @@
 
     python -m benchmarks.ece_intervals_picture docs/figures/ece-intervals.png
 
-Thirty data sets of 60 images each, unequal clusters, two answers, image effect .5: above, confidences
-that are exactly right, so that the true ECE is 0; below, over-confident ones. See ``coverage``.
+Thirty data sets of 60 images each, unequal clusters, two answers, image effect .5: above,
+confidences that are exactly right, so that the true ECE is 0; below, over-confident ones. The data
+are those of ``benchmarks.coverage``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The simulated studies of ``benchmarks.pope_coverage`` have the shape and the truth that they claim."""
+"""The simulated studies of ``benchmarks.pope_coverage`` have the shape and truth they claim."""
 
 from __future__ import annotations
 
