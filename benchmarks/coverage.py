@@ -35,7 +35,8 @@ from calprune.analyze.statistics.family import LEVEL, adjust
 from calprune.analyze.statistics.noise_floor import noise_floor
 
 IMAGES = (30, 60, 120, 250, 500)
-SHAPES, ANSWERS, EFFECTS = ("unequal", "repeated"), (2, 4), (0.0, 0.5, 1.0)
+KINDS = (("unequal", 2), ("unequal", 4), ("repeated", 2), ("repeated", 4))
+EFFECTS = (0.0, 0.5, 1.0)
 SCALES = {"exact": 1.0, "over": 1.35, "under": 0.7}
 RELATIVES = ("ece-equal-mass", "rmsce", "ece-class-wise", "ece-smooth")
 ALIKE, FAMILY, DRAWS, PERMUTATIONS, TRUTH = 0.8, 23, 400, 499, 20_000
@@ -145,9 +146,13 @@ def sampled(metric: str, seen: Predictions) -> Sampler:
     return prepared(resolve(metric), [seen])[0]
 
 
-def lines(images: Sequence[int], effects: Sequence[float] = EFFECTS) -> list[Line]:
-    """All shapes, answers, numbers of images and image effects."""
-    return [(s, a, n, e) for n in images for s in SHAPES for a in ANSWERS for e in effects]
+def lines(
+    images: Sequence[int],
+    effects: Sequence[float] = EFFECTS,
+    kinds: Sequence[tuple[str, int]] = KINDS,
+) -> list[Line]:
+    """Shapes with answers, numbers of images and image effects."""
+    return [(*kind, n, e) for n in images for kind in kinds for e in effects]
 
 
 def single(runs: int, images: Sequence[int]) -> None:
@@ -164,11 +169,9 @@ def relatives(runs: int, images: Sequence[int]) -> None:
     heading("metric", "answers", "images", "effect", "confidence", "true", "value − true",
             "de-biased − true", "studentised", "bridge", "percentile")  # fmt: skip
     for metric in RELATIVES:
-        for line in lines(images, (0.0, 1.0)):
-            if line[0] == "unequal" and (line[1] == 4 or metric != "ece-class-wise"):
-                for name, scale in SCALES.items():
-                    found = covered(metric, line, scale, runs)
-                    print_row(line, name, *found, first=f"{metric} | ")
+        for line in lines(images, (0.0, 1.0), KINDS[1:2] if "class" in metric else KINDS[:2]):
+            for name, scale in SCALES.items():
+                print_row(line, name, *covered(metric, line, scale, runs), first=f"{metric} | ")
 
 
 def covered(metric: str, line: Line, scale: float, runs: int) -> tuple[float, ...]:
@@ -191,7 +194,7 @@ def difference(runs: int, images: Sequence[int]) -> None:
             "de-biased − true", "studentised", "percentile")  # fmt: skip
     pairs = (("exact", "exact"), ("over", "exact"), ("under", "exact"), ("over", "over"),
              ("over", "under"))  # fmt: skip
-    for line in lines(images, (0.0, 1.0)):
+    for line in lines(images, (0.0, 1.0), KINDS[:3]):
         for pair in pairs:
             one, two = (SCALES[x] for x in pair)
             true = truth("ece", line, one) - truth("ece", line, two)
@@ -227,7 +230,7 @@ def floor(runs: int, images: Sequence[int]) -> None:
 def errors(runs: int, images: Sequence[int]) -> None:
     """Share of equal conditions with p <= 5 %: one run against one, three seeds against one."""
     heading("answers", "images", "effect", "confidence", "1 against 1", "3 seeds against 1")
-    for line in lines(images, (0.0, 1.0)):
+    for line in lines(images, (0.0, 1.0), (KINDS[0], KINDS[3])):
         for name, scale in (("exact", 1.0), ("over", SCALES["over"])):
             hits = np.zeros(2)
             for run in range(runs):
@@ -243,7 +246,7 @@ def errors(runs: int, images: Sequence[int]) -> None:
 def family(runs: int, images: Sequence[int]) -> None:
     """Share of studies with any significant condition among 23 equal to the reference, by Holm."""
     heading("answers", "images", "effect", "uncorrected", "Holm")
-    for line in [("unequal", 2, n, e) for n in images for e in (0.0, 1.0)]:
+    for line in lines(images, (0.0, 1.0), KINDS[:1]):
         hits = np.zeros(2)
         for run in range(runs):
             asked = Questions(np.random.default_rng([run, 9]), line)
