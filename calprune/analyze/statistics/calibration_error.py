@@ -27,7 +27,7 @@ Kind = Literal["studentised", "bridge"]
 Contrast = Sequence[tuple[int, float]]
 """Conditions by index, each with its coefficient: ((0, 1.0), (1, -1.0)) is a difference."""
 
-HELD = 64 * 2**20  # bytes of influence values held at once
+CHUNK = 2**16  # influence values of a condition at once: these stay in the cache
 TAILS = (0.025, 0.975)
 
 
@@ -37,7 +37,7 @@ class GapSums:
 
     Attributes:
         gap: sum of probability - truth, (images, classes, parts).
-        count: rows in each part, (images, classes, parts).
+        count: rows in each part, (images, classes, parts); parts that no row reaches are left out.
         squared: whether the error is of squared gaps.
     """
 
@@ -51,7 +51,8 @@ class GapSums:
         parts, images = metric.parts(seen), len(clusters)
         gap = parts.sums(parts.probability - parts.truth, clusters.code, images)
         count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
-        return cls(gap, count, metric.squared)
+        used = count.any(axis=(0, 1))
+        return cls(gap[..., used], count[..., used], metric.squared)
 
     @cached_property
     def rows(self) -> Floats:
@@ -60,6 +61,23 @@ class GapSums:
 
     def __len__(self) -> int:
         return len(self.gap)
+
+    @cached_property
+    def columns(self) -> Floats:
+        """Gaps, their squares and rows side by side, (images, ...): one product resamples all."""
+        each = (self.gap, self.squares, self.rows)
+        return np.concatenate([x.reshape(len(self), -1) for x in each], axis=1)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """Where squares and rows begin in ``columns``."""
+        return self.gap[0].size, 2 * self.gap[0].size
+
+    @cached_property
+    def moved(self) -> Floats:
+        """Gaps and rows, (parts and classes, images)."""
+        each = (self.gap, self.rows)
+        return np.concatenate([x.reshape(len(self), -1) for x in each], axis=1).T.copy()
 
     @cached_property
     def squares(self) -> Floats:
@@ -209,7 +227,7 @@ def combined(
         weights: multiplicities (draws, images) in blocks, the first row all ones.
     """
     images = len(cells[0][0])
-    stride = max(1, HELD // (8 * images * len(cells)))
+    stride = max(16, CHUNK // images)
     found: list[_Draws] = [_Draws([], [], []) for _ in cells]
     errors: list[list[Floats]] = [[] for _ in contrasts]
     for block in weights:
@@ -217,8 +235,10 @@ def combined(
             some = block[at : at + stride]
             influence = [d.add(seeds, some) for d, seeds in zip(found, cells, strict=True)]
             for own, contrast in zip(errors, contrasts, strict=True):
-                total = sum(k * influence[i] for i, k in contrast)
-                own.append(np.sqrt((some * np.asarray(total) ** 2).sum(axis=1)) * _bessel(images))
+                first, *others = (influence[i] if k == 1 else k * influence[i] for i, k in contrast)
+                total = first if not others else np.add.reduce([first, *others])
+                squares = np.einsum("ij,ij,ij->i", some, total, total)
+                own.append(np.sqrt(squares) * _bessel(images))
     parts = [d.resampled(seeds) for d, seeds in zip(found, cells, strict=True)]
     return [
         Combined(tuple((parts[i], k) for i, k in contrast), np.concatenate(own))
@@ -237,9 +257,11 @@ class _Draws:
     def add(self, seeds: Sequence[GapSums], weights: Floats) -> Floats:
         """Take in some draws; returns the influence of each image, (draws, images)."""
         values = [_values(sums, weights) for sums in seeds]
-        for own, name in ((self.plug, 0), (self.debiased, 1), (self.around, 2)):
-            own.append(np.mean([v[name] for v in values], axis=0))
-        return np.asarray(np.mean([v[3] for v in values], axis=0))
+        alone = len(values) == 1  # a mean would copy the largest array that there is
+        means = values[0] if alone else [np.mean(x, axis=0) for x in zip(*values, strict=True)]
+        for own, mean in zip((self.plug, self.debiased, self.around), means, strict=False):
+            own.append(mean)
+        return means[3]
 
     def resampled(self, seeds: Sequence[GapSums]) -> Resampled:
         around = np.concatenate(self.around)[1:] * _bessel(len(seeds[0]))
@@ -256,12 +278,10 @@ class _Draws:
 
 def _values(sums: GapSums, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Plug-in, de-biased, around the rows' own gaps (draws,), and influence (draws, images)."""
-    draws, images = weights.shape
-    shape = (draws, *sums.gap.shape[1:])
-    flat = sums.gap.reshape(images, -1)
-    gap = (weights @ flat).reshape(shape)
-    own = (weights @ sums.squares.reshape(images, -1)).reshape(shape)
-    rows = weights @ sums.rows
+    shape = (len(weights), *sums.gap.shape[1:])
+    gap, own, rows = np.split(weights @ sums.columns, sums.ends, axis=1)
+    gap, own = gap.reshape(shape), own.reshape(shape)
+    images = len(sums)
     variance = own - gap**2 / images
     whole = sums.gap.sum(axis=0)
     if not sums.squared:
@@ -274,7 +294,8 @@ def _values(sums: GapSums, weights: Floats) -> tuple[Floats, Floats, Floats, Flo
         around = np.abs(gap * share[..., None] - centre).sum(axis=(-2, -1))
         slope = np.sign(gap) * share[..., None]
         loss = share * np.divide(each, rows, out=np.zeros_like(rows), where=rows > 0)
-        return plug, debiased, around, slope.reshape(draws, -1) @ flat.T - loss @ sums.rows.T
+        moves = np.concatenate([slope.reshape(len(weights), -1), -loss], axis=1)
+        return plug, debiased, around, moves @ sums.moved
     return _squares(sums, weights, (gap, variance, rows, whole))
 
 
