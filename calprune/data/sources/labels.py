@@ -75,6 +75,13 @@ def content_id(given: Counter[str], *content: str) -> str:
 
     ``given`` counts the ids given so far; a second row of equal content gets ``-2`` at its end.
     """
-    plain = sha256_of(list(content))[:16]
-    given[plain] += 1
-    return plain if given[plain] == 1 else f"{plain}-{given[plain]}"
+    return distinct(given, sha256_of(list(content))[:16])
+
+
+def distinct(given: Counter[str], name: str) -> str:
+    """The id, if it is the first row's that has it; the second's gets ``-2`` at its end, and so on.
+
+    ``given`` counts the rows of each id so far.
+    """
+    given[name] += 1
+    return name if given[name] == 1 else f"{name}-{given[name]}"
