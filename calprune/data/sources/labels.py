@@ -13,8 +13,8 @@ from calprune.data.sources.rows import Row
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 OPTION_LETTER = "\nAnswer with the option's letter from the given choices directly."
 
-_YES = {"yes", "y", "true", "1"}
-_NO = {"no", "n", "false", "0"}
+_YES = {"yes", "y", "true", "1", "1.0"}  # tables write whole numbers so if a cell is empty
+_NO = {"no", "n", "false", "0", "0.0"}
 
 
 def yes_no(row: Row, field: str) -> int:
