@@ -35,7 +35,7 @@ def asked(q: Questions) -> list[tuple[object, ...]]:
     return sorted((e.prompt, e.label, e.category, e.split, digest[e.image]) for e in q.examples)
 
 
-@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".JPEG", ".png", ".PNG", ".Jpg"])
+@pytest.mark.parametrize("suffix", [".JPG", ".jpeg", ".PNG"])
 @pytest.mark.parametrize("name", WITH_PICTURES)
 def test_pictures_with_other_suffixes_are_found(tmp_path: Path, name: str, suffix: str) -> None:
     root = official(name, tmp_path)
