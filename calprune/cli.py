@@ -14,7 +14,9 @@ from calprune.commands.options import (
     DataOption,
     DeviceOption,
     ImagesOption,
+    MaxLeftOutOption,
     StoreOption,
+    share_of,
 )
 from calprune.errors import CalpruneError, MissingExtra, PlanError
 
@@ -168,6 +170,7 @@ def collect(
     min_mass: Annotated[
         float, typer.Option(help="Stop if the answers hold less of the probability.")
     ] = 0.5,
+    max_left_out: MaxLeftOutOption = None,
     strict: Annotated[
         bool,
         typer.Option(
@@ -207,6 +210,7 @@ def collect(
         "max_memory": max_memory,
         "share": _share(share),
         "strict": strict,
+        "max_left_out": share_of("--max-left-out", max_left_out),
     }
     from calprune.collect.studies import Job, each, jobs
 
@@ -326,23 +330,26 @@ def _conclude(outcome: Outcome) -> None:
         )
     total = len(plan.cells)
     where = plan.store.root
+    of = len(plan.questions.images) + len(plan.left_out)
+    without = f", {len(plan.left_out):,} of {of:,} images left out" if plan.left_out else ""
     if outcome.stopped:
         print(
             f"calprune: stopped; {total - outcome.missing} of {total} conditions are sealed in "
-            f"{where} and every finished part is saved: run the same command again to go on",
+            f"{where}{without} and every finished part is saved: run the same command again to go "
+            "on",
             file=sys.stderr,
         )
         raise typer.Exit(130)
     if outcome.missing:
         print(
-            f"this share is done; {outcome.missing} of {total} conditions in {where} wait for "
-            "parts of other shares, the last to finish seals them"
+            f"this share is done{without}; {outcome.missing} of {total} conditions in {where} wait "
+            "for parts of other shares, the last to finish seals them"
         )
         return
     new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"
     print(
-        f"{total} conditions of {plan.questions.name} on {plan.adapter.name} in {where} ({new}); "
-        f"next: calprune analyze --store {where}"
+        f"{total} conditions of {plan.questions.name} on {plan.adapter.name} in {where} "
+        f"({new}{without}); next: calprune analyze --store {where}"
     )
 
 

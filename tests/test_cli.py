@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
+from calprune.commands.options import share_of
+from calprune.errors import PlanError
+from tests.fixtures import file
 
 ROOT = Path(__file__).parent.parent
 GRID = ["--select", "full", "--select", "scope:alpha=0,1", "--keep", "16,32", "--min-mass", "0"]
@@ -186,10 +192,32 @@ def test_unusable_stores(tmp_path: Path, tiny_llava: Path) -> None:
     fails(calprune("collect", "--store", "/proc/calprune", *model), 5, "/proc/calprune")
 
 
+def test_images_left_out_are_counted_at_the_end(tiny_llava: Path, tmp_path: Path) -> None:
+    root = file.images(tmp_path)
+    rows = [
+        {"image": name, "question": "Is it so?", "label": "yes"} for name in (*file.IMAGES, "c.png")
+    ]
+    bench = f"file:{file.json_lines(root / 'q.jsonl', rows)}"
+    Image.new("I;16", (20, 20)).save(root / "c.png")
+    asked = ("collect", "--bench", bench, "--model", str(tiny_llava), "--select", "full")
+    asked = (*asked, "--min-mass", "0", "--store", str(tmp_path / "store"))
+    done = calprune(*asked, "--max-left-out", "34%")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"calprune: left out: image .* more than 8 bits deep", done.stderr)
+    assert "(1 new, 1 of 3 images left out); next: " in done.stdout
+
+
 def test_unknown_option_is_usage(tmp_path: Path) -> None:
     done = calprune("collect", "--bnech", "shapes")
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_shares() -> None:
+    assert [share_of("--x", text) for text in (None, "5%", "0.05", "1")] == [None, 0.05, 0.05, 1.0]
+    for text in ("", "five", "5%%", "5 of 7"):
+        with pytest.raises(PlanError, match=r"--x .*: write a share such as 5% or 0\.05"):
+            share_of("--x", text)
 
 
 def test_help_has_examples_and_exit_codes() -> None:

@@ -17,6 +17,9 @@ from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
 GROUPINGS = ("split", "category", "kind", "n_options")
+POOLED, WITHOUT = "all", "(none)"  # groups of our own: all rows, and those without a value
+MOST_GROUPS = 1000
+MOST_SHOWN = 100  # in a report, and in figures
 
 
 @dataclass(frozen=True)
@@ -196,16 +199,34 @@ def groupings(seen: Predictions) -> dict[str, NDArray[Any]]:
     return {**seen.tags, **dict(zip(GROUPINGS, own, strict=True))}
 
 
+def group_count(setting: Setting, by: str | None) -> int:
+    """How many values of ``by`` the questions of a setting have; 0 where it groups nothing."""
+    table = setting.cells[0].tables[0]
+    columns = {**table.tags, "split": table.split, "category": table.category}
+    return len(np.unique(columns[by])) if by in columns else 0
+
+
+def check_shown(setting: Setting, by: str | None) -> None:
+    """PlanError if there are more groups than a report or a figure can show."""
+    if (n := group_count(setting, by)) > MOST_SHOWN:
+        raise PlanError(
+            f"questions of {setting.benchmark} have {n:,} values of {by}, and a report or a figure "
+            f"shows at most {MOST_SHOWN} groups: group by something with fewer, or see 'calprune "
+            f"analyze --by {by}', which lists {MOST_GROUPS:,}"
+        )
+
+
 def groups(
-    seen: Predictions, by: str | None, where: str = "these questions"
+    seen: Predictions, by: str | None, where: str = "these questions", most: int = MOST_GROUPS
 ) -> list[tuple[str, NDArray[np.bool_] | None]]:
     """Names and row masks: ``all`` first (mask None), then the values of ``by`` as they come.
 
     Numbers of options come in their order, as ``2 options``; rows without a value form the group
-    ``(none)``.
-    PlanError if there is no such grouping, listing what these files can be grouped by.
+    ``(none)``. A value that has one of these two names stands in quotation marks.
+    PlanError if there is no such grouping, listing what these files can be grouped by, or if it has
+    more than ``most`` values.
     """
-    found: list[tuple[str, NDArray[np.bool_] | None]] = [("all", None)]
+    found: list[tuple[str, NDArray[np.bool_] | None]] = [(POOLED, None)]
     if by is None:
         return found
     columns = groupings(seen)
@@ -216,7 +237,19 @@ def groups(
         raise PlanError(f"{where}: {registry.unknown('grouping', by, there)}")
     column = columns[by]
     names, first = np.unique(column, return_index=True)
+    if len(names) > most:
+        raise PlanError(
+            f"{where} have {len(names):,} values of {by}, more than the {most:,} groups that are "
+            "shown: leave --by out, or group by something with fewer"
+        )
     if by == "n_options":
         return found + [(f"{count} options", column == count) for count in names]
     names = names[np.argsort(first)]
-    return found + [(str(name) or "(none)", column == name) for name in names]
+    return found + [(_shown(str(name)), column == name) for name in names]
+
+
+def _shown(value: str) -> str:
+    """The name of a value's group; others than ours, and never the same for two values."""
+    if value.strip('"') in (POOLED, WITHOUT):
+        return f'"{value}"'
+    return value or WITHOUT

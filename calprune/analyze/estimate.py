@@ -175,14 +175,15 @@ def grouped(
     found: dict[str, dict[str, list[Predictions]]] = defaultdict(dict)
     where = f"questions of {setting.benchmark}"
     for cell in setting.cells:
-        for name, mask in groups(seen[cell.name][0], by, where):
+        masks = [dict(groups(one, by, where)) for one in seen[cell.name]]
+        for name in masks[0]:
             parts = []
-            for one in seen[cell.name]:
-                own = mask if mask is None else dict(groups(one, by, where)).get(name)
-                if mask is None:
+            for one, own in zip(seen[cell.name], masks, strict=True):
+                mask = own.get(name)
+                if mask is not None:
+                    parts.append(one.take(np.flatnonzero(mask)))
+                elif name in own:
                     parts.append(one)
-                elif own is not None and own.any():
-                    parts.append(one.take(own))
             found[name][cell.name] = parts
     return found
 

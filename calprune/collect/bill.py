@@ -21,7 +21,6 @@ from calprune.collect.cost import (
     tower_flops,
 )
 from calprune.collect.encode import feature_folder
-from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside import inside
 from calprune.collect.inside.stages import planned
 from calprune.collect.models import Shape
@@ -29,6 +28,7 @@ from calprune.collect.packed.packs import trie_length
 from calprune.collect.plan import Cell, Plan, limits
 from calprune.collect.selectors import guided
 from calprune.data.condition import canonical_json
+from calprune.data.pictures import size_of
 from calprune.data.store import Store
 from calprune.errors import PlanError
 

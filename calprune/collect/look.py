@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from calprune.collect.choose import choose, read_merges
 from calprune.collect.encode import encode, feature_folder, read_features
-from calprune.collect.hf.pictures import open_picture
 from calprune.collect.inside import Inside, inside
 from calprune.collect.inside.block import replies
 from calprune.collect.kept import chosen_in
@@ -25,6 +24,7 @@ from calprune.collect.models import EMBEDDED, Frame, Seen
 from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan, make_plan
 from calprune.collect.run import Keep, prepare
 from calprune.collect.selectors import Merges, guided
+from calprune.data.pictures import open_picture
 from calprune.data.store import Store
 from calprune.errors import PlanError
 
@@ -107,7 +107,8 @@ def look(
     Raises:
         PlanError: for an image, question or selector that cannot be shown.
     """
-    whole = prepare(bench, model=model, select=select, keep=keep, **options)
+    anyhow: dict[str, Any] = {"max_left_out": 1.0, **options}  # one image is shown
+    whole = prepare(bench, model=model, select=select, keep=keep, **anyhow)
     _showable(whole.cells)
     at = _place(whole, image)
     if not 0 <= question < len(whole.distinct[at]):
@@ -120,7 +121,7 @@ def look(
         return _looked(replace(whole, share=(block, whole.blocks)), block, at, question)
     with TemporaryDirectory() as folder:
         name = whole.questions.images[at]
-        alone = whole.questions.without(set(whole.questions.images) - {name})
+        alone = whole.questions.without(set(whole.questions.images) - {name}, apart=True)
         chosen = [c.chosen for c in whole.cells]
         plan = make_plan(Store(Path(folder)), alone, whole.packed, chosen)
         return _looked(plan, 0, 0, question)

@@ -16,17 +16,17 @@ from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
 from calprune.collect.grid import ALL, STUDY_TOKENS, Chosen, budgets, grid, in_numerics
-from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside import inside
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan, served
 from calprune.collect.quote import quote
-from calprune.collect.usable import usable
+from calprune.collect.usable import most_left_out, usable
 from calprune.data.check import differences
 from calprune.data.condition import Budget
 from calprune.data.container import intact
+from calprune.data.pictures import size_of
 from calprune.data.provenance import log_run
 from calprune.data.questions import Questions, find_benchmark, open_questions
 from calprune.data.store import Store, store_path
@@ -80,6 +80,7 @@ def prepare(
     max_memory: int | str | None = None,
     share: tuple[int, int] = (0, 1),
     strict: bool = False,
+    max_left_out: float | None = None,
     download: bool = True,
 ) -> Plan:
     """Decide everything without loading weights; raises the errors of bad requests.
@@ -115,9 +116,12 @@ def prepare(
         share: (i, n), counted from 0: every n-th block, for n processes on one store.
         strict: an image that cannot be used, or a number of rows that is not the published one, is
             an error; otherwise the image is left out, and both are told.
+        max_left_out: the largest share of images that may be left out; None means 1 %, and a larger
+            one is an error.
         download: fetch a model that is not here yet.
     """
     find_benchmark(bench)  # mistakes before anything is opened
+    most = most_left_out(max_left_out, strict)
     if study and select:
         raise PlanError("a study names its selectors: leave --select out, or --study")
     grid_of = partial(_chosen, select, keep, study=study, about=(bench, model))
@@ -128,8 +132,8 @@ def prepare(
     opened = open_questions(bench, root, images, strict)
     if reply_tokens:
         opened = opened.replying(reply_tokens)
-    questions, left_out = usable(opened, strict)
-    notes = list(questions.source.notes)
+    questions, left_out = usable(opened, strict, most)
+    notes = list(questions.notes)
     if images is None:
         foreign = differences(questions, getattr(find_benchmark(bench), "published", None))
         if foreign:
@@ -204,13 +208,22 @@ def bill_of(
         plan = prepare(bench, model=model, select=select, keep=keep, download=False, **options)
         return bill(plan, gpu)
     except (BenchmarkError, ModelError) as error:
-        if options.get("data") is not None and isinstance(error, BenchmarkError):
-            raise  # what was named must be there
+        if isinstance(error, BenchmarkError) and (data is not None or _at_hand(bench)):
+            raise  # what was named, or is here, must be usable
         grid_of = partial(
             _chosen, select, keep, study=options.get("study", ""), about=(bench, model)
         )
         every = not select or ALL in _listed(select)
         return quote(bench, model, grid_of, gpu, error, every=every, **options)
+
+
+def _at_hand(bench: str) -> bool:
+    """Whether a benchmark's files are here without being named."""
+    try:
+        find_benchmark(bench).open(None)
+    except BenchmarkError:
+        return False
+    return True
 
 
 def _chosen(

@@ -1,46 +1,45 @@
-"""Which images can be shown to a model at all, found out before anything is spent."""
+"""The benchmark that is asked: without the images that cannot be used, unless they are many."""
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+import math
 
-import numpy as np
-
-from calprune.collect.hf.pictures import open_picture
-from calprune.data.benchmarks import Picture
 from calprune.data.questions import Questions
-from calprune.errors import BenchmarkError
+from calprune.data.usable import unusable
+from calprune.errors import BenchmarkError, PlanError
 
-_AT_ONCE = 64  # encoded images in memory
+MOST_LEFT_OUT = 0.01
 
 
-def usable(questions: Questions, strict: bool = False) -> tuple[Questions, tuple[str, ...]]:
+def most_left_out(given: float | None, strict: bool = False) -> float:
+    """The share of images that may be left out; PlanError if none can be meant."""
+    if strict and given is not None:
+        raise PlanError("--strict leaves no image out: leave --max-left-out out, or --strict")
+    share = MOST_LEFT_OUT if given is None else given
+    if not 0.0 <= share <= 1.0:
+        raise PlanError(f"--max-left-out {share:g}: a share lies between 0 and 1, or 0% and 100%")
+    return share
+
+
+def usable(
+    questions: Questions, strict: bool = False, most: float = MOST_LEFT_OUT
+) -> tuple[Questions, tuple[str, ...]]:
     """The benchmark less images that cannot be decoded or used, and what is wrong with each.
 
     Images that could not even be read come first. What is left out is part of the benchmark's
     digest, so that its results cannot be taken for the whole one's. Raises BenchmarkError for the
-    first bad image if ``strict``.
+    first bad image if ``strict``, and if a larger share than ``most`` is left out.
     """
-    if isinstance(questions.picture(questions.images[0]), np.ndarray):
-        return questions, questions.left_out  # generated, not decoded
-    bad: dict[str, str] = {}
-    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for first in range(0, len(questions.images), _AT_ONCE):
-            few = questions.images[first : first + _AT_ONCE]
-            # read in order, as tables are streamed; decoded side by side
-            found = pool.map(_problem, [questions.picture(image) for image in few])
-            bad |= {image: why for image, why in zip(few, found, strict=True) if why}
-    if not bad:
-        return questions, questions.left_out
-    if strict:
-        raise BenchmarkError(next(iter(bad.values())))
-    return questions.without(bad), (*questions.left_out, *bad.values())
-
-
-def _problem(picture: Picture) -> str:
-    try:
-        open_picture(picture)
-    except BenchmarkError as error:
-        return str(error)
-    return ""
+    bad = unusable(questions)
+    left_out = (*questions.left_out, *bad.values())
+    if strict and bad:
+        raise BenchmarkError(left_out[0])
+    rest = questions.without(bad) if bad else questions
+    n, total = len(left_out), len(questions.images) + len(questions.left_out)
+    if n > most * total:
+        raise BenchmarkError(
+            f"{questions.name}: {n:,} of {total:,} images cannot be used, and at most "
+            f"{100 * most:g} % may be left out: {left_out[0]}; 'calprune data check' names them "
+            f"all: mend them, or go on without them by --max-left-out {math.ceil(100 * n / total)}%"
+        )
+    return rest, left_out

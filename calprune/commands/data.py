@@ -14,7 +14,8 @@ import typer
 from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError
 
 if TYPE_CHECKING:
-    from calprune.data.check import Check, Tick
+    from calprune.data.check import Check
+    from calprune.data.usable import Tick
 
 data = typer.Typer(
     name="data",

@@ -7,12 +7,20 @@ from typing import Annotated
 
 import typer
 
+from calprune.errors import PlanError
+
 BenchOption = Annotated[str, typer.Option(help="Benchmark; see 'calprune ls benchmarks'.")]
 DataOption = Annotated[
     Path | None,
     typer.Option(help="Folder with the benchmark's files.  [default: what was fetched]"),
 ]
 ImagesOption = Annotated[int | None, typer.Option(min=1, help="Only the first so many images.")]
+MaxLeftOutOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Go on without images that cannot be used up to this share of all.  [default: 1%]"
+    ),
+]
 DeviceOption = Annotated[
     str, typer.Option(help="cpu, cuda, cuda:1, mps.  [default: a GPU if there is one]")
 ]
@@ -36,6 +44,17 @@ TowerClipOption = Annotated[
     str, typer.Option(help="CLIP model of the tower, where a selector needs it.")
 ]
 TowerDtypeOption = Annotated[str, typer.Option(help="float32, float16 or bfloat16 of the tower.")]
+
+
+def share_of(option: str, text: str | None) -> float | None:
+    """A share from ``5%`` or ``0.05``; None for None. Raises PlanError for anything else."""
+    if text is None:
+        return None
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        raise PlanError(f"{option} {text!r}: write a share such as 5% or 0.05") from None
+
 
 # How the cache is read and resampled.
 MetricOption = Annotated[

@@ -15,12 +15,14 @@ from calprune.commands.options import (
     DataOption,
     DeviceOption,
     ImagesOption,
+    MaxLeftOutOption,
     StoreOption,
     TowerClipOption,
     TowerDtypeOption,
     TowerModelOption,
     TowerPictureOption,
     TowerRevisionOption,
+    share_of,
 )
 from calprune.errors import MissingExtra, PlanError
 
@@ -66,6 +68,7 @@ def compare_selections(
     store: StoreOption = None,
     data: DataOption = None,
     images: ImagesOption = None,
+    max_left_out: MaxLeftOutOption = None,
     device: DeviceOption = "",
     dtype: TowerDtypeOption = "",
     per_image: Annotated[
@@ -96,6 +99,7 @@ def compare_selections(
             store=store,
             data=data,
             images=images,
+            max_left_out=share_of("--max-left-out", max_left_out),
             device=device,
             dtype=dtype,
             progress=progress,

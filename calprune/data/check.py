@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from calprune.data.benchmarks import Benchmark, Example, Picture, Published, Source
+from calprune.data.benchmarks import Benchmark, Example, Published, Source
 from calprune.data.questions import Questions, find_benchmark, open_questions
 from calprune.data.sources.hub import cached, damage, local_parts, revisions, stored
-
-_AT_ONCE = 64  # encoded images in memory
-
-Tick = Callable[[int, int], None]
+from calprune.data.usable import Tick, unusable
 
 
 @dataclass(frozen=True)
@@ -57,7 +48,7 @@ class Check:
         name: of the benchmark.
         digest: SHA-256 of the questions, see ``Questions.digest``: equal for equal content.
         counts: found and published.
-        problems: images left out, or that cannot be decoded, and files that are damaged.
+        problems: images that ``collect`` would leave out, and files that are damaged.
         layout: which of its published forms was read.
         licence, origin: as the benchmark states them.
         revisions: repositories and commits that the files came from, as far as it is known.
@@ -112,20 +103,19 @@ def check(name: str, root: Path | str | None = None, tick: Tick | None = None) -
     questions = open_questions(name, root)
     paths = _tables(benchmark, questions.source, root)
     broken = [wrong for path in paths if (wrong := damage(path))]
-    decode = find_spec("PIL") is not None
     return Check(
         name=questions.name,
         digest=questions.digest,
         counts=counts(questions, getattr(benchmark, "published", None)),
-        problems=(*broken, *questions.left_out, *_unusable(questions, decode, tick)),
+        problems=(*broken, *questions.left_out, *unusable(questions, tick).values()),
         layout=questions.source.layout,
         licence=getattr(benchmark, "licence", ""),
         origin=getattr(benchmark, "origin", ""),
         revisions=revisions(paths),
         tables=len(paths),
         verified=sum(bool(stored(path).sha256) for path in paths) - len(broken),
-        decoded=decode,
-        notes=questions.source.notes,
+        decoded=find_spec("PIL") is not None,
+        notes=questions.notes,
     )
 
 
@@ -191,38 +181,3 @@ def _tables(benchmark: Benchmark, source: Source, root: Path | None) -> list[Pat
     else:
         found = local_parts(root, parts) or {}
     return list(dict.fromkeys(path for paths in found.values() for path in paths))
-
-
-def _unusable(questions: Questions, decode: bool, tick: Tick | None) -> list[str]:
-    """What is wrong with images that cannot be read or decoded; all are looked at."""
-    bad: list[str] = []
-    images = questions.images
-    if isinstance(questions.picture(images[0]), np.ndarray):
-        return bad  # generated
-    with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        warnings.simplefilter("ignore")  # the decoder's, about odd files that it can read
-        for first in range(0, len(images), _AT_ONCE):
-            few = images[first : first + _AT_ONCE]
-            # read in order, as tables are streamed; decoded side by side
-            pictures = [questions.picture(image) for image in few]
-            bad += filter(None, pool.map(_problem, pictures, [decode] * len(few)))
-            if tick:
-                tick(first + len(few), len(images))
-    return bad
-
-
-def _problem(picture: Picture, decode: bool) -> str:
-    assert not isinstance(picture, np.ndarray)
-    try:
-        content = picture.read_bytes() if isinstance(picture, Path) else picture.content
-        if decode:
-            from PIL import Image, UnidentifiedImageError
-
-            try:
-                with Image.open(BytesIO(content)) as opened:
-                    opened.load()
-            except UnidentifiedImageError:
-                return f"image {picture}: of no kind that Pillow knows"
-    except Exception as error:  # decoders fail in many ways
-        return f"image {picture}: {error}"
-    return ""

@@ -69,13 +69,28 @@ class Questions:
             raise PlanError(f"--reply-tokens {tokens}: a number above 0 is needed")
         return replace(self, source=replace(self.source, reply_tokens=tokens))
 
-    def without(self, images: Collection[str]) -> Questions:
-        """The same benchmark less some images and their questions."""
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the results should know about the files, of the source and beyond."""
+        n = sum("\r" in e.prompt for e in self.examples)
+        note = (
+            f"{n:,} questions hold carriage returns (line breaks of Windows), which are asked as "
+            "they stand in the files; a copy without them asks otherwise, and has another digest"
+        )
+        return (*self.source.notes, *([note] if n else []))
+
+    def without(self, images: Collection[str], apart: bool = False) -> Questions:
+        """The same benchmark less some images and their questions.
+
+        Questions that are scored together with one of these go too, unless ``apart``.
+        """
+        lost = {e.group for e in self.examples if e.group and e.image in images and not apart}
         groups = [
-            (image, digest, [self.examples[i] for i in rows])
+            (image, digest, [self.examples[i] for i in rows if self.examples[i].group not in lost])
             for image, digest, rows in zip(self.images, self.digests, self.rows, strict=True)
             if image not in images
         ]
+        groups = [group for group in groups if group[2]]
         if not groups:
             raise BenchmarkError(f"{self.name}: none of its images can be used")
         return replace(
@@ -118,30 +133,40 @@ def open_questions(
     """Load and check a benchmark; ``images`` keeps the first so many distinct images only.
 
     An image that cannot be read is left out with its questions and listed, or is an error if
-    ``strict``. Raises PlanError for an unknown name and BenchmarkError if data are missing or
-    inconsistent.
+    ``strict``. Questions that are scored together stay together: all of a group are there, with
+    further images if they have others, or none. Raises PlanError for an unknown name and
+    BenchmarkError if data are missing or inconsistent.
     """
     source = _opened(name, root)
+    examples = list(_checked(name, source))
     known: dict[str, str] = {}  # digest to the first image that has it
     alias: dict[str, str | None] = {}
     problems: list[str] = []
+
+    def look(image: str) -> None:
+        try:
+            alias[image] = known.setdefault(_digest(source, image), image)
+        except BenchmarkError as error:
+            if strict:
+                raise
+            problems.append(str(error))
+            alias[image] = None
+
+    for e in examples:
+        if e.image not in alias and (images is None or len(known) < images):
+            look(e.image)
+    first = [e for e in examples if e.image in alias]
+    together = {e.group for e in first if e.group and alias[e.image] is not None}
+    chosen = [e for e in examples if e.image in alias or e.group in together]
+    for e in chosen:
+        if e.image not in alias:
+            look(e.image)
+    lost = {e.group for e in chosen if e.group and alias[e.image] is None}
     grouped: dict[str, list[Example]] = {}
-    for example in _checked(name, source):
-        if example.image not in alias:
-            if images is not None and len(known) >= images:
-                continue
-            try:
-                digest = _digest(source, example.image)
-            except BenchmarkError as error:
-                if strict:
-                    raise
-                problems.append(str(error))
-                alias[example.image] = None
-                continue
-            alias[example.image] = known.setdefault(digest, example.image)
-        image = alias[example.image]
-        if image is not None:
-            grouped.setdefault(image, []).append(replace(example, image=image))
+    for e in chosen:
+        image = alias[e.image]
+        if image is not None and e.group not in lost:
+            grouped.setdefault(image, []).append(replace(e, image=image))
     if not grouped:
         raise BenchmarkError(problems[0] if problems else f"{name}: no questions found")
     if source.reply_tokens < 1 and any(e.references for g in grouped.values() for e in g):

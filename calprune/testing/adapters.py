@@ -99,7 +99,7 @@ def conformance(
 
 def frames_agree(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[Seen]) -> None:
     """The frame that arithmetic promises is the frame that the tower gives."""
-    from calprune.collect.hf.pictures import size_of
+    from calprune.data.pictures import size_of
 
     for picture, s in zip(pictures, seen, strict=True):
         promised = adapter.frame(size_of(picture))

@@ -13,6 +13,7 @@ from calprune.analyze.curve import reliability_bins
 from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics.ece import Ece
 from calprune.data.condition import Budget
+from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
 
@@ -217,6 +218,48 @@ def test_bins_of_the_curve_add_up_to_ece(study_tables):
         assert total == pytest.approx(expected)
         assert sum(b.n for b in own) == 240
         assert all(b.n > 0 and b.band_low <= b.confidence <= b.band_high for b in own)
+
+
+NAMES = ["all", "", "(none)", '"all"', "red", "(none)"]
+
+
+@pytest.mark.parametrize("by", ["split", "category", "t"])
+def test_names_of_groups_never_are_ours(by: str):
+    """A value called as the pooled row, or as the rows without a value, takes nothing from them."""
+    table = make_table(images=30, per_image=6, tags={"t": NAMES})
+    named = np.resize(np.array(NAMES), len(table))
+    table = replace(table, split=named, category=named)
+    rows = {e.group: e.n for e in estimate([table], ["accuracy"], by=by, draws=0)}
+    assert rows == {"all": 180, '"all"': 30, "(none)": 30, '"(none)"': 60, '""all""': 30, "red": 30}
+    whole = estimate([table], ["accuracy"], draws=0)[0]
+    assert estimate([table], ["accuracy"], by=by, draws=0)[0].value == whole.value
+    other = make_table(make_condition("scope", 8), images=30, per_image=6, noise=1)
+    other = replace(other, split=named, category=named, tags=table.tags)
+    sizes = {r.group: r.n for r in compare([table, other], ["ece"], by=by, draws=0, permutations=9)}
+    assert sizes == rows
+
+
+def many(groups: int) -> list[LogitTable]:
+    """Two conditions on as many questions as groups, each about an image of its own."""
+    names = {"t": [f"v{i}" for i in range(groups)]}
+    conditions = (make_condition(), make_condition("scope", 8))
+    return [make_table(c, groups, 1, noise=i, tags=names) for i, c in enumerate(conditions)]
+
+
+def test_too_many_groups_are_refused_at_once():
+    with pytest.raises(PlanError, match="have 1,001 values of t, more than the 1,000 groups"):
+        estimate(many(1001), ["accuracy"], by="t", draws=100)
+    with pytest.raises(PlanError, match="have 2,000 values of t, more than the 1,000 groups"):
+        compare(many(2000), ["accuracy"], by="t", draws=100)
+
+
+def test_rows_are_grouped_once_not_once_a_group(monkeypatch: pytest.MonkeyPatch):
+    calls = []
+    inner = cells.groups
+    monkeypatch.setattr("calprune.analyze.estimate.groups", lambda *a: calls.append(a) or inner(*a))
+    rows = estimate(many(60), ["accuracy"], by="t", draws=0)
+    assert (len(rows), {r.n for r in rows[2:]}) == (2 * 61, {1})
+    assert len(calls) == 2
 
 
 def test_parameters_that_never_vary_are_left_out_of_names():

@@ -143,6 +143,14 @@ def test_groups_get_panels(subject):
     assert ">colour<" in figures.svg_of("forest", subject, by="category")
 
 
+@pytest.mark.parametrize("kind", ["curve", "forest"])
+def test_more_than_a_hundred_panels_are_refused(kind):
+    names = {"t": [f"v{i}" for i in range(101)]}
+    tables = [make_table(c, 101, 1, tags=names) for c in (make_condition(), make_condition("a", 8))]
+    with pytest.raises(PlanError, match="have 101 values of t, and a report or a figure shows"):
+        figures.svg_of(kind, tables, by="t", **QUICK)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_replies_are_drawn(kind):
     tables = [

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from calprune.analyze.estimate import Estimate, estimate
@@ -143,6 +144,24 @@ def test_undefined_and_infinite_values_have_keys_that_sort():
 )
 def test_numbers_of_text_tables(shown: str, value: float | None):
     assert first_number(shown) == value
+
+
+def test_a_report_shows_a_hundred_groups_at_most(capsys: pytest.CaptureFixture[str]):
+    def tables(groups: int) -> list[Any]:
+        names = [f"v{i}" for i in range(groups)]
+        conditions = (make_condition(), make_condition("scope", 8))
+        made = [make_table(c, groups, 1, noise=i) for i, c in enumerate(conditions)]
+        split = np.array(names)
+        return [replace(t, split=split, category=split, tags={"t": split}) for t in made]
+
+    for by in ("split", "category", "t"):
+        with pytest.raises(PlanError, match=f"have 101 values of {by}, and a report or a figure"):
+            gather(tables(101), by=by, draws=20)
+    whole = gather(tables(101), draws=20)
+    assert whole.groups == ()
+    assert "have 101 splits, and a report shows at most 100 groups" in capsys.readouterr().err
+    assert len({r.group for r in gather(tables(12), draws=20).groups}) == 13
+    assert capsys.readouterr().err == ""
 
 
 def test_the_summary_says_what_the_comparison_says(content: Content):

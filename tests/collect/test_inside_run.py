@@ -11,13 +11,13 @@ import pytest
 
 from calprune.collect import run
 from calprune.collect.grid import grid
-from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside.decoder import check
 from calprune.collect.inside.fits import fits
 from calprune.collect.models import Reach, open_adapter
 from calprune.collect.selectors.fastv import FastV
 from calprune.data.condition import Budget
 from calprune.data.container import unpack
+from calprune.data.pictures import size_of
 from calprune.data.store import Store
 from calprune.errors import PlanError
 from tests.collect.checkpoints import save_checkpoint

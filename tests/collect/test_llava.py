@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from calprune.collect.grid import budgets, grid
-from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Options, Row, Seen, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
@@ -23,6 +22,7 @@ from calprune.collect.packed.packs import Pack
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import make_plan
 from calprune.data.benchmarks import Answer
+from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
 from calprune.data.store import Store
 from calprune.errors import BenchmarkError, ModelError, PlanError

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from calprune.collect import run
-from calprune.collect.hf.pictures import open_picture, pad_to_square, size_of
 from calprune.collect.models import Options, open_adapter
+from calprune.data.pictures import open_picture, pad_to_square, size_of
 from calprune.data.store import Store
-from calprune.errors import BenchmarkError
+from calprune.errors import BenchmarkError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -126,6 +126,9 @@ def pope(root: Path) -> Path:
 def test_bad_images_are_listed_and_the_rest_is_asked(folder: Path, tmp_path: Path) -> None:
     root = pope(tmp_path / "pope")
     options = {"model": str(folder), "data": root, "select": "full"}
+    with pytest.raises(BenchmarkError, match=r"2 of 6 images .* at most 1 %.*--max-left-out 34%"):
+        run.prepare("pope", **options)
+    options["max_left_out"] = 0.34
     outcome = run.collect("pope", store=tmp_path / "store", min_mass=0, **options)
     left_out = outcome.plan.left_out
     assert len(left_out) == 2
@@ -136,8 +139,15 @@ def test_bad_images_are_listed_and_the_rest_is_asked(folder: Path, tmp_path: Pat
     assert len(set(table.cluster)) == 4
     logged = json.loads(next((tmp_path / "store" / "runs").iterdir()).read_text())
     assert logged["left_out"] == list(left_out)
+    with pytest.raises(PlanError, match="--strict leaves no image out"):
+        run.prepare("pope", strict=True, **options)
+    with pytest.raises(PlanError, match="--max-left-out 34: a share lies between 0 and 1"):
+        run.prepare("pope", **{**options, "max_left_out": 34})
+    del options["max_left_out"]
     with pytest.raises(BenchmarkError, match=r"000000000001\.jpg"):
         run.prepare("pope", strict=True, **options)
+    with pytest.raises(BenchmarkError, match="2 of 6 images"):
+        run.bill_of("pope", **options)
 
 
 def test_a_benchmark_without_any_usable_image(folder: Path, tmp_path: Path) -> None:

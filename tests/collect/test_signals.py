@@ -23,13 +23,13 @@ from calprune.collect.hf import clip
 from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.hf.further import described, own_words
-from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Options, open_adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import make_plan
 from calprune.collect.selectors import Ranking, VisualTokens, in_order
 from calprune.collect.signals import read_signals
 from calprune.data.condition import Budget, sha256_of
+from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
 from calprune.data.store import Store
 from calprune.errors import PlanError

@@ -8,7 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from calprune.collect.usable import usable
 from calprune.data.benchmarks import Published
 from calprune.data.benchmarks.pope import Pope
 from calprune.data.check import Check, check, counts, differences
@@ -148,6 +150,26 @@ def test_without_pillow_images_are_only_read(
     found = check("pope", tmp_path)
     assert not found.decoded
     assert found.problems == ()
+
+
+@pytest.mark.usefixtures("small")
+def test_the_rule_is_that_of_collect(tmp_path: Path) -> None:
+    """Deep pixels and strips cannot be shown, though they can be decoded."""
+    folder = pope.official(tmp_path) / "val2014"
+    deep, long, broken, good = sorted(folder.iterdir())
+    Image.new("I;16", (20, 20)).save(deep, "PNG")
+    Image.new("RGB", (2001, 10)).save(long, "PNG")
+    broken.write_bytes(broken.read_bytes()[:300])
+    found = check("pope", tmp_path)
+    assert len(found.problems) == 3
+    for path, problem in zip((deep, long, broken), found.problems, strict=True):
+        assert path.name in problem
+    assert "more than 8 bits" in found.problems[0]
+    assert "proportions up to 200:1" in found.problems[1]
+    with pytest.raises(BenchmarkError, match="3 of 4 images cannot be used"):
+        usable(open_questions("pope", tmp_path))
+    rest, left_out = usable(open_questions("pope", tmp_path), most=0.75)
+    assert (rest.images, left_out) == ((good.name,), found.problems)
 
 
 def test_generated_ones_have_nothing_to_differ_from() -> None:

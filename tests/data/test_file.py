@@ -90,12 +90,57 @@ def test_yes_and_no_are_recognised(tmp_path: Path, label: object) -> None:
     assert q.examples[0].prompt == "Is it so?\nAnswer the question using a single word or phrase."
 
 
-@pytest.mark.parametrize("label", [1, "1", "y", "true", "TRUE"])
+@pytest.mark.parametrize("label", [1, "1", "1.0", "y", "true", "TRUE"])
 def test_other_spellings_are_yes_where_the_kind_says_so(tmp_path: Path, label: object) -> None:
-    (closed,) = ask(tmp_path, {**ROW, "label": label, "kind": "Yes/No"}).examples
+    words = {**ROW, "question": "What?", "label": "a bus"}
+    closed, _ = ask(tmp_path, {**ROW, "label": label, "kind": "Yes/No"}, words).examples
     assert closed.label == 0
-    (opened,) = ask(tmp_path, {**ROW, "label": label}).examples
+    opened, _ = ask(tmp_path, {**ROW, "label": label, "kind": "open"}, words).examples
     assert opened.references == (str(label),)
+
+
+@pytest.mark.parametrize(
+    ("yes", "no"),
+    [("TRUE", "FALSE"), ("True", "False"), ("1", "0"), (1, 0), ("1.0", "0.0"), ("Y", "n")],
+)
+@pytest.mark.parametrize("suffix", ["jsonl", "csv", "tsv"])
+def test_a_column_of_other_spellings_is_yes_and_no(
+    tmp_path: Path, yes: object, no: object, suffix: str
+) -> None:
+    rows = [{**ROW, "question": f"Is it {i}?", "label": (yes, no)[i % 2]} for i in range(4)]
+    write = file.json_lines if suffix == "jsonl" else file.table
+    q = open_questions(f"file:{write(file.images(tmp_path) / f'q.{suffix}', rows)}")
+    assert [(e.label, e.offered, e.references) for e in q.examples] == [
+        (i % 2, (0, 1), ()) for i in range(4)
+    ]
+    assert (q.source.scorer, q.source.reply_tokens) == ("f1-over-splits", 0)
+    words = [{**row, "label": ("yes", "no")[i % 2]} for i, row in enumerate(rows)]
+    assert ask(tmp_path, *words).digest == q.digest
+
+
+@pytest.mark.parametrize(
+    ("label", "other"),
+    [("TRUE", "a bus"), ("1", "2"), (0, 2), ("1", "yes"), ("FALSE", "1"), ("n", "k")],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_mixture_is_refused_with_its_lines(
+    tmp_path: Path, label: object, other: object, turned: bool
+) -> None:
+    rows = [{**ROW, "label": label}, {**ROW, "question": "Or so?", "label": other}]
+    with pytest.raises(BenchmarkError, match=r"line \d: label: .*q\.jsonl, line \d has .* a kind"):
+        ask(tmp_path, *rows[:: -1 if turned else 1])
+    said = [{**row, "kind": "open"} for row in rows]
+    assert all(e.references for e in ask(tmp_path, *said).examples)
+
+
+def test_true_and_false_may_stand_beside_yes_and_no(tmp_path: Path) -> None:
+    labels = ["TRUE", "no", False, "Yes."]
+    rows = [{**ROW, "question": f"Is it {i}?", "label": x} for i, x in enumerate(labels)]
+    assert [
+        e.label
+        for e in ask(tmp_path, *rows, {**CHOICE, "kind": "open", "options": None}).examples
+        if e.offered
+    ] == [0, 1, 1, 0]
 
 
 def test_scoring_follows_the_kinds(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 
+from calprune.data.benchmarks.mmbench import SHIFT
 from calprune.data.questions import Questions, open_questions
 from calprune.errors import BenchmarkError
 from tests.fixtures import mmbench, picture, save_table
@@ -100,11 +102,84 @@ def test_a_row_may_name_a_later_ones_image(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", ["", "nan", "NaN", "none", "None", " "])
-def test_absent_options_end_the_list(tmp_path: Path, word: str) -> None:
-    q = open_questions("mmbench", changed(tmp_path, 0, C=word, hint=word))
+def test_options_may_be_fewer(tmp_path: Path, word: str) -> None:
+    q = open_questions("mmbench", changed(tmp_path, 0, C=word, D=word, hint=word))
     row = next(e for e in q.examples if e.id == "241")
     assert row.offered == (0, 1)
     assert row.prompt.startswith("Which is right?\nA. w\nB. x\nAnswer")
+
+
+@pytest.mark.parametrize("word", ["", "nan", "NaN", "none", "None"])
+def test_an_absent_option_keeps_its_place_in_every_pass(tmp_path: Path, word: str) -> None:
+    """A shift moves it from D to A; the others keep their letters, as in VLMEvalKit."""
+    rows = mmbench.rows("")
+    for row in rows:
+        for x in "ABCD":
+            row[x] = word if row[x] == "z" else row[x]
+    q = open_questions("mmbench", mmbench.write(tmp_path / mmbench.EN, rows, references=True))
+    asked = {e.id: e for e in q.examples if e.group == "241"}
+    assert [e.offered for e in asked.values()] == [(0, 1, 2), (1, 2, 3), (0, 2, 3), (0, 1, 3)]
+    assert asked["1000241"].prompt.endswith(
+        "right?\nB. w\nC. x\nD. y\nAnswer with the option's letter from the given choices directly."
+    )
+    assert [e.label for e in asked.values()] == [0, 1, 2, 3]  # w, wherever it stands
+
+
+def test_the_word_none_is_an_option_where_it_is_right(tmp_path: Path) -> None:
+    rows = mmbench.rows("")
+    for row in (r for r in rows if r["index"] % SHIFT == 241):
+        turn = row["index"] // SHIFT
+        row["ABCD"[turn]] = "None"  # the right option w
+    q = open_questions("mmbench", mmbench.write(tmp_path / mmbench.EN, rows, references=True))
+    asked = [e for e in q.examples if e.group == "241"]
+    assert [(e.label, e.offered) for e in asked] == [(i, (0, 1, 2, 3)) for i in range(4)]
+    assert "\nB. None\nC. x" in asked[1].prompt
+
+
+def test_cells_are_read_as_pandas_reads_them(tmp_path: Path) -> None:
+    """The scripts of the release read its files with pandas; line breaks of Windows stay."""
+    rows = mmbench.rows("")
+    for row in rows:
+        row["hint"] = row["hint"].replace("\n", "\r\n")
+        row["question"] += ' "quoted"\rand\u2028so on'
+    path = mmbench.write(tmp_path / mmbench.EN, rows, references=False) / mmbench.EN
+    for end in (b"\n", b"\r\n"):
+        path.write_bytes(path.read_bytes().replace(b"dev\n", b"dev" + end))
+        table = pandas.read_csv(path, sep="\t", keep_default_na=False)
+        read = {str(row["index"]): row for row in table.to_dict("records")}
+        q = open_questions("mmbench", tmp_path)
+        for e in q.examples:
+            hint = read[e.id]["hint"]
+            start = f"{hint}\n{read[e.id]['question']}\nA. " if hint else read[e.id]["question"]
+            assert e.prompt.startswith(start)
+        assert 'Read "this".\r\nThen\tthat.\n' in "".join(e.prompt for e in q.examples)
+        assert "12 questions hold carriage returns" in q.notes[0]
+    assert open_questions("mmbench", mmbench.official(tmp_path / "other")).notes == ()
+
+
+@pytest.mark.parametrize("form", ["official", "old", "parquet"])
+def test_the_passes_of_a_question_stay_together(tmp_path: Path, form: str) -> None:
+    """The older files repeat a picture in every pass, under another index."""
+    folder = getattr(mmbench, form)(tmp_path)
+    few = open_questions("mmbench", folder, images=1)
+    assert len(few.images) == 1
+    expected = {"241": 4} if form != "parquet" else {"241": 4, "1988": 3}  # named by its bytes
+    assert Counter(e.group for e in few.examples) == expected
+    whole = open_questions("mmbench", folder)
+    assert {(e.id, e.prompt) for e in few.examples} < {(e.id, e.prompt) for e in whole.examples}
+
+
+def test_a_question_is_there_in_all_its_passes_or_in_none(tmp_path: Path) -> None:
+    """One pass has another picture: a few images come with it, and without it the question goes."""
+    rows = mmbench.rows("")
+    next(row for row in rows if row["index"] == SHIFT + 252)["image"] = picture(9)
+    q = open_questions("mmbench", mmbench.write(tmp_path / mmbench.OLD, rows, references=False))
+    few = open_questions("mmbench", tmp_path, images=2)
+    assert Counter(e.group for e in few.examples) == {"241": 4, "252": 3}
+    assert len(few.images) == 3
+    rest = q.without([str(SHIFT + 252)])
+    assert Counter(e.group for e in rest.examples) == {"241": 4, "3": 2, "1988": 3}
+    assert len(rest.images) == 2
 
 
 def test_without_data_the_way_out_is_named(tmp_path: Path) -> None:
@@ -122,7 +197,8 @@ def test_without_data_the_way_out_is_named(tmp_path: Path) -> None:
         (0, {"answer": "E"}, r"MMBench_DEV_EN\.tsv, row 2: answer: 'E' is not among the 4"),
         (1, {"answer": "D"}, "row 3: answer: 'D' is not among the 3 options"),
         (0, {"answer": ""}, "row 2: answer: empty"),
-        (0, {"B": ""}, "row 2: A to D: 2 to 4 options expected, found 1"),
+        (0, dict.fromkeys("BCD", ""), "row 2: A to D: 2 to 4 options expected, found 1"),
+        (0, {"A": ""}, "row 2: answer: 'A' is not among the 3 options"),
         (0, {"question": "nan"}, "row 2: question: empty"),
         (0, {"index": "one"}, "row 2: index: whole number expected, found 'one'"),
         (0, {"index": 4_000_241}, "index: 4000241 belongs to none of the passes 0 to 3"),

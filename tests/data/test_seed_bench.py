@@ -79,7 +79,7 @@ def test_without_data_the_way_out_is_named(tmp_path: Path) -> None:
         ({"question_type_id": 10}, "entry 1: question_type_id: unknown type 10"),
         ({"question_type_id": 13}, "entry 1: question_type_id: unknown type 13"),
         ({"data_id": "../../x"}, "entry 1: data_id: '../../x' leaves the folder"),
-        ({"question_id": "101670"}, "entry 2: id '101670' is already that of .*entry 1"),
+        ({"question_id": ""}, "entry 1: question_id: empty"),
     ],
 )
 def test_bad_rows_are_named(tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -104,6 +104,33 @@ def test_other_files_are_named(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(BenchmarkError, match=message):
             open_questions("seed-bench", tmp_path)
+
+
+def test_an_id_that_is_there_twice_is_told_apart(tmp_path: Path) -> None:
+    """The release has 49914 at two of its 14,233 rows about images."""
+    rows, table = seed_bench.questions(), seed_bench.table()
+    for row in (rows[1], rows[7], table[1], table[7]):
+        row["question_id"] = "49914"
+    seed_bench.write(seed_bench.official(tmp_path / "official"), rows)
+    save_table(tmp_path / "parquet" / TABLE, table, seed_bench.features())
+    official = open_questions("seed-bench", tmp_path / "official")
+    named = {e.id: e.prompt.split("\n")[0] for e in official.examples if "49914" in e.id}
+    assert named == {"49914": rows[1]["question"], "49914-2": rows[7]["question"]}
+    assert content(open_questions("seed-bench", tmp_path / "parquet")) == content(official)
+    few = open_questions("seed-bench", tmp_path / "official", images=2)
+    assert {e.id for e in few.examples} < {e.id for e in official.examples}
+
+
+def test_types_are_named_by_the_files_own_numbers(tmp_path: Path) -> None:
+    """Older releases count location as 3 and attributes as 4."""
+    seed_bench.official(tmp_path)
+    old = {**seed_bench.TYPES, "Instance Location": 3, "Instance Attributes": 4}
+    seed_bench.write(tmp_path, seed_bench.questions(), old)
+    of = {e.id: e.category for e in open_questions("seed-bench", tmp_path).examples}
+    assert (of["101671"], of["101672"]) == ("instance location", "instance attributes")
+    seed_bench.write(tmp_path, seed_bench.questions(), {**old, "Instance Identity": 3})
+    with pytest.raises(BenchmarkError, match="question_type: Instance Location: number 3 is anot"):
+        open_questions("seed-bench", tmp_path)
 
 
 def test_bad_tables_are_named(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from calprune import registry
-from calprune.analyze.cells import Cell, Setting, settings
+from calprune.analyze.cells import Cell, Setting, check_shown, settings
 from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Reading
 from calprune.analyze.coverage import Risk, risk_coverage
@@ -95,6 +95,7 @@ class Subject:
         self, *metrics: str | Metric, by: str | None = None, draws: int | None = None
     ) -> list[Estimate]:
         """As ``estimate``; ``draws`` 0 for no intervals."""
+        check_shown(self.setting, by)
         times = self.draws if draws is None else draws
         return self._once(
             ("estimates", metrics, by, times),
@@ -113,6 +114,7 @@ class Subject:
         self, metric: str | Metric, against: str, by: str | None = None
     ) -> list[Difference]:
         """As ``compare``."""
+        check_shown(self.setting, by)
         return self._once(
             ("differences", metric, against, by),
             lambda: compare(

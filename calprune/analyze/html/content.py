@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, Unpack
 
-import numpy as np
-
-from calprune.analyze.cells import Setting, settings
+from calprune.analyze.cells import MOST_SHOWN, Setting, check_shown, group_count, settings
 from calprune.analyze.command import graded
 from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Reading
@@ -127,6 +126,8 @@ def gather(
         kept = tuple(graded(tables))
     check_answers(kept, wanted, **reading)
     found = tuple(settings(kept, each_seed))
+    for setting in found:
+        check_shown(setting, by)
     reference = against or REFERENCE
     referenced = [s for s in found if s.named(reference)]
     if against is not None and not referenced:
@@ -144,7 +145,7 @@ def gather(
             defined += [_renamed(row, setting) for row in _defined(alike, reference, how)]
     groups: list[Estimate] = []
     for setting in found:
-        grouping = by or ("split" if _splits(setting) > 1 else None)
+        grouping = by or _usual(setting)
         if grouping is not None:
             rows = estimate(_tables(setting), brief, by=grouping, **how)
             groups += [_renamed(row, setting) for row in rows]
@@ -176,8 +177,16 @@ def _tables(setting: Setting) -> list[LogitTable]:
     return [table for cell in setting.cells for table in cell.tables]
 
 
-def _splits(setting: Setting) -> int:
-    return len(np.unique(setting.cells[0].tables[0].split))
+def _usual(setting: Setting) -> str | None:
+    """What a setting is grouped by if nobody says: splits, unless there is one, or too many."""
+    n = group_count(setting, "split")
+    if n > MOST_SHOWN:
+        print(
+            f"calprune: questions of {setting.benchmark} have {n:,} splits, and a report shows at "
+            f"most {MOST_SHOWN} groups: it has none of them",
+            file=sys.stderr,
+        )
+    return "split" if 1 < n <= MOST_SHOWN else None
 
 
 def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:

@@ -18,8 +18,8 @@ from calprune import registry
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import Wanted, look, to_numpy
 from calprune.collect.hf.clip_model import ClipModel
-from calprune.collect.hf.pictures import open_picture
 from calprune.data.benchmarks import Picture
+from calprune.data.pictures import open_picture
 from calprune.data.sources.labels import OPTION_LETTER, SHORT_ANSWER
 from calprune.errors import PlanError
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from calprune.collect.grid import Chosen
-from calprune.collect.hf.pictures import size_of
 from calprune.collect.inside.decoder import check
 from calprune.collect.inside.stages import Inside, Stage, planned
 from calprune.collect.models import Adapter, Frame
 from calprune.collect.proposals import serving
 from calprune.data.condition import Budget
+from calprune.data.pictures import size_of
 from calprune.data.questions import Questions
 from calprune.errors import PlanError
 

@@ -16,9 +16,9 @@ from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.names import Found
-from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Frame, Options, Seen
 from calprune.data.benchmarks import Picture
+from calprune.data.pictures import open_picture
 from calprune.errors import ModelError
 
 __all__ = ["LlavaNext"]

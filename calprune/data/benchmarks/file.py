@@ -41,6 +41,12 @@ COLUMNS = (
 )
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 REPLY_TOKENS = 32
+CLEAR, WORD, DIGIT = "clear", "word", "digit"
+FORMS = {  # how labels spell yes and no
+    CLEAR: ("yes", "no"),
+    WORD: ("true", "false", "y", "n"),
+    DIGIT: ("1", "0", "1.0", "0.0"),
+}
 
 
 class File:
@@ -56,7 +62,9 @@ class File:
       any is right.
     - options: list of text, for multiple choice.
     - kind: yes/no, letter or open. Without it a row with options is letter, one whose label is yes
-      or no (or true or false in JSON, without quotes) is yes/no, and any other is open.
+      or no (or true or false in JSON, without quotes) is yes/no, and any other is open. Where all
+      labels of such rows are true, false, yes and no, or all are 1 and 0, they are yes/no; some
+      among other labels are refused, since they may be answers to open questions.
     - id: unique; without it a hash of image name and question.
     - split, category, cluster, group: as in ``Example``.
     - prompt: what the model reads instead of question, options and instruction.
@@ -86,9 +94,10 @@ class File:
         if root is not None and not root.is_dir():
             raise BenchmarkError(f"--data {root}: there is no such folder; it should hold images")
         folder = self.path.parent if root is None else root
-        rows = [(row, _kind(row)) for row in _rows(self.path)]
-        if not rows:
+        read = list(_rows(self.path))
+        if not read:
             raise BenchmarkError(f"{self.path}: no questions in it")
+        rows = list(zip(read, _kinds(read), strict=True))
         return Source(
             answers=_answers(rows),
             examples=_examples(rows),
@@ -178,8 +187,30 @@ def _fields(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) 
     return fields
 
 
-def _kind(row: Row) -> str:
-    """How a row is answered, as it says or as its columns suggest."""
+def _kinds(rows: Sequence[Row]) -> list[str]:
+    """How each row is answered, as it says or as the labels of those that do not say suggest.
+
+    Yes and no are always clear. True, false, 1 and 0 may as well be answers in words: they mean yes
+    and no where all labels do, and BenchmarkError is raised where some do.
+    """
+    said = [_said(row) for row in rows]
+    forms = {i: _form(rows[i]) for i, kind in enumerate(said) if not kind}
+    unclear = next((i for i, form in forms.items() if form in (WORD, DIGIT)), None)
+    if unclear is not None:
+        fitting = (DIGIT,) if forms[unclear] == DIGIT else (CLEAR, WORD)
+        other = next((i for i, form in forms.items() if form not in fitting), None)
+        if other is not None:
+            raise rows[unclear].wrong(
+                "label",
+                f"{rows[unclear].get('label')!r} may mean yes or no, or these words, since "
+                f"{rows[other].where} has {rows[other].get('label')!r}; give such rows a kind, "
+                "yes/no or open",
+            )
+    return [kind or ("yes/no" if forms[i] else "open") for i, kind in enumerate(said)]
+
+
+def _said(row: Row) -> str:
+    """How a row is answered by its kind or since it has options; empty if it does not say."""
     kind = row.optional("kind").lower()
     choice = row.values.get("options") is not None
     if kind and kind not in KINDS:
@@ -187,11 +218,16 @@ def _kind(row: Row) -> str:
     if kind and choice != (kind == "letter"):
         why = f"has options, but is {kind!r}" if choice else "is 'letter', but has no options"
         raise row.wrong("kind", f"this row {why}; change kind or options")
-    if kind or choice:
-        return kind or "letter"
+    return kind or ("letter" if choice else "")
+
+
+def _form(row: Row) -> str:
+    """How a label spells yes or no; empty for one that does not."""
     label = row.get("label")
-    spelled = isinstance(label, str) and label.strip(" .").lower() in ("yes", "no")
-    return "yes/no" if spelled or isinstance(label, bool) else "open"
+    if isinstance(label, bool):
+        return CLEAR
+    plain = str(label).strip(" .").lower() if isinstance(label, str | int | float) else ""
+    return next((form for form, spellings in FORMS.items() if plain in spellings), "")
 
 
 def _answers(rows: Sequence[tuple[Row, str]]) -> tuple[Answer, ...]:

@@ -15,6 +15,7 @@ from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER, yes_no
 from calprune.data.sources.parquet import Shards
+from calprune.data.sources.pictures import Pictures
 from calprune.data.sources.rows import Row, json_file, json_rows
 from calprune.errors import BenchmarkError
 
@@ -22,6 +23,7 @@ __all__ = ["Gqa"]
 
 QUESTIONS = "testdev_balanced_questions.json"
 FOLDERS = ("", "questions1.2", "questions")  # where releases and their users keep it
+IDS = ("id", "questionId")  # the second in lists of questions
 STRUCTURAL = ("choose", "compare", "logical", "query", "verify")
 SEMANTIC = ("attr", "cat", "global", "obj", "rel")
 SCORER = "exact-match"
@@ -51,16 +53,16 @@ class Gqa(Released):
     published = Published(rows=12578, images=398, questions=12570)
 
     def official(self, root: Path) -> Source:
-        """One JSON object of questions by id."""
+        """One JSON object of questions by id, or a list of questions with theirs."""
         paths = [root / folder / QUESTIONS for folder in FOLDERS]
         path = next((p for p in paths if p.is_file()), None)
         if path is None:
             raise BenchmarkError(f"{root}: lacks {QUESTIONS}; {self._ways()}")
-        rows = json_rows(path, json_file(path))
+        rows, pictures = json_rows(path, json_file(path)), Pictures(root / "images")
         return Source(
             answers=YES_NO,
             examples=(_example(row, row.file_name("imageId")) for row in rows),
-            picture=lambda name: root / "images" / f"{name}.jpg",
+            picture=lambda name: pictures(f"{name}.jpg"),
             scorer=SCORER,
             reply_tokens=REPLY_TOKENS,
             layout="official",
@@ -101,7 +103,7 @@ def _example(row: Row, image: str) -> Example:
     answer, types = row.text("answer"), row.part("types")
     closed = answer in ("yes", "no")
     return Example(
-        id=row.text("id"),
+        id=row.text(next((name for name in IDS if name in row.values), IDS[0])),
         image=image,
         prompt=row.verbatim("question") + SHORT_ANSWER,
         label=yes_no(row, "answer") if closed else -1,

@@ -14,6 +14,7 @@ from calprune.data.benchmarks import Example, Published, Source
 from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
 from calprune.data.sources.parquet import Shards
+from calprune.data.sources.pictures import Pictures
 from calprune.data.sources.rows import Row, json_file, json_rows
 
 __all__ = ["MmVet"]
@@ -67,7 +68,7 @@ class MmVet(Released):
                 _example(r, r.text("id"), r.file_name("imagename"), r.texts("capability"))
                 for r in rows
             ),
-            picture=lambda name: root / "images" / name,
+            picture=Pictures(root / "images"),
             scorer=SCORER,
             reply_tokens=REPLY_TOKENS,
             layout="official",

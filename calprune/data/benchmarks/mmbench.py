@@ -10,14 +10,13 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator, Mapping
-from itertools import takewhile
 from pathlib import Path
 from typing import ClassVar
 
 from calprune.data.benchmarks import Blob, Example, Published, Source
 from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
-from calprune.data.sources.labels import OPTION_LETTER, enough, letter, letters, option_lines
+from calprune.data.sources.labels import OPTION_LETTER, enough, letter, letters
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.rows import Row, Tsv
 
@@ -145,22 +144,52 @@ def _example(row: Row, image: str, l2: str) -> Example:
     index = row.integer("index")
     if not 0 <= index < PASSES * SHIFT:
         raise row.wrong("index", f"{index} belongs to none of the passes 0 to {PASSES - 1}")
-    options = list(takewhile(bool, (_given(row, name) for name in OPTIONS)))
-    enough(row, "A to D", options, len(OPTIONS))
+    options = _options(row)
     hint = _given(row, "hint")
     row.text("question")  # a question that is only the word nan is a missing one
     question = (f"{hint}\n" if hint else "") + row.verbatim("question")
     return Example(
         id=str(index),
         image=image,
-        prompt=question + option_lines(options) + OPTION_LETTER,
-        label=letter(row, "answer", options),
-        offered=tuple(range(len(options))),
+        prompt=question + "".join(f"\n{x}. {text}" for x, text in options.items()) + OPTION_LETTER,
+        label=_label(row, options),
+        offered=tuple(OPTIONS.index(x) for x in options),
         category=row.text("category"),
         group=str(index % SHIFT),
         tags=(("pass", str(index // SHIFT)), ("l2", row.text(l2))),
         where=row.where,
     )
+
+
+def _options(row: Row) -> dict[str, str]:
+    """A row's options by their letters, which keep their places where another one is absent.
+
+    A shift moves an option called none, which readers take as absent, to the front. LLaVA's script
+    stops at it and would ask without any option; as in VLMEvalKit the others keep their letters
+    here. Where none is the right answer, it is there.
+    """
+    answer = _letter(row)
+    named = {x: _given(row, x) for x in OPTIONS}
+    if answer in named and row.optional(answer).lower() == "none":
+        named[answer] = row.verbatim(answer)
+    there = {x: text for x, text in named.items() if text}
+    enough(row, "A to D", list(there), len(OPTIONS))
+    return there
+
+
+def _letter(row: Row) -> str:
+    return row.text("answer").strip(" ().:").upper()
+
+
+def _label(row: Row, options: Mapping[str, str]) -> int:
+    """Index of the right option's letter, which the row gives as letter or as words."""
+    if (answer := _letter(row)) in options:
+        return OPTIONS.index(answer)
+    if answer in OPTIONS:
+        raise row.wrong(
+            "answer", f"{row.text('answer')!r} is not among the {len(options)} options of this row"
+        )
+    return OPTIONS.index(list(options)[letter(row, "answer", list(options.values()))])
 
 
 def _given(row: Row, field: str) -> str:

@@ -16,6 +16,7 @@ from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER, yes_no
 from calprune.data.sources.parquet import Shards
+from calprune.data.sources.pictures import Pictures
 from calprune.data.sources.rows import Row
 from calprune.errors import BenchmarkError
 
@@ -41,7 +42,6 @@ COGNITION = {
     "code_reasoning": 20,
 }
 SUBTASKS = {**PERCEPTION, **COGNITION}
-SUFFIXES = (".jpg", ".png", ".jpeg")
 PLEASE = re.compile(r"\s*Please answer yes or no\.\s*$")  # one blank before it, in places two
 
 
@@ -100,24 +100,16 @@ def _folders(root: Path, files: dict[str, Path]) -> Iterator[Example]:
         folder = root / subtask
         nested = (folder / "questions_answers_YN").is_dir()
         texts = folder / "questions_answers_YN" if nested else folder
-        pictures = folder / "images" if nested else folder
+        pictures = Pictures(folder / "images" if nested else folder)
         found = sorted(p for p in texts.glob("*.txt") if not p.name.startswith("."))
         if not found:
             raise BenchmarkError(f"{texts}: no questions in it; unpack the release again")
         for text in found:
-            picture = _picture(pictures, text.stem)
-            files[f"{subtask}/{picture.name}"] = picture
+            picture = pictures.of_stem(text.stem)
+            name = text.stem + picture.suffix.lower()  # as released, whatever a copy made of it
+            files[f"{subtask}/{name}"] = picture
             for row in _lines(text):
-                yield _example(row, subtask, picture.name)
-
-
-def _picture(folder: Path, stem: str) -> Path:
-    """The picture of a text; where there is none, the path where it should be."""
-    there = [p for suffix in SUFFIXES if (p := folder / f"{stem}{suffix}").exists()]
-    if len(there) > 1:
-        names = " and ".join(p.name for p in there)
-        raise BenchmarkError(f"{folder}: {names} belong to one text; remove the one that is extra")
-    return there[0] if there else folder / f"{stem}{SUFFIXES[0]}"
+                yield _example(row, subtask, name)
 
 
 def _lines(path: Path) -> Iterator[Row]:

@@ -15,12 +15,14 @@ from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER, yes_no
 from calprune.data.sources.parquet import Shards
-from calprune.data.sources.rows import Row, json_lines
+from calprune.data.sources.pictures import Pictures
+from calprune.data.sources.rows import Row, json_list_or_lines
 
 __all__ = ["Pope"]
 
 SPLITS = ("random", "popular", "adversarial")
 OLD_RANDOM = 2910  # rows of the random split until it was made anew, in AoiDragon/POPE@e3e39262
+COUNTS = {**{f"split={s}": 3000 for s in SPLITS}, "label=yes": 4500, "label=no": 4500}
 SCORER = "f1-over-splits"
 
 
@@ -50,15 +52,15 @@ class Pope(Released):
         questions=5127,
         tail=26,
         trie=220,
-        counts={**{f"split={s}": 3000 for s in SPLITS}, "label=yes": 4500, "label=no": 4500},
+        counts=COUNTS,
     )
 
     def official(self, root: Path) -> Source:
-        """JSON lines, one file a split; ids are ``split/question_id``."""
+        """JSON lines or a JSON list, one file a split; ids are ``split/question_id``."""
         rows = [
             (split, row)
             for split, mark in zip(SPLITS, self.marks, strict=True)
-            for row in json_lines(root / mark)
+            for row in json_list_or_lines(root / mark)
         ]
         old = sum(split == "random" for split, _ in rows) == OLD_RANDOM
         notes = (
@@ -68,7 +70,7 @@ class Pope(Released):
         return Source(
             answers=YES_NO,
             examples=(_official(f"{s}-2910" if old and s == "random" else s, r) for s, r in rows),
-            picture=lambda name: root / self.folder / name,
+            picture=Pictures(root / self.folder),
             scorer=SCORER,
             layout="official",
             notes=notes if old else (),

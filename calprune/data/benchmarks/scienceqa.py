@@ -23,6 +23,7 @@ from calprune.data.sources.labels import (
     option_lines,
 )
 from calprune.data.sources.parquet import Shards
+from calprune.data.sources.pictures import Pictures
 from calprune.data.sources.rows import Row, json_file, json_rows
 from calprune.errors import BenchmarkError
 
@@ -64,7 +65,7 @@ class ScienceQa(Released):
         return Source(
             answers=letters(MOST),
             examples=(_example(row, row.text("id"), _picture(row)) for row in _problems(root)),
-            picture=lambda name: root / "images" / SPLIT / name,
+            picture=Pictures(root / "images" / SPLIT),
             layout="official",
         )
 

@@ -6,6 +6,7 @@ AILab-CVC/SEED-Bench, or the table lmms-lab/SEED-Bench.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -13,8 +14,9 @@ from typing import ClassVar
 from calprune.data.benchmarks import Example, Published, Source
 from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
-from calprune.data.sources.labels import OPTION_LETTER, letter, letters, option_lines
+from calprune.data.sources.labels import OPTION_LETTER, distinct, letter, letters, option_lines
 from calprune.data.sources.parquet import Shards
+from calprune.data.sources.pictures import Pictures
 from calprune.data.sources.rows import Row, json_file, json_rows
 from calprune.errors import BenchmarkError
 
@@ -53,11 +55,14 @@ class SeedBench(Released):
     published = Published(rows=14233, counts={"options=4": 14233})
 
     def official(self, root: Path) -> Source:
-        """One JSON file for images and videos; ids are its question numbers."""
+        """One JSON file for images and videos; ids are its question numbers.
+
+        The release has one number twice: the second of its rows gets ``-2`` at its end.
+        """
         return Source(
             answers=letters(len(CHOICES)),
             examples=_file(root / FILE),
-            picture=lambda name: root / FOLDER / name,
+            picture=Pictures(root / FOLDER),
             layout="official",
         )
 
@@ -79,18 +84,22 @@ def _file(path: Path) -> Iterator[Example]:
         raise BenchmarkError(f"{path}: an object expected; is it a file of another release?")
     whole = Row(str(path), content)
     types = whole.part("question_type")
-    names = {types.integer(name): str(name).lower() for name in types.values}
+    names: dict[int, str] = {}  # releases number attributes and location differently
+    for name in types.values:
+        if names.setdefault(types.integer(name), str(name).lower()) != str(name).lower():
+            raise types.wrong(str(name), f"number {types.integer(name)} is another type's")
+    given = Counter[str]()
     for row in json_rows(path, whole.get("questions")):
         if _about_image(row):
-            yield _example(row, names)
+            yield _example(row, names, given)
 
 
 def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
-    names = dict(enumerate(TYPES, 1))
+    names, given = dict(enumerate(TYPES, 1)), Counter[str]()
     for row in shards.rows((*COLUMNS, "question_type_id")):
         if _about_image(row):
             row.picture_digest()
-            example = _example(row, names)
+            example = _example(row, names, given)
             images.setdefault(example.image, row.at)
             yield example
 
@@ -99,14 +108,14 @@ def _about_image(row: Row) -> bool:
     return row.one_of("data_type", ("image", "video")) == "image"
 
 
-def _example(row: Row, names: Mapping[int, str]) -> Example:
+def _example(row: Row, names: Mapping[int, str], given: Counter[str]) -> Example:
     options = [row.verbatim(choice) for choice in CHOICES]
     number = row.integer("question_type_id")
     if number not in names or not 1 <= number <= len(TYPES):
         known = f"known for images: 1 to {len(TYPES)}"
         raise row.wrong("question_type_id", f"unknown type {number}; {known}")
     return Example(
-        id=row.text("question_id"),
+        id=distinct(given, row.text("question_id")),
         image=row.file_name("data_id"),
         prompt=row.verbatim("question") + option_lines(options) + OPTION_LETTER,
         label=letter(row, "answer", options),

@@ -16,6 +16,7 @@ from calprune.data.sources import Released
 from calprune.data.sources.hub import Part, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER
 from calprune.data.sources.parquet import Shards
+from calprune.data.sources.pictures import Pictures
 from calprune.data.sources.rows import Row, json_list
 
 __all__ = ["TextVqa"]
@@ -44,10 +45,11 @@ class TextVqa(Released):
 
     def official(self, root: Path) -> Source:
         """Questions in one JSON file, the OCR tokens of every image in another."""
+        pictures = Pictures(root / IMAGES)
         return Source(
             answers=(),
             examples=self._files(root),
-            picture=lambda name: root / IMAGES / f"{name}.jpg",
+            picture=lambda name: pictures(f"{name}.jpg"),
             scorer=SCORER,
             reply_tokens=REPLY_TOKENS,
             layout="official",

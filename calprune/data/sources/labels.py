@@ -13,8 +13,8 @@ from calprune.data.sources.rows import Row
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 OPTION_LETTER = "\nAnswer with the option's letter from the given choices directly."
 
-_YES = {"yes", "y", "true", "1"}
-_NO = {"no", "n", "false", "0"}
+_YES = {"yes", "y", "true", "1", "1.0"}  # tables write whole numbers so if a cell is empty
+_NO = {"no", "n", "false", "0", "0.0"}
 
 
 def yes_no(row: Row, field: str) -> int:
@@ -75,6 +75,13 @@ def content_id(given: Counter[str], *content: str) -> str:
 
     ``given`` counts the ids given so far; a second row of equal content gets ``-2`` at its end.
     """
-    plain = sha256_of(list(content))[:16]
-    given[plain] += 1
-    return plain if given[plain] == 1 else f"{plain}-{given[plain]}"
+    return distinct(given, sha256_of(list(content))[:16])
+
+
+def distinct(given: Counter[str], name: str) -> str:
+    """The id, if it is the first row's that has it; the second's gets ``-2`` at its end, and so on.
+
+    ``given`` counts the rows of each id so far.
+    """
+    given[name] += 1
+    return name if given[name] == 1 else f"{name}-{given[name]}"

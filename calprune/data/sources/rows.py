@@ -120,7 +120,7 @@ class Row:
 def json_file(path: Path) -> Any:
     """The content of a JSON file; BenchmarkError if it cannot be read or parsed."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise BenchmarkError(f"{path}: not JSON ({error}); download it again") from error
     except OSError as error:
@@ -167,6 +167,16 @@ def json_lines(path: Path) -> Iterator[Row]:
         raise BenchmarkError(f"{path}: not UTF-8 ({error})") from error
     except OSError as error:
         raise _unreadable(path, error) from error
+
+
+def json_list_or_lines(path: Path) -> Iterator[Row]:
+    """Rows of a file that is either a JSON list of objects, or one JSON object a line."""
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            begin = next((line.lstrip()[0] for line in file if line.strip()), "")
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    return json_rows(path, json_file(path)) if begin == "[" else json_lines(path)
 
 
 def _object(path: Path, line: int, text: str) -> Mapping[str, Any]:

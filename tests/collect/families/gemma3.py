@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
-from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
+from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, nothing_further, peaked, received, spoken, word_ids
 
 BEGIN, IMAGE, START_OF_IMAGE, END_OF_IMAGE = 1, 3, 5, 6

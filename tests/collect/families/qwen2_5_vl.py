@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
-from calprune.collect.hf.pictures import open_picture
 from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
+from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, nothing_further, peaked, received, spoken, word_ids
 
 IMAGE, VISION_START, VISION_END = 3, 5, 6

@@ -1,16 +1,19 @@
-"""Opening images, and refusing those that no tower can be shown."""
+"""Opening images, and refusing those that no tower can be shown; Pillow is imported when needed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from calprune.data.benchmarks import Blob, Picture
 from calprune.errors import BenchmarkError
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # Beyond these a square canvas takes gigabytes, and a strip of single pixels shows nothing.
 LONGEST_SIDE = 10_000
@@ -22,8 +25,6 @@ _WRONG = (
     RuntimeError,
     SyntaxError,
     ValueError,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,  # where warnings are errors
 )
 
 
@@ -37,6 +38,8 @@ def size_of(image: Picture) -> tuple[int, int]:
 
 def open_picture(image: Picture) -> Image.Image:
     """The image in RGB, whatever its mode; BenchmarkError if it cannot be decoded or used."""
+    from PIL import Image
+
     if isinstance(image, np.ndarray):
         return Image.fromarray(image)
     size_of(image)
@@ -47,12 +50,14 @@ def open_picture(image: Picture) -> Image.Image:
             )
         try:
             return opened.convert("RGB")
-        except _WRONG as error:
+        except _wrong() as error:
             raise BenchmarkError(f"cannot decode image {image}: {error}") from error
 
 
 def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
     """Centre on a square of the processor's mean colour, as LLaVA-1.5's ``expand2square``."""
+    from PIL import Image
+
     side = max(image.size)
     if image.size == (side, side):
         return image
@@ -61,10 +66,31 @@ def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
     return canvas
 
 
+def problem(image: Picture) -> str:
+    """Why an image cannot be shown to a model; empty if it can."""
+    try:
+        open_picture(image)
+    except BenchmarkError as error:
+        return str(error)
+    return ""
+
+
+def _wrong() -> tuple[type[Exception], ...]:
+    """What decoders raise."""
+    from PIL import Image
+
+    # the second where warnings are errors
+    return (*_WRONG, Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
 def _opened(picture: Path | Blob) -> Image.Image:
+    from PIL import Image, UnidentifiedImageError
+
     try:
         return Image.open(picture if isinstance(picture, Path) else BytesIO(picture.content))
-    except _WRONG as error:
+    except UnidentifiedImageError as error:
+        raise BenchmarkError(f"image {picture}: of no kind that Pillow knows") from error
+    except _wrong() as error:
         raise BenchmarkError(f"cannot read image {picture}: {error}") from error
 
 
