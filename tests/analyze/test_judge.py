@@ -286,7 +286,7 @@ def test_a_number_that_the_limit_may_have_cut_is_asked_for_again(
     assert Judged().rows(replace_rows(table, 1)).tolist() == [0.3]
     assert len(server.asked) == 3
     server.answer = lambda body, i: cut("0.")
-    with pytest.raises(ModelError, match="no score .* 5 attempts, at last '0.'"):
+    with pytest.raises(ModelError, match=r"no score .* 5 attempts, at last '0\.'"):
         judge([replace_rows(table, 2)], endpoint=server.url, replacing=True)
 
 
@@ -306,7 +306,7 @@ def test_an_answer_cut_short_is_asked_for_again(
     assert waits == [1, 2]
     assert Judged().rows(replace_rows(table, 1)).tolist() == [0.5]
     server.answer = lambda body, i: (200, promised, WHOLE[:length])
-    with pytest.raises(IncompleteError, match="an answer cut short .*6 times in a row"):
+    with pytest.raises(IncompleteError, match=r"an answer cut short .*6 times in a row"):
         judge([replace_rows(table, 2)], endpoint=server.url, replacing=True, sleep=waits.append)
 
 

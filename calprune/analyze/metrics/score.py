@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune import registry
-from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.errors import IncompleteError
 
@@ -68,6 +68,11 @@ class OwnScore:
     def signature(self, seen: Predictions) -> str:
         """``score|`` and the rule's own."""
         return f"score|{self.scorer.signature(seen)}"
+
+    def parts(self, seen: Predictions) -> Indices | None:
+        """See ``Additive``."""
+        own = getattr(self.scorer, "parts", None)
+        return None if own is None else own(seen)
 
     def tally(self, seen: Predictions) -> Floats:
         """See ``Scorer``."""

@@ -26,7 +26,8 @@ __all__ = ["MeanOfRows", "Scorer", "greedy", "verdicts"]
 class Scorer(Described, Protocol):
     """What a scorer plug-in offers; it is made without arguments.
 
-    ``title`` stands in a column heading, ``score (title)``, so it is short: ``mean F1``.
+    ``title`` stands in a column heading, ``score (title)``, so it is short: ``mean F1``. One that
+    adds up parts of the benchmark also has ``parts``, see ``calprune.analyze.metrics.Additive``.
     """
 
     def rows(self, table: LogitTable) -> Floats:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.verdicts import confusion, f1, parts_of, says_no_right
 from calprune.data.logits import LogitTable
@@ -34,7 +34,11 @@ class F1OverSplits:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "f1-over-splits|positive:first|parse:all-but-second"
+        return "f1-over-splits|positive:first|parse:all-but-second|within:split"
+
+    def parts(self, seen: Predictions) -> Indices:
+        """Split of each row, (n,)."""
+        return parts_of(seen, "split", "scorer 'f1-over-splits'")[1]
 
     def tally(self, seen: Predictions) -> Floats:
         """(confusion cells, 1) in the place of each row's split, (n, splits, 5)."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.scorers import verdicts
 from calprune.analyze.verdicts import first_token_right, group_tally, parts_of, ratio
@@ -36,7 +36,11 @@ class Pairs:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "pairs|100(acc+acc+)|sum:category"
+        return "pairs|100(acc+acc+)|sum:category|within:category"
+
+    def parts(self, seen: Predictions) -> Indices:
+        """Category of each row, (n,)."""
+        return parts_of(seen, "category", "scorer 'pairs'")[1]
 
     def tally(self, seen: Predictions) -> Floats:
         """(right, 1, group right, 1 group) in the place of each category, (n, categories, 4)."""
