@@ -60,9 +60,8 @@ def _nearest(common: Bools, size: NDArray[np.intp], alone: int) -> int | None:
     fit[alone] = False
     if not fit.any():
         return None
-    alike = np.where(
-        fit, joint.sum(axis=1) / np.maximum((common | common[alone]).sum(axis=1), 1), -1
-    )
+    either = np.maximum((common | common[alone]).sum(axis=1), 1)
+    alike = np.where(fit, joint.sum(axis=1) / either, -1.0)
     return int(np.lexsort((-size, -alike))[0])
 
 
@@ -90,12 +89,15 @@ def within_parts(samplers: Sequence[Sampler], values: Sequence[Floats], seed: in
     no interval is given, where a part does not vary.
     """
     shared: dict[bytes, tuple[Indices, list[tuple[int, int]]]] = {}
+    known: dict[tuple[bytes, bytes], tuple[Indices, bool]] = {}  # conditions share their images
     for k, sampler in enumerate(samplers):
         for j, metric in enumerate(sampler.metrics):
             part = _parts(metric, sampler.seen)
             if part is None or values[k].shape[1] < 2:
                 continue
-            stratum, varies = strata(part, sampler.clusters)
+            asked = part.tobytes(), sampler.clusters.code.tobytes()
+            stratum, varies = known.get(asked) or strata(part, sampler.clusters)
+            known[asked] = stratum, varies
             if not varies:
                 values[k][j, 1:] = np.nan
             elif stratum.any():
