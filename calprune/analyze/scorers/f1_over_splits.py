@@ -20,13 +20,15 @@ class F1OverSplits:
     """Mean over the splits that are there of the F1 of the first answer, in [0, 1].
 
     As in POPE's script everything that is not "no" counts as yes, nonsense too; that is decided by
-    the greedy first token. A split in which nothing is positive, neither said nor right, has F1 0.
+    the greedy reply, or by its first token where no reply is stored. A split in which nothing is
+    positive, neither said nor right, has F1 0.
     """
 
     name: ClassVar[str] = "f1-over-splits"
     title: ClassVar[str] = "mean F1"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch unless the table has two answers and every row a right one."""

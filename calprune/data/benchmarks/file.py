@@ -41,6 +41,7 @@ COLUMNS = (
 )
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 REPLY_TOKENS = 32
+PARSERS = {"yes/no": "pope", "letter": "mmmu"}  # how replies to closed questions are read
 
 
 class File:
@@ -95,6 +96,7 @@ class File:
             picture=lambda name: folder / name,
             scorer=_scorer({kind for _, kind in rows}),
             reply_tokens=REPLY_TOKENS if any(kind == "open" for _, kind in rows) else 0,
+            parser=PARSERS.get(next((kind for _, kind in rows if kind != "open"), ""), ""),
             layout="file",
         )
 

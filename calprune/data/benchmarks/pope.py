@@ -70,6 +70,7 @@ class Pope(Released):
             examples=(_official(f"{s}-2910" if old and s == "random" else s, r) for s, r in rows),
             picture=lambda name: root / self.folder / name,
             scorer=SCORER,
+            parser="pope",
             layout="official",
             notes=notes if old else (),
         )
@@ -83,6 +84,7 @@ class Pope(Released):
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
             scorer=SCORER,
+            parser="pope",
             layout="parquet",
         )
 

@@ -65,6 +65,7 @@ class ScienceQa(Released):
             answers=letters(MOST),
             examples=(_example(row, row.text("id"), _picture(row)) for row in _problems(root)),
             picture=lambda name: root / "images" / SPLIT / name,
+            parser="scienceqa",
             layout="official",
         )
 
@@ -76,6 +77,7 @@ class ScienceQa(Released):
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
+            parser="scienceqa",
             layout="parquet",
         )
 

@@ -58,6 +58,7 @@ class SeedBench(Released):
             answers=letters(len(CHOICES)),
             examples=_file(root / FILE),
             picture=lambda name: root / FOLDER / name,
+            parser="seed-bench",
             layout="official",
         )
 
@@ -69,6 +70,7 @@ class SeedBench(Released):
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
+            parser="seed-bench",
             layout="parquet",
         )
 
