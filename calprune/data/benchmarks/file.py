@@ -41,7 +41,7 @@ COLUMNS = (
 )
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 REPLY_TOKENS = 32
-PARSERS = {"yes/no": "pope", "letter": "mmmu"}  # how replies to closed questions are read
+PARSERS = {"yes/no": "pope", "letter": "mmbench"}  # how replies to closed questions are read
 
 
 class File:
