@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from calprune.data.logits import Replies
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table, saying
 
+DOCS = Path(__file__).parents[2] / "docs"
 YES_NO = {"yes": "", "no": ""}
 OPTIONS = {"A": "a red car", "B": "a blue car", "C": "No car", "D": "snow"}
 
@@ -83,6 +85,26 @@ def test_yes_or_no(reply, pope, mme):
 def test_letters(reply, scienceqa, seed, mmbench, mmmu):
     found = [read(r, reply, OPTIONS) for r in ("scienceqa", "seed-bench", "mmbench", "mmmu")]
     assert found == [scienceqa, seed, mmbench, mmmu]
+
+
+def test_the_table_of_the_documentation():
+    lines = (DOCS / "scores.md").read_text().splitlines()
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines[: next(i for i, x in enumerate(lines) if x.startswith("*none* is wrong"))]
+        if line.startswith("|")
+    ]
+    checked = 0
+    for replies, _, *cells in rows:
+        for reply in replies.split("`, `"):
+            for name, cell in zip(head[2:], cells, strict=True):
+                rule, expected = name.strip("`"), cell.split(",")[0]
+                if expected:
+                    options = YES_NO if rule in ("pope", "mme") else OPTIONS
+                    found = read(rule, reply.strip("`"), options)
+                    assert (found or "none") == expected, (reply, rule)
+                    checked += 1
+    assert checked > 30
 
 
 # Against the scripts, typed anew -----------------------------------------------------------------
