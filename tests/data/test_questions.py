@@ -114,6 +114,16 @@ def test_limits_of_replies() -> None:
         shapes.replying(-1)
 
 
+@pytest.mark.usefixtures("made")
+def test_rules_that_are_not_installed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    opens = Made.open
+    for field, rule, near in (("scorer", "acuracy", "accuracy"), ("parser", "poope", "pope")):
+        changed: dict[str, Any] = {field: rule}
+        monkeypatch.setattr(Made, "open", lambda *a, c=changed: replace(opens(*a), **c))
+        with pytest.raises(BenchmarkError, match=f"unknown {field} '{rule}': did you mean {near}"):
+            open_questions("made")
+
+
 def test_digests_of_closed_benchmarks_have_not_moved() -> None:
     digest = "237c7174"
     assert open_questions("shapes", images=4).digest[:8] == digest
