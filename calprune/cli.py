@@ -140,7 +140,12 @@ def collect(
     ] = "",
     reply_tokens: Annotated[
         int,
-        typer.Option(min=0, help="Most tokens of a reply to an open question; 0: the benchmark's."),
+        typer.Option(
+            min=0,
+            help="Generate replies of so many tokens at most to all questions, also those with "
+            "answers to choose from, for the score to judge.  [default: only to open questions, as "
+            "long as the benchmark's own]",
+        ),
     ] = 0,
     store: StoreOption = None,
     data: DataOption = None,

@@ -27,6 +27,7 @@ from calprune.analyze.statistics.dependence import (
 )
 from calprune.analyze.statistics.intervals import NAMES, Interval, bounds, check_interval
 from calprune.analyze.statistics.pairing import only_common, with_common_questions
+from calprune.analyze.statistics.strata import within_parts
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -198,7 +199,9 @@ def resampled(samplers: Sequence[Sampler], draws: int, seed: int) -> list[Floats
             for values, sampler in zip(found, samplers, strict=True):
                 if len(sampler.clusters) == count:
                     values.append(sampler(weights))
-    return [np.concatenate(values, axis=1) for values in found]
+    joined = [np.concatenate(values, axis=1) for values in found]
+    within_parts(samplers, joined, seed)
+    return joined
 
 
 def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:

@@ -122,7 +122,7 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
     """What a reader must know: intervals, open questions, noise floor, seeds, ties."""
     notes = []
     whole = [r for r in rows if r.group == "all"]
-    notes += _interval(rows) + _dependence(whole)
+    notes += _interval(rows) + within_parts(rows) + _dependence(whole) + what_decided(whole)
     notes += _open(whole)
     if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
@@ -161,6 +161,54 @@ def _interval(rows: Sequence[Estimate]) -> list[str]:
     if rows[0].clusters == 1 < rows[0].n:
         notes.append("all questions are about one image: no interval can be given")
     return notes + _shared(rows[0])
+
+
+def within_parts(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+    """How scores that add up parts are resampled, and where that gives no interval."""
+    notes = []
+    for stem in _unique([r.signature.split("|conf:")[0] for r in rows if _part(r)]):
+        own = [r for r in rows if r.signature.startswith(f"{stem}|conf:")]
+        unit = {"images": "image", "rows": "row"}[own[0].resampled]
+        if any(r.low is not None for r in own):
+            notes.append(
+                f"{own[0].title}: {unit}s are drawn among those of the same {_part(own[0])}, so "
+                "that none is missed"
+            )
+        bare = [r for r in own if r.low is None and "|boot:0|" not in r.signature]
+        if any(r.clusters > 1 and math.isfinite(r.value) for r in bare):
+            notes.append(
+                f"{own[0].title}: no interval where a {_part(own[0])} has only one {unit}, which "
+                "cannot be resampled within it"
+            )
+    return notes
+
+
+def what_decided(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+    """Whether the model's first token or its whole reply was judged, and by which rule."""
+    notes = []
+    said = {r.title: _field(r, "said") for r in rows if _field(r, "said")}
+    for how in _unique(list(said.values())):
+        kinds, _, cut = how.partition(",cut:")
+        told = [
+            "the greedy first token decides"
+            if kind == "first-token"
+            else f"the whole reply decides, read by the rule {kind[6:-1]}"
+            for kind in kinds.split("+")
+        ]
+        titles = ", ".join(title for title, own in said.items() if own == how)
+        tail = f"; the limit cut {cut} of these replies" * bool(cut)
+        notes.append(f"{titles}: {'; of other questions '.join(told)}{tail}")
+    return notes
+
+
+def _field(row: Estimate | Difference, name: str) -> str:
+    """What a signature says under a name before ``conf``; empty if nothing."""
+    return row.signature.split("|conf:")[0].partition(f"|{name}:")[2].split("|")[0]
+
+
+def _part(row: Estimate | Difference) -> str:
+    """What a score adds up and is resampled within, as its signature says; empty if nothing."""
+    return _field(row, "within")
 
 
 def _shared(row: Estimate | Difference) -> list[str]:
@@ -293,6 +341,8 @@ def _family_notes(r: Difference, corrected: str, extra: str) -> tuple[str, ...]:
         *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
         *([few] if few and r.correction == "holm" else ()),
         *_shared(r),
+        *within_parts([r]),
+        *what_decided([r]),
         *_open([r] if r.group == "all" else []),
         r.signature,
     )

@@ -103,8 +103,8 @@ def prepare(
         template: ``vicuna_v1``, ``mistral_instruct`` or ``hf``; none gives the model's default.
         clip: folder or REPOSITORY[@REVISION] of the CLIP model that the model's tower was taken
             from, for selectors that compare image and question in its space.
-        reply_tokens: most tokens of a generated reply to an open question; 0 takes the
-            benchmark's own limit.
+        reply_tokens: most tokens of a generated reply, to questions with answers to choose from
+            too; 0 takes the benchmark's own limit, and generates none to these.
         data: folder with the benchmark's files, where it needs any.
         images: only the first so many images.
         device: where the model computes: cpu, cuda, cuda:1, mps; none takes a GPU if there is one.

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     metrics = "metrics"
     studies = "studies"
     scorers = "scorers"
+    parsers = "parsers"
     figures = "figures"
     calibrators = "calibrators"
     conditions = "conditions"

@@ -120,6 +120,8 @@ class Condition:
         dtype: in which the language model computed.
         features: what the selector measured, e.g. ``patches@-2+cls@-2:sum``; None if nothing.
         reply: most tokens of a generated reply, where questions are open; absent otherwise.
+        closed_reply: the same of questions with answers to choose from, where asked for; absent
+            otherwise.
         weights, kv: quantisation and KV pruning; absent from the JSON when None.
         numerics: ``compat`` where the selector chose in the reference code's precision; absent
             where it chose canonically.
@@ -144,6 +146,7 @@ class Condition:
     weights: str | None = None
     kv: str | None = None
     numerics: str | None = None
+    closed_reply: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, absent where None; ``from_json`` reverses it."""
@@ -211,6 +214,7 @@ class Condition:
 _JSON_TYPES: dict[str, type] = {
     "answer_tokens": list,
     "budget": dict,
+    "closed_reply": int,
     "parameters": dict,
     "reply": int,
     "revision": int,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.data.logits import LogitTable
 from calprune.data.schema import VERSION, Format
 from calprune.errors import Mismatch, StoreError
 
@@ -146,6 +147,27 @@ def _check_replies(arrays: dict[str, NDArray[Any]], open_: NDArray[np.bool_]) ->
     for name in ("entropy", "top2_gap"):
         if not (arrays[f"gen/{name}"] >= 0).all() or not np.isfinite(arrays[f"gen/{name}"]).all():
             raise Mismatch(f"gen/{name}: negative or not finite")
+
+
+def check_closed_replies(table: LogitTable) -> None:
+    """Closed questions have replies, and a rule to read them, where the condition says so.
+
+    Those with references are replied to in any case.
+    """
+    asked = table.condition.closed_reply is not None
+    if asked != bool(table.parser):
+        raise Mismatch(
+            f"{table.path}: replies to closed questions were{' ' if asked else ' not '}asked for, "
+            f"and benchmark/parser is {'missing' if asked else 'there'}"
+        )
+    given = open_ = np.zeros(len(table), dtype=np.bool_)
+    if table.replies is not None:
+        given, open_ = table.replies.given, table.replies.open
+    for row in np.flatnonzero(table.offered.any(axis=1) & ~open_ & (given != asked))[:1]:
+        raise Mismatch(
+            f"{table.path}: row {row} ({ascii(str(table.id[row]))[1:-1]}): closed, and has "
+            f"{'no' if asked else 'a'} reply, which its condition does not say"
+        )
 
 
 def _check_cuts(arrays: dict[str, NDArray[Any]]) -> None:

@@ -16,7 +16,6 @@ was complete when it got that name.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -31,9 +30,9 @@ from numpy.typing import NDArray
 
 from calprune.data.condition import Condition, canonical_json
 from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpack
-from calprune.data.laws import check_values
+from calprune.data.laws import check_closed_replies, check_values
 from calprune.data.logits import LogitTable, Replies
-from calprune.data.texts import MOST_REFERENCE, unpack_texts
+from calprune.data.texts import listed, unpack_texts
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError, StoreError
 from calprune.registry import unknown
 
@@ -43,7 +42,7 @@ _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
 _RAGGED = ("image/kept", "image/position", "image/until", "prompt/tail")
 _LATER = ("image/until", "image/margin", "run/merged")  # parts of version 1.1 lack them
-_SHARED = ("answer/name", "answer/token", "benchmark/scorer", "prompt/head")
+_SHARED = ("answer/name", "answer/token", "benchmark/scorer", "benchmark/parser", "prompt/head")
 
 
 def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
@@ -210,7 +209,7 @@ def read_logits(path: Path) -> LogitTable:
         raise Mismatch(f"{path}: {error}") from error
     if padded(condition.answer_tokens).tolist() != a["answer/token"].tolist():
         raise Mismatch(f"{path}: answer tokens differ from those of its condition")
-    return LogitTable(
+    table = LogitTable(
         path=path,
         condition=condition,
         provenance=sealed.provenance,
@@ -235,7 +234,10 @@ def read_logits(path: Path) -> LogitTable:
         tags={n.removeprefix("tag/"): _text(path, x) for n, x in a.items() if n[:4] == "tag/"},
         scorer=str(_text(path, a["benchmark/scorer"])[0]) if "benchmark/scorer" in a else "",
         replies=_replies(path, a) if "gen/id" in a else None,
+        parser=str(_text(path, a["benchmark/parser"])[0]) if "benchmark/parser" in a else "",
     )
+    check_closed_replies(table)
+    return table
 
 
 def _replies(path: Path, a: Arrays) -> Replies:
@@ -244,7 +246,7 @@ def _replies(path: Path, a: Arrays) -> Replies:
             name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
             for name in ("reply", "question", "reference")
         }
-        references = tuple(_listed(text) for text in texts["reference"])
+        references = tuple(listed(text) for text in texts["reference"])
     except Mismatch as error:
         raise Mismatch(f"{path}: {error}") from error
     return Replies(
@@ -258,19 +260,6 @@ def _replies(path: Path, a: Arrays) -> Replies:
         question=texts["question"],
         references=references,
     )
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    if len(text) > MOST_REFERENCE:
-        raise Mismatch(f"reference/text: {len(text)} characters, at most {MOST_REFERENCE} are read")
-    try:
-        found = json.loads(text) if text else []
-        canonical_json(found).encode()
-    except (ValueError, RecursionError) as error:
-        raise Mismatch(f"reference/text: not JSON, or half of a character ({error})") from error
-    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
-        raise Mismatch("reference/text: not a list of text")
-    return tuple(found)
 
 
 def check_file(path: Path) -> Sealed:

@@ -22,6 +22,7 @@ import typer
 from typer.testing import CliRunner
 
 from calprune.analyze.judge import judge
+from calprune.analyze.judge.client import Endpoint
 from calprune.analyze.judge.grades import MARK, grade_path, grades_of
 from calprune.analyze.judge.prompt import AGAIN, VERSION
 from calprune.analyze.scorers.judged import Judged
@@ -88,7 +89,7 @@ def server() -> Iterator[Server]:
                 self.send_response(code)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(raw)))
+                self.send_header("Content-Length", headers.get("X-Length", str(len(raw))))
                 self.end_headers()
                 self.wfile.write(raw)
 
@@ -271,6 +272,44 @@ def test_junk_is_asked_again_and_then_named(server: Server, table: LogitTable) -
         judge([table], endpoint=server.url, replacing=True, workers=1)
 
 
+def test_a_number_that_the_limit_may_have_cut_is_asked_for_again(
+    server: Server, table: LogitTable
+) -> None:
+    def cut(content: str) -> Answer:
+        _, _, raw = said(content)
+        body = json.loads(raw)
+        body["choices"][0]["finish_reason"] = "length"
+        return 200, {}, json.dumps(body).encode()
+
+    server.answer = lambda body, i: (cut("0"), cut(" 0."), cut("0.3 since"))[i]
+    judge([replace_rows(table, 1)], endpoint=server.url)
+    assert Judged().rows(replace_rows(table, 1)).tolist() == [0.3]
+    assert len(server.asked) == 3
+    server.answer = lambda body, i: cut("0.")
+    with pytest.raises(ModelError, match=r"no score .* 5 attempts, at last '0\.'"):
+        judge([replace_rows(table, 2)], endpoint=server.url, replacing=True)
+
+
+WHOLE = said("0.5")[2]
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, WHOLE.index(b"}") + 1, len(WHOLE) - 1])
+@pytest.mark.parametrize("declared", [True, False])
+def test_an_answer_cut_short_is_asked_for_again(
+    server: Server, table: LogitTable, length: int, declared: bool
+) -> None:
+    """Whether the server had said how long it would be or not."""
+    promised = {"X-Length": str(len(WHOLE))} if declared else {}
+    server.answer = lambda body, i: (200, promised, WHOLE[:length]) if i < 2 else said("0.5")
+    waits: list[float] = []
+    judge([replace_rows(table, 1)], endpoint=server.url, sleep=waits.append)
+    assert waits == [1, 2]
+    assert Judged().rows(replace_rows(table, 1)).tolist() == [0.5]
+    server.answer = lambda body, i: (200, promised, WHOLE[:length])
+    with pytest.raises(IncompleteError, match=r"an answer cut short .*6 times in a row"):
+        judge([replace_rows(table, 2)], endpoint=server.url, replacing=True, sleep=waits.append)
+
+
 def replace_rows(table: LogitTable, n: int) -> LogitTable:
     return stored(table.path.parents[3], None, ROWS[:n])
 
@@ -372,6 +411,27 @@ def test_a_key_that_a_server_echoes_is_not_printed(
     with pytest.raises(CalpruneError, match=message) as caught:
         judge([table], endpoint=server.url, key=KEY, workers=1, sleep=lambda _: None)
     assert not any(part in str(caught.value) for part in ("s3cret", "mostly"))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "".join(f"%{ord(c):02x}" for c in KEY),
+        "".join(f"%{ord(c):02X}" for c in KEY),
+        quote(quote(KEY, "")),
+        quote(KEY, "/+="),
+        quote(KEY, "+").lower(),
+        f"%73{KEY[1:]}",
+        "".join(f"\\u{ord(c):04x}" for c in KEY),
+        "".join(f"&#{ord(c)};" for c in KEY),
+        "".join(f"&#x{ord(c):X};" for c in KEY),
+        KEY.upper().replace("/", r"\/"),
+    ],
+)
+def test_a_key_is_hidden_however_it_is_escaped(form: str) -> None:
+    endpoint = Endpoint("http://localhost/v1", key=KEY)
+    assert endpoint._hidden(f"k={form}&x=1") == "k=***&x=1"
+    assert endpoint._quoted(f"<{form}>") == "<***>"
 
 
 def test_a_key_in_a_line_that_is_no_http_is_not_printed(table: LogitTable) -> None:

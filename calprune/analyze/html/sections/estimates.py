@@ -10,7 +10,7 @@ from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, join
 from calprune.analyze.html.numbers import bracketed, shown
 from calprune.analyze.html.tables import Cell, Column, table
-from calprune.analyze.layout import heading
+from calprune.analyze.layout import heading, what_decided, within_parts
 
 INTERVALS = "Brackets: 95 % interval, images resampled with all their questions."
 
@@ -46,6 +46,7 @@ def _setting(content: Content, setting: Setting) -> Html:
         )
         marked += [i] * cell.full
     notes = [INTERVALS] if any(r.low is not None for r in rows) else []
+    notes += within_parts(rows) + what_decided(rows)
     caption = f"{setting.model} on {setting.benchmark}: all conditions"
     return table(caption, columns, body, notes, signed(list(kinds.values())), marked)
 
