@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.data.agreement import check_agreement
 from calprune.data.condition import Condition, canonical_json
 from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpack
 from calprune.data.laws import check_values
@@ -110,7 +111,11 @@ class Store:
 
         Raises Mismatch if its values break a law of its format, before anything is written.
         """
-        _checked(path, sealed.kind, sealed.arrays)
+        try:
+            check_values(sealed.kind, sealed.arrays)
+        except Mismatch as error:
+            raise Mismatch(f"{path}: {error}") from error
+        _condition(path, sealed)
         return publish(path, pack(sealed))
 
     def seal_condition(self, condition: Condition, blocks: int) -> bool:
@@ -204,12 +209,8 @@ def read_logits(path: Path) -> LogitTable:
     """A validated logit file; StoreError tells what is wrong with it."""
     sealed = unpack(path, "calprune.logits")
     a = sealed.arrays
-    try:
-        condition = Condition.from_json(sealed.manifest)
-    except StoreError as error:
-        raise Mismatch(f"{path}: {error}") from error
-    if padded(condition.answer_tokens).tolist() != a["answer/token"].tolist():
-        raise Mismatch(f"{path}: answer tokens differ from those of its condition")
+    condition = _condition(path, sealed)
+    assert condition is not None
     return LogitTable(
         path=path,
         condition=condition,
@@ -284,18 +285,17 @@ def check_file(path: Path) -> Sealed:
     return sealed
 
 
-def padded(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
-    """Ragged token ids as int32 (a, s), padded with −1."""
-    width = max((len(x) for x in ids), default=0)
-    found = np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
-    return found.reshape(len(ids), width)
-
-
-def _checked(path: Path, kind: str, arrays: Arrays) -> None:
+def _condition(path: Path, sealed: Sealed) -> Condition | None:
+    """The condition that a file of logits or audits is of; Mismatch if it is not of any."""
+    if sealed.kind not in ("calprune.logits", "calprune.audits"):
+        return None
     try:
-        check_values(kind, arrays)
-    except Mismatch as error:
+        condition = Condition.from_json(sealed.manifest)
+        if sealed.kind == "calprune.logits":
+            check_agreement(condition, sealed.arrays)
+    except StoreError as error:
         raise Mismatch(f"{path}: {error}") from error
+    return condition
 
 
 def _joint(provenances: list[dict[str, Any]]) -> dict[str, Any]:
