@@ -26,7 +26,6 @@ from calprune.collect.quote import quote
 from calprune.collect.usable import usable
 from calprune.data.check import differences
 from calprune.data.condition import Budget
-from calprune.data.container import intact
 from calprune.data.provenance import log_run
 from calprune.data.questions import Questions, find_benchmark, open_questions
 from calprune.data.store import Store, store_path
@@ -248,8 +247,8 @@ def execute(
     """
     began, asking = datetime.now(UTC), plan.open
     for cell in plan.cells:
-        if cell not in asking:
-            intact(plan.store.logits(cell.condition))  # a damaged file is not done
+        if cell not in asking:  # a damaged file is not done, nor is one under another's name
+            plan.store.is_sealed(cell.condition)
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []

@@ -244,18 +244,21 @@ def intact(path: Path) -> bytes:
     return raw
 
 
-def kind_of(path: Path) -> str:
-    """The format that a file claims; DamagedFile or WrongFormat if it claims none of ours."""
+def claimed(path: Path) -> tuple[str, str]:
+    """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
     import h5py
 
     try:
         with h5py.File(io.BytesIO(intact(path)), "r") as file:
-            kind = _attributes(path, file)["format"]
+            found = _attributes(path, file)
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
-    if kind not in FORMATS:
-        raise WrongFormat(f"{path}: format {kind!a} is not one that this release reads")
-    return kind
+    if found["format"] not in FORMATS:
+        raise WrongFormat(
+            f"{path}: format {found['format']!a} is not one that this release reads"
+        )
+    _check_key(path, found)
+    return found["format"], found["key"]
 
 
 def unpack(path: Path, kind: str) -> Sealed:
@@ -274,8 +277,7 @@ def unpack(path: Path, kind: str) -> Sealed:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     manifest, provenance = (_json(path, attributes[x]) for x in ("manifest", "provenance"))
     sealed = Sealed(kind, attributes["key"], manifest, provenance, arrays)
-    if hashlib.sha256(attributes["manifest"].encode()).hexdigest() != sealed.key:
-        raise Mismatch(f"{path}: its manifest does not hash to its key {sealed.key[:8]!a}")
+    _check_key(path, attributes)
     if sealed.digest != attributes["digest"]:
         raise DamagedFile(f"{path}: content digest differs from the one it was sealed with")
     known = {n: a for n, a in arrays.items() if not newer or FORMATS[kind].column(n)}
@@ -303,6 +305,12 @@ def _attributes(path: Path, file: Any) -> dict[str, str]:
             raise Mismatch(f"{path}: root attribute {name!r} is not a short fixed-length text")
         found[name] = bytes(file.attrs[name]).decode("utf-8")
     return found
+
+
+def _check_key(path: Path, attributes: Mapping[str, str]) -> None:
+    key = attributes["key"]
+    if hashlib.sha256(attributes["manifest"].encode()).hexdigest() != key:
+        raise Mismatch(f"{path}: its manifest does not hash to its key {key[:8]!a}")
 
 
 def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> bool:
