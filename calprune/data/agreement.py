@@ -26,7 +26,9 @@ def check_agreement(condition: Condition, arrays: dict[str, NDArray[Any]]) -> No
     if condition.reply is not None and "gen/offset" in arrays:
         longest = int(np.diff(arrays["gen/offset"]).max(initial=0))
         if longest > condition.reply:
-            raise Mismatch(f"a reply of {longest} tokens, and its condition allows {condition.reply}")
+            raise Mismatch(
+                f"a reply of {longest} tokens, and its condition allows {condition.reply}"
+            )
 
 
 def padded(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:

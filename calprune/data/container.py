@@ -27,7 +27,8 @@ from numpy.typing import NDArray
 from calprune.data.condition import canonical_json
 from calprune.data.laws import check_columns, check_members, check_values
 from calprune.data.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION
-from calprune.data.structure import Arrays, read_arrays
+from calprune.data.structure import Arrays as Arrays
+from calprune.data.structure import read_arrays
 from calprune.data.superblock import check_superblock
 from calprune.errors import (
     DamagedFile,
@@ -151,16 +152,9 @@ def publish(path: Path, image: bytes) -> bool:
 
     Raises WriteError if the disk is full, read-only, or not ours.
     """
-    temporary = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = _temporary(path.parent)
     try:
-        handle = _create(temporary)
-        try:
-            rest = memoryview(image)
-            while rest:
-                rest = rest[os.write(handle, rest) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _write(temporary, image)
         won = _link(temporary, path)
         _sync_folder(path.parent)
         return won
@@ -173,6 +167,45 @@ def publish(path: Path, image: bytes) -> bool:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def replace_all(images: Mapping[Path, bytes], what: str) -> None:
+    """Write files of one folder, whole or not at all, in the place of what has their names.
+
+    Nothing of them is there before all are on the disk. Raises WriteError, which says ``what`` they
+    are; older files are then as they were.
+    """
+    fresh: list[tuple[Path, Path]] = []
+    path = next(iter(images))
+    try:
+        for path, image in images.items():
+            temporary = _temporary(path.parent)
+            fresh.append((temporary, path))
+            _write(temporary, image)
+        for temporary, path in fresh:
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(f"cannot write {what} to {path}: {error.strerror or error}") from error
+    finally:
+        for temporary, _ in fresh:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _write(temporary: Path, image: bytes) -> None:
+    handle = _create(temporary)
+    try:
+        rest = memoryview(image)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _create(temporary: Path) -> int:
@@ -254,9 +287,7 @@ def claimed(path: Path) -> tuple[str, str]:
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     if found["format"] not in FORMATS:
-        raise WrongFormat(
-            f"{path}: format {found['format']!a} is not one that this release reads"
-        )
+        raise WrongFormat(f"{path}: format {found['format']!a} is not one that this release reads")
     _check_key(path, found)
     return found["format"], found["key"]
 

@@ -112,7 +112,10 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
     every(np.where(spelled, True, logit == -np.inf).all(axis=(1, 2)), "a logit without spelling")
     top = arrays["logit/top"]
     every((np.diff(top, axis=1) <= 0).all(axis=1), "top logits do not fall")
-    every(arrays["logit/log_z"] >= top.max(axis=1, initial=-np.inf) - 1e-3, "log-sum-exp below a top logit")
+    every(
+        arrays["logit/log_z"] >= top.max(axis=1, initial=-np.inf) - 1e-3,
+        "log-sum-exp below a top logit",
+    )
     if arrays["run/tokens"].shape[1] == 0:
         raise Mismatch("run/tokens: of no layer")
     every((arrays["run/tokens"] > 0).all(axis=1), "a layer saw no token")

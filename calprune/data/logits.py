@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.data.condition import Condition
+from calprune.data.condition import Condition, canonical_json
+from calprune.data.texts import MOST_REFERENCE, unpack_texts
+from calprune.errors import Mismatch
 
 
 @dataclass(frozen=True)
@@ -107,3 +110,36 @@ class LogitTable:
 
     def __len__(self) -> int:
         return len(self.id)
+
+
+def replies_of(a: Mapping[str, NDArray[Any]]) -> Replies:
+    """The replies in the columns of a logit file; Mismatch if their texts are none."""
+    texts = {
+        name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
+        for name in ("reply", "question", "reference")
+    }
+    references = tuple(_listed(text) for text in texts["reference"])
+    return Replies(
+        id=a["gen/id"].astype(np.int32),
+        logprob=a["gen/logprob"],
+        entropy=a["gen/entropy"],
+        top2_gap=a["gen/top2_gap"],
+        offset=a["gen/offset"].astype(np.int64),
+        stop=a["gen/stop"],
+        text=texts["reply"],
+        question=texts["question"],
+        references=references,
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    if len(text) > MOST_REFERENCE:
+        raise Mismatch(f"reference/text: {len(text)} characters, at most {MOST_REFERENCE} are read")
+    try:
+        found = json.loads(text) if text else []
+        canonical_json(found).encode()
+    except (ValueError, RecursionError) as error:
+        raise Mismatch(f"reference/text: not JSON, or half of a character ({error})") from error
+    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
+        raise Mismatch("reference/text: not a list of text")
+    return tuple(found)

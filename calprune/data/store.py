@@ -16,7 +16,6 @@ was complete when it got that name.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
@@ -24,25 +23,31 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calprune.data.agreement import check_agreement
-from calprune.data.condition import Condition, canonical_json
+from calprune.data.condition import Condition
 from calprune.data.container import Arrays, Sealed, claimed, pack, publish, unpack
 from calprune.data.joining import joined
 from calprune.data.laws import check_values
-from calprune.data.logits import LogitTable, Replies
-from calprune.data.texts import MOST_REFERENCE, unpack_texts
+from calprune.data.logits import LogitTable, Replies, replies_of
 from calprune.data.walk import files
-from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError, StoreError
+from calprune.errors import (
+    CalpruneError,
+    DamagedFile,
+    IncompleteError,
+    Mismatch,
+    PlanError,
+    StoreError,
+)
 from calprune.registry import unknown
 
 DEFAULT_STORE = "calprune-store"
 SAMPLE = Path(__file__).parent / "sample"
 _PARTS = ".parts"
+_LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
 
@@ -55,6 +60,13 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
     if asked != "sample":
+        try:
+            os.lstat(asked)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # who opens it will say so
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
         return Path(asked)
     if writing:
         raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
@@ -62,8 +74,8 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
 
 
 def safe(name: str) -> str:
-    """A name as one path component: letters, digits and ``._+=-`` only."""
-    return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".") or "_"
+    """A name as one path component: letters, digits and ``._+=-`` only, as long as may be."""
+    return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".")[:_LONGEST_NAME] or "_"
 
 
 @dataclass(frozen=True)
@@ -197,32 +209,34 @@ class Store:
         *,
         benchmark: str | None = None,
         model: str | None = None,
-        bad: Callable[[StoreError], None] | None = None,
+        bad: Callable[[Path, StoreError], None] | None = None,
     ) -> list[LogitTable]:
         """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
 
-        A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each,
-        and the others are read. The error of the first is raised all the same if it is alone.
+        A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
+        the others are read. Where all are bad, the error of the first is raised.
         """
-        tables, problems = [], list[StoreError]()
+        tables, problems = [], list[tuple[Path, StoreError]]()
         for path in self.logit_files():
             try:
                 if (table := _unless_gone(path, read_logits)) is not None:
                     tables.append(table)
             except StoreError as error:
-                problems.append(error)
                 if bad is None:
                     raise
-        if problems and not tables:
-            raise problems[0]
+                problems.append((path, error))
+        for path, problem in problems if tables else problems[1:]:
+            assert bad is not None
+            bad(path, problem)
         if not tables:
-            raise IncompleteError(
-                f"no sealed conditions in {self.root}: collect has not finished one yet; run "
-                "'calprune collect' again, it continues where it stopped"
+            raise (
+                problems[0][1]
+                if problems
+                else IncompleteError(
+                    f"no sealed conditions in {self.root}: collect has not finished one yet; run "
+                    "'calprune collect' again, it continues where it stopped"
+                )
             )
-        for error in problems:
-            if bad is not None:
-                bad(error)
         for what, wanted in (("benchmark", benchmark), ("model", model)):
             there = {getattr(t.condition, what) for t in tables}
             if wanted is not None and wanted not in there:
@@ -255,9 +269,9 @@ def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
     """What is read of a listed file; None if it has been dropped since."""
     try:
         return read(path)
-    except IncompleteError:
-        if os.path.lexists(path):  # a link to nowhere, which stays
-            raise
+    except IncompleteError as error:
+        if os.path.lexists(path):
+            raise DamagedFile(f"{path}: a link to a file that is not there") from error
         return None
 
 
@@ -291,43 +305,15 @@ def read_logits(path: Path) -> LogitTable:
         group=_text(path, a["example/group"]) if "example/group" in a else None,
         tags={n.removeprefix("tag/"): _text(path, x) for n, x in a.items() if n[:4] == "tag/"},
         scorer=str(_text(path, a["benchmark/scorer"])[0]) if "benchmark/scorer" in a else "",
-        replies=_replies(path, a) if "gen/id" in a else None,
+        replies=_replies(path, a),
     )
 
 
-def _replies(path: Path, a: Arrays) -> Replies:
+def _replies(path: Path, a: Arrays) -> Replies | None:
     try:
-        texts = {
-            name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
-            for name in ("reply", "question", "reference")
-        }
-        references = tuple(_listed(text) for text in texts["reference"])
+        return replies_of(a) if "gen/id" in a else None
     except Mismatch as error:
         raise Mismatch(f"{path}: {error}") from error
-    return Replies(
-        id=a["gen/id"].astype(np.int32),
-        logprob=a["gen/logprob"],
-        entropy=a["gen/entropy"],
-        top2_gap=a["gen/top2_gap"],
-        offset=a["gen/offset"].astype(np.int64),
-        stop=a["gen/stop"],
-        text=texts["reply"],
-        question=texts["question"],
-        references=references,
-    )
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    if len(text) > MOST_REFERENCE:
-        raise Mismatch(f"reference/text: {len(text)} characters, at most {MOST_REFERENCE} are read")
-    try:
-        found = json.loads(text) if text else []
-        canonical_json(found).encode()
-    except (ValueError, RecursionError) as error:
-        raise Mismatch(f"reference/text: not JSON, or half of a character ({error})") from error
-    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
-        raise Mismatch("reference/text: not a list of text")
-    return tuple(found)
 
 
 def check_file(path: Path) -> Sealed:
