@@ -44,9 +44,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command line; turns every error of ours into one line and its exit code."""
     listen()
-    code = ended(app)
-    done(code)
-    sys.exit(code)
+    done(ended(app))
 
 
 def _version(asked: bool) -> None:
@@ -179,7 +177,7 @@ def collect(
     format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
-    stop = _stop_on_signals()
+    stop = _stop_on_signals() if not dry_run else bool
     run = _collecting()
     from calprune.collect.grid import budgets
 

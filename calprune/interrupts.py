@@ -4,6 +4,7 @@ A signal that is ignored when the program starts stays ignored, as with ``nohup`
 background of a script: whoever started it said so.
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -19,11 +20,12 @@ _caught: list[int] = []
 
 
 def listen(handle: Any = None) -> None:
-    """Have a handler called at both signals; by default ``interrupt``."""
+    """Have a handler called at both signals; by default ``interrupt``, in callbacks too."""
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, handle or interrupt)
-    sys.unraisablehook = _unraisable
+    if handle is None:
+        sys.unraisablehook = _unraisable
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -55,9 +57,19 @@ def leave() -> NoReturn:
     os._exit(INTERRUPTED)
 
 
-def done(code: int) -> None:
-    """From here on, a signal only hurries the end: everything is done and said."""
+def done(code: int) -> NoReturn:
+    """Exit when everything is done and said; from here on, a signal only hurries the end."""
     listen(lambda _number, _frame: os._exit(code))
+    if _caught:  # Python may have noted that nobody handled it, and would end by the signal
+        sys.stderr.flush()
+        os._exit(code)
+    atexit.register(_ignore)  # Python's own end restores the default, which would kill
+    sys.exit(code)
+
+
+def _ignore() -> None:
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _unraisable(found: Any) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import start
+
 ROOT = Path(__file__).parent.parent
 GRID = ["--select", "full", "--select", "scope:alpha=0,1", "--keep", "16,32", "--min-mass", "0"]
 
@@ -204,12 +206,7 @@ def test_version() -> None:
 
 def test_interrupt_says_what_is_saved_and_how_to_go_on(tiny_llava: Path, tmp_path: Path) -> None:
     args = ("collect", "--model", str(tiny_llava), "--store", str(tmp_path), *GRID)
-    running = subprocess.Popen(
-        [sys.executable, "-m", "calprune", *args],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = start([sys.executable, "-m", "calprune", *args], cwd=ROOT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
     while not list(tmp_path.rglob("*.h5")) and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -63,7 +63,7 @@ def _flushed(code: int) -> int:
     except OSError as error:
         # else Python tries once more at exit, and prints that it could not
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
+        os.dup2(nowhere, sys.stdout.fileno())
         if error.errno == errno.EPIPE:
             return code or 1
         if code not in (WriteError.exit_code, INTERRUPTED):

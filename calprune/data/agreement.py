@@ -65,9 +65,10 @@ def _check_budget(condition: Condition, arrays: dict[str, NDArray[Any]]) -> None
         return
     # without image/until, files of version 1.1 hold choices inside the model, which measure nothing
     largest = np.where(whole, visual, 0).max(axis=1, keepdims=True)
-    once = whole & (visual == largest).all(axis=1, where=whole, keepdims=True)
+    same = (visual == largest) | ~whole
     if condition.features is not None:
-        every(once | ~whole, "other than in other layers, and its tokens left before the first")
+        every(same, "other than in other layers, and its tokens left before the first")
+    once = whole & same.all(axis=1, keepdims=True)
     every((visual <= kept.shape[1]) | ~once, f"more than the {kept.shape[1]} of image/kept")
     if budget == ALL_TOKENS or (budget.kind == "count" and budget.scope != "split"):
         places = np.arange(kept.shape[1])

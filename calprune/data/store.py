@@ -228,14 +228,12 @@ class Store:
         for path, problem in problems if tables else problems[1:]:
             assert bad is not None
             bad(path, problem)
+        if problems and not tables:
+            raise problems[0][1]
         if not tables:
-            raise (
-                problems[0][1]
-                if problems
-                else IncompleteError(
-                    f"no sealed conditions in {self.root}: collect has not finished one yet; run "
-                    "'calprune collect' again, it continues where it stopped"
-                )
+            raise IncompleteError(
+                f"no sealed conditions in {self.root}: collect has not finished one yet; run "
+                "'calprune collect' again, it continues where it stopped"
             )
         for what, wanted in (("benchmark", benchmark), ("model", model)):
             there = {getattr(t.condition, what) for t in tables}
