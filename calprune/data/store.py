@@ -184,7 +184,8 @@ class Store:
             elif path.parent.parent.name == _PARTS:
                 left.add(path.parent)
         for folder in left:
-            for target in sorted(folder.parent.parent.glob(f"*-{safe(folder.name)}.h5")):
+            named = files(folder.parent.parent)
+            for target in (p for p in named if p.stem.endswith(f"-{folder.name}")):
                 with contextlib.suppress(CalpruneError):  # who needs it will hear of it
                     if unpack(target, "calprune.logits").key[:8] == folder.name:
                         _drop(folder)
