@@ -11,10 +11,10 @@ from scipy.special import logsumexp
 from calprune.collect.packed.decode import NOTHING, Generated
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan
+from calprune.data.agreement import padded
 from calprune.data.benchmarks import Example
 from calprune.data.condition import canonical_json
 from calprune.data.container import Arrays, as_text
-from calprune.data.store import padded
 from calprune.data.texts import pack_texts
 from calprune.errors import ModelError
 

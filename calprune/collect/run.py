@@ -25,7 +25,6 @@ from calprune.collect.quote import quote
 from calprune.collect.usable import most_left_out, usable
 from calprune.data.check import differences
 from calprune.data.condition import Budget
-from calprune.data.container import intact
 from calprune.data.pictures import size_of
 from calprune.data.provenance import log_run
 from calprune.data.questions import Questions, find_benchmark, open_questions
@@ -261,8 +260,8 @@ def execute(
     """
     began, asking = datetime.now(UTC), plan.open
     for cell in plan.cells:
-        if cell not in asking:
-            intact(plan.store.logits(cell.condition))  # a damaged file is not done
+        if cell not in asking:  # a damaged file is not done, nor is one under another's name
+            plan.store.is_sealed(cell.condition)
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import Condition
+from calprune.data.texts import listed, unpack_texts
 
 
 @dataclass(frozen=True)
@@ -116,3 +117,23 @@ class LogitTable:
 
     def __len__(self) -> int:
         return len(self.id)
+
+
+def replies_of(a: Mapping[str, NDArray[Any]]) -> Replies:
+    """The replies in the columns of a logit file; Mismatch if their texts are none."""
+    texts = {
+        name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
+        for name in ("reply", "question", "reference")
+    }
+    references = tuple(listed(text) for text in texts["reference"])
+    return Replies(
+        id=a["gen/id"].astype(np.int32),
+        logprob=a["gen/logprob"],
+        entropy=a["gen/entropy"],
+        top2_gap=a["gen/top2_gap"],
+        offset=a["gen/offset"].astype(np.int64),
+        stop=a["gen/stop"],
+        text=texts["reply"],
+        question=texts["question"],
+        references=references,
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -41,6 +43,7 @@ from calprune.errors import (
     PlanError,
 )
 from tests.analyze.test_text_scorers import condition, open_table
+from tests.children import hearing, start
 
 ROWS = [("x = 3", ["-1<AND>-5"]), ("a cat", ["cat<OR>dog"]), ("a cat", ["bird"])]
 KEY = "sk-mostly/s3cret+="
@@ -560,6 +563,28 @@ def test_command_says_how_to_go_on_after_ctrl_c(server: Server, tmp_path: Path) 
         return said("0.5")
 
     server.answer = interrupt
-    done = run("--endpoint", server.url, "--store", str(tmp_path), "--workers", "1")
+    with hearing():
+        done = run("--endpoint", server.url, "--store", str(tmp_path), "--workers", "1")
     assert done.exit_code == 130
     assert "interrupted; what has been judged is saved" in done.output
+
+
+def test_command_is_stopped_by_sigterm_as_by_ctrl_c(server: Server, tmp_path: Path) -> None:
+    seal(stored(tmp_path))
+    asked, answered = Event(), Event()
+
+    def hold(body: dict[str, Any], before: int) -> Answer:
+        asked.set()
+        answered.wait(60)
+        return said("0.5")
+
+    server.answer = hold
+    where = ("--endpoint", server.url, "--store", str(tmp_path), "--workers", "1")
+    running = start([sys.executable, "-m", "calprune", "judge", *where], stderr=subprocess.PIPE)
+    assert asked.wait(60)
+    running.terminate()
+    _, told = running.communicate(timeout=60)
+    answered.set()
+    assert running.returncode == 130
+    assert told.count("\n") == 1
+    assert "interrupted; what has been judged is saved" in told

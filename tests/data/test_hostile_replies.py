@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from calprune.data.container import Arrays, Sealed, pack
+from calprune.data.joining import _joint
 from calprune.data.laws import check_columns, check_members, check_values
 from calprune.data.questions import open_questions
 from calprune.data.schema import LOGITS
 from calprune.data.sources.rows import Tsv
-from calprune.data.store import Store, _joint
+from calprune.data.store import Store
 from calprune.data.texts import MOST_REFERENCE, listed, pack_texts, unpack_texts
 from calprune.errors import BenchmarkError, Mismatch, StoreError
 from tests.data.test_condition import PLAIN

@@ -114,6 +114,11 @@ def _seeds(rows: Sequence[Estimate]) -> str | None:
 def _mixed(content: Content) -> list[str]:
     """Conditions that are not like the others."""
     found = []
+    if content.untrusted:
+        found.append(
+            f"Left out, because these files cannot be trusted: {', '.join(content.untrusted)}. "
+            f"calprune verify says why."
+        )
     if content.unlike:
         found.append(
             f"Not compared, because they were computed with other numerics (device, kernels, "
