@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calprune import __version__
 from calprune.commands import analysis, data, judge, report, selections, stored
+from calprune.commands.ending import ended
 from calprune.commands.options import (
     DataOption,
     DeviceOption,
@@ -19,6 +21,7 @@ from calprune.commands.options import (
     share_of,
 )
 from calprune.errors import CalpruneError, MissingExtra, PlanError
+from calprune.interrupts import done, interrupt, listen, loading
 
 if TYPE_CHECKING:
     from calprune.collect.run import Outcome
@@ -42,17 +45,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; turns every error of ours into one line and its exit code."""
-    try:
-        app()
-    except CalpruneError as error:
-        print(f"calprune: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("calprune: interrupted; run the same command again to go on", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
+    listen()
+    done(ended(app))
 
 
 def _version(asked: bool) -> None:
@@ -140,7 +134,12 @@ def collect(
     ] = "",
     reply_tokens: Annotated[
         int,
-        typer.Option(min=0, help="Most tokens of a reply to an open question; 0: the benchmark's."),
+        typer.Option(
+            min=0,
+            help="Generate replies of so many tokens at most to all questions, also those with "
+            "answers to choose from, for the score to judge.  [default: only to open questions, as "
+            "long as the benchmark's own]",
+        ),
     ] = 0,
     store: StoreOption = None,
     data: DataOption = None,
@@ -186,7 +185,7 @@ def collect(
     format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
-    stop = _stop_on_signals()
+    stop = _stop_on_signals() if not dry_run else bool
     run = _collecting()
     from calprune.collect.grid import budgets
 
@@ -292,21 +291,22 @@ def _share(text: str) -> tuple[int, int]:
 
 
 def _stop_on_signals() -> Callable[[], bool]:
-    """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now."""
+    """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now.
+
+    So does once while modules load: nothing is in flight then.
+    """
     import os
-    import signal
 
     caught: list[int] = []
 
-    def handle(number: int, _frame: object) -> None:
-        if caught:
-            raise KeyboardInterrupt
+    def handle(number: int, frame: FrameType | None) -> None:
+        if caught or loading(frame):
+            interrupt(number, frame)
         caught.append(number)
         # print may be interrupted by ourselves and must not be entered twice
         os.write(2, b"\ncalprune: finishing the part in flight, then stopping\n")
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    listen(handle)
     return lambda: bool(caught)
 
 

@@ -26,6 +26,7 @@ GROUPS = {
     "models": "collect/models",
     "metrics": "analyze/metrics",
     "scorers": "analyze/scorers",
+    "parsers": "analyze/parsers",
     "calibrators": "analyze/calibrators",
     "studies": "data/studies",
     "figures": "analyze/figures",

@@ -40,6 +40,11 @@ def test_every_released_benchmark_is_run_here() -> None:
     assert released == {*BY, *DERIVED, "mm-vet"}
 
 
+def replies(name: str, layout: str) -> bool:
+    """Open questions get replies in any case, those with answers where it is asked for."""
+    return name in OPEN or layout == "official"
+
+
 def collected(name: str, layout: str, model: Path, folder: Path) -> calprune.Study:
     """Two conditions on the fixture of a benchmark, audited token by token."""
     module = import_module(f"tests.fixtures.{name.removesuffix('-no-ocr').replace('-', '_')}")
@@ -50,7 +55,7 @@ def collected(name: str, layout: str, model: Path, folder: Path) -> calprune.Stu
         store=folder / "store",
         select=["full", "scope:alpha=0"],
         keep=64,
-        reply_tokens=3 if name in OPEN else 0,
+        reply_tokens=3 if replies(name, layout) else 0,
         min_mass=0,
         audit_rows=3,
     )
@@ -70,9 +75,18 @@ def test_from_files_to_score(name: str, layout: str, model: Path, tmp_path: Path
     assert len(set(found["group"])) > 1
     assert np.isfinite(found["value"].astype(float)).all()
     table = study.tables[0]
-    assert (table.replies is not None) == (name in OPEN)
-    if table.replies is not None:
-        assert all(table.replies.references[i] for i in np.flatnonzero(table.replies.open))
+    assert (table.replies is not None) == replies(name, layout)
+    closed = table.offered.any(axis=1)
+    if table.replies is None:
+        assert closed.all()
+        return
+    assert all(table.replies.references[i] for i in np.flatnonzero(table.replies.open))
+    assert table.replies.given.all()
+    assert (table.replies.open | closed).all()
+    lone = bool((~table.replies.open).any())
+    assert bool(table.parser) == lone
+    score = found[(found["metric"] == "score") & (found["group"] == "all")]
+    assert all((f"reply({table.parser})" in s) == lone for s in score["signature"])
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

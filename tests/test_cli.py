@@ -17,6 +17,7 @@ from PIL import Image
 
 from calprune.commands.options import share_of
 from calprune.errors import PlanError
+from tests.children import start
 from tests.fixtures import file
 
 ROOT = Path(__file__).parent.parent
@@ -232,12 +233,7 @@ def test_version() -> None:
 
 def test_interrupt_says_what_is_saved_and_how_to_go_on(tiny_llava: Path, tmp_path: Path) -> None:
     args = ("collect", "--model", str(tiny_llava), "--store", str(tmp_path), *GRID)
-    running = subprocess.Popen(
-        [sys.executable, "-m", "calprune", *args],
-        cwd=ROOT,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    running = start([sys.executable, "-m", "calprune", *args], cwd=ROOT, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 90
     while not list(tmp_path.rglob("*.h5")) and time.monotonic() < deadline:
         time.sleep(0.05)

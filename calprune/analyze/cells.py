@@ -93,7 +93,8 @@ def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Sett
     for table in tables:
         c = table.condition
         digests = (c.benchmark_digest, c.model_digest)
-        asked = (c.pixels, c.template, c.dtype, str(c.reply or ""))
+        replies = (str(c.reply or ""), str(c.closed_reply or ""))
+        asked = (c.pixels, c.template, c.dtype, *replies)
         piles[c.benchmark, c.model, *digests, *asked].append(table)
     names = _names(piles)
     return [Setting(*names[key], _cells(piles[key], each_seed)) for key in sorted(piles)]
@@ -107,7 +108,8 @@ def _names(piles: Mapping[tuple[str, ...], list[LogitTable]]) -> dict[tuple[str,
         differ = [len({other[i] for other in alike}) > 1 for i in range(len(key))]
         c = pile[0].condition
         limit = f"replies of {c.reply} tokens" if c.reply else "no replies"
-        plain = (f"picture {c.picture}", f"template {pile[0].template}", c.dtype, limit)
+        closed = f"closed replies of {c.closed_reply} tokens" if c.closed_reply else "first tokens"
+        plain = (f"picture {c.picture}", f"template {pile[0].template}", c.dtype, limit, closed)
         asked = [text for text, d in zip(plain, differ[4:], strict=True) if d]
         benchmark = key[0] + f"@{key[2][:8]}" * differ[2]
         model = key[1] + f"@{key[3][:8]}" * differ[3] + f" ({', '.join(asked)})" * bool(asked)

@@ -31,7 +31,7 @@ from calprune.analyze.masses import (
 )
 from calprune.analyze.replies import Rule, log_confidence, log_rest
 from calprune.analyze.surest import DEFINITIONS, SCALES, Scale, surest
-from calprune.analyze.verdicts import greedy, official
+from calprune.analyze.verdicts import decided, official, said
 from calprune.data.logits import LogitTable
 from calprune.errors import CalpruneError, Mismatch, PlanError
 
@@ -76,7 +76,8 @@ class Predictions:
         offered: bool (n, a), answers over which probabilities are spread.
         replied: bool (n,), which rows are read from replies.
         gold: (n,), label of the table, -1 for a question without answers to choose from.
-        greedy: (n,), the answer that the first token spells, -1 if none; see ``verdicts.greedy``.
+        greedy: (n,), the answer that the greedy reply gives, or else its first token, -1 if none;
+            see ``verdicts.said``.
         n_options: (n,), answers that the question offers in the table.
         id, split, category, cluster: text (n,), as in the table.
         duplicate_of: (n,), row of the table that asks the same first.
@@ -93,6 +94,7 @@ class Predictions:
         convention: how confidence was made, for signatures; ``answer-set`` by default.
         scale: what may be read as a probability: ``probabilities`` of all answers, ``confidence``
             alone, or nothing (``score``). Metrics say what they need: ``metrics.allowed``.
+        decided: text (n,), what verdicts look at, see ``verdicts.decided``; None if not known.
     """
 
     probabilities: Floats
@@ -123,6 +125,7 @@ class Predictions:
     where: str = "these questions"
     convention: str = "answer-set"
     scale: Scale = "probabilities"
+    decided: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -247,7 +250,7 @@ def predictions(
         offered=offered,
         replied=replied,
         gold=table.label[kept].astype(np.intp),
-        greedy=greedy(table)[kept],
+        greedy=said(table)[kept],
         n_options=table.offered.sum(axis=1)[kept],
         id=table.id[kept],
         split=table.split[kept],
@@ -265,6 +268,7 @@ def predictions(
         where=where(table),
         convention=_convention(replied, options, confidence, target, temperature, spelt),
         scale=SCALES.get(confidence, "probabilities"),
+        decided=decided(table)[kept],
     )
     return out_of_fold(seen, calibrate, folds, fold_seed).seen if calibrate else seen
 

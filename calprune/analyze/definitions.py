@@ -10,9 +10,10 @@ from calprune.analyze.cells import settings
 from calprune.analyze.compare import compare
 from calprune.analyze.confidence import Reading, predictions
 from calprune.analyze.estimate import estimate
-from calprune.analyze.layout import Grid, estimated, heading, of_what
+from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import Better, Chosen, Form, Metric, allowed, resolve
 from calprune.analyze.statistics.family import Correction
+from calprune.analyze.written import estimated, heading, of_what
 from calprune.data.logits import LogitTable
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from calprune.analyze.cells import Cell, settings
 from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import estimate
-from calprune.analyze.layout import Grid, number
+from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import Form
+from calprune.analyze.written import number
 from calprune.data.logits import LogitTable
 
 MISSING = "missing"

@@ -30,19 +30,20 @@ def log_confidence(replies: Replies, rule: Rule) -> NDArray[np.float64]:
     within half a step of it, so no c is taken to be above 1 - 2^-24: a reply that was certain and
     wrong has an NLL of 16.6 nats, finite as everywhere in this package.
     """
-    start, end = replies.offset[:-1][replies.open], replies.offset[1:][replies.open]
+    start, end = replies.offset[:-1][replies.given], replies.offset[1:][replies.given]
+    open_ = replies.open[replies.given]
     logprob = replies.logprob.astype(np.float64)
     if rule == "first":
-        return np.minimum(logprob[start], SUREST)
+        return np.minimum(logprob[start], SUREST)[open_]
     counted = np.ones(len(logprob), dtype=bool)
-    counted[end[replies.stop[replies.open] & (end - start > 1)] - 1] = False
+    counted[end[replies.stop[replies.given] & (end - start > 1)] - 1] = False
     before = np.concatenate([[0], np.cumsum(counted)])
     first, length = before[start], before[end] - before[start]
     if rule == "min":
         found = np.minimum.reduceat(logprob[counted], first)
     else:
         found = np.add.reduceat(logprob[counted], first) / (length if rule == "mean" else 1)
-    return np.minimum(found, SUREST)
+    return np.asarray(np.minimum(found, SUREST)[open_])
 
 
 def log_rest(log_c: NDArray[np.float64]) -> NDArray[np.float64]:

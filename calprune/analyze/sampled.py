@@ -18,6 +18,7 @@ from calprune.analyze.statistics.calibration_error import (
 )
 from calprune.analyze.statistics.dependence import Resample, clusters_of
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval, kind_of
+from calprune.analyze.statistics.strata import within_parts
 
 
 def by_gaps(metrics: Sequence[Measure], interval: Interval) -> frozenset[int]:
@@ -64,7 +65,9 @@ def resampled(
             for values, sampler in zip(found, samplers, strict=True):
                 if len(sampler.clusters) == count:
                     values.append(sampler(weights, without))
-    return [np.concatenate(values, axis=1) for values in found]
+    joined = [np.concatenate(values, axis=1) for values in found]
+    within_parts(samplers, joined, seed)
+    return joined
 
 
 def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:

@@ -38,17 +38,79 @@ def greedy(table: LogitTable) -> NDArray[np.intp]:
     return found
 
 
-def first_token_right(table: LogitTable) -> NDArray[np.float64]:
-    """1 where the greedy first token spells the right answer, else 0, float64 (n,).
+def replied(table: LogitTable) -> NDArray[np.bool_]:
+    """Questions with answers to choose from, without references, whose reply is read, (n,)."""
+    if table.replies is None or not table.parser:
+        return np.zeros(len(table), dtype=np.bool_)
+    return table.replies.given & ~table.replies.open & table.offered.any(axis=1)
+
+
+def said(table: LogitTable) -> NDArray[np.intp]:
+    """Index of the answer that the model gave, (n,); -1 if it gave none.
+
+    Where replies to questions with answers to choose from are stored, they are read by the rule of
+    the benchmark's own script (``calprune.analyze.parsers``); elsewhere as ``greedy``.
+
+    Raises PlanError if that rule is not installed.
+    """
+    found, rows = greedy(table), np.flatnonzero(replied(table)).tolist()
+    if table.replies is None or not rows:
+        return found
+    from calprune.analyze.parsers import option_texts
+
+    parser = registry.load("parsers", table.parser)()
+    number = {name: i for i, name in enumerate(table.answers)}
+    for row in rows:
+        names = [name for name, o in zip(table.answers, table.offered[row], strict=True) if o]
+        options = option_texts(table.replies.question[row], names)
+        given = parser.answer(table.replies.text[row].strip(), options)
+        found[row] = -1 if given is None else number.get(given, -1)
+    return found
+
+
+def decided(table: LogitTable) -> NDArray[np.str_]:
+    """What a verdict on each row looks at, (n,).
+
+    ``first-token``; ``reply:RULE``, or ``cut:RULE`` where the limit ended that reply; or
+    ``reference``, of a reply that is held to references.
+    """
+    kinds = np.array(["first-token", "reference", f"reply:{table.parser}", f"cut:{table.parser}"])
+    kind = np.zeros(len(table), dtype=np.intp)
+    if table.replies is not None:
+        kind[table.replies.open] = 1
+        kind[replied(table)] = np.where(table.replies.stop, 2, 3)[replied(table)]
+    return kinds[kind]
+
+
+def said_by(decided: NDArray[np.str_] | None, references: bool = True) -> str:
+    """What decided, for signatures: ``|said:first-token``, ``|said:reply(pope),cut:3``.
+
+    Empty where nothing is known, or all rows are held to references; where these are not looked at
+    (``references`` is false), the first token decides there too.
+    """
+    if decided is None:
+        return ""
+    if not references:
+        decided = np.where(decided == "reference", "first-token", decided)
+    kinds, counts = np.unique(decided, return_counts=True)
+    parts = ["first-token"] * ("first-token" in kinds)
+    rules = sorted({kind.partition(":")[2] for kind in kinds.tolist() if ":" in kind})
+    parts += [f"reply({rule})" for rule in rules]
+    cut = int(counts[np.char.startswith(kinds, "cut:")].sum())
+    return f"|said:{'+'.join(parts)}{f',cut:{cut}' * bool(cut)}" if parts else ""
+
+
+def said_right(table: LogitTable) -> NDArray[np.float64]:
+    """1 where the model gave the right answer, see ``said``, else 0, float64 (n,).
 
     Raises Mismatch if a row has no right answer to compare with.
     """
     _labelled(table)
-    return np.asarray(greedy(table) == table.label, dtype=np.float64)
+    return np.asarray(said(table) == table.label, dtype=np.float64)
 
 
 def says_no_right(table: LogitTable) -> NDArray[np.float64]:
-    """1 where it is right to read the first token as the second answer, "no", or else as the first.
+    """1 where it is right to read what was said as the second answer, "no", or else as the first.
 
     float64 (n,); whatever is not "no" counts as yes.
 
@@ -60,7 +122,7 @@ def says_no_right(table: LogitTable) -> NDArray[np.float64]:
             f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
             f"and this file has {len(table.answers)}"
         )
-    return np.asarray((greedy(table) == 1) == (table.label == 1), dtype=np.float64)
+    return np.asarray((said(table) == 1) == (table.label == 1), dtype=np.float64)
 
 
 def _labelled(table: LogitTable) -> None:

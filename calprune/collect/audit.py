@@ -19,7 +19,7 @@ from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan
 from calprune.data.container import Arrays, Sealed, unpack
 from calprune.data.draws import Draws
 from calprune.data.provenance import software
-from calprune.errors import ModelError
+from calprune.errors import Mismatch, ModelError
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ def audit(plan: Plan, rows: int) -> Iterator[Audit]:
             path = plan.store.audit(cell.condition, n, cached.digest)
             if not path.exists():
                 plan.store.seal(path, _audit_cell(plan, cell, features, n, cached))
-            a = unpack(path, "calprune.audits").arrays
+            a = (found := unpack(path, "calprune.audits")).arrays
+            if found.key != cached.key:
+                raise Mismatch(f"{path}: an audit of another condition; delete it and run again")
             yield Audit(
                 cell.condition.label,
                 n,

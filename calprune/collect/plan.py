@@ -177,6 +177,7 @@ def make_plan(
             features=measured,
             reply=questions.source.reply_tokens if questions.open else None,
             numerics="compat" if c.compat else None,
+            closed_reply=questions.closed_tokens or None,
         )
         cells.append(Cell(condition, c))
     prompts = [[questions.examples[i].prompt for i in rows] for rows in questions.rows]

@@ -14,6 +14,7 @@ from calprune.collect.hf.names import SHORT
 from calprune.collect.hf.published import MODELS, PublishedModel
 from calprune.collect.hf.templates import CHAT, TEMPLATES
 from calprune.collect.inside import inside
+from calprune.collect.inside.fits import no_replies
 from calprune.collect.inside.stages import planned
 from calprune.collect.selectors import guided
 from calprune.data.condition import ALL_TOKENS, selector_label
@@ -32,6 +33,7 @@ def quote(
     template: str = "",
     dtype: str = "",
     images: int | None = None,
+    reply_tokens: int = 0,
     every: bool = False,
     **_others: Any,
 ) -> dict[str, Any]:
@@ -55,19 +57,23 @@ def quote(
             raise PlanError(registry.unknown(what, given, names))
     share = min(1.0, (images or counts.images) / counts.images)
     n, rows = round(counts.images * share), round(counts.rows * share)
+    questions = round(counts.questions * share)
     work = Workload(
         images=n,
         rows=rows,
-        questions=round(counts.questions * share),
+        questions=questions,
         head=known.head,
         row_tokens=rows * counts.tail,
         trie_tokens=n * counts.trie,
         crops=n * known.crops,
+        reply_tokens=questions * reply_tokens,
     )
     each = known.crops if picture == "per-crop" else 1
     chosen, asked, left_out = [], [], []
     for c in choose(known.candidates // each):
         try:
+            if reply_tokens and inside(c.selector):
+                raise PlanError(f"{no_replies(c.name)}: leave out --reply-tokens")
             asked.append(_asking(c, known, each))
             chosen.append(c)
         except PlanError as error:

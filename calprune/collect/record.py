@@ -11,10 +11,10 @@ from scipy.special import logsumexp
 from calprune.collect.packed.decode import NOTHING, Generated
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan
+from calprune.data.agreement import padded
 from calprune.data.benchmarks import Example
 from calprune.data.condition import canonical_json
 from calprune.data.container import Arrays, as_text
-from calprune.data.store import padded
 from calprune.data.texts import pack_texts
 from calprune.errors import ModelError
 
@@ -46,7 +46,7 @@ def record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
         "run/tokens": reply.tokens[source],
         "run/visual": reply.visual[source],
     }
-    if plan.questions.open:
+    if plan.questions.open or plan.questions.closed_tokens:
         arrays |= _replies(plan, examples, [reply.generated[i] for i in source])
     return arrays
 
@@ -100,6 +100,8 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
         "prompt/tail": np.stack([pad(np.array(t, dtype=np.int64), width) for t in tails]),
         "answer/name": as_text([a.name for a in source.answers]),
     }
+    if plan.questions.closed_tokens:
+        arrays["benchmark/parser"] = as_text([source.parser])
     if any(e.group for e in plan.questions.examples):
         arrays["example/group"] = as_text([e.group or e.id for e in examples])
     for name in dict.fromkeys(name for e in plan.questions.examples for name, _ in e.tags):
@@ -109,9 +111,10 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
 
 def _replies(plan: Plan, examples: Sequence[Example], said: Sequence[Generated]) -> Arrays:
     """Generated tokens, and questions, replies and references in words."""
-    said = [g if e.references else NOTHING for e, g in zip(examples, said, strict=True)]
+    asked = [plan.questions.reply_tokens(e) > 0 for e in examples]
+    said = [g if a else NOTHING for a, g in zip(asked, said, strict=True)]
     texts = {
-        "question": [e.prompt if e.references else "" for e in examples],
+        "question": [e.prompt if a else "" for a, e in zip(asked, examples, strict=True)],
         "reply": [plan.adapter.text(g.ids.tolist()) for g in said],
         "reference": [canonical_json(list(e.references)) if e.references else "" for e in examples],
     }

@@ -25,7 +25,6 @@ from calprune.collect.quote import quote
 from calprune.collect.usable import most_left_out, usable
 from calprune.data.check import differences
 from calprune.data.condition import Budget
-from calprune.data.container import intact
 from calprune.data.pictures import size_of
 from calprune.data.provenance import log_run
 from calprune.data.questions import Questions, find_benchmark, open_questions
@@ -103,8 +102,8 @@ def prepare(
         template: ``vicuna_v1``, ``mistral_instruct`` or ``hf``; none gives the model's default.
         clip: folder or REPOSITORY[@REVISION] of the CLIP model that the model's tower was taken
             from, for selectors that compare image and question in its space.
-        reply_tokens: most tokens of a generated reply to an open question; 0 takes the
-            benchmark's own limit.
+        reply_tokens: most tokens of a generated reply, to questions with answers to choose from
+            too; 0 takes the benchmark's own limit, and generates none to these.
         data: folder with the benchmark's files, where it needs any.
         images: only the first so many images.
         device: where the model computes: cpu, cuda, cuda:1, mps; none takes a GPU if there is one.
@@ -261,8 +260,8 @@ def execute(
     """
     began, asking = datetime.now(UTC), plan.open
     for cell in plan.cells:
-        if cell not in asking:
-            intact(plan.store.logits(cell.condition))  # a damaged file is not done
+        if cell not in asking:  # a damaged file is not done, nor is one under another's name
+            plan.store.is_sealed(cell.condition)
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []

@@ -101,7 +101,8 @@ def analyze(
     """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report
     from calprune.analyze.command import several
-    from calprune.data.store import Store, store_path
+    from calprune.commands.reading import Reader
+    from calprune.data.store import store_path
 
     how: Any = {"interval": interval, "resample": resample, "correction": correction}
     reading: Any = {"options": options, "confidence": confidence, "target": target}
@@ -109,10 +110,12 @@ def analyze(
         reading["verbalizers"] = ";".join(verbalizers)
     if calibrate:
         reading |= {"calibrate": calibrate, "folds": folds}
-    tables = Store(store_path(store)).tables(benchmark=bench, model=model)
+    reader = Reader()
+    tables = reader.tables(store_path(store), bench, model)
     metrics = [m.strip() for m in metric.split(",")] if metric else []
     if overview or pareto:
         print(several(tables, metrics, pareto=pareto, fmt=format, **reading))
+        reader.end()
         return
     text = report(
         tables,
@@ -136,3 +139,4 @@ def analyze(
         **reading,
     )
     print(text)
+    reader.end()

@@ -82,23 +82,22 @@ def judge(
     if format != "mm-vet" and (endpoint or grades is not None):
         raise PlanError(f"--format {format} is of exported replies; leave out the rest")
     from calprune.analyze.judge.exports import form_of
+    from calprune.commands.reading import Reader
     from calprune.data.store import store_path
 
-    root = store_path(store, writing=True)
-    tables = _tables(root, bench, model, form_of(format).scorer)
+    root, reader = store_path(store, writing=True), Reader()
+    tables = _scored(reader.tables(root, bench, model), root, form_of(format).scorer)
     if grades is not None:
         _import(_chosen(tables, condition, grades), grades, replace)
     elif endpoint:
         _judge(tables, endpoint, judge, key_env, root, workers, timeout, replace)
     else:
         _export(tables, format, out)
+    reader.end()
 
 
-def _tables(root: Path, bench: str | None, model: str | None, scorer: str) -> list[LogitTable]:
+def _scored(tables: Sequence[LogitTable], root: Path, scorer: str) -> list[LogitTable]:
     """Conditions with replies whose benchmark is scored so, or does not say how."""
-    from calprune.data.store import Store
-
-    tables = Store(root).tables(benchmark=bench, model=model)
     wanted = [t for t in tables if t.replies is not None and t.scorer in (scorer, "")]
     if not wanted:
         example = {"judged": "mm-vet", "exact-match": "gqa", "vqa": "textvqa"}.get(scorer, scorer)

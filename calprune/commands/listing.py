@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from calprune import registry
+from calprune.commands.reading import Reader
 from calprune.data.store import Store, check_file, store_path
 from calprune.errors import BenchmarkError, MissingExtra, PlanError
 
@@ -18,14 +19,14 @@ _NARROWEST = 100  # columns of the table of benchmarks
 _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
 
 
-def listing(what: str, store: Path | None, form: str) -> str:
-    """Rows of one kind as a plain table or JSON."""
+def listing(what: str, store: Path | None, form: str, reader: Reader | None = None) -> str:
+    """Rows of one kind as a plain table or JSON; what a store's reader left out, it knows."""
     if form not in ("table", "json"):
         raise PlanError(registry.unknown("format", form, ("table", "json")))
     if what == "benchmarks":
         rows = _benchmarks()
         return json.dumps(rows, indent=2) if form == "json" else _folded(rows)
-    rows = _conditions(store) if what == "conditions" else _plugins(what)
+    rows = _conditions(store, reader or Reader()) if what == "conditions" else _plugins(what)
     if form == "json":
         return json.dumps(rows, indent=2)
     widths = [max(len(_plain(row[c])) for row in rows) for c in rows[0]]
@@ -127,7 +128,7 @@ def _cell(value: object) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else _plain(value)
 
 
-def _conditions(store: Path | None) -> list[dict[str, Any]]:
+def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
     return [
         {
             "model": t.condition.model,
@@ -142,7 +143,7 @@ def _conditions(store: Path | None) -> list[dict[str, Any]]:
             "key": t.condition.key[:8],
             "file": str(t.path),
         }
-        for t in Store(store_path(store)).tables()
+        for t in reader.tables(store_path(store))
     ]
 
 

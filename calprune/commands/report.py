@@ -79,7 +79,8 @@ def report(
     from calprune.analyze.html.page import check_path, page, write_page
     from calprune.analyze.report import render_study
     from calprune.analyze.reproduction import reproduce
-    from calprune.data.store import Store, store_path
+    from calprune.commands.reading import Reader
+    from calprune.data.store import store_path
 
     if format == "html":
         check_path(out)
@@ -93,13 +94,15 @@ def report(
     reading: Any = {"options": options, "confidence": confidence, "target": target}
     if calibrate:
         reading["calibrate"] = calibrate
-    tables = Store(store_path(store)).tables(benchmark=bench, model=model)
+    reader = Reader()
+    tables = reader.tables(store_path(store), bench, model)
     again: Any = ()
     if study:
         more = published or ()
         again = reproduce(tables, study, draws=draws, seed=seed, published=more, **reading)
     if format != "html":
         print(render_study(again, format))
+        reader.end()
         return
     content = gather(
         tables,
@@ -112,6 +115,8 @@ def report(
         each_seed=each_seed,
         mixed_numerics=mixed_numerics,
         strict=bench is not None,
+        untrusted=reader.left_out,
         **reading,
     )
     print(write_page(page(content), out))
+    reader.end()

@@ -22,6 +22,7 @@ class Kind(StrEnum):
     metrics = "metrics"
     studies = "studies"
     scorers = "scorers"
+    parsers = "parsers"
     figures = "figures"
     calibrators = "calibrators"
     conditions = "conditions"
@@ -43,8 +44,11 @@ def ls(
 ) -> None:
     """List plug-ins of a kind, such as benchmarks or selectors, or cached conditions."""
     from calprune.commands.listing import listing
+    from calprune.commands.reading import Reader
 
-    print(listing(what.value, store, format))
+    reader = Reader()
+    print(listing(what.value, store, format, reader))
+    reader.end()
 
 
 class _FileOrCommand(TyperGroup):

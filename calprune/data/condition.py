@@ -120,6 +120,8 @@ class Condition:
         dtype: in which the language model computed.
         features: what the selector measured, e.g. ``patches@-2+cls@-2:sum``; None if nothing.
         reply: most tokens of a generated reply, where questions are open; absent otherwise.
+        closed_reply: the same of questions with answers to choose from, where asked for; absent
+            otherwise.
         weights, kv: quantisation and KV pruning; absent from the JSON when None.
         numerics: ``compat`` where the selector chose in the reference code's precision; absent
             where it chose canonically.
@@ -144,6 +146,7 @@ class Condition:
     weights: str | None = None
     kv: str | None = None
     numerics: str | None = None
+    closed_reply: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, absent where None; ``from_json`` reverses it."""
@@ -169,13 +172,10 @@ class Condition:
             if rest.pop("schema") != SCHEMA_MAJOR:
                 raise StoreError(f"condition of schema {plain['schema']!r}, not {SCHEMA_MAJOR}")
             for name, value in rest.items():
-                if not isinstance(value, _JSON_TYPES.get(name, str)) or isinstance(value, bool):
-                    raise StoreError(f"not a condition: {name} is {type(value).__name__}")
+                _check_field(name, value)
             rest["budget"] = Budget(**rest["budget"])
             rest["parameters"] = tuple(sorted(rest["parameters"].items()))
-            rest["answer_tokens"] = tuple(
-                tuple(int(i) for i in ids) for ids in rest["answer_tokens"]
-            )
+            rest["answer_tokens"] = tuple(map(tuple, rest["answer_tokens"]))
             built = cls(**rest)
             if canonical_json(built.to_json()) != canonical_json(plain):
                 raise StoreError("not a condition: its JSON is not the canonical one")
@@ -211,11 +211,42 @@ class Condition:
 _JSON_TYPES: dict[str, type] = {
     "answer_tokens": list,
     "budget": dict,
+    "closed_reply": int,
     "parameters": dict,
     "reply": int,
     "revision": int,
     "seed": int,
 }
+
+
+_BEYOND = 2**63
+_LONGEST_NAME = 512  # letters of a text in a condition
+
+
+def _check_field(name: str, value: object) -> None:
+    """StoreError unless a field of a condition, as JSON has it, can be what it says."""
+    if not isinstance(value, _JSON_TYPES.get(name, str)) or isinstance(value, bool):
+        raise StoreError(f"not a condition: {name} is {type(value).__name__}")
+    inner: list[object] = [value]
+    if isinstance(value, dict):
+        inner = [*value, *value.values()]
+    elif isinstance(value, list):
+        if not all(isinstance(ids, list) for ids in value):
+            raise StoreError(f"not a condition: {name} holds what is no list")
+        inner = [i for ids in value for i in ids]
+        if not all(type(i) is int and 0 <= i < 2**31 for i in inner):
+            raise StoreError(f"not a condition: {name} holds what is no vocabulary id")
+    for one in inner:
+        if not isinstance(one, str | int | float | bool):
+            raise StoreError(f"not a condition: {name} holds a {type(one).__name__}")
+        if isinstance(one, str) and len(one) > _LONGEST_NAME:
+            raise StoreError(f"not a condition: {name} holds {len(one)} letters")
+        if isinstance(one, int) and not -_BEYOND <= one < _BEYOND:
+            raise StoreError(f"not a condition: {name} holds a number beyond 64 bits")
+    if name == "positions" and value not in ("contiguous", "original"):
+        raise StoreError(f"not a condition: positions {value!a}")
+    if name in ("reply", "revision") and isinstance(value, int) and value < 0:
+        raise StoreError(f"not a condition: {name} is {value}")
 
 
 def selector_label(

@@ -25,13 +25,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import canonical_json
-from calprune.data.laws import MOST_MEMBERS, NAME, check_columns, check_members, check_values
-from calprune.data.schema import (
-    FORMATS,
-    LONGEST_TEXT,
-    MOST_BYTES,
-    VERSION,
-)
+from calprune.data.laws import check_columns, check_members, check_values
+from calprune.data.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION
+from calprune.data.structure import Arrays as Arrays
+from calprune.data.structure import read_arrays
+from calprune.data.superblock import check_superblock
 from calprune.errors import (
     DamagedFile,
     IncompleteError,
@@ -45,10 +43,21 @@ BLOCK = 512
 _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
-_LARGEST_CHUNK = 64 << 20
+_MOST_DIGITS = 20  # of a whole number in an attribute, sign included; 64 bits have no more
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
-Arrays = dict[str, NDArray[Any]]
+# What h5py and numpy raise at files that are not what they seem.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    IndexError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True)
@@ -143,16 +152,9 @@ def publish(path: Path, image: bytes) -> bool:
 
     Raises WriteError if the disk is full, read-only, or not ours.
     """
-    temporary = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    temporary = _temporary(path.parent)
     try:
-        handle = _create(temporary)
-        try:
-            rest = memoryview(image)
-            while rest:
-                rest = rest[os.write(handle, rest) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        _write(temporary, image)
         won = _link(temporary, path)
         _sync_folder(path.parent)
         return won
@@ -165,6 +167,45 @@ def publish(path: Path, image: bytes) -> bool:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def replace_all(images: Mapping[Path, bytes], what: str) -> None:
+    """Write files of one folder, whole or not at all, in the place of what has their names.
+
+    Nothing of them is there before all are on the disk. Raises WriteError, which says ``what`` they
+    are; older files are then as they were.
+    """
+    fresh: list[tuple[Path, Path]] = []
+    path = next(iter(images))
+    try:
+        for path, image in images.items():
+            temporary = _temporary(path.parent)
+            fresh.append((temporary, path))
+            _write(temporary, image)
+        for temporary, path in fresh:
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(f"cannot write {what} to {path}: {error.strerror or error}") from error
+    finally:
+        for temporary, _ in fresh:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _write(temporary: Path, image: bytes) -> None:
+    handle = _create(temporary)
+    try:
+        rest = memoryview(image)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _create(temporary: Path) -> int:
@@ -204,7 +245,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def intact(path: Path) -> bytes:
-    """The bytes of a file whose header, length and SHA-256 agree; DamagedFile if they do not."""
+    """The bytes of a file whose header, length, SHA-256 and layout agree; else DamagedFile."""
     try:
         found_type, size = path.stat().st_mode, path.stat().st_size
         if not stat.S_ISREG(found_type):
@@ -232,21 +273,23 @@ def intact(path: Path) -> bytes:
             f"{path}: SHA-256 {actual[:12]}…, {found[2].decode()[:12]}… expected; the file was "
             "altered: download it again, or delete it and run collect again"
         )
+    check_superblock(path, memoryview(raw)[BLOCK:], BLOCK)
     return raw
 
 
-def kind_of(path: Path) -> str:
-    """The format that a file claims; DamagedFile or WrongFormat if it claims none of ours."""
+def claimed(path: Path) -> tuple[str, str]:
+    """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
     import h5py
 
     try:
         with h5py.File(io.BytesIO(intact(path)), "r") as file:
-            kind = _attributes(path, file)["format"]
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+            found = _attributes(path, file)
+    except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
-    if kind not in FORMATS:
-        raise WrongFormat(f"{path}: format {kind!a} is not one that this release reads")
-    return kind
+    if found["format"] not in FORMATS:
+        raise WrongFormat(f"{path}: format {found['format']!a} is not one that this release reads")
+    _check_key(path, found)
+    return found["format"], found["key"]
 
 
 def unpack(path: Path, kind: str) -> Sealed:
@@ -260,13 +303,12 @@ def unpack(path: Path, kind: str) -> Sealed:
             newer = _check_version(path, attributes, kind)
             if len(file.attrs) > len(_ATTRIBUTES) and not newer:
                 raise Mismatch(f"{path}: more root attributes than its version knows")
-            arrays = _read(path, file, kind, len(raw), lenient=newer)
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            arrays = read_arrays(path, file, kind, len(raw), lenient=newer)
+    except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     manifest, provenance = (_json(path, attributes[x]) for x in ("manifest", "provenance"))
     sealed = Sealed(kind, attributes["key"], manifest, provenance, arrays)
-    if hashlib.sha256(attributes["manifest"].encode()).hexdigest() != sealed.key:
-        raise Mismatch(f"{path}: its manifest does not hash to its key {sealed.key[:8]!a}")
+    _check_key(path, attributes)
     if sealed.digest != attributes["digest"]:
         raise DamagedFile(f"{path}: content digest differs from the one it was sealed with")
     known = {n: a for n, a in arrays.items() if not newer or FORMATS[kind].column(n)}
@@ -296,6 +338,12 @@ def _attributes(path: Path, file: Any) -> dict[str, str]:
     return found
 
 
+def _check_key(path: Path, attributes: Mapping[str, str]) -> None:
+    key = attributes["key"]
+    if hashlib.sha256(attributes["manifest"].encode()).hexdigest() != key:
+        raise Mismatch(f"{path}: its manifest does not hash to its key {key[:8]!a}")
+
+
 def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> bool:
     """True if the file is of a later minor version, which may hold more than this reader knows."""
     found = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", attributes["version"])
@@ -315,76 +363,16 @@ def _json(path: Path, text: str) -> dict[str, Any]:
     def refuse(constant: str) -> Any:
         raise ValueError(f"{constant} in JSON")
 
+    def whole(digits: str) -> int:
+        if len(digits) > _MOST_DIGITS:
+            raise ValueError(f"a number of {len(digits)} digits")
+        return int(digits)
+
     try:
-        value = json.loads(text, parse_constant=refuse)
+        value = json.loads(text, parse_constant=refuse, parse_int=whole)
         canonical = canonical_json(value)
     except (ValueError, RecursionError) as error:
         raise Mismatch(f"{path}: bad JSON in its attributes ({error})") from error
     if not isinstance(value, dict) or canonical != text:
         raise Mismatch(f"{path}: JSON in its attributes is not a canonical object")
     return value
-
-
-def _read(path: Path, file: Any, kind: str, size: int, *, lenient: bool) -> Arrays:
-    """Datasets by an allow-list: hard links only, known names, plain types, no outside storage."""
-    arrays: Arrays = {}
-    # views are stored as they are; everything else compresses, honest constant columns 1000:1
-    room = 2 * size + _LARGEST_CHUNK
-    if kind != "calprune.features":
-        room = min(200 * size, 1 << 30) + _LARGEST_CHUNK
-    for group_name, group in _members(path, file, "", groups=True):
-        for name, dataset in _members(path, group, group_name, groups=False):
-            full = f"{group_name}/{name}"
-            if FORMATS[kind].column(full) is None and not lenient:
-                raise Mismatch(f"{path}: {full} is not part of {kind}")
-            _check_storage(path, full, dataset)
-            room -= dataset.dtype.itemsize * int(np.prod(dataset.shape, dtype=np.float64))
-            if room < 0:
-                raise Mismatch(f"{path}: declares far more than the {size} bytes it has")
-            arrays[full] = dataset[()]
-    return arrays
-
-
-def _check_storage(path: Path, name: str, dataset: Any) -> None:
-    """Plain little-endian values inside the file, checksummed, in chunks of reasonable size."""
-    import h5py
-
-    plist = dataset.id.get_create_plist()
-    filters = {plist.get_filter(i)[0] for i in range(plist.get_nfilters())}
-    fletcher = h5py.h5z.FILTER_FLETCHER32
-    if plist.get_external_count() or dataset.is_virtual or dataset.shape is None:
-        raise Mismatch(f"{path}: {name} stores its values elsewhere")
-    if not filters <= {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, fletcher}:
-        raise Mismatch(f"{path}: {name} uses a filter that is not allowed")
-    if dataset.size and fletcher not in filters:
-        raise Mismatch(f"{path}: {name} carries no checksum")
-    kind = dataset.dtype
-    if kind.kind not in "ifbS" or kind.hasobject or kind.byteorder == ">" or kind.itemsize > 512:
-        raise Mismatch(f"{path}: {name} has type {kind}, which is not allowed")
-    if dataset.maxshape != dataset.shape:
-        raise Mismatch(f"{path}: {name} could grow")
-    if dataset.chunks is not None:
-        chunk = kind.itemsize * int(np.prod(dataset.chunks, dtype=np.float64))
-        larger = any(c > s for c, s in zip(dataset.chunks, dataset.shape, strict=True))
-        if larger or chunk > _LARGEST_CHUNK:
-            raise Mismatch(f"{path}: {name} is cut into chunks of {chunk} bytes")
-    if set(dataset.attrs) != {"dims", "meaning", "unit"}:
-        raise Mismatch(f"{path}: {name} lacks dims, meaning or unit, or has more attributes")
-
-
-def _members(path: Path, group: Any, where: str, *, groups: bool) -> list[tuple[str, Any]]:
-    import h5py
-
-    if len(group) > MOST_MEMBERS:
-        raise Mismatch(f"{path}: {len(group)} members in /{where}")
-    wanted = h5py.Group if groups else h5py.Dataset
-    members = []
-    for name in group:
-        link = group.get(name, getlink=True)
-        if not isinstance(link, h5py.HardLink) or not NAME.fullmatch(name):
-            raise Mismatch(f"{path}: {f'{where}/{name}'!a} is not a plain member")
-        found = group[name]
-        if not isinstance(found, wanted):
-            raise Mismatch(f"{path}: {f'{where}/{name}'!a} is unexpected")
-        members.append((name, found))
-    return members

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.data.logits import LogitTable
 from calprune.data.schema import VERSION, Format
 from calprune.errors import Mismatch, StoreError
 
-_VOCABULARY = 2**31
+_MOST_ANSWERS = 2**15 - 1  # labels are read as int16
+_LARGEST = np.finfo(np.float32).max
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,63}")  # of a group or dataset
 MOST_MEMBERS = 64  # of a group
 
@@ -51,6 +53,25 @@ def check_columns(form: Format, arrays: dict[str, NDArray[Any]]) -> None:
             raise Mismatch(f"{column.path}: missing")
 
 
+def check_ranges(arrays: dict[str, NDArray[Any]]) -> None:
+    """What a reader casts to int32, float32 or text is such; Mismatch names the column.
+
+    Offsets are read as int64, and long texts are cut by them before they are decoded.
+    """
+    for path, array in sorted(arrays.items()):
+        kind, wide = array.dtype.kind, array.dtype.itemsize > 4
+        if kind == "S" and not path.endswith("/text"):
+            try:
+                b"\0".join(array.ravel().tolist()).decode("utf-8")
+            except UnicodeDecodeError as error:
+                raise Mismatch(f"{path}: text that is not UTF-8 ({error.reason})") from error
+        elif kind == "i" and wide and not path.endswith("/offset"):
+            if (array != array.astype(np.int32)).any():
+                raise Mismatch(f"{path}: a number that 32 bits do not hold")
+        elif kind == "f" and wide and (np.abs(array[np.isfinite(array)]) > _LARGEST).any():
+            raise Mismatch(f"{path}: a number that float32 does not hold")
+
+
 def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
     """Laws of a logit file that types cannot state; Mismatch names the first bad row."""
     ids, label, offered = (arrays[f"example/{x}"] for x in ("id", "label", "offered"))
@@ -66,13 +87,16 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
 
     if len(np.unique(ids)) != n or (np.char.str_len(ids) == 0).any():
         raise Mismatch("question ids are empty or not unique")
-    if len(np.unique(names)) != len(names):
-        raise Mismatch("answer names are not unique")
+    if len(np.unique(names)) != len(names) or (np.char.str_len(names) == 0).any():
+        raise Mismatch("answer names are empty or not unique")
+    if len(names) > _MOST_ANSWERS:
+        raise Mismatch(f"{len(names)} answers, at most {_MOST_ANSWERS} are read")
+    every(np.char.str_len(arrays["example/cluster"]) > 0, "its image has no name")
     spelled = np.broadcast_to(token >= 0, logit.shape)
     used = token[token >= 0]
     if len(np.unique(used)) != len(used) or not (token >= 0).any(axis=1).all():
         raise Mismatch("answer tokens overlap or are missing")
-    if (token < -1).any() or (token >= _VOCABULARY).any():
+    if (token < -1).any():
         raise Mismatch("answer tokens that are no vocabulary ids")
     closed = offered.any(axis=1)
     every((label >= -1) & (label < len(names)), f"label outside -1..{len(names) - 1}")
@@ -87,7 +111,12 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
     every(arrays["logit/log_z"] >= largest - 1e-3, "log-sum-exp below an answer's logit")
     every(arrays["logit/entropy"] >= 0, "negative entropy")
     every(np.where(spelled, True, logit == -np.inf).all(axis=(1, 2)), "a logit without spelling")
-    every((np.diff(arrays["logit/top"], axis=1) <= 0).all(axis=1), "top logits do not fall")
+    top = arrays["logit/top"]
+    every((np.diff(top, axis=1) <= 0).all(axis=1), "top logits do not fall")
+    every(
+        arrays["logit/log_z"] >= top.max(axis=1, initial=-np.inf) - 1e-3,
+        "log-sum-exp below a top logit",
+    )
     if arrays["run/tokens"].shape[1] == 0:
         raise Mismatch("run/tokens: of no layer")
     every((arrays["run/tokens"] > 0).all(axis=1), "a layer saw no token")
@@ -96,13 +125,16 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
         ((visual >= 0) & (visual <= arrays["run/tokens"])).all(axis=1),
         "visual tokens that are none",
     )
+    merged = arrays.get("run/merged", np.zeros_like(visual))
+    every(((merged >= 0) & (merged <= visual)).all(axis=1), "merged tokens that are none")
     ids_seen = arrays["logit/top_token"]
-    every(
-        ((ids_seen >= 0) & (ids_seen < _VOCABULARY)).all(axis=1),
-        "a top token that is no vocabulary id",
-    )
+    every((ids_seen >= 0).all(axis=1), "a top token that is no vocabulary id")
+    every((np.diff(np.sort(ids_seen, axis=1), axis=1) > 0).all(axis=1), "a top token named twice")
     first = arrays["example/duplicate_of"]
     every((first >= 0) & (first <= rows), "duplicate_of points outside the file")
+    every(first[first] == first, "duplicate_of points at a duplicate")
+    _check_prompt(arrays)
+    _check_images(arrays)
     _check_replies(arrays, np.asarray(~closed))
     _check_cuts(arrays)
     if "image/until" in arrays:
@@ -112,6 +144,27 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
                 f"row {row} ({_plain(ids[row])}): run/visual is not what image/until leaves of "
                 "its image's visual tokens, with those of run/merged"
             )
+
+
+def _check_prompt(arrays: dict[str, NDArray[Any]]) -> None:
+    """Ids of the vocabulary, and their padding last."""
+    head, tail = arrays.get("prompt/head"), arrays.get("prompt/tail")
+    if head is not None and (head < 0).any():
+        raise Mismatch("prompt/head: a token that is no vocabulary id")
+    if tail is not None and not _padded_last(tail):
+        raise Mismatch("prompt/tail: a token that is no vocabulary id, or padding before one")
+
+
+def _check_images(arrays: dict[str, NDArray[Any]]) -> None:
+    """What is said of images is of tokens and questions, or padding.
+
+    New tokens that are mostly the tower's CLS token stand among the kept ones as −1.
+    """
+    if (np.char.str_len(arrays["image/id"]) == 0).any():
+        raise Mismatch("image/id: an image without a name")
+    for name, least in (("kept", -1), ("position", -1), ("question", -1), ("tied", 0)):
+        if (arrays.get(f"image/{name}", np.zeros(0)) < least).any():
+            raise Mismatch(f"image/{name}: a number below {least}")
 
 
 _REPLIES = ("gen/id", "gen/logprob", "gen/entropy", "gen/top2_gap", "gen/offset", "gen/stop")
@@ -139,13 +192,34 @@ def _check_replies(arrays: dict[str, NDArray[Any]], open_: NDArray[np.bool_]) ->
     for row in np.flatnonzero(open_ & (np.diff(arrays["gen/offset"]) == 0))[:1]:
         raise Mismatch(f"row {row} ({_plain(arrays['example/id'][row])}): open, but has no reply")
     ids, logprob = arrays["gen/id"], arrays["gen/logprob"]
-    if ((ids < 0) | (ids >= _VOCABULARY)).any():
+    if (ids < 0).any():
         raise Mismatch("gen/id: a token that is no vocabulary id")
     if not (np.isfinite(logprob) & (logprob <= 0)).all():
         raise Mismatch("gen/logprob: a log-probability that is none")
     for name in ("entropy", "top2_gap"):
         if not (arrays[f"gen/{name}"] >= 0).all() or not np.isfinite(arrays[f"gen/{name}"]).all():
             raise Mismatch(f"gen/{name}: negative or not finite")
+
+
+def check_closed_replies(table: LogitTable) -> None:
+    """Closed questions have replies, and a rule to read them, where the condition says so.
+
+    Those with references are replied to in any case.
+    """
+    asked = table.condition.closed_reply is not None
+    if asked != bool(table.parser):
+        raise Mismatch(
+            f"{table.path}: replies to closed questions were{' ' if asked else ' not '}asked for, "
+            f"and benchmark/parser is {'missing' if asked else 'there'}"
+        )
+    given = open_ = np.zeros(len(table), dtype=np.bool_)
+    if table.replies is not None:
+        given, open_ = table.replies.given, table.replies.open
+    for row in np.flatnonzero(table.offered.any(axis=1) & ~open_ & (given != asked))[:1]:
+        raise Mismatch(
+            f"{table.path}: row {row} ({ascii(str(table.id[row]))[1:-1]}): closed, and has "
+            f"{'no' if asked else 'a'} reply, which its condition does not say"
+        )
 
 
 def _check_cuts(arrays: dict[str, NDArray[Any]]) -> None:
@@ -155,8 +229,8 @@ def _check_cuts(arrays: dict[str, NDArray[Any]]) -> None:
         raise Mismatch("image/margin: a lead that is none")
     if until is None:
         return
-    layers, padded = arrays["run/visual"].shape[1], until < 0
-    if (until < -1).any() or (until > layers).any() or (padded[:, :-1] & ~padded[:, 1:]).any():
+    layers = arrays["run/visual"].shape[1]
+    if (until > layers).any() or not _padded_last(until):
         raise Mismatch(f"image/until: a layer outside 0..{layers}, or padding between tokens")
     if len(until) != len(np.unique(arrays["example/duplicate_of"])):
         raise Mismatch("image/until: not one row for each distinct question")
@@ -192,8 +266,19 @@ def _cuts(offset: NDArray[Any], n: int) -> bool:
     return rising and offset[0] == 0 and offset[-1] == n
 
 
+def _padded_last(values: NDArray[Any]) -> bool:
+    """Rows of what is not negative, then of −1."""
+    padded = values < 0
+    return not ((values < -1).any() or (padded[:, :-1] & ~padded[:, 1:]).any())
+
+
 def _plain(text: bytes) -> str:
     return ascii(text.decode("utf-8", "replace"))[1:-1]
+
+
+def _check_questions(arrays: dict[str, NDArray[Any]]) -> None:
+    if (arrays.get("image/question", np.zeros(0)) < -1).any():
+        raise Mismatch("image/question: a question that is none")
 
 
 def check_features(arrays: dict[str, NDArray[Any]]) -> None:
@@ -205,6 +290,12 @@ def check_features(arrays: dict[str, NDArray[Any]]) -> None:
         values = array[~glue] if name.startswith("saliency/") else array
         if name.startswith(("view/", "saliency/")) and not np.isfinite(values).all():
             raise Mismatch(f"{name}: a value is not finite")
+    if (arrays["image/size"] <= 0).any():
+        raise Mismatch("image/size: an image without extent")
+    if (arrays["token/cell"] < -1).any():
+        raise Mismatch("token/cell: a place that is none")
+    if np.isinf(arrays["token/box"]).any():
+        raise Mismatch("token/box: an edge that is infinitely far")
 
 
 def check_rankings(arrays: dict[str, NDArray[Any]]) -> None:
@@ -212,11 +303,14 @@ def check_rankings(arrays: dict[str, NDArray[Any]]) -> None:
     order = arrays["rank/order"].astype(np.int64)
     v = order.shape[1]
     taken = np.where(order >= 0, order, v + np.arange(v))
-    padded = order < 0
-    if (order < -1).any() or (order >= v).any() or (padded[:, :-1] & ~padded[:, 1:]).any():
+    if (order >= v).any() or not _padded_last(order):
         raise Mismatch("rank/order: indices out of range, or padding between them")
     if (np.diff(np.sort(taken, axis=1), axis=1) == 0).any():
         raise Mismatch("rank/order: a token is taken twice")
+    for name in ("rank/gain", "rank/margin"):
+        if np.isnan(arrays.get(name, np.zeros(0))).any():
+            raise Mismatch(f"{name}: a score that is none")
+    _check_questions(arrays)
 
 
 def check_signals(arrays: dict[str, NDArray[Any]]) -> None:
@@ -225,6 +319,7 @@ def check_signals(arrays: dict[str, NDArray[Any]]) -> None:
         raise Mismatch("image/offset does not cut signal/value in order")
     if not np.isfinite(arrays["signal/value"]).all():
         raise Mismatch("signal/value: a value is not finite")
+    _check_questions(arrays)
 
 
 def check_merges(arrays: dict[str, NDArray[Any]]) -> None:
@@ -236,9 +331,25 @@ def check_merges(arrays: dict[str, NDArray[Any]]) -> None:
         raise Mismatch("image/offset does not cut the new tokens in order")
     if not np.isfinite(arrays["entry/weight"]).all():
         raise Mismatch("entry/weight: a weight is not finite")
+    _check_questions(arrays)
+
+
+def check_audits(arrays: dict[str, NDArray[Any]]) -> None:
+    """Questions are named once; what generate said, and how far off the cache is, are numbers."""
+    ids, logit = arrays["example/id"], arrays["logit/answer"]
+    if len(np.unique(ids)) != len(ids) or (np.char.str_len(ids) == 0).any():
+        raise Mismatch("question ids are empty or not unique")
+    if not (np.isfinite(logit) | (logit == -np.inf)).all():
+        raise Mismatch("logit/answer: a logit that is none")
+    if not np.isfinite(arrays["logit/log_z"]).all():
+        raise Mismatch("logit/log_z: not finite")
+    for name in ("delta/answer", "delta/log_z"):
+        if not (np.isfinite(arrays[name]) & (arrays[name] >= 0)).all():
+            raise Mismatch(f"{name}: a distance that is none")
 
 
 CHECKS = {
+    "calprune.audits": check_audits,
     "calprune.features": check_features,
     "calprune.merges": check_merges,
     "calprune.signals": check_signals,
@@ -249,5 +360,5 @@ CHECKS = {
 
 def check_values(kind: str, arrays: dict[str, NDArray[Any]]) -> None:
     """The laws of a kind that types cannot state; Mismatch if one is broken."""
-    if kind in CHECKS:
-        CHECKS[kind](arrays)
+    check_ranges(arrays)  # first, as all that follows may cast
+    CHECKS[kind](arrays)

@@ -11,21 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import Condition
+from calprune.data.texts import listed, unpack_texts
 
 
 @dataclass(frozen=True)
 class Replies:
-    """What the model generated, greedily, in reply to the open ones of ``n`` questions.
+    """What the model generated, greedily, in reply to some of ``n`` questions.
+
+    Open questions, which have references, are always replied to; others where that was asked for.
 
     Attributes:
         id: int32 (m,), token ids of all replies one after another, end tokens included.
         logprob: float32 (m,), log-probability of each token, natural logarithm.
         entropy: float32 (m,), entropy in nats over the vocabulary at each token.
         top2_gap: float32 (m,), lead of the chosen logit over the next.
-        offset: int64 (n + 1,), tokens of row i are ``offset[i]:offset[i + 1]``; none if closed.
+        offset: int64 (n + 1,), tokens of row i are ``offset[i]:offset[i + 1]``.
         stop: bool (n,), whether the reply ended by itself (its last token is an end token) and not
             by the limit.
-        text: the replies in words, without special tokens; empty for closed questions.
+        text: the replies in words, without special tokens; empty where there is none.
         question: what was asked.
         references: right answers in words; empty for closed questions.
     """
@@ -41,9 +44,14 @@ class Replies:
     references: tuple[tuple[str, ...], ...]
 
     @property
-    def open(self) -> NDArray[np.bool_]:
+    def given(self) -> NDArray[np.bool_]:
         """Which rows have a reply, (n,)."""
         return np.diff(self.offset) > 0
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Which of them have references that the reply is held to, (n,)."""
+        return self.given & np.array([bool(x) for x in self.references], dtype=np.bool_)
 
 
 @dataclass(frozen=True)
@@ -71,7 +79,8 @@ class LogitTable:
         group: text (n,), rows that are scored together; None if there are none.
         tags: further groups for reports, text (n,) by name.
         scorer: name of the rule that gives the benchmark's own score; empty if not recorded.
-        replies: generated answers; None if no question is open.
+        replies: generated answers; None if there are none.
+        parser: name of the rule that reads replies to closed questions; empty if they have none.
     """
 
     path: Path
@@ -98,6 +107,7 @@ class LogitTable:
     tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     scorer: str = ""
     replies: Replies | None = None
+    parser: str = ""
 
     @property
     def template(self) -> str:
@@ -107,3 +117,23 @@ class LogitTable:
 
     def __len__(self) -> int:
         return len(self.id)
+
+
+def replies_of(a: Mapping[str, NDArray[Any]]) -> Replies:
+    """The replies in the columns of a logit file; Mismatch if their texts are none."""
+    texts = {
+        name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
+        for name in ("reply", "question", "reference")
+    }
+    references = tuple(listed(text) for text in texts["reference"])
+    return Replies(
+        id=a["gen/id"].astype(np.int32),
+        logprob=a["gen/logprob"],
+        entropy=a["gen/entropy"],
+        top2_gap=a["gen/top2_gap"],
+        offset=a["gen/offset"].astype(np.int64),
+        stop=a["gen/stop"],
+        text=texts["reply"],
+        question=texts["question"],
+        references=references,
+    )

@@ -29,7 +29,8 @@ class Questions:
 
     ``images[i]`` has digest ``digests[i]``; ``rows[i]`` are the indices of its examples. Images
     with the same bytes are one, under the first of their names. ``left_out`` says of images that
-    could not be read what is wrong with them.
+    could not be read what is wrong with them. ``closed_tokens``: most tokens of a reply to a
+    question with answers to choose from and without references; 0 has none generated.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Questions:
     digests: tuple[str, ...]
     rows: tuple[tuple[int, ...], ...]
     left_out: tuple[str, ...] = ()
+    closed_tokens: int = 0
 
     @property
     def digest(self) -> str:
@@ -53,21 +55,30 @@ class Questions:
         return self.source.picture(image)
 
     def reply_tokens(self, example: Example) -> int:
-        """Most tokens to generate in reply; 0 for a closed question."""
-        return self.source.reply_tokens if example.references else 0
+        """Most tokens to generate in reply; 0 for a question that gets none."""
+        return self.source.reply_tokens if example.references else self.closed_tokens
 
     @property
     def open(self) -> bool:
-        """Whether replies to some questions are generated."""
+        """Whether some questions have references, and replies are generated."""
         return any(e.references for e in self.examples)
 
     def replying(self, tokens: int) -> Questions:
-        """The same benchmark with another limit for replies; PlanError if none is generated."""
-        if not self.open:
-            raise PlanError(f"--reply-tokens {tokens}: {self.name} has no open questions")
-        if tokens < 0:
+        """The same benchmark with this limit for replies, to closed questions too.
+
+        PlanError if nobody would read them: there are no open questions, and the benchmark names no
+        rule for the others.
+        """
+        closed = bool(self.source.parser) and not all(e.references for e in self.examples)
+        if not self.open and not closed:
+            raise PlanError(
+                f"--reply-tokens {tokens}: {self.name} has no open questions and names no rule by "
+                "which replies to the others are read; leave it out"
+            )
+        if tokens < 1:
             raise PlanError(f"--reply-tokens {tokens}: a number above 0 is needed")
-        return replace(self, source=replace(self.source, reply_tokens=tokens))
+        source = replace(self.source, reply_tokens=tokens) if self.open else self.source
+        return replace(self, source=source, closed_tokens=tokens if closed else 0)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -206,9 +217,10 @@ def _opened(name: str, root: Path | None) -> Source:
         raise
     except Exception as error:
         raise BenchmarkError(_failed(name, error)) from error
-    if source.scorer not in registry.names("scorers"):
-        known = registry.names("scorers")
-        raise BenchmarkError(f"{name}: {registry.unknown('scorer', source.scorer, known)}")
+    for group, rule in (("scorers", source.scorer), ("parsers", source.parser)):
+        known = registry.names(group)
+        if rule not in known and (rule or group == "scorers"):
+            raise BenchmarkError(f"{name}: {registry.unknown(group[:-1], rule, known)}")
     return source
 
 

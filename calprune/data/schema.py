@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-VERSION = (1, 2)
+VERSION = (1, 3)
 LONGEST_TEXT = 512
 MOST_BYTES = 8 << 30
 
@@ -118,6 +118,7 @@ LOGITS = Format(
         Column("example/group", "S", ("n",), "rows that are scored together", must=False),
         Column("tag/*", "S", ("n",), "further groups for reports, by name", must=False),
         Column("benchmark/scorer", "S", ("one",), "rule that gives its score", must=False),
+        Column("benchmark/parser", "S", ("one",), "rule that reads closed replies", must=False),
         Column("example/label", "i", ("n",), "index of the right answer, -1 if there is none"),
         Column("example/offered", "b", ("n", "a"), "answers that this question allows"),
         Column("prompt/head", "i", ("h",), "token ids before the image", must=False),

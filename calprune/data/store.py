@@ -16,34 +16,40 @@ was complete when it got that name.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calprune.data.condition import Condition, canonical_json
-from calprune.data.container import Arrays, Sealed, kind_of, pack, publish, unpack
-from calprune.data.laws import check_values
-from calprune.data.logits import LogitTable, Replies
-from calprune.data.texts import MOST_REFERENCE, unpack_texts
-from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError, StoreError
+from calprune.data.agreement import check_agreement
+from calprune.data.condition import Condition
+from calprune.data.container import Arrays, Sealed, claimed, pack, publish, unpack
+from calprune.data.joining import joined
+from calprune.data.laws import check_closed_replies, check_values
+from calprune.data.logits import LogitTable, Replies, replies_of
+from calprune.data.walk import files
+from calprune.errors import (
+    CalpruneError,
+    DamagedFile,
+    IncompleteError,
+    Mismatch,
+    PlanError,
+    StoreError,
+)
 from calprune.registry import unknown
 
 DEFAULT_STORE = "calprune-store"
 SAMPLE = Path(__file__).parent / "sample"
+_PARTS = ".parts"
+_LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
-_RAGGED = ("image/kept", "image/position", "image/until", "prompt/tail")
-_LATER = ("image/until", "image/margin", "run/merged")  # parts of version 1.1 lack them
-_SHARED = ("answer/name", "answer/token", "benchmark/scorer", "prompt/head")
 
 
 def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
@@ -54,6 +60,13 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
     if asked != "sample":
+        try:
+            os.lstat(asked)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # who opens it will say so
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
         return Path(asked)
     if writing:
         raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
@@ -61,8 +74,8 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
 
 
 def safe(name: str) -> str:
-    """A name as one path component: letters, digits and ``._+=-`` only."""
-    return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".") or "_"
+    """A name as one path component: letters, digits and ``._+=-`` only, as long as may be."""
+    return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".")[:_LONGEST_NAME] or "_"
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ class Store:
 
     def parts(self, condition: Condition) -> Path:
         """Folder of a condition's unsealed parts."""
-        return self._logit_folder(condition) / ".parts" / condition.key[:8]
+        return self._logit_folder(condition) / _PARTS / condition.key[:8]
 
     def audit(self, condition: Condition, rows: int, digest: str) -> Path:
         """The audit of ``rows`` rows of a condition whose logits have a content digest."""
@@ -110,7 +123,11 @@ class Store:
 
         Raises Mismatch if its values break a law of its format, before anything is written.
         """
-        _checked(path, sealed.kind, sealed.arrays)
+        try:
+            check_values(sealed.kind, sealed.arrays)
+        except Mismatch as error:
+            raise Mismatch(f"{path}: {error}") from error
+        _condition(path, sealed)
         return publish(path, pack(sealed))
 
     def seal_condition(self, condition: Condition, blocks: int) -> bool:
@@ -133,27 +150,45 @@ class Store:
             for path, part in zip(paths, parts, strict=True):
                 if part.key != condition.key:
                     raise Mismatch(f"{path}: belongs to another condition; delete it and run again")
-            arrays = _join(_alike(paths, [p.arrays for p in parts]))
-            provenance = _joint([p.provenance for p in parts])
-            manifest = condition.to_json()
-            self.seal(
-                target, Sealed("calprune.logits", condition.key, manifest, provenance, arrays)
-            )
+            self.seal(target, joined(paths, parts))
         if folder.exists():
             if unpack(target, "calprune.logits").key != condition.key:
                 raise Mismatch(f"{target}: holds another condition than its name says")
             _drop(folder)
         return True
 
+    def is_sealed(self, condition: Condition) -> bool:
+        """Whether a condition's file is there; StoreError if it is damaged or another one's."""
+        path = self.logits(condition)
+        if not path.exists():
+            return False
+        if claimed(path) != ("calprune.logits", condition.key):
+            raise Mismatch(
+                f"{path}: holds another condition than its name says; give it back its own name, "
+                "or delete it, and run collect again"
+            )
+        return True
+
     def clear_stale(self) -> int:
-        """Remove temporary files left by dead processes of this host; returns how many."""
-        removed = 0
-        for path in self.root.rglob(".tmp-*"):
+        """Remove temporary files left by dead processes of this host; returns how many.
+
+        Parts that were left when their condition was sealed are dropped, too.
+        """
+        removed, left = 0, set[Path]()
+        for path in files(self.root):
             found = _TEMPORARY.fullmatch(path.name)
             if found and found["host"] == socket.gethostname() and not _alive(int(found["pid"])):
                 with contextlib.suppress(OSError):
                     path.unlink()
                     removed += 1
+            elif path.parent.parent.name == _PARTS:
+                left.add(path.parent)
+        for folder in left:
+            named = files(folder.parent.parent)
+            for target in (p for p in named if p.stem.endswith(f"-{folder.name}")):
+                with contextlib.suppress(CalpruneError):  # who needs it will hear of it
+                    if unpack(target, "calprune.logits").key[:8] == folder.name:
+                        _drop(folder)
         return removed
 
     # Reading ----------------------------------------------------------------------------------
@@ -167,18 +202,40 @@ class Store:
                 f"no store at {self.root}: run 'calprune collect --bench shapes' first, or name "
                 "another with --store or CALPRUNE_STORE"
             )
-        paths = (p for p in self.root.rglob("*.h5") if _is_logits(p.relative_to(self.root)))
-        return sorted(paths)
+        paths = (p for p in files(self.root) if p.suffix == ".h5")
+        return sorted(p for p in paths if _is_logits(p.relative_to(self.root)))
 
-    def tables(self, *, benchmark: str | None = None, model: str | None = None) -> list[LogitTable]:
-        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none."""
-        paths = self.logit_files()
-        if not paths:
+    def tables(
+        self,
+        *,
+        benchmark: str | None = None,
+        model: str | None = None,
+        bad: Callable[[Path, StoreError], None] | None = None,
+    ) -> list[LogitTable]:
+        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
+
+        A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
+        the others are read. Where all are bad, the error of the first is raised.
+        """
+        tables, problems = [], list[tuple[Path, StoreError]]()
+        for path in self.logit_files():
+            try:
+                if (table := _unless_gone(path, read_logits)) is not None:
+                    tables.append(table)
+            except StoreError as error:
+                if bad is None:
+                    raise
+                problems.append((path, error))
+        for path, problem in problems if tables else problems[1:]:
+            assert bad is not None
+            bad(path, problem)
+        if problems and not tables:
+            raise problems[0][1]
+        if not tables:
             raise IncompleteError(
                 f"no sealed conditions in {self.root}: collect has not finished one yet; run "
                 "'calprune collect' again, it continues where it stopped"
             )
-        tables = [read_logits(p) for p in paths]
         for what, wanted in (("benchmark", benchmark), ("model", model)):
             there = {getattr(t.condition, what) for t in tables}
             if wanted is not None and wanted not in there:
@@ -187,30 +244,43 @@ class Store:
         return tables
 
     def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
-        """Check every sealed file against the specification; yields the error or None."""
-        paths = sorted(self.root.rglob("*.h5")) if self.root.is_dir() else []
+        """Check every sealed file against the specification; yields the error or None.
+
+        Parts that a run seals and drops meanwhile are neither good nor bad: they are gone.
+        """
+        paths = sorted(p for p in files(self.root) if p.suffix == ".h5")
         if not paths:
             raise IncompleteError(f"no sealed files in {self.root}")
         for path in paths:
             try:
-                check_file(path)
+                there = _unless_gone(path, check_file)
             except CalpruneError as error:
                 yield path, error
             else:
-                yield path, None
+                if there is not None:
+                    yield path, None
+
+
+Read = TypeVar("Read")
+
+
+def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
+    """What is read of a listed file; None if it has been dropped since."""
+    try:
+        return read(path)
+    except IncompleteError as error:
+        if os.path.lexists(path):
+            raise DamagedFile(f"{path}: a link to a file that is not there") from error
+        return None
 
 
 def read_logits(path: Path) -> LogitTable:
     """A validated logit file; StoreError tells what is wrong with it."""
     sealed = unpack(path, "calprune.logits")
     a = sealed.arrays
-    try:
-        condition = Condition.from_json(sealed.manifest)
-    except StoreError as error:
-        raise Mismatch(f"{path}: {error}") from error
-    if padded(condition.answer_tokens).tolist() != a["answer/token"].tolist():
-        raise Mismatch(f"{path}: answer tokens differ from those of its condition")
-    return LogitTable(
+    condition = _condition(path, sealed)
+    assert condition is not None
+    table = LogitTable(
         path=path,
         condition=condition,
         provenance=sealed.provenance,
@@ -234,48 +304,23 @@ def read_logits(path: Path) -> LogitTable:
         group=_text(path, a["example/group"]) if "example/group" in a else None,
         tags={n.removeprefix("tag/"): _text(path, x) for n, x in a.items() if n[:4] == "tag/"},
         scorer=str(_text(path, a["benchmark/scorer"])[0]) if "benchmark/scorer" in a else "",
-        replies=_replies(path, a) if "gen/id" in a else None,
+        replies=_replies(path, a),
+        parser=str(_text(path, a["benchmark/parser"])[0]) if "benchmark/parser" in a else "",
     )
+    check_closed_replies(table)
+    return table
 
 
-def _replies(path: Path, a: Arrays) -> Replies:
+def _replies(path: Path, a: Arrays) -> Replies | None:
     try:
-        texts = {
-            name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
-            for name in ("reply", "question", "reference")
-        }
-        references = tuple(_listed(text) for text in texts["reference"])
+        return replies_of(a) if "gen/id" in a else None
     except Mismatch as error:
         raise Mismatch(f"{path}: {error}") from error
-    return Replies(
-        id=a["gen/id"].astype(np.int32),
-        logprob=a["gen/logprob"],
-        entropy=a["gen/entropy"],
-        top2_gap=a["gen/top2_gap"],
-        offset=a["gen/offset"].astype(np.int64),
-        stop=a["gen/stop"],
-        text=texts["reply"],
-        question=texts["question"],
-        references=references,
-    )
-
-
-def _listed(text: str) -> tuple[str, ...]:
-    if len(text) > MOST_REFERENCE:
-        raise Mismatch(f"reference/text: {len(text)} characters, at most {MOST_REFERENCE} are read")
-    try:
-        found = json.loads(text) if text else []
-        canonical_json(found).encode()
-    except (ValueError, RecursionError) as error:
-        raise Mismatch(f"reference/text: not JSON, or half of a character ({error})") from error
-    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
-        raise Mismatch("reference/text: not a list of text")
-    return tuple(found)
 
 
 def check_file(path: Path) -> Sealed:
     """Verify one sealed file of any kind, its name included."""
-    sealed = unpack(path, kind_of(path))
+    sealed = unpack(path, claimed(path)[0])
     if sealed.kind == "calprune.logits":
         read_logits(path)
     named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
@@ -284,35 +329,17 @@ def check_file(path: Path) -> Sealed:
     return sealed
 
 
-def padded(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
-    """Ragged token ids as int32 (a, s), padded with −1."""
-    width = max((len(x) for x in ids), default=0)
-    found = np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
-    return found.reshape(len(ids), width)
-
-
-def _checked(path: Path, kind: str, arrays: Arrays) -> None:
+def _condition(path: Path, sealed: Sealed) -> Condition | None:
+    """The condition that a file of logits or audits is of; Mismatch if it is not of any."""
+    if sealed.kind not in ("calprune.logits", "calprune.audits"):
+        return None
     try:
-        check_values(kind, arrays)
-    except Mismatch as error:
+        condition = Condition.from_json(sealed.manifest)
+        if sealed.kind == "calprune.logits":
+            check_agreement(condition, sealed.arrays)
+    except StoreError as error:
         raise Mismatch(f"{path}: {error}") from error
-
-
-def _joint(provenances: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all parts share, field by field; where parts differ, every variant.
-
-    Other versions of software may move a last digit, and make the numerics mixed.
-    """
-    found: dict[str, Any] = {}
-    for field in {name for p in provenances for name in p}:
-        variants = sorted({canonical_json(p.get(field)) for p in provenances})
-        first = provenances[0].get(field)
-        found[field] = first if len(variants) == 1 else {"mixed": variants}
-    if any("mixed" in (found.get(x) or {}) for x in ("software", "encoded")):
-        kept = {"numerics", "software", "encoded"}
-        variants = [canonical_json({x: p.get(x) for x in kept}) for p in provenances]
-        found["numerics"] = {"mixed": sorted(set(variants))}
-    return found
+    return condition
 
 
 def _text(path: Path, array: np.ndarray) -> np.ndarray:
@@ -328,50 +355,6 @@ def _decoded(content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     found = np.char.decode(np.frombuffer(content, dtype).reshape(shape), "utf-8")
     found.flags.writeable = False
     return found
-
-
-def _alike(paths: list[Path], parts: list[Arrays]) -> list[Arrays]:
-    """Parts with the same columns; what version 1.2 added is left out if a part lacks it."""
-    lacking = [name for name in _LATER if any(name not in p for p in parts)]
-    parts = [{name: x for name, x in p.items() if name not in lacking} for p in parts]
-    for path, part in zip(paths, parts, strict=True):
-        differing = sorted(part.keys() ^ parts[0].keys())
-        if differing:
-            raise Mismatch(
-                f"{path}: has other columns than {paths[0].name} ({', '.join(differing)}); delete "
-                "it and run again"
-            )
-    return parts
-
-
-def _join(parts: list[Arrays]) -> Arrays:
-    """Rows of all parts after one another; what all parts share is taken once."""
-    joined: Arrays = {}
-    shift = np.cumsum([0, *(len(p["example/id"]) for p in parts)])
-    for name in parts[0]:
-        columns = [p[name] for p in parts]
-        if name in _SHARED:
-            joined[name] = columns[0]
-        elif name.endswith("/offset"):
-            ends = np.cumsum([0, *(c[-1] for c in columns)])
-            moved = [c[1:] + s for c, s in zip(columns, ends, strict=False)]
-            joined[name] = np.concatenate([columns[0][:1], *moved])
-        elif name == "example/duplicate_of":
-            moved = [c + s for c, s in zip(columns, shift, strict=False)]
-            joined[name] = np.concatenate(moved).astype(np.int32)
-        elif name in _RAGGED:
-            joined[name] = _pad(columns)
-        else:
-            joined[name] = np.concatenate(columns)
-    return joined
-
-
-def _pad(columns: list[np.ndarray]) -> np.ndarray:
-    """Stack (rows, k) blocks of different k, padding with −1."""
-    width = max(c.shape[1] for c in columns)
-    return np.concatenate(
-        [np.pad(c, ((0, 0), (0, width - c.shape[1])), constant_values=-1) for c in columns]
-    )
 
 
 def _drop(folder: Path) -> None:

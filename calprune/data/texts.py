@@ -5,12 +5,14 @@ Fixed-length text would pad every row to the longest; variable-length types are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.data.condition import canonical_json
 from calprune.errors import Mismatch
 
 MOST_REFERENCE = 1 << 16  # characters of the right answers to one question, as JSON
@@ -30,3 +32,17 @@ def unpack_texts(chars: NDArray[np.bytes_], offset: NDArray[np.integer]) -> tupl
         return tuple(raw[a:b].decode("utf-8") for a, b in pairwise(ends))
     except UnicodeDecodeError as error:
         raise Mismatch(f"text that is not UTF-8 ({error})") from error
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """A JSON list of texts, none for an empty text; Mismatch if it is no such list."""
+    if len(text) > MOST_REFERENCE:
+        raise Mismatch(f"reference/text: {len(text)} characters, at most {MOST_REFERENCE} are read")
+    try:
+        found = json.loads(text) if text else []
+        canonical_json(found).encode()
+    except (ValueError, RecursionError) as error:
+        raise Mismatch(f"reference/text: not JSON, or half of a character ({error})") from error
+    if not isinstance(found, list) or not all(isinstance(x, str) for x in found):
+        raise Mismatch("reference/text: not a list of text")
+    return tuple(found)

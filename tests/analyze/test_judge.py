@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import socket
+import subprocess
+import sys
 from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +24,7 @@ import typer
 from typer.testing import CliRunner
 
 from calprune.analyze.judge import judge
+from calprune.analyze.judge.client import Endpoint
 from calprune.analyze.judge.grades import MARK, grade_path, grades_of
 from calprune.analyze.judge.prompt import AGAIN, VERSION
 from calprune.analyze.scorers.judged import Judged
@@ -40,6 +43,7 @@ from calprune.errors import (
     PlanError,
 )
 from tests.analyze.test_text_scorers import condition, open_table
+from tests.children import hearing, start
 
 ROWS = [("x = 3", ["-1<AND>-5"]), ("a cat", ["cat<OR>dog"]), ("a cat", ["bird"])]
 KEY = "sk-mostly/s3cret+="
@@ -88,7 +92,7 @@ def server() -> Iterator[Server]:
                 self.send_response(code)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(raw)))
+                self.send_header("Content-Length", headers.get("X-Length", str(len(raw))))
                 self.end_headers()
                 self.wfile.write(raw)
 
@@ -271,6 +275,44 @@ def test_junk_is_asked_again_and_then_named(server: Server, table: LogitTable) -
         judge([table], endpoint=server.url, replacing=True, workers=1)
 
 
+def test_a_number_that_the_limit_may_have_cut_is_asked_for_again(
+    server: Server, table: LogitTable
+) -> None:
+    def cut(content: str) -> Answer:
+        _, _, raw = said(content)
+        body = json.loads(raw)
+        body["choices"][0]["finish_reason"] = "length"
+        return 200, {}, json.dumps(body).encode()
+
+    server.answer = lambda body, i: (cut("0"), cut(" 0."), cut("0.3 since"))[i]
+    judge([replace_rows(table, 1)], endpoint=server.url)
+    assert Judged().rows(replace_rows(table, 1)).tolist() == [0.3]
+    assert len(server.asked) == 3
+    server.answer = lambda body, i: cut("0.")
+    with pytest.raises(ModelError, match=r"no score .* 5 attempts, at last '0\.'"):
+        judge([replace_rows(table, 2)], endpoint=server.url, replacing=True)
+
+
+WHOLE = said("0.5")[2]
+
+
+@pytest.mark.parametrize("length", [0, 1, 20, WHOLE.index(b"}") + 1, len(WHOLE) - 1])
+@pytest.mark.parametrize("declared", [True, False])
+def test_an_answer_cut_short_is_asked_for_again(
+    server: Server, table: LogitTable, length: int, declared: bool
+) -> None:
+    """Whether the server had said how long it would be or not."""
+    promised = {"X-Length": str(len(WHOLE))} if declared else {}
+    server.answer = lambda body, i: (200, promised, WHOLE[:length]) if i < 2 else said("0.5")
+    waits: list[float] = []
+    judge([replace_rows(table, 1)], endpoint=server.url, sleep=waits.append)
+    assert waits == [1, 2]
+    assert Judged().rows(replace_rows(table, 1)).tolist() == [0.5]
+    server.answer = lambda body, i: (200, promised, WHOLE[:length])
+    with pytest.raises(IncompleteError, match=r"an answer cut short .*6 times in a row"):
+        judge([replace_rows(table, 2)], endpoint=server.url, replacing=True, sleep=waits.append)
+
+
 def replace_rows(table: LogitTable, n: int) -> LogitTable:
     return stored(table.path.parents[3], None, ROWS[:n])
 
@@ -372,6 +414,27 @@ def test_a_key_that_a_server_echoes_is_not_printed(
     with pytest.raises(CalpruneError, match=message) as caught:
         judge([table], endpoint=server.url, key=KEY, workers=1, sleep=lambda _: None)
     assert not any(part in str(caught.value) for part in ("s3cret", "mostly"))
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "".join(f"%{ord(c):02x}" for c in KEY),
+        "".join(f"%{ord(c):02X}" for c in KEY),
+        quote(quote(KEY, "")),
+        quote(KEY, "/+="),
+        quote(KEY, "+").lower(),
+        f"%73{KEY[1:]}",
+        "".join(f"\\u{ord(c):04x}" for c in KEY),
+        "".join(f"&#{ord(c)};" for c in KEY),
+        "".join(f"&#x{ord(c):X};" for c in KEY),
+        KEY.upper().replace("/", r"\/"),
+    ],
+)
+def test_a_key_is_hidden_however_it_is_escaped(form: str) -> None:
+    endpoint = Endpoint("http://localhost/v1", key=KEY)
+    assert endpoint._hidden(f"k={form}&x=1") == "k=***&x=1"
+    assert endpoint._quoted(f"<{form}>") == "<***>"
 
 
 def test_a_key_in_a_line_that_is_no_http_is_not_printed(table: LogitTable) -> None:
@@ -500,6 +563,28 @@ def test_command_says_how_to_go_on_after_ctrl_c(server: Server, tmp_path: Path) 
         return said("0.5")
 
     server.answer = interrupt
-    done = run("--endpoint", server.url, "--store", str(tmp_path), "--workers", "1")
+    with hearing():
+        done = run("--endpoint", server.url, "--store", str(tmp_path), "--workers", "1")
     assert done.exit_code == 130
     assert "interrupted; what has been judged is saved" in done.output
+
+
+def test_command_is_stopped_by_sigterm_as_by_ctrl_c(server: Server, tmp_path: Path) -> None:
+    seal(stored(tmp_path))
+    asked, answered = Event(), Event()
+
+    def hold(body: dict[str, Any], before: int) -> Answer:
+        asked.set()
+        answered.wait(60)
+        return said("0.5")
+
+    server.answer = hold
+    where = ("--endpoint", server.url, "--store", str(tmp_path), "--workers", "1")
+    running = start([sys.executable, "-m", "calprune", "judge", *where], stderr=subprocess.PIPE)
+    assert asked.wait(60)
+    running.terminate()
+    _, told = running.communicate(timeout=60)
+    answered.set()
+    assert running.returncode == 130
+    assert told.count("\n") == 1
+    assert "interrupted; what has been judged is saved" in told

@@ -211,6 +211,27 @@ def test_logs_that_do_not_fit(
         import_grades(stored(tmp_path, None, ROWS[:1]), file)
 
 
+@pytest.mark.parametrize("nobody", ["", " ", None])
+def test_what_a_failed_judge_left_is_no_grade(tmp_path: Path, nobody: str | None) -> None:
+    file, table = tmp_path / "samples.jsonl", stored(tmp_path)
+    samples = [sample(f"v1_{i}", reply, 0.0) for i, (reply, _) in enumerate(ROWS)]
+    samples[1]["eval_model"] = nobody
+
+    def write() -> None:
+        file.write_text("\n".join(json.dumps({"gpt_eval_score": s}) for s in samples))
+
+    write()
+    with pytest.raises(IncompleteError, match=r"failed on 1 of the 3 .* first 'v1_1'.*not graded"):
+        import_grades(table, file)
+    with pytest.raises(IncompleteError, match="no grades for its replies"):
+        Judged().rows(table)
+    import_grades(stored(tmp_path, 8, ROWS[:1]), file)  # whose replies were all graded
+    samples[1] |= {"score": 0.3}  # somebody gave that
+    write()
+    import_grades(table, file)
+    assert Judged().rows(table).tolist() == [0.0, 0.3, 0.0]
+
+
 def test_export_formats(tmp_path: Path) -> None:
     rows = [(" A cat. ", ["cat"]), ("b", ["b"])]
     table = open_table(rows, [(20, 1), (77, 1)], tmp_path / "full.h5")

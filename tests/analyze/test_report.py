@@ -9,8 +9,8 @@ from io import StringIO
 import pytest
 
 from calprune.analyze.command import analyze
-from calprune.analyze.layout import estimated, number, with_interval
 from calprune.analyze.report import Report, printable
+from calprune.analyze.written import estimated, number, with_interval
 from calprune.errors import PlanError
 from tests.analyze.conftest import hostile, make_condition, make_table
 

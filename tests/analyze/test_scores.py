@@ -213,7 +213,9 @@ def test_the_score_is_printed_as_its_rule_says():
     shown = f"{estimate([table], ['score'], draws=0)[0].value:.1f}"
     assert "score (acc + acc+)  " in text
     assert f" {shown} [" in text
-    assert "score|pairs|100(acc+acc+)|sum:category  acc-plus|verdict:pairs" in text
+    assert "score|pairs|100(acc+acc+)|sum:category|within:category|said:first-token  " in text
+    assert "  acc-plus|verdict:pairs|said:first-token" in text
+    assert "score (acc + acc+), acc+: the greedy first token decides\n" in text
     other = replace(table, condition=make_condition("scope", 8))
     text = analyze([table, other], metrics=["score"], against="full", draws=100)
     assert "score (acc + acc+) against full" in text

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,24 @@ def test_a_damaged_file_does_not_count_as_done(
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(DamagedFile, match="truncated"):
         run.collect("shapes", store=store, model=str(tiny_llava), min_mass=0, **SMALL)
+
+
+def test_swapped_files_are_noticed_and_leftover_parts_dropped(
+    finished: Path, tiny_llava: Path, tmp_path: Path
+) -> None:
+    store = Store(shutil.copytree(finished, tmp_path / "store"))
+    again = partial(run.collect, "shapes", store=store.root, model=str(tiny_llava), min_mass=0)
+    one, other = store.logit_files()[:2]
+    parts = one.parent / ".parts" / one.stem[-8:]
+    parts.mkdir(parents=True)
+    shutil.copyfile(one, parts / "00000.h5")
+    assert again(**SMALL).sealed == 0
+    assert not parts.parent.exists()
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    with pytest.raises(Mismatch, match="holds another condition than its name says"):
+        again(**SMALL)
 
 
 def test_keep_and_select_take_what_the_command_line_takes(finished: Path, tiny_llava: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import start
 from tests.data.fake_hub import COMMIT, FakeHub
 from tests.fixtures import pope
 from tests.test_cli import ROOT, fails
@@ -171,13 +172,12 @@ def test_interrupted_by_the_user(
 ) -> None:
     second = "test-00001-of-00002-4e5f6a7b.parquet"
     hub.hold = f"data/{second}"
-    running = subprocess.Popen(
+    running = start(
         [sys.executable, "-c", CODE, SMALL, "data", "fetch", "pope"],
         cwd=tmp_path,
         env=environment,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        text=True,
     )
     deadline = time.monotonic() + 60
     while not hub.sent(second) and time.monotonic() < deadline:

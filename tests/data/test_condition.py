@@ -52,6 +52,7 @@ def test_every_field_moves_the_key() -> None:
         "weights": "int4",
         "kv": "snapkv",
         "numerics": "compat",
+        "closed_reply": 16,
     }
     assert set(moved) == {f.name for f in dataclasses.fields(Condition)}
     keys = {dataclasses.replace(PLAIN, **{k: v}).key for k, v in moved.items()}

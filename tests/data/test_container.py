@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from calprune.data import container
 from calprune.data.condition import sha256_of
-from calprune.data.container import BLOCK, Sealed, as_text, intact, pack, publish, unpack
+from calprune.data.container import BLOCK, Sealed, as_text, claimed, intact, pack, publish, unpack
 from calprune.data.schema import FORMATS, RANKINGS, VERSION, Column, Format
 from calprune.errors import (
     DamagedFile,
@@ -243,6 +243,91 @@ def test_not_hdf5_at_all(tmp_path: Path) -> None:
     path.write_bytes(rehash(b"\0" * BLOCK + b"hello" * 500))
     with pytest.raises(DamagedFile, match="not readable as HDF5"):
         unpack(path, "calprune.rankings")
+
+
+@pytest.mark.parametrize("layout", ["earliest", "v108"])
+def test_another_layout_of_equal_content_is_refused(sealed_file: Path, layout: str) -> None:
+    """What other software makes of one of our files: the same groups, older structures."""
+    memory = io.BytesIO()
+    with (
+        h5py.File(sealed_file, "r") as old,
+        h5py.File(memory, "w", libver=(layout, "v110"), userblock_size=BLOCK) as new,
+    ):
+        for name in old:
+            old.copy(name, new)
+        for name, value in old.attrs.items():
+            new.attrs[name] = value
+    target = sealed_file.with_name("copied.h5")
+    target.write_bytes(rehash(memory.getvalue()))
+    with pytest.raises(DamagedFile, match=r"copied\.h5: .*v110 \(superblock version [02]\)"):
+        unpack(target, "calprune.rankings")
+
+
+SUPERBLOCK = {  # where, what, and what is said of it
+    "another version": (8, b"\x04", "superblock version 4"),
+    "short addresses": (9, b"\x04", "addresses of 4"),
+    "open for writing": (11, b"\x01", "open for writing"),
+    "another base": (12, b"\x01", "bytes 513 to"),
+    "an extension": (20, b"\x30" + b"\0" * 7, "extension"),
+    "a longer file": (28, b"\xff\xff", "bytes 512 to"),
+    "no root": (36, b"\x31", "no object header"),
+    "root outside": (36, b"\xff" * 8, "no object header"),
+    "no signature": (0, b"\x88", "no signature"),
+}
+
+
+@pytest.mark.parametrize("name", SUPERBLOCK)
+def test_only_what_calprune_writes_is_parsed(
+    sealed_file: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, value, said = SUPERBLOCK[name]
+    raw = bytearray(sealed_file.read_bytes())
+    raw[BLOCK + at : BLOCK + at + len(value)] = value
+    target = sealed_file.with_name("edited.h5")
+    target.write_bytes(rehash(bytes(raw)))
+
+    def parsed(*_: object, **__: object) -> None:
+        raise AssertionError("a library has seen it")
+
+    monkeypatch.setattr(h5py, "File", parsed)
+    for read in (lambda path: unpack(path, "calprune.rankings"), claimed):
+        with pytest.raises(DamagedFile, match=rf"edited\.h5: .*{said}"):
+            read(target)
+
+
+def bare(file: h5py.File, chunks: tuple[int, int], rows: int) -> None:
+    """Other gains, of which the first rows are stored and the rest is left to fill values."""
+    del file["rank/gain"]
+    gain = file.create_dataset("rank/gain", (3, 5), "<f8", chunks=chunks, fletcher32=True)
+    if rows:
+        gain[:rows] = 0.0
+    for name, text in (("dims", "images,v"), ("meaning", "?"), ("unit", "1")):
+        gain.attrs[name] = np.bytes_(text)
+    made = ranking()
+    made.arrays["rank/gain"][:] = 0.0
+    file.attrs["digest"] = np.bytes_(made.digest)
+
+
+@pytest.mark.parametrize(
+    ("chunks", "rows", "said"), [((3, 5), 0, "0 of its 1"), ((1, 5), 2, "2 of its 3")]
+)
+def test_values_that_are_not_stored_are_not_made_up(
+    sealed_file: Path, chunks: tuple[int, int], rows: int, said: str
+) -> None:
+    target = edited(sealed_file, lambda file: bare(file, chunks, rows))
+    with pytest.raises(Mismatch, match=rf"rank/gain has {said} chunks"):
+        unpack(target, "calprune.rankings")
+    whole = edited(sealed_file, lambda file: bare(file, chunks, 3))
+    assert not unpack(whole, "calprune.rankings").arrays["rank/gain"].any()
+
+
+def test_a_chunk_without_its_checksum(sealed_file: Path) -> None:
+    def unfiltered(file: h5py.File) -> None:
+        bare(file, (3, 5), 3)
+        file["rank/gain"].id.write_direct_chunk((0, 0), b"\0" * 120, filter_mask=1)
+
+    with pytest.raises(Mismatch, match="rank/gain has a chunk without checksum"):
+        unpack(edited(sealed_file, unfiltered), "calprune.rankings")
 
 
 def test_a_pipe_does_not_hang_the_reader(tmp_path: Path) -> None:

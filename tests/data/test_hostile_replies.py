@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from calprune.data.container import Arrays, Sealed, pack
+from calprune.data.joining import _joint
 from calprune.data.laws import check_columns, check_members, check_values
 from calprune.data.questions import open_questions
 from calprune.data.schema import LOGITS
 from calprune.data.sources.rows import Tsv
-from calprune.data.store import Store, _joint, _listed
-from calprune.data.texts import MOST_REFERENCE, pack_texts, unpack_texts
+from calprune.data.store import Store
+from calprune.data.texts import MOST_REFERENCE, listed, pack_texts, unpack_texts
 from calprune.errors import BenchmarkError, Mismatch, StoreError
 from tests.data.test_condition import PLAIN
 from tests.data.test_store import logit_arrays
@@ -101,7 +102,7 @@ def test_hostile_replies_are_refused(name: str) -> None:
 )
 def test_hostile_references_are_refused(text: str, message: str) -> None:
     with pytest.raises(Mismatch, match=message):
-        _listed(text)
+        listed(text)
 
 
 def test_text_that_is_no_text() -> None:

@@ -103,8 +103,25 @@ def test_all_that_is_asked_moves_the_digest(
 
 @pytest.mark.usefixtures("made")
 def test_limits_of_replies() -> None:
-    with pytest.raises(PlanError, match="no open questions"):
+    with pytest.raises(PlanError, match=r"--reply-tokens 8: made has no open .* names no rule"):
         open_questions("made").replying(8)
+    shapes = open_questions("shapes", images=1)
+    assert {shapes.reply_tokens(e) for e in shapes.examples} == {0}
+    asked = shapes.replying(8)
+    assert {asked.reply_tokens(e) for e in asked.examples} == {8}
+    assert (asked.digest, asked.open, asked.closed_tokens) == (shapes.digest, False, 8)
+    with pytest.raises(PlanError, match="a number above 0"):
+        shapes.replying(-1)
+
+
+@pytest.mark.usefixtures("made")
+def test_rules_that_are_not_installed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    opens = Made.open
+    for field, rule, near in (("scorer", "acuracy", "accuracy"), ("parser", "poope", "pope")):
+        changed: dict[str, Any] = {field: rule}
+        monkeypatch.setattr(Made, "open", lambda *a, c=changed: replace(opens(*a), **c))
+        with pytest.raises(BenchmarkError, match=f"unknown {field} '{rule}': did you mean {near}"):
+            open_questions("made")
 
 
 def test_digests_of_closed_benchmarks_have_not_moved() -> None:

@@ -201,12 +201,13 @@ def test_cuts_of_all_parts_are_joined(tmp_path: Path) -> None:
 def test_parts_of_version_1_1_leave_out_what_1_2_added(tmp_path: Path, old: int) -> None:
     """A run that began with an older release goes on with this one."""
     store, later = Store(tmp_path), {"image/until", "image/margin", "run/merged"}
+    inside = dataclasses.replace(PLAIN, features=None)
     for i in range(2):
         arrays = cut_arrays(first=100 * i)
         arrays = {n: x for n, x in arrays.items() if i != old or n not in later}
-        store.seal(Store.block(store.parts(PLAIN), i), sealed(arrays))
-    assert store.seal_condition(PLAIN, 2)
-    a = check_file(store.logits(PLAIN)).arrays
+        store.seal(Store.block(store.parts(inside), i), sealed(arrays, inside))
+    assert store.seal_condition(inside, 2)
+    a = check_file(store.logits(inside)).arrays
     assert not later & a.keys()
     assert len(a["image/kept"]) == 12
 

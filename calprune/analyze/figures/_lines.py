@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
-from calprune.analyze.layout import heading
 from calprune.analyze.metrics import Form
+from calprune.analyze.written import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

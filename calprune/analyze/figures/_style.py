@@ -6,12 +6,14 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from calprune import registry
 from calprune.analyze.report import as_csv, printable
-from calprune.errors import PlanError, WriteError
+from calprune.data.container import replace_all
+from calprune.errors import PlanError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +23,12 @@ Item = TypeVar("Item")
 
 INK, GRID, BAND, PLAIN = "#222222", "#e3e3e3", "#e6e6e6", (0.5, 0.5, 0.5)
 WRONG = "#d55e00"
-PICTURES = (".png", ".svg", ".pdf")
+_WRITTEN: dict[str, dict[str, Any]] = {
+    ".png": {"dpi": 150},
+    ".svg": {"metadata": {"Date": None}},
+    ".pdf": {"metadata": {"CreationDate": None}},
+}
+PICTURES = tuple(_WRITTEN)
 SUFFIXES = (*PICTURES, ".csv")
 SMALL, LEGEND = 7.5, 8.5  # points: footnotes, and the words of legends
 
@@ -180,18 +187,13 @@ def write_pages(pages: Sequence[Figure], stem: Path, rows: Sequence[dict[str, An
 
     Pages after the first get ``-2``, ``-3`` and so on at the end of their names.
     """
-    table = stem.with_name(f"{stem.name}.csv")
-    paths = []
-    try:
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        for i, figure in enumerate(pages, start=1):
-            name = stem.name + (f"-{i}" if i > 1 else "")
-            png, svg, pdf = (stem.with_name(name + suffix) for suffix in PICTURES)
-            figure.savefig(png, dpi=150)
-            figure.savefig(svg, metadata={"Date": None})
-            figure.savefig(pdf, metadata={"CreationDate": None})
-            paths += [png, svg, pdf]
-        table.write_text(as_csv(rows) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WriteError(f"cannot write figures to {stem.parent}: {error}") from error
-    return [*paths, table]
+    images: dict[Path, bytes] = {}
+    for i, figure in enumerate(pages, start=1):
+        name = stem.name + (f"-{i}" if i > 1 else "")
+        for suffix, how in _WRITTEN.items():
+            image = BytesIO()
+            figure.savefig(image, format=suffix[1:], **how)
+            images[stem.with_name(name + suffix)] = image.getvalue()
+    images[stem.with_name(f"{stem.name}.csv")] = f"{as_csv(rows)}\n".encode()
+    replace_all(images, "figures")
+    return list(images)

@@ -21,9 +21,9 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.layout import number
 from calprune.analyze.levels import Line, level, lines, numeric_parameters
 from calprune.analyze.report import records
+from calprune.analyze.written import number
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import condition_names
-from calprune.analyze.layout import number
 from calprune.analyze.report import records
+from calprune.analyze.written import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

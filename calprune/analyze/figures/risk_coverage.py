@@ -19,8 +19,8 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.layout import number
 from calprune.analyze.report import records
+from calprune.analyze.written import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

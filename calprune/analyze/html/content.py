@@ -44,6 +44,7 @@ class Content:
         lacking: settings without it.
         unlike: conditions computed with other numerics, left out of comparisons.
         ungraded: conditions left out because their replies wait for grades.
+        untrusted: files that could not be trusted and were left out.
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
@@ -63,6 +64,7 @@ class Content:
     draws: int
     seed: int
     reading: Reading
+    untrusted: tuple[str, ...] = ()
     confidences: tuple[Grid, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
@@ -96,6 +98,7 @@ def gather(
     mixed_numerics: bool = False,
     strict: bool = False,
     study: Sequence[StudyTable] = (),
+    untrusted: Sequence[str] = (),
     **reading: Unpack[Reading],
 ) -> Content:
     """Estimates, comparisons and groups of these tables.
@@ -114,6 +117,7 @@ def gather(
             conditions are left out of comparisons and named.
         strict: replies without grades are an error.
         study: tables of a named study.
+        untrusted: files that could not be trusted; the page says that they are left out.
 
     Raises:
         IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
@@ -167,6 +171,7 @@ def gather(
         draws=draws,
         seed=seed,
         reading=reading,
+        untrusted=tuple(untrusted),
         confidences=tuple(definition_grids(defined)),
         power=sentences(power(differences)),
         study=tuple(study),

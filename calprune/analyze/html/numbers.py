@@ -6,8 +6,9 @@ import math
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
-from calprune.analyze.layout import number, without_interval
 from calprune.analyze.metrics import Form
+from calprune.analyze.notes import without_interval
+from calprune.analyze.written import number
 
 ALPHA = 0.05
 UNITS = {"plain": "", "percent": " %", "points": " points", "score": ""}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -12,7 +10,8 @@ from pathlib import Path
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, element
 from calprune.analyze.html.sections import SECTIONS
-from calprune.errors import PlanError, WriteError
+from calprune.data.container import replace_all
+from calprune.errors import PlanError
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
@@ -93,22 +92,7 @@ def write_page(text: str, path: Path) -> Path:
         WriteError: the folder is missing or read-only, or the disk is full; an older page is then
             as it was.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(".part", f".{path.name}-", path.parent)
-        with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-        raise WriteError(f"cannot write the report to {path}: {error}") from error
+    replace_all({path: text.encode()}, "the report")
     return path
 
 

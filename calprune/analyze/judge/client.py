@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from calprune.errors import CalpruneError, IncompleteError, ModelError, PlanError
 
@@ -30,10 +30,14 @@ _PASSING = (408, 409, 425, 429)  # and all from 500 on
 
 @dataclass(frozen=True)
 class Said:
-    """What a judge answered, and the name under which the server has it."""
+    """What a judge answered, and the name under which the server has it.
+
+    ``cut``: the server stopped at the limit of tokens, so that the last word may not be whole.
+    """
 
     content: str
     model: str
+    cut: bool = False
 
 
 class _Again(Exception):
@@ -126,19 +130,25 @@ class Endpoint:
             opener = urllib.request.build_opener(_NoRedirect)
             with opener.open(request, timeout=self.timeout) as response:
                 raw: bytes = response.read(_MOST_BYTES + 1)
+                rest = response.length  # of what was promised; such a read does not miss it
         except HTTPError as error:
             raise self._refusal(error, model) from None
         except (OSError, http.client.HTTPException) as error:
             raise self._unreached(error) from None
         if len(raw) > _MOST_BYTES:
             raise ModelError(f"{self.url}: an answer of over {_MOST_BYTES} bytes; not a judge's")
+        if rest:
+            raise _Again(f"an answer cut short after {len(raw)} of {len(raw) + rest} bytes")
         return raw
 
     def _said(self, raw: bytes, model: str) -> Said:
         try:
             answer = json.loads(raw)
-            content = answer["choices"][0]["message"]["content"]
-        except (ValueError, RecursionError, LookupError, TypeError):
+            choice = answer["choices"][0]
+            content = choice["message"]["content"]
+        except (ValueError, RecursionError, LookupError, TypeError) as error:
+            if _cut_short(raw, error):
+                raise _Again(f"an answer cut short after {len(raw)} bytes") from error
             content = answer = raw
         if not isinstance(content, str | None):
             raise ModelError(
@@ -147,7 +157,8 @@ class Endpoint:
             )
         name = answer.get("model")
         name = self._hidden(name) if isinstance(name, str) and name else model
-        return Said(self._hidden(content or ""), name)
+        cut = choice.get("finish_reason") == "length"
+        return Said(self._hidden(content or ""), name, cut)
 
     def _refusal(self, error: HTTPError, model: str) -> CalpruneError | _Again:
         """What a status other than 200 means."""
@@ -203,11 +214,27 @@ class Endpoint:
         """The same with *** for the key, which a server may echo, also in an escaped form."""
         if len(self.key) < _LEAST_KEY:
             return text
-        in_json = json.dumps(self.key)[1:-1]
-        forms = {self.key, in_json, in_json.replace("/", r"\/"), html.escape(self.key)}
-        forms |= {quote(self.key, safe) for safe in ("", "/")}
-        longest_first = sorted(forms, key=len, reverse=True)
-        return re.sub("|".join(map(re.escape, longest_first)), "***", text, flags=re.IGNORECASE)
+        return re.sub("".join(map(_any_form, self.key)), "***", text, flags=re.IGNORECASE)
+
+
+def _any_form(character: str) -> str:
+    """A pattern for one character: as it is, or escaped as in URLs, JSON or HTML, once or more.
+
+    Which characters are escaped differs from server to server, so each may be or not be.
+    """
+    code = ord(character)
+    forms = [rf"%(?:25)*{code:02x}", rf"\\+u00{code:02x}", rf"&#0*{code};", rf"&#x0*{code:x};"]
+    plain = rf"\\*{re.escape(character)}"
+    return f"(?:{'|'.join([*forms, re.escape(html.escape(character)), plain])})"
+
+
+def _cut_short(raw: bytes, error: Exception) -> bool:
+    """Whether what is no JSON is the beginning of some, or nothing at all."""
+    plain = raw.strip()
+    if not plain.startswith(b"{") or not isinstance(error, ValueError):
+        return not plain
+    at_its_end = isinstance(error, json.JSONDecodeError) and error.pos >= len(error.doc.rstrip())
+    return at_its_end or not plain.endswith(b"}")
 
 
 def _message(raw: bytes) -> tuple[str, str]:

@@ -82,8 +82,10 @@ def export(table: LogitTable, form: str, folder: Path) -> Path:
 
 
 def replies(table: LogitTable) -> Said:
-    """Every row's reply, of a closed row the answer that its first token spells."""
+    """Every row's reply; of a closed row without one the answer that its first token spells."""
     by_reply = replied(table)
+    if table.replies is not None:
+        by_reply = table.replies.given
     if by_reply.all():
         texts = [""] * len(table)
     else:

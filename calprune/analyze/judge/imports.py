@@ -10,16 +10,18 @@ from typing import Any
 from calprune.analyze.judge.files import json_of, read_bytes
 from calprune.analyze.judge.grades import (
     OFFICIAL,
+    WAYS_OUT,
     Grade,
     Grades,
     belonging,
     bound,
     plain_grades,
+    replies_by_id,
     reply_digest,
     write_grades,
 )
 from calprune.data.logits import LogitTable
-from calprune.errors import DamagedFile
+from calprune.errors import DamagedFile, IncompleteError
 
 LMMS_EVAL = "lmms-eval log"
 _TASK = "gpt_eval_score"
@@ -31,15 +33,25 @@ def import_grades(table: LogitTable, file: Path, replacing: bool = False) -> Pat
     A grade file of MM-Vet does not say which replies it is of, so that is taken on trust, unless
     calprune wrote it; a log of lmms-eval holds them, and they have to be the condition's.
 
+    lmms-eval gives 0.0 by no model to a reply that its judge has not graded; such a reply is taken
+    as not graded.
+
     Raises DamagedFile if it is neither, IncompleteError if it lacks a reply, Mismatch if its
     grades are of other replies, and PlanError if there are other grades, unless ``replacing``.
     """
-    grades = belonging(table, read_foreign(file), file)
-    return write_grades(table, bound(table, grades), replacing)
+    found, ungraded = read_foreign(file)
+    lost = [name for name in replies_by_id(table) if name in ungraded]
+    if lost:
+        raise IncompleteError(
+            f"{file}: the judge failed on {len(lost)} of the {len(replies_by_id(table))} replies "
+            f"in {table.path} (score 0.0 and no eval_model), the first {lost[0]!a}; they are not "
+            f"graded, and nothing was imported: run lmms-eval's judge again, or {WAYS_OUT}"
+        )
+    return write_grades(table, bound(table, belonging(table, found, file)), replacing)
 
 
-def read_foreign(file: Path) -> Grades:
-    """Grades in any of the known forms."""
+def read_foreign(file: Path) -> tuple[Grades, frozenset[str]]:
+    """Grades in any of the known forms, and the questions that a failed judge left without one."""
     raw = read_bytes(file)
     lines = raw.splitlines()
     if len(lines) > 1 and lines[0].lstrip().startswith(b"{") and _TASK.encode() in lines[0]:
@@ -50,11 +62,13 @@ def read_foreign(file: Path) -> Grades:
         return _of_log(file, enumerate(found["logs"], 1))
     if isinstance(found, dict) and _TASK in found:
         return _of_log(file, enumerate([found], 1))
-    return {n: replace(g, how=g.how or OFFICIAL) for n, g in plain_grades(file, found).items()}
+    grades = plain_grades(file, found)
+    return {n: replace(g, how=g.how or OFFICIAL) for n, g in grades.items()}, frozenset()
 
 
-def _of_log(file: Path, rows: Iterator[tuple[int, Any]]) -> Grades:
+def _of_log(file: Path, rows: Iterator[tuple[int, Any]]) -> tuple[Grades, frozenset[str]]:
     grades: dict[str, Grade] = {}
+    ungraded: set[str] = set()
     for number, row in rows:
         sample = row.get(_TASK) if isinstance(row, dict) else None
         where = f"{file}, sample {number}"
@@ -64,13 +78,16 @@ def _of_log(file: Path, rows: Iterator[tuple[int, Any]]) -> Grades:
             if not isinstance(sample.get(field), str):
                 raise DamagedFile(f"{where}, {_TASK}.{field}: a text is wanted")
         name, judge = sample["question_id"], str(sample.get("eval_model") or "")
-        if name in grades:
+        if name in grades or name in ungraded:
             raise DamagedFile(f"{where}: question {name!a} has been graded before in it")
         entry = {"model": [judge], "content": [""], "score": [sample.get("score")]}
         (grade,) = plain_grades(file, {name: entry}).values()
+        if not judge.strip() and grade.score == (0.0,):
+            ungraded.add(name)
+            continue
         grades[name] = replace(
             grade, reply=reply_digest(sample["pred_answer"]), judge=judge, how=LMMS_EVAL
         )
-    if not grades:
+    if not grades and not ungraded:
         raise DamagedFile(f"{file}: holds no samples")
-    return grades
+    return grades, frozenset(ungraded)

@@ -50,14 +50,16 @@ class Judgement:
 def settle(case: Case, endpoint: Endpoint, where: str) -> Judgement:
     """Ask the judge until it answers with a number; ModelError, naming ``where``, if it never does.
 
-    Asked again, it is told once more what is wanted, at a temperature that rises by 0.5.
+    Asked again, it is told once more what is wanted, at a temperature that rises by 0.5. A number
+    that the limit of tokens may have cut counts as none.
     """
     content = ""
     for attempt, temperature in enumerate(TEMPERATURES):
         message = asked(case.question, case.reference, case.reply, again=attempt > 0)
         said = endpoint.chat(case.judge, message, temperature, MOST_TOKENS)
         content, score = said.content[:_LONGEST_CONTENT], score_of(said.content)
-        if score is not None:
+        whole = not said.cut or len(f"{said.content}|".split()) > 1  # more follows the number
+        if score is not None and whole:
             return Judgement(said.model, content, score)
     raise ModelError(
         f"{where}: the judge {case.judge} gave no score from 0.0 to 1.0 in {len(TEMPERATURES)} "

@@ -65,7 +65,12 @@ class Described(Protocol):
 
 @runtime_checkable
 class Additive(Described, Protocol):
-    """A metric that is a function of sums over questions."""
+    """A metric that is a function of sums over questions.
+
+    One whose value adds up parts of the benchmark, such as subtasks, may also have
+    ``parts(seen)``, which part each row is in, (n,) counted from 0, or None: a resample then draws
+    images within the parts, so that it never misses one.
+    """
 
     def tally(self, seen: Predictions) -> Floats:
         """Contribution of each question, (n, ...)."""

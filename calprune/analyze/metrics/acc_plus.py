@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.scorers import verdicts
+from calprune.analyze.scorers import decided_by, verdicts
 from calprune.analyze.verdicts import group_tally, ratio
 
 __all__ = ["AccPlus"]
@@ -29,7 +29,7 @@ class AccPlus:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return f"acc-plus|verdict:{seen.scorer}"
+        return f"acc-plus|verdict:{seen.scorer}{decided_by(seen)}"
 
     def tally(self, seen: Predictions) -> Floats:
         """(all right, 1) on the first row of each group, (n, 2)."""

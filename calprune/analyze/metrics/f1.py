@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.verdicts import confusion, f1
+from calprune.analyze.verdicts import confusion, f1, said_by
 
 __all__ = ["F1"]
 
@@ -16,7 +16,7 @@ __all__ = ["F1"]
 class F1:
     """2 TP / (2 TP + FP + FN) over all rows of a group, in [0, 1]; 0 if nothing is positive.
 
-    Of what the model says first: the first of two answers is the positive one, and whatever is not
+    Of what the model says: the first of two answers is the positive one, and whatever is not
     the second counts as it. Equals scikit-learn's ``f1_score``. POPE's own number is the mean over
     its splits: that is ``score``.
     """
@@ -29,7 +29,7 @@ class F1:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "f1|positive:first|parse:all-but-second"
+        return f"f1|positive:first|parse:all-but-second{said_by(seen.decided, False)}"
 
     def tally(self, seen: Predictions) -> Floats:
         """(true positive, false positive, false negative, true negative), (n, 4)."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.verdicts import confusion, ratio
+from calprune.analyze.verdicts import confusion, ratio, said_by
 
 __all__ = ["Precision"]
 
@@ -16,7 +16,7 @@ __all__ = ["Precision"]
 class Precision:
     """True positives among positive predictions, in [0, 1]; 0 if there are none.
 
-    Of what the model says first: the first of two answers is the positive one, and whatever is not
+    Of what the model says: the first of two answers is the positive one, and whatever is not
     the second counts as it. Equals scikit-learn's ``precision_score`` over all rows of a group.
     """
 
@@ -28,7 +28,7 @@ class Precision:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "precision|positive:first|parse:all-but-second"
+        return f"precision|positive:first|parse:all-but-second{said_by(seen.decided, False)}"
 
     def tally(self, seen: Predictions) -> Floats:
         """(true positive, false positive, false negative, true negative), (n, 4)."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.verdicts import confusion, ratio
+from calprune.analyze.verdicts import confusion, ratio, said_by
 
 __all__ = ["Recall"]
 
@@ -16,7 +16,7 @@ __all__ = ["Recall"]
 class Recall:
     """True positives among questions whose answer is the first, in [0, 1]; 0 if there are none.
 
-    Of what the model says first: the first of two answers is the positive one, and whatever is not
+    Of what the model says: the first of two answers is the positive one, and whatever is not
     the second counts as it. Equals scikit-learn's ``recall_score`` over all rows of a group.
     """
 
@@ -28,7 +28,7 @@ class Recall:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "recall|positive:first|parse:all-but-second"
+        return f"recall|positive:first|parse:all-but-second{said_by(seen.decided, False)}"
 
     def tally(self, seen: Predictions) -> Floats:
         """(true positive, false positive, false negative, true negative), (n, 4)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune import registry
-from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.errors import IncompleteError
 
@@ -21,8 +21,8 @@ class Score:
     """What the benchmark's own rule gives, such as the mean F1 of POPE or the sum of MME.
 
     The sealed files name the rule, a plug-in of the group ``scorers``; column title, form and
-    signature are the rule's. Unlike ``accuracy`` it judges what the model says, its greedy first
-    token or its reply, and not the likeliest of the answers offered.
+    signature are the rule's. Unlike ``accuracy`` it judges what the model says, its reply or its
+    greedy first token, and not the likeliest of the answers offered.
     """
 
     name: ClassVar[str] = "score"
@@ -66,8 +66,15 @@ class OwnScore:
         return self.scorer.form
 
     def signature(self, seen: Predictions) -> str:
-        """``score|`` and the rule's own."""
-        return f"score|{self.scorer.signature(seen)}"
+        """``score|``, the rule's own, and what decided."""
+        from calprune.analyze.scorers import decided_by
+
+        return f"score|{self.scorer.signature(seen)}{decided_by(seen)}"
+
+    def parts(self, seen: Predictions) -> Indices | None:
+        """See ``Additive``."""
+        own = getattr(self.scorer, "parts", None)
+        return None if own is None else own(seen)
 
     def tally(self, seen: Predictions) -> Floats:
         """See ``Scorer``."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.scorers import verdicts
+from calprune.analyze.scorers import decided_by, verdicts
 from calprune.analyze.verdicts import group_code, ratio
 
 __all__ = ["Vanilla"]
@@ -32,7 +32,7 @@ class Vanilla:
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
         rows = "pass0" if "pass" in seen.tags else "first-of-group"
-        return f"vanilla|rows:{rows}|verdict:{seen.scorer}"
+        return f"vanilla|rows:{rows}|verdict:{seen.scorer}{decided_by(seen)}"
 
     def tally(self, seen: Predictions) -> Floats:
         """(verdict, 1) on these rows, else 0, (n, 2)."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.verdicts import confusion, ratio
+from calprune.analyze.verdicts import confusion, ratio, said_by
 
 __all__ = ["YesRatio"]
 
@@ -28,7 +28,7 @@ class YesRatio:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "yes-ratio|positive:first|parse:all-but-second"
+        return f"yes-ratio|positive:first|parse:all-but-second{said_by(seen.decided, False)}"
 
     def tally(self, seen: Predictions) -> Floats:
         """(true positive, false positive, false negative, true negative), (n, 4)."""

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from calprune.analyze.confidence import Reading
 from calprune.analyze.curve import Bin, reliability_bins
-from calprune.analyze.layout import Grid, with_interval
+from calprune.analyze.layout import Grid
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.analyze.written import with_interval
 from calprune.data.studies import Line, Study
 
 HEADER = ("", "bin", "answers", "confidence", "accuracy")

@@ -5,7 +5,8 @@ is scored by (``benchmark/scorer``). Other packages add theirs by entry points o
 ``calprune.scorers``. A scorer is an additive metric over ``Predictions`` whose rows carry its own
 verdicts, so it gets intervals, groups, paired tests and a signature without further code.
 
-A verdict judges what the model would have *said*: its greedy first token, or its reply. That is not
+A verdict judges what the model would have *said*: its reply, or its greedy first token where no
+reply is stored. That is not
 ``Predictions.correct`` of a closed row, which judges the likeliest of the answers offered.
 """
 
@@ -14,19 +15,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
+from calprune import registry
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Described, Form, mean_of
-from calprune.analyze.verdicts import greedy
+from calprune.analyze.verdicts import greedy, said, said_by
 from calprune.data.logits import LogitTable
 from calprune.errors import Mismatch
 
-__all__ = ["MeanOfRows", "Scorer", "greedy", "verdicts"]
+__all__ = ["MeanOfRows", "Scorer", "decided_by", "greedy", "said", "verdicts"]
 
 
 class Scorer(Described, Protocol):
     """What a scorer plug-in offers; it is made without arguments.
 
-    ``title`` stands in a column heading, ``score (title)``, so it is short: ``mean F1``.
+    ``title`` stands in a column heading, ``score (title)``, so it is short: ``mean F1``. One that
+    adds up parts of the benchmark also has ``parts``, see ``calprune.analyze.metrics.Additive``.
+    One whose verdicts on questions with answers to choose from follow ``said`` has ``by_said =
+    True``, and signatures then tell what decided: the first token, or replies and by which rule.
     """
 
     def rows(self, table: LogitTable) -> Floats:
@@ -72,3 +77,11 @@ def verdicts(seen: Predictions) -> Floats:
     if seen.score is None:
         raise Mismatch(f"no official verdicts: {seen.unscored}")
     return seen.score
+
+
+def decided_by(seen: Predictions) -> str:
+    """What the verdicts of these rows' scorer look at, for signatures; empty if it is not known."""
+    if seen.scorer not in registry.names("scorers"):
+        return ""
+    by_said = getattr(registry.load("scorers", seen.scorer), "by_said", False)
+    return said_by(seen.decided) if by_said else ""

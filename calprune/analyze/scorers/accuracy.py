@@ -1,4 +1,4 @@
-"""``accuracy``: the share of questions whose first token is the right answer."""
+"""``accuracy``: the share of questions to which the model says the right answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from calprune.analyze.confidence import Floats
 from calprune.analyze.scorers import MeanOfRows
-from calprune.analyze.verdicts import first_token_right
+from calprune.analyze.verdicts import said_right
 from calprune.data.logits import LogitTable
 
 __all__ = ["Accuracy"]
@@ -15,7 +15,7 @@ __all__ = ["Accuracy"]
 
 @dataclass(frozen=True)
 class Accuracy(MeanOfRows):
-    """Right where the model's greedy first token spells the right answer.
+    """Right where the model's greedy reply gives the right answer, or else its first token does.
 
     Not the metric ``accuracy``, which takes the likeliest of the answers offered: here a word that
     is no answer, or a letter beyond the row's options, is wrong.
@@ -23,7 +23,8 @@ class Accuracy(MeanOfRows):
 
     name: ClassVar[str] = "accuracy"
     title: ClassVar[str] = "accuracy"
+    by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch if a row has no right answer to choose."""
-        return first_token_right(table)
+        return said_right(table)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.scorers import verdicts
-from calprune.analyze.verdicts import first_token_right, group_tally, ratio
+from calprune.analyze.verdicts import group_tally, ratio, said_right
 from calprune.data.logits import LogitTable
 
 __all__ = ["Circular"]
@@ -18,17 +18,18 @@ __all__ = ["Circular"]
 class Circular:
     """Share of groups, a question in all its passes, whose every row is right, in [0, 1].
 
-    A row is right where the greedy first token spells the right letter.
+    A row is right where the greedy reply gives the right letter, or else its first token does.
     """
 
     name: ClassVar[str] = "circular"
     title: ClassVar[str] = "circular accuracy"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch if a row has no right answer to choose."""
-        return first_token_right(table)
+        return said_right(table)
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.verdicts import confusion, f1, parts_of, says_no_right
 from calprune.data.logits import LogitTable
@@ -20,13 +20,15 @@ class F1OverSplits:
     """Mean over the splits that are there of the F1 of the first answer, in [0, 1].
 
     As in POPE's script everything that is not "no" counts as yes, nonsense too; that is decided by
-    the greedy first token. A split in which nothing is positive, neither said nor right, has F1 0.
+    the greedy reply, or by its first token where no reply is stored. A split in which nothing is
+    positive, neither said nor right, has F1 0.
     """
 
     name: ClassVar[str] = "f1-over-splits"
     title: ClassVar[str] = "mean F1"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "percent"
+    by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch unless the table has two answers and every row a right one."""
@@ -34,7 +36,11 @@ class F1OverSplits:
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "f1-over-splits|positive:first|parse:all-but-second"
+        return "f1-over-splits|positive:first|parse:all-but-second|within:split"
+
+    def parts(self, seen: Predictions) -> Indices:
+        """Split of each row, (n,)."""
+        return parts_of(seen, "split", "scorer 'f1-over-splits'")[1]
 
     def tally(self, seen: Predictions) -> Floats:
         """(confusion cells, 1) in the place of each row's split, (n, splits, 5)."""

@@ -1,4 +1,4 @@
-"""``mmmu``: letters by the first token, open replies by MMMU's own parser.
+"""``mmmu``: letters by the first token or the reply, open replies by MMMU's own parser.
 
 ``parse_open_response`` and ``eval_open`` of MMMU-Benchmark/MMMU, eval/eval_utils.py. Kept as they
 are: a reply is lower-cased before it is cut where a capital letter follows a full stop, so only
@@ -7,8 +7,9 @@ line breaks cut it; what is compared may be the text "nan" or "inf", which count
 The original collects what it finds in a set, whose order changes from run to run. The verdict does
 not: it asks whether any of them is right. Here they are kept in the order found.
 
-The original parses letters out of generated text and guesses, at random, where it finds none. Here
-a choice is the greedy first token, and one that is no letter is wrong.
+The original parses letters out of generated text and guesses, at random, where it finds none. So
+does the parser ``mmmu`` where replies to choices are stored, but for the guess; elsewhere a choice
+is the greedy first token, and one that is no letter is wrong.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Mmmu(MeanOfRows):
 
     name = "mmmu"
     title = "MMMU accuracy"
+    by_said = True
 
     def rows(self, table: LogitTable) -> Floats:
         """1 for a right answer, (n,)."""

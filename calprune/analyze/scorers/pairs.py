@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
+from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.scorers import verdicts
-from calprune.analyze.verdicts import first_token_right, group_tally, parts_of, ratio
+from calprune.analyze.verdicts import group_tally, parts_of, ratio, said_right
 from calprune.data.logits import LogitTable
 
 __all__ = ["Pairs"]
@@ -22,21 +22,26 @@ class Pairs:
 
     acc is the share of questions answered rightly, acc+ that of groups all of whose questions are.
     By category it is the score of a subtask, by split that of perception or cognition, and over
-    all rows their sum. Other first tokens than the two answers are wrong.
+    all rows their sum. What is neither of the two answers is wrong.
     """
 
     name: ClassVar[str] = "pairs"
     title: ClassVar[str] = "acc + acc+"
     better: ClassVar[Better] = "higher"
     form: ClassVar[Form] = "score"
+    by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch if a row has no right answer to choose."""
-        return first_token_right(table)
+        return said_right(table)
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
-        return "pairs|100(acc+acc+)|sum:category"
+        return "pairs|100(acc+acc+)|sum:category|within:category"
+
+    def parts(self, seen: Predictions) -> Indices:
+        """Category of each row, (n,)."""
+        return parts_of(seen, "category", "scorer 'pairs'")[1]
 
     def tally(self, seen: Predictions) -> Floats:
         """(right, 1, group right, 1 group) in the place of each category, (n, categories, 4)."""

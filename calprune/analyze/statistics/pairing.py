@@ -59,7 +59,8 @@ def with_common_questions(found: Sequence[Setting]) -> list[Setting]:
     piles: dict[tuple[str, ...], list[Setting]] = {}
     for setting in found:
         c = setting.cells[0].tables[0].condition
-        key = (c.benchmark, c.model_digest, c.pixels, c.template, c.dtype, str(c.reply))
+        replies = (str(c.reply), str(c.closed_reply))
+        key = (c.benchmark, c.model_digest, c.pixels, c.template, c.dtype, *replies)
         piles.setdefault(key, []).append(setting)
     return [_joined(pile) for pile in piles.values()]
 

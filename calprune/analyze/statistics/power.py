@@ -10,9 +10,10 @@ from statistics import NormalDist
 import numpy as np
 
 from calprune.analyze.compare import Difference
-from calprune.analyze.layout import Grid, family_name, heading, number, of_what
+from calprune.analyze.layout import Grid, family_name
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.statistics.family import LEVEL
+from calprune.analyze.written import heading, number, of_what
 from calprune.errors import PlanError
 
 LESS = "; a true difference, of which noise hides a part"

@@ -12,7 +12,7 @@ from calprune.analyze.cells import Cell, Setting, settings
 from calprune.analyze.compare import means
 from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped
-from calprune.analyze.layout import Grid, estimated, heading, number, of_what, p_text
+from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import Better, Form, Gapped, Metric, resolve
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared
@@ -29,6 +29,7 @@ from calprune.analyze.statistics.intervals import (
     kind_of,
 )
 from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
+from calprune.analyze.written import estimated, heading, number, of_what, p_text
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
 

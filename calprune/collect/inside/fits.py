@@ -16,17 +16,25 @@ _ANY = (336, 336)
 
 
 def fits(chosen: Chosen, selector: Inside, budget: Budget, adapter: Adapter, q: Questions) -> None:
-    """PlanError for an unknown decoder, open questions, or stages that an image does not allow."""
+    """PlanError for an unknown decoder, replies, or stages that an image does not allow."""
     check(adapter)
-    if q.open:
+    if q.open or q.closed_tokens:
+        way = "ask questions with fixed answers" if q.open else "leave out --reply-tokens"
+        before = serving(adapter, before_layers=True)
         raise PlanError(
-            f"{chosen.name} prunes inside the language model; replies of several tokens are not "
-            "supported for such selectors yet: ask questions with fixed answers, or select before "
-            f"the language model: {serving(adapter, before_layers=True)}"
+            f"{no_replies(chosen.name)}: {way}, or select before the language model: {before}"
         )
     sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {_ANY}
     for size in sorted(sizes):
         stages_of(chosen.name, selector, budget, adapter.frame(size), adapter.shape.layers)
+
+
+def no_replies(name: str) -> str:
+    """Why a selector of this kind gives none."""
+    return (
+        f"{name} prunes inside the language model; replies of several tokens are not supported for "
+        "such selectors yet"
+    )
 
 
 def stages_of(

@@ -111,6 +111,8 @@ class Source:
         digest: SHA-256 of an image's bytes or pixels; None has it computed from the picture.
         scorer: name of the rule by which the benchmark is scored.
         reply_tokens: most tokens of a generated reply to an open question.
+        parser: name of the rule by which the benchmark's script reads a reply to a question with
+            answers to choose from; empty if it has none, and then none is generated.
         layout: which of its published forms was found, e.g. ``official`` or ``parquet``.
         notes: what a reader of the results should know about these files.
         revisions: repositories and commits that the files came from, as far as it is known.
@@ -125,6 +127,7 @@ class Source:
     layout: str = "generated"
     notes: tuple[str, ...] = ()
     revisions: tuple[str, ...] = ()
+    parser: str = ""
 
 
 class Benchmark(Protocol):

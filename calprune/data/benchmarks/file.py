@@ -47,6 +47,7 @@ FORMS = {  # how labels spell yes and no
     WORD: ("true", "false", "y", "n"),
     DIGIT: ("1", "0", "1.0", "0.0"),
 }
+PARSERS = {"yes/no": "pope", "letter": "mmbench"}  # how replies to closed questions are read
 
 
 class File:
@@ -104,6 +105,7 @@ class File:
             picture=lambda name: folder / name,
             scorer=_scorer({kind for _, kind in rows}),
             reply_tokens=REPLY_TOKENS if any(kind == "open" for _, kind in rows) else 0,
+            parser=PARSERS.get(next((kind for _, kind in rows if kind != "open"), ""), ""),
             layout="file",
         )
 

@@ -67,6 +67,7 @@ class MmBench(Released):
             picture=pictures.picture,
             digest=pictures.digest,
             scorer="circular",
+            parser="mmbench",
             layout="official",
             notes=notes if path.name == OLD else (),
         )
@@ -80,6 +81,7 @@ class MmBench(Released):
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
             scorer="circular",
+            parser="mmbench",
             layout="parquet",
         )
 

@@ -78,6 +78,7 @@ class Mme(Released):
             examples=_paired(_folders(root, files)),
             picture=lambda name: files[name],
             scorer="pairs",
+            parser="mme",
             layout="official",
         )
 
@@ -90,6 +91,7 @@ class Mme(Released):
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
             scorer="pairs",
+            parser="mme",
             layout="parquet",
         )
 

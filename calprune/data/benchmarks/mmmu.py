@@ -108,6 +108,7 @@ class Mmmu(Released):
             digest=lambda name: shards.digest(images[name]),
             scorer=SCORER,
             reply_tokens=REPLY_TOKENS,
+            parser="mmmu",
             layout="parquet",
         )
 

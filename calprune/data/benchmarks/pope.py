@@ -72,6 +72,7 @@ class Pope(Released):
             examples=(_official(f"{s}-2910" if old and s == "random" else s, r) for s, r in rows),
             picture=Pictures(root / self.folder),
             scorer=SCORER,
+            parser="pope",
             layout="official",
             notes=notes if old else (),
         )
@@ -85,6 +86,7 @@ class Pope(Released):
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
             scorer=SCORER,
+            parser="pope",
             layout="parquet",
         )
 

@@ -66,6 +66,7 @@ class ScienceQa(Released):
             answers=letters(MOST),
             examples=(_example(row, row.text("id"), _picture(row)) for row in _problems(root)),
             picture=Pictures(root / "images" / SPLIT),
+            parser="scienceqa",
             layout="official",
         )
 
@@ -77,6 +78,7 @@ class ScienceQa(Released):
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
+            parser="scienceqa",
             layout="parquet",
         )
 

@@ -63,6 +63,7 @@ class SeedBench(Released):
             answers=letters(len(CHOICES)),
             examples=_file(root / FILE),
             picture=Pictures(root / FOLDER),
+            parser="seed-bench",
             layout="official",
         )
 
@@ -74,6 +75,7 @@ class SeedBench(Released):
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
             digest=lambda name: shards.digest(images[name]),
+            parser="seed-bench",
             layout="parquet",
         )
 

@@ -28,6 +28,7 @@ class Shapes:
             picture=scene_pixels,  # drawn again: 5 ms, and nothing to keep
             digest=lambda name: scene_digests()[name],
             scorer="f1-over-splits",
+            parser="pope",
         )
 
 

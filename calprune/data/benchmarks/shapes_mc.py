@@ -28,6 +28,7 @@ class ShapesMc:
             examples=_examples(),
             picture=scene_pixels,  # drawn again: 5 ms, and nothing to keep
             digest=lambda name: scene_digests()[name],
+            parser="scienceqa",
         )
 
 

@@ -10,7 +10,7 @@ from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, element, items, join
 from calprune.analyze.html.numbers import counted, shown
-from calprune.analyze.layout import FEW_IMAGES, few_errors
+from calprune.analyze.notes import FEW_IMAGES, few_errors
 
 
 def cautions(content: Content) -> Html | None:
@@ -127,6 +127,11 @@ def _seeds(rows: Sequence[Estimate]) -> str | None:
 def _mixed(content: Content) -> list[str]:
     """Conditions that are not like the others."""
     found = []
+    if content.untrusted:
+        found.append(
+            f"Left out, because these files cannot be trusted: {', '.join(content.untrusted)}. "
+            f"calprune verify says why."
+        )
     if content.unlike:
         found.append(
             f"Not compared, because they were computed with other numerics (device, kernels, "

@@ -19,7 +19,8 @@ from calprune.analyze.html.numbers import (
     shown,
 )
 from calprune.analyze.html.tables import Cell, Column, forest, table
-from calprune.analyze.layout import disagreement, heading
+from calprune.analyze.notes import disagreement
+from calprune.analyze.written import heading
 
 
 def comparisons(content: Content) -> Html | None:

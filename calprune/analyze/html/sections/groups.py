@@ -10,7 +10,7 @@ from calprune.analyze.html.markup import Html, join
 from calprune.analyze.html.numbers import counted
 from calprune.analyze.html.sections.estimates import INTERVALS, name_cell, stem, value_cell
 from calprune.analyze.html.tables import Column, table
-from calprune.analyze.layout import heading
+from calprune.analyze.written import heading
 
 
 def groups(content: Content) -> Html | None:

@@ -1,0 +1,269 @@
+"""What stands under a table: how its numbers were made, and what a careful reader must know."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from calprune.analyze.compare import Difference
+from calprune.analyze.estimate import Estimate
+from calprune.analyze.statistics.family import LEVEL, too_few
+from calprune.analyze.statistics.intervals import DEFINED
+from calprune.analyze.written import number, p_text, shown_name, unique
+
+DRAWN = {
+    "images": "images resampled with all their questions",
+    "questions": "questions resampled with their repeats",
+    "rows": "rows resampled",
+}
+FEW_ERRORS, FEW_WRONG_IMAGES, FEW_IMAGES = 30, 20, 30
+
+
+def estimate_notes(rows: Sequence[Estimate]) -> list[str]:
+    """What a reader must know: intervals, open questions, noise floor, seeds, ties."""
+    notes = []
+    whole = [r for r in rows if r.group == "all"]
+    notes += _interval(rows) + within_parts(rows) + _dependence(whole) + what_decided(whole)
+    notes += _open(whole)
+    if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
+        notes.append("NLL is infinite where a right answer is not among those that count")
+    notes += _floors(whole) + _small(whole)
+    notes += _seeds(whole)
+    ties = max((r.ties for r in whole), default=0)
+    if ties:
+        notes.append(f"up to {ties} questions have equally likely answers; the first is taken")
+    return notes
+
+
+def _interval(rows: Sequence[Estimate]) -> list[str]:
+    """How intervals were made, and what is wrong with them."""
+    notes = []
+    for kind in unique([r.method.removesuffix("95") for r in rows if r.low is not None]):
+        row = next(r for r in rows if r.method == f"{kind}95")
+        name = "" if kind == "percentile" else f"{kind} "
+        where = (
+            "(de-biased [low, high]): less its expected bias, and the"
+            if (row.interval_of == "debiased")
+            else "[low, high]:"
+        )
+        notes.append(f"{where} 95 % {name}interval, {DRAWN[row.resampled]}")
+    notes += [
+        f"{r.title}: interval over the {_percent(r.defined)} of resamples in which it is defined"
+        for r in {r.title: r for r in rows if r.defined < 1 and r.low is not None}.values()
+    ]
+    raw = unique([r.title for r in rows if r.debiased is not None and r.interval_of == "value"])
+    if raw:
+        notes.append(
+            f"{rows[0].method.removesuffix('95')} intervals of {', '.join(raw)} lie too high near "
+            "calibration; --interval auto does not"
+        )
+    if rows[0].clusters == 1 < rows[0].n:
+        notes.append("all questions are about one image: no interval can be given")
+    return notes + _shared(rows[0])
+
+
+def _floors(whole: Sequence[Estimate]) -> list[str]:
+    """What each error would be if confidences were right."""
+    found = []
+    for title in unique([r.title for r in whole if r.floor is not None]):
+        floors = [r.floor for r in whole if r.floor is not None and r.title == title]
+        found.append(f"{title} of {_span(floors)}")
+    if not found:
+        return []
+    return [f"a perfectly calibrated model would score an {', '.join(found)} on these questions"]
+
+
+def _small(whole: Sequence[Estimate]) -> list[str]:
+    """Where there is too little to rely on an interval."""
+    if not any(r.low is not None for r in whole):
+        return []
+    notes = []
+    if whole[0].clusters < FEW_IMAGES:
+        notes.append(f"fewer than {FEW_IMAGES} images: no interval holds what it promises")
+    return notes + few_errors(whole)
+
+
+def few_errors(rows: Sequence[Estimate]) -> list[str]:
+    """Conditions with too few wrong rows, or images that have one, in one line."""
+    few = {
+        r.condition: f"{r.condition} {r.errors} on {r.error_images}"
+        for r in rows
+        if r.errors < FEW_ERRORS or r.error_images < FEW_WRONG_IMAGES
+    }
+    if not few:
+        return []
+    return [
+        "few errors, so intervals may be too narrow, that of AURC above all: "
+        f"{', '.join(few.values())} images"
+    ]
+
+
+def within_parts(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+    """How scores that add up parts are resampled, and where that gives no interval."""
+    notes = []
+    for stem in unique([r.signature.split("|conf:")[0] for r in rows if _part(r)]):
+        own = [r for r in rows if r.signature.startswith(f"{stem}|conf:")]
+        unit = own[0].resampled.removesuffix("s")
+        if any(r.low is not None for r in own):
+            notes.append(
+                f"{own[0].title}: {unit}s are drawn among those of the same {_part(own[0])}, so "
+                "that none is missed"
+            )
+        bare = [r for r in own if r.low is None and "|boot:0|" not in r.signature]
+        if any(r.clusters > 1 and math.isfinite(r.value) for r in bare):
+            notes.append(
+                f"{own[0].title}: no interval where a {_part(own[0])} has only one {unit}, which "
+                "cannot be resampled within it"
+            )
+    return notes
+
+
+def what_decided(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+    """Whether the model's first token or its whole reply was judged, and by which rule."""
+    notes = []
+    said = {r.title: _field(r, "said") for r in rows if _field(r, "said")}
+    for how in unique(list(said.values())):
+        kinds, _, cut = how.partition(",cut:")
+        told = [
+            "the greedy first token decides"
+            if kind == "first-token"
+            else f"the whole reply decides, read by the rule {kind[6:-1]}"
+            for kind in kinds.split("+")
+        ]
+        titles = ", ".join(title for title, own in said.items() if own == how)
+        tail = f"; the limit cut {cut} of these replies" * bool(cut)
+        notes.append(f"{titles}: {'; of other questions '.join(told)}{tail}")
+    return notes
+
+
+def _field(row: Estimate | Difference, name: str) -> str:
+    """What a signature says under a name before ``conf``; empty if nothing."""
+    return row.signature.split("|conf:")[0].partition(f"|{name}:")[2].split("|")[0]
+
+
+def _part(row: Estimate | Difference) -> str:
+    """What a score adds up and is resampled within, as its signature says; empty if nothing."""
+    return _field(row, "within")
+
+
+def _shared(row: Estimate | Difference) -> list[str]:
+    """The warning where rows are drawn one by one, or where no image is known."""
+    if row.resampled == "images":
+        return []
+    if row.resampled == "questions":
+        return [
+            "no image is known: rows that repeat a question are resampled together; intervals are "
+            "too narrow if questions share images"
+        ]
+    if row.clusters < row.n:
+        return ["rows share images: intervals too narrow"] if row.clusters > 1 else []
+    return ["rows resampled, intervals too narrow if rows share images"]
+
+
+def _dependence(whole: Sequence[Estimate]) -> list[str]:
+    """How much less the questions are worth than independent ones."""
+    if not whole or not 1 < whole[0].clusters < whole[0].n:
+        return []
+    alike = [r.icc for r in whole if r.icc is not None]
+    found = f"questions of one image: design effect {_span([r.design_effect for r in whole], 2)}"
+    if alike:
+        found += f", correlation of correctness {_span(alike, 2)} without repeats"
+    return [found]
+
+
+def _seeds(whole: Sequence[Estimate]) -> list[str]:
+    """Standard deviations over seeds, the second source of variance."""
+    spreads = [(r, r.seed_sd) for r in whole if r.seed_sd is not None]
+    titles = unique([r.title for r, _ in spreads])
+    if len(titles) == 1:
+        listed = ", ".join(f"{r.condition} {number(sd, r.form)}" for r, sd in spreads)
+        return [f"standard deviation of {titles[0]} over seeds: {listed}"]
+    parts = []
+    for name in unique([r.condition for r, _ in spreads]):
+        own = [
+            f"{r.title} {number(sd, r.form).lstrip('+')}"
+            for r, sd in spreads
+            if r.condition == name
+        ]
+        parts.append(f"{name}: {', '.join(own)}")
+    return [f"standard deviation over seeds: {'; '.join(parts)}"] if parts else []
+
+
+def _open(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+    """Which rows are read from replies, and which are not there."""
+    notes = []
+    for r in rows[:1]:
+        if r.left_out:
+            notes.append(f"{r.left_out} questions without answers to choose from are left out")
+        if 0 < r.replies < r.n:
+            notes.append(
+                f"confidence is that of the reply in {r.replies} questions, and that of the answer "
+                f"set in {r.n - r.replies}"
+            )
+    return notes
+
+
+def _span(values: Sequence[float], digits: int = 3) -> str:
+    low, high = (f"{f(values):.{digits}f}" for f in (min, max))
+    return low if low == high else f"{low} to {high}"
+
+
+def without_interval(value: float, low: float | None, defined: float) -> str:
+    """Why there is no interval, where it is that too many resamples are undefined."""
+    if low is not None or not 0 < defined < DEFINED or not math.isfinite(value):
+        return ""
+    return f" [undefined in {_percent(1 - defined)} of resamples]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
+
+
+def disagreement(rows: Sequence[Difference]) -> list[str]:
+    """Where the interval and the permutation test say different things, in one line."""
+    odd = [
+        f"{shown_name(r)} (p {p_text(r.p, r.p_least)}, interval {'with' if holds else 'without'} 0)"
+        for r in rows
+        if r.low is not None and r.high is not None
+        for holds in [r.low <= 0 <= r.high]
+        if (r.p <= LEVEL) == holds
+    ]
+    if not odd:
+        return []
+    return [f"interval and uncorrected p disagree, the test decides: {', '.join(odd)}"]
+
+
+def _clusters(r: Difference) -> str:
+    return "distinct questions" if r.resampled == "questions" else "images"
+
+
+def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
+    """Under a family of comparisons: intervals, test, correction, and where two of them disagree."""
+    r = rows[0]
+    shown = {"images": "whole images", "questions": "questions with their repeats"}
+    where = shown.get(r.resampled, "rows")
+    times = "in all ways there are" if "-exact" in r.signature else "times"
+    dealt = any("-deal" in row.signature for row in rows)
+    few = too_few(max(row.p_least for row in rows), r.family)
+    said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
+    said["p (McNemar)"] = "exact McNemar, as no two questions share an image"
+    kind = (
+        "(de-biased [low, high]): less the expected bias, and the"
+        if (r.interval_of.endswith("debiased"))
+        else "[low, high]:"
+    )
+    return (
+        f"{r.n} questions on {r.clusters} {_clusters(r)}; {r.better} is better",
+        f"{kind} 95 % interval of the paired difference, {r.draws} resamples of {r.resampled}",
+        f"p: the two conditions swapped on {where}, {r.swaps} {times}, two-sided"
+        + ", seeds dealt anew with the single run" * dealt
+        + f"; {corrected}: corrected for {r.family} comparisons",
+        *disagreement(rows),
+        *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
+        *([few] if few and r.correction == "holm" else ()),
+        *_shared(r),
+        *within_parts([r]),
+        *what_decided([r]),
+        *_open([r] if r.group == "all" else []),
+        r.signature,
+    )

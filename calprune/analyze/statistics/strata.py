@@ -1,0 +1,112 @@
+"""Resampling within the parts that a score adds up, such as the subtasks of MME.
+
+Where a score is a sum or a mean over parts, a resample that happens to draw no image of a part
+would be the value of another score. So images are drawn only among those that touch the same parts,
+each stratum as often as it has images: the stratified bootstrap of a benchmark whose parts are
+fixed. Where all images touch all parts there is one stratum, and nothing differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
+from calprune.analyze.metrics import Additive, Measure
+from calprune.analyze.resample import BLOCK, Clusters, Sampler, products
+
+
+def _parts(metric: Measure, seen: Predictions) -> Indices | None:
+    """Which of the parts that a metric adds up each row is in, (n,); None if it adds up none."""
+    parts = getattr(metric, "parts", None)
+    return None if parts is None or not isinstance(metric, Additive) else parts(seen)
+
+
+def strata(part: Indices, clusters: Clusters) -> tuple[Indices, bool]:
+    """Each cluster's stratum (clusters,), and whether every part varies between resamples.
+
+    Strata are numbered as they come.
+
+    A cluster that is the only one with its set of parts is drawn with those whose parts are most
+    like its own, where no resample can then miss a part. It is fixed if there are none such, and a
+    part in which all are fixed does not vary: an interval would leave it out.
+    """
+    touched = np.zeros((len(clusters), int(part.max()) + 1), dtype=bool)
+    touched[clusters.code, part] = True
+    touched = touched[:, touched.any(axis=0)]
+    sets, code = np.unique(touched, axis=0, return_inverse=True)
+    common, code = sets.copy(), code.reshape(-1).astype(np.intp)  # parts that all in it have
+    size = np.bincount(code)
+    for alone in np.flatnonzero(size == 1):
+        other = _nearest(common, size, int(alone)) if size[alone] == 1 else None
+        if other is not None:
+            code[code == alone] = other
+            common[other] &= common[alone]
+            common[alone] = False
+            size[other] += size[alone]
+            size[alone] = 0
+    varies = touched[size[code] > 1].any(axis=0).all()
+    _, first, code = np.unique(code, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[code.reshape(-1)].astype(np.intp), bool(varies)
+
+
+def _nearest(common: Bools, size: NDArray[np.intp], alone: int) -> int | None:
+    """The stratum to join: no part may lose the last stratum all of whose clusters have it."""
+    joint = common & common[alone]
+    covered = common.sum(axis=0) - common - common[alone] + joint
+    fit = (covered >= 1).all(axis=1) & (size > 0)
+    fit[alone] = False
+    if not fit.any():
+        return None
+    either = np.maximum((common | common[alone]).sum(axis=1), 1)
+    alike = np.where(fit, joint.sum(axis=1) / either, -1.0)
+    return int(np.lexsort((-size, -alike))[0])
+
+
+def multiplicities_within(stratum: Indices, draws: int, seed: int) -> Iterator[Floats]:
+    """How often each cluster is drawn within its stratum, in blocks of (up to BLOCK, clusters)."""
+    rng = np.random.default_rng([seed, len(stratum), 3])
+    members = [np.flatnonzero(stratum == s) for s in range(int(stratum.max()) + 1)]
+    for at in range(0, draws, BLOCK):
+        size = min(BLOCK, draws - at)
+        weights = np.ones((size, len(stratum)))
+        for own in members:
+            if len(own) > 1:
+                drawn = rng.integers(0, len(own), (size, len(own)))
+                drawn += np.arange(size)[:, None] * len(own)
+                counts = np.bincount(drawn.ravel(), minlength=size * len(own))
+                weights[:, own] = counts.reshape(size, len(own))
+        yield weights
+
+
+def within_parts(samplers: Sequence[Sampler], values: Sequence[Floats], seed: int) -> None:
+    """Draw anew, within their parts, the metrics that add up parts.
+
+    ``values`` holds (metrics, 1 + draws) of each sampler, the first column being the rows as they
+    are, and is changed in place. Samplers with equal strata share their resamples. NaN, for which
+    no interval is given, where a part does not vary.
+    """
+    shared: dict[bytes, tuple[Indices, list[tuple[int, int]]]] = {}
+    known: dict[tuple[bytes, bytes], tuple[Indices, bool]] = {}  # conditions share their images
+    for k, sampler in enumerate(samplers):
+        for j, metric in enumerate(sampler.metrics):
+            part = _parts(metric, sampler.seen)
+            if part is None or values[k].shape[1] < 2:
+                continue
+            asked = part.tobytes(), sampler.clusters.code.tobytes()
+            stratum, varies = known.get(asked) or strata(part, sampler.clusters)
+            known[asked] = stratum, varies
+            if not varies:
+                values[k][j, 1:] = np.nan
+            elif stratum.any():
+                shared.setdefault(stratum.tobytes(), (stratum, []))[1].append((k, j))
+    for stratum, places in shared.values():
+        draws, at = values[places[0][0]].shape[1] - 1, 1
+        for weights in multiplicities_within(stratum, draws, seed):
+            for k, j in places:
+                metric, sums = samplers[k].metrics[j], samplers[k].sums[j]
+                assert isinstance(metric, Additive)
+                values[k][j, at : at + len(weights)] = metric.value(products(weights, [sums])[0])
+            at += len(weights)

@@ -1,0 +1,39 @@
+"""How commands read a store: what cannot be trusted is named, and the rest is used."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from calprune.errors import StoreError, printable
+
+if TYPE_CHECKING:
+    from calprune.data.logits import LogitTable
+
+
+@dataclass
+class Reader:
+    """Reads conditions, and remembers the names of the files that it had to leave out."""
+
+    left_out: list[str] = field(default_factory=list)
+
+    def tables(
+        self, store: Path, benchmark: str | None = None, model: str | None = None
+    ) -> list[LogitTable]:
+        """As ``Store.tables``; each bad file is a line on stderr."""
+        from calprune.data.store import Store
+
+        return Store(store).tables(benchmark=benchmark, model=model, bad=self._tell)
+
+    def _tell(self, path: Path, error: StoreError) -> None:
+        self.left_out.append(path.name)
+        print(printable(f"calprune: left out: {error}"), file=sys.stderr)
+
+    def end(self) -> None:
+        """Nothing if all was read; else exit code 4, as what was printed is of a part only."""
+        if self.left_out:
+            raise typer.Exit(StoreError.exit_code)
