@@ -238,7 +238,7 @@ def _clusters(r: Difference) -> str:
 
 
 def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
-    """Under a family of comparisons: intervals, test, correction, and where two of them disagree."""
+    """Under a family of comparisons: intervals, test, correction, and where two disagree."""
     r = rows[0]
     shown = {"images": "whole images", "questions": "questions with their repeats"}
     where = shown.get(r.resampled, "rows")
