@@ -7,7 +7,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from calprune.data.benchmarks import Blob, Picture
 from calprune.errors import BenchmarkError
@@ -25,18 +25,41 @@ _WRONG = (
     Image.DecompressionBombError,
     Image.DecompressionBombWarning,  # where warnings are errors
 )
+# By EXIF's value: what turns such a picture upright.
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def size_of(image: Picture) -> tuple[int, int]:
-    """Height and width, from the file's head alone; BenchmarkError for what cannot be used."""
+    """Height and width as shown, from the file's head; BenchmarkError for what cannot be used."""
     if isinstance(image, np.ndarray):
         return _sane(str(image.shape), (image.shape[0], image.shape[1]))
     with _opened(image) as opened:
-        return _sane(str(image), (opened.height, opened.width))
+        height, width = _sane(str(image), (opened.height, opened.width))
+        return (width, height) if _orientation(image, opened) >= 5 else (height, width)
+
+
+def turned(image: Picture) -> bool:
+    """Whether showing the image upright turns or mirrors it; BenchmarkError as ``size_of``."""
+    if isinstance(image, np.ndarray):
+        return False
+    with _opened(image) as opened:
+        _sane(str(image), (opened.height, opened.width))
+        return _orientation(image, opened) != 1
 
 
 def open_picture(image: Picture) -> Image.Image:
-    """The image in RGB, whatever its mode; BenchmarkError if it cannot be decoded or used."""
+    """The image in RGB, whatever its mode; BenchmarkError if it cannot be decoded or used.
+
+    Alpha and transparent colours are dropped, as LLaVA's loaders drop them.
+    """
     if isinstance(image, np.ndarray):
         return Image.fromarray(image)
     size_of(image)
@@ -46,9 +69,13 @@ def open_picture(image: Picture) -> Image.Image:
                 f"image {image} has {opened.mode!r} pixels, more than 8 bits deep; convert it"
             )
         try:
-            return opened.convert("RGB")
+            orientation = _orientation(image, opened)
+            plain = opened.convert("RGB")
         except _WRONG as error:
             raise BenchmarkError(f"cannot decode image {image}: {error}") from error
+        # convert keeps it, and transformers 5 paints white whatever has that colour
+        plain.info.pop("transparency", None)
+        return plain if orientation == 1 else plain.transpose(_TURNS[orientation])
 
 
 def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
@@ -66,6 +93,17 @@ def _opened(picture: Path | Blob) -> Image.Image:
         return Image.open(picture if isinstance(picture, Path) else BytesIO(picture.content))
     except _WRONG as error:
         raise BenchmarkError(f"cannot read image {picture}: {error}") from error
+
+
+def _orientation(image: Path | Blob, opened: Image.Image) -> int:
+    """EXIF's 1 to 8; 1 unless the image is to be shown upright and says something else."""
+    if not (isinstance(image, Blob) and image.upright) or opened.format == "TIFF":
+        return 1  # TIFFs are turned by Pillow itself, in every benchmark
+    try:
+        found = opened.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # parsers of a broken head fail in many ways, and it then says nothing
+        return 1
+    return found if found in _TURNS else 1
 
 
 def _sane(name: str, size: tuple[int, int]) -> tuple[int, int]:

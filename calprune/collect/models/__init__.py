@@ -170,7 +170,9 @@ class Adapter(Protocol):
             selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and ``keys@-2:mean``. Names
             that begin with ``text`` are measured on questions. See ``measure`` and ``phrase`` for
             the names that the package's own selectors know.
-        pixels: the class that turns images into pixels, and by which rule.
+        pixels: the class that turns images into pixels, and by which rule. An adapter may have a
+            method ``grid_of(sizes)``: what else ``Condition.pixels`` must say where images of these
+            heights and widths are among those shown; empty if nothing.
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
         ragged: the frame depends on the image's size.
         candidates: visual tokens an image has (the most, where images differ).
