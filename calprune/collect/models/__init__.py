@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calprune import registry
 from calprune.collect.hf import names
 from calprune.data.benchmarks import Answer, Picture
-from calprune.errors import PlanError
+from calprune.errors import CalpruneError, ModelError, PlanError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -336,12 +336,20 @@ def open_adapter(
 ) -> Adapter:
     """The adapter for a model, chosen by the ``model_type`` in its config.json.
 
-    Raises PlanError for an unknown model or family, ModelError for an unreadable folder.
+    Raises PlanError for an unknown model or family, ModelError for a folder that cannot be used.
     """
     found = names.find(name, revision, download)
     plugin = names.family(found).replace("_", "-")
     if plugin not in registry.names("models"):
         raise PlanError(registry.unknown("model family", plugin, registry.names("models")))
     options = replace(options or Options(), download=download)
-    adapter: Adapter = registry.load("models", plugin)(found, options)
+    opening = registry.load("models", plugin)
+    try:
+        adapter: Adapter = opening(found, options)
+    except (CalpruneError, ImportError):
+        raise
+    except Exception as error:  # settings of strangers may be odd in any way
+        raise ModelError(
+            f"{found.folder}: cannot be opened as {plugin}: {type(error).__name__}: {error}"
+        ) from error
     return adapter
