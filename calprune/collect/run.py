@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from calprune.collect.ask import ask
+from calprune.collect.ask import ask, made_by
 from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
 from calprune.collect.choose import choose
@@ -23,6 +23,7 @@ from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan, served
 from calprune.collect.quote import quote
+from calprune.collect.sources import unchanged
 from calprune.collect.usable import usable
 from calprune.data.check import differences
 from calprune.data.condition import Budget
@@ -249,7 +250,9 @@ def execute(
     began, asking = datetime.now(UTC), plan.open
     for cell in plan.cells:
         if cell not in asking:
-            intact(plan.store.logits(cell.condition))  # a damaged file is not done
+            sealed = plan.store.logits(cell.condition)
+            intact(sealed)  # a damaged file is not done
+            unchanged(sealed, "calprune.logits", **made_by(plan, cell))
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []
