@@ -26,6 +26,7 @@ from calprune.analyze.layout import Grid, difference_grids, estimate_grids
 from calprune.analyze.statistics.power import Power, power_grids
 from calprune.analyze.statistics.trend import Trend, trend_grids
 from calprune.errors import PlanError
+from calprune.terminal import printable
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 ONLY_FOR_LAYOUT = ("title", "form")
@@ -136,11 +137,6 @@ def records(rows: Sequence[Any]) -> list[dict[str, Any]]:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def printable(text: str) -> str:
-    """Control, direction and other invisible characters as escapes, on one line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _visible(grid: Grid) -> Grid:

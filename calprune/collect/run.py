@@ -250,9 +250,9 @@ def execute(
     began, asking = datetime.now(UTC), plan.open
     for cell in plan.cells:
         if cell not in asking:
-            sealed = plan.store.logits(cell.condition)
-            intact(sealed)  # a damaged file is not done
-            unchanged(sealed, "calprune.logits", **made_by(plan, cell))
+            path = plan.store.logits(cell.condition)
+            intact(path)  # a damaged file is not done
+            unchanged(path, "calprune.logits", **made_by(plan, cell))
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []

@@ -32,8 +32,8 @@ PACKED = {
     (300, 1000): 2182,
     (1080, 1920): 1948,
 }
-# Of images whose sides both fit into one tile, and of one that does not: tokens as the original code
-# packs them (LLaVA's ``unpad_image`` and a newline a row), and as transformers does.
+# Of images whose sides both fit into one tile, and of one that does not: tokens as the original
+# code packs them (LLaVA's ``unpad_image`` and a newline a row), and as transformers does.
 SMALL = {
     (200, 300): (976, 1464),
     (300, 200): (1476, 984),
@@ -110,7 +110,7 @@ def test_the_grid_is_the_original_codes(
 def test_tiles_are_cut_as_the_original_code_cuts_them(
     by_picture: dict[str, LlavaNext], picture: str, size: tuple[int, int]
 ) -> None:
-    """The whole squeezed into a square, then what is scaled into the canvas and centred, in tiles."""
+    """The whole squeezed into a square, then tiles of it scaled into the canvas and centred."""
     rng = np.random.default_rng(0)
     image = Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
     wide, high = best_canvas(*size)

@@ -152,7 +152,11 @@ FLAWED = {
         f"r = in_order(tokens.candidates[:k], {V}); r.order[k:] = -7; return r",
         "not of tokens first, and then of -1",
     ),
-    "too many": (PICK, f"return in_order(tokens.candidates[: k + 1], {V})", "17 tokens, not exactly 16"),
+    "too many": (
+        PICK,
+        f"return in_order(tokens.candidates[: k + 1], {V})",
+        "17 tokens, not exactly 16",
+    ),
     "twice": (PICK, f"return in_order(tokens.candidates[:k] // 2, {V})", "a token is taken twice"),
     "beyond": (PICK, f"return in_order(tokens.candidates[-k:] + 1, {V})", "token 576 of 576"),
     "a list": (PICK, "return list(range(k))", "list returned, not a Ranking"),
@@ -232,7 +236,9 @@ def test_older_files_and_our_own_selectors_say_nothing_of_a_source(
     assert source(Path()) != ""
 
 
-@pytest.mark.parametrize(("select", "keep"), [("uniform", "100%"), ("uniform", "0"), ("pool", "100%")])
+@pytest.mark.parametrize(
+    ("select", "keep"), [("uniform", "100%"), ("uniform", "0"), ("pool", "100%")]
+)
 def test_all_and_none_are_of_every_crop(tmp_path: Path, select: str, keep: str) -> None:
     folder = save_checkpoint(tmp_path / "next", family="llava_next")
     run.collect(

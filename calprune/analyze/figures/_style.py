@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from calprune import registry
-from calprune.analyze.report import as_csv, printable
+from calprune.analyze.report import as_csv
 from calprune.errors import PlanError, WriteError
+from calprune.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

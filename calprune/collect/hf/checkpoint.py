@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -265,15 +266,15 @@ def counts_on() -> bool:
 @contextmanager
 def _silent() -> Iterator[None]:
     """Holds back transformers' log: what is wrong is said in one line, by whoever asks."""
-    from transformers.utils import logging
+    from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity
 
-    logging.disable_progress_bar()
-    usual = logging.get_verbosity()
-    logging.set_verbosity(logging.CRITICAL)
+    disable_progress_bar()
+    usual = get_verbosity()
+    set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
-        logging.set_verbosity(usual)
+        set_verbosity(usual)
 
 
 def one_line(error: object, most: int = 300) -> str:
