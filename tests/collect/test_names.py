@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,18 @@ def test_what_is_not_here_and_cannot_be_fetched(offline: Path) -> None:
 def test_a_folder_has_no_revision(folder: Path) -> None:
     with pytest.raises(PlanError, match="local folder"):
         find(str(folder), revision="main")
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What transformers logs, wherever it would be printed."""
+    found: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("transformers")
+    logger.addHandler(listener)
+    yield found
+    logger.removeHandler(listener)
 
 
 def broken(folder: Path, what: str) -> None:
@@ -192,7 +205,7 @@ def test_folders_that_cannot_be_used(tmp_path: Path, what: str, message: str) ->
     ],
 )
 def test_what_is_wrong_with_a_folder_is_one_line(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, message: str
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, message: str, log: list[str]
 ) -> None:
     """And nothing of transformers' own log, which would print names from the folder as they are."""
     folder = save_checkpoint(tmp_path / "llava")
@@ -201,7 +214,15 @@ def test_what_is_wrong_with_a_folder_is_one_line(
         open_adapter(str(folder)).encode([IMAGE])
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
-    assert capfd.readouterr() == ("", "")
+    assert (capfd.readouterr(), log) == (("", ""), [])
+
+
+def test_the_log_is_held_back_while_a_folder_is_read_and_no_longer(
+    folder: Path, log: list[str]
+) -> None:
+    open_adapter(str(folder)).encode([IMAGE])
+    logging.getLogger("transformers.somewhere").warning("afterwards")
+    assert log == ["afterwards"]
 
 
 def test_whole_numbers_that_are_no_weights_may_stay(folder: Path, tmp_path: Path) -> None:
