@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from importlib import invalidate_caches
+from dataclasses import replace
+from importlib import import_module, invalidate_caches
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,11 @@ import pytest
 from calprune import registry
 from calprune.collect import run
 from calprune.collect.compat import by_score as compat_by_score
+from calprune.collect.encode import encode
 from calprune.collect.hf.names import find
+from calprune.collect.models import Options
 from calprune.collect.models.llava import Llava
+from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors import by_score, in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.sources import source
@@ -224,6 +228,36 @@ def test_a_part_of_another_source_is_not_joined(
     assert not Store(tmp_path / "store").logit_files()
 
 
+OTHER = """
+from calprune.collect.models.llava import Llava
+
+
+class Other(Llava):
+    def crops(self, opened):
+        return {crops}
+"""
+
+
+def test_features_of_a_family_whose_source_has_changed_are_refused(
+    tmp_path: Path, tiny_llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    for crops in ("super().crops(opened)", "-super().crops(opened)"):
+        (tmp_path / "other_family.py").write_text(OTHER.format(crops=crops))
+        sys.modules.pop("other_family", None)
+        invalidate_caches()
+        family = import_module("other_family").Other
+        plan = run.prepare("shapes", model=str(tiny_llava), images=2, store=tmp_path / "store")
+        plan = replace(plan, packed=Packed(family(find(str(tiny_llava)), Options())))
+        if crops.startswith("super"):
+            assert list(encode(plan)) == list(encode(plan)) == [0]
+            continue
+        changed = "features.*made by another source of the model Other in other_family; delete"
+        with pytest.raises(Mismatch, match=changed):
+            list(encode(plan))
+
+
 def test_older_files_and_our_own_selectors_say_nothing_of_a_source(
     collected: Any, tmp_path: Path, tiny_llava: Path
 ) -> None:
@@ -232,7 +266,7 @@ def test_older_files_and_our_own_selectors_say_nothing_of_a_source(
         kind = f"calprune.{path.relative_to(tmp_path / 'store').parts[0]}"
         assert "plugins" not in unpack(path, kind).provenance
     assert source(Saliency()) == ""
-    assert source(Llava(find(str(tiny_llava)), run.Options())) == ""
+    assert source(Llava(find(str(tiny_llava)), Options())) == ""
     assert source(Path()) != ""
 
 
