@@ -10,8 +10,9 @@ import pytest
 
 from calprune.analyze.command import analyze
 from calprune.analyze.layout import number, with_interval
-from calprune.analyze.report import Report, printable
+from calprune.analyze.report import Report
 from calprune.errors import PlanError
+from calprune.terminal import printable
 from tests.analyze.conftest import hostile, make_condition, make_table
 
 HOSTILE = "=1+1|\x1b[31mred\x1b[0m\u202e[bold]x[/bold]<b>`$a$\n\r"
