@@ -22,6 +22,7 @@ from calprune.commands.options import (
 )
 from calprune.errors import CalpruneError, MissingExtra, PlanError
 from calprune.interrupts import done, interrupt, listen, loading
+from calprune.terminal import printable, remark
 
 if TYPE_CHECKING:
     from calprune.collect.run import Outcome
@@ -257,17 +258,17 @@ def _bills(run: Any, todo: list[Any], gpu: str, form: str, settings: dict[str, A
 
 
 def _skipped(job: object, error: CalpruneError) -> None:
-    print(f"calprune: {job}: {error}; going on with the rest of the study", file=sys.stderr)
+    remark(f"{job}: {error}; going on with the rest of the study")
 
 
 def _remark(notes: Sequence[str], left_out: Sequence[str]) -> None:
     """Say on stderr what a reader of the results should know before they exist."""
     for note in notes:
-        print(f"calprune: note: {note}", file=sys.stderr)
+        remark(f"note: {note}")
     for problem in left_out[:10]:
-        print(f"calprune: left out: {problem}", file=sys.stderr)
+        remark(f"left out: {problem}")
     if len(left_out) > 10:
-        print(f"calprune: left out: {len(left_out) - 10} more images", file=sys.stderr)
+        remark(f"left out: {len(left_out) - 10} more images")
 
 
 def _collecting() -> Any:
@@ -325,7 +326,8 @@ def _conclude(outcome: Outcome) -> None:
     plan = outcome.plan
     for a in outcome.audits:
         print(
-            f"audit {a.label}: {a.rows} rows, largest logit difference {a.worst_logit:.1e}, "
+            f"audit {printable(a.label)}: {a.rows} rows, "
+            f"largest logit difference {a.worst_logit:.1e}, "
             f"log-sum-exp {a.worst_log_z:.1e}, answers changed {a.flipped}"
         )
     total = len(plan.cells)
@@ -347,10 +349,8 @@ def _conclude(outcome: Outcome) -> None:
         )
         return
     new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"
-    print(
-        f"{total} conditions of {plan.questions.name} on {plan.adapter.name} in {where} "
-        f"({new}{without}); next: calprune analyze --store {where}"
-    )
+    done = f"{total} conditions of {plan.questions.name} on {plan.adapter.name} in {where} "
+    print(printable(f"{done}({new}{without}); next: calprune analyze --store {where}"))
 
 
 for part in (analysis, report, data, judge, selections, stored):

@@ -18,11 +18,6 @@ A message says what is wrong, where, and what to do about it.
 from __future__ import annotations
 
 
-def printable(text: str) -> str:
-    """Control, direction and other invisible characters as escapes, on one line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 class CalpruneError(Exception):
     """Base of all errors that calprune raises on purpose."""
 

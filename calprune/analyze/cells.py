@@ -109,7 +109,8 @@ def _names(piles: Mapping[tuple[str, ...], list[LogitTable]]) -> dict[tuple[str,
         c = pile[0].condition
         limit = f"replies of {c.reply} tokens" if c.reply else "no replies"
         closed = f"closed replies of {c.closed_reply} tokens" if c.closed_reply else "first tokens"
-        plain = (f"picture {c.picture}", f"template {pile[0].template}", c.dtype, limit, closed)
+        picture = c.pixels.split("/")[-1]  # whole: what follows the rule may be all that differs
+        plain = (f"picture {picture}", f"template {pile[0].template}", c.dtype, limit, closed)
         asked = [text for text, d in zip(plain, differ[4:], strict=True) if d]
         benchmark = key[0] + f"@{key[2][:8]}" * differ[2]
         model = key[1] + f"@{key[3][:8]}" * differ[3] + f" ({', '.join(asked)})" * bool(asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +27,7 @@ from calprune.analyze.statistics.trend import trendless
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
+from calprune.terminal import remark
 
 
 def analyze(
@@ -150,7 +150,7 @@ def analyze(
             {**meta, "trend": trend},
         )
         for lacking in trendless(tables, trend, common):
-            print(f"calprune: {lacking}", file=sys.stderr)
+            remark(lacking)
     elif against is None:
         estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
         report = Report(tuple(estimates), meta)
@@ -170,7 +170,7 @@ def analyze(
         if power:
             report = Report(tuple(could_show(differences, detect)), {**meta, "detect": detect})
         for lacking in without(tables, against, common):
-            print(f"calprune: {lacking}", file=sys.stderr)
+            remark(lacking)
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
         drawn: dict[str, Any] = {"kinds": figures, "mixed_numerics": mixed_numerics}
@@ -219,10 +219,7 @@ def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:
     waiting = [table.condition for table, lacks in zip(tables, lacking, strict=True) if lacks]
     counts = Counter(f"{c.model} on {c.benchmark}" for c in waiting)
     listed = ", ".join(f"{n} condition{'s' * (n > 1)} of {name}" for name, n in counts.items())
-    print(
-        f"calprune: left out, as their replies have no grades yet: {listed}; {WAYS_OUT}",
-        file=sys.stderr,
-    )
+    remark(f"left out, as their replies have no grades yet: {listed}; {WAYS_OUT}")
     return [table for table, lacks in zip(tables, lacking, strict=True) if not lacks]
 
 

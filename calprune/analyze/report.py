@@ -26,7 +26,7 @@ from calprune.analyze.layout import Grid, difference_grids, estimate_grids
 from calprune.analyze.statistics.power import Power, power_grids
 from calprune.analyze.statistics.trend import Trend, trend_grids
 from calprune.errors import PlanError
-from calprune.errors import printable as printable
+from calprune.terminal import printable
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 ONLY_FOR_LAYOUT = ("title", "form", "attenuation")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,7 +13,7 @@ from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Predictions, Reading, predictions
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.metrics import Metric
-from calprune.analyze.report import printable, records
+from calprune.analyze.report import records
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
@@ -25,6 +24,7 @@ from calprune.data.condition import ALL_TOKENS
 from calprune.data.logits import LogitTable
 from calprune.data.store import Store, store_path
 from calprune.errors import PlanError
+from calprune.terminal import remark
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -315,7 +315,7 @@ class Study:
 def _left_out(kind: str, of: str, why: str, asked: bool) -> None:
     """Say why a figure is missing, if it was asked for or if files stand in its way."""
     if asked or ".h5" in why:
-        print(printable(f"calprune: no figure {kind} of {of}: {why}"), file=sys.stderr)
+        remark(f"no figure {kind} of {of}: {why}")
 
 
 def open_study(

@@ -17,6 +17,7 @@ from calprune.collect.packed.reply import Reply
 from calprune.collect.plan import Cell, Plan, limits
 from calprune.collect.record import record
 from calprune.collect.selectors import guided
+from calprune.collect.sources import recorded, unchanged
 from calprune.data.container import Arrays, Sealed
 from calprune.data.provenance import software
 from calprune.data.store import Store
@@ -36,13 +37,22 @@ def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
     features, guarded = BlockCache(plan), plan.mine[:1]
     for cell in plan.open:
         sealed = plan.store.logits(cell.condition)
+        parts = [Store.block(plan.store.parts(cell.condition), b) for b in range(plan.blocks)]
         for block in plan.mine:
-            path = Store.block(plan.store.parts(cell.condition), block)
+            path = parts[block]
+            unchanged(path, "calprune.logits", **made_by(plan, cell))
             if not path.exists() and not sealed.exists():
                 mass = min_mass if block in guarded else 0.0
                 plan.store.seal(path, _ask_block(plan, cell, block, features.read(block), mass))
             yield cell
+        for path in parts:  # those of other processes too
+            unchanged(path, "calprune.logits", **made_by(plan, cell))
         plan.store.seal_condition(cell.condition, plan.blocks)
+
+
+def made_by(plan: Plan, cell: Cell) -> dict[str, object]:
+    """The plug-ins whose source decides what a condition's file holds."""
+    return {"selector": cell.chosen.selector, "model": plan.adapter}
 
 
 class BlockCache:
@@ -90,6 +100,7 @@ def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: f
         "encoded": encoded.provenance,
         "template": plan.adapter.template(),
         "benchmark": {"layout": source.layout, **{k: v for k, v in told.items() if v}},
+        **recorded(**made_by(plan, cell)),
     }
     return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
 

@@ -31,6 +31,7 @@ from calprune.data.condition import canonical_json
 from calprune.data.pictures import size_of
 from calprune.data.store import Store
 from calprune.errors import PlanError
+from calprune.terminal import printable
 
 # Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
 GPUS = {
@@ -186,7 +187,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     lines += [f"left out: {problem}" for problem in bill["left_out"]]
     if bill["estimated"]:
         lines.append(f"an estimate {bill['estimated']}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _bytes(n: float) -> str:

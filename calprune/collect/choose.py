@@ -25,7 +25,8 @@ from calprune.collect.selectors import (
     in_order,
 )
 from calprune.collect.signals import Signal, read_signals
-from calprune.data.condition import canonical_json, sha256_of
+from calprune.collect.sources import recorded, unchanged
+from calprune.data.condition import ALL_TOKENS, Budget, canonical_json, sha256_of
 from calprune.data.container import Arrays, Sealed, as_text, unpack
 from calprune.data.provenance import software
 from calprune.data.store import Store
@@ -53,11 +54,10 @@ def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
     """Choose in the missing blocks of this share for all selectors at once; yields the blocks."""
     wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c for c in cells if ranked(c.chosen)}
     for block in plan.mine:
-        missing = [
-            (Store.block(ranking_folder(plan, c.chosen), block), c)
-            for c in wanted.values()
-            if not Store.block(ranking_folder(plan, c.chosen), block).exists()
-        ]
+        paths = [(Store.block(ranking_folder(plan, c.chosen), block), c) for c in wanted.values()]
+        for path, c in paths:
+            unchanged(path, _kind(c.chosen), selector=c.chosen.selector)
+        missing = [(path, c) for path, c in paths if not path.exists()]
         if missing:
             found = _choose_block(plan, block, [c for _, c in missing])
             for (path, c), choices in zip(missing, found, strict=True):
@@ -117,20 +117,32 @@ def _choice(cell: Cell, pools: Sequence[Pool]) -> Ranking | Merged:
     selector, chosen = cell.chosen.selector, cell.chosen
     if chosen.compat:
         pools = [replace(p, tokens=replace(p.tokens, compat=True)) for p in pools]
+    counts = [len(p.tokens.candidates) for p in pools]
+    shares = _shares(cell.condition.budget, counts)
     if isinstance(selector, Ranks):
         rank = selector.rank
-        return _joined([(p, _valid(chosen, p, _guard(chosen, p, rank, p.tokens))) for p in pools])
-    counts = [len(p.tokens.candidates) for p in pools]
-    shares = cell.condition.budget.shares(counts)
+        every = counts if selector.budget is None else shares
+        ranked = [
+            (p, _valid(chosen, p, _guard(chosen, p, rank, p.tokens), k))
+            for p, k in zip(pools, every, strict=True)
+        ]
+        return _joined(ranked)
     if isinstance(selector, Picks):
         pick = selector.pick
         picked = [
-            (p, _valid(chosen, p, _exactly(chosen, p, pick, k)))
+            (p, _valid(chosen, p, _exactly(chosen, p, pick, k), k))
             for p, k in zip(pools, shares, strict=True)
         ]
         return _joined(picked)
     merged = [_merged(chosen, p, k) for p, k in zip(pools, shares, strict=True)]
     return _stacked(pools, merged)
+
+
+def _shares(budget: Budget, counts: list[int]) -> list[int]:
+    """How many of each pool; all and none are so of every one, whatever a budget is a part of."""
+    if budget == ALL_TOKENS or budget.value == 0:
+        return counts if budget.value else [0] * len(counts)
+    return budget.shares(counts)
 
 
 def _guard(chosen: Chosen, pool: Pool, work: Callable[..., object], *given: object) -> object:
@@ -151,27 +163,39 @@ def _exactly(chosen: Chosen, pool: Pool, pick: Callable[..., Ranking], k: int) -
     candidates, v = pool.tokens.candidates, len(pool.tokens.glue)
     if k in (0, len(candidates)):
         return in_order(candidates[:k], v)
-    found = _guard(chosen, pool, pick, pool.tokens, k)
-    if not isinstance(found, Ranking) or int((found.order >= 0).sum()) != k:
-        raise PlanError(
-            f"selector {chosen.name!r} did not pick exactly {k} tokens of image "
-            f"{pool.tokens.image[:12]}"
-        )
-    return found
+    return _guard(chosen, pool, pick, pool.tokens, k)
 
 
-def _valid(chosen: Chosen, pool: Pool, ranking: object) -> Ranking:
-    """Refuse what no later step could notice: tokens taken twice, glue taken, odd indices."""
-    glue = pool.tokens.glue
-    if isinstance(ranking, Ranking):
-        order = ranking.order[ranking.order >= 0]
-        inside = len(order) == 0 or int(order.max()) < len(glue)
-        if inside and len(np.unique(order)) == len(order) and not glue[order].any():
-            return ranking
+def _valid(chosen: Chosen, pool: Pool, ranking: object, k: int) -> Ranking:
+    """A ranking of exactly k tokens; PlanError for what no later step could notice."""
+    flaw = _flaw(ranking, pool.tokens.glue, k)
+    if isinstance(ranking, Ranking) and not flaw:
+        return ranking
     raise PlanError(
-        f"selector {chosen.name!r} ranked image {pool.tokens.image[:12]} wrongly: each candidate "
-        "at most once, and no glue"
+        f"selector {chosen.name!r} ranked image {pool.tokens.image[:12]} wrongly: {flaw}"
     )
+
+
+def _flaw(ranking: object, glue: NDArray[np.bool_], k: int) -> str:
+    """What is wrong with a ranking of k tokens; empty if nothing is."""
+    if not isinstance(ranking, Ranking):
+        return f"{type(ranking).__name__} returned, not a Ranking"
+    for name, kinds in (("order", "iu"), ("score", "fiu"), ("margin", "fiu"), ("tied", "b")):
+        column = getattr(ranking, name)
+        if not isinstance(column, np.ndarray) or column.shape != glue.shape:
+            return f"its {name} has shape {np.shape(column)}, not {glue.shape}"
+        if column.dtype.kind not in kinds or not np.isfinite(column).all():
+            return f"its {name} is {column.dtype}" + " and not finite" * (column.dtype.kind in "f")
+    order, rest = ranking.order[:k], ranking.order[k:]
+    if (n := int((ranking.order >= 0).sum())) != k:
+        return f"{n} tokens, not exactly {k}"
+    if (order < 0).any() or (rest != -1).any():
+        return "its order is not of tokens first, and then of -1"
+    if (order >= len(glue)).any():
+        return f"token {int(order.max())} of {len(glue)}"
+    if len(np.unique(order)) < k:
+        return "a token is taken twice"
+    return "glue is taken" if glue[order].any() else ""
 
 
 def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
@@ -189,7 +213,10 @@ def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
     found = _guard(chosen, pool, selector.merge, tokens, k)
     if (
         not isinstance(found, Merged)
+        or any(x.dtype.kind not in "iu" for x in (found.offset, found.token))
         or len(found) != k
+        or found.offset[0] != 0
+        or not found.offset[-1] == len(found.token) == len(found.weight)
         or (np.diff(found.offset) <= 0).any()
         or not np.isfinite(found.weight).all()
         or ((found.token < CLS) | (found.token >= len(tokens.glue))).any()
@@ -259,8 +286,12 @@ def _sealed(
             "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
         }
     manifest = plan.ranking_manifest(chosen)
-    kind = "calprune.merges" if merges else "calprune.rankings"
-    return Sealed(kind, sha256_of(manifest), manifest, {"software": software()}, arrays)
+    provenance = {"software": software(), **recorded(selector=chosen.selector)}
+    return Sealed(_kind(chosen), sha256_of(manifest), manifest, provenance, arrays)
+
+
+def _kind(chosen: Chosen) -> str:
+    return f"calprune.{'merges' if isinstance(chosen.selector, Merges) else 'rankings'}"
 
 
 def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from calprune.collect.best import as_ranking
-from calprune.collect.selectors import Ranking
+from calprune.collect.selectors import Ranking, check_scores
 
 
 def half_similarity(view: NDArray[np.floating]) -> torch.Tensor:
@@ -74,6 +74,7 @@ def greedy_coverage(
 
 def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
     """Candidates by falling score (v,) rounded to float16; of equal ones the lowest index first."""
+    check_scores(score, candidates)
     left = np.flatnonzero(candidates)
     value = score[left].astype(np.float16).astype(np.float64)
     order = np.argsort(-value, kind="stable")

@@ -13,6 +13,7 @@ from calprune.collect.models import Frame, Seen
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plan import Cell, Plan
 from calprune.collect.signals import measure
+from calprune.collect.sources import recorded, unchanged
 from calprune.data.condition import sha256_of
 from calprune.data.container import Sealed, as_text, unpack
 from calprune.data.provenance import software
@@ -36,6 +37,7 @@ def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
     folder, names = feature_folder(plan), plan.signals(cells)
     for block in plan.mine:
         path = Store.block(folder, block)
+        unchanged(path, "calprune.features", model=plan.adapter)
         if not path.exists():
             plan.store.seal(path, _encode_block(plan, block))
         measure(plan, block, names)
@@ -77,6 +79,7 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
         "software": software(),
         "numerics": plan.adapter.numerics(),
         "model": plan.adapter.source,
+        **recorded(model=plan.adapter),
     }
     manifest = plan.feature_manifest
     return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)

@@ -15,6 +15,7 @@ from calprune.collect.packed.reply import Packed
 from calprune.collect.proposals import serving, with_compat
 from calprune.collect.selectors import Merges, guided
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
+from calprune.data.pictures import size_of, turned
 from calprune.data.questions import Questions
 from calprune.data.store import Store
 from calprune.errors import PlanError
@@ -39,6 +40,7 @@ class Plan:
     ``head`` holds the token ids before every image; ``tails`` maps each distinct prompt to its
     token ids; ``distinct[i]`` lists, for image i, its distinct prompts, and ``asks[i]`` for each
     of its rows the index of its prompt among them.
+    ``pixels`` says how these images become visual tokens, as in ``Condition``.
     ``left_out`` says of images that could not be used what is wrong with them; ``notes`` are for
     the readers of the results.
     """
@@ -51,6 +53,7 @@ class Plan:
     tails: dict[str, tuple[int, ...]]
     distinct: tuple[tuple[str, ...], ...]
     asks: tuple[tuple[int, ...], ...]
+    pixels: str
     share: tuple[int, int] = (0, 1)
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ class Plan:
         """What identifies features: model, what is measured, dtype, images."""
         return {
             "model_digest": self.adapter.digest,
-            "pixels": self.adapter.pixels,
+            "pixels": self.pixels,
             "measures": {name: self.adapter.measures[name] for name in BASE},
             "dtype": self.adapter.dtype,
             "images": sha256_of(list(self.questions.digests)),
@@ -155,7 +158,7 @@ def make_plan(
         raise PlanError(f"share {share[0] + 1}/{share[1]}: write i/n with 1 <= i <= n")
     template = sha256_of(adapter.template())
     answer_tokens = adapter.first(questions.source.answers)
-    digest = questions.digest
+    digest, pixels = questions.digest, _pixels(adapter, questions)
     cells = []
     for c in chosen:
         budget, measured = _fitting(c, adapter, questions)
@@ -166,7 +169,7 @@ def make_plan(
             model_digest=adapter.digest,
             template=template,
             answer_tokens=answer_tokens,
-            pixels=adapter.pixels,
+            pixels=pixels,
             selector=c.name,
             parameters=c.parameters,
             revision=c.selector.revision,
@@ -201,10 +204,24 @@ def make_plan(
         tails,
         distinct,
         asks,
+        pixels,
         share,
         left_out,
         notes,
     )
+
+
+def _pixels(adapter: Adapter, questions: Questions) -> str:
+    """The adapter's rule, and what these images in particular have become by it.
+
+    Only what makes a difference to one of them is said, so that the keys of others stay.
+    """
+    said, grid_of = [adapter.pixels], getattr(adapter, "grid_of", None)
+    if grid_of is not None:
+        said.append(grid_of({size_of(questions.picture(i)) for i in questions.images}))
+    if questions.source.upright and any(turned(questions.picture(i)) for i in questions.images):
+        said.append("upright")
+    return "+".join(filter(None, said))
 
 
 def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Budget, str | None]:

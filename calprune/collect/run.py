@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from calprune.collect.ask import ask
+from calprune.collect.ask import ask, made_by
 from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
 from calprune.collect.choose import choose
@@ -22,6 +22,7 @@ from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plan import Cell, Plan, make_plan, served
 from calprune.collect.quote import quote
+from calprune.collect.sources import unchanged
 from calprune.collect.usable import most_left_out, usable
 from calprune.data.check import differences
 from calprune.data.condition import Budget
@@ -262,6 +263,8 @@ def execute(
     for cell in plan.cells:
         if cell not in asking:  # a damaged file is not done, nor is one under another's name
             plan.store.is_sealed(cell.condition)
+            path = plan.store.logits(cell.condition)
+            unchanged(path, "calprune.logits", **made_by(plan, cell))
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []

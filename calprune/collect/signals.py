@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plan import Plan
+from calprune.collect.sources import recorded, unchanged
 from calprune.data.condition import sha256_of
 from calprune.data.container import Sealed, as_text, unpack
 from calprune.data.provenance import software
@@ -29,7 +30,10 @@ def signal_folder(plan: Plan, name: str) -> Path:
 
 def measure(plan: Plan, block: int, names: Sequence[str]) -> None:
     """Measure and seal the signals of a block that are not there yet."""
-    missing = [n for n in names if not Store.block(signal_folder(plan, n), block).exists()]
+    paths = {n: Store.block(signal_folder(plan, n), block) for n in names}
+    for path in paths.values():
+        unchanged(path, "calprune.signals", model=plan.adapter)
+    missing = [n for n, path in paths.items() if not path.exists()]
     text = [n for n in missing if n.startswith("text")]
     seen = [n for n in missing if n not in text]
     units = [(i, -1) for i in plan.images(block)]
@@ -81,6 +85,7 @@ def _seal(
             "software": software(),
             "numerics": plan.adapter.numerics(),
             "model": plan.adapter.source,
+            **recorded(model=plan.adapter),
         }
         sealed = Sealed("calprune.signals", sha256_of(manifest), manifest, provenance, arrays)
         plan.store.seal(Store.block(signal_folder(plan, name), block), sealed)

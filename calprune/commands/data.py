@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError
+from calprune.terminal import printable
 
 if TYPE_CHECKING:
     from calprune.data.check import Check
@@ -160,9 +161,10 @@ def _download(name: str, parts: Any, folder: Path | None) -> None:
 
     benchmark = find_benchmark(name)
     for what in ("title", "licence", "origin"):
-        print(f"{what:8}  {getattr(benchmark, what, '') or 'not stated'}", flush=True)
+        said = getattr(benchmark, what, "") or "not stated"
+        print(f"{what:8}  {printable(said)}", flush=True)
     for part in parts.values():
-        fetch_part(part, folder, say=lambda text: print(text, flush=True))
+        fetch_part(part, folder, say=lambda text: print(printable(text), flush=True))
 
 
 def _checked(name: str, folder: Path | None) -> Check:
@@ -203,13 +205,13 @@ def _table(found: Check) -> str:
         known = c.published is not None
         verdict = "" if not known else "DIFFERS" if c.differs else c.excuse or "ok"
         rows.append((c.what, f"{c.found:,}", f"{c.published:,}" if known else "", verdict))
-    widths = [max(len(_plain(row[i])) for row in rows) for i in range(3)]
+    widths = [max(len(printable(row[i])) for row in rows) for i in range(3)]
     lines = [
-        f"{_plain(a):{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
+        f"{printable(a):{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
         for a, b, c, d in rows
     ]
-    facts = [f"{what:8}  {_plain(text)}".rstrip() for what, text in _facts(found)]
-    return "\n".join([found.name, "", *lines, "", *facts])
+    facts = [f"{what:8}  {printable(text)}".rstrip() for what, text in _facts(found)]
+    return "\n".join([printable(found.name), "", *lines, "", *facts])
 
 
 def _facts(found: Check) -> Iterator[tuple[str, str]]:
@@ -229,8 +231,3 @@ def _facts(found: Check) -> Iterator[tuple[str, str]]:
     if len(found.problems) > _LISTED:
         yield "bad", f"and {len(found.problems) - _LISTED} more"
     yield "digest", found.digest
-
-
-def _plain(text: str) -> str:
-    """Text from files may hold control codes; a terminal must not see them."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

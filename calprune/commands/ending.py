@@ -8,8 +8,9 @@ import os
 import sys
 from collections.abc import Callable
 
-from calprune.errors import CalpruneError, PlanError, WriteError, printable
+from calprune.errors import CalpruneError, PlanError, WriteError
 from calprune.interrupts import INTERRUPTED, SAID
+from calprune.terminal import printable
 
 # What a write to standard output fails with; such errors name no file.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calprune.errors import IncompleteError, PlanError
+from calprune.terminal import printable
 
 if TYPE_CHECKING:
     from calprune.data.logits import LogitTable
@@ -186,17 +187,17 @@ def _report(tables: Sequence[LogitTable]) -> None:
 
     for table in tables:
         grades, c = grades_of(table), table.condition
-        print(
-            f"{c.model} {c.benchmark} {c.label}: {100 * mean_score(table, grades):.1f} over "
-            f"{len(grades)} replies, {found_path(table.path)}"
-        )
+        score = f"{100 * mean_score(table, grades):.1f} over {len(grades)} replies"
+        where = found_path(table.path)
+        print(printable(f"{c.model} {c.benchmark} {c.label}: {score}, {where}"))
 
 
 def _export(tables: Sequence[LogitTable], format: str, out: Path) -> None:
     from calprune.analyze.judge.exports import export, form_of
 
     for table in tables:
-        print(f"{export(table, format, out)}: {len(table)} replies of {table.condition.label}")
+        path, what = export(table, format, out), f"{len(table)} replies of {table.condition.label}"
+        print(printable(f"{path}: {what}"))
     print(f"next: {form_of(format).next}")
 
 

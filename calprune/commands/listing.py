@@ -14,6 +14,7 @@ from calprune import registry
 from calprune.commands.reading import Reader
 from calprune.data.store import Store, check_file, store_path
 from calprune.errors import BenchmarkError, MissingExtra, PlanError
+from calprune.terminal import printable
 
 _NARROWEST = 100  # columns of the table of benchmarks
 _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
@@ -29,9 +30,9 @@ def listing(what: str, store: Path | None, form: str, reader: Reader | None = No
     rows = _conditions(store, reader or Reader()) if what == "conditions" else _plugins(what)
     if form == "json":
         return json.dumps(rows, indent=2)
-    widths = [max(len(_plain(row[c])) for row in rows) for c in rows[0]]
+    widths = [max(len(printable(row[c])) for row in rows) for c in rows[0]]
     lines = (
-        "  ".join(_plain(v).ljust(w) for v, w in zip(row.values(), widths, strict=True)).rstrip()
+        "  ".join(printable(v).ljust(w) for v, w in zip(row.values(), widths, strict=True)).rstrip()
         for row in rows
     )
     return "\n".join(lines)
@@ -125,7 +126,7 @@ def _folded(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else _plain(value)
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else printable(value)
 
 
 def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
@@ -172,10 +173,6 @@ def checked(store: Path | None) -> Iterator[tuple[bool, str]]:
             good += 1
         else:
             bad += 1
-            yield True, f"bad: {error if str(path) in str(error) else f'{path}: {error}'}"
+            told = error if str(path) in str(error) else f"{path}: {error}"
+            yield True, printable(f"bad: {told}")
     yield False, f"{good} files sound, {bad} bad (HDF5 {h5py.version.hdf5_version})"
-
-
-def _plain(value: object) -> str:
-    """Text from files and plug-ins may hold control codes; a terminal must not see them."""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))

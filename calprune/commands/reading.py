@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from calprune.errors import StoreError, printable
+from calprune.errors import StoreError
+from calprune.terminal import remark
 
 if TYPE_CHECKING:
     from calprune.data.logits import LogitTable
@@ -31,7 +31,7 @@ class Reader:
 
     def _tell(self, path: Path, error: StoreError) -> None:
         self.left_out.append(path.name)
-        print(printable(f"calprune: left out: {error}"), file=sys.stderr)
+        remark(f"left out: {error}")
 
     def end(self) -> None:
         """Nothing if all was read; else exit code 4, as what was printed is of a part only."""

@@ -25,6 +25,7 @@ from calprune.commands.options import (
     share_of,
 )
 from calprune.errors import MissingExtra, PlanError
+from calprune.terminal import printable, remark
 
 if TYPE_CHECKING:
     from calprune.collect.compare_selections import Comparison, Decided, Pair
@@ -105,7 +106,7 @@ def compare_selections(
             progress=progress,
         )
     for note in found.notes:
-        print(f"calprune: note: {note}", file=sys.stderr)
+        remark(f"note: {note}")
     print(rendered(found, format, per_image))
 
 
@@ -196,8 +197,6 @@ def _notes(found: Comparison) -> list[str]:
 
 def _aligned(rows: Sequence[Sequence[str]], left: int) -> str:
     """Columns side by side, the first ``left`` of them to the left; empty ones are dropped."""
-    from calprune.analyze.report import printable
-
     lines = [[printable(cell) for cell in row] for row in rows]
     columns = [i for i in range(len(lines[0])) if any(row[i] for row in lines[1:])]
     width = {i: max(len(row[i]) for row in lines) for i in columns}

@@ -20,6 +20,7 @@ from calprune.commands.options import (
     TowerRevisionOption,
 )
 from calprune.errors import MissingExtra, PlanError
+from calprune.terminal import printable
 
 EPILOG = (
     "Examples:  calprune show tokens --image 0 --select scope:alpha=0,1 --select saliency  ·  "
@@ -94,7 +95,7 @@ def tokens(
         title += f": {found.question.splitlines()[0]}"
     stem = stem.with_suffix("") if stem.suffix in SUFFIXES else stem
     for path in kept_tokens(shown, panels, stem, title):
-        print(path)
+        print(printable(path))
 
 
 def _looking() -> Any:

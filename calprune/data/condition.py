@@ -112,7 +112,9 @@ class Condition:
         template: SHA-256 of the conversation's name and text around image and question.
         answer_tokens: per answer the token ids of its spellings.
         pixels: how images became visual tokens beyond the processor's own settings: its class
-            and the rule, e.g. ``CLIPImageProcessor:pil/pad``.
+            and the rule, e.g. ``CLIPImageProcessor:pil/pad``, and after ``+`` what has some of
+            these images become others than that says alone: ``width-first`` (the grid of tiles) and
+            ``upright`` (EXIF's orientation).
         selector, parameters, revision: the pruning rule; revision rises when its picks change.
         budget: visual tokens kept.
         seed: draw of a random selector; None for a deterministic one.
@@ -191,7 +193,7 @@ class Condition:
     @property
     def picture(self) -> str:
         """How images became visual tokens, e.g. ``pad``."""
-        return self.pixels.split("/")[-1]
+        return self.pixels.split("/")[-1].split("+")[0]
 
     @property
     def label(self) -> str:

@@ -26,18 +26,42 @@ _WRONG = (
     SyntaxError,
     ValueError,
 )
+# By EXIF's value: what turns such a picture upright, a member of Pillow's ``Transpose``.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
 
 
 def size_of(image: Picture) -> tuple[int, int]:
-    """Height and width, from the file's head alone; BenchmarkError for what cannot be used."""
+    """Height and width as shown, from the file's head; BenchmarkError for what cannot be used."""
     if isinstance(image, np.ndarray):
         return _sane(str(image.shape), (image.shape[0], image.shape[1]))
     with _opened(image) as opened:
-        return _sane(str(image), (opened.height, opened.width))
+        height, width = _sane(str(image), (opened.height, opened.width))
+        return (width, height) if _orientation(image, opened) >= 5 else (height, width)
+
+
+def turned(image: Picture) -> bool:
+    """Whether showing the image upright turns or mirrors it; BenchmarkError as ``size_of``."""
+    if isinstance(image, np.ndarray):
+        return False
+    with _opened(image) as opened:
+        _sane(str(image), (opened.height, opened.width))
+        return _orientation(image, opened) != 1
 
 
 def open_picture(image: Picture) -> Image.Image:
-    """The image in RGB, whatever its mode; BenchmarkError if it cannot be decoded or used."""
+    """The image in RGB, whatever its mode; BenchmarkError if it cannot be decoded or used.
+
+    Alpha and transparent colours are dropped, as LLaVA's loaders drop them.
+    """
     from PIL import Image
 
     if isinstance(image, np.ndarray):
@@ -49,9 +73,14 @@ def open_picture(image: Picture) -> Image.Image:
                 f"image {image} has {opened.mode!r} pixels, more than 8 bits deep; convert it"
             )
         try:
-            return opened.convert("RGB")
+            orientation = _orientation(image, opened)
+            plain = opened.convert("RGB")
         except _wrong() as error:
             raise BenchmarkError(f"cannot decode image {image}: {error}") from error
+        # convert keeps it, and transformers 5 paints white whatever has that colour
+        plain.info.pop("transparency", None)
+        turn = _TURNS.get(orientation)
+        return plain if turn is None else plain.transpose(Image.Transpose[turn])
 
 
 def pad_to_square(image: Image.Image, mean: Sequence[float]) -> Image.Image:
@@ -92,6 +121,17 @@ def _opened(picture: Path | Blob) -> Image.Image:
         raise BenchmarkError(f"image {picture}: of no kind that Pillow knows") from error
     except _wrong() as error:
         raise BenchmarkError(f"cannot read image {picture}: {error}") from error
+
+
+def _orientation(image: Path | Blob, opened: Image.Image) -> int:
+    """EXIF's 1 to 8; 1 unless the image is to be shown upright and says something else."""
+    if not (isinstance(image, Blob) and image.upright) or opened.format == "TIFF":
+        return 1  # TIFFs are turned by Pillow itself, in every benchmark
+    try:
+        found = opened.getexif().get(_ORIENTATION, 1)
+    except Exception:  # parsers of a broken head fail in many ways, and it then says nothing
+        return 1
+    return found if found in _TURNS else 1
 
 
 def _sane(name: str, size: tuple[int, int]) -> tuple[int, int]:

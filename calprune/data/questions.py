@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from calprune import registry
-from calprune.data.benchmarks import Benchmark, Example, Picture, Source, picture_digest
+from calprune.data.benchmarks import Benchmark, Example, Picture, Source, picture_digest, upright
 from calprune.data.condition import canonical_json, sha256_of
 from calprune.data.texts import MOST_REFERENCE
 from calprune.errors import BenchmarkError, CalpruneError, PlanError
@@ -52,7 +52,8 @@ class Questions:
 
     def picture(self, image: str) -> Picture:
         """Pixels, file or bytes of an image."""
-        return self.source.picture(image)
+        found = self.source.picture(image)
+        return upright(found) if self.source.upright else found
 
     def reply_tokens(self, example: Example) -> int:
         """Most tokens to generate in reply; 0 for a question that gets none."""

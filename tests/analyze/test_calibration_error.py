@@ -184,10 +184,10 @@ def test_repeats_widen_their_own_bin_and_different_questions_hardly():
     thrice = once.take(np.repeat(np.arange(len(once)), 3))
     (metric,) = resolve(["ece"])
     for seen, least, most in ((once, 0.7, 1.4), (thrice, 2.4, 3.6)):
-        rows = metric.parts(seen).sums(
+        rows = metric.gap_parts(seen).sums(
             np.ones((len(seen), 1)), np.zeros(len(seen), dtype=np.intp), 1
         )[0]
-        effects = design_effects(metric.parts(seen), Clusters.of(seen))
+        effects = design_effects(metric.gap_parts(seen), Clusters.of(seen))
         assert least < np.average(effects, weights=rows) < most
 
 

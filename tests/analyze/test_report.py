@@ -9,9 +9,15 @@ from io import StringIO
 import pytest
 
 from calprune.analyze.command import analyze
+<<<<<<< HEAD
 from calprune.analyze.report import Report, printable
 from calprune.analyze.written import estimated, number, with_interval
+=======
+from calprune.analyze.layout import number, with_interval
+from calprune.analyze.report import Report
+>>>>>>> bafca178273cdfa018610e2c8ef2794953215935
 from calprune.errors import PlanError
+from calprune.terminal import printable
 from tests.analyze.conftest import hostile, make_condition, make_table
 
 HOSTILE = "=1+1|\x1b[31mred\x1b[0m\u202e[bold]x[/bold]<b>`$a$\n\r"

@@ -145,7 +145,7 @@ def spoil(folder: Path, what: str) -> None:
         ("not a configuration", r"no readable config\.json"),
         ("no configuration", r"no readable config\.json"),
         ("pickled", r"--clip .*no weights .*safetensors.*REPOSITORY@REVISION"),
-        ("truncated", r"--clip .*cannot be loaded"),
+        ("truncated", r"--clip .*no readable weights"),
         (
             "no tokenizer",
             r"--clip .*tokenizer knows \d+ tokens, its text tower 519|cannot be loaded",

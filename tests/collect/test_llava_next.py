@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from PIL import Image
 from transformers import AutoProcessor
 
 from calprune.collect import run
@@ -17,11 +20,10 @@ from calprune.collect.models.llava_next import CONVENTIONS, LlavaNext
 from calprune.data.condition import Budget
 from calprune.data.store import Store, check_file
 from calprune.errors import ModelError, PlanError
-from tests.collect.checkpoints import save_checkpoint
+from tests.collect.checkpoints import MEAN, PINPOINTS, save_checkpoint
 
 # Packed counts of transformers' own functions, by height and width.
 PACKED = {
-    (336, 336): 1176,
     (480, 640): 2340,
     (640, 480): 2352,
     (427, 640): 2144,
@@ -29,6 +31,15 @@ PACKED = {
     (1000, 1000): 2928,
     (300, 1000): 2182,
     (1080, 1920): 1948,
+}
+# Of images whose sides both fit into one tile, and of one that does not: tokens as the original
+# code packs them (LLaVA's ``unpad_image`` and a newline a row), and as transformers does.
+SMALL = {
+    (200, 300): (976, 1464),
+    (300, 200): (1476, 984),
+    (240, 320): (1026, 1368),
+    (336, 336): (1176, 1176),
+    (480, 640): (2340, 2340),
 }
 CROPS = {(336, 336): 3, (480, 640): 5, (300, 1000): 4, (1000, 300): 4, (336, 600): 3}
 
@@ -53,6 +64,90 @@ def test_frames_have_transformers_own_token_counts(
     assert len(by_picture["packed"].frame(size)) == tokens
     assert not by_picture["packed"].frame(size).glue.any()
     assert glue.glue.sum() == (glue.cell[:, 0] == -1).sum() > 0
+
+
+@pytest.mark.parametrize(("size", "tokens"), SMALL.items())
+def test_small_pictures_are_packed_as_the_original_code_does(
+    by_picture: dict[str, LlavaNext], size: tuple[int, int], tokens: tuple[int, int]
+) -> None:
+    assert (len(by_picture["packed"].frame(size)), len(by_picture["hf"].frame(size))) == tokens
+
+
+def best_canvas(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the canvas, by the rule of LLaVA-1.6's paper and code, written anew.
+
+    As large as possible an area of the picture itself, then as little as possible left black; the
+    first of equals, where pinpoints are read as (width, height).
+    """
+    found = []
+    for at, (wide, high) in enumerate(PINPOINTS):
+        scale = min(wide / width, high / height)
+        used = min(int(width * scale) * int(height * scale), width * height)
+        found.append((-used, wide * high - used, at))
+    wide, high = PINPOINTS[min(found)[2]]
+    return wide, high
+
+
+@given(st.integers(5, 700), st.integers(5, 700))
+@example(200, 300)
+@example(336, 336)
+@example(337, 336)
+def test_the_grid_is_the_original_codes(
+    by_picture: dict[str, LlavaNext], width: int, height: int
+) -> None:
+    small = max(width, height) <= 336
+    tiles = {name: adapter._tiles((height, width)) for name, adapter in by_picture.items()}
+    wide, high = best_canvas(width, height)
+    for name in ("split", "per-crop", "packed"):
+        assert tiles[name] == (high // 336, wide // 336)
+        assert by_picture[name].grid_of([(height, width)]) == "width-first" * small
+    assert (tiles["hf"] != tiles["split"]) == small
+    assert by_picture["hf"].grid_of([(height, width)]) == ""
+
+
+@pytest.mark.parametrize("picture", ["split", "packed"])
+@pytest.mark.parametrize("size", [(300, 200), (200, 300), (301, 77), (640, 427)])
+def test_tiles_are_cut_as_the_original_code_cuts_them(
+    by_picture: dict[str, LlavaNext], picture: str, size: tuple[int, int]
+) -> None:
+    """The whole squeezed into a square, then tiles of it scaled into the canvas and centred."""
+    rng = np.random.default_rng(0)
+    image = Image.fromarray(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+    wide, high = best_canvas(*size)
+    scale = min(wide / size[0], high / size[1])
+    inner = [min(most, math.ceil(n * scale)) for n, most in zip(size, (wide, high), strict=True)]
+    canvas = Image.new("RGB", (wide, high))
+    canvas.paste(image.resize(inner), ((wide - inner[0]) // 2, (high - inner[1]) // 2))
+    corners = [(x, y) for y in range(0, high, 336) for x in range(0, wide, 336)]
+    cut = [canvas.crop((x, y, x + 336, y + 336)) for x, y in corners]
+    std = (0.26862954, 0.26130258, 0.27577711)
+    expected = [(np.asarray(c) / 255 - MEAN) / std for c in (image.resize((336, 336)), *cut)]
+    found = by_picture[picture].crops(image).numpy()
+    np.testing.assert_allclose(found, np.stack(expected).transpose(0, 3, 1, 2), atol=1e-5)
+
+
+def of_sizes(root: Path, *sizes: tuple[int, int]) -> str:
+    """A ``file:`` benchmark about pictures of these widths and heights."""
+    root.mkdir()
+    rows = []
+    for i, size in enumerate(sizes):
+        Image.new("RGB", size, (i, 0, 0)).save(root / f"{i}.png")
+        rows.append({"image": f"{i}.png", "question": f"A dog, {i}?", "label": "yes"})
+    (root / "q.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return f"file:{root / 'q.jsonl'}"
+
+
+def test_the_key_says_which_grid_where_it_makes_a_difference(folder: Path, tmp_path: Path) -> None:
+    """Conditions whose pictures are all large keep the keys that they had."""
+    large = of_sizes(tmp_path / "large", (640, 480), (337, 40))
+    mixed = of_sizes(tmp_path / "mixed", (640, 480), (300, 200))
+    for picture in CONVENTIONS:
+        usual = f"LlavaNextImageProcessor:pil/{picture}"
+        follows = picture not in ("hf", "fixed")
+        for bench, pixels in ((large, usual), (mixed, usual + "+width-first" * follows)):
+            plan = run.prepare(bench, model=str(folder), picture=picture, select="full")
+            assert plan.cells[0].condition.pixels == plan.feature_manifest["pixels"] == pixels
+            assert plan.cells[0].condition.picture == picture
 
 
 @pytest.mark.parametrize(("size", "crops"), CROPS.items())
@@ -132,7 +227,8 @@ def test_true_token_counts_are_recorded(
     for name, sealed in collected(folder, tmp_path, picture=picture, keep=keep).items():
         scope = CONVENTIONS[picture].scope
         assert sealed.manifest["budget"] == {"kind": "count", "value": keep, "scope": scope}
-        assert sealed.manifest["pixels"] == f"LlavaNextImageProcessor:pil/{picture}"
+        grid = "" if picture in ("fixed", "hf") else "+width-first"  # shapes are small
+        assert sealed.manifest["pixels"] == f"LlavaNextImageProcessor:pil/{picture}{grid}"
         assert (sealed.arrays["run/visual"] == tokens).all(), name
         assert ((sealed.arrays["image/kept"] >= 0).sum(axis=1) == tokens).all()
 

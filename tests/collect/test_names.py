@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from calprune.collect import run
-from calprune.collect.hf import digests, names
+from calprune.collect.hf import checkpoint, digests, names
 from calprune.collect.hf.names import SHORT, find
 from calprune.collect.hf.published import MODELS
 from calprune.collect.models import Options, open_adapter
@@ -18,6 +23,7 @@ from calprune.errors import CalpruneError, ModelError, PlanError
 from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
 
 IMAGE = np.zeros((40, 40, 3), dtype=np.uint8)
+WEIGHT = "layers.0.mlp.up_proj.weight"
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +77,18 @@ def test_a_folder_has_no_revision(folder: Path) -> None:
         find(str(folder), revision="main")
 
 
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What transformers logs, wherever it would be printed."""
+    found: list[str] = []
+    listener = logging.Handler()
+    listener.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("transformers")
+    logger.addHandler(listener)
+    yield found
+    logger.removeHandler(listener)
+
+
 def broken(folder: Path, what: str) -> None:
     if what == "pickled":
         save_pickled(folder)
@@ -105,6 +123,23 @@ def broken(folder: Path, what: str) -> None:
     elif what == "no tokenizer":
         for name in ("tokenizer.json", "tokenizer_config.json"):
             (folder / name).unlink()
+    elif what.startswith("brackets in "):
+        (folder / what.removeprefix("brackets in ")).write_text("[" * 50_000 + "]" * 50_000)
+    elif what == "brackets within config.json":
+        plain = (folder / "config.json").read_text().rstrip()
+        (folder / "config.json").write_text(f'{plain[:-1]}, "x": {"[" * 50_000 + "]" * 50_000}}}')
+    elif what == "patches of many pixels":
+        _edit(folder / "config.json", vision_config={"patch_size": "many"})
+    elif what == "another shape":
+        _reweigh(folder, lambda weight: weight[:-1].contiguous())
+    elif what == "a weight less":
+        _reweigh(folder, None)
+    elif what == "whole numbers":
+        _reweigh(folder, lambda weight: (10 * weight).to(torch.int8))
+    elif what == "eight bits":
+        _reweigh(folder, lambda weight: weight.to(torch.float8_e4m3fn))
+    elif what == "no safetensors":
+        (folder / "model.safetensors").write_bytes(b"\x05\0\0\0\0\0\0\0hello")
     elif what == "truncated tokenizer":
         (folder / "tokenizer.json").write_text('{"version": "1.0", "mod')
 
@@ -152,6 +187,73 @@ def test_folders_that_cannot_be_used(tmp_path: Path, what: str, message: str) ->
         open_adapter(str(folder)).encode([IMAGE])
 
 
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [
+        ("brackets in config.json", r"config\.json .*recursion"),
+        ("brackets within config.json", r"config\.json .*recursion"),
+        ("brackets in generation_config.json", r"generation_config\.json: .*recursion"),
+        ("brackets in preprocessor_config.json", r"preprocessor_config\.json: .*recursion"),
+        ("brackets in processor_config.json", "recursion"),
+        ("brackets in tokenizer_config.json", "cannot be loaded as llava: .*recursion"),
+        ("patches of many pixels", "cannot be (loaded|opened) as llava: "),
+        ("another shape", rf"1 weights are missing or misshapen, such as .*{WEIGHT}; download"),
+        ("a weight less", rf"1 weights are missing or misshapen, such as .*{WEIGHT}; download"),
+        ("whole numbers", rf"{WEIGHT} holds I8, not F16.*quantised"),
+        ("eight bits", rf"{WEIGHT} holds F8_E4M3, not F16.*quantised"),
+        ("no safetensors", r"model\.safetensors: no readable weights"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], what: str, message: str, log: list[str]
+) -> None:
+    """And nothing of transformers' own log, which would print names from the folder as they are."""
+    folder = save_checkpoint(tmp_path / "llava")
+    broken(folder, what)
+    with pytest.raises(ModelError, match=message) as caught:
+        open_adapter(str(folder)).encode([IMAGE])
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+    assert (capfd.readouterr(), log) == (("", ""), [])
+
+
+def test_the_log_is_held_back_while_a_folder_is_read_and_no_longer(
+    folder: Path, log: list[str]
+) -> None:
+    open_adapter(str(folder)).encode([IMAGE])
+    logging.getLogger("transformers.somewhere").warning("afterwards")
+    assert log == ["afterwards"]
+
+
+def test_whole_numbers_that_are_no_weights_may_stay(folder: Path, tmp_path: Path) -> None:
+    """Old checkpoints hold the places of CLIP's patches."""
+    old = save_checkpoint(tmp_path / "llava")
+    weights = load_file(old / "model.safetensors")
+    weights["vision_tower.vision_model.embeddings.position_ids"] = torch.arange(577)[None]
+    save_file(weights, old / "model.safetensors", metadata={"format": "pt"})
+    a, b = (open_adapter(str(f)).encode([IMAGE])[0].view["patches"] for f in (folder, old))
+    np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("missing", [("sentencepiece",), ("sentencepiece", "protobuf")])
+def test_a_tokenizer_that_would_have_to_be_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...]
+) -> None:
+    """What to install is said before transformers guesses what else the file could be."""
+    folder = save_checkpoint(tmp_path / "llava")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer.model").write_bytes(b"\n\x0e\n\x05<unk>\x15\0\0\0\0\x18\x02")
+    modules = {checkpoint._CONVERTERS[name] for name in missing}
+    monkeypatch.setattr(checkpoint, "_installed", lambda module: module not in modules)
+    said = rf"no tokenizer\.json.*takes {' and '.join(missing)}: pip install {' '.join(missing)},"
+    with pytest.raises(ModelError, match=said):
+        open_adapter(str(folder))
+
+
+def test_packages_are_found_without_their_parents() -> None:
+    assert [checkpoint._installed(x) for x in ("numpy.linalg", "nowhere.at.all")] == [True, False]
+
+
 def test_sharded_weights(folder: Path, tmp_path: Path) -> None:
     sharded = save_checkpoint(tmp_path / "sharded", max_shard_size="1MB")
     assert len(list(sharded.glob("*.safetensors"))) > 1
@@ -192,6 +294,16 @@ def test_digests_without_a_place_to_remember(
     monkeypatch.setattr(digests, "LARGE", 0)
     assert len(digests.file_sha256(tmp_path / "file")) == 64
     assert names.EMBEDDED == "shapes-llava"
+
+
+def _reweigh(folder: Path, change: Callable[[Tensor], Tensor] | None) -> None:
+    """Change one weight, or leave it out."""
+    path, name = folder / "model.safetensors", f"language_model.model.{WEIGHT}"
+    weights = load_file(path)
+    before = weights.pop(name)
+    if change is not None:
+        weights[name] = change(before)
+    save_file(weights, path, metadata={"format": "pt"})
 
 
 def _edit(path: Path, **changes: object) -> None:

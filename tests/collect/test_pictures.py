@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+import torch
+from PIL import ExifTags, Image
 
 from calprune.collect import run
 from calprune.collect.models import Options, open_adapter
-from calprune.data.pictures import open_picture, pad_to_square, size_of
+from calprune.data.benchmarks import upright
+from calprune.data.pictures import open_picture, pad_to_square, size_of, turned
+from calprune.data.questions import open_questions
 from calprune.data.store import Store
 from calprune.errors import BenchmarkError, PlanError
 from tests.collect.checkpoints import save_checkpoint
@@ -38,6 +42,48 @@ def drawn(path: Path, mode: str, size: tuple[int, int] = (40, 30)) -> Path:
 def test_every_mode_becomes_rgb(tmp_path: Path, mode: str, suffix: str) -> None:
     opened = open_picture(drawn(tmp_path / f"x.{suffix}", mode))
     assert (opened.mode, opened.size) == ("RGB", (40, 30))
+
+
+def see_through(path: Path) -> tuple[Path, Image.Image]:
+    """A square picture of four colours, one of them transparent, and what its pixels are."""
+    rng = np.random.default_rng(1)
+    index = rng.integers(0, 4, (336, 336), dtype=np.uint8)
+    colours = [(250, 10, 10), (10, 200, 30), (20, 30, 220), (90, 90, 90)]
+    plain = Image.fromarray(np.array(colours, dtype=np.uint8)[index])
+    if path.stem == "rgb":
+        plain.save(path, transparency=colours[1])
+        return path, plain
+    palette = Image.fromarray(index)
+    palette.putpalette([value for colour in colours for value in colour])
+    palette.save(path, transparency=1)
+    return path, plain
+
+
+@pytest.mark.parametrize("name", ["palette.png", "rgb.png", "palette.gif"])
+@pytest.mark.parametrize("picture", ["pad", "crop"])
+def test_a_transparent_colour_is_the_colour_that_it_is(
+    folder: Path, tmp_path: Path, name: str, picture: str
+) -> None:
+    """As LLaVA's own loaders leave it, and whichever transformers is installed."""
+    path, plain = see_through(tmp_path / name)
+    with Image.open(path) as kept:
+        assert "transparency" in kept.info
+    adapter = open_adapter(str(folder), Options(picture=picture))
+    crops = adapter.crops(open_picture(path))  # type: ignore[attr-defined]
+    assert torch.equal(crops, adapter.crops(plain))  # type: ignore[attr-defined]
+    std = (0.26862954, 0.26130258, 0.27577711)
+    expected = ((np.asarray(plain) / 255 - MEAN) / std).transpose(2, 0, 1)
+    np.testing.assert_allclose(crops[0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["palette.png", "rgb.png", "palette.gif"])
+def test_a_transparent_colour_is_what_it_is_in_tiles(tmp_path: Path, name: str) -> None:
+    adapter = open_adapter(str(save_checkpoint(tmp_path / "next", family="llava_next")))
+    path, plain = see_through(tmp_path / name)
+    found = adapter.crops(open_picture(path))  # type: ignore[attr-defined]
+    assert torch.equal(found, adapter.crops(plain))  # type: ignore[attr-defined]
+    (seen, same) = adapter.encode([path, np.asarray(plain)])
+    np.testing.assert_array_equal(seen.view["patches"], same.view["patches"])
 
 
 def test_padding_is_the_originals(tmp_path: Path) -> None:
@@ -156,3 +202,87 @@ def test_a_benchmark_without_any_usable_image(folder: Path, tmp_path: Path) -> N
         path.write_bytes(b"")
     with pytest.raises(BenchmarkError, match="none of its images"):
         run.prepare("pope", model=str(folder), data=root)
+
+
+def held(path: Path, orientation: int, form: str) -> Path:
+    """A picture, 6 wide and 4 high, that says how its camera was held."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    pixels = np.zeros((4, 6, 3), dtype=np.uint8)
+    pixels[0, 0], pixels[0, 5], pixels[3, 0] = (250, 0, 0), (0, 250, 0), (0, 0, 250)
+    Image.fromarray(pixels).save(path, form, exif=exif, lossless=True)
+    return path
+
+
+# What EXIF 2.3 says of each: which corner of the stored pixels is seen at the top left, and which
+# at the top right. r, g and b are the corners painted above, x is the black one.
+CORNERS = {1: "rg", 2: "gr", 3: "xb", 4: "bx", 5: "rb", 6: "br", 7: "xg", 8: "gx"}
+
+
+@pytest.mark.parametrize("orientation", CORNERS)
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_a_picture_is_turned_as_exif_says_where_that_is_asked(
+    tmp_path: Path, orientation: int, form: str
+) -> None:
+    path = held(tmp_path / "held", orientation, form)
+    as_stored = np.asarray(open_picture(path))
+    assert (as_stored.shape, size_of(path), turned(path)) == ((4, 6, 3), (4, 6), False)
+    shown = np.asarray(open_picture(upright(path)))
+    assert size_of(upright(path)) == shown.shape[:2] == ((6, 4) if orientation > 4 else (4, 6))
+    assert turned(upright(path)) == (orientation != 1)
+    names = {(250, 0, 0): "r", (0, 250, 0): "g", (0, 0, 250): "b", (0, 0, 0): "x"}
+    seen = "".join(names[tuple(shown[0, at].tolist())] for at in (0, -1))
+    assert seen == CORNERS[orientation]
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")  # Pillow's own, on opening a JPEG
+@pytest.mark.parametrize("head", [b"Exif\0\0MM\0*\0\0\0\x08\xff\xff", b"Exif\0\0 nothing of it"])
+def test_a_broken_exif_head_turns_nothing(tmp_path: Path, head: bytes) -> None:
+    path = tmp_path / "broken.jpg"
+    Image.new("RGB", (6, 4)).save(path, exif=head)
+    assert (size_of(upright(path)), turned(upright(path))) == ((4, 6), False)
+    assert open_picture(upright(path)).size == (6, 4)
+
+
+def asked(root: Path, *orientations: int) -> str:
+    """A ``file:`` benchmark about pictures that were held so."""
+    root.mkdir()
+    rows = []
+    for i, orientation in enumerate(orientations):
+        held(root / f"{i}.png", orientation, "PNG")
+        rows.append({"image": f"{i}.png", "question": f"Is there a dog, {i}?", "label": "yes"})
+    (root / "q.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
+    return f"file:{root / 'q.jsonl'}"
+
+
+def test_ones_own_pictures_are_shown_upright_and_the_key_says_so(
+    folder: Path, tmp_path: Path
+) -> None:
+    """A turned picture is another condition; without one, keys and digests stay as they were."""
+    keys = {}
+    for name, orientations in {"plain": (1, 1), "held": (1, 6)}.items():
+        bench = asked(tmp_path / name, *orientations)
+        (cell,) = run.prepare(bench, model=str(folder), select="full").cells
+        keys[name] = cell.condition.pixels
+        assert cell.condition.picture == "pad"
+    assert keys == {
+        "plain": "CLIPImageProcessor:pil/pad",
+        "held": "CLIPImageProcessor:pil/pad+upright",
+    }
+    questions = open_questions(bench)
+    sizes = [size_of(questions.picture(image)) for image in questions.images]
+    assert sizes == [(4, 6), (6, 4)]
+    stored = [hashlib.sha256((tmp_path / "held" / n).read_bytes()) for n in questions.images]
+    assert list(questions.digests) == [s.hexdigest() for s in stored]
+
+
+def test_published_benchmarks_ignore_exif_as_their_own_code_does(
+    folder: Path, tmp_path: Path
+) -> None:
+    root = pope(tmp_path / "pope")
+    for path in (root / "val2014").iterdir():
+        held(path, 6, "JPEG")
+        path.write_bytes(path.read_bytes() + path.name.encode())  # so that bytes differ
+    plan = run.prepare("pope", model=str(folder), data=root, select="full")
+    assert plan.pixels == "CLIPImageProcessor:pil/pad"
+    assert size_of(plan.questions.picture(plan.questions.images[0])) == (4, 6)

@@ -9,6 +9,7 @@ import pytest
 from transformers import AutoProcessor
 
 from calprune.collect import run
+from calprune.collect.hf import templates
 from calprune.collect.models import Options, open_adapter
 from calprune.data.benchmarks import YES_NO, Answer
 from calprune.errors import ModelError, PlanError
@@ -125,3 +126,31 @@ def test_without_a_chat_template(tmp_path: Path) -> None:
     assert len(open_adapter(str(folder)).prompt("x").head) == 35
     with pytest.raises(ModelError, match="no chat template"):
         open_adapter(str(folder), Options(template="hf")).prompt("x")
+
+
+@pytest.mark.parametrize(
+    ("template", "message"),
+    [
+        ("{{ range(10**9) | list }}<image>", "Range too big"),
+        ("{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}", "recursion"),
+        ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}<image>", "recursion"),
+        ("{{ 1 // 0 }}", "by zero"),
+        ("{{ nothing.of.it }}", "'nothing' is undefined"),
+        ("{% for %}", "Expected an expression"),
+    ],
+)
+def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, message: str) -> None:
+    folder = save_checkpoint(tmp_path / "spoilt", template=template)
+    with pytest.raises(ModelError, match=f"spoilt: no usable chat template .*{message}") as caught:
+        open_adapter(str(folder), Options(template="hf"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_that_does_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The original prompt needs no template, and does not wait for it."""
+    monkeypatch.setattr(templates, "PATIENCE", 0.2)
+    loop = "{% for i in range(99999) %}{% for j in range(30) %}{% endfor %}{% endfor %}<image>"
+    folder = save_checkpoint(tmp_path / "loop", template=loop)
+    assert len(open_adapter(str(folder)).prompt("x").head) == 35
+    with pytest.raises(ModelError, match=r"loop: its chat template is not rendered within 0\.2 s"):
+        open_adapter(str(folder), Options(template="hf"))

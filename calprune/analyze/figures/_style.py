@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from calprune import registry
-from calprune.analyze.report import as_csv, printable
+from calprune.analyze.report import as_csv
 from calprune.data.container import replace_all
 from calprune.errors import PlanError
+from calprune.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

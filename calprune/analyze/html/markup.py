@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from calprune.analyze.report import printable
+from calprune.terminal import printable
 
 _VOID = frozenset({"br", "col", "img", "meta"})
 

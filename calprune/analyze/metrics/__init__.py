@@ -144,7 +144,7 @@ class Gapped(Described, Protocol):
     @property
     def squared(self) -> bool: ...  # noqa: D102
 
-    def parts(self, seen: Predictions) -> Parts:
+    def gap_parts(self, seen: Predictions) -> Parts:
         """The rows in their parts, which resamples keep."""
         ...
 

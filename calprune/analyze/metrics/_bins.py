@@ -79,7 +79,7 @@ class Bins:
             edges, confidence, side="left" if self.closed == "right" else "right"
         )
 
-    def parts(self, seen: Predictions) -> Binned:
+    def gap_parts(self, seen: Predictions) -> Binned:
         """See ``Gapped``."""
         return Binned.of(seen, self.slot(seen.confidence), self.bins)
 

@@ -35,7 +35,7 @@ class EceClassWise(Bins):
         """See ``Described``."""
         return f"ece-class-wise|classes:{seen.answers}|{self.choices()}"
 
-    def parts(self, seen: Predictions) -> Binned:
+    def gap_parts(self, seen: Predictions) -> Binned:
         """See ``Gapped``; a class is an answer."""
         return Binned(
             seen.probabilities,

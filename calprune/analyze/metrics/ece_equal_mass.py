@@ -24,7 +24,7 @@ class EceEqualMass:
     As uncertainty-calibration's ``get_ece_em``: the sorted rows are cut as by ``array_split``, an
     edge is the midpoint of the two neighbours of a cut, equal edges are one, and bins own their
     upper edge. So equal confidences stay together, and row order plays no part. A percentile
-    interval takes the edges of the resampled rows; ``parts``, and so the studentised one, keeps
+    interval takes the edges of the resampled rows; ``gap_parts``, and so the studentised one, keeps
     those of the rows as they are.
 
     Attributes:
@@ -48,7 +48,7 @@ class EceEqualMass:
         """See ``Described``."""
         return f"ece-equal-mass|bins:{self.bins}|edges:midpoint|closed:right"
 
-    def parts(self, seen: Predictions) -> Binned:
+    def gap_parts(self, seen: Predictions) -> Binned:
         """See ``Gapped``; fewer bins where ties join them."""
         rising, rank, rows = np.unique(seen.confidence, return_inverse=True, return_counts=True)
         upto = _cuts(np.cumsum(rows).astype(np.float64), rising, self.bins)

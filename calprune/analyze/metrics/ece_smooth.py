@@ -19,7 +19,7 @@ HALVINGS = 10
 MESH = 200  # points at which the smoothed gap is read; more for narrow kernels
 GRID = 2000  # cells per unit, halved, on which rows are laid; more for narrow kernels
 EMPTY = 1e-4  # density that is added everywhere
-FINEST_MESH = 0.01  # bandwidth below which the mesh of ``parts`` grows no finer
+FINEST_MESH = 0.01  # bandwidth below which the mesh of ``gap_parts`` grows no finer
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class EceSmooth:
 
     In [0, 1]; free of bins. The bandwidth is found by bisection: about the smallest s at which the
     smoothed error is below s (Blasiok and Nakkiran 2023), anew in each resample of a percentile
-    interval; ``parts``, and so the studentised one, keeps that of the rows as they are. Rows are
+    interval; ``gap_parts``, and so the studentised one, keeps that of the rows as they are. Rows are
     laid on a grid as in relplot, whose ``smECE`` it equals.
     """
 
@@ -43,7 +43,7 @@ class EceSmooth:
         """See ``Described``."""
         return "ece-smooth|kernel:reflected-gaussian|bandwidth:auto"
 
-    def parts(self, seen: Predictions) -> Smoothed:
+    def gap_parts(self, seen: Predictions) -> Smoothed:
         """See ``Gapped``: points of the mesh, at the bandwidth of these rows."""
         one, all_rows = np.ones((1, 1)), np.zeros(len(seen), dtype=np.intp)
         width = float(_bisected(_Smooth(seen, one, all_rows), 1)[1][0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
@@ -10,7 +9,6 @@ from typing import Unpack
 from calprune.analyze.cells import settings
 from calprune.analyze.confidence import Reading
 from calprune.analyze.layout import Grid
-from calprune.analyze.report import printable
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
 from calprune.analyze.reproduction.rows import (
@@ -25,6 +23,7 @@ from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects
 from calprune.data.logits import LogitTable
 from calprune.data.published import Numbers, Printed, numbers
 from calprune.data.studies import Line, Study, Table, find_study
+from calprune.terminal import remark
 
 SHOWN = 4  # cells that a note about published numbers names
 LEGEND = (
@@ -65,7 +64,7 @@ def reproduce(
     asked = find_study(study) if isinstance(study, str) else study
     known, measuring = numbers(asked, published), Measuring(draws, seed, reading)
     for line in known.unused:
-        print(printable(f"calprune: {line}"), file=sys.stderr)
+        remark(line)
     found = settings(tables) if tables else []
     made: list[Reproduced] = []
     seen: set[tuple[object, ...]] = set()

@@ -21,7 +21,7 @@ def noise_floor(metric: Gapped, seen: Predictions, clusters: Clusters, seed: int
     """
     if seen.soft:
         return None
-    parts = metric.parts(seen)
+    parts = metric.gap_parts(seen)
     size, rows = np.zeros(1), parts.sums(np.ones_like(parts.probability), _one(seen), 1)[0]
     drawn = uniform(DRAWS, len(seen), seed)
     for u in drawn:

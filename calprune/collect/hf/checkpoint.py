@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,8 @@ from calprune.errors import ModelError, PlanError
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 _HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 _DEVICES = ("cpu", "cuda", "mps", "xpu")
+_NUMBERS = ("F16", "BF16", "F32", "F64")
+_CONVERTERS = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -33,6 +38,8 @@ class Checkpoint:
     def __init__(self, found: Found) -> None:
         self.name, self.folder, self.source = found.name, found.folder, found.source
         config_of(found)  # refuses other layouts before transformers guesses
+        if (self.folder / "tokenizer.model").exists() and not self._has("tokenizer.json"):
+            self._check_converters()
 
     @cached_property
     def config(self) -> Any:
@@ -101,7 +108,7 @@ class Checkpoint:
             read = json.loads((self.folder / name).read_text())
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ModelError(f"{self.folder}/{name}: {error}") from error
         return read if isinstance(read, dict) else {}
 
@@ -112,7 +119,7 @@ class Checkpoint:
         """
         from transformers import GenerationConfig
 
-        if not any(self.folder.glob("*.safetensors")):
+        if not self._has("*.safetensors"):
             pickled = sorted(p.name for kind in _PICKLES for p in self.folder.glob(kind))
             if pickled:
                 raise ModelError(
@@ -120,22 +127,10 @@ class Checkpoint:
                     "code; convert them to safetensors, or take a revision that has them"
                 )
             raise ModelError(f"{self.folder}: no weights in it (*.safetensors)")
-        model, report = self._load(
-            cls.from_pretrained,
-            dtype=DTYPES[dtype],
-            attn_implementation="sdpa",
-            use_safetensors=True,
-            output_loading_info=True,
-            generation_config=GenerationConfig(),
-            **_tower_renamed(cls),
+        generation = GenerationConfig()
+        model, report = self.read_model(
+            cls, DTYPES[dtype], generation_config=generation, **_tower_renamed(cls)
         )
-        # transformers fills what is missing with random numbers
-        absent = [*report["missing_keys"], *report["mismatched_keys"], *report["error_msgs"]]
-        if absent:
-            raise ModelError(
-                f"{self.folder}: {len(absent)} weights are missing or misshapen, such as "
-                f"{absent[0]}; download the model again"
-            )
         surplus = [k for k in report["unexpected_keys"] if re.search(r"\.layers\.\d+\.", k)]
         if surplus:  # a configuration with fewer layers would give a truncated model
             raise ModelError(
@@ -155,14 +150,68 @@ class Checkpoint:
                 "--device"
             ) from error
 
-    def _load(self, read: Callable[..., Any], **options: Any) -> Any:
-        from transformers.utils import logging
+    def read_model(self, cls: Any, dtype: torch.dtype, **options: Any) -> tuple[Any, Any]:
+        """A model on the CPU, and transformers' report of weights that found no place.
 
-        logging.disable_progress_bar()
+        ModelError for weights that are missing, of another shape, or no plain numbers.
+        """
+        self._check_weights()
+        model, report = self._load(
+            cls.from_pretrained,
+            dtype=dtype,
+            attn_implementation="sdpa",
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are reported, and refused here
+            **options,
+        )
+        # transformers fills what is missing with random numbers
+        absent = [*report["missing_keys"], *report["mismatched_keys"], *report["error_msgs"]]
+        if absent:
+            named = sorted(a if isinstance(a, str) else str(a[0]) for a in absent)  # by release
+            raise ModelError(
+                f"{self.folder}: {len(absent)} weights are missing or misshapen, such as "
+                f"{one_line(named[0])}; download the model again, with its own config.json"
+            )
+        return model, report
+
+    def _check_weights(self) -> None:
+        """Whole numbers are cast without a word, as if quantised weights were the model's own."""
+        from safetensors import safe_open
+
+        for path in sorted(self.folder.glob("*.safetensors")):
+            try:
+                with safe_open(path, "pt") as file:
+                    kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+            except Exception as error:  # the safetensors library raises its own
+                raise ModelError(f"{path}: no readable weights ({one_line(error)})") from error
+            for name, kind in sorted(kinds.items()):
+                if kind not in _NUMBERS and not name.endswith("position_ids"):
+                    raise ModelError(
+                        f"{path}: {name} holds {kind}, not {', '.join(_NUMBERS)}; quantised "
+                        "weights cannot be read: take the model as it was before"
+                    )
+
+    def _check_converters(self) -> None:
+        missing = [name for name, module in _CONVERTERS.items() if not _installed(module)]
+        if missing:
+            raise ModelError(
+                f"{self.folder}: no tokenizer.json in it, and reading its tokenizer.model takes "
+                f"{' and '.join(missing)}: pip install {' '.join(missing)}, or take a revision "
+                "that has a tokenizer.json"
+            )
+
+    def _has(self, pattern: str) -> bool:
+        return any(self.folder.glob(pattern))
+
+    def _load(self, read: Callable[..., Any], **options: Any) -> Any:
         try:
-            return read(self.folder, local_files_only=True, trust_remote_code=False, **options)
+            with _silent():
+                return read(self.folder, local_files_only=True, trust_remote_code=False, **options)
         except Exception as error:  # the tokenizers library raises the bare class
-            raise ModelError(f"{self.folder}: cannot be loaded as {self.name}: {error}") from error
+            raise ModelError(
+                f"{self.folder}: cannot be loaded as {self.name}: {one_line(error)}"
+            ) from error
 
     @cached_property
     def digest(self) -> str:
@@ -212,6 +261,33 @@ def counts_on() -> bool:
     import transformers
 
     return tuple(int(n) for n in transformers.__version__.split(".")[:2]) >= (5, 2)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Holds back transformers' log: what is wrong is said in one line, by whoever asks."""
+    from transformers.utils.logging import disable_progress_bar, get_verbosity, set_verbosity
+
+    disable_progress_bar()
+    usual = get_verbosity()
+    set_verbosity(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        set_verbosity(usual)
+
+
+def one_line(error: object, most: int = 300) -> str:
+    """What another library says, on one line and not without end."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= most else f"{text[:most]} …"
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that it would be in
+        return False
 
 
 def _tower_renamed(cls: Any) -> dict[str, Any]:

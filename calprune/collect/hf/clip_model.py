@@ -80,29 +80,11 @@ class ClipModel:
     def model(self) -> Any:
         """Transformers' ``CLIPModel`` without its vision tower, which the LLaVA has."""
         from transformers import CLIPModel
-        from transformers.utils import logging
 
-        logging.disable_progress_bar()
-        folder = self.checkpoint.folder
         try:
-            read: Any = CLIPModel.from_pretrained  # typed differently by version
-            model, report = read(
-                folder,
-                local_files_only=True,
-                dtype=torch.float32,
-                attn_implementation="sdpa",
-                use_safetensors=True,
-                output_loading_info=True,
-            )
-        except Exception as error:  # the safetensors library raises its own
-            raise ModelError(f"--clip {self.name}: cannot be loaded: {error}") from error
-        # transformers fills what is missing with random numbers
-        absent = [*report["missing_keys"], *report["mismatched_keys"], *report["error_msgs"]]
-        if absent:
-            raise ModelError(
-                f"--clip {self.name}: {len(absent)} weights are missing or misshapen in {folder}, "
-                f"such as {absent[0]}; download it again"
-            )
+            model, _ = self.checkpoint.read_model(CLIPModel, torch.float32)
+        except ModelError as error:
+            raise ModelError(f"--clip {self.name}: {error}") from error
         model.vision_model = None
         return model.to(self.device).eval()
 

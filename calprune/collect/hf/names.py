@@ -92,7 +92,7 @@ def config_of(found: Found) -> dict[str, Any]:
     try:
         config = json.loads(path.read_text())
         config["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(
             f"{found.folder}: no readable config.json with a model_type ({error})"
         ) from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
-from jinja2 import TemplateError
-
 from calprune import registry
-from calprune.collect.hf.checkpoint import Checkpoint
+from calprune.collect.hf.checkpoint import Checkpoint, one_line
 from calprune.collect.models import Prompt
 from calprune.data.benchmarks import Answer
 from calprune.errors import ModelError, PlanError
@@ -17,6 +17,7 @@ from calprune.errors import ModelError, PlanError
 IMAGE = "<image>"
 CHAT = "hf"
 LLAMA_2_US = 3148  # the piece with which "USER" begins
+PATIENCE = 10.0  # seconds for one prompt
 _MARK = "\x00question\x00"
 
 # Rendered as haotian-liu/LLaVA:llava/conversation.py does: text before and after the image.
@@ -116,9 +117,9 @@ class Conversation:
                 add_generation_prompt=True,
                 tokenize=False,
             )
-        except (ValueError, TypeError, TemplateError) as error:
+        except Exception as error:  # a template is code of strangers
             raise ModelError(
-                f"{self.checkpoint.folder}: no usable chat template ({error})"
+                f"{self.checkpoint.folder}: no usable chat template ({one_line(error)})"
             ) from error
         return str(text)
 
@@ -135,7 +136,33 @@ def converse(checkpoint: Checkpoint, image_id: int, name: str, default: str) -> 
     if not name:
         vicuna = checkpoint.tokenizer.convert_tokens_to_ids("▁US") == LLAMA_2_US
         name = default if vicuna or default != "vicuna_v1" else CHAT
-    return Conversation(checkpoint, image_id, name)
+    found = Conversation(checkpoint, image_id, name)
+    if name == CHAT:
+        _ends(found)
+    return found
+
+
+def _ends(conversation: Conversation) -> None:
+    """ModelError if its template is not rendered in time: it may loop for ever.
+
+    Whatever still runs then is left to end with the process.
+    """
+    done: Future[str] = Future()
+
+    def render() -> None:
+        try:
+            done.set_result(conversation.rendered)
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=render, daemon=True).start()
+    try:
+        done.result(PATIENCE)
+    except TimeoutError as error:
+        raise ModelError(
+            f"{conversation.checkpoint.folder}: its chat template is not rendered within "
+            f"{PATIENCE:g} seconds; name one of {', '.join(TEMPLATES)} with --template"
+        ) from error
 
 
 def _ids(tokenizer: Any, text: str) -> list[int]:

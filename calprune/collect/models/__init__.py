@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from calprune import registry
 from calprune.collect.hf import names
 from calprune.data.benchmarks import Answer, Picture
-from calprune.errors import PlanError
+from calprune.errors import CalpruneError, ModelError, PlanError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -170,7 +170,9 @@ class Adapter(Protocol):
             selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and ``keys@-2:mean``. Names
             that begin with ``text`` are measured on questions. See ``measure`` and ``phrase`` for
             the names that the package's own selectors know.
-        pixels: the class that turns images into pixels, and by which rule.
+        pixels: the class that turns images into pixels, and by which rule. An adapter may have a
+            method ``grid_of(sizes)``: what else ``Condition.pixels`` must say where images of these
+            heights and widths are among those shown; empty if nothing.
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
         ragged: the frame depends on the image's size.
         candidates: visual tokens an image has (the most, where images differ).
@@ -334,12 +336,20 @@ def open_adapter(
 ) -> Adapter:
     """The adapter for a model, chosen by the ``model_type`` in its config.json.
 
-    Raises PlanError for an unknown model or family, ModelError for an unreadable folder.
+    Raises PlanError for an unknown model or family, ModelError for a folder that cannot be used.
     """
     found = names.find(name, revision, download)
     plugin = names.family(found).replace("_", "-")
     if plugin not in registry.names("models"):
         raise PlanError(registry.unknown("model family", plugin, registry.names("models")))
     options = replace(options or Options(), download=download)
-    adapter: Adapter = registry.load("models", plugin)(found, options)
+    opening = registry.load("models", plugin)
+    try:
+        adapter: Adapter = opening(found, options)
+    except (CalpruneError, ImportError):
+        raise
+    except Exception as error:  # settings of strangers may be odd in any way
+        raise ModelError(
+            f"{found.folder}: cannot be opened as {plugin}: {type(error).__name__}: {error}"
+        ) from error
     return adapter

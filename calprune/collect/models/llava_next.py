@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -32,13 +33,16 @@ class Convention:
 
     ``fixed``: every image as 2 x 2 tiles; ``unpad``: drop patches of the black border;
     ``newline``: rows of tiles end with ``image_newline``, as glue or competing with the patches;
-    ``scope``: how a budget is counted.
+    ``scope``: how a budget is counted; ``first``: what the first number of a pinpoint is, the
+    width in the original code, the height in transformers. Of equally good grids the first of the
+    list is taken, which is another one for images of which each side fits into one tile.
     """
 
     fixed: bool
     unpad: bool
     newline: Literal["none", "glue", "compete"]
     scope: Literal["global", "split", "crop"]
+    first: Literal["width", "height"] = "width"
 
 
 # In the order of their use: SCOPE's and HiPrune's; CDPruner's and VisPruner's; VisionZip's,
@@ -48,7 +52,7 @@ CONVENTIONS = {
     "fixed": Convention(fixed=True, unpad=False, newline="none", scope="split"),
     "per-crop": Convention(fixed=False, unpad=False, newline="none", scope="crop"),
     "packed": Convention(fixed=False, unpad=True, newline="compete", scope="global"),
-    "hf": Convention(fixed=False, unpad=True, newline="glue", scope="global"),
+    "hf": Convention(fixed=False, unpad=True, newline="glue", scope="global", first="height"),
 }
 
 
@@ -67,7 +71,7 @@ class LlavaNext(ClipLlama):
         side = self.vision.image_size
         self.pinpoints = [[2 * side, 2 * side]]
         if not self.convention.fixed:
-            self.pinpoints = [list(p) for p in self.config.image_grid_pinpoints or ()]
+            self.pinpoints = self._pinpoints(self.convention.first)
         if not self.pinpoints or any(n % side or n < side for p in self.pinpoints for n in p):
             raise ModelError(
                 f"{self.checkpoint.folder}: image_grid_pinpoints {self.pinpoints} are not whole "
@@ -83,11 +87,34 @@ class LlavaNext(ClipLlama):
             self.width = self.language.hidden_size
             self.measures = self.measures | {"view": f"projected@{self.layer}"}
 
-    def _tiles(self, size: tuple[int, int]) -> tuple[int, int]:
+    def _pinpoints(self, first: Literal["width", "height"]) -> list[list[int]]:
+        """Height and width of each mosaic that may be taken, in the checkpoint's order."""
+        listed = [list(p) for p in self.config.image_grid_pinpoints or ()]
+        return listed if first == "height" else [p[::-1] for p in listed]
+
+    @cached_property
+    def model(self) -> Any:
+        """The transformers model, which packs features by the grid of our crops."""
+        model = super().model
+        model.config.image_grid_pinpoints = self.pinpoints
+        return model
+
+    def grid_of(self, sizes: Collection[tuple[int, int]]) -> str:
+        """``width-first`` if an image of these heights and widths has another grid for it."""
+        if self.convention.fixed or self.convention.first == "height":
+            return ""
+        other = self._pinpoints("height")
+        differ = any(self._tiles(size) != self._tiles(size, other) for size in sizes)
+        return "width-first" if differ else ""
+
+    def _tiles(
+        self, size: tuple[int, int], pinpoints: list[list[int]] | None = None
+    ) -> tuple[int, int]:
         """Rows and columns of tiles for an image of this height and width."""
         from transformers.models.llava_next.modeling_llava_next import get_anyres_image_grid_shape
 
-        rows, columns = get_anyres_image_grid_shape(size, self.pinpoints, self.vision.image_size)
+        side = self.vision.image_size
+        rows, columns = get_anyres_image_grid_shape(size, pinpoints or self.pinpoints, side)
         return int(rows), int(columns)
 
     def _order(self, size: tuple[int, int]) -> NDArray[np.int64]:

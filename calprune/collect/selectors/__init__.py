@@ -183,7 +183,13 @@ def guided(selector: Selector) -> bool:
 
 
 def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
-    """Candidates by falling score; within a relative 1e-9 of the best left, the lowest index."""
+    """Candidates by falling score; within a relative 1e-9 of the best left, the lowest index.
+
+    Args:
+        score: (v,), one for each token, whether it competes or not.
+        candidates: bool (v,), which of them do; indices are refused with a TypeError.
+    """
+    check_scores(score, candidates)
     left = np.flatnonzero(candidates)
     left = left[np.argsort(-score[left], kind="stable")].tolist()
     order, tied, margin = [], [], []
@@ -200,8 +206,27 @@ def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranki
     return _padded(taken, score[taken], np.array(margin), np.array(tied, dtype=bool), len(score))
 
 
+def check_scores(score: NDArray[np.floating], candidates: NDArray[np.bool_]) -> None:
+    """TypeError or ValueError unless there is a score and a yes or no for each token.
+
+    Indices would be read as a mask, and rank other tokens than were meant.
+    """
+    if np.asarray(candidates).dtype != np.bool_:
+        raise TypeError(
+            "by_score takes candidates as a mask, bool (v,) such as ~tokens.glue, not "
+            f"{np.asarray(candidates).dtype}"
+        )
+    if np.ndim(score) != 1 or np.shape(score) != np.shape(candidates):
+        raise ValueError(
+            f"by_score takes one score for each token: scores {np.shape(score)}, candidates "
+            f"{np.shape(candidates)}"
+        )
+
+
 def in_order(order: NDArray[np.integer], v: int) -> Ranking:
-    """A ranking that is given, without scores."""
+    """A ranking that is given, without scores; ``order`` holds indices, TypeError for a mask."""
+    if len(order) and np.asarray(order).dtype.kind not in "iu":
+        raise TypeError(f"in_order takes indices of tokens, not {np.asarray(order).dtype}")
     nothing = np.zeros(len(order))
     return _padded(order, nothing, nothing, np.zeros(len(order), dtype=np.bool_), v)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -65,10 +65,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Blob:
-    """An encoded image inside another file; ``where`` names file and row for messages."""
+    """An encoded image in memory; ``where`` names its file and row for messages.
+
+    ``upright``: it is to be turned as its EXIF orientation says.
+    """
 
     where: str
     content: bytes
+    upright: bool = False
 
     def __str__(self) -> str:
         return self.where
@@ -116,6 +120,8 @@ class Source:
         layout: which of its published forms was found, e.g. ``official`` or ``parquet``.
         notes: what a reader of the results should know about these files.
         revisions: repositories and commits that the files came from, as far as it is known.
+        upright: pictures are turned as their EXIF orientation says, which the code of published
+            benchmarks ignores.
     """
 
     answers: tuple[Answer, ...]
@@ -128,6 +134,7 @@ class Source:
     notes: tuple[str, ...] = ()
     revisions: tuple[str, ...] = ()
     parser: str = ""
+    upright: bool = False
 
 
 class Benchmark(Protocol):
@@ -164,7 +171,21 @@ def file_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise BenchmarkError(f"cannot read image {path}: {error.strerror or error}") from error
+        raise _unreadable(path, error) from error
+
+
+def upright(picture: Picture) -> Picture:
+    """The same image, to be turned as EXIF says; BenchmarkError if its file cannot be read."""
+    if isinstance(picture, Path):
+        try:
+            return Blob(str(picture), picture.read_bytes(), upright=True)
+        except OSError as error:
+            raise _unreadable(picture, error) from error
+    return replace(picture, upright=True) if isinstance(picture, Blob) else picture
+
+
+def _unreadable(path: Path, error: OSError) -> BenchmarkError:
+    return BenchmarkError(f"cannot read image {path}: {error.strerror or error}")
 
 
 def picture_digest(picture: Picture) -> str:

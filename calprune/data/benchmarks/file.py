@@ -103,6 +103,7 @@ class File:
             answers=_answers(rows),
             examples=_examples(rows),
             picture=lambda name: folder / name,
+            upright=True,
             scorer=_scorer({kind for _, kind in rows}),
             reply_tokens=REPLY_TOKENS if any(kind == "open" for _, kind in rows) else 0,
             parser=PARSERS.get(next((kind for _, kind in rows if kind != "open"), ""), ""),
