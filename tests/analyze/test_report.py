@@ -9,13 +9,8 @@ from io import StringIO
 import pytest
 
 from calprune.analyze.command import analyze
-<<<<<<< HEAD
-from calprune.analyze.report import Report, printable
-from calprune.analyze.written import estimated, number, with_interval
-=======
-from calprune.analyze.layout import number, with_interval
 from calprune.analyze.report import Report
->>>>>>> bafca178273cdfa018610e2c8ef2794953215935
+from calprune.analyze.written import estimated, number, with_interval
 from calprune.errors import PlanError
 from calprune.terminal import printable
 from tests.analyze.conftest import hostile, make_condition, make_table

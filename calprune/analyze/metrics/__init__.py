@@ -105,7 +105,7 @@ class Chosen(Described, Protocol):
         ...
 
 
-class Parts(Protocol):
+class GapParts(Protocol):
     """Rows laid out in the parts (bins) whose gaps a calibration error adds up.
 
     Attributes:
@@ -144,7 +144,7 @@ class Gapped(Described, Protocol):
     @property
     def squared(self) -> bool: ...  # noqa: D102
 
-    def gap_parts(self, seen: Predictions) -> Parts:
+    def gap_parts(self, seen: Predictions) -> GapParts:
         """The rows in their parts, which resamples keep."""
         ...
 

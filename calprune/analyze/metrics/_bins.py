@@ -15,7 +15,7 @@ from calprune.errors import PlanError
 
 @dataclass(frozen=True)
 class Binned:
-    """Rows in bins: see ``Parts``.
+    """Rows in bins: see ``GapParts``.
 
     Attributes:
         probability, truth, offered: (n, classes).
@@ -38,7 +38,7 @@ class Binned:
         return cls(seen.confidence.reshape(column), correct, offered, slot.reshape(column), bins)
 
     def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
-        """See ``Parts``; exact for any order of rows, also if clusters are resampled."""
+        """See ``GapParts``; exact for any order of rows, also if clusters are resampled."""
         classes = self.slot.shape[1]
         place = (cluster[:, None] * classes + np.arange(classes)) * self.bins + self.slot
         most = clusters * np.bincount(cluster).max(initial=1)
@@ -47,7 +47,7 @@ class Binned:
         return np.asarray(found.reshape(clusters, classes, self.bins), dtype=np.float64)
 
     def squared(self, values: Floats) -> Floats:
-        """See ``Parts``; a row lies in one bin, with weight 1."""
+        """See ``GapParts``; a row lies in one bin, with weight 1."""
         return np.asarray(self.sums(values, np.zeros(len(values), dtype=np.intp), 1)[0])
 
 

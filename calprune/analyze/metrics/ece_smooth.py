@@ -64,7 +64,7 @@ class EceSmooth:
 
 @dataclass(frozen=True)
 class Smoothed:
-    """Rows smoothed at one bandwidth: see ``Parts``; a part is a point of the mesh.
+    """Rows smoothed at one bandwidth: see ``GapParts``; a part is a point of the mesh.
 
     Attributes:
         probability, truth, offered: (n, 1).
@@ -81,7 +81,7 @@ class Smoothed:
     mesh: tuple[Indices, Floats]
 
     def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
-        """See ``Parts``."""
+        """See ``GapParts``."""
         place = self.probability[:, 0] * (self.points - 1)
         cell = place.astype(np.intp).clip(0, self.points - 2)
         part, found = place - cell, []
@@ -99,7 +99,7 @@ class Smoothed:
         return np.concatenate(found)[:, None]
 
     def squared(self, values: Floats) -> Floats:
-        """See ``Parts``; rows of equal confidence have equal weights, and are taken together."""
+        """See ``GapParts``; rows of equal confidence have equal weights, and are taken together."""
         levels, rank = np.unique(self.probability[:, 0], return_inverse=True)
         own = np.bincount(rank, values[:, 0])
         alike = replace(self, probability=levels[:, None])

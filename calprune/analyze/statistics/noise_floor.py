@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import Gapped, Parts
+from calprune.analyze.metrics import GapParts, Gapped
 from calprune.analyze.resample import Clusters, uniform
 
 DRAWS = 100
@@ -37,7 +37,7 @@ def noise_floor(metric: Gapped, seen: Predictions, clusters: Clusters, seed: int
     return float(np.sqrt(found)) if metric.squared else found
 
 
-def design_effects(parts: Parts, clusters: Clusters) -> Floats:
+def design_effects(parts: GapParts, clusters: Clusters) -> Floats:
     """Variance of the gap of each part over that of independent rows, (classes, parts).
 
     From residuals, (probability - truth) less the part's mean gap: sum over images of squared sums,
