@@ -11,7 +11,7 @@ import numpy as np
 from calprune.analyze.cells import Setting, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped, prepared, resampled, sign
-from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.metrics import Better, Form, Metric, heading_of, resolve, spec
 from calprune.analyze.resample import Sampler
 from calprune.analyze.statistics.dependence import Resample, check_resample
 from calprune.analyze.statistics.family import Correction, adjust, check_correction
@@ -237,8 +237,8 @@ def _difference(
         seed=cell.seed,
         by=how.by,
         group=group,
-        metric=metric.name,
-        title=metric.title,
+        metric=spec(metric),
+        title=heading_of(metric),
         form=metric.form,
         better=metric.better,
         value=float(ours[0]),

@@ -14,7 +14,16 @@ import numpy as np
 
 from calprune.analyze.cells import Cell, Setting, groups, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading, predictions
-from calprune.analyze.metrics import Better, Form, Measure, Metric, never_negative, resolve
+from calprune.analyze.metrics import (
+    Better,
+    Form,
+    Measure,
+    Metric,
+    heading_of,
+    never_negative,
+    resolve,
+    spec,
+)
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.resample import Clusters, Sampler, design_effect, multiplicities, redraws
 from calprune.analyze.statistics.debiased import debiased
@@ -243,8 +252,8 @@ def _cell(
                 kept=cell.kept,
                 by=how.by,
                 group=group,
-                metric=metric.name,
-                title=metric.title,
+                metric=spec(metric),
+                title=heading_of(metric),
                 form=metric.form,
                 better=metric.better,
                 value=float(mean[j, 0]),

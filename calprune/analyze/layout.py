@@ -5,12 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, Context, Decimal
 from typing import Protocol
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
 from calprune.analyze.statistics.family import too_few
+
+CLOSE = 1e-9  # rounding of p-values that were computed alike
+LEAST = 1e-300  # below, floating point may have lost a p-value
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ def _by_metric(title: str, rows: Sequence[Estimate]) -> Grid:
     body = []
     for condition in _unique([r.condition for r in rows]):
         own = [r for r in rows if r.condition == condition]
-        shown = [_cell(r, r.metric == "ece" or len(columns) <= 3) for r in own]
+        shown = [_cell(r, _is(r, "ece") or len(columns) <= 3) for r in own]
         body.append((_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
     titles = [heading(r.title, r.form) for r in named.values()]
     notes = _notes(rows) + _signatures(list(named.values()))
@@ -114,6 +118,11 @@ def _cell(row: Estimate, interval: bool) -> str:
     return number(row.value, row.form)
 
 
+def _is(row: Estimate, metric: str) -> bool:
+    """Whether it is of that metric, with any parameters."""
+    return row.metric.split(":")[0] == metric
+
+
 def _name(row: Estimate | Difference) -> str:
     return f"{row.condition} ({row.seed})" if row.seed.endswith("seeds") else row.condition
 
@@ -124,8 +133,10 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
     whole = [r for r in rows if r.group == "all"]
     notes += _interval(rows) + within_parts(rows) + _dependence(whole) + what_decided(whole)
     notes += _open(whole)
-    if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
+    if any(_is(r, "nll") and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
+    if any(_is(r, "t-opt") and math.isinf(r.value) for r in rows):
+        notes.append("T_opt is infinite where no answers are better than uniform ones")
     floors = [r.floor for r in whole if r.floor is not None]
     if floors:
         notes.append(
@@ -137,7 +148,7 @@ def _notes(rows: Sequence[Estimate]) -> list[str]:
         notes.append(
             f"ECE less the bias of its bins would be {_span(less)} lower (column debiased of csv)"
         )
-    if any(r.metric == "ece" and r.low is not None and r.value < r.low for r in rows):
+    if any(_is(r, "ece") and r.low is not None and r.value < r.low for r in rows):
         notes.append(
             "ECE near that floor lies below its percentile interval: compare conditions instead, "
             "or see --interval bias"
@@ -357,9 +368,26 @@ def _extra(rows: Sequence[Difference]) -> str:
 
 def _exact(row: Difference) -> str:
     p = row.p_mcnemar if row.p_mcnemar is not None else row.p_t
-    return "-" if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
+    return "-" if p is None else p_text(p)
 
 
-def p_text(p: float, least: float) -> str:
-    """Four decimals; ``<=`` where the number of swaps allows no smaller p than ``least``."""
-    return f"<={least:.1g}" if p <= least * 1.000001 < 1 else f"{p:.4f}"
+def p_text(p: float, least: float = 0.0) -> str:
+    """A p-value wherever one is printed, never below the true one.
+
+    Four decimals rounded up, and two digits below 0.0001; with ``<=`` and without closing zeros
+    where the number of swaps allows no smaller p than ``least``.
+    """
+    if math.isnan(p):
+        return "-"
+    if p <= least * (1 + CLOSE) and 0 < least < 1:
+        shown = _up(least)
+        return f"<={shown if 'e' in shown else shown.rstrip('0')}"
+    return f"<={LEAST:.0e}" if p < LEAST else _up(p)
+
+
+def _up(p: float) -> str:
+    exact = Decimal(p * (1 - CLOSE))
+    digits = Context(prec=2, rounding=ROUND_CEILING).plus(exact)
+    if digits < Decimal("0.0001"):
+        return f"{float(digits):.1e}"
+    return str(exact.quantize(Decimal("0.0001"), ROUND_CEILING))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from calprune.analyze.compare import Difference
-from calprune.analyze.layout import number
+from calprune.analyze.layout import number, p_text
 from calprune.analyze.metrics import Form
 
 ALPHA = 0.05
@@ -34,9 +34,8 @@ def gap(form: Form) -> Form:
 
 
 def p_value(p: float, row: Difference) -> str:
-    """Four decimals; ``≤`` where the number of swaps allows no smaller p."""
-    floor = 1 / (row.swaps + 1)
-    return f"≤ {floor:.1g}" if p <= floor * 1.000001 else f"{p:.4f}"
+    """As ``layout.p_text``, with the sign of typography."""
+    return p_text(p, row.p_least).replace("<=", "≤ ")
 
 
 def corrected(row: Difference) -> str:

@@ -37,14 +37,20 @@ def swap_test(
     count = len(ours[0].clusters)
     pairs = [(a, b) for a in ours for b in theirs]
     nothing = np.zeros((1, count))
-    observed = np.abs(np.mean([swapped(a, b, nothing) for a, b in pairs], axis=0))
+    observed = _mean_gap(pairs, nothing)
     at_least = np.zeros(len(observed))
     for coins in _coins(count, permutations, seed):
-        moved = np.abs(np.mean([swapped(a, b, coins) for a, b in pairs], axis=0))
+        moved = _mean_gap(pairs, coins)
         at_least += (~(moved < observed - 1e-12)).sum(axis=1)  # what is undefined counts as large
     if is_exact(count, permutations):
         return np.asarray(at_least / 2**count)
     return np.asarray((1 + at_least) / (permutations + 1))
+
+
+def _mean_gap(pairs: Sequence[tuple[Sampler, Sampler]], coins: Floats) -> Floats:
+    """Size of the mean difference over pairs of seeds, (metrics, swaps)."""
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        return np.asarray(np.abs(np.mean([swapped(a, b, coins) for a, b in pairs], axis=0)))
 
 
 def _coins(clusters: int, permutations: int, seed: int) -> Iterator[Floats]:
@@ -64,20 +70,21 @@ def swapped(a: Sampler, b: Sampler, coins: Floats) -> Floats:
     for metric, x, y in zip(a.metrics, a.sums, b.sums, strict=True):
         if isinstance(metric, Additive):
             moved = next(exchange)
-            with np.errstate(invalid="ignore"):  # infinity less infinity
-                found.append(metric.value(x.sum(0) + moved) - metric.value(y.sum(0) - moved))
+            mine, other = metric.value(x.sum(0) + moved), metric.value(y.sum(0) - moved)
         else:
-            found.append(_ranked(metric, a, b, coins))
+            mine, other = _ranked(metric, a, b, coins)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            found.append(mine - other)
     return np.stack(found)
 
 
-def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> Floats:
-    """The same for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
+def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> tuple[Floats, Floats]:
+    """Both values for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
     count = len(a.clusters)
     both = stacked(a.seen, b.seen)
     cluster = np.concatenate([a.clusters.code, b.clusters.code + count])
     mine = metric.weighted(both, np.concatenate([1 - coins, coins], axis=1), cluster)
-    return mine - metric.weighted(both, np.concatenate([coins, 1 - coins], axis=1), cluster)
+    return mine, metric.weighted(both, np.concatenate([coins, 1 - coins], axis=1), cluster)
 
 
 def stacked(*parts: Predictions) -> Predictions:

@@ -13,7 +13,7 @@ from calprune.analyze.compare import means
 from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped, prepared, sign
 from calprune.analyze.layout import Grid, heading, number, p_text, with_interval
-from calprune.analyze.metrics import Better, Form, Metric, resolve
+from calprune.analyze.metrics import Better, Form, Metric, heading_of, resolve, spec
 from calprune.analyze.resample import Sampler
 from calprune.analyze.statistics.dependence import Resample, check_resample
 from calprune.analyze.statistics.exchange import contrast, least_p, trend_test, tries_all
@@ -252,8 +252,8 @@ def _trend(
         seed=sweep.cells[0].seed,
         by=how.by,
         group=group,
-        metric=metric.name,
-        title=metric.title,
+        metric=spec(metric),
+        title=heading_of(metric),
         form=metric.form,
         better=metric.better,
         first=float(values[0, 0]),
