@@ -12,6 +12,7 @@ import typer
 from calprune import __version__
 from calprune.commands import analysis, data, judge, report, selections, stored
 from calprune.commands.ending import ended
+from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     DataOption,
     DeviceOption,
@@ -66,12 +67,14 @@ def _root(
 
 
 @app.command(
+    cls=reading("collect"),
     epilog="Examples:  calprune collect --bench shapes  ·  calprune collect --bench shapes "
     "--select full --select scope:alpha=0,0.5,1 --keep 64,128  ·  calprune collect --bench pope "
     "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope --model llava-1.5-7b "
-    "--dry-run --gpu a100"
+    "--dry-run --gpu a100",
 )
 def collect(
+    ctx: typer.Context,
     bench: Annotated[
         str,
         typer.Option(
@@ -221,6 +224,10 @@ def collect(
 
     def one(job: Job) -> None:
         plan = run.prepare(job.bench, model=job.model, **settings)
+        if "min_mass" in given(ctx) and not any(e.offered for e in plan.questions.examples):
+            raise PlanError(
+                f"--min-mass: {plan.questions.name} has no answers to choose from: leave it out"
+            )
         _remark(plan.notes, plan.left_out)
         if stop():
             print("calprune: stopped before anything was done", file=sys.stderr)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calprune import registry
 from calprune.analyze.confidence import Predictions
-from calprune.data.condition import ALL_TOKENS, Condition
+from calprune.data.condition import ALL_TOKENS, Condition, Experiment
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -47,6 +47,12 @@ class Cell:
     def full(self) -> bool:
         """Whether nothing was pruned."""
         return self.selector == "full"
+
+    @property
+    def label(self) -> str:
+        """The name with all parameters, whatever the company."""
+        condition = self.tables[0].condition
+        return (replace(condition, seed=None) if len(self.tables) > 1 else condition).label
 
 
 Names = tuple[str, str]
@@ -83,38 +89,46 @@ class Setting:
 def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Setting]:
     """Group files by model, benchmark and way of asking, join seeds, and sort.
 
-    Another picture, template, dtype or limit of replies is another experiment with a full
-    condition of its own.
+    Another picture, template, dtype, limit of replies, quantisation or treatment of keys and values
+    is another ``Condition.experiment`` with a full condition of its own.
     Full comes first, then larger budgets before smaller, then selector and parameters.
     """
     if not tables:
         raise IncompleteError("nothing to analyse: no sealed logits found; run calprune collect")
-    piles: dict[tuple[str, ...], list[LogitTable]] = defaultdict(list)
+    piles: dict[Experiment, list[LogitTable]] = defaultdict(list)
     for table in tables:
-        c = table.condition
-        digests = (c.benchmark_digest, c.model_digest)
-        replies = (str(c.reply or ""), str(c.closed_reply or ""))
-        asked = (c.pixels, c.template, c.dtype, *replies)
-        piles[c.benchmark, c.model, *digests, *asked].append(table)
+        piles[table.condition.experiment].append(table)
     names = _names(piles)
-    return [Setting(*names[key], _cells(piles[key], each_seed)) for key in sorted(piles)]
+    return [
+        Setting(*names[key], _cells(piles[key], each_seed))
+        for key in sorted(piles, key=lambda experiment: experiment.order)
+    ]
 
 
-def _names(piles: Mapping[tuple[str, ...], list[LogitTable]]) -> dict[tuple[str, ...], Names]:
+def _names(piles: Mapping[Experiment, list[LogitTable]]) -> dict[Experiment, Names]:
     """Model and benchmark of each pile, with whatever tells equal ones apart."""
     found = {}
     for key, pile in piles.items():
         alike = [other for other in piles if other[:2] == key[:2]]
-        differ = [len({other[i] for other in alike}) > 1 for i in range(len(key))]
-        c = pile[0].condition
-        limit = f"replies of {c.reply} tokens" if c.reply else "no replies"
-        closed = f"closed replies of {c.closed_reply} tokens" if c.closed_reply else "first tokens"
-        picture = c.pixels.split("/")[-1]  # whole: what follows the rule may be all that differs
-        plain = (f"picture {picture}", f"template {pile[0].template}", c.dtype, limit, closed)
-        asked = [text for text, d in zip(plain, differ[4:], strict=True) if d]
-        benchmark = key[0] + f"@{key[2][:8]}" * differ[2]
-        model = key[1] + f"@{key[3][:8]}" * differ[3] + f" ({', '.join(asked)})" * bool(asked)
-        found[key] = (model, benchmark)
+        differ = {
+            name: len({getattr(other, name) for other in alike}) > 1 for name in Experiment._fields
+        }
+        shown = {
+            # whole: what follows the rule may be all that differs
+            "pixels": f"picture {key.pixels.split('/')[-1]}",
+            "template": f"template {pile[0].template}",
+            "dtype": key.dtype,
+            "reply": f"replies of {key.reply} tokens" if key.reply else "no replies",
+            "closed_reply": f"closed replies of {key.closed_reply} tokens"
+            if key.closed_reply
+            else "first tokens",
+            "weights": f"weights {key.weights or 'not quantised'}",
+            "kv": f"KV {key.kv or 'whole'}",
+        }
+        asked = [text for name, text in shown.items() if differ[name]]
+        benchmark = key.benchmark + f"@{key.benchmark_digest[:8]}" * differ["benchmark_digest"]
+        model = key.model + f"@{key.model_digest[:8]}" * differ["model_digest"]
+        found[key] = (model + f" ({', '.join(asked)})" * bool(asked), benchmark)
     return found
 
 
@@ -134,9 +148,7 @@ def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[Cell, ...]:
     cells = [
         _cell(sorted(p, key=lambda t: t.condition.seed or 0), constant) for p in piles.values()
     ]
-    shared = Counter(cell.name for cell in cells)
-    cells = [_told_apart(cell) if shared[cell.name] > 1 else cell for cell in cells]
-    return tuple(sorted(cells, key=_position))
+    return tuple(sorted(told_apart(cells), key=_position))
 
 
 def _constant(tables: Sequence[LogitTable]) -> dict[str, frozenset[str]]:
@@ -179,9 +191,13 @@ def _kept(table: LogitTable) -> float:
     return float(table.visual[:, -1].mean()) if table.visual.size else float("nan")
 
 
-def _told_apart(cell: Cell) -> Cell:
+def told_apart(cells: Sequence[Cell]) -> list[Cell]:
     """Conditions that differ only in what a label leaves out, such as what features measured."""
-    return replace(cell, name=f"{cell.name}#{cell.tables[0].condition.key[:8]}")
+    shared = Counter(cell.name for cell in cells)
+    return [
+        replace(c, name=f"{c.name}#{c.tables[0].condition.key[:8]}") if shared[c.name] > 1 else c
+        for c in cells
+    ]
 
 
 def _position(cell: Cell) -> tuple[object, ...]:

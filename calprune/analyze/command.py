@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
+from calprune.analyze.cells import settings
+from calprune.analyze.choices import check_read, confidences
 from calprune.analyze.compare import compare, without
 from calprune.analyze.confidence import Reading
 from calprune.analyze.definitions import definitions
 from calprune.analyze.estimate import estimate
 from calprune.analyze.judge.grades import WAYS_OUT, grades_of
 from calprune.analyze.metrics import resolve
-from calprune.analyze.overview import overview
-from calprune.analyze.overview import pareto as trade_offs
+from calprune.analyze.overview import overview, pareto
 from calprune.analyze.remaining import check_answers
 from calprune.analyze.report import Report, check_format, render_rows
 from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
+from calprune.analyze.statistics.pairing import dropped_sets
 from calprune.analyze.statistics.power import power as could_show
 from calprune.analyze.statistics.trend import trend as slopes
 from calprune.analyze.statistics.trend import trendless
@@ -28,6 +30,10 @@ from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import remark
+
+AS_READ = {"options": "offered", "confidence": "auto", "target": "hard"}
+"""How files are read unless told otherwise, for JSON."""
+_NOT_BY_SCORE = ("options", "target", "verbalizers", "calibrate", "folds")
 
 
 def analyze(
@@ -90,48 +96,41 @@ def analyze(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
-    if detect is not None and not power:
-        raise PlanError("--detect belongs to --power")
-    if trend is not None and (power or against):
-        raise PlanError("--trend compares levels with each other: leave --against and --power out")
-    against = against or ("full" if power else None)
+    against = "full" if against is None and power else against
     chosen = list(dict.fromkeys(metrics)) or (
-        ["ece", "accuracy"] if against or trend else list(DEFAULT_METRICS)
+        ["ece", "accuracy"] if against is not None or trend else list(DEFAULT_METRICS)
     )
     wanted = resolve(chosen)
-    if figures and plot is None:
-        raise PlanError("say with --plot FOLDER where the figures go")
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     if not strict and reading.get("confidence") != "answer-set":
         tables = graded(tables)
-    chosen_readings = [x.strip() for x in reading.get("confidence", "auto").split(",")]
-    if len(chosen_readings) > 1 and (power or trend):
-        raise PlanError("several definitions of confidence go with neither --power nor --trend")
-    if len(chosen_readings) == 1:
-        check_answers(tables, wanted, **reading)
-    else:
-        if by is not None or plot is not None:
-            raise PlanError("several definitions of confidence go with neither --by nor --plot")
+    check_read(tables, reading)
+    if common:
+        _tell(dropped_sets(settings(tables, each_seed)))
+    how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
+    meta = {**how, "against": against, **AS_READ, **reading}
+    made: dict[str, Any] = {"interval": interval, "resample": resample, "common": common}
+    tested: dict[str, Any] = {"correction": correction, "permutations": permutations}
+    tested["mixed_numerics"] = mixed_numerics
+    several_of = confidences(reading)
+    if len(several_of) > 1:
         rest: Any = {k: v for k, v in reading.items() if k != "confidence"}
         defined = definitions(
             tables,
             chosen,
-            chosen_readings,
+            several_of,
             against=against,
             draws=draws,
             seed=seed,
             each_seed=each_seed,
-            mixed_numerics=mixed_numerics,
+            **made,
+            **tested,
             **rest,
         )
-        return Report(
-            tuple(defined), {"draws": draws, "seed": seed, "against": against, **reading}
-        ).render(fmt)
-    how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
-    meta = {**how, "against": against, **reading}
+        return Report(tuple(defined), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
+    check_answers(tables, wanted, **reading)
     how.update(reading)
-    made: dict[str, Any] = {"interval": interval, "resample": resample, "common": common}
     if trend is not None:
         report = Report(
             tuple(
@@ -140,17 +139,14 @@ def analyze(
                     chosen,
                     parameter=trend,
                     each_seed=each_seed,
-                    mixed_numerics=mixed_numerics,
-                    correction=correction,
-                    permutations=permutations,
+                    **tested,
                     **how,
                     **made,
                 )
             ),
             {**meta, "trend": trend},
         )
-        for lacking in trendless(tables, trend, common):
-            remark(lacking)
+        _tell(trendless(tables, trend, common))
     elif against is None:
         estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
         report = Report(tuple(estimates), meta)
@@ -160,55 +156,79 @@ def analyze(
             chosen,
             reference=against,
             each_seed=each_seed,
-            mixed_numerics=mixed_numerics,
-            correction=correction,
-            permutations=1 if power else permutations,  # no p is shown
+            **(tested | {"permutations": 1} if power else tested),  # with power no p is shown
             **how,
             **made,
         )
         report = Report(tuple(differences), meta)
         if power:
             report = Report(tuple(could_show(differences, detect)), {**meta, "detect": detect})
-        for lacking in without(tables, against, common):
-            remark(lacking)
+        _tell(without(tables, against, common))
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
-        drawn: dict[str, Any] = {"kinds": figures, "mixed_numerics": mixed_numerics}
-        Study(tuple(tables)).draw(plot, shown, against=against or "full", **drawn, **how)
+        drawn: dict[str, Any] = {"kinds": figures, "interval": interval, "resample": resample}
+        Study(tuple(tables)).draw(plot, shown, against=against or "full", **drawn, **tested, **how)
     return report.render(fmt)
+
+
+def _tell(lines: Sequence[str]) -> None:
+    """What is not in the table, on stderr."""
+    for line in lines:
+        remark(line)
 
 
 def several(
     tables: Sequence[LogitTable],
     metrics: Sequence[str] = (),
-    pareto: bool = False,
     fmt: str = "table",
     **reading: Unpack[Reading],
 ) -> str:
-    """The text to print of all models and benchmarks side by side, or of what pruning trades.
+    """The text to print of all models and benchmarks side by side.
 
     Args:
         tables: sealed logits.
-        metrics: at most one, by default the benchmark's own score; of no use with ``pareto``.
-        pareto: tokens, accuracy and ECE, and who is on the front.
+        metrics: at most one, by default the benchmark's own score.
         fmt: one of ``report.FORMATS``.
         reading: as in ``predictions``.
 
     Raises:
-        PlanError: several metrics, or any with ``pareto``.
+        PlanError: several metrics.
     """
     check_format(fmt)
-    if pareto and metrics:
-        raise PlanError("--pareto shows tokens, accuracy and ECE: leave --metric out")
     if len(metrics) > 1:
         raise PlanError(f"an overview shows one metric, not {', '.join(metrics)}")
     tables = graded(tables)
-    if pareto:
-        tradeoffs, grids = trade_offs(tables, **reading)
-        return render_rows(tradeoffs, grids, fmt, dict(reading))
+    check_read(tables, reading)
     metric = metrics[0] if metrics else "score"
+    unread = next((name for name in _NOT_BY_SCORE if name in reading), None)
+    if metric == "score" and unread is not None:
+        raise PlanError(
+            f"--{unread} is not read by the benchmarks' own scores: leave it out, or name another "
+            "metric with --metric"
+        )
     rows, grid = overview(tables, metric, **reading)
-    return render_rows(rows, [grid], fmt, {"metric": metric, **reading})
+    return render_rows(rows, [grid], fmt, {"metric": metric, **AS_READ, **reading})
+
+
+def trade_offs(
+    tables: Sequence[LogitTable],
+    fmt: str = "table",
+    each_seed: bool = False,
+    **reading: Unpack[Reading],
+) -> str:
+    """The text to print of what pruning trades: tokens, accuracy, ECE, and who is on the front.
+
+    Args:
+        tables: sealed logits.
+        fmt: one of ``report.FORMATS``.
+        each_seed: show the seeds of a random selector one by one.
+        reading: as in ``predictions``.
+    """
+    check_format(fmt)
+    tables = graded(tables)
+    check_read(tables, reading)
+    rows, grids = pareto(tables, each_seed, **reading)
+    return render_rows(rows, grids, fmt, {**AS_READ, **reading})
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

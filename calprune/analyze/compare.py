@@ -12,7 +12,16 @@ import numpy as np
 from calprune.analyze.cells import Setting, settings
 from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped
-from calprune.analyze.metrics import Better, Form, Gapped, Measure, Metric, resolve
+from calprune.analyze.metrics import (
+    Better,
+    Form,
+    Gapped,
+    Measure,
+    Metric,
+    heading_of,
+    resolve,
+    spec,
+)
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
 from calprune.analyze.signature import interval_of, sign, unit
@@ -325,8 +334,8 @@ def _difference(
         seed=cell.seed,
         by=how.by,
         group=group,
-        metric=metric.name,
-        title=metric.title,
+        metric=spec(metric),
+        title=heading_of(metric),
         form=metric.form,
         better=metric.better,
         value=float(ours[0]),

@@ -20,7 +20,7 @@ from calprune.analyze.resample import (
     products,
     redraws,
 )
-from calprune.analyze.statistics.dependence import clusters_of
+from calprune.analyze.statistics.dependence import Resample, clusters_of
 from calprune.data.logits import LogitTable
 
 BAND_DRAWS = 400
@@ -67,12 +67,14 @@ def reliability_bins(
     draws: int = 1000,
     seed: int = 0,
     each_seed: bool = False,
+    resample: Resample = "images",
     only: Collection[str] | None = None,
     **reading: Unpack[Reading],
 ) -> list[Bin]:
     """Bins of every condition, in table order; seeds are pooled.
 
-    ``only`` names the conditions wanted, None means all. ``reading`` is options, confidence and
+    ``resample`` draws ``images`` or ``rows``; ``only`` names the conditions wanted, None means all.
+    ``reading`` is options, confidence and
     target as in ``predictions``.
     """
     chosen = metric or Ece()
@@ -80,7 +82,8 @@ def reliability_bins(
     for setting in settings(tables, each_seed):
         for cell in (c for c in setting.cells if only is None or c.name in only):
             seen = [predictions(t, **reading) for t in cell.tables]
-            found += _bins(setting.model, setting.benchmark, cell, seen, chosen, draws, seed)
+            how = (draws, seed, resample)
+            found += _bins(setting.model, setting.benchmark, cell, seen, chosen, how)
     return found
 
 
@@ -126,14 +129,14 @@ def _bins(
     cell: Cell,
     seen: Sequence[Predictions],
     metric: Ece,
-    draws: int,
-    seed: int,
+    how: tuple[int, int, Resample],
 ) -> list[Bin]:
-    clusters = clusters_of(seen[0])
+    draws, seed, resample = how
+    clusters = clusters_of(seen[0], resample)
     sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in seen], axis=0)
     count, confidence, correct = sums.sum(axis=0)
     low, high = _intervals(sums, clusters, draws, seed)
-    band = _band(seen[0], clusters, metric, seed)
+    band = _band(seen[0], clusters_of(seen[0]), metric, seed)
     found = []
     for b in np.flatnonzero(count):
         centre = float(confidence[b] / count[b])

@@ -7,13 +7,25 @@ from dataclasses import dataclass, replace
 from typing import Any, Unpack
 
 from calprune.analyze.cells import settings
-from calprune.analyze.compare import compare
+from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Reading, predictions
-from calprune.analyze.estimate import estimate
+from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
-from calprune.analyze.metrics import Better, Chosen, Form, Metric, allowed, resolve
+from calprune.analyze.metrics import (
+    Better,
+    Chosen,
+    Form,
+    Metric,
+    allowed,
+    heading_of,
+    resolve,
+    spec,
+)
+from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
-from calprune.analyze.written import estimated, heading, of_what
+from calprune.analyze.statistics.intervals import Interval, usual_without_gaps
+from calprune.analyze.statistics.pairing import with_common_questions
+from calprune.analyze.written import estimated, heading, of_what, p_text
 from calprune.data.logits import LogitTable
 
 
@@ -30,6 +42,7 @@ class Defined:
         delta, delta_debiased, delta_low, delta_high, delta_of, p, p_adjusted: paired difference to
             the reference, as in ``Difference``; p is corrected over the conditions, for each metric
             and definition by itself.
+        p_least: the smallest p that the swaps allow; 0 without a comparison.
         correction, family, swaps: how, over how many comparisons, and the swaps behind p.
         n, clusters: rows and images.
         signature: the choices behind the number; empty where there is none.
@@ -56,6 +69,7 @@ class Defined:
     delta_of: str = ""
     p: float | None = None
     p_adjusted: float | None = None
+    p_least: float = 0.0
     correction: str = ""
     family: int = 0
     swaps: int = 0
@@ -75,6 +89,9 @@ def definitions(
     seed: int = 0,
     each_seed: bool = False,
     correction: Correction = "holm",
+    interval: Interval = "auto",
+    resample: Resample = "images",
+    common: bool = False,
     mixed_numerics: bool = False,
     **reading: Unpack[Reading],
 ) -> list[Defined]:
@@ -90,6 +107,9 @@ def definitions(
         seed: of the resampling.
         each_seed: show the seeds of a random selector one by one.
         correction: ``holm`` or ``bh``.
+        interval: ``auto``, ``studentised``, ``bridge``, ``percentile`` or ``basic``.
+        resample: ``images`` or ``rows``.
+        common: where conditions cover different questions, read those that all of them hold.
         mixed_numerics: compare even what other devices or versions computed.
         reading: as in ``predictions``, without ``confidence``.
 
@@ -104,25 +124,13 @@ def definitions(
         scale = predictions(tables[0], **how).scale if tables else "probabilities"
         usable = [m for m in chosen if isinstance(m, Chosen) or allowed(m, scale)]
         own: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **how}
+        own |= {"interval": interval, "resample": resample, "common": common}
         at = [i for i, m in enumerate(chosen) if m in usable]
+        own["interval"] = usual_without_gaps(interval, usable) if usable else interval
         rows = estimate(tables, usable, **own) if usable else []
         for place, row in enumerate(rows):
             key = (row.model, row.benchmark, row.condition, definition, at[place % len(at)])
-            found[key] = Defined(
-                *key[:4],
-                row.metric,
-                row.title,
-                row.form,
-                row.better,
-                row.value,
-                row.debiased,
-                row.low,
-                row.high,
-                row.interval_of,
-                n=row.n,
-                clusters=row.clusters,
-                signature=row.signature,
-            )
+            found[key] = _estimated(row, definition)
         if against is None:
             continue
         for index, metric in zip(at, usable, strict=True):
@@ -133,38 +141,66 @@ def definitions(
                 permutations=permutations,
                 correction=correction,
                 mixed_numerics=mixed_numerics,
-                **own,
+                **own | {"interval": usual_without_gaps(interval, [metric])},
             ):
                 key = (d.model, d.benchmark, d.condition, definition, index)
-                found[key] = replace(
-                    found[key],
-                    reference=d.reference,
-                    delta=d.delta,
-                    delta_debiased=d.delta_debiased,
-                    delta_low=d.low,
-                    delta_high=d.high,
-                    delta_of=d.interval_of,
-                    p=d.p,
-                    p_adjusted=d.p_adjusted,
-                    correction=d.correction,
-                    family=d.family,
-                    swaps=d.swaps,
-                    n=d.n,
-                    clusters=d.clusters,
-                    signature=d.signature,
-                )
+                found[key] = _compared(found[key], d)
+    settled = settings(tables, each_seed)
     return [
         found.get((s.model, s.benchmark, cell.name, definition, index))
         or _none(s.model, s.benchmark, cell.name, definition, metric)
-        for s in settings(tables, each_seed)
+        for s in (with_common_questions(settled) if common else settled)
         for index, metric in enumerate(chosen)
         for cell in s.cells
         for definition in confidences
     ]
 
 
+def _estimated(row: Estimate, definition: str) -> Defined:
+    return Defined(
+        model=row.model,
+        benchmark=row.benchmark,
+        condition=row.condition,
+        definition=definition,
+        metric=row.metric,
+        title=row.title,
+        form=row.form,
+        better=row.better,
+        value=row.value,
+        debiased=row.debiased,
+        low=row.low,
+        high=row.high,
+        interval_of=row.interval_of,
+        n=row.n,
+        clusters=row.clusters,
+        signature=row.signature,
+    )
+
+
+def _compared(row: Defined, d: Difference) -> Defined:
+    return replace(
+        row,
+        value=d.value,
+        reference=d.reference,
+        delta=d.delta,
+        delta_debiased=d.delta_debiased,
+        delta_low=d.low,
+        delta_high=d.high,
+        delta_of=d.interval_of,
+        p=d.p,
+        p_adjusted=d.p_adjusted,
+        p_least=d.p_least,
+        correction=d.correction,
+        family=d.family,
+        swaps=d.swaps,
+        n=d.n,
+        clusters=d.clusters,
+        signature=d.signature,
+    )
+
+
 def _none(model: str, benchmark: str, condition: str, definition: str, metric: Metric) -> Defined:
-    what = (metric.name, metric.title, metric.form, metric.better)
+    what = (spec(metric), heading_of(metric), metric.form, metric.better)
     return Defined(model, benchmark, condition, definition, *what)
 
 
@@ -193,7 +229,7 @@ def _grid(rows: Sequence[Defined]) -> Grid:
         if r.delta is not None and r.p is not None and r.p_adjusted is not None:
             ends = (r.delta_low, r.delta_high)
             gap = estimated(r.delta, r.delta_debiased, ends, r.delta_of, r.form, signed=True)
-            shown[3:] = [gap, _p(r.p, r.swaps), _p(r.p_adjusted, r.swaps)]
+            shown[3:] = [gap, p_text(r.p, r.p_least), p_text(r.p_adjusted, r.p_least)]
         body.append(tuple(shown))
     notes = ["-: this metric cannot be had from this definition of confidence"]
     if first.reference:
@@ -207,9 +243,3 @@ def _grid(rows: Sequence[Defined]) -> Grid:
     return Grid(
         f"{first.model} on {first.benchmark}: {first.title}", header, tuple(body), tuple(notes)
     )
-
-
-def _p(p: float, swaps: int) -> str:
-    """Four decimals; ``<=`` where the number of swaps allows no smaller p."""
-    floor = 1 / (swaps + 1)
-    return f"<={floor:.1g}" if p <= floor * 1.000001 else f"{p:.4f}"

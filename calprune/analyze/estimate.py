@@ -16,8 +16,10 @@ from calprune.analyze.metrics import (
     Form,
     Gapped,
     Metric,
+    heading_of,
     never_negative,
     resolve,
+    spec,
 )
 from calprune.analyze.resample import Sampler, design_effect
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
@@ -264,8 +266,8 @@ def _cell(
                 kept=cell.kept,
                 by=how.by,
                 group=group,
-                metric=metric.name,
-                title=metric.title,
+                metric=spec(metric),
+                title=heading_of(metric),
                 form=metric.form,
                 better=metric.better,
                 value=float(mean[j, 0]),

@@ -159,4 +159,4 @@ def _extra(rows: Sequence[Difference]) -> str:
 
 def _exact(row: Difference) -> str:
     p = row.p_mcnemar if row.p_mcnemar is not None else row.p_t
-    return "-" if p is None else f"{p:.4f}" if p >= 0.0001 else f"{p:.1e}"
+    return "-" if p is None else p_text(p)

@@ -9,7 +9,7 @@ from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.statistics.family import LEVEL, too_few
 from calprune.analyze.statistics.intervals import DEFINED
-from calprune.analyze.written import number, p_text, shown_name, unique
+from calprune.analyze.written import is_metric, number, p_text, shown_name, unique
 
 DRAWN = {
     "images": "images resampled with all their questions",
@@ -25,8 +25,10 @@ def estimate_notes(rows: Sequence[Estimate]) -> list[str]:
     whole = [r for r in rows if r.group == "all"]
     notes += _interval(rows) + within_parts(rows) + _dependence(whole) + what_decided(whole)
     notes += _open(whole)
-    if any(r.metric == "nll" and math.isinf(r.value) for r in rows):
+    if any(is_metric(r, "nll") and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
+    if any(is_metric(r, "t-opt") and math.isinf(r.value) for r in rows):
+        notes.append("T_opt is infinite where no answers are better than uniform ones")
     notes += _floors(whole) + _small(whole)
     notes += _seeds(whole)
     ties = max((r.ties for r in whole), default=0)

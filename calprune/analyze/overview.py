@@ -13,6 +13,7 @@ from calprune.analyze.confidence import Reading
 from calprune.analyze.estimate import estimate
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import Form
+from calprune.analyze.pareto import pareto_front
 from calprune.analyze.written import number
 from calprune.data.logits import LogitTable
 
@@ -39,8 +40,8 @@ class Tradeoff:
     Attributes:
         last: visual tokens that the last layer saw, mean over questions.
         mean: the same, averaged over layers, which is what it costs.
-        front: whether no other condition of its model and benchmark has both a lower ECE and a
-            higher accuracy at no more tokens.
+        front: whether no other condition of its model and benchmark is as good in accuracy and in
+            ECE and better in one of them; see ``pareto_front``.
     """
 
     model: str
@@ -106,15 +107,18 @@ def _grid(rows: Sequence[Overview], forms: dict[tuple[str, str], Form], title: s
 
 
 def pareto(
-    tables: Sequence[LogitTable], **reading: Unpack[Reading]
+    tables: Sequence[LogitTable], each_seed: bool = False, **reading: Unpack[Reading]
 ) -> tuple[list[Tradeoff], list[Grid]]:
     """Tokens, accuracy and ECE of every condition, and who is on the front; a table a setting."""
     rows: list[Tradeoff] = []
     grids = []
-    for setting in settings(tables):
+    for setting in settings(tables, each_seed):
         own = [t for cell in setting.cells for t in cell.tables]
-        found = estimate(own, ["accuracy", "ece"], draws=0, **reading)
-        values = {(r.condition, r.metric): r.value for r in found}
+        found = estimate(own, ["accuracy", "ece"], draws=0, each_seed=each_seed, **reading)
+        across, up = (found[i::2] for i in (0, 1))
+        best = pareto_front(
+            ([r.value for r in across], across[0].better), ([r.value for r in up], up[0].better)
+        )
         made = [
             Tradeoff(
                 setting.model,
@@ -122,20 +126,15 @@ def pareto(
                 cell.name,
                 cell.kept,
                 float(np.mean([t.visual.mean() for t in cell.tables])),
-                values[cell.name, "accuracy"],
-                values[cell.name, "ece"],
-                front=False,
+                x.value,
+                y.value,
+                bool(on),
             )
-            for cell in setting.cells
+            for cell, x, y, on in zip(setting.cells, across, up, best, strict=True)
         ]
-        made = [replace(r, front=not any(_beats(other, r) for other in made)) for r in made]
         rows += made
         grids.append(_tradeoffs(f"{setting.model} on {setting.benchmark}: trade-offs", made))
     return rows, grids
-
-
-def _beats(one: Tradeoff, other: Tradeoff) -> bool:
-    return one.mean <= other.mean and one.accuracy > other.accuracy and one.ece < other.ece
 
 
 def _tradeoffs(title: str, rows: Sequence[Tradeoff]) -> Grid:
@@ -151,5 +150,5 @@ def _tradeoffs(title: str, rows: Sequence[Tradeoff]) -> Grid:
         )
         for r in rows
     )
-    note = "front: no other condition has a lower ECE and a higher accuracy at no more tokens"
+    note = "front: no other condition is as good in accuracy and ECE and better in one of them"
     return Grid(title, header, body, (note,))

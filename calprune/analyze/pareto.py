@@ -1,12 +1,25 @@
-"""Which conditions no other one beats in everything at once."""
+"""Which conditions no other one beats: as good in everything, and better in something."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.confidence import Floats
 from calprune.analyze.metrics import Better
+
+
+def pareto_front(*columns: tuple[Sequence[float], Better]) -> NDArray[np.bool_]:
+    """Which of n conditions no other one beats, (n,): what ``--pareto`` and the figure call so.
+
+    Args:
+        columns: n values of a metric, and which are better; a value that is undefined or infinite
+            beats none and is never on the front.
+    """
+    costs = [cost(np.asarray(values, dtype=np.float64), better) for values, better in columns]
+    return front(np.where(np.isfinite(costs), costs, np.nan).T)
 
 
 def front(costs: Floats) -> NDArray[np.bool_]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from calprune.analyze import figures
 from calprune.analyze.cells import settings
+from calprune.analyze.choices import check_known, check_read
+from calprune.analyze.columns import described, having
 from calprune.analyze.compare import Difference, compare
 from calprune.analyze.confidence import Predictions, Reading, predictions
 from calprune.analyze.estimate import Estimate, estimate
@@ -17,10 +19,10 @@ from calprune.analyze.report import records
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval
+from calprune.analyze.statistics.pairing import dropped_sets
 from calprune.analyze.statistics.power import Power
 from calprune.analyze.statistics.power import power as could_show
 from calprune.analyze.statistics.trend import Trend, trend
-from calprune.data.condition import ALL_TOKENS
 from calprune.data.logits import LogitTable
 from calprune.data.store import Store, store_path
 from calprune.errors import PlanError
@@ -68,27 +70,35 @@ class Study:
         """The conditions that have these values; a list means any of them.
 
         ``budget`` is a count, ``"all"``, or a label such as ``"r0.25"``; ``parameters`` are those
-        of selectors, e.g. ``alpha=0.5``.
+        of selectors, e.g. ``alpha=0.5``, and any other column of ``conditions()``. ``condition``
+        is a name as tables print it, in full or short. What is absent is ``"none"``.
 
         Raises:
-            PlanError: nothing is left; the message lists what there is.
+            PlanError: nothing is left; the message lists what there is. Or there is no such column.
         """
         wanted = {"selector": selector, "benchmark": benchmark, "model": model, "seed": seed}
         wanted = {**wanted, "budget": budget, **parameters}
         left = self.tables
         for name, value in wanted.items():
             if value is not None:
-                left = _having(left, name, value)
+                left = having(left, name, value)
         return Study(left)
+
+    def _check(self, reading: Reading, common: bool, each_seed: bool) -> None:
+        """Refuse what nothing here would read, and say what ``common`` leaves out."""
+        check_read(self.tables, reading)
+        for line in dropped_sets(settings(self.tables, each_seed)) if common else ():
+            remark(line)
 
     def conditions(self) -> DataFrame:
         """A row per sealed file: what was asked, how many rows and images, and where it lies."""
         from pandas import DataFrame
 
-        return DataFrame([_described(table) for table in self.tables])
+        return DataFrame([described(table) for table in self.tables])
 
     def predictions(self, **reading: Unpack[Reading]) -> dict[Path, Predictions]:
         """Probabilities, confidence and correctness of every question, by sealed file."""
+        check_read(self.tables, reading)
         return {table.path: predictions(table, **reading) for table in self.tables}
 
     def estimates(
@@ -104,6 +114,7 @@ class Study:
         **reading: Unpack[Reading],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
+        self._check(reading, common, each_seed)
         rows = estimate(
             self.tables,
             metrics,
@@ -135,6 +146,7 @@ class Study:
         **reading: Unpack[Reading],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
+        self._check(reading, common, each_seed)
         rows = compare(
             self.tables,
             list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
@@ -168,6 +180,7 @@ class Study:
         **reading: Unpack[Reading],
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
+        self._check(reading, common, each_seed)
         rows = compare(
             self.tables,
             list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
@@ -201,6 +214,7 @@ class Study:
         **reading: Unpack[Reading],
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
+        self._check(reading, common, each_seed)
         rows = trend(
             self.tables,
             list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
@@ -230,6 +244,9 @@ class Study:
         draws: int = 1000,
         permutations: int = 10_000,
         seed: int = 0,
+        correction: Correction = "holm",
+        interval: Interval = "auto",
+        resample: Resample = "images",
         mixed_numerics: bool = False,
         of: str = "",
         **reading: Unpack[Reading],
@@ -246,17 +263,27 @@ class Study:
             draws: resamples of images.
             permutations: swaps of conditions behind p-values.
             seed: of both.
+            correction: ``holm`` or ``bh``.
+            interval: ``auto``, ``studentised``, ``bridge``, ``percentile`` or ``basic``.
+            resample: ``images`` or ``rows``.
             mixed_numerics: pair what other devices or versions computed.
             of: what is shown, for the title; by default the model and the benchmark.
             reading: options, confidence and target, as in ``predictions``.
 
         Raises:
-            PlanError: an unknown kind, or one that these conditions do not allow, and why.
+            PlanError: an unknown kind, or one that these conditions do not allow, and why; a
+                choice that the kind does not read.
         """
-        figures.of_kind(kind)
-        subject = figures.Subject(
-            self.tables, draws, permutations, seed, mixed_numerics, of, reading
-        )
+        found = figures.of_kind(kind)
+        check_read(self.tables, reading)
+        how = (correction, interval, resample, mixed_numerics)
+        names = ("correction", "interval", "resample", "mixed_numerics")
+        given = dict(zip(names, how, strict=True))
+        check_known(given)
+        for name, value in {**given, "budget": budget, "by": by, "against": against}.items():
+            if value != _USUAL.get(name) and not figures.reads(found, name):
+                raise PlanError(f"figure {kind} does not read {name}: leave it out")
+        subject = figures.Subject(self.tables, draws, permutations, seed, *how, of, reading)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
         return figures.drawn(kind, subject, stem, figures.View(metric, budget, by, against))
@@ -271,6 +298,9 @@ class Study:
         draws: int = 1000,
         permutations: int = 10_000,
         seed: int = 0,
+        correction: Correction = "holm",
+        interval: Interval = "auto",
+        resample: Resample = "images",
         mixed_numerics: bool = False,
         **reading: Unpack[Reading],
     ) -> list[Path]:
@@ -288,17 +318,21 @@ class Study:
             draws: resamples.
             permutations: swaps.
             seed: of both.
+            correction: of p-values.
+            interval: which kind.
+            resample: what is drawn.
             mixed_numerics: pair all the same.
             reading: options, confidence and target.
         """
         chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
+        check_known({"correction": correction, "interval": interval, "resample": resample})
+        check_read(self.tables, reading)
+        how = (correction, interval, resample, mixed_numerics)
         paths = []
         for setting in settings(self.tables):
             tables = tuple(table for cell in setting.cells for table in cell.tables)
             of = f"{setting.model} on {setting.benchmark}"
-            subject = figures.Subject(
-                tables, draws, permutations, seed, mixed_numerics, of, reading
-            )
+            subject = figures.Subject(tables, draws, permutations, seed, *how, of, reading)
             start = figures.file_stem(f"{setting.model}-{setting.benchmark}")
             for kind, found in chosen.items():
                 for metric in metrics if found.per_metric else [None]:
@@ -310,6 +344,15 @@ class Study:
                     name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
                     paths += figures.drawn(kind, subject, Path(folder) / f"{start}-{name}", view)
         return paths
+
+
+_USUAL = {
+    "against": "full",
+    "correction": "holm",
+    "interval": "auto",
+    "resample": "images",
+    "mixed_numerics": False,
+}
 
 
 def _left_out(kind: str, of: str, why: str, asked: bool) -> None:
@@ -334,45 +377,6 @@ def open_study(
     """
     found = Store(store_path(store)).tables(benchmark=benchmark, model=model)
     return Study(tuple(found))
-
-
-def _having(tables: tuple[LogitTable, ...], name: str, value: Any) -> tuple[LogitTable, ...]:
-    several = isinstance(value, Collection) and not isinstance(value, str)
-    allowed = list(value) if several else [value]
-    left = tuple(t for t in tables if any(_matches(t, name, one) for one in allowed))
-    if not left:
-        known = sorted({str(_described(t).get(name, "none")) for t in tables})
-        raise PlanError(f"no condition has {name} = {value!r}; there are: {', '.join(known)}")
-    return left
-
-
-def _matches(table: LogitTable, name: str, value: Any) -> bool:
-    condition = table.condition
-    if name == "budget":
-        count = condition.budget.value if condition.budget.kind == "count" else None
-        return bool(value == _described(table)["budget"] or (count is not None and value == count))
-    if name in ("selector", "benchmark", "model", "seed", "picture", "dtype"):
-        return bool(getattr(condition, name) == value)
-    if name == "template":
-        return bool(table.template == value)
-    return bool(dict(condition.parameters).get(name) == value)
-
-
-def _described(table: LogitTable) -> dict[str, Any]:
-    c = table.condition
-    fixed = {
-        "condition": c.label,
-        "benchmark": c.benchmark,
-        "model": c.model,
-        "selector": c.selector,
-        "budget": "all" if c.budget == ALL_TOKENS else c.budget.label,
-        "seed": c.seed,
-        "picture": c.picture,
-        "template": table.template,
-        "dtype": c.dtype,
-    }
-    size = {"n": len(table), "images": len(set(table.cluster.tolist())), "key": c.key}
-    return {**fixed, **dict(c.parameters), **size, "path": str(table.path)}
 
 
 def _frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context, Decimal
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
+
+CLOSE = 1e-9  # rounding of p-values that were computed alike
+LEAST = 1e-300  # below, floating point may have lost a p-value
 
 
 def number(value: float, form: Form, signed: bool = False) -> str:
@@ -61,9 +65,26 @@ def heading(title: str, form: Form) -> str:
     return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[form]
 
 
-def p_text(p: float, least: float) -> str:
-    """Four decimals; ``<=`` where the number of swaps allows no smaller p than ``least``."""
-    return f"<={least:.1g}" if p <= least * 1.000001 < 1 else f"{p:.4f}"
+def p_text(p: float, least: float = 0.0) -> str:
+    """A p-value wherever one is printed, never below the true one.
+
+    Four decimals rounded up, and two digits below 0.0001; with ``<=`` and without closing zeros
+    where the number of swaps allows no smaller p than ``least``.
+    """
+    if math.isnan(p):
+        return "-"
+    if p <= least * (1 + CLOSE) and 0 < least < 1:
+        shown = _up(least)
+        return f"<={shown if 'e' in shown else shown.rstrip('0')}"
+    return f"<={LEAST:.0e}" if p < LEAST else _up(p)
+
+
+def _up(p: float) -> str:
+    exact = Decimal(p * (1 - CLOSE))
+    digits = Context(prec=2, rounding=ROUND_CEILING).plus(exact)
+    if digits < Decimal("0.0001"):
+        return f"{float(digits):.1e}"
+    return str(exact.quantize(Decimal("0.0001"), ROUND_CEILING))
 
 
 def shown_name(row: Estimate | Difference) -> str:
@@ -74,3 +95,8 @@ def shown_name(row: Estimate | Difference) -> str:
 def unique(items: Sequence[str]) -> list[str]:
     """Each once, in order."""
     return list(dict.fromkeys(items))
+
+
+def is_metric(row: Estimate, name: str) -> bool:
+    """Whether a row is of that metric, with any parameters."""
+    return row.metric.split(":")[0] == name

@@ -99,7 +99,22 @@ def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
             found.append(c)
         if (numerics == "both" and "compat" in modes) or (numerics == "compat" and not alike):
             found.append(replace(c, compat=True))
+    if numerics != "canonical" and found == list(chosen):
+        raise PlanError(
+            f"--numerics {numerics}: {_named(chosen)} would choose the same in any numerics: leave "
+            "it out"
+        )
     return found
+
+
+def check_budgets_read(chosen: Sequence[Chosen]) -> None:
+    """PlanError, where budgets were asked for, if no selector would take them."""
+    if all(c.selector.budget is not None for c in chosen):
+        raise PlanError(f"--keep: {_named(chosen)} takes no budget: leave it out")
+
+
+def _named(chosen: Sequence[Chosen]) -> str:
+    return " and ".join(dict.fromkeys(c.name for c in chosen))
 
 
 def budgets(text: str) -> list[Budget]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.choose import choose, read_merges
 from calprune.collect.encode import encode, feature_folder, read_features
+from calprune.collect.grid import grid
 from calprune.collect.inside import Inside, inside
 from calprune.collect.inside.block import replies
 from calprune.collect.kept import chosen_in
@@ -29,6 +30,7 @@ from calprune.data.store import Store
 from calprune.errors import PlanError
 
 MOST = 12
+USUAL = 64  # tokens kept, where budgets are not named
 _LONGEST_SIDE = 1008  # pixels of the image as it is drawn
 
 
@@ -84,7 +86,7 @@ def look(
     image: str = "0",
     *,
     select: str | Sequence[str],
-    keep: Keep | Sequence[Keep] = 64,
+    keep: Keep | Sequence[Keep] = (),
     question: int = 0,
     model: str = EMBEDDED,
     **options: Any,
@@ -98,7 +100,7 @@ def look(
         bench: name of a benchmark.
         image: its name, or its place among the images, from 0 on.
         select: selectors as on the command line.
-        keep: budgets.
+        keep: budgets; 64 by default.
         question: which of the image's distinct questions is asked, from 0 on, where selectors are
             guided by it or choose inside the language model.
         model: a short name, a repository, or a local folder.
@@ -107,6 +109,9 @@ def look(
     Raises:
         PlanError: for an image, question or selector that cannot be shown.
     """
+    if keep in ((), [], ""):
+        named = grid([select] if isinstance(select, str) else select)
+        keep = () if all(c.selector.budget for c in named) else USUAL
     anyhow: dict[str, Any] = {"max_left_out": 1.0, **options}  # one image is shown
     whole = prepare(bench, model=model, select=select, keep=keep, **anyhow)
     _showable(whole.cells)

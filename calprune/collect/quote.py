@@ -8,7 +8,7 @@ from typing import Any
 from calprune import registry
 from calprune.collect.bill import priced, weights
 from calprune.collect.cost import Asking, Workload, drops
-from calprune.collect.grid import Chosen
+from calprune.collect.grid import Chosen, in_numerics
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.names import SHORT
 from calprune.collect.hf.published import MODELS, PublishedModel
@@ -21,6 +21,8 @@ from calprune.data.condition import ALL_TOKENS, selector_label
 from calprune.data.questions import find_benchmark
 from calprune.errors import CalpruneError, PlanError
 
+_NOT_ASKED = ("", None, 0, False, (0, 1))  # defaults of the run's options
+
 
 def quote(
     bench: str,
@@ -32,21 +34,35 @@ def quote(
     picture: str = "",
     template: str = "",
     dtype: str = "",
+    device: str = "",
+    positions: str = "contiguous",
+    numerics: str = "canonical",
     images: int | None = None,
     reply_tokens: int = 0,
     every: bool = False,
-    **_others: Any,
+    study: str = "",
+    store: object = None,
+    **others: Any,
 ) -> dict[str, Any]:
     """The bill of a published model on a published benchmark; raises ``missing`` for others.
 
-    ``choose`` gives the grid for so many tokens. With ``every``, what the model cannot serve is
-    left out rather than refused. ``others`` of the run's options change no figure. The head is
-    counted in the original prompt.
+    ``choose`` gives the grid for so many tokens, that of the ``study`` if there is one. With
+    ``every``, what the model cannot serve is left out rather than refused. What a ``store`` holds
+    is not subtracted, and ``others`` of the run's options are refused, as they ask for files. The
+    head is counted in the original prompt.
     """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
     counts = getattr(find_benchmark(bench), "published", None)
     if short not in MODELS or counts is None or not counts.trie:
         raise missing
+    unread = [name for name, value in others.items() if value not in _NOT_ASKED]
+    if unread:
+        listed = ", ".join(f"--{name.replace('_', '-')}" for name in unread)
+        raise PlanError(
+            f"{missing}; an estimate from published numbers does not read {listed}: leave it out"
+        )
+    if not dtype and device.startswith("cpu"):
+        dtype = "float32"
     known = MODELS[short]
     for what, given, names in (
         ("way to show a picture", picture, known.pictures),
@@ -70,7 +86,7 @@ def quote(
     )
     each = known.crops if picture == "per-crop" else 1
     chosen, asked, left_out = [], [], []
-    for c in choose(known.candidates // each):
+    for c in in_numerics(choose(known.candidates // each), numerics):
         try:
             if reply_tokens and inside(c.selector):
                 raise PlanError(f"{no_replies(c.name)}: leave out --reply-tokens")
@@ -80,8 +96,8 @@ def quote(
             if not every:
                 raise
             left_out.append(str(error))
-    cells = [{"label": _label(c), "key": "-" * 8, "sealed": False} for c in chosen]
-    rankings = {(c.name, c.parameters, c.seed) for c in chosen if not inside(c.selector)}
+    cells = [{"label": _label(c, positions), "key": "-" * 8, "sealed": False} for c in chosen]
+    rankings = {(c.name, c.parameters, c.seed, c.compat) for c in chosen if not inside(c.selector)}
     size = 4 if dtype in ("float32", "bfloat16") else 2
     return {
         "benchmark": bench,
@@ -105,7 +121,9 @@ def _asking(c: Chosen, known: PublishedModel, pools: int) -> Asking:
     return Asking(known.candidates, drops=drops([stages], [0]))
 
 
-def _label(c: Chosen) -> str:
-    budget = [] if c.budget == ALL_TOKENS else [c.budget.label]
-    seed = [] if c.seed is None else [f"seed{c.seed}"]
-    return "-".join([selector_label(c.name, c.parameters), *budget, *seed])
+def _label(c: Chosen, positions: str) -> str:
+    parts = [selector_label(c.name, c.parameters)]
+    parts += [] if c.budget == ALL_TOKENS else [c.budget.label]
+    parts += [] if c.seed is None else [f"seed{c.seed}"]
+    parts += [] if positions == "contiguous" else [positions]
+    return "-".join([*parts, *["compat"] * c.compat])

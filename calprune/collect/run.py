@@ -15,7 +15,15 @@ from calprune.collect.audit import Audit, audit
 from calprune.collect.bill import bill
 from calprune.collect.choose import choose
 from calprune.collect.encode import encode
-from calprune.collect.grid import ALL, STUDY_TOKENS, Chosen, budgets, grid, in_numerics
+from calprune.collect.grid import (
+    ALL,
+    STUDY_TOKENS,
+    Chosen,
+    budgets,
+    check_budgets_read,
+    grid,
+    in_numerics,
+)
 from calprune.collect.inside import inside
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
@@ -126,6 +134,8 @@ def prepare(
         raise PlanError("a study names its selectors: leave --select out, or --study")
     grid_of = partial(_chosen, select, keep, study=study, about=(bench, model))
     in_numerics(grid_of(), numerics)
+    if keep not in ((), [], ""):
+        check_budgets_read(grid_of())
     root = Path(data) if data is not None else None
     options = Options(device, dtype, picture, template, clip)
     adapter = open_adapter(model, options, revision=revision, download=download)

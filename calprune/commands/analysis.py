@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswersOption,
     CalibrateOption,
@@ -30,10 +31,11 @@ EPILOG = (
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command(epilog=EPILOG)(analyze)
+    app.command(cls=reading("analyze"), epilog=EPILOG)(analyze)
 
 
 def analyze(
+    ctx: typer.Context,
     metric: MetricOption = None,
     by: Annotated[
         str | None, typer.Option(help="split, category, kind, n_options, or a tag of the files.")
@@ -100,21 +102,22 @@ def analyze(
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report
-    from calprune.analyze.command import several
+    from calprune.analyze.command import several, trade_offs
     from calprune.commands.reading import Reader
     from calprune.data.store import store_path
 
     how: Any = {"interval": interval, "resample": resample, "correction": correction}
-    reading: Any = {"options": options, "confidence": confidence, "target": target}
-    if verbalizers:
-        reading["verbalizers"] = ";".join(verbalizers)
-    if calibrate:
-        reading |= {"calibrate": calibrate, "folds": folds}
+    told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}
+    told |= {"calibrate": calibrate, "folds": folds, "verbalizers": ";".join(verbalizers or ())}
+    asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
     metrics = [m.strip() for m in metric.split(",")] if metric else []
     if overview or pareto:
-        print(several(tables, metrics, pareto=pareto, fmt=format, **reading))
+        if overview:
+            print(several(tables, metrics, fmt=format, **asked))
+        else:
+            print(trade_offs(tables, fmt=format, each_seed=each_seed, **asked))
         reader.end()
         return
     text = report(
@@ -136,7 +139,7 @@ def analyze(
         detect=detect,
         trend=trend,
         **how,
-        **reading,
+        **asked,
     )
     print(text)
     reader.end()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calprune.commands.modes import reading
 from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError
 from calprune.terminal import printable
 
@@ -40,8 +41,9 @@ def register(app: typer.Typer) -> None:
 
 
 @data.command(
+    cls=reading("data fetch"),
     epilog="Examples:  calprune data fetch pope  ·  calprune data fetch pope gqa  ·  calprune data "
-    "fetch pope --dir pope-data"
+    "fetch pope --dir pope-data",
 )
 def fetch(
     names: Names,
@@ -77,8 +79,9 @@ def fetch(
 
 
 @data.command(
+    cls=reading("data check"),
     epilog="Examples:  calprune data check pope  ·  calprune data check pope --data DIR  ·  "
-    "calprune data check pope gqa --format json"
+    "calprune data check pope gqa --format json",
 )
 def check(
     names: Names,
@@ -124,7 +127,12 @@ def _each(names: Sequence[str], work: Callable[[str], None]) -> None:
 
 
 def _folder(given: Path | None, name: str, names: Sequence[str]) -> Path | None:
-    return given / name if given is not None and len(set(names)) > 1 else given
+    """The folder of one of several; none of what is generated, which needs no folder."""
+    from calprune.data.questions import find_benchmark
+
+    if given is None or len(set(names)) == 1:
+        return given
+    return given / name if getattr(find_benchmark(name), "reads_files", True) else None
 
 
 def _needs(*packages: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calprune.commands.modes import reading
 from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import printable
 
@@ -25,7 +26,7 @@ EPILOG = (
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command(epilog=EPILOG)(judge)
+    app.command(cls=reading("judge"), epilog=EPILOG)(judge)
 
 
 def judge(
@@ -76,12 +77,6 @@ def judge(
 
     Every judgement is saved at once and never paid for twice.
     """
-    if endpoint and grades is not None:
-        raise PlanError("--endpoint and --grades: judge, or import grades; not both at once")
-    if condition and grades is None:
-        raise PlanError("--condition says whose grades a file holds; name the file with --grades")
-    if format != "mm-vet" and (endpoint or grades is not None):
-        raise PlanError(f"--format {format} is of exported replies; leave out the rest")
     from calprune.analyze.judge.exports import form_of
     from calprune.commands.reading import Reader
     from calprune.data.store import store_path

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswersOption,
     CalibrateOption,
@@ -31,10 +32,11 @@ EPILOG = (
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command(epilog=EPILOG)(report)
+    app.command(cls=reading("report"), epilog=EPILOG)(report)
 
 
 def report(
+    ctx: typer.Context,
     out: Annotated[Path, typer.Option(help="The HTML file to write.")] = Path("report.html"),
     metric: MetricOption = None,
     by: Annotated[
@@ -75,9 +77,10 @@ def report(
     calibrate: CalibrateOption = "",
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
+    from calprune.analyze.choices import check_read
     from calprune.analyze.html.content import gather
     from calprune.analyze.html.page import check_path, page, write_page
-    from calprune.analyze.report import render_study
+    from calprune.analyze.report import check_format, render_study
     from calprune.analyze.reproduction import reproduce
     from calprune.commands.reading import Reader
     from calprune.data.store import store_path
@@ -89,17 +92,20 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
+    else:
+        check_format(format)
     if published and not study:
         raise PlanError("--published goes beside a study's own numbers: name one with --study")
-    reading: Any = {"options": options, "confidence": confidence, "target": target}
-    if calibrate:
-        reading["calibrate"] = calibrate
+    told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}
+    told["calibrate"] = calibrate
+    asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
+    check_read(tables, asked)
     again: Any = ()
     if study:
         more = published or ()
-        again = reproduce(tables, study, draws=draws, seed=seed, published=more, **reading)
+        again = reproduce(tables, study, draws=draws, seed=seed, published=more, **asked)
     if format != "html":
         print(render_study(again, format))
         reader.end()
@@ -116,7 +122,7 @@ def report(
         mixed_numerics=mixed_numerics,
         strict=bench is not None,
         untrusted=reader.left_out,
-        **reading,
+        **asked,
     )
     print(write_page(page(content), out))
     reader.end()

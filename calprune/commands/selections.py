@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calprune.commands.modes import reading
 from calprune.commands.options import (
     BenchOption,
     DataOption,
@@ -40,7 +41,9 @@ FORMATS = ("table", "csv", "json")
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("compare-selections", epilog=EPILOG)(compare_selections)
+    app.command("compare-selections", cls=reading("compare-selections"), epilog=EPILOG)(
+        compare_selections
+    )
 
 
 def compare_selections(

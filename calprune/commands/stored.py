@@ -10,6 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from calprune.commands import tokens
+from calprune.commands.modes import reading
 from calprune.commands.options import StoreOption
 
 
@@ -30,11 +31,12 @@ class Kind(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    app.command(epilog="Examples:  calprune ls selectors  ·  calprune ls conditions --store store")(
-        ls
-    )
+    examples = "Examples:  calprune ls selectors  ·  calprune ls conditions --store store"
+    app.command(cls=reading("ls"), epilog=examples)(ls)
     app.add_typer(show)
-    app.command(epilog="Example:  calprune verify --store calprune-store")(verify)
+    app.command(cls=reading("verify"), epilog="Example:  calprune verify --store calprune-store")(
+        verify
+    )
 
 
 def ls(
@@ -71,10 +73,10 @@ show = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-show.command(epilog=tokens.EPILOG)(tokens.tokens)
+show.command(cls=reading("show tokens"), epilog=tokens.EPILOG)(tokens.tokens)
 
 
-@show.command()
+@show.command(cls=reading("show file"))
 def file(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
     """Print what a sealed file holds, after checking it."""
     from calprune.commands.listing import described

@@ -36,7 +36,10 @@ def tokens(
     ],
     image: Annotated[str, typer.Option(help="Name of an image, or its place, from 0 on.")] = "0",
     bench: BenchOption = "shapes",
-    keep: Annotated[str, typer.Option(help="Visual tokens kept, e.g. 64 or 64,128 or 25%.")] = "64",
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Visual tokens kept, e.g. 64 or 64,128 or 25%.  [default: 64]"),
+    ] = None,
     question: Annotated[
         int,
         typer.Option(min=0, help="Which distinct question of the image is asked, from 0 on."),
@@ -73,7 +76,7 @@ def tokens(
         bench,
         image,
         select=select,
-        keep=keep,
+        keep=keep if keep is not None else (),
         question=question,
         model=model,
         revision=revision,

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 from calprune.errors import PlanError, StoreError
 
@@ -99,6 +99,27 @@ class Budget:
 
 _SCOPES = ("global", "split", "crop")
 ALL_TOKENS = Budget("ratio", 1.0)
+
+
+class Experiment(NamedTuple):
+    """What two conditions share that may be compared, as in ``Condition``."""
+
+    benchmark: str
+    model: str
+    benchmark_digest: str
+    model_digest: str
+    pixels: str
+    template: str
+    dtype: str
+    reply: int | None
+    closed_reply: int | None
+    weights: str | None
+    kv: str | None
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """To sort by; what is absent comes first."""
+        return tuple("" if value is None else str(value) for value in self)
 
 
 @dataclass(frozen=True)
@@ -189,6 +210,11 @@ class Condition:
     def key(self) -> str:
         """Hex SHA-256 that names this condition."""
         return sha256_of(self.to_json())
+
+    @property
+    def experiment(self) -> Experiment:
+        """What it shares with all conditions that it may be compared with."""
+        return Experiment(*(getattr(self, name) for name in Experiment._fields))
 
     @property
     def picture(self) -> str:

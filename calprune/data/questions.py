@@ -212,6 +212,8 @@ def _ranges(sizes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
 def _opened(name: str, root: Path | None) -> Source:
     """The source of a benchmark, which may come from another package and fail in any way."""
     benchmark = find_benchmark(name)
+    if root is not None and not getattr(benchmark, "reads_files", True):
+        raise PlanError(f"--data {root}: {name} is generated and reads no files: leave it out")
     try:
         source = benchmark.open(root)
     except CalpruneError:

@@ -208,5 +208,3 @@ def test_the_table_of_definitions():
 def test_several_definitions_print_one_table(table, fmt):
     text = analyze([table], metrics=["aurc"], confidence="answer-set, margin", draws=100, fmt=fmt)
     assert "margin" in text
-    with pytest.raises(PlanError, match="--by"):
-        analyze([table], metrics=["aurc"], confidence="answer-set,margin", by="split")

@@ -119,8 +119,6 @@ def test_other_parameters_and_numerics_are_refused(study_tables):
         trend(study_tables, ["ece"], parameter="beta", **QUICK)
     with pytest.raises(PlanError, match="no parameter does"):
         trend([make_table()], ["ece"], parameter="alpha", **QUICK)
-    with pytest.raises(PlanError, match="leave --against and --power out"):
-        analyze(study_tables, trend="alpha", against="full")
     first, second = sweep([0.0, 1.0])
     other = replace(second, provenance={"numerics": {"device": "gpu"}})
     with pytest.raises(Mismatch, match="device"):

@@ -123,7 +123,7 @@ def test_row_ends_are_never_dropped(tmp_path: Path) -> None:
         ("fastv", {"keep": [0]}, "fastv: a budget of 0 visual tokens"),
         ("fastv", {"keep": [577]}, "cannot keep 577 visual tokens"),
         ("fastv:layer=4", {}, "layer=4 leaves nothing to prune in a decoder of 4 layers"),
-        ("pyramiddrop", {"positions": "original"}, "leave --positions out for it"),
+        ("pyramiddrop", {"positions": "original", "keep": ()}, "leave --positions out for it"),
     ],
 )
 def test_requests_that_make_no_sense(

@@ -49,6 +49,7 @@ __all__ = [
     "names",
     "new_figure",
     "of_kind",
+    "reads",
     "styled",
     "svg_of",
     "write",
@@ -69,6 +70,9 @@ class Kind(Protocol):
     Attributes:
         title: what it shows, in a few words.
         per_metric: whether it shows ``View.metric``, so that each metric has a file of its own.
+
+    A kind may also have ``reads: ClassVar[frozenset[str]]``, the fields of ``View`` and choices of
+    ``Subject`` that it shows; one that does not say is taken to read them all.
     """
 
     title: ClassVar[str]
@@ -86,6 +90,12 @@ class Kind(Protocol):
 def names() -> list[str]:
     """All kinds, sorted."""
     return registry.names("figures")
+
+
+def reads(kind: Kind, name: str) -> bool:
+    """Whether a kind reads a field of ``View`` or a choice of ``Subject``."""
+    found: frozenset[str] | None = getattr(kind, "reads", None)
+    return found is None or name in found
 
 
 def of_kind(text: str) -> Kind:
@@ -149,8 +159,7 @@ def svg_of(
         budget: as ``View``.
         by: as ``View``.
         against: as ``View``.
-        how: fields of ``Subject`` for tables: draws, permutations, seed, mixed_numerics, of,
-            reading.
+        how: fields of ``Subject`` for tables, such as draws, permutations, seed, of and reading.
     """
     subject = tables if isinstance(tables, Subject) else Subject(tuple(tables), **how)
     with styled(words=True):

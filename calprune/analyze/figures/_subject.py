@@ -18,10 +18,17 @@ from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.levels import Change, changes
 from calprune.analyze.metrics import Metric
 from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.statistics.dependence import Resample
+from calprune.analyze.statistics.family import Correction
+from calprune.analyze.statistics.intervals import Interval, usual_without_gaps
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
 Rows = TypeVar("Rows")
+ESTIMATED = frozenset({"draws", "seed", "interval", "resample"})
+"""What kinds read that show estimates."""
+TESTED = ESTIMATED | {"permutations", "correction", "mixed_numerics"}
+"""What kinds read that show differences."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,7 @@ class Subject:
     Attributes:
         tables: sealed logits.
         draws, permutations, seed: resamples of images, swaps of conditions, and their seed.
+        correction, interval, resample: as in ``compare``; bins always have percentile intervals.
         mixed_numerics: pair what other devices or versions computed.
         of: what is shown, for titles; empty for the model and the benchmark.
         reading: options, confidence and target, as in ``predictions``.
@@ -60,6 +68,9 @@ class Subject:
     draws: int = 1000
     permutations: int = 10_000
     seed: int = 0
+    correction: Correction = "holm"
+    interval: Interval = "auto"
+    resample: Resample = "images"
     mixed_numerics: bool = False
     of: str = ""
     reading: Reading = field(default_factory=Reading)
@@ -82,6 +93,17 @@ class Subject:
         return self.of or f"{self.setting.model} on {self.setting.benchmark}"
 
     @property
+    def intervals(self) -> str:
+        """How intervals were made, for a footnote."""
+        kind = "" if self.interval in ("auto", "percentile") else f" {self.interval}"
+        return f"95 %{kind}, {self.resample} resampled"
+
+    @property
+    def swapped(self) -> str:
+        """What conditions were swapped on, for a footnote."""
+        return "whole images" if self.resample == "images" else "rows"
+
+    @property
     def cells(self) -> dict[str, Cell]:
         """By name."""
         return {cell.name: cell for cell in self.setting.cells}
@@ -100,7 +122,14 @@ class Subject:
         return self._once(
             ("estimates", metrics, by, times),
             lambda: estimate(
-                self.tables, metrics, by=by, draws=times, seed=self.seed, **self.reading
+                self.tables,
+                metrics,
+                by=by,
+                draws=times,
+                seed=self.seed,
+                interval=usual_without_gaps(self.interval, metrics),
+                resample=self.resample,
+                **self.reading,
             ),
         )
 
@@ -122,10 +151,7 @@ class Subject:
                 [metric],
                 reference=against,
                 by=by,
-                draws=self.draws,
-                permutations=self.permutations,
-                seed=self.seed,
-                mixed_numerics=self.mixed_numerics,
+                **self._tested | {"interval": usual_without_gaps(self.interval, [metric])},
                 **self.reading,
             ),
         )
@@ -152,13 +178,15 @@ class Subject:
                 metric,
                 parameter,
                 baseline,
-                draws=self.draws,
-                permutations=self.permutations,
-                seed=self.seed,
-                mixed_numerics=self.mixed_numerics,
+                **self._tested | {"interval": usual_without_gaps(self.interval, [metric])},
                 **self.reading,
             ),
         )
+
+    @property
+    def _tested(self) -> dict[str, Any]:
+        names = ("draws", "permutations", "seed", "correction", "interval", "resample")
+        return {name: getattr(self, name) for name in (*names, "mixed_numerics")}
 
     def bins(self, budget: int | str | None, metric: Ece | None = None) -> list[Bin]:
         """As ``reliability_bins``, of the unpruned model and one budget."""
@@ -169,6 +197,7 @@ class Subject:
                 metric=metric,
                 draws=self.draws,
                 seed=self.seed,
+                resample=self.resample,
                 only=self.at(budget),
                 **self.reading,
             ),

@@ -22,6 +22,7 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
+from calprune.analyze.figures._subject import TESTED
 from calprune.analyze.levels import Change as Row
 from calprune.analyze.levels import Line, level, lines, numeric_parameters
 from calprune.analyze.report import records
@@ -51,6 +52,7 @@ class Change:
 
     title: ClassVar[str] = "change of a metric by the level of a parameter, at each budget"
     per_metric: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = TESTED | {"metric"}
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -76,7 +78,7 @@ class Change:
         rows = subject.changes(view.metric, self._parameter(subject), self.baseline)
         parts = paged(list(dict.fromkeys((r.selector, r.others) for r in rows)), PANELS)
         pages = [
-            _page(rows, part, subject.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(rows, part, subject, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, part in enumerate(parts, start=1)
         ]
         return Made(tuple(pages), records(rows))
@@ -86,7 +88,7 @@ class Change:
         return self.parameter or (USUAL if USUAL in known else known[0])
 
 
-def _page(rows: Sequence[Row], keys: Sequence[Line], of: str, part: str) -> Figure:
+def _page(rows: Sequence[Row], keys: Sequence[Line], subject: Subject, part: str) -> Figure:
     first = rows[0]
     kept = sorted({(r.kept, r.budget) for r in rows})
     levels = sorted({r.level for r in rows})
@@ -117,10 +119,10 @@ def _page(rows: Sequence[Row], keys: Sequence[Line], of: str, part: str) -> Figu
         figure,
         f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."
         f"{better and ' ' + better.strip().rstrip(';').capitalize() + '.'} "
-        f"Lines: 95 %, images resampled. * p < {ALPHA:g} after "
+        f"Lines: {subject.intervals}. * p < {ALPHA:g} after "
         f"correction over {first.family} comparisons.",
     )
-    titled(figure, f"{first.title} of {of} by {first.parameter}", part)
+    titled(figure, f"{first.title} of {subject.title} by {first.parameter}", part)
     return figure
 
 

@@ -51,6 +51,7 @@ class Confidence:
 
     title: ClassVar[str] = "how sure right and wrong answers are, at one budget"
     per_metric: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str]] = frozenset({"budget"})
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""

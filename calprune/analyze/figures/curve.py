@@ -28,6 +28,7 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
+from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.report import records
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["Curve"]
 
 PANELS = 9
-NOTE = "Bars and grey band: 95 %, images resampled with all their questions."
 LACKING = "Values that are undefined or infinite are not drawn."
 
 
@@ -46,6 +46,7 @@ class Curve:
 
     title: ClassVar[str] = "a metric against the number of visual tokens kept"
     per_metric: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = ESTIMATED | {"metric", "by"}
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -62,7 +63,7 @@ class Curve:
             for lines in paged(lines_of(rows), MOST)
         ]
         pages = [
-            _page(rows, groups, lines, subject.title, _number(i, len(parts)))
+            _page(rows, groups, lines, subject, _number(i, len(parts)))
             for i, (groups, lines) in enumerate(parts)
         ]
         return Made(tuple(pages), records(rows))
@@ -73,7 +74,7 @@ def _number(at: int, count: int) -> str:
 
 
 def _page(
-    rows: Sequence[Estimate], groups: list[str], lines: list[Line], of: str, number: str
+    rows: Sequence[Estimate], groups: list[str], lines: list[Line], subject: Subject, number: str
 ) -> Figure:
     columns = 2 if len(groups) in (2, 4) else min(3, len(groups))
     bands = math.ceil(len(groups) / columns)
@@ -96,11 +97,11 @@ def _page(
         if i % columns == 0:
             axes.set_ylabel(_label(rows[0], bands > 1))
     legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0]), across)
-    notes = [NOTE] * any(r.low is not None for r in rows)
+    notes = [f"Bars and grey band: {subject.intervals}."] * any(r.low is not None for r in rows)
     notes += [LACKING] * any(not math.isfinite(r.value) for r in rows)
     if notes:
         footnote(figure, " ".join(notes))
-    titled(figure, f"{rows[0].title} of {of}", number)
+    titled(figure, f"{rows[0].title} of {subject.title}", number)
     return figure
 
 

@@ -20,7 +20,7 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import condition_names
+from calprune.analyze.figures._subject import TESTED, condition_names
 from calprune.analyze.report import records
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Forest:
 
     title: ClassVar[str] = "paired differences to a reference with intervals, by budget"
     per_metric: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = TESTED | {"metric", "against", "by"}
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -94,7 +95,7 @@ def _page(
             ha="right", fontweight="bold", color="#555555",
         )  # fmt: skip
     _axis(figure, panels, first)
-    footnote(figure, _note(first))
+    footnote(figure, _note(first, subject))
     titled(figure, f"{first.title} of {subject.title}, minus {brief(first.reference)}", part)
     return figure
 
@@ -134,10 +135,10 @@ def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
         panels[0].set_xlabel(f"{words}\n{way}", fontsize=9, loc="left")
 
 
-def _note(first: Difference) -> str:
+def _note(first: Difference, subject: Subject) -> str:
     corrected = {"holm": "Holm", "bh": "Benjamini–Hochberg"}.get(first.correction, "")
     return (
-        f"Paired by question, {first.n} on {first.clusters} images. Bars: 95 %, images resampled. "
+        f"Paired by question, {first.n} on {first.clusters} images. Bars: {subject.intervals}. "
         f"Filled: p < {ALPHA:g} after {corrected or first.correction} over {first.family} "
-        "comparisons, conditions swapped on whole images."
+        f"comparisons, conditions swapped on {subject.swapped}."
     )

@@ -21,6 +21,7 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
+from calprune.analyze.figures._subject import TESTED
 from calprune.analyze.levels import Line, level, lines, numeric_parameters
 from calprune.analyze.report import records
 from calprune.analyze.written import number
@@ -47,6 +48,7 @@ class Heatmap:
 
     title: ClassVar[str] = "a metric by a numeric parameter and the number of tokens kept"
     per_metric: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = TESTED | {"metric", "against"}
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -72,7 +74,7 @@ class Heatmap:
                 rows.append({**records([estimates[cell.name]])[0], **extra, **marks})
         parts = paged(sorted(piles.items()), PANELS)
         pages = [
-            _page(part, parameter, estimates, p, (subject.title, view.against, _of(i, parts)))
+            _page(part, parameter, estimates, p, (subject, view.against, _of(i, parts)))
             for i, part in enumerate(parts, start=1)
         ]
         return Made(tuple(pages), rows)
@@ -92,9 +94,9 @@ def _page(
     parameter: str,
     estimates: dict[str, Estimate],
     p: dict[str, float],
-    words: tuple[str, str, str],
+    words: tuple[Subject, str, str],
 ) -> Figure:
-    of, against, part = words
+    subject, against, part = words
     first = next(iter(estimates.values()))
     kept = sorted({_budget(c) for _, own in piles for c in own})
     levels = sorted({level(c, parameter) or 0.0 for _, own in piles for c in own})
@@ -131,8 +133,8 @@ def _page(
     bar.set_label(axis_title(first.title, first.form, first.better), fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    footnote(figure, _note(p, first, estimates, against))
-    titled(figure, f"{first.title} of {of} by {parameter} and K", part)
+    footnote(figure, _note(p, first, estimates, (against, subject.swapped)))
+    titled(figure, f"{first.title} of {subject.title} by {parameter} and K", part)
     return figure
 
 
@@ -141,12 +143,15 @@ def _budget(cell: Cell) -> tuple[float, str]:
     return cell.kept, cell.budget.removeprefix("k")
 
 
-def _note(p: dict[str, float], first: Estimate, estimates: dict[str, Estimate], to: str) -> str:
+def _note(
+    p: dict[str, float], first: Estimate, estimates: dict[str, Estimate], against: tuple[str, str]
+) -> str:
+    to, on = against
     full = next((r for r in estimates.values() if r.selector == "full"), None)
     parts = [] if full is None else [f"full: {number(finite(full.value), full.form)}."]
     if p:
         parts.append(
-            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions swapped on whole images, "
+            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions swapped on {on}, "
             f"corrected for {len(p)} comparisons."
         )
     return " ".join([*parts, "Empty: not in the cache."])

@@ -1,4 +1,4 @@
-"""``pareto``: a metric against accuracy, and which conditions no other beats in both."""
+"""``pareto``: a metric against accuracy, and which conditions no other beats."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ from calprune.analyze.figures._style import (
     new_figure,
     titled,
 )
+from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.metrics import resolve
-from calprune.analyze.pareto import cost, front
+from calprune.analyze.pareto import pareto_front
 from calprune.analyze.report import records
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Pareto:
 
     title: ClassVar[str] = "a metric against accuracy, with the conditions that no other beats"
     per_metric: ClassVar[bool] = True
+    reads: ClassVar[frozenset[str]] = ESTIMATED | {"metric"}
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -66,19 +68,16 @@ class Pareto:
     def make(self, subject: Subject, view: View) -> Made:
         """See ``Kind``."""
         across, up = subject.estimates("accuracy"), subject.estimates(view.metric)
-        costs = [
-            cost(np.array([finite(r.value) for r in rows]), rows[0].better) for rows in (across, up)
-        ]
-        best = front(np.stack(costs, axis=1))
+        best = pareto_front(*(([r.value for r in x], x[0].better) for x in (across, up)))
         rows = [
             row | {"accuracy": x.value, "accuracy_low": x.low, "accuracy_high": x.high, "front": on}
             for row, x, on in zip(records(up), across, best.tolist(), strict=True)
         ]
-        return Made((_page(across, up, best, subject.title),), rows)
+        return Made((_page(across, up, best, subject),), rows)
 
 
 def _page(
-    across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], of: str
+    across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], subject: Subject
 ) -> Figure:
     points = _points(up)
     sizes = sorted({round(r.kept) for r in up})
@@ -119,10 +118,10 @@ def _page(
     of_front = "" if len(up) <= CROWD else ", of the front only"
     footnote(
         figure,
-        f"Faint: 95 %, images resampled{of_front}{biased}. Front: no other condition is better in "
-        "both; K beside its points.",
+        f"Faint: {subject.intervals}{of_front}{biased}. Front: no other condition is as good in "
+        "both and better in one; K beside its points.",
     )
-    titled(figure, f"{up[0].title} and accuracy of {of}")
+    titled(figure, f"{up[0].title} and accuracy of {subject.title}")
     return figure
 
 

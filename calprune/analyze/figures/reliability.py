@@ -34,10 +34,7 @@ __all__ = ["Reliability"]
 UNITS = {"plain": "", "percent": " %", "points": " pts", "score": ""}
 FEW = 10
 PANELS = 12
-NOTE = (
-    f"Bars: 95 %, images resampled. Grey: where 95 % fall if calibrated. Hollow: fewer than {FEW} "
-    "answers."
-)
+NOTE = f"Grey: where 95 % fall if calibrated. Hollow: fewer than {FEW} answers."
 
 
 @dataclass(frozen=True)
@@ -52,6 +49,7 @@ class Reliability:
 
     title: ClassVar[str] = "accuracy against confidence, bin by bin, at one budget"
     per_metric: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str]] = frozenset({"budget", "draws", "seed", "resample"})
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -64,7 +62,7 @@ class Reliability:
         steps = subject.isotonic(view.budget) if self.isotonic else []
         parts = paged(condition_names(bins), PANELS)
         pages = [
-            _page(bins, names, numbers, steps, subject.title, _part(i, len(parts)))
+            _page(bins, names, numbers, steps, subject, _part(i, len(parts)))
             for i, names in enumerate(parts, start=1)
         ]
         rows = records(bins)
@@ -84,7 +82,7 @@ def _page(
     names: Sequence[str],
     estimates: Sequence[Estimate],
     steps: Sequence[Step],
-    of: str,
+    subject: Subject,
     part: str,
 ) -> Figure:
     columns = 2 if len(names) == 4 else min(3, len(names))
@@ -110,8 +108,9 @@ def _page(
             top.set_ylabel("accuracy")
             strip.set_ylabel("share")
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
-    footnote(figure, NOTE + (" Black: isotonic curve, without bins." if steps else ""))
-    titled(figure, f"Reliability of {of}", part)
+    isotonic = " Black: isotonic curve, without bins." if steps else ""
+    footnote(figure, f"Bars: 95 %, {subject.resample} resampled. {NOTE}{isotonic}")
+    titled(figure, f"Reliability of {subject.title}", part)
     return figure
 
 

@@ -38,6 +38,7 @@ class RiskCoverage:
 
     title: ClassVar[str] = "share of errors among the surest answers, at one budget"
     per_metric: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str]] = frozenset({"budget"})
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""

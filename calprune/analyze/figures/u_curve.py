@@ -26,14 +26,13 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
+from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.report import records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["UCurve"]
-
-NOTE = "Bars and grey band: 95 %, images resampled with all their questions."
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,7 @@ class UCurve:
 
     title: ClassVar[str] = "ECE and accuracy against the number of visual tokens kept"
     per_metric: ClassVar[bool] = False
+    reads: ClassVar[frozenset[str]] = ESTIMATED
 
     def lacks(self, subject: Subject, view: View) -> str:
         """See ``Kind``."""
@@ -52,13 +52,13 @@ class UCurve:
         rows = subject.estimates("ece", "accuracy")
         parts = paged(lines_of(rows), MOST)
         pages = [
-            _page(rows, lines, subject.title, f"{i} of {len(parts)}" if len(parts) > 1 else "")
+            _page(rows, lines, subject, f"{i} of {len(parts)}" if len(parts) > 1 else "")
             for i, lines in enumerate(parts, start=1)
         ]
         return Made(tuple(pages), records(rows))
 
 
-def _page(rows: Sequence[Estimate], lines: Sequence[Line], of: str, number: str) -> Figure:
+def _page(rows: Sequence[Estimate], lines: Sequence[Line], subject: Subject, number: str) -> Figure:
     styles = {line: style for line, style in line_styles(rows).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width, tall = 7.0, 2.8
@@ -72,6 +72,6 @@ def _page(rows: Sequence[Estimate], lines: Sequence[Line], of: str, number: str)
         axes.set_ylabel(axis_title(named(own[0]), own[0].form, own[0].better))
     legend_in(figure.add_subplot(grid[1, :]), *legend_of(panels[0]), across)
     if any(r.low is not None for r in rows):
-        footnote(figure, NOTE)
-    titled(figure, f"Calibration and accuracy of {of}", number)
+        footnote(figure, f"Bars and grey band: {subject.intervals}.")
+    titled(figure, f"Calibration and accuracy of {subject.title}", number)
     return figure

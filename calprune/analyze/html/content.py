@@ -14,7 +14,7 @@ from calprune.analyze.confidence import Reading
 from calprune.analyze.definitions import Defined, definition_grids, definitions
 from calprune.analyze.estimate import Estimate, estimate
 from calprune.analyze.layout import Grid
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metrics import resolve, spec
 from calprune.analyze.remaining import check_answers
 from calprune.analyze.report import StudyTable
 from calprune.analyze.statistics.pairing import moved_numerics
@@ -48,7 +48,7 @@ class Content:
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
-        draws, seed, reading: how numbers were made.
+        draws, seed, mixed_numerics, reading: how numbers were made.
     """
 
     tables: tuple[LogitTable, ...]
@@ -65,6 +65,7 @@ class Content:
     seed: int
     reading: Reading
     untrusted: tuple[str, ...] = ()
+    mixed_numerics: bool = False
     confidences: tuple[Grid, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
@@ -122,9 +123,9 @@ def gather(
     Raises:
         IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
     """
-    shown = tuple(dict.fromkeys(metrics)) or DEFAULT_METRICS
-    brief = tuple(dict.fromkeys(metrics)) or BRIEF_METRICS
-    wanted = resolve(shown)
+    wanted = resolve(metrics or DEFAULT_METRICS)
+    shown = tuple(spec(metric) for metric in wanted)
+    brief = shown if metrics else BRIEF_METRICS
     kept = tuple(tables)
     if not strict and reading.get("confidence") != "answer-set":
         kept = tuple(graded(tables))
@@ -172,6 +173,7 @@ def gather(
         seed=seed,
         reading=reading,
         untrusted=tuple(untrusted),
+        mixed_numerics=mixed_numerics,
         confidences=tuple(definition_grids(defined)),
         power=sentences(power(differences)),
         study=tuple(study),

@@ -8,7 +8,7 @@ from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
 from calprune.analyze.notes import without_interval
-from calprune.analyze.written import number
+from calprune.analyze.written import number, p_text
 
 ALPHA = 0.05
 UNITS = {"plain": "", "percent": " %", "points": " points", "score": ""}
@@ -60,9 +60,8 @@ def gap(form: Form) -> Form:
 
 
 def p_value(p: float, row: Difference) -> str:
-    """Four decimals; ``≤`` where the number of swaps allows no smaller p."""
-    floor = 1 / (row.swaps + 1)
-    return f"≤ {floor:.1g}" if p <= floor * 1.000001 else f"{p:.4f}"
+    """As ``layout.p_text``, with the sign of typography."""
+    return p_text(p, row.p_least).replace("<=", "≤ ")
 
 
 def corrected(row: Difference) -> str:

@@ -12,6 +12,7 @@ and a signature without further code.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -166,6 +167,30 @@ def settled(metrics: Sequence[Metric], seen: Predictions) -> tuple[Measure, ...]
     return found
 
 
+def spec(metric: Described) -> str:
+    """The name with the parameters that are not as they are by default, as ``resolve`` takes it."""
+    return ":".join([metric.name, *_given(metric)])
+
+
+def heading_of(metric: Described) -> str:
+    """The title with the same parameters, so that no two metrics have equal headings."""
+    given = ", ".join(_given(metric))
+    return f"{metric.title} ({given})" if given else metric.title
+
+
+def _given(metric: Any) -> list[str]:
+    if not is_dataclass(metric):
+        return []
+    values = [(f, getattr(metric, f.name)) for f in fields(metric) if f.default is not MISSING]
+    return [f"{f.name}={_written(value)}" for f, value in values if value != f.default]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
 def needs(metric: Described) -> Needs:
     """What a metric reads: its own ``needs``, or everything where it does not say."""
     found: Needs = getattr(metric, "needs", "probabilities")
@@ -195,7 +220,8 @@ def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
                 f"metric {metric!r} has neither tally and value nor weighted: see "
                 "calprune.analyze.metrics for the two shapes"
             )
-        found.append(made)
+        if made not in found:  # ece:bins=15 is ece
+            found.append(made)
     if not found:
         raise PlanError(f"no metric asked for; known: {', '.join(registry.names('metrics'))}")
     return found

@@ -28,8 +28,8 @@ class EceSmooth:
 
     In [0, 1]; free of bins. The bandwidth is found by bisection: about the smallest s at which the
     smoothed error is below s (Blasiok and Nakkiran 2023), anew in each resample of a percentile
-    interval; ``gap_parts``, and so the studentised one, keeps that of the rows as they are. Rows are
-    laid on a grid as in relplot, whose ``smECE`` it equals.
+    interval; ``gap_parts``, and so the studentised one, keeps that of the rows as they are. Rows
+    are laid on a grid as in relplot, whose ``smECE`` it equals.
     """
 
     name: ClassVar[str] = "ece-smooth"

@@ -37,6 +37,12 @@ def adjust(p: Iterable[float], correction: str) -> Floats:
     return found
 
 
+def _down(p: float) -> str:
+    """Two digits, never above the true value."""
+    step = 10.0 ** (math.floor(math.log10(p) + 1e-12) - 1)
+    return f"{math.floor(p / step * (1 + 1e-9)) * step:.2g}"
+
+
 def too_few(smallest: float, family: int) -> str | None:
     """What to say if no p can pass the first step of Holm at 5 %; None if one can.
 
@@ -48,6 +54,6 @@ def too_few(smallest: float, family: int) -> str | None:
         return None
     needed = math.ceil(family / LEVEL - 1e-9) - 1
     return (
-        f"no p can be below {smallest:.2g}, so nothing can pass 5 % over {family} comparisons: "
+        f"no p can be below {_down(smallest)}, so nothing can pass 5 % over {family} comparisons: "
         f"that takes at least --permutations {needed}, and enough images"
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from calprune import registry
 from calprune.analyze.confidence import Floats
-from calprune.analyze.metrics import Described, Gapped
+from calprune.analyze.metrics import Described, Gapped, Metric, resolve
 from calprune.errors import PlanError
 
 Interval = Literal["auto", "studentised", "bridge", "percentile", "basic"]
@@ -43,6 +43,12 @@ def check_interval(interval: str, metrics: Sequence[Described] = ()) -> None:
             f"interval {interval!r} is of ECE and its relatives, and {metrics[0].name!r} is none; "
             "auto, percentile or basic"
         )
+
+
+def usual_without_gaps(interval: Interval, metrics: Sequence[str | Metric]) -> Interval:
+    """The same, or ``auto`` where these metrics have no interval of that kind."""
+    of_gaps = interval not in OF_GAPS or any(isinstance(m, Gapped) for m in resolve(metrics))
+    return interval if of_gaps else "auto"
 
 
 def kind_of(interval: Interval, metric: Described) -> Kind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.cells import Cell, Setting
+from calprune.analyze.cells import Cell, Setting, told_apart
 from calprune.analyze.confidence import Predictions, Reading, predictions
+from calprune.data.condition import Experiment
 from calprune.data.logits import LogitTable
 from calprune.errors import Mismatch
 
@@ -56,26 +58,58 @@ def with_common_questions(found: Sequence[Setting]) -> list[Setting]:
 
     A condition that was collected on several sets of questions is shown once, from the largest.
     """
-    piles: dict[tuple[str, ...], list[Setting]] = {}
+    return [_joined(pile) for pile in _alike(found)]
+
+
+def dropped_sets(found: Sequence[Setting]) -> list[str]:
+    """What ``with_common_questions`` leaves out, as sentences."""
+    lines = []
+    for pile in _alike(found):
+        for name, (kept, *others) in _sets(pile).items():
+            for cell in others:
+                named = ", ".join(str(table.path) for table in cell.tables)
+                lines.append(
+                    f"{pile[0].model} on {_benchmark(pile)}: {name} covers several sets of "
+                    f"questions; read is the largest, of {len(kept.tables[0])}; left out is that "
+                    f"of {len(cell.tables[0])}: {named}"
+                )
+    return lines
+
+
+def _alike(found: Sequence[Setting]) -> list[list[Setting]]:
+    """Settings that differ only in their questions, side by side."""
+    piles: dict[Experiment, list[Setting]] = {}
     for setting in found:
-        c = setting.cells[0].tables[0].condition
-        replies = (str(c.reply), str(c.closed_reply))
-        key = (c.benchmark, c.model_digest, c.pixels, c.template, c.dtype, *replies)
+        experiment = setting.cells[0].tables[0].condition.experiment
+        # the digest of a model says which it is, whatever it is called
+        key = experiment._replace(benchmark_digest="", model="")
         piles.setdefault(key, []).append(setting)
-    return [_joined(pile) for pile in piles.values()]
+    return list(piles.values())
+
+
+def _sets(pile: Sequence[Setting]) -> dict[str, list[Cell]]:
+    """Each condition's cells by its name, that with most questions first."""
+    cells: dict[str, list[Cell]] = {}
+    for setting in sorted(pile, key=lambda s: -len(s.cells[0].tables[0])):
+        for cell in setting.cells:
+            seeds = f" ({cell.seed})" if len(cell.tables) > 1 else ""
+            cells.setdefault(cell.label + seeds, []).append(cell)
+    return cells
+
+
+def _benchmark(pile: Sequence[Setting]) -> str:
+    return pile[0].cells[0].tables[0].condition.benchmark
 
 
 def _joined(pile: list[Setting]) -> Setting:
     if len(pile) == 1:
         return pile[0]
-    largest = sorted(pile, key=lambda s: -len(s.cells[0].tables[0]))
-    cells: dict[str, Cell] = {}
-    for setting in largest:
-        for cell in setting.cells:
-            cells.setdefault(cell.tables[0].condition.label + cell.seed, cell)
-    ordered = sorted(cells.values(), key=lambda c: not c.full)
-    benchmark = pile[0].cells[0].tables[0].condition.benchmark
-    return replace(largest[0], benchmark=benchmark, cells=tuple(ordered))
+    largest = max(pile, key=lambda s: len(s.cells[0].tables[0]))
+    kept = [cells[0] for cells in _sets(pile).values()]
+    shared = Counter(cell.name for cell in kept)  # what each setting left out of names
+    kept = told_apart([replace(c, name=c.label) if shared[c.name] > 1 else c for c in kept])
+    ordered = sorted(kept, key=lambda c: not c.full)
+    return replace(largest, benchmark=_benchmark(pile), cells=tuple(ordered))
 
 
 def same_numerics(setting: Setting, base: LogitTable) -> None:

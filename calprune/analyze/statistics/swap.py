@@ -60,20 +60,21 @@ def swapped(a: Sampler, b: Sampler, coins: Floats) -> Floats:
     for metric, x, y in zip(a.metrics, a.sums, b.sums, strict=True):
         if isinstance(metric, Additive):
             moved = next(exchange)
-            with np.errstate(invalid="ignore"):  # infinity less infinity
-                found.append(metric.value(x.sum(0) + moved) - metric.value(y.sum(0) - moved))
+            mine, other = metric.value(x.sum(0) + moved), metric.value(y.sum(0) - moved)
         else:
-            found.append(_ranked(metric, a, b, coins))
+            mine, other = _ranked(metric, a, b, coins)
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            found.append(mine - other)
     return np.stack(found)
 
 
-def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> Floats:
-    """The same for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
+def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> tuple[Floats, Floats]:
+    """Both values for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
     count = len(a.clusters)
     both = stacked(a.seen, b.seen)
     cluster = np.concatenate([a.clusters.code, b.clusters.code + count])
     mine = metric.weighted(both, np.concatenate([1 - coins, coins], axis=1), cluster)
-    return mine - metric.weighted(both, np.concatenate([coins, 1 - coins], axis=1), cluster)
+    return mine, metric.weighted(both, np.concatenate([coins, 1 - coins], axis=1), cluster)
 
 
 def stacked(*parts: Predictions) -> Predictions:

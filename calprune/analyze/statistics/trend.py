@@ -13,7 +13,7 @@ from calprune.analyze.compare import means
 from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped
 from calprune.analyze.layout import Grid
-from calprune.analyze.metrics import Better, Form, Gapped, Metric, resolve
+from calprune.analyze.metrics import Better, Form, Gapped, Metric, heading_of, resolve, spec
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared
 from calprune.analyze.signature import interval_of, sign, unit
@@ -284,8 +284,8 @@ def _trend(
         seed=sweep.cells[0].seed,
         by=how.by,
         group=group,
-        metric=metric.name,
-        title=metric.title,
+        metric=spec(metric),
+        title=heading_of(metric),
         form=metric.form,
         better=metric.better,
         first=float(values[0, 0]),

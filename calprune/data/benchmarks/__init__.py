@@ -146,6 +146,8 @@ class Benchmark(Protocol):
         licence: of the data, as its publisher states it.
         origin: where it is published.
         published: counts as released; None for generated ones.
+
+    One that is generated has ``reads_files = False`` too, so that ``--data`` is refused.
     """
 
     title: str

@@ -19,6 +19,7 @@ class Shapes:
     licence = "Apache-2.0"
     origin = "generated, no download"
     published = None
+    reads_files = False
 
     def open(self, root: Path | None) -> Source:
         """4,500 questions in scene order; ``root`` is not used."""

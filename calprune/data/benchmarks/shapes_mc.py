@@ -20,6 +20,7 @@ class ShapesMc:
     licence = "Apache-2.0"
     origin = "generated, no download"
     published = None
+    reads_files = False
 
     def open(self, root: Path | None) -> Source:
         """Questions in scene order; ``root`` is not used."""

@@ -23,6 +23,7 @@ def _drawn(content: Content) -> Iterator[tuple[str, str]]:
             tuple(table for cell in setting.cells for table in cell.tables),
             draws=content.draws,
             seed=content.seed,
+            mixed_numerics=content.mixed_numerics,
             of=f"{setting.model} on {setting.benchmark}",
             reading=content.reading,
         )

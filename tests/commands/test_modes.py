@@ -1,0 +1,374 @@
+"""Every option of every way to run a command is read, or refused by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer.main
+
+from calprune import cli
+from calprune.analyze.choices import check_read
+from calprune.analyze.study import Study
+from calprune.commands import modes
+from calprune.data.store import Store
+from calprune.errors import CalpruneError, PlanError
+from tests.analyze.conftest import make_condition, make_table, opened
+
+
+def commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(cli.app)))
+
+
+def options(command: str) -> dict[str, Any]:
+    found = [p for p in COMMANDS[command].params if p.param_type_name == "option"]
+    return {p.name: p for p in found if p.name != "help"}
+
+
+def run(*words: str) -> None:
+    COMMANDS[words[0]].main(list(words[1:]), standalone_mode=False)
+
+
+# How to ask for each mode.
+ASKED: dict[str, dict[str, list[str]]] = {
+    "analyze": {
+        "": [],
+        "--against": ["--against", "full"],
+        "--power": ["--power"],
+        "--trend": ["--trend", "alpha"],
+        "--plot": ["--plot", "P"],
+        "--against --plot": ["--against", "full", "--plot", "P"],
+        "--power --plot": ["--power", "--plot", "P"],
+        "--trend --plot": ["--trend", "alpha", "--plot", "P"],
+        "--confidence A,B": ["--confidence", "answer-set,raw"],
+        "--confidence A,B --against": ["--confidence", "answer-set,raw", "--against", "full"],
+        "--overview": ["--overview"],
+        "--pareto": ["--pareto"],
+    },
+    "report": {
+        "": [],
+        "--study": ["--study", "calibration"],
+        "--study --format": ["--study", "calibration", "--format", "csv"],
+    },
+    "collect": {
+        "": [],
+        "--study": ["--study", "calibration"],
+        "--dry-run": ["--dry-run"],
+        "--study --dry-run": ["--study", "calibration", "--dry-run"],
+    },
+    "judge": {"": [], "--endpoint": ["--endpoint", "U"], "--grades": ["--grades", "F"]},
+    "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
+    **{
+        name: {"": []}
+        for name in ("compare-selections", "verify", "data check", "data fetch", "show tokens")
+    },
+    "show file": {"": []},
+}
+NEEDED = {"compare-selections": ["--select", "full"], "show tokens": ["--select", "full"]}
+NEEDED |= {"data check": ["pope"], "data fetch": ["pope"], "show file": ["F"]}
+VALUES = {"confidence": "raw", "interval": "basic", "resample": "rows", "correction": "bh"}
+VALUES |= {"options": "all", "target": "soft", "format": "csv", "share": "1/2", "workers": "3"}
+
+
+def words_of(command: str, name: str) -> list[str]:
+    """An option as a user would give it."""
+    param = options(command)[name]
+    if param.is_flag:
+        return [param.opts[0]]
+    return [param.opts[0], VALUES.get(name, "200")]
+
+
+def test_every_command_and_every_option_is_declared() -> None:
+    assert modes.MODES.keys() == COMMANDS.keys() == ASKED.keys()
+    for name, command in COMMANDS.items():
+        assert isinstance(command, modes.Command), name
+        assert command.key == name
+        listed = modes.MODES[name]
+        assert listed.keys() == ASKED[name].keys()
+        declared = {option for text in listed.values() for option in text.split()}
+        assert declared == options(name).keys(), name
+
+
+def product() -> Iterator[tuple[str, str, str]]:
+    for command, listed in modes.MODES.items():
+        for mode in listed:
+            for name in options(command):
+                yield command, mode, name
+
+
+class Ran(Exception):
+    """The command itself was reached."""
+
+
+def test_each_option_of_each_mode_is_read_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ran(*_: Any, **__: Any) -> None:
+        raise Ran
+
+    for command in COMMANDS.values():
+        monkeypatch.setattr(command, "callback", ran)
+    seen: dict[bool, int] = {True: 0, False: 0}
+    for command, mode, name in product():
+        asked = [*ASKED[command][mode], *NEEDED.get(command, [])]
+        if options(command)[name].opts[0] in asked:
+            continue  # it is what asks for the mode
+        given = [*asked, *words_of(command, name)]
+        given += ["--calibrate", "platt"] if name == "folds" else []
+        ctx = COMMANDS[command].make_context(command, list(given))
+        if modes.MODE_OF.get(command, lambda _: "")(ctx.params) != mode:
+            continue  # it asks for another mode
+        declared = name in modes.MODES[command][mode].split()
+        seen[declared] += 1
+        if declared:
+            with pytest.raises(Ran):
+                COMMANDS[command].main(given, standalone_mode=False)
+            continue
+        with pytest.raises(PlanError) as caught:
+            COMMANDS[command].main(given, standalone_mode=False)
+        assert caught.value.exit_code == 2
+        assert modes.option(name) in str(caught.value), (command, mode, name)
+    assert seen[True] > 250
+    assert seen[False] > 100
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """A small store of made conditions, with three answers of which some are not offered."""
+    size: dict[str, Any] = {"images": 20, "per_image": 3, "signal": 0.8, "answers": 3}
+    sweep = [("scope", k, {"alpha": a}) for k in (16, 32) for a in (0.5, 1.0)]
+    asked = [make_condition(name, k, **p) for name, k, p in sweep]
+    asked += [make_condition("random", 8, seed=s) for s in range(2)]
+    made = [make_table(make_condition(), **size)]
+    made += [make_table(condition, noise=i + 1, **size) for i, condition in enumerate(asked)]
+    few = np.ones((60, 3), dtype=bool)
+    few[::2, 2] = made[0].label[::2] == 2
+    made = [replace(table, offered=few) for table in made]
+    monkeypatch.setattr(Store, "tables", lambda *_, **__: list(made))
+    monkeypatch.setenv("CALPRUNE_STORE", ".")
+    return made
+
+
+QUICK = ["--format", "csv", "--draws", "100"]
+TESTS = ["--permutations", "50"]
+# Of each mode, options that it reads, and what they change of a run without them.
+CHANGES = {
+    "": ["metric nll", "by split", "draws 120", "seed 3", "each-seed", "interval basic",
+         "resample rows", "options all", "verbalizers first", "calibrate temperature"],
+    "--against": ["metric nll", "by split", "seed 3", "each-seed", "interval bias",
+                  "resample rows", "correction bh", "permutations 60", "against scope:alpha=1",
+                  "confidence raw"],
+    "--power": ["metric nll", "by split", "seed 3", "resample rows", "detect 0.01"],
+    "--trend": ["metric nll", "by split", "seed 3", "interval basic", "resample rows",
+                "correction bh", "permutations 60"],
+    "--confidence A,B": ["metric aurc", "seed 3", "each-seed", "interval basic", "resample rows",
+                         "calibrate isotonic"],
+    "--confidence A,B --against": ["metric aurc", "interval basic", "resample rows",
+                                   "correction bh", "permutations 60", "each-seed"],
+    "--overview": ["metric nll", "calibrate platt"],
+    "--pareto": ["each-seed", "confidence raw", "calibrate platt"],
+}  # fmt: skip
+
+
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    run("analyze", *words)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mode", CHANGES)
+def test_what_is_read_changes_what_is_printed(
+    cache: list[Any], capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    base = ["--format", "csv"]
+    read = modes.MODES["analyze"][mode].split()
+    base += ["--draws", "100"] * ("draws" in read) + TESTS * ("permutations" in read)
+    base += ["--metric", "ece"] * (mode == "--overview")
+    plain = printed(capsys, *base, *ASKED["analyze"][mode])
+    assert plain.count("\n") > 3
+    for text in CHANGES[mode]:
+        name, _, value = text.partition(" ")
+        start = [w for w in base if name != "metric" or w not in ("--metric", "ece")]
+        words = [*start, *ASKED["analyze"][mode]]
+        if f"--{name}" in words:
+            words[words.index(f"--{name}") + 1] = value
+        else:
+            words += [f"--{name}", *([value] if value else [])]
+        assert printed(capsys, *words) != plain, (mode, text)
+
+
+def test_figures_are_drawn_as_the_table_is(
+    cache: list[Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def forest(name: str, *words: str) -> str:
+        folder = tmp_path / name
+        run("analyze", *QUICK, *TESTS, "--figure", "forest", "--plot", str(folder), *words)
+        capsys.readouterr()
+        return next(folder.glob("*forest-ece.csv")).read_text()
+
+    plain = forest("plain")
+    assert "percentile95|boot:100|seed:0" in plain
+    assert "p:image-swap50|adjust:holm" in plain
+    told = forest(
+        "told", "--interval", "basic", "--seed", "3", "--resample", "rows", "--correction", "bh"
+    )
+    assert "basic95|boot:100|seed:3" in told
+    assert "p:row-swap50|adjust:bh" in told
+    note = next((tmp_path / "told").glob("*.svg")).read_text()
+    assert note != next((tmp_path / "plain").glob("*.svg")).read_text()
+    for words in (["--each-seed"], ["--common"], ["--figure", "curve", "--correction", "bh"]):
+        with pytest.raises(PlanError, match=words[-1] if words[-1] != "bh" else "--correction"):
+            run("analyze", "--plot", str(tmp_path), *words)
+
+
+def test_several_definitions_are_compared_as_told(
+    cache: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("--confidence", "answer-set,raw", "--against", "full", "--correction", "bh")
+    more = ("--permutations", "99", "--interval", "basic", "--resample", "rows")
+    found = printed(capsys, *words, *more, *QUICK)
+    assert "ci:paired-basic95" in found
+    assert "p:row-swap99|adjust:bh" in found
+    assert "holm" not in found
+
+
+@pytest.mark.parametrize("mode", ["", "--against", "--overview", "--plot"])
+@pytest.mark.parametrize(
+    ("name", "listed"),
+    [
+        ("correction", "bh, holm"),
+        ("interval", "basic, bias, percentile"),
+        ("resample", "images, rows"),
+        ("target", "hard, soft"),
+        ("options", "all, four, offered"),
+        ("confidence", "answer-set, auto"),
+    ],
+)
+def test_a_choice_that_does_not_exist_is_refused_everywhere(
+    name: str, listed: str, mode: str
+) -> None:
+    with pytest.raises(PlanError, match=f"unknown {name} 'nope'.*{listed}"):
+        run("analyze", *ASKED["analyze"][mode], f"--{name}", "nope")
+    with pytest.raises(PlanError, match="unknown target 'nope'"):
+        run("report", "--target", "nope")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--target", "soft"], "--target soft is about generated replies"),
+        (["--target", "hard"], "--target hard is about generated replies"),
+        (["--confidence", "mean"], "--confidence mean is that of generated replies"),
+        (["--folds", "3"], "--folds is read with --calibrate"),
+        (["--overview", "--target", "soft"], "--target"),
+        (["--overview", "--calibrate", "platt"], "--calibrate is not read by the benchmarks' own"),
+        (["--overview", "--options", "all"], "--options is not read by the benchmarks' own"),
+        (["--pareto", "--target", "soft"], "--target"),
+    ],
+)
+def test_what_these_files_cannot_use_is_refused(
+    cache: list[Any], words: list[str], said: str
+) -> None:
+    with pytest.raises(PlanError, match=said):
+        run("analyze", *words)
+
+
+def test_of_replies_alone_nothing_can_be_chosen() -> None:
+    table = opened(make_table(images=12))
+    check_read([table], {"target": "soft", "confidence": "mean"})
+    for name in ("options", "verbalizers"):
+        with pytest.raises(PlanError, match=f"--{name} is about answers to choose from"):
+            check_read([table], {name: "first"})
+    half = opened(make_table(images=12), 0.5)
+    check_read([half], {"target": "soft", "options": "all"})
+    with pytest.raises(PlanError, match=r"--target soft.* confidence raw reads none"):
+        check_read([half], {"target": "soft", "confidence": "raw"})
+
+
+def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
+    study = Study((make_table(), make_table(make_condition("scope", 16), noise=1)))
+    asked: list[Any] = [{"target": "soft"}, {"confidence": "mean"}, {"folds": 3}]
+    for own in asked:
+        for method in (study.estimates, study.compare, study.power, study.predictions):
+            with pytest.raises(PlanError, match=f"--{next(iter(own))}"):
+                method(**own)
+    for own in ({"by": "split"}, {"budget": 16}, {"correction": "bh"}, {"against": "scope"}):
+        with pytest.raises(PlanError, match=f"figure pareto does not read {next(iter(own))}"):
+            study.plot("pareto", tmp_path / "f", **own)  # type: ignore[arg-type]
+    with pytest.raises(PlanError, match="unknown interval 'nope'"):
+        study.plot("reliability", tmp_path / "f", interval="nope")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["analyze", "--store", "a", "--store", "b"], "--store is given 2 times.*several stores"),
+        (["analyze", "--metric", "ece", "--metric", "nll"], "--metric is given 2.*by commas"),
+        (["collect", "--keep", "16", "--keep", "32"], "--keep is given 2 times.*by commas"),
+        (["ls", "--format", "json", "--format", "table"], "--format is given 2 times"),
+    ],
+)
+def test_one_value_is_not_given_twice(words: list[str], said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        run(*words)
+
+
+def test_flags_and_lists_may_be_repeated(
+    cache: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert printed(capsys, "--each-seed", "--each-seed", *QUICK)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--select", "full", "--keep", "16"], "--keep: full takes no budget"),
+        (["--data", "."], "--data .: shapes is generated"),
+        (["--bench", "shapes-mc", "--data", "."], "--data .: shapes-mc is generated"),
+        (["--select", "random", "--keep", "8", "--numerics", "both"], "--numerics both: random"),
+        (["--dry-run", "--audit", "3"], "--audit is not read by collect --dry-run"),
+        (["--gpu", "a100"], "--gpu is not read by collect alone"),
+    ],
+)
+def test_collect_refuses_what_it_would_not_read(
+    tmp_path: Path, words: list[str], said: str
+) -> None:
+    pytest.importorskip("torch")
+    with pytest.raises(PlanError, match=said):
+        run("collect", "--store", str(tmp_path / "s"), *words)
+    assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize("words", [["--reply-tokens", "3"], ["--strict"], ["--clip", "x"]])
+def test_an_estimate_refuses_what_asks_for_files(
+    monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(CalpruneError, match=f"does not read {words[0]}") as caught:
+        run("collect", "--bench", "pope", "--model", "llava-1.5-7b", "--dry-run", *words)
+    assert caught.value.exit_code == 2
+
+
+def test_an_estimate_reads_numerics_positions_and_device(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch")
+    words = ("collect", "--bench", "pope", "--model", "llava-1.5-7b", "--dry-run")
+    run(*words, "--select", "scope", "--keep", "64")
+    plain = capsys.readouterr().out
+    run(*words, "--select", "scope", "--keep", "64", "--numerics", "both", "--device", "cpu",
+        "--positions", "original")  # fmt: skip
+    told = capsys.readouterr().out
+    assert "-original-compat" in told
+    assert plain.count("to ask\n") < told.count("to ask\n")
+    assert "14.1 GB" in plain or "weights" in plain
+    assert plain.split("memory: ")[1] != told.split("memory: ")[1]
