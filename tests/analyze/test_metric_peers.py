@@ -241,6 +241,29 @@ def test_augrc_is_the_mean_over_orders_of_ties():
     assert value("augrc", SMALL) == pytest.approx(np.mean(area), abs=1e-12)
 
 
+def trapezoid(c, y, generalised):
+    """fd-shifts' area, not in thousandths: over coverages from 0, ties a straight line."""
+    levels = sorted(set(c), reverse=True)
+    kept = np.array([(c >= level).sum() for level in levels])
+    errors = np.array([(c >= level) @ (1 - y) for level in levels])
+    risk = errors / (len(c) if generalised else kept)
+    start = 0 if generalised else risk[0]
+    return np.trapezoid(np.insert(risk, 0, start), np.insert(kept, 0, 0) / len(c))
+
+
+@pytest.mark.parametrize("places", [9, 2])
+def test_where_fd_shifts_is_the_same_up_to_one_over_n(places):
+    rng = np.random.default_rng(0)
+    c = rng.uniform(0.5, 1, 1000).round(places)
+    y = rng.random(1000) < c
+    seen, error = make_seen(c, y), 1 - y.mean()
+    generalised = trapezoid(c, y, True) + error / 2000
+    assert value("augrc", seen) == pytest.approx(generalised, abs=1e-12)
+    oracle = error + (1 - error) * np.log(1 - error)
+    off = abs(value("e-aurc", seen) - (trapezoid(c, y, False) - oracle))
+    assert (off < 1e-6) == (places == 9)  # a line between ties is not the mean over their orders
+
+
 @pytest.mark.parametrize("coverage", ["0.2", "0.5", "0.8", "1", "0.35"])
 def test_selective_accuracy_is_the_mean_over_orders_of_ties(coverage):
     k = -(-Fraction(coverage) * 6 // 1)

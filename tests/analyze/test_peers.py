@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -13,7 +16,7 @@ from calprune.analyze.resample import Clusters, Sampler, cluster_sums, design_ef
 from calprune.analyze.statistics.family import adjust
 from calprune.analyze.statistics.swap import swap_test
 from calprune.analyze.temperature import best_temperature
-from tests.analyze.conftest import make_table
+from tests.analyze.conftest import make_seen, make_table
 
 CASES = {
     "smooth": make_table(),
@@ -67,10 +70,78 @@ def test_ece_closed_left_is_netcals(case, bins):
     netcal = pytest.importorskip("netcal.metrics")
     both = np.stack([1 - case.confidence, case.confidence], axis=1)
     peer = netcal.ECE(bins).measure(both, case.correct.astype(int))
-    if case.answers == 2:  # netcal takes the larger column, which here is the second
+    if case.answers == 2:  # the last column against the frequency of ones: here, of right rows
         assert value(Ece(bins, "left"), case) == pytest.approx(peer, abs=1e-9)
     peer = netcal.ECE(bins).measure(case.confidence, case.correct.astype(int))
     assert value(Ece(bins, "left"), case) == pytest.approx(peer, abs=1e-9)
+
+
+def test_netcal_compares_the_last_column_with_the_frequency_of_ones():
+    netcal = pytest.importorskip("netcal.metrics")
+    one, label = np.array([0.1, 0.3, 0.6, 0.9]), np.array([0, 0, 1, 0])
+    columns = np.stack([1 - one, one], axis=1)
+    ece = netcal.ECE(1)
+    frequency, top = abs(one.mean() - label.mean()), 0.025
+    assert frequency == pytest.approx(0.225)
+    assert ece.measure(columns, label) == pytest.approx(frequency, abs=1e-9)
+    assert ece.measure(one, label) == pytest.approx(frequency, abs=1e-9)
+    # The other column is not looked at, nor is the larger one taken.
+    assert ece.measure(columns[:, ::-1], label) == pytest.approx(0.275, abs=1e-9)
+    sure, right = columns.max(axis=1), columns.argmax(axis=1) == label
+    assert value(Ece(1, "left"), make_seen(sure, right)) == pytest.approx(top, abs=1e-9)
+    assert ece.measure(sure, right.astype(int)) == pytest.approx(top, abs=1e-9)
+
+
+def test_netcal_needs_three_labels_to_look_at_the_likeliest_of_three():
+    netcal = pytest.importorskip("netcal.metrics")
+    p = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])
+    label = np.array([0, 1, 2, 2])
+    top = abs(p.max(axis=1).mean() - (p.argmax(axis=1) == label).mean())
+    assert netcal.ECE(1).measure(p, label) == pytest.approx(top, abs=1e-9)
+    with pytest.raises(RuntimeError, match="more than 2 confidence dims"):
+        netcal.ECE(1).measure(p, np.array([0, 1, 1, 0]))
+
+
+def test_torchmetrics_takes_class_1_of_two_and_gives_certainty_a_bin():
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    torch = pytest.importorskip("torch")
+    binary = functional.binary_calibration_error
+    one, label = torch.tensor([0.1, 0.3, 0.6, 0.9]), torch.tensor([0, 0, 1, 0])
+    assert float(binary(one, label, n_bins=1)) == pytest.approx(0.225, abs=1e-6)
+    sure, right = np.array([0.95, 1.0]), np.array([1, 0])
+    peer = float(binary(torch.tensor(sure), torch.tensor(right), n_bins=10))
+    assert peer == pytest.approx((0.05 + 1) / 2, abs=1e-6)
+    ours = value(Ece(10, "left"), make_seen(sure, right))
+    assert ours == pytest.approx((1 - 0.05) / 2, abs=1e-9)
+
+
+def test_uncertainty_calibrations_default_bins_by_value_where_values_are_few():
+    calibration = pytest.importorskip("calibration")
+    rng = np.random.default_rng(0)
+    c = rng.uniform(0.5, 1, 2000)
+    right = (rng.random(2000) < c).astype(int)
+    fine, coarse = (
+        calibration.get_calibration_error(c.round(places), right, debias=False) for places in (6, 3)
+    )
+    assert coarse > 5 * fine  # a bin for each of 500 values in place of 15 bins
+    fine, coarse = (calibration.get_ece_em(c.round(places), right) for places in (6, 3))
+    assert coarse == pytest.approx(fine, rel=0.3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "most"), [("float64", 36.04), ("float32", 15.94), ("float16", 6.93)]
+)
+def test_log_loss_stops_at_the_epsilon_of_the_dtype_and_nll_does_not(dtype, most):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    certain = np.array([[1, 0], [1, 0]], dtype=dtype)
+    assert 2 * sklearn.log_loss([0, 1], certain, labels=[0, 1]) == pytest.approx(most, abs=0.01)
+    seen = predictions(make_table(scale=100.0))
+    nats = -seen.log_probabilities[np.arange(len(seen)), seen.label]
+    assert nats.max() > 100
+    assert value("nll", seen) == pytest.approx(nats.mean())
+    peer = sklearn.log_loss(seen.label, seen.probabilities.astype(dtype), labels=[0, 1])
+    assert peer == pytest.approx(np.minimum(nats, most).mean(), rel=0.01)
+    assert peer < nats.mean() / 1.5
 
 
 def test_ece_closed_left_is_torchmetrics_in_single_precision(case):
@@ -144,3 +215,13 @@ def test_the_best_temperature_is_scikit_learns(case):
     scores = np.where(case.offered, case.log_probabilities, -1e6)
     peer = calibration._TemperatureScaling().fit(scores, case.label)
     assert best_temperature(case).value == pytest.approx(1 / peer.beta_, rel=1e-4)
+
+
+def test_the_table_of_peers_names_the_versions_that_are_tested():
+    root = Path(__file__).parents[2]
+    _, table = (root / "docs/metrics.md").read_text(encoding="utf-8").split("## Peers")
+    seen = dict(re.findall(r"^\| ([a-z-]+) \| ([^ |]+)", table, re.MULTILINE))
+    pins = (line.split("==") for line in (root / "constraints.txt").read_text().split())
+    tested = {name: version for name, version in (p for p in pins if len(p) == 2) if name in seen}
+    assert len(tested) == 5
+    assert tested == {name: seen[name] for name in tested}

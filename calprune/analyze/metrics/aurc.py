@@ -23,8 +23,9 @@ class Aurc:
 
     With soft targets a reply of verdict s is 1 - s of an error.
     Ties are averaged over all their orders in closed form, so neither row order nor the coarse
-    steps of half-precision logits decide anything. Without ties it is lm-polygraph's
-    ``RiskCoverageCurveAUC``. A group of m equal confidences with g errors after n0 surer rows adds
+    steps of half-precision logits decide anything. Without ties, and with both right and wrong
+    rows, it is lm-polygraph's ``RiskCoverageCurveAUC``, which stretches targets to [0, 1] first
+    (all alike become 0.5). A group of m equal confidences with g errors after n0 surer rows adds
     g H(N) - g/m (S(n0 + m) - S(n0)), S(n) = n H(n) - n, H the harmonic numbers.
     """
 

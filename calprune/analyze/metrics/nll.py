@@ -18,10 +18,11 @@ class Nll:
     """Mean of -log p(right answer) over the answers of a question, in nats, from 0 up.
 
     Taken from a log-softmax and never clipped, so it stays finite and honest where
-    ``sklearn.metrics.log_loss`` stops at 36 nats; elsewhere both agree. A reply has the two
-    outcomes right and not right, with a soft target a cross entropy. Infinite, and without an
-    interval, where a right answer has no probability at all, such as the fifth option when always
-    four count.
+    ``sklearn.metrics.log_loss`` stops: it raises every probability to the epsilon of the dtype, so
+    no row counts more than 36.0 nats in float64, 15.9 in float32 and 6.9 in float16. Elsewhere
+    both agree. A reply has the two outcomes right and not right, with a soft target a cross
+    entropy. Infinite, and without an interval, where a right answer has no probability at all,
+    such as the fifth option when always four count.
     """
 
     name: ClassVar[str] = "nll"

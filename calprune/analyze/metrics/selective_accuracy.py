@@ -21,8 +21,9 @@ __all__ = ["SelectiveAccuracy"]
 class SelectiveAccuracy:
     """Mean of correct among the k most confident rows, in [0, 1]; k = ceil(coverage n), exactly.
 
-    Where the k-th row is one of several of equal confidence, the mean over all their orders. One
-    minus torch-uncertainty's ``RiskAt80Cov``, which rounds 0.8 n in floating point.
+    Where the k-th row is one of several of equal confidence, the mean over all their orders.
+    Without ties it is one minus torch-uncertainty's ``RiskAtxCov``, which multiplies in floating
+    point (0.07 of 100 rows are 8 there).
 
     Attributes:
         coverage: share of rows answered, above 0 and at most 1; read as the decimal that it is
