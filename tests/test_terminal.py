@@ -69,16 +69,17 @@ def test_names_of_images_and_files(
         rows.append({"image": f"{i}{RED}.png", "question": "A dog?", "label": "yes"})
     (tmp_path / f"q{RED}.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     asked = ("collect", "--bench", f"file:{tmp_path}/q{RED}.jsonl", "--model", str(tiny_llava))
-    asked = (*asked, "--select", "full", "--min-mass", "0", "--store", str(tmp_path / "store"))
+    asked = (*asked, "--select", "full", "--store", str(tmp_path / "store"))
+    some = ("--max-left-out", "50%")
     long = f"image {tmp_path}/1{SHOWN}.png is 1 x 300 pixels"
-    code, out, err = said(*asked, "--dry-run")
+    code, out, err = said(*asked, *some, "--dry-run")
     assert (code, err) == (0, "")
     assert f"left out: {long}" in out
     assert f"file:q{SHOWN} on tiny-llava" in out
     code, out, err = said(*asked, "--strict")
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert err.startswith(f"calprune: {long}")
-    code, out, err = said(*asked)
+    code, out, err = said(*asked, *some, "--min-mass", "0")
     assert err.startswith(f"calprune: left out: {long}")
     assert f"1 conditions of file:q{SHOWN} on tiny-llava" in out
     assert f"file:q{SHOWN}" in said("ls", "conditions", "--store", str(tmp_path / "store"))[1]

@@ -305,8 +305,9 @@ def _difference(
     first = samplers[1][0]
     seen, metric, images = first.seen, first.metrics[j], clusters_of(first.seen)
     kind = kind_of(how.interval, metric)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # infinity less infinity
         delta = ours - theirs
+    plain = float(delta[0])
     if gap is not None and (kind == "studentised" or kind == "bridge"):
         found, delta = gap_bounds(gap, kind), gap.plug
     else:
@@ -340,7 +341,7 @@ def _difference(
         better=metric.better,
         value=float(ours[0]),
         reference_value=float(theirs[0]),
-        delta=float(ours[0] - theirs[0]) if np.isfinite([ours[0], theirs[0]]).all() else np.nan,
+        delta=plain,
         delta_debiased=None if gap is None else float(gap.debiased[0]),
         low=found.low,
         high=found.high,

@@ -94,8 +94,6 @@ def report(
         )
     else:
         check_format(format)
-    if published and not study:
-        raise PlanError("--published goes beside a study's own numbers: name one with --study")
     told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}
     told["calibrate"] = calibrate
     asked: Any = {name: value for name, value in told.items() if name in given(ctx)}

@@ -152,7 +152,7 @@ def test_quotes_price_replies_and_refuse_them() -> None:
 
 
 def test_letters_are_read_with_their_options(tiny_llava: Path, tmp_path: Path) -> None:
-    collected("shapes-mc", tiny_llava, tmp_path, images=1, select="full", reply_tokens=2)
+    collected("shapes-mc", tiny_llava, tmp_path, images=1, select="full", keep=(), reply_tokens=2)
     (table,) = Store(tmp_path).tables()
     assert table.parser == "scienceqa"
     assert table.replies is not None

@@ -46,7 +46,7 @@ def test_it_is_the_embedded_study(tmp_path: Path) -> None:
 def test_the_command_reads_it_without_torch() -> None:
     done = run("analyze", "--store", "sample", "--metric", "ece", "--by", "split")
     assert done.returncode == 0, done.stderr
-    assert "shapes-llava on shapes: ECE by split" in done.stdout
+    assert "shapes-llava on shapes: ECE (de-biased) by split" in done.stdout
     assert "adversarial" in done.stdout
 
 
