@@ -20,7 +20,7 @@ from tests.analyze.conftest import make_condition, make_table
 OTHER = {
     "benchmark": "pope", "model": "other", "benchmark_digest": "c" * 64, "model_digest": "n" * 64,
     "pixels": "CLIPImageProcessorPil/crop", "template": "u" * 64, "dtype": "float16", "reply": 8,
-    "weights": "int4", "kv": "h2o:0.5",
+    "closed_reply": 8, "weights": "int4", "kv": "h2o:0.5",
 }  # fmt: skip
 # What conditions of one experiment differ in.
 OWN = {"selector", "parameters", "revision", "budget", "seed", "positions", "features", "numerics"}

@@ -155,7 +155,7 @@ def test_an_infinite_best_temperature_is_compared_without_a_warning() -> None:
     finite, infinite = compare(tables, ["t-opt"], draws=20, permutations=99)
     assert np.isnan(infinite.delta)
     assert (infinite.p, infinite.low, infinite.sd) == (1.0, None, None)
-    assert finite.delta == -np.inf
+    assert np.isnan(finite.delta)  # infinite less finite says nothing of how much
     text = analyze(tables, metrics=["t-opt"], against="full", draws=20, permutations=99)
     line = next(x for x in text.splitlines() if x.startswith("scope-alpha1"))
     assert line.split() == ["scope-alpha1-k16", "inf", "inf", "-", "1.0000", "1.0000"]

@@ -164,7 +164,7 @@ TESTS = ["--permutations", "50"]
 CHANGES = {
     "": ["metric nll", "by split", "draws 120", "seed 3", "each-seed", "interval basic",
          "resample rows", "options all", "verbalizers first", "calibrate temperature"],
-    "--against": ["metric nll", "by split", "seed 3", "each-seed", "interval bias",
+    "--against": ["metric nll", "by split", "seed 3", "each-seed", "interval bridge",
                   "resample rows", "correction bh", "permutations 60", "against scope:alpha=1",
                   "confidence raw"],
     "--power": ["metric nll", "by split", "seed 3", "resample rows", "detect 0.01"],
@@ -215,13 +215,13 @@ def test_figures_are_drawn_as_the_table_is(
         return next(folder.glob("*forest-ece.csv")).read_text()
 
     plain = forest("plain")
-    assert "percentile95|boot:100|seed:0" in plain
-    assert "p:image-swap50|adjust:holm" in plain
+    assert "studentised95(debiased)|boot:100|seed:0" in plain
+    assert "p:image-deal50|adjust:holm" in plain
     told = forest(
         "told", "--interval", "basic", "--seed", "3", "--resample", "rows", "--correction", "bh"
     )
-    assert "basic95|boot:100|seed:3" in told
-    assert "p:row-swap50|adjust:bh" in told
+    assert "basic95(plug-in)|boot:100|seed:3" in told
+    assert "p:row-deal50|adjust:bh" in told
     note = next((tmp_path / "told").glob("*.svg")).read_text()
     assert note != next((tmp_path / "plain").glob("*.svg")).read_text()
     for words in (["--each-seed"], ["--common"], ["--figure", "curve", "--correction", "bh"]):
@@ -245,7 +245,7 @@ def test_several_definitions_are_compared_as_told(
     ("name", "listed"),
     [
         ("correction", "bh, holm"),
-        ("interval", "basic, bias, percentile"),
+        ("interval", "auto, basic, bridge, percentile, studentised"),
         ("resample", "images, rows"),
         ("target", "hard, soft"),
         ("options", "all, four, offered"),
