@@ -181,7 +181,7 @@ def covered(metric: str, line: Line, scale: float, runs: int) -> tuple[float, ..
     for run in range(runs):
         seen = Questions(np.random.default_rng([run, 5]), line).answered(scale)
         (gap,) = gap_errors([[sampled(metric, seen)]], 0, [((0, 1.0),)], DRAWS, run)
-        ends = [gap.interval("studentised", True), gap.interval("bridge", True)]
+        ends = [gap.interval("studentised"), gap.interval("bridge")]
         ends.append(tuple(np.quantile(gap.plug[1:], [0.025, 0.975])))
         shares = [x for low, high in ends for x in (low <= true <= high, high - low)]
         total += [gap.plug[0] - true, gap.debiased[0] - true, *shares]

@@ -33,7 +33,7 @@ def main(path: str) -> None:
         for i in range(SETS):
             seen = Questions(np.random.default_rng([i, 3]), LINE).answered(scale)
             (gap,) = gap_errors([[sampled("ece", seen)]], 0, [((0, 1.0),)], DRAWS, i)
-            ends = (np.quantile(gap.plug[1:], [0.025, 0.975]), gap.interval("studentised", True))
+            ends = (np.quantile(gap.plug[1:], [0.025, 0.975]), gap.interval("studentised"))
             centres = (gap.plug[0], max(gap.debiased[0], 0.0))
             for j, ((low, high), centre) in enumerate(zip(ends, centres, strict=True)):
                 inside = low <= true <= high

@@ -40,7 +40,7 @@ def studentised(name: str, seen: Sequence[Predictions], draws: int) -> object:
     """Intervals, from predictions."""
     cells = [prepared(resolve(name), [one]) for one in seen]
     found = gap_errors(cells, 0, [((i, 1.0),) for i in range(len(cells))], draws, 0)
-    return [gap.interval("studentised", never_negative=True) for gap in found]
+    return [gap.interval("studentised") for gap in found]
 
 
 def main() -> None:

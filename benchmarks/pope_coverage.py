@@ -153,7 +153,7 @@ def coverage(rho: float, scale: float, runs: int, draws: int) -> None:
                 ends = (found.low, found.high)
                 if isinstance(metric, Gapped):
                     (gap,) = gap_errors([samplers], j, [((0, 1.0),)], draws, run)
-                    ends = gap.interval("studentised", never_negative=True)
+                    ends = gap.interval("studentised")
                 held[unit][j] += ends[0] - 1e-12 <= true[j] <= ends[1] + 1e-12
     for unit, count in held.items():
         shown = " | ".join(f"{x / runs:.2f}" for x in count)

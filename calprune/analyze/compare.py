@@ -18,6 +18,7 @@ from calprune.analyze.metrics import (
     Gapped,
     Measure,
     Metric,
+    debiased,
     heading_of,
     resolve,
     spec,
@@ -262,10 +263,8 @@ def permutation_test(
     many, count = len(ours) + len(theirs), len(ours[0].clusters)
     if many == 2:
         every = is_exact(count, permutations)
-        p, least = (
-            swap_test(ours[0], theirs[0], permutations, seed),
-            smallest_p(count, permutations),
-        )
+        p = swap_test(ours[0], theirs[0], permutations, seed)
+        least = smallest_p(count, permutations)
         return PermutationTest(p, "swap", every, 2**count if every else permutations, least)
     every = tries_all(many, count, permutations)
     times = math.factorial(many) ** count if every else permutations
@@ -309,7 +308,8 @@ def _difference(
         delta = ours - theirs
     plain = float(delta[0])
     if gap is not None and (kind == "studentised" or kind == "bridge"):
-        found, delta = gap_bounds(gap, kind), gap.plug
+        found = gap_bounds(gap, kind)
+        delta = gap.debiased if debiased(metric) else gap.plug
     else:
         found = bounds(delta, kind)
     of = "" if found.low is None else "delta_debiased" if kind in OF_GAPS else "delta"

@@ -159,9 +159,19 @@ class Predictions:
 
     @property
     def unit(self) -> NDArray[np.str_]:
-        """What is drawn together, (n,): images or, where none is known, repeated questions."""
-        known = (self.cluster != "").any()
-        return self.cluster if known else self.duplicate_of.astype(np.str_)
+        """What is drawn together, (n,): images or, where none is known, repeated questions.
+
+        A question goes by the first id of its rows, whatever their order and place in the file.
+        """
+        if (self.cluster != "").any():
+            return self.cluster
+        rising = np.argsort(self.id, kind="stable")
+        _, first, code = np.unique(
+            self.duplicate_of[rising], return_index=True, return_inverse=True
+        )
+        found = np.empty_like(self.id)
+        found[rising] = self.id[rising][first][code]
+        return found
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """All that has a value per row, by field, without tags."""

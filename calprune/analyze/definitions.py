@@ -21,9 +21,10 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
+from calprune.analyze.notes import brackets, without_interval
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
-from calprune.analyze.statistics.intervals import Interval, usual_without_gaps
+from calprune.analyze.statistics.intervals import Interval, check_interval, usual_without_gaps
 from calprune.analyze.statistics.pairing import with_common_questions
 from calprune.analyze.written import estimated, heading, of_what, p_text
 from calprune.data.logits import LogitTable
@@ -35,13 +36,13 @@ class Defined:
 
     Attributes:
         model, benchmark, condition, definition, metric, title, form, better: what was measured.
-        value, debiased, low, high, interval_of: as in ``Estimate``; None where this metric cannot
-            be had from this definition.
+        value, debiased, low, high, interval_of, defined: as in ``Estimate``; None where this
+            metric cannot be had from this definition.
         reference: what ``delta`` is taken from; empty without a comparison. The reference itself
             has no delta.
-        delta, delta_debiased, delta_low, delta_high, delta_of, p, p_adjusted: paired difference to
-            the reference, as in ``Difference``; p is corrected over the conditions, for each metric
-            and definition by itself.
+        delta, delta_debiased, delta_low, delta_high, delta_of, delta_defined, p, p_adjusted: paired
+            difference to the reference, as in ``Difference``; p is corrected over the conditions,
+            for each metric and definition by itself.
         p_least: the smallest p that the swaps allow; 0 without a comparison.
         correction, family, swaps: how, over how many comparisons, and the swaps behind p.
         n, clusters: rows and images.
@@ -61,12 +62,14 @@ class Defined:
     low: float | None = None
     high: float | None = None
     interval_of: str = ""
+    defined: float = 1.0
     reference: str = ""
     delta: float | None = None
     delta_debiased: float | None = None
     delta_low: float | None = None
     delta_high: float | None = None
     delta_of: str = ""
+    delta_defined: float = 1.0
     p: float | None = None
     p_adjusted: float | None = None
     p_least: float = 0.0
@@ -118,6 +121,7 @@ def definitions(
         Mismatch: a file that cannot be used, or conditions that cannot be paired.
     """
     chosen = resolve(metrics)
+    check_interval(interval, chosen)
     found: dict[tuple[str, str, str, str, int], Defined] = {}
     for definition in confidences:
         how: dict[str, Any] = {**reading, "confidence": definition}
@@ -171,6 +175,7 @@ def _estimated(row: Estimate, definition: str) -> Defined:
         low=row.low,
         high=row.high,
         interval_of=row.interval_of,
+        defined=row.defined,
         n=row.n,
         clusters=row.clusters,
         signature=row.signature,
@@ -187,6 +192,7 @@ def _compared(row: Defined, d: Difference) -> Defined:
         delta_low=d.low,
         delta_high=d.high,
         delta_of=d.interval_of,
+        delta_defined=d.defined,
         p=d.p,
         p_adjusted=d.p_adjusted,
         p_least=d.p_least,
@@ -218,17 +224,20 @@ def _grid(rows: Sequence[Defined]) -> Grid:
     header: tuple[str, ...] = ("condition", "definition", heading(title, first.form))
     if first.reference:
         corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(first.correction, first.correction)
-        header = (*header, f"minus {first.reference}", "p", corrected)
+        of = next((r.delta_of for r in rows if r.delta_of), "")
+        header = (*header, of_what(f"minus {first.reference}", of), "p", corrected)
     body = []
     for r in rows:
         shown = [r.condition, r.definition, "-"]
         if r.value is not None:
             shown[2] = estimated(r.value, r.debiased, (r.low, r.high), r.interval_of, r.form)
+            shown[2] += without_interval(r.value, r.low, r.defined)
         if first.reference:
             shown += ["-"] * 3
         if r.delta is not None and r.p is not None and r.p_adjusted is not None:
             ends = (r.delta_low, r.delta_high)
             gap = estimated(r.delta, r.delta_debiased, ends, r.delta_of, r.form, signed=True)
+            gap += without_interval(r.delta, r.delta_low, r.delta_defined)
             shown[3:] = [gap, p_text(r.p, r.p_least), p_text(r.p_adjusted, r.p_least)]
         body.append(tuple(shown))
     notes = ["-: this metric cannot be had from this definition of confidence"]
@@ -237,6 +246,9 @@ def _grid(rows: Sequence[Defined]) -> Grid:
         notes.append(
             f"{first.correction} over {first.family} comparisons, for each definition by itself"
         )
+    bounded = [r for r in rows if r.low is not None]
+    if bounded:
+        notes.append(f"{brackets(bounded[0].interval_of)} 95 % interval")
     notes += list(
         {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}.values()
     )

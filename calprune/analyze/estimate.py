@@ -249,7 +249,7 @@ def _cell(
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
         if gap is not None and (kind == "studentised" or kind == "bridge"):
-            found = gap_bounds(gap, kind, never_negative=True)
+            found = gap_bounds(gap, kind)
         else:
             found = bounds(mean[j], kind, never_negative(metric))
         of = "" if found.low is None else "debiased" if kind in OF_GAPS else "value"

@@ -51,14 +51,17 @@ def _by_metric(title: str, rows: Sequence[Estimate]) -> Grid:
     """A column per metric; ECE and its relatives show intervals, the others when they are few."""
     columns = unique([r.signature.split("|conf:")[0] for r in rows])
     named = {s: next(r for r in rows if r.signature.startswith(f"{s}|conf:")) for s in columns}
+    brief = len(columns) > 3
     body = []
     for condition in unique([r.condition for r in rows]):
         own = [r for r in rows if r.condition == condition]
-        shown = [_cell(r, bool(r.debiased is not None or len(columns) <= 3)) for r in own]
+        shown = [_cell(r, not brief or r.debiased is not None) for r in own]
         body.append((shown_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
     titles = [heading(of_what(r.title, r.interval_of), r.form) for r in named.values()]
-    notes = estimate_notes(rows) + told_once([r.signature for r in named.values()])
-    return Grid(title, ("condition", *titles, "n", "images"), tuple(body), tuple(notes))
+    told = [r for r in rows if not brief or r.debiased is not None]
+    notes = estimate_notes(rows, told) + told_once([r.signature for r in named.values()])
+    unit = "distinct" if rows[0].resampled == "questions" else "images"
+    return Grid(title, ("condition", *titles, "n", unit), tuple(body), tuple(notes))
 
 
 def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
@@ -72,7 +75,8 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
     first = {g: next(r for r in rows if r.group == g) for g in names}
     shown = {g: repr(g) if g[-1:].isdigit() else g for g in names}
     sizes = "; ".join(f"{shown[g]} {r.n} on {r.clusters}" for g, r in first.items())
-    notes = [f"questions on images: {sizes}", *estimate_notes(rows), first[names[0]].signature]
+    unit = "questions, distinct" if rows[0].resampled == "questions" else "questions on images"
+    notes = [f"{unit}: {sizes}", *estimate_notes(rows, rows), first[names[0]].signature]
     return Grid(title, (heading("condition", "plain"), *names), tuple(body), tuple(notes))
 
 

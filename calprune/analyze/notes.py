@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Protocol
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
@@ -16,20 +17,53 @@ DRAWN = {
     "questions": "questions resampled with their repeats",
     "rows": "rows resampled",
 }
+SWAPPED = {"images": "whole images", "questions": "questions with their repeats", "rows": "rows"}
 FEW_ERRORS, FEW_WRONG_IMAGES, FEW_IMAGES = 30, 20, 30
+DEALT = ", and all runs dealt anew where one of them has several seeds"
+ONE_IMAGE = "all questions are about one image: no interval can be given"
+PAIRED = "95 % interval of the paired difference"
 
 
-def estimate_notes(rows: Sequence[Estimate]) -> list[str]:
-    """What a reader must know: intervals, open questions, noise floor, seeds, ties."""
+class Counted(Protocol):
+    """A row that counts what it was computed from."""
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def clusters(self) -> int: ...  # noqa: D102
+    @property
+    def resampled(self) -> str: ...  # noqa: D102
+
+
+class Bounded(Protocol):
+    """A row with an interval."""
+
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def group(self) -> str: ...  # noqa: D102
+    @property
+    def low(self) -> float | None: ...  # noqa: D102
+    @property
+    def defined(self) -> float: ...  # noqa: D102
+    @property
+    def clusters(self) -> int: ...  # noqa: D102
+
+
+def estimate_notes(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
+    """What a reader must know: intervals, open questions, noise floor, seeds, ties.
+
+    ``shown`` are the rows whose intervals the table shows.
+    """
     notes = []
     whole = [r for r in rows if r.group == "all"]
-    notes += _interval(rows) + within_parts(rows) + _dependence(whole) + what_decided(whole)
+    notes += _interval(rows, shown) + within_parts(rows) + _dependence(whole) + what_decided(whole)
     notes += _open(whole)
     if any(is_metric(r, "nll") and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
     if any(is_metric(r, "t-opt") and math.isinf(r.value) for r in rows):
         notes.append("T_opt is infinite where no answers are better than uniform ones")
-    notes += _floors(whole) + _small(whole)
+    notes += _floors(whole) + _small(rows)
     notes += _seeds(whole)
     ties = max((r.ties for r in whole), default=0)
     if ties:
@@ -37,31 +71,44 @@ def estimate_notes(rows: Sequence[Estimate]) -> list[str]:
     return notes
 
 
-def _interval(rows: Sequence[Estimate]) -> list[str]:
+def _interval(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
     """How intervals were made, and what is wrong with them."""
+    drawn = [r for r in shown if r.low is not None]
     notes = []
-    for kind in unique([r.method.removesuffix("95") for r in rows if r.low is not None]):
-        row = next(r for r in rows if r.method == f"{kind}95")
+    for kind in unique([r.method.removesuffix("95") for r in drawn]):
+        row = next(r for r in drawn if r.method == f"{kind}95")
         name = "" if kind == "percentile" else f"{kind} "
-        where = (
-            "(de-biased [low, high]): less its expected bias, and the"
-            if (row.interval_of == "debiased")
-            else "[low, high]:"
-        )
-        notes.append(f"{where} 95 % {name}interval, {DRAWN[row.resampled]}")
-    notes += [
-        f"{r.title}: interval over the {_percent(r.defined)} of resamples in which it is defined"
-        for r in {r.title: r for r in rows if r.defined < 1 and r.low is not None}.values()
+        notes.append(f"{brackets(row.interval_of)} 95 % {name}interval, {DRAWN[row.resampled]}")
+    notes += defined_shares(drawn)
+    for kind in unique([r.method for r in drawn if r.debiased is not None]):
+        raw = [r for r in drawn if r.method == kind and r.debiased is not None]
+        if raw[0].interval_of == "value":
+            titles = ", ".join(unique([r.title for r in raw]))
+            notes.append(
+                f"{kind.removesuffix('95')} intervals of {titles} lie too high near calibration; "
+                "--interval auto does not"
+            )
+    if rows[0].resampled == "images" and rows[0].clusters == 1 < rows[0].n:
+        notes.append(ONE_IMAGE)
+    return notes + shared(rows[0])
+
+
+def brackets(of: str) -> str:
+    """What the brackets of a table hold, up to the name of the interval."""
+    less = "(de-biased [low, high]): less the expected bias, and the"
+    return less if of.endswith("debiased") else "[low, high]:"
+
+
+def defined_shares(rows: Sequence[Bounded]) -> list[str]:
+    """Where an interval leaves out resamples in which the number is undefined; least share."""
+    least: dict[str, float] = {}
+    for r in rows:
+        if r.defined < 1 and r.low is not None:
+            least[r.title] = min(r.defined, least.get(r.title, 1.0))
+    return [
+        f"{title}: interval over the resamples in which it is defined, at least {_percent(share)}"
+        for title, share in least.items()
     ]
-    raw = unique([r.title for r in rows if r.debiased is not None and r.interval_of == "value"])
-    if raw:
-        notes.append(
-            f"{rows[0].method.removesuffix('95')} intervals of {', '.join(raw)} lie too high near "
-            "calibration; --interval auto does not"
-        )
-    if rows[0].clusters == 1 < rows[0].n:
-        notes.append("all questions are about one image: no interval can be given")
-    return notes + _shared(rows[0])
 
 
 def _floors(whole: Sequence[Estimate]) -> list[str]:
@@ -75,14 +122,20 @@ def _floors(whole: Sequence[Estimate]) -> list[str]:
     return [f"a perfectly calibrated model would score an {', '.join(found)} on these questions"]
 
 
-def _small(whole: Sequence[Estimate]) -> list[str]:
+def _small(rows: Sequence[Estimate]) -> list[str]:
     """Where there is too little to rely on an interval."""
-    if not any(r.low is not None for r in whole):
+    if not any(r.low is not None for r in rows):
         return []
-    notes = []
-    if whole[0].clusters < FEW_IMAGES:
-        notes.append(f"fewer than {FEW_IMAGES} images: no interval holds what it promises")
-    return notes + few_errors(whole)
+    return few_images(rows) + few_errors([r for r in rows if r.group == "all"])
+
+
+def few_images(rows: Sequence[Bounded]) -> list[str]:
+    """Groups with too few images for any interval, in one line."""
+    few = unique([r.group for r in rows if r.low is not None and r.clusters < FEW_IMAGES])
+    if not few:
+        return []
+    where = "" if "all" in few else f" in {', '.join(few)}"
+    return [f"fewer than {FEW_IMAGES} images{where}: no interval holds what it promises"]
 
 
 def few_errors(rows: Sequence[Estimate]) -> list[str]:
@@ -148,7 +201,7 @@ def _part(row: Estimate | Difference) -> str:
     return _field(row, "within")
 
 
-def _shared(row: Estimate | Difference) -> list[str]:
+def shared(row: Estimate | Difference) -> list[str]:
     """The warning where rows are drawn one by one, or where no image is known."""
     if row.resampled == "images":
         return []
@@ -167,7 +220,10 @@ def _dependence(whole: Sequence[Estimate]) -> list[str]:
     if not whole or not 1 < whole[0].clusters < whole[0].n:
         return []
     alike = [r.icc for r in whole if r.icc is not None]
-    found = f"questions of one image: design effect {_span([r.design_effect for r in whole], 2)}"
+    unit = {"questions": "repeats of one question"}.get(
+        whole[0].resampled, "questions of one image"
+    )
+    found = f"{unit}: design effect {_span([r.design_effect for r in whole], 2)}"
     if alike:
         found += f", correlation of correctness {_span(alike, 2)} without repeats"
     return [found]
@@ -235,35 +291,39 @@ def disagreement(rows: Sequence[Difference]) -> list[str]:
     return [f"interval and uncorrected p disagree, the test decides: {', '.join(odd)}"]
 
 
-def _clusters(r: Difference) -> str:
-    return "distinct questions" if r.resampled == "questions" else "images"
+def questions_on(r: Counted) -> str:
+    """``1800 questions on 100 images`` or, where no image is known, how many are distinct."""
+    if r.resampled == "questions":
+        return f"{r.n} questions, {r.clusters} of them distinct"
+    return f"{r.n} questions on {r.clusters} images"
 
 
 def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
     """Under a family of comparisons: intervals, test, correction, and where two disagree."""
     r = rows[0]
-    shown = {"images": "whole images", "questions": "questions with their repeats"}
-    where = shown.get(r.resampled, "rows")
     times = "in all ways there are" if "-exact" in r.signature else "times"
     dealt = any("-deal" in row.signature for row in rows)
     few = too_few(max(row.p_least for row in rows), r.family)
     said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
     said["p (McNemar)"] = "exact McNemar, as no two questions share an image"
-    kind = (
-        "(de-biased [low, high]): less the expected bias, and the"
-        if (r.interval_of.endswith("debiased"))
-        else "[low, high]:"
-    )
+    if r.resampled == "questions":
+        said["p (t)"] = "cluster-robust t, distinct questions less 1 degrees of freedom"
+        said["p (McNemar)"] = "exact McNemar, as no question is repeated"
+    drawn = next((row for row in rows if row.low is not None), None)
+    kind = "" if drawn is None else brackets(drawn.interval_of)
     return (
-        f"{r.n} questions on {r.clusters} {_clusters(r)}; {r.better} is better",
-        f"{kind} 95 % interval of the paired difference, {r.draws} resamples of {r.resampled}",
-        f"p: the two conditions swapped on {where}, {r.swaps} {times}, two-sided"
-        + ", seeds dealt anew with the single run" * dealt
+        f"{questions_on(r)}; {r.better} is better",
+        *([f"{kind} {PAIRED}, {r.draws} resamples of {r.resampled}"] if kind else ()),
+        *([ONE_IMAGE] if r.resampled == "images" and r.clusters == 1 < r.n else ()),
+        *defined_shares(rows),
+        f"p: the two conditions swapped on {SWAPPED[r.resampled]}, {r.swaps} {times}, two-sided"
+        + DEALT * dealt
         + f"; {corrected}: corrected for {r.family} comparisons",
         *disagreement(rows),
+        *few_images(rows),
         *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
         *([few] if few and r.correction == "holm" else ()),
-        *_shared(r),
+        *shared(r),
         *within_parts([r]),
         *what_decided([r]),
         *_open([r] if r.group == "all" else []),

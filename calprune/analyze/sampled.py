@@ -80,8 +80,8 @@ def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
         yield first
 
 
-def gap_bounds(gap: Combined, kind: Kind, never_negative: bool = False) -> Bounds:
+def gap_bounds(gap: Combined, kind: Kind) -> Bounds:
     """Its interval, if anything was resampled."""
     if len(gap.error) < 2:
         return Bounds()
-    return Bounds(*gap.interval(kind, never_negative))
+    return Bounds(*gap.interval(kind))

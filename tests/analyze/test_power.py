@@ -12,7 +12,7 @@ from scipy.stats import norm
 from calprune.analyze.command import analyze
 from calprune.analyze.compare import compare
 from calprune.analyze.confidence import predictions
-from calprune.analyze.statistics.power import multiple, power, sentences
+from calprune.analyze.statistics.power import multiple, power, power_grids, sentences
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
@@ -50,6 +50,35 @@ def test_a_difference_shrinks_with_the_root_of_images():
         for n in (300, 4800)
     )
     assert few.detectable / many.detectable == pytest.approx(4, rel=0.15)
+
+
+def test_what_is_needed_is_counted_in_what_is_drawn():
+    """240 rows on 40 images, hardly dependent: as many questions are needed either way."""
+    tables = [make_table(), make_table(make_condition("scope", 16), noise=3)]
+    images, rows = (
+        power(compare(tables, ["accuracy"], draws=2000, permutations=1, resample=unit), 0.02)[0]
+        for unit in ("images", "rows")
+    )
+    assert rows.images == pytest.approx(240 * (rows.detectable / 0.02) ** 2, abs=1)
+    assert rows.images == pytest.approx(6 * images.images, rel=0.25)
+
+
+def test_a_debiased_difference_has_its_own_standard_deviation():
+    tables = [make_table(), make_table(make_condition("scope", 16), noise=3, scale=1.7)]
+    ece, less = compare(tables, ["ece", "ece-debiased"], **QUICK)
+    values = {  # resampled as they are, without the interval of gaps
+        r.metric: r.sd
+        for r in compare(tables, ["ece", "ece-debiased"], **QUICK, interval="percentile")
+    }
+    assert (ece.sd, less.sd) == pytest.approx((values["ece"], values["ece-debiased"]))
+    assert ece.sd != pytest.approx(less.sd, rel=0.02)
+
+
+def test_noise_is_told_where_it_is_allowed_for():
+    tables = [make_table(), make_table(make_condition("scope", 16), noise=3, scale=1.7)]
+    for interval, told in (("auto", True), ("percentile", False)):
+        (grid,) = power_grids(power(compare(tables, ["ece"], **QUICK, interval=interval)))
+        assert any("noise hides a part" in note for note in grid.notes) == told
 
 
 def test_the_first_step_of_holm_needs_more(study_tables):

@@ -164,7 +164,7 @@ TESTS = ["--permutations", "50"]
 CHANGES = {
     "": ["metric nll", "by split", "draws 120", "seed 3", "each-seed", "interval basic",
          "resample rows", "options all", "verbalizers first", "calibrate temperature"],
-    "--against": ["metric nll", "by split", "seed 3", "each-seed", "interval percentile",
+    "--against": ["metric nll", "by split", "seed 3", "each-seed", "interval bridge",
                   "resample rows", "correction bh", "permutations 60", "against scope:alpha=1",
                   "confidence raw"],
     "--power": ["metric nll", "by split", "seed 3", "resample rows", "detect 0.01"],

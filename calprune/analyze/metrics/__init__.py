@@ -207,6 +207,11 @@ def never_negative(metric: Described) -> bool:
     return metric.better == "lower" and not getattr(metric, "below_zero", False)
 
 
+def debiased(metric: Described) -> bool:
+    """Whether a metric of sizes of gaps is already less its expected bias: it may be below 0."""
+    return isinstance(metric, Gapped) and bool(getattr(metric, "below_zero", False))
+
+
 def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
     """Metrics by name, with parameters as in ``ece:bins=10``, or as they are.
 

@@ -153,8 +153,8 @@ class Combined:
         """(1 + draws,)."""
         return self._sum("debiased")
 
-    def interval(self, kind: Kind, never_negative: bool = False) -> tuple[float, float]:
-        """95 % interval around the de-biased value.
+    def interval(self, kind: Kind) -> tuple[float, float]:
+        """95 % interval around the de-biased value, within what errors in [0, 1] can sum to.
 
         ``studentised`` is the bootstrap-t: quantiles of (resample - mean of resamples) over the
         linearised error of that resample, times the larger of the linearised error and the
@@ -162,9 +162,6 @@ class Combined:
         images, and for a single error also those of the plug-in upwards. Either spans all values
         that the null tests of its terms leave possible.
 
-        Args:
-            kind: which.
-            never_negative: of a single error, which lies in [0, 1].
         """
         low, high = self._possible()
         below, above = self._spread() if kind == "studentised" else self._bridge()
@@ -173,9 +170,9 @@ class Combined:
             plug, images = self.plug, len(self.terms[0][0].left_out)
             far = float(np.quantile(plug[1:] - plug[1:].mean(), TAILS[1]))
             high = max(high, float(plug[0]) + _few(images) * far)
-        if never_negative:
-            low, high = min(max(low, 0.0), 1.0), min(max(high, 0.0), 1.0)
-        return low, high
+        least = sum(min(k, 0.0) for _, k in self.terms)
+        most = sum(max(k, 0.0) for _, k in self.terms)
+        return min(max(low, least), most), min(max(high, least), most)
 
     def _sum(self, name: str) -> Floats:
         return np.asarray(sum(k * getattr(part, name) for part, k in self.terms))

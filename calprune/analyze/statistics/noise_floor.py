@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from calprune.analyze.confidence import Floats, Predictions
-from calprune.analyze.metrics import GapParts, Gapped
+from calprune.analyze.metrics import GapParts, Gapped, debiased
+from calprune.analyze.metrics._bins import excess
 from calprune.analyze.resample import Clusters, uniform
 
 DRAWS = 100
@@ -26,7 +27,10 @@ def noise_floor(metric: Gapped, seen: Predictions, clusters: Clusters, seed: int
     drawn = uniform(DRAWS, len(seen), seed)
     for u in drawn:
         truth = (u[:, None] < parts.probability).astype(np.float64)
-        gap = np.abs(parts.sums(parts.probability - truth, _one(seen), 1)[0])
+        off = parts.probability - truth
+        gap = np.abs(parts.sums(off, _one(seen), 1)[0])
+        if debiased(metric):
+            gap = gap - excess(gap, parts.squared(off**2) - gap**2 / len(seen))
         size = size + (gap**2 if metric.squared else gap) / DRAWS
     effect = design_effects(parts, clusters)
     total = rows.sum(axis=-1)

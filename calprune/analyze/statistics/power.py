@@ -12,6 +12,7 @@ import numpy as np
 from calprune.analyze.compare import Difference
 from calprune.analyze.layout import Grid, family_name
 from calprune.analyze.metrics import Better, Form
+from calprune.analyze.notes import questions_on
 from calprune.analyze.statistics.family import LEVEL
 from calprune.analyze.written import heading, number, of_what
 from calprune.errors import PlanError
@@ -35,10 +36,10 @@ class Power:
         detectable_first: the same at the first step of Holm, 5 % / family.
         family: comparisons with the reference.
         detect: a difference asked about; None if none was.
-        images, images_first: how many images such a benchmark needs to show it, uncorrected and at
-            the first step of Holm.
+        images, images_first: how many images such a benchmark needs to show it, or how many of
+            what is ``resampled``, uncorrected and at the first step of Holm.
         n, clusters: rows and images there are.
-        resampled, draws: ``images`` or ``rows``, and how often.
+        resampled, draws: ``images``, ``rows`` or ``questions``, and how often.
         signature: the choices behind the numbers.
     """
 
@@ -146,7 +147,8 @@ def _images(r: Difference, least: float | None, detect: float | None) -> int | N
         return None
     lost = r.attenuation
     times = (least / detect) ** 2 if lost is None else lost.times(detect, least)
-    return max(1, math.ceil(r.clusters * times - 1e-9)) if math.isfinite(times) else None
+    drawn = r.n if r.resampled == "rows" else r.clusters
+    return max(1, math.ceil(drawn * times - 1e-9)) if math.isfinite(times) else None
 
 
 def power_grids(rows: Sequence[Power]) -> list[Grid]:
@@ -162,7 +164,7 @@ def _grid(rows: Sequence[Power]) -> Grid:
     r = rows[0]
     form: Form = "points" if r.form in ("percent", "points") else r.form
     asked = r.detect is not None
-    unit = "images" if r.resampled == "images" else "rows"
+    unit = r.resampled
     header = (
         "condition",
         heading(of_what("difference", "debiased" * (r.delta_debiased is not None)), form),
@@ -182,12 +184,12 @@ def _grid(rows: Sequence[Power]) -> Grid:
     )
     shown = "" if r.detect is None else f"{_size(r.detect, form)}{heading('', form)}"
     notes = (
-        f"{r.n} questions on {r.clusters} images",
+        questions_on(r),
         f"SD: of the paired difference over {r.draws} resamples of {r.resampled}",
         f"detectable: found with {100 * POWER:.0f} % power by a two-sided test at "
         f"{100 * LEVEL:.0f} %; (Holm): at its first step over {r.family} comparisons"
         + LESS
-        * (r.delta_debiased is not None),
+        * ("(debiased)" in r.signature),
         *([f"{unit}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
         r.signature,
     )

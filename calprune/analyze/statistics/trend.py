@@ -14,6 +14,14 @@ from calprune.analyze.confidence import Floats, Predictions, Reading
 from calprune.analyze.estimate import grouped
 from calprune.analyze.layout import Grid
 from calprune.analyze.metrics import Better, Form, Gapped, Metric, heading_of, resolve, spec
+from calprune.analyze.notes import (
+    SWAPPED,
+    brackets,
+    defined_shares,
+    few_images,
+    questions_on,
+    without_interval,
+)
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared
 from calprune.analyze.signature import interval_of, sign, unit
@@ -48,6 +56,7 @@ class Trend:
         slope_debiased: of ECE and its relatives, that of the de-biased values; else None.
         low, high: 95 % interval of the slope from resampled images; None without one.
         interval_of: what it belongs to: ``slope`` or ``slope_debiased``; empty without one.
+        defined: share of resamples in which the slope is defined; below 95 % there is no interval.
         p: two-sided p of dealing the levels anew on whole images.
         p_adjusted: the same after correction over the family.
         p_least: the smallest p that the permutations allow.
@@ -76,6 +85,7 @@ class Trend:
     low: float | None
     high: float | None
     interval_of: str
+    defined: float
     p: float
     p_adjusted: float
     p_least: float
@@ -295,6 +305,7 @@ def _trend(
         low=found.low,
         high=found.high,
         interval_of=of,
+        defined=found.defined,
         p=tested[0],
         p_adjusted=tested[1],
         p_least=least_p(many, clusters, how.permutations),
@@ -339,21 +350,24 @@ def _grid(rows: Sequence[Trend]) -> Grid:
                 row.interval_of,
                 row.form,
                 signed=True,
-            ),
+            )
+            + without_interval(row.slope, row.low, row.defined),
             p_text(row.p, row.p_least),
             p_text(row.p_adjusted, row.p_least),
         )
         for row in rows
     )
-    what = "whole images" if r.resampled == "images" else "rows"
+    drawn = next((row for row in rows if row.low is not None), None)
+    kind = "" if drawn is None else brackets(drawn.interval_of)
     few = too_few(max(row.p_least for row in rows), r.family)
     notes = (
-        f"{r.n} questions on {r.clusters} images; {r.better} is better",
+        f"{questions_on(r)}; {r.better} is better",
         f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
-        "(de-biased " * bool(r.slope_debiased) + f"[low, high]{')' * bool(r.slope_debiased)}: 95 % "
-        f"interval, {r.draws} paired resamples of {r.resampled}",
-        f"p: levels dealt anew on {what}, two-sided; {corrected}: corrected for {r.family} "
-        f"trend{'s' * (r.family > 1)}",
+        *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
+        *defined_shares(rows),
+        *few_images(rows),
+        f"p: levels dealt anew on {SWAPPED[r.resampled]}, two-sided; {corrected}: corrected "
+        f"for {r.family} trend{'s' * (r.family > 1)}",
         *([few] if few and r.correction == "holm" else ()),
         r.signature,
     )

@@ -10,7 +10,7 @@ from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, element, items, join
 from calprune.analyze.html.numbers import counted, shown
-from calprune.analyze.notes import FEW_IMAGES, few_errors
+from calprune.analyze.notes import FEW_IMAGES, few_errors, shared
 
 
 def cautions(content: Content) -> Html | None:
@@ -19,16 +19,7 @@ def cautions(content: Content) -> Html | None:
     for setting in content.settings:
         rows = content.of(setting)
         where = element("strong", f"{setting.model} on {setting.benchmark}:")
-        for warning in (
-            _shared,
-            _few,
-            _few_errors,
-            _ties,
-            _near_floor,
-            _infinite,
-            _left_out,
-            _seeds,
-        ):
+        for warning in WARNINGS:
             said = warning(rows)
             if said:
                 found.append(join(where, said, by=" "))
@@ -38,6 +29,8 @@ def cautions(content: Content) -> Html | None:
 def _shared(rows: Sequence[Estimate]) -> str | None:
     """Questions about one image are not independent."""
     n, images = max(r.n for r in rows), max(r.clusters for r in rows)
+    if rows[0].resampled == "questions":
+        return f"{shared(rows[0])[0]}."
     if n <= images:
         return None
     effects = [r.design_effect for r in rows]

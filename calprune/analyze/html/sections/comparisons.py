@@ -19,7 +19,14 @@ from calprune.analyze.html.numbers import (
     shown,
 )
 from calprune.analyze.html.tables import Cell, Column, forest, table
-from calprune.analyze.notes import disagreement
+from calprune.analyze.notes import (
+    DEALT,
+    SWAPPED,
+    defined_shares,
+    disagreement,
+    few_images,
+    questions_on,
+)
 from calprune.analyze.written import heading
 
 
@@ -63,18 +70,18 @@ def _family(rows: Sequence[Difference]) -> Html:
         ]
         for r in rows
     ]
-    dealt = any("-deal" in r.signature for r in rows)
+    dealt, where = any("-deal" in r.signature for r in rows), SWAPPED[first.resampled]
     notes = [
-        f"{counted(first.n, 'question')} on {counted(first.clusters, 'image')}; difference: "
+        f"{questions_on(first)}; difference: "
         f"condition less {first.reference}, on the same questions.",
         f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
-        f"whole images" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
-        f"p: the two conditions swapped on whole images, {counted(first.swaps, 'time')}, two-sided"
-        + ", seeds dealt anew with the single run" * dealt
-        + f"; {corrected(first)}: corrected for a family of "
+        f"{where}" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
+        f"p: the two conditions swapped on {where}, {counted(first.swaps, 'time')}, "
+        "two-sided" + DEALT * dealt + f"; {corrected(first)}: corrected for a family of "
         f"{counted(first.family, 'comparison')}.",
     ]
-    notes += [said[0].upper() + said[1:] + "." for said in disagreement(rows)]
+    further = disagreement(rows) + defined_shares(rows) + few_images(rows)
+    notes += [said[0].upper() + said[1:] + "." for said in further]
     part = f", {first.by} {first.group}" if first.group != "all" else ""
     caption = f"{first.model} on {first.benchmark}{part}: {first.title} against {first.reference}"
     return table(caption, columns, body, notes, [first.signature])

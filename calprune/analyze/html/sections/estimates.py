@@ -8,14 +8,9 @@ from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, join
 from calprune.analyze.html.numbers import below, shown
 from calprune.analyze.html.tables import Cell, Column, table
-from calprune.analyze.notes import what_decided, within_parts
+from calprune.analyze.notes import DRAWN, defined_shares, what_decided, within_parts
 from calprune.analyze.signature import told_once
 from calprune.analyze.written import heading
-
-INTERVALS = (
-    "Brackets: 95 % interval, images resampled with all their questions. Of ECE and its relatives "
-    "it belongs to the number before it, the error less its expected bias."
-)
 
 
 def estimates(content: Content) -> Html:
@@ -48,11 +43,19 @@ def _setting(content: Content, setting: Setting) -> Html:
             ]
         )
         marked += [i] * cell.full
-    notes = [INTERVALS] if any(r.low is not None for r in rows) else []
-    notes += within_parts(rows) + what_decided(rows)
+    notes = [intervals(rows[0])] if any(r.low is not None for r in rows) else []
+    notes += defined_shares(rows) + within_parts(rows) + what_decided(rows)
     caption = f"{setting.model} on {setting.benchmark}: all conditions"
     return table(
         caption, columns, body, notes, told_once([r.signature for r in kinds.values()]), marked
+    )
+
+
+def intervals(row: Estimate) -> str:
+    """What stands in brackets."""
+    return (
+        f"Brackets: 95 % interval, {DRAWN[row.resampled]}. Of ECE and its relatives it belongs to "
+        "the number before it, the error less its expected bias."
     )
 
 

@@ -8,7 +8,7 @@ from calprune.analyze.estimate import Estimate
 from calprune.analyze.html.content import Content
 from calprune.analyze.html.markup import Html, join
 from calprune.analyze.html.numbers import counted
-from calprune.analyze.html.sections.estimates import INTERVALS, name_cell, stem, value_cell
+from calprune.analyze.html.sections.estimates import intervals, name_cell, stem, value_cell
 from calprune.analyze.html.tables import Column, table
 from calprune.analyze.written import heading
 
@@ -45,5 +45,5 @@ def _metric(rows: Sequence[Estimate]) -> Html:
     ]
     title = heading(first.title, first.form)
     caption = f"{first.model} on {first.benchmark}: {title} by {first.by}"
-    notes = [f"{first.better.capitalize()} is better.", INTERVALS]
+    notes = [f"{first.better.capitalize()} is better.", intervals(first)]
     return table(caption, columns, body, notes, [first.signature], marked)
