@@ -147,6 +147,22 @@ def test_a_miscalibrated_model_is_covered_and_its_bias_removed(metric):
     assert abs(debiased) < 0.5 * plug
 
 
+def test_a_small_root_of_squares_is_covered_where_few_bins_are_used():
+    """Two confidences, each off by .02; quantiles of roots alone hold it in 85 %."""
+    (metric,) = resolve(["rmsce"])
+    shape, held = questions(60, "unequal", 2, 0.0).answered(1.0), 0
+    clusters, rng = Clusters.of(shape), np.random.default_rng(1)
+    weights = rng.multinomial(60, np.full(60, 1 / 60), 300).astype(float)
+    for _ in range(100):
+        upper = rng.random(len(shape)) < 0.5
+        confidence = np.where(upper, 0.95, 0.7)
+        right = rng.random(len(shape)) < np.where(upper, 0.97, 0.68)
+        seen = replace(shape, confidence=confidence, correct=right)
+        low, high = alone(GapSums.of(metric, seen, clusters), weights).interval("studentised")
+        held += low <= 0.02 <= high
+    assert held >= 92
+
+
 def test_a_difference_to_a_calibrated_model_is_covered_and_plug_in_values_hide_a_part():
     from benchmarks.coverage import truth
 

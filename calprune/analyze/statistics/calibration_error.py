@@ -170,9 +170,18 @@ class Combined:
             plug, images = self.plug, len(self.terms[0][0].left_out)
             far = float(np.quantile(plug[1:] - plug[1:].mean(), TAILS[1]))
             high = max(high, float(plug[0]) + _few(images) * far)
+        if kind == "studentised" and len(self.terms) == 1 and self.terms[0][0].squared:
+            high = max(high, self._on_squares())
         least = sum(min(k, 0.0) for _, k in self.terms)
         most = sum(max(k, 0.0) for _, k in self.terms)
         return min(max(low, least), most), min(max(high, least), most)
+
+    def _on_squares(self) -> float:
+        """Upper end of a root of squares, from its squares: where all is noise it has no slope."""
+        coefficient = self.terms[0][1]
+        value, drawn = self.terms[0][0].debiased[0] ** 2, self.terms[0][0].plug[1:] ** 2
+        far = float(value + np.quantile(drawn - drawn.mean(), TAILS[1]))
+        return coefficient * math.sqrt(max(far, 0.0))
 
     def _sum(self, name: str) -> Floats:
         return np.asarray(sum(k * getattr(part, name) for part, k in self.terms))
