@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Unpack
@@ -24,12 +23,11 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.resample import Sampler
-from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
+from calprune.analyze.sampled import at_once, by_gaps, gap_bounds, gap_errors, prepared, resampled
 from calprune.analyze.signature import interval_of, sign, unit
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.dependence import Resample, check_resample, clusters_of
-from calprune.analyze.statistics.exchange import deal_test, least_dealt, tries_all
 from calprune.analyze.statistics.family import Correction, adjust, check_correction
 from calprune.analyze.statistics.intervals import (
     OF_GAPS,
@@ -40,8 +38,8 @@ from calprune.analyze.statistics.intervals import (
 )
 from calprune.analyze.statistics.paired import cluster_t, mcnemar
 from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
+from calprune.analyze.statistics.permutation import PermutationTest, permutation_test
 from calprune.analyze.statistics.reference import Pair, has_reference, pairs_of
-from calprune.analyze.statistics.swap import is_exact, smallest_p, swap_test
 from calprune.data.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 
@@ -158,8 +156,8 @@ def compare(
     ``common`` compares conditions of different questions on those that all of them hold.
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
     and transformers differ between them; such differences move logits by rounding. ``reading`` is
-    options, confidence and target as in ``predictions``. A difference of values that are undefined
-    or infinite is NaN, with p = 1.
+    options, confidence and target as in ``predictions``. A difference of values that are undefined,
+    or infinite in the same direction, is NaN, with p = 1.
 
     Raises:
         Mismatch: conditions that do not hold the same questions, labels and images, or that were
@@ -245,33 +243,6 @@ def _group(
     return rows
 
 
-@dataclass(frozen=True)
-class PermutationTest:
-    """p of each metric, how the runs were moved, how often, and the least p that allows."""
-
-    p: Floats
-    move: str
-    every: bool
-    times: int
-    least: float
-
-
-def permutation_test(
-    ours: Sequence[Sampler], theirs: Sequence[Sampler], permutations: int, seed: int
-) -> PermutationTest:
-    """Swap the two conditions on whole images; deal the runs anew where there are several seeds."""
-    many, count = len(ours) + len(theirs), len(ours[0].clusters)
-    if many == 2:
-        every = is_exact(count, permutations)
-        p = swap_test(ours[0], theirs[0], permutations, seed)
-        least = smallest_p(count, permutations)
-        return PermutationTest(p, "swap", every, 2**count if every else permutations, least)
-    every = tries_all(many, count, permutations)
-    times = math.factorial(many) ** count if every else permutations
-    least = least_dealt(len(ours), len(theirs), count, permutations)
-    return PermutationTest(deal_test(ours, theirs, permutations, seed), "deal", every, times, least)
-
-
 def _errors_between(
     pairs: Sequence[Pair],
     samplers: dict[str, list[Sampler]],
@@ -279,14 +250,16 @@ def _errors_between(
     how: How,
 ) -> dict[int, list[Combined]]:
     """Of each metric that adds up gaps, by index, the difference of each pair."""
-    at = {name: i for i, name in enumerate(samplers)}
-    contrasts = [((at[c.name], 1.0), (at[b.name], -1.0)) for c, b in pairs]
-    cells = list(samplers.values())
-    return {
-        j: gap_errors(cells, j, contrasts, how.draws if j in resampled_gaps else 0, how.seed)
-        for j, metric in enumerate(cells[0][0].metrics)
-        if isinstance(metric, Gapped)
-    }
+    first = next(iter(samplers.values()))[0]
+    found: dict[int, list[Combined]] = {}
+    for j in (j for j, metric in enumerate(first.metrics) if isinstance(metric, Gapped)):
+        draws = how.draws if j in resampled_gaps else 0
+        found[j] = []
+        for some in at_once(pairs, len(first.clusters)):
+            names = list(dict.fromkeys(one.name for pair in some for one in pair))
+            contrasts = [((names.index(c.name), 1.0), (names.index(b.name), -1.0)) for c, b in some]
+            found[j] += gap_errors([samplers[n] for n in names], j, contrasts, draws, how.seed)
+    return found
 
 
 def _difference(

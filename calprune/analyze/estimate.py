@@ -22,7 +22,7 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.resample import Sampler, design_effect
-from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared, resampled
+from calprune.analyze.sampled import at_once, by_gaps, gap_bounds, gap_errors, prepared, resampled
 from calprune.analyze.signature import interval_of, sign, unit
 from calprune.analyze.statistics.calibration_error import (
     Combined,
@@ -223,10 +223,11 @@ def _errors_alone(
             for i, joined in enumerate(samplers):
                 by_count[len(joined[0].clusters)].append(i)
             own: dict[int, Combined] = {}
-            for alike in by_count.values():
-                alone: list[Contrast] = [((i, 1.0),) for i in range(len(alike))]
-                made = gap_errors([samplers[i] for i in alike], j, alone, draws, how.seed)
-                own |= dict(zip(alike, made, strict=True))
+            for count, alike in by_count.items():
+                for some in at_once(alike, count):
+                    alone: list[Contrast] = [((i, 1.0),) for i in range(len(some))]
+                    made = gap_errors([samplers[i] for i in some], j, alone, draws, how.seed)
+                    own |= dict(zip(some, made, strict=True))
             found[j] = [own[i] for i in range(len(samplers))]
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,10 +21,20 @@ from calprune.analyze.statistics.dependence import Resample, clusters_of
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval, kind_of
 from calprune.analyze.statistics.strata import within_parts
 
+HELD = 2**15  # clusters of all conditions whose gaps are held at the same time
+Item = TypeVar("Item")
+
 
 def by_gaps(metrics: Sequence[Measure], interval: Interval) -> frozenset[int]:
     """Which metrics, by index, get an interval from their gaps and need no resampled values."""
     return frozenset(j for j, m in enumerate(metrics) if kind_of(interval, m) in OF_GAPS)
+
+
+def at_once(items: Sequence[Item], clusters: int) -> Iterator[Sequence[Item]]:
+    """Conditions, or pairs of them, whose gaps are held at the same time, to bound memory."""
+    size = max(1, HELD // clusters)
+    for at in range(0, len(items), size):
+        yield items[at : at + size]
 
 
 def gap_errors(

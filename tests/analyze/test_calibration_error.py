@@ -9,13 +9,14 @@ import pytest
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
-from calprune.analyze.compare import compare, permutation_test
+from calprune.analyze.compare import compare
 from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import Gapped, resolve
 from calprune.analyze.resample import Clusters
 from calprune.analyze.sampled import gap_errors
 from calprune.analyze.statistics.calibration_error import GapSums, combined
 from calprune.analyze.statistics.noise_floor import design_effects, noise_floor
+from calprune.analyze.statistics.permutation import permutation_test
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_condition, make_seen, make_table
 
