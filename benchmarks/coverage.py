@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.coverage [--runs 1000] [--only TABLE] [--images 30,60]
 
-Tables: single, relatives, difference, floor, errors, seeds, family, power. Intervals, floors and
+Tables: single, relatives, difference, floor, errors, family, power. Intervals, floors and
 tests are the package's own, on simulated answers:
 
 - ``unequal``: 1 to 40 questions an image (log-normal, median 7); ``repeated``: 4, thrice each;
