@@ -114,7 +114,8 @@ def _page(
     _named(panels[-1], x, y, best, up)
     handles = [h for h, _ in [*entries, *sized]] + [line]
     legend_in(figure.add_subplot(grid[1, :]), handles, labels, columns)
-    biased = ", of the de-biased value" * (up[0].interval_of == "debiased")
+    biased = f", that of {up[0].title} around its de-biased value"
+    biased *= up[0].interval_of == "debiased"
     of_front = "" if len(up) <= CROWD else ", of the front only"
     footnote(
         figure,
