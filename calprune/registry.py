@@ -109,6 +109,8 @@ def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
             )
         if not equals or not listed:
             raise PlanError(f"{what} {text!r}: write {key}=VALUE or {key}=VALUE,VALUE")
+        if key in values:
+            raise PlanError(f"{what} {text!r}: {key} is given twice")
         values[key] = [_coerce(f"{what} {text!r}", key, x, hints[key]) for x in listed.split(",")]
     return name, cls, values
 

@@ -87,6 +87,12 @@ def test_unknown_names_offer_the_nearest() -> None:
         registry.load("selectors", "salience")
 
 
+def test_a_parameter_is_not_given_twice() -> None:
+    for group, text in (("selectors", "scope:alpha=0:alpha=1"), ("metrics", "ece:bins=5:bins=9")):
+        with pytest.raises(PlanError, match=r"(alpha|bins) is given twice"):
+            registry.parse(group, text)
+
+
 def test_the_public_surface() -> None:
     assert sorted(calprune.__all__) == [
         "Budget", "CalpruneError", "Condition", "Study", "collect", "compare_selections", "open",
