@@ -507,6 +507,12 @@ def test_addresses_that_are_none(table: LogitTable, url: str) -> None:
         judge([table], endpoint=url)
 
 
+def test_a_password_in_an_address_is_not_repeated(table: LogitTable) -> None:
+    with pytest.raises(PlanError, match=r"'http://\*\*\*@host/v1\?\*\*\*'.*--key-env") as told:
+        judge([table], endpoint="http://user:word@host/v1?key=more")
+    assert not any(secret in str(told.value) for secret in ("word@", "more"))
+
+
 # Grade files -----------------------------------------------------------------------------------
 
 

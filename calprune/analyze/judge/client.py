@@ -82,8 +82,9 @@ class Endpoint:
         plain = self.url.isascii() and self.url.isprintable() and " " not in self.url
         if not (good and plain) or "@" in parts.netloc or parts.query or parts.fragment:
             raise PlanError(
-                f"--endpoint {self.url!a}: the address of an OpenAI-compatible server is wanted, "
-                "e.g. https://api.openai.com/v1 or http://localhost:8000/v1"
+                f"--endpoint {_without_secrets(self.url)!a}: the address of an OpenAI-compatible "
+                "server is wanted, e.g. https://api.openai.com/v1 or http://localhost:8000/v1, "
+                "with no user, password or query in it: a key comes from --key-env"
             )
         if not (self.key.isascii() and self.key.isprintable()) or " " in self.key:
             raise PlanError(
@@ -226,6 +227,13 @@ def _any_form(character: str) -> str:
     forms = [rf"%(?:25)*{code:02x}", rf"\\+u00{code:02x}", rf"&#0*{code};", rf"&#x0*{code:x};"]
     plain = rf"\\*{re.escape(character)}"
     return f"(?:{'|'.join([*forms, re.escape(html.escape(character)), plain])})"
+
+
+def _without_secrets(url: str) -> str:
+    """An address less what may be a password in it: what stands before ``@`` and after ``?``."""
+    return re.sub(
+        r"[?#].*", "?***", re.sub(r"//.*@", "//***@", url, flags=re.DOTALL), flags=re.DOTALL
+    )
 
 
 def _cut_short(raw: bytes, error: Exception) -> bool:
