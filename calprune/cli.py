@@ -143,6 +143,7 @@ def collect(
             help="Generate replies of so many tokens at most to all questions, also those with "
             "answers to choose from, for the score to judge.  [default: only to open questions, as "
             "long as the benchmark's own]",
+            show_default=False,
         ),
     ] = 0,
     store: StoreOption = None,

@@ -110,7 +110,8 @@ def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
 def check_budgets_read(chosen: Sequence[Chosen]) -> None:
     """PlanError, where budgets were asked for, if no selector would take them."""
     if all(c.selector.budget is not None for c in chosen):
-        raise PlanError(f"--keep: {_named(chosen)} takes no budget: leave it out")
+        take = "takes" if len({c.name for c in chosen}) == 1 else "take"
+        raise PlanError(f"--keep: {_named(chosen)} {take} no budget: leave it out")
 
 
 def _named(chosen: Sequence[Chosen]) -> str:

@@ -26,6 +26,7 @@ from calprune.collect.plan import BLOCK_IMAGES, Cell, Plan, make_plan
 from calprune.collect.run import Keep, prepare
 from calprune.collect.selectors import Merges, guided
 from calprune.data.pictures import open_picture
+from calprune.data.questions import find_benchmark
 from calprune.data.store import Store
 from calprune.errors import PlanError
 
@@ -112,8 +113,9 @@ def look(
     if keep in ((), [], ""):
         named = grid([select] if isinstance(select, str) else select)
         keep = () if all(c.selector.budget for c in named) else USUAL
-    anyhow: dict[str, Any] = {"max_left_out": 1.0, **options}  # one image is shown
-    whole = prepare(bench, model=model, select=select, keep=keep, **anyhow)
+    if getattr(find_benchmark(bench), "reads_files", True):  # one image is shown, so any may lack
+        options = {"max_left_out": 1.0, **options}
+    whole = prepare(bench, model=model, select=select, keep=keep, **options)
     _showable(whole.cells)
     at = _place(whole, image)
     if not 0 <= question < len(whole.distinct[at]):

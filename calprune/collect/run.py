@@ -128,7 +128,9 @@ def prepare(
             one is an error.
         download: fetch a model that is not here yet.
     """
-    find_benchmark(bench)  # mistakes before anything is opened
+    benchmark = find_benchmark(bench)  # mistakes before anything is opened
+    if max_left_out is not None and not getattr(benchmark, "reads_files", True):
+        raise PlanError(f"--max-left-out: {bench} is generated and lacks no image: leave it out")
     most = most_left_out(max_left_out, strict)
     if study and select:
         raise PlanError("a study names its selectors: leave --select out, or --study")
@@ -145,7 +147,7 @@ def prepare(
     questions, left_out = usable(opened, strict, most)
     notes = list(questions.notes)
     if images is None:
-        foreign = differences(questions, getattr(find_benchmark(bench), "published", None))
+        foreign = differences(questions, getattr(benchmark, "published", None))
         if foreign:
             more = f"; and {len(foreign) - 3} more" if len(foreign) > 3 else ""
             note = (

@@ -51,9 +51,12 @@ def share_of(option: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         raise PlanError(f"{option} {text!r}: write a share such as 5% or 0.05") from None
+    if not 0.0 <= share <= 1.0:
+        raise PlanError(f"{option} {text!r}: a share lies between 0 and 1, or 0% and 100%")
+    return share
 
 
 # How the cache is read and resampled.

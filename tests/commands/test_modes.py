@@ -100,6 +100,13 @@ def test_every_command_and_every_option_is_declared() -> None:
         assert declared == options(name).keys(), name
 
 
+def test_no_option_tells_two_defaults() -> None:
+    for name in COMMANDS:
+        for option in options(name).values():
+            told = option.get_help_record(typer.Context(COMMANDS[name]))
+            assert told is None or told[1].count("[default") <= 1, f"{name} {option.opts[0]}"
+
+
 def product() -> Iterator[tuple[str, str, str]]:
     for command, listed in modes.MODES.items():
         for mode in listed:
@@ -336,6 +343,10 @@ def test_flags_and_lists_may_be_repeated(
         (["--select", "random", "--keep", "8", "--numerics", "both"], "--numerics both: random"),
         (["--dry-run", "--audit", "3"], "--audit is not read by collect --dry-run"),
         (["--gpu", "a100"], "--gpu is not read by collect alone"),
+        (["--max-left-out", "5%"], "--max-left-out: shapes is generated and lacks no image"),
+        (["--max-left-out", "500%"], "--max-left-out '500%': a share lies between 0 and 1"),
+        (["--select", "full", "--select", "blind", "--keep", "8"], "full and blind take no budget"),
+        (["--select", "random:seed=1:seed=2", "--keep", "8"], "seed is given twice"),
     ],
 )
 def test_collect_refuses_what_it_would_not_read(
