@@ -301,7 +301,7 @@ def questions_on(r: Counted) -> str:
 def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
     """Under a family of comparisons: intervals, test, correction, and where two disagree."""
     r = rows[0]
-    times = "in all ways there are" if "-exact" in r.signature else "times"
+    times = f"in all {r.swaps} ways" if "-exact" in r.signature else f"{r.swaps} times"
     dealt = any("-deal" in row.signature for row in rows)
     few = too_few(max(row.p_least for row in rows), r.family)
     said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
@@ -316,7 +316,7 @@ def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tupl
         *([f"{kind} {PAIRED}, {r.draws} resamples of {r.resampled}"] if kind else ()),
         *([ONE_IMAGE] if r.resampled == "images" and r.clusters == 1 < r.n else ()),
         *defined_shares(rows),
-        f"p: the two conditions swapped on {SWAPPED[r.resampled]}, {r.swaps} {times}, two-sided"
+        f"p: the two conditions swapped on {SWAPPED[r.resampled]}, {times}, two-sided"
         + DEALT * dealt
         + f"; {corrected}: corrected for {r.family} comparisons",
         *disagreement(rows),

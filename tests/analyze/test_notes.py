@@ -161,3 +161,9 @@ def test_definitions_refuse_an_interval_that_no_metric_has():
     rows = definitions(pair(), ["ece"], ["answer-set", "margin"], against="full", **QUICK)
     (grid,) = definition_grids(rows)
     assert grid.header[2:4] == ("ECE (de-biased)", "minus full (de-biased)")
+
+
+@pytest.mark.parametrize(("images", "tried"), [(3, "in all 8 ways"), (60, "40 times")])
+def test_how_often_conditions_were_swapped_is_told(images, tried):
+    rows = compare(pair(images=images), ["brier"], **QUICK)
+    assert f"swapped on whole images, {tried}, two-sided" in said(difference_grids(rows))
