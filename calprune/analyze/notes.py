@@ -147,9 +147,9 @@ def few_errors(rows: Sequence[Estimate]) -> list[str]:
     }
     if not few:
         return []
+    above_all = ", that of AURC above all" * any(is_metric(r, "aurc") for r in rows)
     return [
-        "few errors, so intervals may be too narrow, that of AURC above all: "
-        f"{', '.join(few.values())} images"
+        f"few errors, so intervals may be too narrow{above_all}: {', '.join(few.values())} images"
     ]
 
 

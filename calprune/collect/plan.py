@@ -183,6 +183,14 @@ def make_plan(
             closed_reply=questions.closed_tokens or None,
         )
         cells.append(Cell(condition, c))
+    if positions != "contiguous" and all(
+        _positions(c, "contiguous", adapter) == cell.condition.positions
+        for c, cell in zip(chosen, cells, strict=True)
+    ):
+        raise PlanError(
+            f"--positions {positions}: what these selectors keep has those positions either way: "
+            "leave it out"
+        )
     prompts = [[questions.examples[i].prompt for i in rows] for rows in questions.rows]
     distinct = tuple(tuple(dict.fromkeys(p)) for p in prompts)
     asks = tuple(tuple(d.index(x) for x in p) for p, d in zip(prompts, distinct, strict=True))

@@ -14,6 +14,7 @@ from calprune.commands.options import (
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
+    FoldsOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
@@ -97,7 +98,7 @@ def analyze(
         typer.Option(help="Token ids of one answer: yes=3869,4874 (repeat it); or first."),
     ] = None,
     calibrate: CalibrateOption = "",
-    folds: Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")] = 5,
+    folds: FoldsOption = 5,
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""

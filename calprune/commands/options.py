@@ -77,6 +77,7 @@ MixedNumericsOption = Annotated[
 ]
 AnswersOption = Annotated[str, typer.Option(help="Answers read: offered, all or four.")]
 TargetOption = Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")]
+FoldsOption = Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")]
 CalibrateOption = Annotated[
     str, typer.Option(help="temperature, platt, vector, isotonic or histogram; out of fold.")
 ]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import typer
 
 from calprune.errors import StoreError
@@ -27,7 +28,7 @@ class Reader:
         """As ``Store.tables``; each bad file is a line on stderr."""
         from calprune.data.store import Store
 
-        return Store(store).tables(benchmark=benchmark, model=model, bad=self._tell)
+        return _once(Store(store).tables(benchmark=benchmark, model=model, bad=self._tell))
 
     def _tell(self, path: Path, error: StoreError) -> None:
         self.left_out.append(path.name)
@@ -37,3 +38,23 @@ class Reader:
         """Nothing if all was read; else exit code 4, as what was printed is of a part only."""
         if self.left_out:
             raise typer.Exit(StoreError.exit_code)
+
+
+def _once(tables: list[LogitTable]) -> list[LogitTable]:
+    """The same less plain copies, each of which is told; what differs is for the reader to see."""
+    found: dict[str, LogitTable] = {}
+    kept = []
+    for table in tables:
+        other = found.setdefault(table.condition.key, table)
+        if other is not table and _same(other, table):
+            remark(f"{table.path} is a copy of {other.path.name}: read once")
+        else:
+            kept.append(table)
+    return kept
+
+
+def _same(one: LogitTable, other: LogitTable) -> bool:
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("id", "answer_logits", "log_z", "label", "offered", "visual")
+    )

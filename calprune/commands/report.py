@@ -14,6 +14,7 @@ from calprune.commands.options import (
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
+    FoldsOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
@@ -75,6 +76,7 @@ def report(
     ] = "auto",
     target: TargetOption = "hard",
     calibrate: CalibrateOption = "",
+    folds: FoldsOption = 5,
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.choices import check_read
@@ -95,7 +97,7 @@ def report(
     else:
         check_format(format)
     told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}
-    told["calibrate"] = calibrate
+    told |= {"calibrate": calibrate, "folds": folds}
     asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)

@@ -70,6 +70,16 @@ def test_the_others_are_read(
         assert len(json.loads(out)) == 2
 
 
+def test_a_copy_is_read_once_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("full", "saliency-k64"):
+        path = Path(shutil.copy(next(SAMPLE.rglob(f"{name}-*.h5")), tmp_path))
+    shutil.copy(path, tmp_path / "zz-copy.h5")
+    assert ended(lambda: app([*ANALYZE, "--store", str(tmp_path)])) == 0
+    said = capsys.readouterr()
+    assert f"zz-copy.h5 is a copy of {path.name}: read once" in said.err
+    assert said.out.count("saliency-k64") == 1
+
+
 def test_verify_names_them_all(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(lambda: app(["verify", "--store", str(store)])) == 4
     out = capsys.readouterr().out

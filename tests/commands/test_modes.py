@@ -338,6 +338,7 @@ def test_flags_and_lists_may_be_repeated(
     ("words", "said"),
     [
         (["--select", "full", "--keep", "16"], "--keep: full takes no budget"),
+        (["--select", "full", "--positions", "original"], "--positions original: what these"),
         (["--data", "."], "--data .: shapes is generated"),
         (["--bench", "shapes-mc", "--data", "."], "--data .: shapes-mc is generated"),
         (["--select", "random", "--keep", "8", "--numerics", "both"], "--numerics both: random"),
