@@ -21,12 +21,12 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.notes import brackets, without_interval
+from calprune.analyze.notes import brackets, with_reason
 from calprune.analyze.statistics.dependence import Resample
 from calprune.analyze.statistics.family import Correction
 from calprune.analyze.statistics.intervals import Interval, check_interval, usual_without_gaps
 from calprune.analyze.statistics.pairing import with_common_questions
-from calprune.analyze.written import estimated, heading, of_what, p_text
+from calprune.analyze.written import heading, of_what, p_text
 from calprune.data.logits import LogitTable
 
 
@@ -230,14 +230,14 @@ def _grid(rows: Sequence[Defined]) -> Grid:
     for r in rows:
         shown = [r.condition, r.definition, "-"]
         if r.value is not None:
-            shown[2] = estimated(r.value, r.debiased, (r.low, r.high), r.interval_of, r.form)
-            shown[2] += without_interval(r.value, r.low, r.defined)
+            own = (r.interval_of, r.form, r.defined)
+            shown[2] = with_reason(r.value, r.debiased, (r.low, r.high), *own)
         if first.reference:
             shown += ["-"] * 3
         if r.delta is not None and r.p is not None and r.p_adjusted is not None:
             ends = (r.delta_low, r.delta_high)
-            gap = estimated(r.delta, r.delta_debiased, ends, r.delta_of, r.form, signed=True)
-            gap += without_interval(r.delta, r.delta_low, r.delta_defined)
+            own = (r.delta_of, r.form, r.delta_defined)
+            gap = with_reason(r.delta, r.delta_debiased, ends, *own, signed=True)
             shown[3:] = [gap, p_text(r.p, r.p_least), p_text(r.p_adjusted, r.p_least)]
         body.append(tuple(shown))
     notes = ["-: this metric cannot be had from this definition of confidence"]

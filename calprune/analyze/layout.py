@@ -9,10 +9,9 @@ from typing import Protocol
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
-from calprune.analyze.notes import estimate_notes, family_notes, without_interval
+from calprune.analyze.notes import estimate_notes, family_notes, with_reason
 from calprune.analyze.signature import told_once
 from calprune.analyze.written import (
-    estimated,
     heading,
     number,
     of_what,
@@ -83,8 +82,8 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
 def _cell(row: Estimate, interval: bool) -> str:
     if not interval:
         return number(row.value, row.form)
-    shown = estimated(row.value, row.debiased, (row.low, row.high), row.interval_of, row.form)
-    return shown + without_interval(row.value, row.low, row.defined)
+    ends = (row.low, row.high)
+    return with_reason(row.value, row.debiased, ends, row.interval_of, row.form, row.defined)
 
 
 def difference_grids(rows: Sequence[Difference]) -> list[Grid]:
@@ -136,15 +135,15 @@ def _family(rows: Sequence[Difference]) -> Grid:
             shown_name(row),
             number(row.value, row.form),
             number(row.reference_value, row.form),
-            estimated(
+            with_reason(
                 row.delta,
                 row.delta_debiased,
                 (row.low, row.high),
                 row.interval_of,
                 row.form,
+                row.defined,
                 signed=True,
-            )
-            + without_interval(row.delta, row.low, row.defined),
+            ),
             p_text(row.p, row.p_least),
             p_text(row.p_adjusted, row.p_least),
             *([_exact(row)] if extra else ()),

@@ -8,9 +8,10 @@ from typing import Protocol
 
 from calprune.analyze.compare import Difference
 from calprune.analyze.estimate import Estimate
+from calprune.analyze.metrics import Form
 from calprune.analyze.statistics.family import LEVEL, too_few
 from calprune.analyze.statistics.intervals import DEFINED
-from calprune.analyze.written import is_metric, number, p_text, shown_name, unique
+from calprune.analyze.written import estimated, is_metric, number, p_text, shown_name, unique
 
 DRAWN = {
     "images": "images resampled with all their questions",
@@ -264,6 +265,20 @@ def _open(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
 def _span(values: Sequence[float], digits: int = 3) -> str:
     low, high = (f"{f(values):.{digits}f}" for f in (min, max))
     return low if low == high else f"{low} to {high}"
+
+
+def with_reason(
+    value: float,
+    debiased: float | None,
+    ends: tuple[float | None, float | None],
+    of: str,
+    form: Form,
+    defined: float,
+    signed: bool = False,
+) -> str:
+    """A cell with its interval, as ``estimated``, or why there is none."""
+    shown = estimated(value, debiased, ends, of, form, signed)
+    return shown + without_interval(value, ends[0], defined)
 
 
 def without_interval(value: float, low: float | None, defined: float) -> str:

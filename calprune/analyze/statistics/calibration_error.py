@@ -161,7 +161,6 @@ class Combined:
         jackknife's. ``bridge`` takes quantiles of (resample - mean of resamples), widened for few
         images, and for a single error also those of the plug-in upwards. Either spans all values
         that the null tests of its terms leave possible.
-
         """
         low, high = self._possible()
         below, above = self._spread() if kind == "studentised" else self._bridge()

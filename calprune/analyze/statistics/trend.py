@@ -20,7 +20,7 @@ from calprune.analyze.notes import (
     defined_shares,
     few_images,
     questions_on,
-    without_interval,
+    with_reason,
 )
 from calprune.analyze.resample import Sampler
 from calprune.analyze.sampled import by_gaps, gap_bounds, gap_errors, prepared
@@ -37,7 +37,7 @@ from calprune.analyze.statistics.intervals import (
     kind_of,
 )
 from calprune.analyze.statistics.pairing import aligned, same_numerics, with_common_questions
-from calprune.analyze.written import estimated, heading, number, of_what, p_text
+from calprune.analyze.written import heading, number, of_what, p_text
 from calprune.data.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -343,15 +343,15 @@ def _grid(rows: Sequence[Trend]) -> Grid:
             row.levels,
             number(row.first, row.form),
             number(row.last, row.form),
-            estimated(
+            with_reason(
                 row.slope,
                 row.slope_debiased,
                 (row.low, row.high),
                 row.interval_of,
                 row.form,
+                row.defined,
                 signed=True,
-            )
-            + without_interval(row.slope, row.low, row.defined),
+            ),
             p_text(row.p, row.p_least),
             p_text(row.p_adjusted, row.p_least),
         )
