@@ -10,14 +10,13 @@ from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
 from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled import gap_errors
 from calprune.analyze.statistics.calibration_error import GapSums, combined
 from calprune.analyze.statistics.ece_if_calibrated import design_effects, noise_floor
 from calprune.analyze.statistics.permutation_test import permutation_test
 from calprune.analyze.statistics.resampling import Clusters
 from calprune.errors import PlanError
+from tests.analyze.calls import compare, estimate
 from tests.analyze.conftest import make_condition, make_seen, make_table
 
 GAPPED = ["ece", "ece-equal-mass", "ece-class-wise", "ece-smooth", "ece-debiased", "rmsce"]

@@ -9,15 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.results.estimate import prepared
 from calprune.analyze.statistics.multiple_testing import adjust
 from calprune.analyze.statistics.sign_flips import stacked, swap_test, swapped
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, gather
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}

@@ -7,13 +7,12 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from calprune.analyze.command import analyze
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
-from calprune.analyze.results.compare import compare
 from calprune.analyze.study import Study
 from calprune.data.condition import Condition, Experiment
 from calprune.errors import PlanError
+from tests.analyze.calls import analyze, compare
 from tests.analyze.conftest import make_condition, make_table
 
 # Of each field of an experiment, another value.

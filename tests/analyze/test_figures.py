@@ -14,9 +14,9 @@ import pytest
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.figures._style import brief, paged
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
+from tests.analyze.calls import estimate
 from tests.analyze.conftest import (
     make_condition,
     make_study_tables,

@@ -11,9 +11,9 @@ import pytest
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import predictions
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
+from tests.analyze.calls import estimate
 from tests.analyze.conftest import make_seen, make_table
 
 CASES = {
