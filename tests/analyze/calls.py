@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from calprune.analyze import figures
 from calprune.analyze.command import Asked
 from calprune.analyze.command import analyze as _analyze
 from calprune.analyze.html_report.content import gather as _gather
@@ -18,7 +19,8 @@ from calprune.analyze.results import trend as _trend
 
 __all__ = [
     "analyze", "changes", "compare", "definitions", "estimate", "gather", "isotonic_steps",
-    "overview", "pareto", "reliability_bins", "reproduce", "risk_coverage", "trend",
+    "overview", "pareto", "reliability_bins", "reproduce", "risk_coverage", "subject_of",
+    "svg_of", "trend",
 ]  # fmt: skip
 
 
@@ -73,6 +75,16 @@ def reproduce(tables, study, published=(), **told):
 def gather(tables, metrics=(), against=None, strict=False, study=(), untrusted=(), **told):
     own = {"strict": strict, "study": study, "untrusted": untrusted}
     return _gather(tables, metrics, against, options_of(**told), **own)
+
+
+def subject_of(tables, of="", **told):
+    return figures.Subject(tuple(tables), options_of(**told), of)
+
+
+def svg_of(kind, tables, metric="ece", budget=None, by=None, against="full", **told):
+    """``tables`` may be a subject, whose options count."""
+    one = tables if isinstance(tables, figures.Subject) else subject_of(tables, **told)
+    return figures.svg_of(kind, one, metric=metric, budget=budget, by=by, against=against)
 
 
 ASKED = ("metrics", "against", "power", "detect", "trend", "plot", "figures", "strict")

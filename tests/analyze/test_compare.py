@@ -107,7 +107,7 @@ def test_groups_are_families_of_their_own(study_tables):
         ({"reference": "ful"}, "did you mean full"),
         ({"reference": "scope"}, "choose one"),
         ({"correction": "holms"}, "did you mean holm"),
-        ({"permutations": 0}, "permutations from 1"),
+        ({"permutations": 0}, "permutations are counted from 1"),
     ],
 )
 def test_impossible_requests_are_explained(study_tables, choice, why):
