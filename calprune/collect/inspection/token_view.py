@@ -20,7 +20,7 @@ from calprune.collect.in_model import Inside, inside
 from calprune.collect.models import EMBEDDED, Frame, Seen
 from calprune.collect.run import Keep, prepare
 from calprune.collect.selectors import Merges, guided
-from calprune.collect.stages.encode import encode, feature_folder, read_features
+from calprune.collect.stages.encode import encode, read_features
 from calprune.collect.stages.in_model_block import replies
 from calprune.collect.stages.kept_tokens import chosen_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan, make_plan
@@ -124,7 +124,7 @@ def look(
             f"{len(whole.distinct[at])} distinct questions, counted from 0"
         )
     block = at // BLOCK_IMAGES
-    if Store.block(feature_folder(whole), block).exists():
+    if whole.features.has(block):
         return _looked(replace(whole, share=(block, whole.blocks)), block, at, question)
     with TemporaryDirectory() as folder:
         name = whole.questions.images[at]
