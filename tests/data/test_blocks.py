@@ -47,7 +47,7 @@ def test_a_block_is_read_as_it_was_sealed(blocks: SealedBlocks) -> None:
 
 def test_blocks_of_others_are_refused(blocks: SealedBlocks) -> None:
     for images in (IMAGES[::-1], IMAGES[:2], []):
-        with pytest.raises(Mismatch, match="00001.h5: rankings of other images"):
+        with pytest.raises(Mismatch, match=r"00001\.h5: rankings of other images"):
             blocks.read(1, images)
     for other in (
         replace(blocks, manifest={**blocks.manifest, "seed": 1}),
