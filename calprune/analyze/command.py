@@ -203,8 +203,8 @@ def several(
     unread = next((name for name in _NOT_BY_SCORE if name in reading), None)
     if metric == "score" and unread is not None:
         raise PlanError(
-            f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it out, "
-            "or name another metric with --metric"
+            f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
+            "out, or name another metric with --metric"
         )
     rows, grid = overview(tables, metric, **reading)
     return render_rows(rows, [grid], fmt, {"metric": metric, **AS_READ, **reading})
