@@ -28,7 +28,7 @@ from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import remark
 
-_NOT_BY_SCORE = ("options", "target", "verbalizers", "calibrate", "folds")
+_NOT_BY_SCORE = ("answer_set", "target", "verbalizers", "calibrate", "folds")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _drawn(options: AnalysisOptions) -> dict[str, Any]:
 def _read(options: AnalysisOptions, given: Collection[str]) -> dict[str, Any]:
     """How files are read, for JSON: the three main choices, and what else was given."""
     read = asdict(options.predictions)
-    return {k: v for k, v in read.items() if k in ("options", "confidence", "target", *given)}
+    return {k: v for k, v in read.items() if k in ("answer_set", "confidence", "target", *given)}
 
 
 def _tell(lines: Sequence[str]) -> None:
@@ -163,8 +163,8 @@ def several(
     unread = next((name for name in _NOT_BY_SCORE if name in asked.given), None)
     if metric == "score" and unread is not None:
         raise PlanError(
-            f"--{unread} is not read by the benchmarks' own scores: leave it out, or name another "
-            "metric with --metric"
+            f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
+            "out, or name another metric with --metric"
         )
     rows, grid = overview(tables, metric, options=options.predictions)
     return render_rows(rows, [grid], fmt, {"metric": metric, **_read(options, asked.given)})

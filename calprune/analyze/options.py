@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypedDict, Unpack, get_args
 
 from calprune import registry
-from calprune.analyze.predictions.answer_scores import Options
+from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Confidence, Target
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.statistics.clustering import Resample
@@ -25,7 +25,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,
     "interval": get_args(Interval),
     "resample": get_args(Resample),
-    "options": get_args(Options),
+    "answer_set": get_args(AnswerSet),
     "confidence": get_args(Confidence),
     "target": get_args(Target),
 }
@@ -34,7 +34,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 def _check(name: str, value: str) -> None:
     """PlanError, with the list, for a choice that does not exist."""
     if value not in _CHOICES[name]:
-        raise PlanError(registry.unknown(name, str(value), _CHOICES[name]))
+        raise PlanError(registry.unknown(name.replace("_", " "), str(value), _CHOICES[name]))
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class PredictionOptions:
     """How logits and replies become predictions with a confidence.
 
     Attributes:
-        options: ``offered`` spreads probability over the answers a question allows; ``all`` over
+        answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
             every answer of the table; ``four`` over A to D of lettered tables, whatever a question
             allows, as the published study did on ScienceQA.
         confidence: a definition of ``calprune ls``, or ``auto``: the answer set and, of replies,
@@ -109,7 +109,7 @@ class PredictionOptions:
         PlanError: an unknown choice.
     """
 
-    options: Options = "offered"
+    answer_set: AnswerSet = "offered"
     confidence: str = "auto"
     target: Target = "hard"
     verbalizers: str = ""
@@ -118,14 +118,14 @@ class PredictionOptions:
     fold_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("options", "confidence", "target"):
+        for name in ("answer_set", "confidence", "target"):
             _check(name, getattr(self, name))
 
 
 class PredictionKeywords(TypedDict, total=False):
     """``PredictionOptions`` as keywords of a method."""
 
-    options: Options
+    answer_set: AnswerSet
     confidence: str
     target: Target
     verbalizers: str
@@ -277,7 +277,7 @@ def check_read(
         raise PlanError(
             f"--target {options.target} is about generated replies, and {why}: leave it out"
         )
-    for name in ("options", "verbalizers"):
+    for name in ("answer_set", "verbalizers"):
         if name in given and getattr(options, name) and not closed_rows:
             raise PlanError(
                 f"{_option(name)} is about answers to choose from, and all answers of these "

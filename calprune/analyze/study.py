@@ -299,5 +299,5 @@ def open_study(
 def _frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
     from pandas import DataFrame
 
-    columns = [f.name for f in fields(kind) if f.name not in ("title", "form")]
+    columns = [f.name for f in fields(kind) if f.name not in ("title", "unit")]
     return DataFrame(records(rows), columns=columns)

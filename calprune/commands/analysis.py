@@ -9,7 +9,7 @@ import typer
 
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
-    AnswersOption,
+    AnswerSetOption,
     CalibrateOption,
     DrawSeedOption,
     DrawsOption,
@@ -86,7 +86,7 @@ def analyze(
         str | None,
         typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
     ] = None,
-    options: AnswersOption = "offered",
+    answer_set: AnswerSetOption = "offered",
     confidence: Annotated[
         str,
         typer.Option(

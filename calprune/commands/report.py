@@ -9,7 +9,7 @@ import typer
 
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
-    AnswersOption,
+    AnswerSetOption,
     CalibrateOption,
     DrawSeedOption,
     DrawsOption,
@@ -71,7 +71,7 @@ def report(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
-    options: AnswersOption = "offered",
+    answer_set: AnswerSetOption = "offered",
     confidence: Annotated[
         str, typer.Option(help="auto, answer-set or raw; of replies: first, mean, product or min.")
     ] = "auto",
