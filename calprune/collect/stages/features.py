@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import recorded, unchanged
+from calprune.collect.signals import of_question
 from calprune.collect.stages.plan import Plan
 from calprune.data.condition import sha256_of
 from calprune.data.provenance import software
@@ -34,7 +35,7 @@ def measure(plan: Plan, block: int, names: Sequence[str]) -> None:
     for path in paths.values():
         unchanged(path, "calprune.signals", model=plan.adapter)
     missing = [n for n, path in paths.items() if not path.exists()]
-    text = [n for n in missing if n.startswith("text")]
+    text = [n for n in missing if of_question(n)]
     seen = [n for n in missing if n not in text]
     units = [(i, -1) for i in plan.images(block)]
     asked = [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]

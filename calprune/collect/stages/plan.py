@@ -13,6 +13,7 @@ from calprune.collect.in_model.compatibility import fits
 from calprune.collect.packed.reply import Packed
 from calprune.collect.pruning_stages import is_in_model, positions_of
 from calprune.collect.selector import Merges, guided
+from calprune.collect.signals import of_question
 from calprune.collect.suggestions import serving, with_compat
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.pictures import size_of, turned
@@ -97,13 +98,13 @@ class Plan:
         }
 
     def signal_manifest(self, name: str) -> dict[str, Any]:
-        """What identifies a further signal of images or, if it is one of text, of questions."""
+        """What identifies a signal, an auxiliary feature, of images or of questions."""
         manifest = {
             **self.feature_manifest,
             "signal": name,
             "measures": self.adapter.measures[name],
         }
-        if name.startswith("text"):
+        if of_question(name):
             manifest["questions"] = sha256_of(self.distinct)
         return manifest
 
