@@ -91,7 +91,7 @@ def read_signals(
     """Signals by (image, −1) and, those of text, by (image, question); Mismatch if not ours."""
     found: dict[tuple[int, int], dict[str, Signal]] = {}
     for name in names:
-        units = _of_questions(plan, block) if name.startswith("text") else _whole(plan, block)
+        units = _of_questions(plan, block) if of_question(name) else _whole(plan, block)
         a = plan.signal(name).read(block, [plan.questions.images[i] for i, _ in units]).arrays
         for unit, (lo, hi) in zip(units, pairwise(a["image/offset"].tolist()), strict=True):
             found.setdefault(unit, {})[name] = a["signal/value"][lo:hi]
