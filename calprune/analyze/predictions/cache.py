@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from calprune.analyze.options import PredictionOptions
-from calprune.analyze.predictions.build import Predictions, predictions
+from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.data.storage.logits import LogitTable
 
 
@@ -16,8 +16,8 @@ class PredictionCache:
         self._known: dict[tuple[int, PredictionOptions], tuple[LogitTable, Predictions]] = {}
 
     def __call__(self, table: LogitTable, options: PredictionOptions) -> Predictions:
-        """As ``predictions``; a table is known by its identity, and kept while it is."""
+        """As ``read_predictions``; a table is known by its identity, and kept while it is."""
         key = (id(table), options)
         if key not in self._known:
-            self._known[key] = (table, predictions(table, **asdict(options)))
+            self._known[key] = (table, read_predictions(table, **asdict(options)))
         return self._known[key][1]

@@ -77,9 +77,9 @@ class Shares:
 
     def _try(self, cell: Cell, metric: str, seed: int) -> Values | str:
         try:
-            seen = [self._read(t, self._options.predictions) for t in cell.tables]
-            samplers = prepared(resolve([metric]), seen, self._options.resampling.unit)
+            predictions = [self._read(t, self._options.predictions) for t in cell.tables]
+            samplers = prepared(resolve([metric]), predictions, self._options.resampling.unit)
             values = [v[0] for v in resampled(samplers, self._options.resampling.draws, seed)]
-            return np.mean(values, axis=0), np.sort(seen[0].id)
+            return np.mean(values, axis=0), np.sort(predictions[0].id)
         except CalpruneError as error:
             return str(error)

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import with_common_questions
 from calprune.analyze.metrics import (
-    Chosen,
+    DataDependentMetric,
     Direction,
     DisplayUnit,
     Metric,
-    allowed,
     heading_of,
     resolve,
     spec,
+    supports,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOptions
 from calprune.analyze.predictions.cache import PredictionCache
@@ -91,7 +91,7 @@ def definitions(
     Args:
         tables: sealed logits.
         metrics: names or instances.
-        confidences: definitions, values of ``confidence`` in ``predictions``.
+        confidences: definitions, values of ``confidence`` in ``read_predictions``.
         against: condition to compare all others with; None for values alone.
         options: all are read but ``by`` and the definition of confidence.
 
@@ -106,7 +106,7 @@ def definitions(
     for definition in confidences:
         read = replace(told.predictions, confidence=definition)
         scale = PredictionCache()(tables[0], read).scale if tables else "probabilities"
-        usable = [m for m in chosen if isinstance(m, Chosen) or allowed(m, scale)]
+        usable = [m for m in chosen if isinstance(m, DataDependentMetric) or supports(m, scale)]
         at = [i for i, m in enumerate(chosen) if m in usable]
         rows = estimate(tables, usable, _own(told, read, usable)) if usable else []
         for place, row in enumerate(rows):

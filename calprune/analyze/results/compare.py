@@ -150,8 +150,8 @@ def compare(
         base = pairs[0][1]
         if not options.testing.mixed_numerics:
             same_numerics(setting, base.tables[0])
-        seen = aligned(setting, base, options)
-        for group, part in grouped(setting, seen, options.by).items():
+        predictions = aligned(setting, base, options)
+        for group, part in grouped(setting, predictions, options.by).items():
             rows += _group(setting, pairs, group, part, chosen, against, options)
     if not rows:
         raise IncompleteError(
@@ -253,7 +253,11 @@ def _difference(
     (against, options), how = told, told[1].resampling
     (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
     first = samplers[1][0]
-    seen, metric, images = first.seen, first.metrics[j], clusters_of(first.seen)
+    predictions, metric, images = (
+        first.predictions,
+        first.metrics[j],
+        clusters_of(first.predictions),
+    )
     kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):  # infinity less infinity
         delta = ours - theirs
@@ -268,7 +272,7 @@ def _difference(
     exact, robust = _accuracy_tests(metric, *samplers)
     signed = sign(
         metric,
-        seen,
+        predictions,
         first.clusters,
         interval_of(method, metric, of),
         how.draws,
@@ -307,13 +311,13 @@ def _difference(
         p_least=test.least,
         correction=options.testing.correction,
         family=family,
-        n=len(seen),
+        n=len(predictions),
         clusters=len(images),
-        resampled=drawn_unit(seen, how.unit),
+        resampled=drawn_unit(predictions, how.unit),
         draws=how.draws,
         swaps=test.times,
-        replies=int(seen.replied.sum()),
-        left_out=seen.left_out,
+        replies=int(predictions.replied.sum()),
+        left_out=predictions.left_out,
         signature=f"{signed}{tail}|adjust:{options.testing.correction}{family}",
         attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
@@ -328,11 +332,15 @@ def _accuracy_tests(
     """
     if metric.name != "accuracy":
         return None, None
-    clusters, a, b = clusters_of(ours[0].seen), ours[0].seen.correct, theirs[0].seen.correct
+    clusters, a, b = (
+        clusters_of(ours[0].predictions),
+        ours[0].predictions.correct,
+        theirs[0].predictions.correct,
+    )
     single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
     if single and a.dtype == b.dtype == np.bool_:
         return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
-    mine, other = (np.mean([s.seen.correct for s in x], axis=0) for x in (ours, theirs))
+    mine, other = (np.mean([s.predictions.correct for s in x], axis=0) for x in (ours, theirs))
     return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
 
 

@@ -82,8 +82,10 @@ def reliability_bins(
     found = []
     for setting in settings(tables, options.each_seed):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            seen = [read(t, options.predictions) for t in cell.tables]
-            found += _bins(setting.model, setting.benchmark, cell, seen, chosen, options.resampling)
+            predictions = [read(t, options.predictions) for t in cell.tables]
+            found += _bins(
+                setting.model, setting.benchmark, cell, predictions, chosen, options.resampling
+            )
     return found
 
 
@@ -111,10 +113,12 @@ def isotonic_steps(
     found, read = [], PredictionCache()
     for setting in settings(tables):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            seen = [read(t, options) for t in cell.tables]
-            x, at = np.unique(np.concatenate([s.confidence for s in seen]), return_inverse=True)
+            predictions = [read(t, options) for t in cell.tables]
+            x, at = np.unique(
+                np.concatenate([s.confidence for s in predictions]), return_inverse=True
+            )
             count = np.bincount(at)
-            right = np.bincount(at, np.concatenate([s.correct for s in seen]))
+            right = np.bincount(at, np.concatenate([s.correct for s in predictions]))
             y = isotonic_regression(right / count, weights=count).x
             moves = np.flatnonzero(np.diff(y))
             corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
@@ -126,15 +130,15 @@ def _bins(
     model: str,
     benchmark: str,
     cell: Cell,
-    seen: Sequence[Predictions],
+    predictions: Sequence[Predictions],
     metric: Ece,
     how: Resampling,
 ) -> list[Bin]:
-    clusters = clusters_of(seen[0], how.unit)
-    sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in seen], axis=0)
+    clusters = clusters_of(predictions[0], how.unit)
+    sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in predictions], axis=0)
     count, confidence, correct = sums.sum(axis=0)
     low, high = _intervals(sums, clusters, how.draws, how.seed)
-    band = _band(seen[0], clusters_of(seen[0]), metric, how.seed)
+    band = _band(predictions[0], clusters_of(predictions[0]), metric, how.seed)
     found = []
     for b in np.flatnonzero(count):
         centre = float(confidence[b] / count[b])
@@ -178,11 +182,11 @@ def _intervals(sums: Floats, clusters: Clusters, draws: int, seed: int) -> tuple
     return low, high
 
 
-def _band(seen: Predictions, clusters: Clusters, metric: Ece, seed: int) -> Floats:
+def _band(predictions: Predictions, clusters: Clusters, metric: Ece, seed: int) -> Floats:
     """Half width of the consistency band per bin, widened by the root of the design effect."""
-    slot = metric.slot(seen.confidence)
+    slot = metric.slot(predictions.confidence)
     count = np.maximum(np.bincount(slot, minlength=metric.bins), 1)
-    expected = np.bincount(slot, seen.confidence, metric.bins)
-    right = redraws(seen, slot, metric.bins, BAND_DRAWS, seed)
+    expected = np.bincount(slot, predictions.confidence, metric.bins)
+    right = redraws(predictions, slot, metric.bins, BAND_DRAWS, seed)
     off = np.quantile(np.abs(right - expected) / count, 0.95, axis=0)
-    return np.asarray(off * math.sqrt(design_effect(seen, clusters)))
+    return np.asarray(off * math.sqrt(design_effect(predictions, clusters)))

@@ -57,8 +57,8 @@ def risk_coverage(
     found, read = [], PredictionCache()
     for setting in settings(tables):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            seen = [read(t, options) for t in cell.tables]
-            curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in seen]
+            predictions = [read(t, options) for t in cell.tables]
+            curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
             n = len(curves[0])
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
             for k in np.unique(answered):

@@ -145,8 +145,8 @@ def trend(
             own = replace(setting, cells=sweep.cells)
             if not options.testing.mixed_numerics:
                 same_numerics(own, sweep.cells[0].tables[0])
-            seen = aligned(own, sweep.cells[0], options)
-            for group, part in grouped(own, seen, options.by).items():
+            predictions = aligned(own, sweep.cells[0], options)
+            for group, part in grouped(own, predictions, options.by).items():
                 read.setdefault(group, []).append(
                     _sampled(sweep, part, chosen, options.resampling.unit)
                 )
@@ -268,7 +268,9 @@ def _trend(
         found = bounds(slopes, kind)
     of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
     method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
-    signed = sign(metric, sampler.seen, sampler.clusters, method, how.draws, how.seed, how.unit)
+    signed = sign(
+        metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.unit
+    )
     every = tries_all(many, clusters, testing.permutations)
     tail = f"|p:{how.unit[:-1]}-order{'-exact' if every else testing.permutations}"
     return Trend(
@@ -298,9 +300,9 @@ def _trend(
         p_least=least_p(many, clusters, testing.permutations),
         correction=testing.correction,
         family=tested[2],
-        n=len(sampler.seen),
-        clusters=len(clusters_of(sampler.seen)),
-        resampled=drawn_unit(sampler.seen, how.unit),
+        n=len(sampler.predictions),
+        clusters=len(clusters_of(sampler.predictions)),
+        resampled=drawn_unit(sampler.predictions, how.unit),
         draws=how.draws,
         permutations=testing.permutations,
         signature=f"{signed}{tail}|adjust:{testing.correction}{tested[2]}",
