@@ -6,22 +6,24 @@ links that lead out of ``docs/``, and a check that no page fetches anything.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
 
-import house
-import outside
-import reference
-import tree
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+import house
+import outside
+import reference
+import tree
 from calprune.registry import GROUPS
 
 ROOT = Path(__file__).parent.parent.parent
+_SHORT = re.compile(r"<td(?=(?: style=[^>]*)?>[^<]{1,16}</td>)")
 DRAWING, LISTING = "<!-- the house -->", "<!-- its rooms -->"
 
 
@@ -71,6 +73,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         raise PluginError(f"{page.file.src_uri}: {error}") from error
     rooms = house.listing(modules, contracts, shelves)
     return markdown.replace(DRAWING, picture).replace(LISTING, rooms)
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Keep numbers and names in tables on one line each: a wide table is scrolled instead."""
+    return _SHORT.sub('<td class="short"', html)
 
 
 def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:

@@ -51,7 +51,7 @@ def floors(contracts: Sequence[Mapping[str, Any]], package: str) -> list[list[st
             for layer in contract["layers"]
         ]
         names = [name for floor in found for name in floor]
-        if all(n.startswith(package + ".") and n.count(".") == package.count(".") + 1 for n in names):
+        if all(name.rpartition(".")[0] == package for name in names):
             return found
     return []
 
@@ -67,7 +67,7 @@ def storeys(modules: Tree, contracts: Sequence[Mapping[str, Any]]) -> list[list[
     named = {name for floor in found for name in floor}
     gone = sorted(n for n in {*named, *_arrows(root)} if n not in modules)
     if gone:
-        raise LookupError(f"the house has no {', '.join(gone)}: mend the import contract, or house.py")
+        raise LookupError(f"the house has no {', '.join(gone)}: mend its contract or house.py")
     beside = [m.name for m in tree.below(modules, root) if m.name not in named]
     return [*found, beside] if beside else found
 
@@ -79,9 +79,7 @@ def rooms(modules: Tree, contracts: Sequence[Mapping[str, Any]], package: str) -
     return sorted(inside, key=lambda n: (order.index(n) if n in order else len(order), n))
 
 
-def drawing(
-    modules: Tree, contracts: Sequence[Mapping[str, Any]], shelves: Collection[str]
-) -> str:
+def drawing(modules: Tree, contracts: Sequence[Mapping[str, Any]], shelves: Collection[str]) -> str:
     """The house as SVG, to stand in a page: its colours are the page's.
 
     Args:
@@ -105,6 +103,11 @@ def drawing(
         _text(WIDTH / 2, ROOF - 30, root, "name", anchor="middle"),
         _text(WIDTH / 2, ROOF - 12, "import, or the command line", "small", anchor="middle"),
         *(part for box in boxes for part in _box(modules, box, shelves)),
+        *(
+            _text(box.x + box.width - PAD, box.y + 19, "no torch", "small", anchor="end")
+            for box in boxes
+            if box.name in _without_torch(contracts)
+        ),
         *_ways(*(placed[name] for name in _arrows(root))),
     ]
     label = f"The packages of {root}, floor by floor; a floor imports only from floors below it"
@@ -137,7 +140,9 @@ def _described(
     name: str,
     level: int,
 ) -> Iterable[str]:
-    yield f"{'#' * level} `{name}` {{ #{_anchor(name)} }}\n\n{tree.first_sentence(modules[name].doc)}\n"
+    title = name.partition(".")[2].replace(".", "/")
+    yield f"{'#' * level} `{title}` {{ #{_anchor(name)} }}\n"
+    yield f"{tree.first_sentence(modules[name].doc)}\n"
     files = [m for m in tree.below(modules, name) if not m.is_package]
     if name in shelves:
         yield f"Plug-ins, one a file: [{len(files)} of them]({shelves[name]}).\n"
@@ -149,6 +154,17 @@ def _described(
         yield ""
     for room in rooms(modules, contracts, name):
         yield from _described(modules, contracts, shelves, room, min(level + 1, 4))
+
+
+def _without_torch(contracts: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Packages that may not come to torch, not even by way of others."""
+    return {
+        name
+        for contract in contracts
+        if "torch" in contract.get("forbidden_modules", [])
+        and not contract.get("allow_indirect_imports")
+        for name in contract["source_modules"]
+    }
 
 
 def _arrows(root: str) -> tuple[str, str, str]:
@@ -201,7 +217,7 @@ def _box(modules: Tree, box: Box, shelves: Collection[str]) -> Iterable[str]:
 def _ways(fills: Box, holds: Box, reads: Box) -> Iterable[str]:
     """The two arrows between the wings and the sealed files."""
     ends = (
-        (fills, "seals a file a condition", fills.y + fills.height, holds.y),
+        (fills, "seals one file a condition", fills.y + fills.height, holds.y),
         (reads, "reads it, as often as it likes", holds.y, reads.y + reads.height),
     )
     yield (

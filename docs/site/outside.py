@@ -19,6 +19,7 @@ PAGES = {
 _SHOWN = {file: page for page, file in PAGES.items()}
 _LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#|/)([^()\s#]+)(#[^()\s]*)?(?=\))")
 _FENCED = re.compile(r"^( *)(```|~~~).*?^\1\2 *$", re.MULTILINE | re.DOTALL)
+_STYLE, _TABLE = re.compile(r"<style.*?</style>\s*", re.DOTALL), re.compile(r"<table[^>]*>")
 # Assets: what a browser asks for by itself as soon as it opens a page.
 _FETCHED = re.compile(
     r"<(?:script|img|iframe|source|video|audio|embed)\b[^>]*?\bsrc\s*=\s*[\"']?((?:https?:)?//[^\"'\s>]+)"
@@ -70,7 +71,7 @@ def carried(markdown: str, page: str, root: Path) -> set[str]:
 
 
 def notebook(path: Path) -> str:
-    """A notebook as Markdown, with its results as they were printed."""
+    """A notebook as Markdown, with the results that it holds; tables in the page's own style."""
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     parts = []
     for cell in cells:
@@ -80,8 +81,12 @@ def notebook(path: Path) -> str:
             continue
         parts.append(f"```python\n{source}\n```")
         for output in cell["outputs"]:
-            shown = output.get("text") or output.get("data", {}).get("text/plain", [])
-            parts.append("```text\n{}\n```".format("".join(shown).rstrip("\n")))
+            data = output.get("data", {"text/plain": output.get("text", [])})
+            if "text/html" in data:
+                html = _STYLE.sub("", "".join(data["text/html"]))
+                parts.append(_TABLE.sub("<table>", html).strip())
+            else:
+                parts.append("```text\n{}\n```".format("".join(data["text/plain"]).rstrip("\n")))
     return "\n\n".join(parts) + "\n"
 
 

@@ -13,7 +13,8 @@ from tree import Module, Tree
 
 # What users meet besides the package's own names. A name that several modules define takes the
 # last part of the module's before it.
-LOOKED_UP = {
+LookedUp = tuple[str, str, tuple[str, ...]]
+LOOKED_UP: dict[str, LookedUp] = {
     "data": (
         "Sealed data",
         "What a store holds, and what a sealed logit file is once it is read.",
@@ -32,17 +33,24 @@ LOOKED_UP = {
 }
 # Whole modules: every error, and the laws for plug-in authors' own tests.
 WHOLE = {
-    "errors": ("Errors", ("calprune.errors",)),
-    "testing": ("Checks for plug-ins", ("calprune.testing",)),
+    "errors": ("Errors", "calprune.errors"),
+    "testing": ("Checks for plug-ins", "calprune.testing"),
 }
 
 
-def pages(modules: Tree, shelves: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+def pages(
+    modules: Tree,
+    shelves: Mapping[str, str],
+    looked_up: Mapping[str, LookedUp] = LOOKED_UP,
+    whole: Mapping[str, tuple[str, str]] = WHOLE,
+) -> dict[str, tuple[str, str]]:
     """File name to title and Markdown, in reading order.
 
     Args:
         modules: the package.
         shelves: group of plug-ins to its folder below the package, as in the registry.
+        looked_up: file name to title, introduction and names of further pages.
+        whole: file name to title and module of pages that document all of a module or package.
 
     Raises:
         LookupError: a name that is to be documented is gone, hidden or defined twice.
@@ -50,23 +58,23 @@ def pages(modules: Tree, shelves: Mapping[str, str]) -> dict[str, tuple[str, str
     (root,) = [m for m in modules.values() if "." not in m.name]
     made = {"calprune": ("The package", _package(root))}
     taken = {_home(modules, root, name) for name in root.exported}
-    for file, (title, what, names) in LOOKED_UP.items():
+    for file, (title, what, names) in looked_up.items():
         found = [f"{tree.defining(modules, n).name}.{n.rpartition('.')[2]}" for n in names]
         made[file] = (title, _page(title, what, [n for n in found if n not in taken]))
         taken.update(found)
     for group, folder in shelves.items():
         shelf = modules[f"{root.name}.{folder.replace('/', '.')}"]
-        title = f"{group.capitalize().replace('_', ' ')}"
+        title = group.capitalize().replace("_", " ")
         contract = [n for n in shelf.public if _home(modules, shelf, n) not in taken]
         if not contract:
             raise LookupError(f"{shelf.name}: say in __all__ what a plug-in author needs of it")
         taken.update(_home(modules, shelf, name) for name in contract)
         text = _page(title, shelf.doc, [f"{shelf.name}.{name}" for name in contract])
         made[group] = (title, f"{text}\n{_shelf(modules, shelf)}")
-    for file, (title, packages) in WHOLE.items():
-        parts = [m for p in packages for m in (modules[p], *tree.below(modules, p)) if m.public]
-        names = [f"{m.name}.{name}" for m in parts for name in m.public]
-        made[file] = (title, _page(title, modules[packages[0]].doc, names))
+    for file, (title, part) in whole.items():
+        inside = [modules[part], *tree.below(modules, part)]
+        names = [f"{m.name}.{name}" for m in inside for name in m.public]
+        made[file] = (title, _page(title, modules[part].doc, names))
     return made
 
 
@@ -75,13 +83,12 @@ def _package(root: Module) -> str:
 
 
 def _page(title: str, text: str, names: list[str]) -> str:
-    # One hash less than a module's own heading: the names are the page's parts.
     return f"# {title}\n\n{_markdown(text)}\n\n" + "\n\n".join(f"::: {name}" for name in names)
 
 
 def _shelf(modules: Tree, shelf: Module) -> str:
     """A table of the plug-ins of a group that come with the package."""
-    lines = ["", "## What comes with the package", "", "| name | parameters | what |", "|---|---|---|"]
+    lines = ["\n## What comes with the package\n", "| name | parameters | what |", "|---|---|---|"]
     for module in tree.below(modules, shelf.name):
         plugin = next((d for d in module.definitions if d.name in module.exported), None)
         name = module.name.rpartition(".")[2].replace("_", "-")

@@ -163,6 +163,7 @@ def _fields(node: ast.ClassDef) -> Iterator[Parameter]:
     if not any("dataclass" in ast.unparse(d) for d in node.decorator_list):
         return
     for line in node.body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-            if "ClassVar" not in ast.unparse(line.annotation):
-                yield Parameter(line.target.id, ast.unparse(line.value) if line.value else "")
+        if not isinstance(line, ast.AnnAssign) or not isinstance(line.target, ast.Name):
+            continue
+        if "ClassVar" not in ast.unparse(line.annotation):
+            yield Parameter(line.target.id, ast.unparse(line.value) if line.value else "")
