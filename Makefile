@@ -42,8 +42,9 @@ REPORT := demo/report.html
 TRAINED := build/training
 SITE := build/site
 
-# Strict: a dead link, an unknown name or a page outside the navigation is an error.
-MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+# Strict: a dead link, an unknown name or a page outside the navigation is an error. Not --quiet, which
+# keeps warnings from being counted.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 .PHONY: help
 help:  ## this text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
@@ -141,6 +142,31 @@ def test_code_is_left_alone() -> None:
 )
 def test_what_a_page_fetches_is_found(html: str, fetches: bool) -> None:
     assert bool(outside.fetched(html)) is fetches
+
+
+def test_names_on_one_line_stay_together_each_with_its_type() -> None:
+    griffe = pytest.importorskip("griffe", reason="installed with the extra [docs]")
+    from joint_names import JointNames
+
+    code = '''
+        class Row:
+            """One.
+
+            Attributes:
+                low, high: the ends.
+                n, group: rows, and of what.
+            """
+            low: float
+            high: float
+            n: int
+            group: str
+    '''
+    loaded = griffe.load_extensions(JointNames)
+    files = {"__init__.py": textwrap.dedent(code)}
+    with griffe.temporary_visited_package("rows", files, extensions=loaded) as package:
+        section = package["Row"].docstring.parse("google")[-1]
+    shown = [(i.name.split(",\N{NO-BREAK SPACE}"), str(i.annotation)) for i in section.value]
+    assert shown == [(["low", "high"], "float"), (["n", "group"], "(int, str)")]
 
 
 def test_our_own_style_and_script_fetch_nothing() -> None:
