@@ -23,7 +23,7 @@ LOOKED_UP: dict[str, LookedUp] = {
     "predictions": (
         "Predictions",
         "What metrics, calibrators and scorers read: each row's prediction with its confidence.",
-        ("Predictions", "predictions"),
+        ("Predictions", "read_predictions"),
     ),
     "results": (
         "Results",
