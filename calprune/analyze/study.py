@@ -107,7 +107,7 @@ class Study:
 
         return DataFrame([described(table) for table in self.tables])
 
-    def read_predictions(self, **given: Unpack[PredictionKeywords]) -> dict[Path, Predictions]:
+    def predictions(self, **given: Unpack[PredictionKeywords]) -> dict[Path, Predictions]:
         """Probabilities, confidence and correctness of every question, by sealed file."""
         options, read = self._told(given).predictions, PredictionCache()
         return {table.path: read(table, options) for table in self.tables}
