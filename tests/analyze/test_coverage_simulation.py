@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import pope_coverage as coverage
-from calprune.analyze.statistics.clustering import intra_image
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.statistics.clustering import Clusters, icc
 
 
 def test_rows_repeat_as_in_pope():
@@ -31,5 +30,5 @@ def test_images_are_as_alike_as_asked(rho):
         (seen,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
         first = np.unique(coverage.QUESTION, return_index=True)[1]
         seen = seen.take(first)
-        found.append(intra_image(seen, Clusters.of(seen)))
+        found.append(icc(seen.correct, Clusters.of(seen.cluster), seen.duplicate_of))
     assert np.mean(found) == pytest.approx(rho, abs=0.02)

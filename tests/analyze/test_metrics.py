@@ -16,7 +16,8 @@ from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
 from calprune.analyze.predictions.build import predictions
-from calprune.analyze.statistics.resampling import Clusters, Sampler
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_seen, make_table
 
@@ -33,7 +34,7 @@ def seen_of(pairs):
 
 def value(metric, seen):
     """The metric of these rows, each its own cluster."""
-    return float(Sampler.of([metric], seen, Clusters.of(seen)).point()[0])
+    return float(ResampledMetrics.of([metric], seen, Clusters.of(seen.cluster)).point()[0])
 
 
 def test_every_metric_is_found_by_name():

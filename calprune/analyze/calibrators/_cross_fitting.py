@@ -60,9 +60,10 @@ class CrossFitted:
 
 def _value(metric: str | Metric, seen: Predictions) -> float:
     from calprune.analyze.metrics import resolve
-    from calprune.analyze.statistics.resampling import Clusters, Sampler
+    from calprune.analyze.results.resampled_metrics import ResampledMetrics
+    from calprune.analyze.statistics.clustering import Clusters
 
-    return float(Sampler.of(resolve([metric]), seen, Clusters.of(seen)).point()[0])
+    return float(ResampledMetrics.of(resolve([metric]), seen, Clusters.of(seen.cluster)).point()[0])
 
 
 def out_of_fold(

@@ -21,35 +21,28 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
+from calprune.analyze.options import check_resample
 from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
-from calprune.analyze.results.resampled import (
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.resampled_metrics import (
+    Resample,
+    ResampledMetrics,
+    clusters_of,
+    if_calibrated,
+    prepared,
+    residual,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import interval_of, sign, unit
-from calprune.analyze.statistics.calibration_error import (
-    Combined,
-    Contrast,
-)
-from calprune.analyze.statistics.clustering import (
-    Resample,
-    check_resample,
-    clusters_of,
-    intra_image,
-)
-from calprune.analyze.statistics.ece_if_calibrated import noise_floor
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.resampling import Sampler, design_effect
+from calprune.analyze.statistics.calibration_error import Combined, Contrast
+from calprune.analyze.statistics.clustering import design_effect, icc
+from calprune.analyze.statistics.intervals import OF_GAPS, Interval, bounds
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -219,7 +212,7 @@ def _group(
 
 
 def _errors_alone(
-    samplers: Sequence[Sequence[Sampler]], resampled: frozenset[int], how: _How
+    samplers: Sequence[Sequence[ResampledMetrics]], resampled: frozenset[int], how: _How
 ) -> dict[int, list[Combined]]:
     """Of each metric that adds up gaps, by index, the error of each cell."""
     found: dict[int, list[Combined]] = {}
@@ -242,7 +235,7 @@ def _errors_alone(
 def _cell(
     setting: Setting,
     cell: Cell,
-    samplers: Sequence[Sampler],
+    samplers: Sequence[ResampledMetrics],
     values: Floats,
     gaps: Mapping[int, Combined],
     group: str,
@@ -250,8 +243,10 @@ def _cell(
 ) -> list[Estimate]:
     """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
     seen, images = samplers[0].seen, clusters_of(samplers[0].seen)
-    spread = float(np.mean([design_effect(s.seen, images) for s in samplers]))
-    alike = [x for s in samplers if (x := intra_image(s.seen, images)) is not None]
+    spread = float(np.mean([design_effect(residual(s.seen), images) for s in samplers]))
+    alike = [
+        x for s in samplers if (x := icc(s.seen.correct, images, s.seen.duplicate_of)) is not None
+    ]
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(seen.correct, dtype=np.float64)
     rows = []
     for j, metric in enumerate(samplers[0].metrics):
@@ -295,7 +290,7 @@ def _cell(
                 replies=int(seen.replied.sum()),
                 left_out=seen.left_out,
                 ties=max(s.seen.ties for s in samplers),
-                floor=noise_floor(metric, seen, images, how.seed)
+                floor=if_calibrated(metric, seen, images, how.seed)
                 if isinstance(metric, Gapped)
                 else None,
                 seeds=len(samplers),

@@ -12,15 +12,9 @@ import numpy as np
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
-from calprune.analyze.statistics.clustering import Resample, clusters_of
-from calprune.analyze.statistics.resampling import (
-    Clusters,
-    cluster_sums,
-    design_effect,
-    multiplicities,
-    products,
-    redraws,
-)
+from calprune.analyze.results.resampled_metrics import Resample, clusters_of, residual
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
+from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
 from calprune.data.storage.logits import LogitTable
 
 BAND_DRAWS = 400
@@ -185,6 +179,6 @@ def _band(seen: Predictions, clusters: Clusters, metric: Ece, seed: int) -> Floa
     slot = metric.slot(seen.confidence)
     count = np.maximum(np.bincount(slot, minlength=metric.bins), 1)
     expected = np.bincount(slot, seen.confidence, metric.bins)
-    right = redraws(seen, slot, metric.bins, BAND_DRAWS, seed)
+    right = consistency_resampling(seen.confidence, slot, metric.bins, BAND_DRAWS, seed)
     off = np.quantile(np.abs(right - expected) / count, 0.95, axis=0)
-    return np.asarray(off * math.sqrt(design_effect(seen, clusters)))
+    return np.asarray(off * math.sqrt(design_effect(residual(seen), clusters)))
