@@ -13,23 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.in_model import Inside, inside
-from calprune.collect.in_model.stages import planned
-from calprune.collect.selectors import CLS, Merged, Merges, Picks, Ranking, Ranks, VisualTokens
+from calprune.collect.pruning_stages import InModelSelector, is_in_model, planned
+from calprune.collect.selector import Merges, Picks, Ranks
+from calprune.collect.signals import SIGNALS, of_question
+from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens
 from calprune.errors import CalpruneError
 
 _WIDTH = 32
-WIDTHS: dict[str, int] = {
-    "cls-last3": 1,
-    "cls-token": _WIDTH,
-    "joint": 16,
-    "keys": 64,
-    "projected": 96,
-    "received": 1,
-    "received-early": 1,
-    "text-clip": 16,
-    "text-words": 96,
-}
+_SPACES = {"1": 1, "head": 64, "tower": _WIDTH, "model": 96, "joint": 16}
+WIDTHS = {name: _SPACES[signal.width] for name, signal in SIGNALS.items()}
 """Width of each made-up signal; that of ``cls-token`` is the view's."""
 
 _GRID = (8, 9)
@@ -63,7 +55,7 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
             the name begins with ``text``.
     """
     _declared(selector)
-    if inside(selector):
+    if is_in_model(selector):
         _staged(selector)
         return
     shelf = {**WIDTHS, **(widths or {})}
@@ -124,7 +116,7 @@ def made_up(
         return np.where(separator[:, None], 0.0, found).astype(np.float32)
 
     def signal(name: str, width: int) -> NDArray[np.float32]:
-        if name.startswith("text") or name == "cls-token":
+        if of_question(name) or name == "cls-token":
             count = 1 if name == "cls-token" else 2 if name == "text-clip" else 5
             return rng.normal(size=(count, width)).astype(np.float32)
         return clustered(width) if width > 1 else rng.gamma(0.5, size=(v, 1)).astype(np.float32)
@@ -164,7 +156,7 @@ def _declared(selector: Any) -> None:
     assert selector == replace(selector), f"{name}: instances with equal parameters differ"
     hash(selector)  # frozen
     shapes: list[Any] = [kind for kind in (Ranks, Picks, Merges) if isinstance(selector, kind)]
-    shapes += [Inside] * inside(selector)
+    shapes += [InModelSelector] * is_in_model(selector)
     assert len(shapes) == 1, f"{name}: one of rank, pick, merge and stages, not {len(shapes)}"
     assert isinstance(selector.title, str), f"{name}: title is text"
     assert selector.title, f"{name}: title is empty"
@@ -174,7 +166,7 @@ def _declared(selector: Any) -> None:
     assert selector.nested is nested, f"{name}: nested must be {nested} for {shapes[0].__name__}"
 
 
-def _staged(selector: Inside) -> None:
+def _staged(selector: InModelSelector) -> None:
     """Stages are possible wherever the selector does not refuse in words."""
     name, served = type(selector).__name__, 0
     known = ("contiguous", "original")

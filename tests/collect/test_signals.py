@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from calprune.collect import run
 from calprune.collect.grid import Chosen
 from calprune.collect.hf import clip
 from calprune.collect.hf.clip_model import ClipModel
-from calprune.collect.hf.clip_signals import described, own_words
+from calprune.collect.hf.clip_signals import ClipSignals, own_words
 from calprune.collect.models import Options, open_adapter
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.reply import Packed
@@ -28,7 +29,7 @@ from calprune.collect.selectors import Ranking, VisualTokens, in_order
 from calprune.collect.stages.encode import encode
 from calprune.collect.stages.features import read_signals
 from calprune.collect.stages.plan import make_plan
-from calprune.data.condition import Budget, sha256_of
+from calprune.data.condition import Budget
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
@@ -166,7 +167,12 @@ def test_signals_of_images_are_transformers_own(
 
 
 def test_blocks_of_towers_of_any_depth() -> None:
-    named = {depth: described(-2, depth, None) for depth in (2, 3, 5, 24)}
+    named = {}
+    for depth in (2, 3, 5, 24):
+        tower: Any = SimpleNamespace(
+            layer=-2, clip=None, vision=SimpleNamespace(num_hidden_layers=depth)
+        )
+        named[depth] = ClipSignals(tower).described()
     early = {depth: found["received-early"] for depth, found in named.items()}
     assert early == {
         2: "received@-2:mean",
@@ -333,9 +339,9 @@ def test_another_clip_model_is_another_condition(
     mark = ClipModel(str(clip_folder), D, "m", "cpu", download=False).mark
     assert f"joint@-2/{mark}" in str(a.features)
     assert f"segments/{mark}" in str(a.features)
-    assert plans[0].feature_manifest == plans[1].feature_manifest
+    assert plans[0].features.key == plans[1].features.key
     for name in Curious.needs - {"view"}:
-        same = plans[0].signal_manifest(name) == plans[1].signal_manifest(name)
+        same = plans[0].signal(name).key == plans[1].signal(name).key
         assert same == (name not in ("joint", "text-clip")), name
 
 
@@ -349,7 +355,7 @@ RANKING = "bdb9361da5f8b802aa7004107362b968070eeb2e6f22edf99e5b9d348ea49d6e"
 
 
 def test_keys_of_the_embedded_model_are_what_they_were(tmp_path: Path) -> None:
-    """Before there were further signals: caches that exist stay valid, with --clip as without."""
+    """Before there were auxiliary features: caches that exist stay valid, --clip or not."""
     clip_folder = save_clip(tmp_path / "clip", 128)
     for beside in ("", str(clip_folder)):
         plan = run.prepare(
@@ -362,9 +368,9 @@ def test_keys_of_the_embedded_model_are_what_they_were(tmp_path: Path) -> None:
             clip=beside,
         )
         assert {c.condition.selector: c.condition.key for c in plan.cells} == KEYS
-        assert sha256_of(plan.feature_manifest) == FEATURES
+        assert plan.features.key == FEATURES
         scope = next(c.chosen for c in plan.cells if c.chosen.name == "scope")
-        assert sha256_of(plan.ranking_manifest(scope)) == RANKING
+        assert plan.selection(scope).key == RANKING
 
 
 # What cannot be used ----------------------------------------------------------------------------
