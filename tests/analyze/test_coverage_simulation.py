@@ -27,8 +27,10 @@ def test_images_are_as_alike_as_asked(rho):
     r = coverage.shared_part(rho)
     found = []
     for run in range(8):
-        (seen,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
+        (predictions,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
         first = np.unique(coverage.QUESTION, return_index=True)[1]
-        seen = seen.take(first)
-        found.append(icc(seen.correct, Clusters.of(seen.cluster), seen.duplicate_of))
+        predictions = predictions.take(first)
+        found.append(
+            icc(predictions.correct, Clusters.of(predictions.cluster), predictions.duplicate_of)
+        )
     assert np.mean(found) == pytest.approx(rho, abs=0.02)

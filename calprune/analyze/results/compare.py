@@ -23,7 +23,7 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import check_correction, check_resample
-from calprune.analyze.predictions.build import Floats, Predictions, Reading
+from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
@@ -148,7 +148,7 @@ def compare(
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Difference]:
     """Every other condition against the reference, paired by question and image.
 
@@ -183,8 +183,8 @@ def compare(
         base = pairs[0][1]
         if not mixed_numerics:
             same_numerics(setting, base.tables[0])
-        seen = aligned(setting, base, reading, common)
-        for group, part in grouped(setting, seen, by).items():
+        predictions = aligned(setting, base, reading, common)
+        for group, part in grouped(setting, predictions, by).items():
             rows += _group(setting, pairs, group, part, chosen, how)
     if not rows:
         raise IncompleteError(
@@ -281,7 +281,11 @@ def _difference(
 ) -> Difference:
     (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
     first = samplers[1][0]
-    seen, metric, images = first.seen, first.metrics[j], clusters_of(first.seen)
+    predictions, metric, images = (
+        first.predictions,
+        first.metrics[j],
+        clusters_of(first.predictions),
+    )
     kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):  # infinity less infinity
         delta = ours - theirs
@@ -296,7 +300,7 @@ def _difference(
     exact, robust = _accuracy_tests(metric, *samplers)
     signed = sign(
         metric,
-        seen,
+        predictions,
         first.clusters,
         interval_of(method, metric, of),
         how.draws,
@@ -335,13 +339,13 @@ def _difference(
         p_least=test.least,
         correction=how.correction,
         family=family,
-        n=len(seen),
+        n=len(predictions),
         clusters=len(images),
-        resampled=drawn_unit(seen, how.resample),
+        resampled=drawn_unit(predictions, how.resample),
         draws=how.draws,
         swaps=test.permutations,
-        replies=int(seen.replied.sum()),
-        left_out=seen.left_out,
+        replies=int(predictions.replied.sum()),
+        left_out=predictions.left_out,
         signature=f"{signed}{tail}|adjust:{how.correction}{family}",
         attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
@@ -356,11 +360,15 @@ def _accuracy_tests(
     """
     if metric.name != "accuracy":
         return None, None
-    clusters, a, b = clusters_of(ours[0].seen), ours[0].seen.correct, theirs[0].seen.correct
+    clusters, a, b = (
+        clusters_of(ours[0].predictions),
+        ours[0].predictions.correct,
+        theirs[0].predictions.correct,
+    )
     single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
     if single and a.dtype == b.dtype == np.bool_:
         return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
-    mine, other = (np.mean([s.seen.correct for s in x], axis=0) for x in (ours, theirs))
+    mine, other = (np.mean([s.predictions.correct for s in x], axis=0) for x in (ours, theirs))
     return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
 
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import get_args
 
 from calprune import registry
-from calprune.analyze.metrics import Described, Gapped, Metric, resolve
+from calprune.analyze.metrics import Gapped, Metric, MetricDescription, resolve
 from calprune.analyze.statistics.intervals import OF_GAPS, Interval, Kind
 from calprune.errors import PlanError
 
 
-def check_interval(interval: str, metrics: Sequence[Described] = ()) -> None:
+def check_interval(interval: str, metrics: Sequence[MetricDescription] = ()) -> None:
     """PlanError unless there is such an interval, and a metric that it can be of."""
     if interval not in get_args(Interval):
         raise PlanError(registry.unknown("interval", interval, get_args(Interval)))
@@ -28,7 +28,7 @@ def usual_without_gaps(interval: Interval, metrics: Sequence[str | Metric]) -> I
     return interval if of_gaps else "auto"
 
 
-def kind_of(interval: Interval, metric: Described) -> Kind:
+def kind_of(interval: Interval, metric: MetricDescription) -> Kind:
     """The kind that a metric gets: ``auto`` is ``studentised`` for ECE and its relatives.
 
     ``studentised`` and ``bridge`` exist for those only; other metrics beside them get

@@ -106,7 +106,7 @@ def _ranked(
 ) -> tuple[Floats, Floats]:
     """Both values for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
     count = len(a.clusters)
-    both = stacked(a.seen, b.seen)
+    both = stacked(a.predictions, b.predictions)
     cluster = np.concatenate([a.clusters.code, b.clusters.code + count])
     mine = metric.weighted(both, np.concatenate([1 - exchanged, exchanged], axis=1), cluster)
     other = metric.weighted(both, np.concatenate([exchanged, 1 - exchanged], axis=1), cluster)
@@ -119,5 +119,5 @@ def side_by_side(parts: Sequence[ResampledMetrics]) -> ResampledMetrics:
     code = np.concatenate([p.clusters.code + i * count for i, p in enumerate(parts)])
     names = np.tile(parts[0].clusters.names, len(parts))
     sums = tuple(np.concatenate(own) for own in zip(*(p.sums for p in parts), strict=True))
-    seen = stacked(*(p.seen for p in parts))
-    return ResampledMetrics(parts[0].metrics, seen, Clusters(code, names), sums)
+    predictions = stacked(*(p.predictions for p in parts))
+    return ResampledMetrics(parts[0].metrics, predictions, Clusters(code, names), sums)

@@ -17,7 +17,7 @@ from calprune.analyze.metrics import (
     Metric,
     Ranked,
     debiased,
-    settled,
+    resolve_for,
 )
 from calprune.analyze.predictions.build import Predictions
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums
@@ -35,27 +35,27 @@ class ResampledMetrics:
 
     Attributes:
         metrics: none of them depends on the rows any more.
-        seen: the rows.
+        predictions: the rows.
         clusters: what is drawn together.
         sums: of each additive metric (clusters, ...); empty for ranked ones.
     """
 
     metrics: tuple[Measure, ...]
-    seen: Predictions
+    predictions: Predictions
     clusters: Clusters
     sums: tuple[Floats, ...]
 
     @classmethod
     def of(
-        cls, metrics: Sequence[Metric], seen: Predictions, clusters: Clusters
+        cls, metrics: Sequence[Metric], predictions: Predictions, clusters: Clusters
     ) -> ResampledMetrics:
         """Tally each additive metric and add up its clusters."""
-        measures = settled(metrics, seen)
+        measures = resolve_for(metrics, predictions)
         sums = [
-            cluster_sums(m.tally(seen), clusters) if isinstance(m, Additive) else np.empty(0)
+            cluster_sums(m.tally(predictions), clusters) if isinstance(m, Additive) else np.empty(0)
             for m in measures
         ]
-        return cls(measures, seen, clusters, tuple(sums))
+        return cls(measures, predictions, clusters, tuple(sums))
 
     def point(self) -> Floats:
         """The metrics of the rows as they are, (metrics,)."""
@@ -71,7 +71,7 @@ class ResampledMetrics:
         values = [
             np.full(len(weights), np.nan)
             if i in without
-            else metric.weighted(self.seen, weights, self.clusters.code)
+            else metric.weighted(self.predictions, weights, self.clusters.code)
             if isinstance(metric, Ranked)
             else metric.value(next(totals))
             for i, metric in enumerate(self.metrics)
@@ -83,21 +83,24 @@ def prepared(
     metrics: Sequence[Metric], joined: Sequence[Predictions], resample: Resample = "images"
 ) -> list[ResampledMetrics]:
     """The metrics of each seed of a condition."""
-    return [ResampledMetrics.of(metrics, seen, clusters_of(seen, resample)) for seen in joined]
+    return [
+        ResampledMetrics.of(metrics, predictions, clusters_of(predictions, resample))
+        for predictions in joined
+    ]
 
 
-def has_images(seen: Predictions) -> bool:
+def has_images(predictions: Predictions) -> bool:
     """Whether it is known which rows share an image."""
-    return bool((seen.cluster != "").any())
+    return bool((predictions.cluster != "").any())
 
 
-def clusters_of(seen: Predictions, resample: Resample = "images") -> Clusters:
+def clusters_of(predictions: Predictions, resample: Resample = "images") -> Clusters:
     """What is drawn together: images, or single rows if asked for.
 
     Where no image is known, rows that repeat one question are drawn together. Remembers the last
     few: conditions of a benchmark share their images.
     """
-    column = seen.unit if resample == "images" else seen.id
+    column = predictions.unit if resample == "images" else predictions.id
     for known, clusters in _last:
         if known is column or np.array_equal(known, column):
             return clusters
@@ -106,16 +109,20 @@ def clusters_of(seen: Predictions, resample: Resample = "images") -> Clusters:
     return _last[0][1]
 
 
-def residual(seen: Predictions) -> Floats:
+def residual(predictions: Predictions) -> Floats:
     """Correct - confidence (n,), whose design effect is told; where that is a score, correct."""
-    return np.asarray(seen.correct - (0.0 if seen.scale == "score" else seen.confidence))
+    return np.asarray(
+        predictions.correct - (0.0 if predictions.scale == "score" else predictions.confidence)
+    )
 
 
-def if_calibrated(metric: Gapped, seen: Predictions, clusters: Clusters, seed: int) -> float | None:
+def if_calibrated(
+    metric: Gapped, predictions: Predictions, clusters: Clusters, seed: int
+) -> float | None:
     """See ``ece_if_calibrated``; None with soft targets, whose spread no confidence tells."""
-    if seen.soft:
+    if predictions.soft:
         return None
-    parts = metric.gap_parts(seen)
+    parts = metric.gap_parts(predictions)
     return ece_if_calibrated(parts, clusters, seed, metric.squared, debiased(metric))
 
 

@@ -55,7 +55,7 @@ def _gap_sums(sampler: ResampledMetrics, j: int) -> GapSums:
     metric = sampler.metrics[j]
     if not isinstance(metric, Gapped):
         raise TypeError(f"{metric.name} adds up no gaps")
-    return GapSums.of(metric.gap_parts(sampler.seen), sampler.clusters, metric.squared)
+    return GapSums.of(metric.gap_parts(sampler.predictions), sampler.clusters, metric.squared)
 
 
 def resampled(
@@ -92,7 +92,7 @@ def _within_parts(
     known: dict[tuple[bytes, bytes], tuple[Indices, bool]] = {}  # conditions share their images
     for k, sampler in enumerate(samplers):
         for j, metric in enumerate(sampler.metrics):
-            part = _parts(metric, sampler.seen)
+            part = _parts(metric, sampler.predictions)
             if part is None or values[k].shape[1] < 2:
                 continue
             asked = part.tobytes(), sampler.clusters.code.tobytes()
@@ -112,10 +112,10 @@ def _within_parts(
             at += len(weights)
 
 
-def _parts(metric: Measure, seen: Predictions) -> Indices | None:
+def _parts(metric: Measure, predictions: Predictions) -> Indices | None:
     """Which of the parts that a metric adds up each row is in, (n,); None if it adds up none."""
     parts = getattr(metric, "parts", None)
-    return None if parts is None or not isinstance(metric, Additive) else parts(seen)
+    return None if parts is None or not isinstance(metric, Additive) else parts(predictions)
 
 
 def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:

@@ -118,7 +118,7 @@ class Resampled:
 
     @property
     def attenuation(self) -> Attenuation:
-        """What of a difference to a worse condition would be seen."""
+        """What of a difference to a worse condition would be predictions."""
         gap, noise, rows = self.parts
         share = float(self.debiased[0]) / max(float(self.plug[0]), 1e-12)
         kept = 0.0 if self.may_be_none else max(share, 0.0)
@@ -139,7 +139,7 @@ class Combined:
 
     @property
     def attenuation(self) -> Attenuation:
-        """That of its better term: what of a difference to it would be seen."""
+        """That of its better term: what of a difference to it would be predictions."""
         return min((part for part, _ in self.terms), key=lambda p: p.debiased[0]).attenuation
 
     @property
