@@ -214,6 +214,7 @@ def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
         estimate(tables, ["f1"], draws=0)
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_mixed_tables_are_compared_grouped_and_drawn(tmp_path):
     tables = [opened(t, 0.5, SOFT, i) for i, t in enumerate(make_study_tables()[:4])]
     text = analyze(tables, metrics=["ece"], by="kind", draws=100, target="soft", plot=tmp_path)

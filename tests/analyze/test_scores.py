@@ -231,6 +231,7 @@ def test_the_score_is_printed_as_its_rule_says():
     assert "score (mean F1) %" in text
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_scores_are_compared_and_drawn(tmp_path):
     tables = make_study_tables(scorer="f1-over-splits", pairs=True)
     rows = compare(tables, ["score", "acc-plus"], draws=50, permutations=99)
