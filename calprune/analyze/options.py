@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from calprune import registry
 from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Confidence, Target
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
-from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import CORRECTIONS, Correction
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
 _OF_REPLIES = ("first", "mean", "product", "min")
+Resample = Literal["images", "rows"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,
     "interval": get_args(Interval),

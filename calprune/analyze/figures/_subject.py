@@ -15,10 +15,10 @@ from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.interval_kind import usual_without_gaps
 from calprune.analyze.results.parameter_effect import Change, changes
 from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
 from calprune.analyze.results.risk_coverage import Risk, risk_coverage
-from calprune.analyze.statistics.intervals import usual_without_gaps
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 

@@ -21,7 +21,7 @@ from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOption
 from calprune.analyze.predictions.cache import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.statistics.intervals import check_interval, usual_without_gaps
+from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps
 from calprune.analyze.tables.grid import Grid
 from calprune.analyze.tables.notes import brackets, with_reason
 from calprune.analyze.tables.written import heading, of_what, p_text

@@ -24,28 +24,26 @@ from calprune.analyze.metrics import (
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled import (
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
+from calprune.analyze.results.resampled_metrics import (
+    ResampledMetrics,
+    clusters_of,
+    prepared,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
-from calprune.analyze.statistics.clustering import clusters_of
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.multiple_testing import adjust
+from calprune.analyze.statistics.intervals import OF_GAPS, bounds
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
-from calprune.analyze.statistics.permutation_test import PermutationTest, permutation_test
-from calprune.analyze.statistics.resampling import Sampler
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError
 
@@ -204,12 +202,12 @@ def _group(
     values = means(samplers, how.draws, how.seed, without)
     gaps = _errors_between(pairs, samplers, without, how)
     tests = [
-        permutation_test(samplers[c.name], samplers[b.name], testing.permutations, how.seed)
+        difference_test(samplers[c.name], samplers[b.name], testing.permutations, how.seed)
         for c, b in pairs
     ]
     rows = []
     for j in range(len(measures)):
-        adjusted = adjust([own.p[j] for own in tests], testing.correction)
+        adjusted = adjust_p([own.p[j] for own in tests], testing.correction)
         for i, (cell, base) in enumerate(pairs):
             delta = (values[cell.name][j], values[base.name][j])
             pair = (samplers[cell.name], samplers[base.name])
@@ -222,7 +220,7 @@ def _group(
 
 def _errors_between(
     pairs: Sequence[Pair],
-    samplers: dict[str, list[Sampler]],
+    samplers: dict[str, list[ResampledMetrics]],
     resampled_gaps: frozenset[int],
     how: Resampling,
 ) -> dict[int, list[Combined]]:
@@ -246,8 +244,8 @@ def _difference(
     j: int,
     values: tuple[Floats, Floats],
     gap: Combined | None,
-    samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
-    p: tuple[PermutationTest, float, int],
+    samplers: tuple[Sequence[ResampledMetrics], Sequence[ResampledMetrics]],
+    p: tuple[DifferenceTest, float, int],
     told: tuple[str, AnalysisOptions],
 ) -> Difference:
     (against, options), how = told, told[1].resampling
@@ -279,7 +277,7 @@ def _difference(
         how.seed,
         how.unit,
     )
-    tail = f"|p:{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.times}"
+    tail = f"|p:{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
     drawn = delta[1:][np.isfinite(delta[1:])]
     return Difference(
         model=setting.model,
@@ -315,7 +313,7 @@ def _difference(
         clusters=len(images),
         resampled=drawn_unit(predictions, how.unit),
         draws=how.draws,
-        swaps=test.times,
+        swaps=test.permutations,
         replies=int(predictions.replied.sum()),
         left_out=predictions.left_out,
         signature=f"{signed}{tail}|adjust:{options.testing.correction}{family}",
@@ -324,7 +322,7 @@ def _difference(
 
 
 def _accuracy_tests(
-    metric: Measure, ours: Sequence[Sampler], theirs: Sequence[Sampler]
+    metric: Measure, ours: Sequence[ResampledMetrics], theirs: Sequence[ResampledMetrics]
 ) -> tuple[float | None, tuple[float, float] | None]:
     """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics.
 
@@ -345,7 +343,7 @@ def _accuracy_tests(
 
 
 def means(
-    samplers: dict[str, list[Sampler]],
+    samplers: dict[str, list[ResampledMetrics]],
     draws: int,
     seed: int,
     without: frozenset[int] = frozenset(),

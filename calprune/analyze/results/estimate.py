@@ -21,30 +21,30 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.build import (
+    Floats,
+    Predictions,
+)
 from calprune.analyze.predictions.cache import PredictionCache
-from calprune.analyze.results.resampled import (
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.resampled_metrics import (
+    ResampledMetrics,
+    clusters_of,
+    if_calibrated,
+    prepared,
+    residual,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
-from calprune.analyze.statistics.calibration_error import (
-    Combined,
-    Contrast,
-)
-from calprune.analyze.statistics.clustering import clusters_of, intra_image
-from calprune.analyze.statistics.ece_if_calibrated import noise_floor
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.resampling import Sampler, design_effect
+from calprune.analyze.statistics.calibration_error import Combined, Contrast
+from calprune.analyze.statistics.clustering import design_effect, icc
+from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.data.storage.logits import LogitTable
 
 
@@ -184,7 +184,7 @@ def _group(
 
 
 def _errors_alone(
-    samplers: Sequence[Sequence[Sampler]], resampled: frozenset[int], how: Resampling
+    samplers: Sequence[Sequence[ResampledMetrics]], resampled: frozenset[int], how: Resampling
 ) -> dict[int, list[Combined]]:
     """Of each metric that adds up gaps, by index, the error of each cell."""
     found: dict[int, list[Combined]] = {}
@@ -207,7 +207,7 @@ def _errors_alone(
 def _cell(
     setting: Setting,
     cell: Cell,
-    samplers: Sequence[Sampler],
+    samplers: Sequence[ResampledMetrics],
     values: Floats,
     gaps: Mapping[int, Combined],
     group: str,
@@ -215,8 +215,12 @@ def _cell(
 ) -> list[Estimate]:
     """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
     predictions, images = samplers[0].predictions, clusters_of(samplers[0].predictions)
-    spread = float(np.mean([design_effect(s.predictions, images) for s in samplers]))
-    alike = [x for s in samplers if (x := intra_image(s.predictions, images)) is not None]
+    spread = float(np.mean([design_effect(residual(s.predictions), images) for s in samplers]))
+    alike = [
+        x
+        for s in samplers
+        if (x := icc(s.predictions.correct, images, s.predictions.duplicate_of)) is not None
+    ]
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
     rows, how = [], options.resampling
     for j, metric in enumerate(samplers[0].metrics):
@@ -260,7 +264,7 @@ def _cell(
                 replies=int(predictions.replied.sum()),
                 left_out=predictions.left_out,
                 ties=max(s.predictions.ties for s in samplers),
-                floor=noise_floor(metric, predictions, images, how.seed)
+                floor=if_calibrated(metric, predictions, images, how.seed)
                 if isinstance(metric, Gapped)
                 else None,
                 seeds=len(samplers),
