@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.experiments.experiment import ConditionRuns, experiments
 from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
@@ -67,22 +67,22 @@ def overview(
     told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
     forms: dict[tuple[str, str], DisplayUnit] = {}
-    for setting in settings(tables):
-        place = (setting.model, setting.benchmark)
-        own = [t for cell in setting.cells for t in cell.tables]
+    for experiment in experiments(tables):
+        place = (experiment.model, experiment.benchmark)
+        own = [t for runs in experiment.conditions for t in runs.tables]
         found = {r.condition: r for r in estimate(own, [metric], told)}
-        best = [found[c.name].value for c in setting.cells if c.selector == upper]
-        for cell in setting.cells:
-            value = found[cell.name].value
-            forms[place] = found[cell.name].unit
+        best = [found[c.name].value for c in experiment.conditions if c.selector == upper]
+        for runs in experiment.conditions:
+            value = found[runs.name].value
+            forms[place] = found[runs.name].unit
             percent = 100 * value / best[0] if best and best[0] else None
-            rows.append(Overview(_label(cell), cell.budget, *place, metric, value, percent))
+            rows.append(Overview(_label(runs), runs.budget, *place, metric, value, percent))
     return rows, _grid(rows, forms, f"{metric}, and percent of {upper}")
 
 
-def _label(cell: Cell) -> str:
+def _label(runs: ConditionRuns) -> str:
     """Of a condition without its seed, alike on every benchmark."""
-    return replace(cell.tables[0].condition, seed=None).label
+    return replace(runs.tables[0].condition, seed=None).label
 
 
 def _grid(rows: Sequence[Overview], forms: dict[tuple[str, str], DisplayUnit], title: str) -> Grid:
@@ -111,12 +111,12 @@ def pareto(
     options: PredictionOptions = AS_STORED,
     each_seed: bool = False,
 ) -> tuple[list[Tradeoff], list[Grid]]:
-    """Tokens, accuracy and ECE of every condition, and who is on the front; a table a setting."""
+    """Tokens, accuracy and ECE of every condition, and who is on the front, by experiment."""
     told = AnalysisOptions(Resampling(0), predictions=options, each_seed=each_seed)
     rows: list[Tradeoff] = []
     grids = []
-    for setting in settings(tables, each_seed):
-        own = [t for cell in setting.cells for t in cell.tables]
+    for experiment in experiments(tables, each_seed):
+        own = [t for runs in experiment.conditions for t in runs.tables]
         found = estimate(own, ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
@@ -125,19 +125,19 @@ def pareto(
         )
         made = [
             Tradeoff(
-                setting.model,
-                setting.benchmark,
-                cell.name,
-                cell.kept,
-                float(np.mean([t.visual.mean() for t in cell.tables])),
+                experiment.model,
+                experiment.benchmark,
+                runs.name,
+                runs.kept,
+                float(np.mean([t.visual.mean() for t in runs.tables])),
                 x.value,
                 y.value,
                 bool(on),
             )
-            for cell, x, y, on in zip(setting.cells, across, up, best, strict=True)
+            for runs, x, y, on in zip(experiment.conditions, across, up, best, strict=True)
         ]
         rows += made
-        grids.append(_tradeoffs(f"{setting.model} on {setting.benchmark}: trade-offs", made))
+        grids.append(_tradeoffs(f"{experiment.model} on {experiment.benchmark}: trade-offs", made))
     return rows, grids
 
 
