@@ -53,7 +53,7 @@ def judge(
     condition: Annotated[
         str,
         typer.Option(
-            help="Of these grades: label of 'calprune ls', e.g. full, or key.  [default: the key "
+            help="Of these grades: name in 'calprune ls', e.g. full, or key.  [default: the key "
             "in the file's name]"
         ),
     ] = "",
@@ -106,28 +106,26 @@ def _scored(tables: Sequence[LogitTable], root: Path, scorer: str) -> list[Logit
 
 def _chosen(tables: Sequence[LogitTable], condition: str, grades: Path) -> LogitTable:
     """The condition whose grades a file holds; PlanError if that is not clear."""
+    from calprune.data.condition_names import name_of, named
     from calprune.registry import unknown
-
-    def names(table: LogitTable) -> tuple[str, ...]:
-        label, key = table.condition.label, table.condition.key
-        return label, key, key[:8], f"{label}-{key[:8]}"
 
     if not condition:
         found = [t for t in tables if t.condition.key[:8] in grades.name]
         if len(found) != 1:
-            raise PlanError(f"--grades {grades}: say whose they are with --condition LABEL")
+            raise PlanError(f"--grades {grades}: say whose they are with --condition NAME")
         return found[0]
-    found = [t for t in tables if condition in names(t)]
+    found = [tables[i] for i in named(condition, [t.condition for t in tables])]
     if not found:
-        labels = {t.condition.label for t in tables}
-        raise PlanError(f"--condition: {unknown('condition', condition, labels)}")
+        known = {name_of(t.condition) for t in tables}
+        raise PlanError(f"--condition: {unknown('condition', condition, known)}")
     if len(found) > 1:
-        keys = ", ".join(
-            f"{t.condition.key[:8]} ({t.condition.model}, {t.condition.benchmark})" for t in found
+        listed = ", ".join(
+            f"{name_of(c)} ({c.key[:8]}, {c.model}, {c.benchmark})"
+            for c in (t.condition for t in found)
         )
         raise PlanError(
-            f"--condition {condition!r}: {len(found)} conditions are called so; write --model or "
-            f"--bench, or one of their keys: {keys}"
+            f"--condition {condition!r}: {len(found)} conditions are called so; write a whole "
+            f"name, --model or --bench, or one of their keys: {listed}"
         )
     return found[0]
 
@@ -177,6 +175,7 @@ def _import(table: LogitTable, grades: Path, replace: bool) -> None:
 
 
 def _report(tables: Sequence[LogitTable]) -> None:
+    from calprune.data.condition_names import name_of
     from calprune.data.grades import found_path, grades_of
     from calprune.judge.run import mean_score
 
@@ -184,15 +183,16 @@ def _report(tables: Sequence[LogitTable]) -> None:
         grades, c = grades_of(table), table.condition
         score = f"{100 * mean_score(table, grades):.1f} over {len(grades)} replies"
         where = found_path(table.path)
-        print(printable(f"{c.model} {c.benchmark} {c.label}: {score}, {where}"))
+        print(printable(f"{c.model} {c.benchmark} {name_of(c)}: {score}, {where}"))
 
 
 def _export(tables: Sequence[LogitTable], format: str, out: Path) -> None:
+    from calprune.data.condition_names import name_of
     from calprune.judge.exports import export, form_of
 
     for table in tables:
-        path, what = export(table, format, out), f"{len(table)} replies of {table.condition.label}"
-        print(printable(f"{path}: {what}"))
+        path = export(table, format, out)
+        print(printable(f"{path}: {len(table)} replies of {name_of(table.condition)}"))
     print(f"next: {form_of(format).next}")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from calprune import registry
 from calprune.commands.reading import Reader
+from calprune.data.condition_names import name_of
 from calprune.data.storage.store import Store, check_file, store_path
 from calprune.errors import BenchmarkError, MissingExtra, PlanError
 from calprune.terminal import printable
@@ -134,7 +135,7 @@ def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
         {
             "model": t.condition.model,
             "benchmark": t.condition.benchmark,
-            "label": t.condition.label,
+            "condition": name_of(t.condition),
             "picture": t.condition.picture,
             "template": t.template,
             "dtype": t.condition.dtype,

@@ -92,7 +92,7 @@ def tokens(
     cls = "CLS attention, " if found.measure.startswith("cls") else ""
     box, crop = found.frame.box, found.frame.cell[:, 0]
     shown = Shown(found.pixels, found.size, box, crop, found.saliency, cls + found.measure)
-    panels = [Panel(m.label, m.tokens, m.kept, m.part, m.since) for m in found.marks]
+    panels = [Panel(m.name, m.title, m.tokens, m.kept, m.part, m.since) for m in found.marks]
     title = f"Visual tokens kept of {found.image}, {found.model} on {found.benchmark}"
     if any(m.guided for m in found.marks):
         title += f": {found.question.splitlines()[0]}"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from calprune.analyze.scorers.judged import Judged
+from calprune.data.condition_names import name_of
 from calprune.data.grades import grade_path, grades_of
 from calprune.data.storage.store import Store
 from calprune.errors import (
@@ -267,8 +268,8 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
     graded = tmp_path / f"{pruned.stem}_gpt-4-0613-grade-2runs.json"
     graded.write_text(official())
     assert run("--store", str(store), "--grades", str(graded)).exit_code == 0
-    label = tables[0].condition.label
-    done = run("--store", str(store), "--grades", str(graded), "--condition", label)
+    name = name_of(tables[0].condition)
+    done = run("--store", str(store), "--grades", str(graded), "--condition", name)
     assert "toy mm-vet full: 50.0 over 3 replies" in done.output
     assert [Judged().rows(t).tolist() for t in tables] == [[0.5] * 3] * 2
 
@@ -297,7 +298,7 @@ def test_command_refuses(
         raise done.exception
 
 
-def test_ambiguous_labels_are_told_apart_by_key(tmp_path: Path) -> None:
+def test_ambiguous_names_are_told_apart_by_key(tmp_path: Path) -> None:
     seal(stored(tmp_path))
     made = condition(None, "mm-vet", "other")
     other = open_table(ROWS, path=Store(tmp_path).logits(made), made=made)

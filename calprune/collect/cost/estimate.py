@@ -28,6 +28,7 @@ from calprune.collect.stages.encode import feature_folder
 from calprune.collect.stages.plan import Cell, Plan, limits
 from calprune.collect.stages.select import ranked, ranking_folder
 from calprune.data.condition import canonical_json
+from calprune.data.condition_names import name_of
 from calprune.data.pictures import size_of
 from calprune.data.storage.store import Store
 from calprune.errors import PlanError
@@ -69,7 +70,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     size = 2 if adapter.dtype == "float16" else 4
     rows = sum(sum(crops) + glue for crops, glue, _ in frames)
     cells = [
-        {"label": c.condition.label, "key": c.condition.key[:8], "sealed": c not in to_ask}
+        {"condition": name_of(c.condition), "key": c.condition.key[:8], "sealed": c not in to_ask}
         for c in plan.cells
     ]
     head = {
@@ -158,7 +159,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if form != "table":
         raise PlanError(registry.unknown("format", form, ("table", "json")))
     cells = bill["cells"]
-    width = max(len(c["label"]) for c in cells)
+    width = max(len(c["condition"]) for c in cells)
     packed, naive = bill["packed"], bill["naive"]
     replies = [
         f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
@@ -168,7 +169,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
         f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
         f"rows, {bill['questions']:,} distinct questions",
         *(
-            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
+            f"  {c['condition']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
             for c in cells
         ),
         f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",

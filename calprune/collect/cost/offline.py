@@ -17,7 +17,6 @@ from calprune.collect.in_model import inside
 from calprune.collect.in_model.compatibility import no_replies
 from calprune.collect.in_model.stages import planned
 from calprune.collect.selectors import guided
-from calprune.data.condition import ALL_TOKENS, selector_label
 from calprune.data.questions import find_benchmark
 from calprune.errors import CalpruneError, PlanError
 
@@ -96,7 +95,7 @@ def quote(
             if not every:
                 raise
             left_out.append(str(error))
-    cells = [{"label": _label(c, positions), "key": "-" * 8, "sealed": False} for c in chosen]
+    cells = [{"condition": str(c.spec(positions)), "key": "-" * 8, "sealed": False} for c in chosen]
     rankings = {(c.name, c.parameters, c.seed, c.compat) for c in chosen if not inside(c.selector)}
     size = 4 if dtype in ("float32", "bfloat16") else 2
     return {
@@ -119,11 +118,3 @@ def _asking(c: Chosen, known: PublishedModel, pools: int) -> Asking:
         return Asking(kept, guided(c.selector))
     stages = planned(c.name, c.selector, kept, known.candidates, known.shape.layers)
     return Asking(known.candidates, drops=drops([stages], [0]))
-
-
-def _label(c: Chosen, positions: str) -> str:
-    parts = [selector_label(c.name, c.parameters)]
-    parts += [] if c.budget == ALL_TOKENS else [c.budget.label]
-    parts += [] if c.seed is None else [f"seed{c.seed}"]
-    parts += [] if positions == "contiguous" else [positions]
-    return "-".join([*parts, *["compat"] * c.compat])
