@@ -119,7 +119,7 @@ def gather(
         draws: resamples of images.
         seed: of the resampling.
         each_seed: random selectors seed by seed.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
         mixed_numerics: compare even what other devices or versions computed; otherwise such
             conditions are left out of comparisons and named.
         strict: replies without grades are an error.

@@ -32,7 +32,7 @@ def told_once(signatures: Sequence[str]) -> list[str]:
     return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
 
 
-def unit(seen: Predictions, resample: Resample) -> str:
+def drawn_unit(seen: Predictions, resample: Resample) -> str:
     """``images`` or ``rows``; ``questions`` with their repeats, where no image is known."""
     return "questions" if resample == "images" and not has_images(seen) else resample
 
@@ -52,7 +52,7 @@ def sign(
     """
     parts = [metric.signature(seen), f"conf:{seen.convention}"]
     parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{len(clusters)}({unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts += [f"clusters:{len(clusters)}({drawn_unit(seen, resample)[:-1]})", f"ci:{method}"]
     parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
     return "|".join(parts)
 

@@ -29,7 +29,7 @@ from calprune.errors import PlanError
 from calprune.terminal import printable
 
 FORMATS = ("table", "md", "csv", "json", "latex")
-ONLY_FOR_LAYOUT = ("title", "form", "attenuation")
+ONLY_FOR_LAYOUT = ("title", "unit", "attenuation")
 
 
 @dataclass(frozen=True)
