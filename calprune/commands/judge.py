@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calprune.commands.modes import reading
+from calprune.commands.progress import bar
 from calprune.errors import IncompleteError, PlanError
-from calprune.terminal import printable
+from calprune.terminal import counted, printable
 
 if TYPE_CHECKING:
     from calprune.data.storage.logits import LogitTable
@@ -98,8 +98,8 @@ def _scored(tables: Sequence[LogitTable], root: Path, scorer: str) -> list[Logit
     if not wanted:
         example = {"judged": "mm-vet", "exact-match": "gqa", "vqa": "textvqa"}.get(scorer, scorer)
         raise IncompleteError(
-            f"{root}: none of its {len(tables)} conditions has generated replies that are scored "
-            f"as {scorer}: run 'calprune collect --bench {example}' first"
+            f"{root}: none of its {counted(len(tables), 'condition')} has generated replies that "
+            f"are scored as {scorer}: run 'calprune collect --bench {example}' first"
         )
     return wanted
 
@@ -144,7 +144,7 @@ def _judge(
     from calprune.judge.prompt import JUDGE
 
     try:
-        with _progress() as progress:
+        with bar("judging replies") as progress:
             run(
                 tables,
                 endpoint=endpoint,
@@ -181,7 +181,9 @@ def _report(tables: Sequence[LogitTable]) -> None:
 
     for table in tables:
         grades, c = grades_of(table), table.condition
-        score = f"{100 * mean_score(table, grades):.1f} over {len(grades)} replies"
+        score = (
+            f"{100 * mean_score(table, grades):.1f} over {counted(len(grades), 'reply', 'replies')}"
+        )
         where = found_path(table.path)
         print(printable(f"{c.model} {c.benchmark} {name_of(c)}: {score}, {where}"))
 
@@ -192,32 +194,9 @@ def _export(tables: Sequence[LogitTable], format: str, out: Path) -> None:
 
     for table in tables:
         path = export(table, format, out)
-        print(printable(f"{path}: {len(table)} replies of {name_of(table.condition)}"))
+        print(
+            printable(
+                f"{path}: {counted(len(table), 'reply', 'replies')} of {name_of(table.condition)}"
+            )
+        )
     print(f"next: {form_of(format).next}")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A callback that moves a bar with an ETA on a terminal, else None."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    shown = Progress(
-        TextColumn("{task.description:>16}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with shown:
-        task = shown.add_task("judging replies", total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)

@@ -277,7 +277,7 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--grades", "x.json"], PlanError, "say whose they are with --condition LABEL"),
+        (["--grades", "x.json"], PlanError, "say whose they are with --condition NAME"),
         (["--grades", "x.json", "--condition", "ful"], PlanError, "did you mean full"),
         (["--grades", "x.json", "--condition", "full"], IncompleteError, "no such file: x.json"),
         (["--condition", "full"], PlanError, "--grades"),

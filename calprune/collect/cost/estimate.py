@@ -27,7 +27,7 @@ from calprune.collect.stages.select import ranked
 from calprune.data.condition_names import name_of
 from calprune.data.pictures import size_of
 from calprune.errors import PlanError
-from calprune.terminal import printable
+from calprune.terminal import in_columns, printable
 
 # Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
 GPUS = {
@@ -148,7 +148,6 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if form != "table":
         raise PlanError(registry.unknown("format", form, ("table", "json")))
     cells = bill["cells"]
-    width = max(len(c["condition"]) for c in cells)
     packed, naive = bill["packed"], bill["naive"]
     replies = [
         f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
@@ -157,10 +156,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     lines = [
         f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
         f"rows, {bill['questions']:,} distinct questions",
-        *(
-            f"  {c['condition']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
-            for c in cells
-        ),
+        *(f"  {line}" for line in in_columns([_row(c) for c in cells])),
         f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
         f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
         f"{_flops(naive['flops'])}",
@@ -178,6 +174,10 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if bill["estimated"]:
         lines.append(f"an estimate {bill['estimated']}")
     return "\n".join(map(printable, lines))
+
+
+def _row(cell: dict[str, Any]) -> tuple[str, str, str]:
+    return cell["condition"], cell["key"], "sealed" if cell["sealed"] else "to ask"
 
 
 def _bytes(n: float) -> str:
