@@ -29,7 +29,7 @@ from calprune.errors import (
 from calprune.judge.exports import export, replies
 from calprune.judge.imports import import_grades
 from calprune.judge.prompt import AGAIN, PROMPT, asked, score_of
-from tests.analyze.test_judge import ROWS, run, seal, stored
+from tests.analyze.test_judge import ROWS, run, stored, write_table
 from tests.analyze.test_text_scorers import condition, open_table
 
 
@@ -258,7 +258,7 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
     store, out = tmp_path / "store", tmp_path / "out"
     tables = [stored(store), stored(store, 8)]
     for table in tables:
-        seal(table)
+        write_table(table)
     done = run("--store", str(store), "--out", str(out))
     assert done.exit_code == 0, done.output
     assert "whyu/MM-Vet_Evaluator" in done.output
@@ -291,7 +291,7 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
 def test_command_refuses(
     tmp_path: Path, arguments: list[str], error: type[CalpruneError], message: str
 ) -> None:
-    seal(stored(tmp_path))
+    write_table(stored(tmp_path))
     done = run("--store", str(tmp_path), *arguments)
     assert isinstance(done.exception, error), done.output
     with pytest.raises(error, match=message):
@@ -299,10 +299,10 @@ def test_command_refuses(
 
 
 def test_ambiguous_names_are_told_apart_by_key(tmp_path: Path) -> None:
-    seal(stored(tmp_path))
+    write_table(stored(tmp_path))
     made = condition(None, "mm-vet", "other")
     other = open_table(ROWS, path=Store(tmp_path).logits(made), made=made)
-    seal(other)
+    write_table(other)
     file = tmp_path / "g.json"
     file.write_text(official())
     done = run("--store", str(tmp_path), "--grades", str(file), "--condition", "full")
