@@ -25,7 +25,8 @@ from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.analyze.study import DEFAULT_METRICS, Study
-from calprune.analyze.tables.render import Report, check_format, render_rows
+from calprune.analyze.tables.overview import overview_table, trade_off_tables
+from calprune.analyze.tables.render import ResultTable, check_format, render_rows
 from calprune.data.grades import WAYS_OUT, grades_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
@@ -128,11 +129,11 @@ def analyze(
             **tested,
             **rest,
         )
-        return Report(tuple(defined), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
+        return ResultTable(tuple(defined), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
     check_answers(tables, wanted, **reading)
     how.update(reading)
     if trend is not None:
-        report = Report(
+        report = ResultTable(
             tuple(
                 slopes(
                     tables,
@@ -149,7 +150,7 @@ def analyze(
         _tell(trendless(tables, trend, common))
     elif against is None:
         estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
-        report = Report(tuple(estimates), meta)
+        report = ResultTable(tuple(estimates), meta)
     else:
         differences = compare(
             tables,
@@ -160,9 +161,9 @@ def analyze(
             **how,
             **made,
         )
-        report = Report(tuple(differences), meta)
+        report = ResultTable(tuple(differences), meta)
         if power:
-            report = Report(tuple(could_show(differences, detect)), {**meta, "detect": detect})
+            report = ResultTable(tuple(could_show(differences, detect)), {**meta, "detect": detect})
         _tell(without(tables, against, common))
     if plot is not None:
         shown = tuple(metrics) or ("ece",)
@@ -206,8 +207,8 @@ def several(
             f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
             "out, or name another metric with --metric"
         )
-    rows, grid = overview(tables, metric, **reading)
-    return render_rows(rows, [grid], fmt, {"metric": metric, **AS_READ, **reading})
+    rows = overview(tables, metric, **reading)
+    return render_rows(rows, [overview_table(rows)], fmt, {"metric": metric, **AS_READ, **reading})
 
 
 def trade_offs(
@@ -227,8 +228,8 @@ def trade_offs(
     check_format(fmt)
     tables = graded(tables)
     check_read(tables, reading)
-    rows, grids = pareto(tables, each_seed, **reading)
-    return render_rows(rows, grids, fmt, {**AS_READ, **reading})
+    rows = pareto(tables, each_seed, **reading)
+    return render_rows(rows, trade_off_tables(rows), fmt, {**AS_READ, **reading})
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

@@ -22,7 +22,7 @@ from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.results.trend import Trend, trend
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError
