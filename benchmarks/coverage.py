@@ -25,8 +25,9 @@ from functools import cache
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
-from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.metric import Gapped, resolve
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled import gap_errors, prepared
 from calprune.analyze.statistics.clustering import clusters_of
 from calprune.analyze.statistics.ece_if_calibrated import noise_floor

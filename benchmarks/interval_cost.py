@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from benchmarks.bootstrap import made_up
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import Predictions, read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled import gap_errors, prepared, resampled
 

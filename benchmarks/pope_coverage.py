@@ -23,8 +23,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Gapped, resolve
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled import gap_errors, prepared, resampled
 from calprune.analyze.statistics.clustering import clusters_of
 from calprune.analyze.statistics.intervals import bounds

@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import check_read, confidences
 from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.availability import check_answers

@@ -11,9 +11,11 @@ from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import Metric
+from calprune.analyze.metric import Metric
 from calprune.analyze.options import check_known, check_read
-from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power

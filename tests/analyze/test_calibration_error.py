@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
-from calprune.analyze.metrics import Gapped, resolve
+from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled import gap_errors

@@ -14,7 +14,7 @@ from calprune.analyze.calibrators.histogram import Histogram
 from calprune.analyze.calibrators.isotonic import Isotonic
 from calprune.analyze.calibrators.platt import Platt, logistic
 from calprune.analyze.calibrators.vector import Vector, _scaled
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table, opened

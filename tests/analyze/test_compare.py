@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
 from calprune.analyze.html_report.content import gather
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared
 from calprune.analyze.statistics.multiple_testing import adjust

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.by_confidence import definitions
 from calprune.analyze.results.estimate import estimate
 from calprune.errors import Mismatch, PlanError

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.parameter_effect import changes, level, lines, numeric_parameters

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import DataDependentMetric, resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import DataDependentMetric, resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import CalpruneError
 from tests.analyze.conftest import make_condition, make_predictions, make_table, opened

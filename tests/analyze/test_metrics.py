@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_predictions, make_table

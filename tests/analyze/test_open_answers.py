@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.command import analyze
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import (
     SUREST,
     log_complement,

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.command import analyze
-from calprune.analyze.parsers import option_texts
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.parser import option_texts
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import sequence_log_likelihood
 from calprune.analyze.results.estimate import estimate
 from calprune.data.storage.logits import Replies

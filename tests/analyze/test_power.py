@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from calprune.analyze.command import analyze
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.power import multiple, power, power_grids, sentences
 from calprune.analyze.study import Study

@@ -16,7 +16,7 @@ from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
-from calprune.analyze.metrics import heading_of, resolve, spec
+from calprune.analyze.metric import heading_of, resolve, spec
 from calprune.analyze.results.by_confidence import definition_grids, definitions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.overview import pareto

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.command import analyze
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.correctness import first_token_answers
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
-from calprune.analyze.scorers import MeanOfRows, first_token_answers
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying

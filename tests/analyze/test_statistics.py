@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.metrics import never_negative, resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import never_negative, resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared
 from calprune.analyze.statistics.clustering import clusters_of, intra_image

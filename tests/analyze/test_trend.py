@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import linregress
 
 from calprune.analyze.command import analyze
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared
 from calprune.analyze.results.trend import trend

@@ -16,7 +16,7 @@ from calprune.analyze.experiments.experiment import (
     settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
-from calprune.analyze.metrics import resolve, spec
+from calprune.analyze.metric import resolve, spec
 from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.metrics._exact import on_grid
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
 
 

@@ -8,7 +8,7 @@ from typing import Any, Unpack
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     DataDependentMetric,
     Direction,
     DisplayUnit,
@@ -18,7 +18,8 @@ from calprune.analyze.metrics import (
     spec,
     supports,
 )
-from calprune.analyze.predictions.build import PredictionOptions, read_predictions
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.statistics.clustering import Resample

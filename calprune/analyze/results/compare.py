@@ -8,10 +8,11 @@ from typing import Unpack
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Setting, settings
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -22,7 +23,8 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
+from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled import (
     at_once,

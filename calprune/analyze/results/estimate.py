@@ -9,9 +9,10 @@ from typing import Unpack
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, groups, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -21,12 +22,9 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import (
-    Floats,
-    PredictionOptions,
-    Predictions,
-    read_predictions,
-)
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled import (
     at_once,
     by_gaps,

@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
-from calprune.analyze.metrics import Direction, DisplayUnit, Metric
+from calprune.analyze.metric import Direction, DisplayUnit, Metric
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.statistics.multiple_testing import adjust
 from calprune.data.storage.logits import LogitTable

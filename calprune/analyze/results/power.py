@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
+from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.grid import Grid, family_name

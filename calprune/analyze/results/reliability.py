@@ -9,14 +9,12 @@ from typing import Unpack
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import (
-    Floats,
-    PredictionOptions,
-    Predictions,
-    read_predictions,
-)
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.clustering import Resample, clusters_of
 from calprune.analyze.statistics.resampling import (
     Clusters,

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Gapped, Measure, Metric
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Gapped, Measure, Metric
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.calibration_error import (
     Combined,
     Contrast,

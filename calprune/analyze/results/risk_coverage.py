@@ -9,8 +9,10 @@ from typing import Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import Floats, PredictionOptions, read_predictions
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from calprune.analyze.metrics import Gapped, Measure
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.metric import Gapped, Measure
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.clustering import Resample, has_images
 from calprune.analyze.statistics.resampling import Clusters
 

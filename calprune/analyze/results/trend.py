@@ -8,9 +8,10 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -19,7 +20,8 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
+from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled import by_gaps, gap_bounds, gap_errors, prepared

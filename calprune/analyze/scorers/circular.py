@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_tally, parsed_correct, ratio
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import group_tally
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import parsed_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.scorers import item_scores_of
 from calprune.data.storage.logits import LogitTable
 

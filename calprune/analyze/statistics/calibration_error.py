@@ -16,10 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.metrics import Gapped
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Gapped
 from calprune.analyze.metrics._bins import excess
 from calprune.analyze.metrics._exact import on_grid
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.resampling import Clusters
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.resampling import Clusters
 from calprune.errors import PlanError
 

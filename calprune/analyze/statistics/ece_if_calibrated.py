@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from calprune.analyze.metrics import GapParts, Gapped, debiased
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Gapped, debiased
+from calprune.analyze.metrics import GapParts
 from calprune.analyze.metrics._bins import excess
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.resampling import Clusters, uniform
 
 DRAWS = 100

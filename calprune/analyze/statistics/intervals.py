@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from calprune import registry
-from calprune.analyze.metrics import Gapped, Metric, MetricDescription, resolve
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Gapped, Metric, MetricDescription, resolve
 from calprune.errors import PlanError
 
 Interval = Literal["auto", "studentised", "bridge", "percentile", "basic"]

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from calprune import registry
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 from calprune.errors import PlanError
 
 Correction = Literal["holm", "bh"]

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Bools, Floats
+from calprune.analyze.arrays import Bools, Floats
 from calprune.analyze.statistics.resampling import Clusters
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction
 
 
 def pareto_front(*columns: tuple[Sequence[float], Direction]) -> NDArray[np.bool_]:

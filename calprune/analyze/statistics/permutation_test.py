@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.statistics.resampling import Sampler
 from calprune.analyze.statistics.sign_flips import is_exact, smallest_p, swap_test
 from calprune.analyze.statistics.trend_test import deal_test, least_dealt, tries_all

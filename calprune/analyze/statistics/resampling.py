@@ -15,9 +15,10 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Additive, Measure, Metric, Ranked, resolve_for
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Additive, Measure, Metric, Ranked, resolve_for
 from calprune.analyze.metrics._exact import on_grid
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 BLOCK = 1000  # draws held at once
 

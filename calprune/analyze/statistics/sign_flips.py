@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from calprune.analyze.metrics import Additive, Ranked
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Additive, Ranked
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.resampling import BLOCK, Sampler, products, swaps
 
 

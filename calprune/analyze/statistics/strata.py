@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Additive, Measure
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.metric import Additive, Measure
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.resampling import BLOCK, Clusters, Sampler, products
 
 

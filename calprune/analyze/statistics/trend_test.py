@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.statistics.resampling import BLOCK, Clusters, Sampler
 from calprune.analyze.statistics.sign_flips import stacked
 

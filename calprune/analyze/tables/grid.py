@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once

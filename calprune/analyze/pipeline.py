@@ -1,0 +1,41 @@
+"""From a sealed file to predictions: built from its logits and replies, then calibrated if asked."""
+
+from __future__ import annotations
+
+from calprune.analyze.arrays import Floats
+from calprune.analyze.calibrators._cross_fitting import out_of_fold
+from calprune.analyze.predictions.answer_scores import AnswerSet
+from calprune.analyze.predictions.build import Target, build
+from calprune.analyze.predictions.table import Predictions
+from calprune.data.storage.logits import LogitTable
+
+
+def read_predictions(
+    table: LogitTable,
+    temperature: float | Floats | None = None,
+    answer_set: AnswerSet = "offered",
+    confidence: str = "auto",
+    target: Target = "hard",
+    verbalizers: str = "",
+    calibrate: str = "",
+    folds: int = 5,
+    fold_seed: int = 0,
+) -> Predictions:
+    """Probabilities, confidence and correctness of the rows of a table.
+
+    Args:
+        table: one sealed logit file.
+        temperature, answer_set, confidence, target, verbalizers: as ``predictions.build`` takes
+            them.
+        calibrate: a calibrator with its parameters, such as ``histogram:bins=10``, fitted and
+            applied out of fold over images; empty for none.
+        folds: how many folds.
+        fold_seed: assigns images to folds.
+
+    Raises:
+        Mismatch: logits that are NaN, infinite or missing, or labels that were not offered.
+        PlanError: a choice that is unknown or impossible here, replies that no installed scorer can
+            judge, or rows that a calibrator cannot learn from.
+    """
+    built = build(table, temperature, answer_set, confidence, target, verbalizers)
+    return out_of_fold(built, calibrate, folds, fold_seed).predictions if calibrate else built
