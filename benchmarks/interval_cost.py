@@ -20,7 +20,8 @@ from calprune.analyze.metric import resolve
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.resampled import gap_errors, prepared, resampled
+from calprune.analyze.results.resampled_metrics import prepared
+from calprune.analyze.results.shared_resamples import gap_errors, resampled
 
 METRICS = ("ece", "ece-equal-mass", "ece-class-wise", "rmsce", "ece-smooth")
 

@@ -1,4 +1,4 @@
-"""From a sealed file to predictions: built from its logits and replies, then calibrated if asked."""
+"""From a sealed file to predictions: built of its logits and replies, calibrated if asked."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ def read_predictions(
 
     Args:
         table: one sealed logit file.
-        temperature, answer_set, confidence, target, verbalizers: as ``predictions.build`` takes
-            them.
+        temperature: divides the log-scores, see ``predictions.build.build``.
+        answer_set: which answers count, see there.
+        confidence: a definition of ``calprune.analyze.confidence``, or ``auto``.
+        target: whether replies are correct or not (``hard``), or in part (``soft``).
+        verbalizers: which token ids spell the answers.
         calibrate: a calibrator with its parameters, such as ``histogram:bins=10``, fitted and
             applied out of fold over images; empty for none.
         folds: how many folds.

@@ -15,7 +15,7 @@ __all__ = ["Minimum"]
 
 @dataclass(frozen=True)
 class Minimum:
-    """exp(min of l_1 .. l_T): how sure the model was where it was least; uqlm's ``min_probability``."""
+    """exp(min of l_1 .. l_T), where the model was least sure; uqlm's ``min_probability``."""
 
     title: ClassVar[str] = "of replies: the smallest probability of a token"
     signature: ClassVar[str] = "seq-minimum"

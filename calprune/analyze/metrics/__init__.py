@@ -9,7 +9,6 @@ from calprune.analyze.metric import (
     DataDependentMetric,
     Direction,
     DisplayUnit,
-    GapParts,
     Gapped,
     Measure,
     Metric,
@@ -26,6 +25,7 @@ from calprune.analyze.metric import (
     spec,
     supports,
 )
+from calprune.analyze.statistics.gaps import GapParts
 
 __all__ = [
     "Additive",

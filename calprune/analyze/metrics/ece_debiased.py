@@ -9,8 +9,9 @@ import numpy as np
 
 from calprune.analyze.arrays import Floats
 from calprune.analyze.metric import Direction, DisplayUnit, Requirement
-from calprune.analyze.metrics._bins import Bins, excess
+from calprune.analyze.metrics._bins import Bins
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.gaps import excess
 
 __all__ = ["EceDebiased"]
 

@@ -1,9 +1,9 @@
 """From raw logits and replies to probabilities, a prediction and a confidence.
 
 For a question with answers to choose from, probabilities are the softmax over the answers that
-count, where the logits of an answer's spellings are first joined by log-sum-exp (``answer_scores``);
-a generated reply has two outcomes, it is correct or not. What the confidence in either is, a
-definition says (``calprune.analyze.confidence``).
+count, where the logits of an answer's spellings are first joined by log-sum-exp
+(``answer_scores``); a generated reply has two outcomes, it is correct or not. What the confidence
+in either is, a definition says (``calprune.analyze.confidence``).
 """
 
 from __future__ import annotations

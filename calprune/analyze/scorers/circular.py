@@ -11,7 +11,6 @@ from calprune.analyze.metrics._item_groups import group_tally
 from calprune.analyze.metrics._two_class import ratio
 from calprune.analyze.predictions.correctness import parsed_correct
 from calprune.analyze.predictions.table import Predictions
-from calprune.analyze.scorers import item_scores_of
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Circular"]
@@ -40,7 +39,7 @@ class Circular:
 
     def tally(self, predictions: Predictions) -> Floats:
         """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "scorer 'circular'")
+        return group_tally(predictions, predictions.known_item_scores() >= 0.5, "scorer 'circular'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from calprune.analyze.arrays import Bools, Floats
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.statistics.clustering import Clusters
 
 
 def mcnemar(ours: Bools, theirs: Bools) -> float:
