@@ -11,7 +11,7 @@ from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import check_read, confidences
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
 from calprune.analyze.results.compare import compare, without

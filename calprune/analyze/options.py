@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from calprune import registry
+from calprune.analyze.confidence_definition import AUTO, reads_replies, resolve
 from calprune.analyze.predictions.answer_scores import AnswerSet
-from calprune.analyze.predictions.build import Confidence, Target
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
+from calprune.analyze.predictions.build import Target
 from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import CORRECTIONS
@@ -20,20 +20,19 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "interval": get_args(Interval),
     "resample": get_args(Resample),
     "answer_set": get_args(AnswerSet),
-    "confidence": get_args(Confidence),
     "target": get_args(Target),
 }
-"""What each choice may be; ``confidence`` may be several, separated by commas."""
-
-_OF_REPLIES = ("first", "mean", "product", "min")
+"""What each choice may be."""
 
 
 def check_known(given: Mapping[str, Any]) -> None:
     """PlanError, with the list, for a choice that does not exist, whether it is read or not."""
     for name in KNOWN.keys() & given.keys():
-        for value in confidences(given) if name == "confidence" else [given[name]]:
-            if value not in KNOWN[name]:
-                raise PlanError(registry.unknown(name.replace("_", " "), str(value), KNOWN[name]))
+        if given[name] not in KNOWN[name]:
+            known = KNOWN[name]
+            raise PlanError(registry.unknown(name.replace("_", " "), str(given[name]), known))
+    for definition in confidences(given):
+        resolve(definition)
 
 
 def check_resample(resample: str) -> None:
@@ -71,13 +70,13 @@ def check_read(tables: Sequence[LogitTable], reading: Mapping[str, Any]) -> None
     open_rows = any(t.replies is not None and bool(t.replies.open.any()) for t in tables)
     closed_rows = any(bool(t.offered.any()) for t in tables)
     wanted = confidences(reading)
-    replies = open_rows and any(x not in DEFINITIONS for x in wanted)
+    replies = open_rows and any(reads_replies(x) for x in wanted)
     why = (
         f"confidence {' and '.join(wanted)} reads none"
         if open_rows
         else "none of these conditions has any"
     )
-    lost = [x for x in wanted if x in _OF_REPLIES and not open_rows]
+    lost = [x for x in wanted if x != AUTO and reads_replies(x) and not open_rows]
     if lost:
         raise PlanError(f"--confidence {lost[0]} is that of generated replies, and {why}")
     if "target" in reading and not replies:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from calprune.analyze.arrays import Floats
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Target, build
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
+
+
+class PredictionOptions(TypedDict, total=False):
+    """How a file is read: keyword arguments that are handed on to ``read_predictions``."""
+
+    answer_set: AnswerSet
+    confidence: str
+    target: Target
+    verbalizers: str
+    calibrate: str
+    folds: int
+    fold_seed: int
 
 
 def read_predictions(

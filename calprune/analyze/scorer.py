@@ -1,12 +1,12 @@
-"""How a benchmark scores a model: its own verdict on each row, and its own headline number.
+"""How a benchmark scores a model: its own score of each item, and its own headline number.
 
 A sealed file names the scorer it is scored by (``benchmark/scorer``), a plug-in of
-``calprune.analyze.scorers``. A scorer is an additive metric over ``Predictions`` whose rows carry its own
-verdicts, so it gets intervals, groups, paired tests and a signature without further code.
+``calprune.analyze.scorers``. A scorer is an additive metric over ``Predictions`` whose rows carry
+its own item scores, so it gets intervals, groups, paired tests and a signature for nothing more.
 
-A verdict judges what the model would have *said*: its reply, or its greedy first token where no
-reply is stored. That is not
-``Predictions.correct`` of a closed row, which judges the likeliest of the answers offered.
+An item score is about what the model would have *said*: its reply, or its greedy first token
+where no reply is stored. ``Predictions.correct`` of a closed row is not: it is about the likeliest
+of the answers offered.
 """
 
 from __future__ import annotations

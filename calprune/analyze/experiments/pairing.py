@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import Cell, Setting, told_apart
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.condition import Experiment
 from calprune.data.storage.logits import LogitTable

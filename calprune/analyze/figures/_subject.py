@@ -12,7 +12,7 @@ from calprune import registry
 from calprune.analyze.experiments.experiment import Cell, Setting, check_shown, settings
 from calprune.analyze.metric import Metric
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import usual_without_gaps

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, Unpack
 
 from calprune.analyze.command import graded
+from calprune.analyze.confidence_definition import of_answers
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
     Setting,
@@ -17,8 +18,7 @@ from calprune.analyze.experiments.experiment import (
 )
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metric import resolve, spec
-from calprune.analyze.predictions.build import PredictionOptions
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
 from calprune.analyze.results.compare import Difference, compare
@@ -224,7 +224,7 @@ def _defined(tables: Sequence[LogitTable], reference: str, how: dict[str, Any]) 
     return definitions(
         tables,
         DEFINED,
-        DEFINITIONS,
+        of_answers(),
         against=reference,
         permutations=SWAPS,
         mixed_numerics=True,

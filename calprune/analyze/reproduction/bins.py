@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.reliability import Bin, reliability_bins

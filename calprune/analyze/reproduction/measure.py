@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calprune.analyze.experiments.experiment import Cell, Setting
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.shares import Shares
 from calprune.analyze.reproduction.subjects import Subject, matching

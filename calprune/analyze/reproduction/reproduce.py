@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Unpack
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
 from calprune.analyze.reproduction.rows import (

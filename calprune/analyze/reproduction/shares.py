@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting
 from calprune.analyze.metric import resolve
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.resampled_metrics import prepared

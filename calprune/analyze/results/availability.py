@@ -7,8 +7,7 @@ from typing import Unpack
 
 from calprune import registry
 from calprune.analyze.metric import Additive, Metric, resolve, resolve_for
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, PlanError

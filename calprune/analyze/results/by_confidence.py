@@ -18,8 +18,7 @@ from calprune.analyze.metric import (
     spec,
     supports,
 )
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps

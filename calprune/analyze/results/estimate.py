@@ -23,8 +23,7 @@ from calprune.analyze.metric import (
     spec,
 )
 from calprune.analyze.options import check_resample
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.resampled_metrics import (

@@ -10,7 +10,7 @@ import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metric import DisplayUnit
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.tables.grid import Grid

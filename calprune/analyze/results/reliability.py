@@ -12,8 +12,7 @@ import numpy as np
 from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import Resample, clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions, read_predictions
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200

@@ -21,7 +21,7 @@ from calprune.analyze.metric import (
     spec,
 )
 from calprune.analyze.options import check_correction, check_resample
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.pipeline import PredictionOptions
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
