@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
+from dataclasses import asdict
 
 from calprune.analyze.arrays import Floats
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
+from calprune.analyze.options import PredictionOptions
 from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Target, build
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
-
-
-class PredictionOptions(TypedDict, total=False):
-    """How a file is read: keyword arguments that are handed on to ``read_predictions``."""
-
-    answer_set: AnswerSet
-    confidence: str
-    target: Target
-    verbalizers: str
-    calibrate: str
-    folds: int
-    fold_seed: int
 
 
 def read_predictions(
@@ -56,3 +45,17 @@ def read_predictions(
     """
     built = build(table, temperature, answer_set, confidence, target, verbalizers)
     return out_of_fold(built, calibrate, folds, fold_seed).predictions if calibrate else built
+
+
+class PredictionCache:
+    """Remembers what it has read: (table, options) to predictions."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, PredictionOptions], tuple[LogitTable, Predictions]] = {}
+
+    def __call__(self, table: LogitTable, options: PredictionOptions) -> Predictions:
+        """As ``read_predictions``; a table is known by its identity, and kept while it is."""
+        key = (id(table), options)
+        if key not in self._known:
+            self._known[key] = (table, read_predictions(table, **asdict(options)))
+        return self._known[key][1]

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze
 from calprune.analyze.confidence_definition import resolve
 from calprune.analyze.parser import option_texts
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import reply_log_confidence
-from calprune.analyze.results.estimate import estimate
 from calprune.data.storage.logits import Replies
 from calprune.errors import PlanError
+from tests.analyze.calls import analyze, estimate
 from tests.analyze.conftest import make_table, saying
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
 from calprune.analyze.metric import Additive, Gapped, Measure, Metric, Ranked, debiased, resolve_for
+from calprune.analyze.options import Resample
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
 from calprune.analyze.statistics.resampling import products
-
-Resample = Literal["images", "rows"]
 
 _last: list[tuple[NDArray[np.str_], Clusters]] = []
 
