@@ -93,7 +93,7 @@ def tokens(
     )
     stem = out or Path(file_stem(f"tokens-{found.benchmark}-{found.image}"))
     cls = "CLS attention, " if found.measure.startswith("cls") else ""
-    box, crop = found.frame.box, found.frame.cell[:, 0]
+    box, crop = found.layout.box, found.layout.cell[:, 0]
     shown = Shown(found.pixels, found.size, box, crop, found.saliency, cls + found.measure)
     panels = [Panel(m.name, m.title, m.tokens, m.kept, m.part, m.since) for m in found.marks]
     title = f"Visual tokens kept of {found.image}, {found.model} on {found.benchmark}"

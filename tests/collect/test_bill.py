@@ -20,7 +20,7 @@ from calprune.collect.cost.flops import Asking, Drop, Workload, naive_cost, pack
 from calprune.collect.cost.published_models import MODELS
 from calprune.collect.grid import grid
 from calprune.collect.in_model.decoder import Decoder
-from calprune.collect.models import Prompt, Reach, Row, Step
+from calprune.collect.models import ImageRequest, Prompt, Reach, Step
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.packs import lay_out, trie_length
 from calprune.collect.packed.reply import Packed
@@ -84,19 +84,19 @@ class Meta(ClipLlama):
             step = replace(step, mask=torch.ones(b, 1, n, n, dtype=torch.bool, device="meta"))
         return super().forward(step)
 
-    def positions(self, head: int, frame: Any) -> Any:
+    def positions(self, head: int, layout: Any) -> Any:
         return np.arange(head + 1)[None]
 
-    def frame(self, size: Any) -> Any:
+    def token_layout(self, size: Any) -> Any:
         return None
 
-    encode = whole = frame  # type: ignore[assignment]
+    encode = whole = token_layout  # type: ignore[assignment]
 
 
 @cache
 def counted_pack(kept: int) -> float:
     """Both halves of one image's pack through the package's own packing, and the head."""
-    row = Row(
+    row = ImageRequest(
         np.zeros((kept, 1024), np.float32),
         np.zeros(kept, bool),
         np.arange(35, 35 + kept)[None],
@@ -116,7 +116,7 @@ class CountingPacked(Packed):
     watch = staticmethod(lambda *_: nullcontext([]))
 
     @torch.inference_mode()
-    def ask(self, row: Row) -> None:
+    def ask(self, row: ImageRequest) -> None:
         hidden, _ = self.hidden([lay_out(row)])
         full_size().lm_head(hidden)
 

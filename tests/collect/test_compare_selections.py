@@ -19,7 +19,7 @@ from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.grid import Chosen
 from calprune.collect.inspection.overlap import HALF, choice_of, compare, compare_selections
-from calprune.collect.models import Frame, Seen
+from calprune.collect.models import EncodedImage, TokenLayout
 from calprune.collect.packed import reply
 from calprune.collect.selectors import Merged, Ranking, VisualTokens, by_score
 from calprune.collect.stages.plan import make_plan
@@ -47,7 +47,7 @@ class ByQuestion:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         first = len(tokens.signals["text-words"])
-        return by_score(-np.abs(np.arange(len(tokens.glue)) - first + 0.25), ~tokens.glue)
+        return by_score(-np.abs(np.arange(len(tokens.separator)) - first + 0.25), ~tokens.separator)
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Level:
     budget: ClassVar[Budget | None] = None
 
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return by_score(np.ones(len(tokens.glue)), ~tokens.glue)
+        return by_score(np.ones(len(tokens.separator)), ~tokens.separator)
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,7 @@ def test_of_new_tokens_all_parts_count(tmp_path: Path, tiny_llava: Path) -> None
 
 def test_of_several_crops_the_closest_edge_counts() -> None:
     crop = np.repeat([0, 1], 4)
-    frame = Frame(
+    layout = TokenLayout(
         np.stack([crop, np.arange(8) % 4, np.zeros(8)], 1).astype(np.int32),
         np.zeros(8, np.bool_),
         np.zeros((8, 4), np.float32),
@@ -204,7 +204,7 @@ def test_of_several_crops_the_closest_edge_counts() -> None:
     untied = np.zeros(8, np.bool_)
     budget = Budget("count", 4, "split")
     cell: Any = SimpleNamespace(condition=SimpleNamespace(budget=budget, label="made up"))
-    found = choice_of(cell, (0, -1), Seen(frame, {}, {}), order, margin, untied)
+    found = choice_of(cell, (0, -1), EncodedImage(layout, {}, {}), order, margin, untied)
     assert found.kept.tolist() == [1, 3, 6, 7]
     assert (found.ties, found.close, found.edge) == (0, 1, 0.0001)
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Frame, Seen
+from calprune.collect.adapter import EncodedImage, TokenLayout
 from calprune.collect.grid import grid
 from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.pruning_stages import InModelSelector, is_in_model
@@ -67,9 +67,9 @@ class Look:
     Attributes:
         model, benchmark, image, question: whose.
         pixels: uint8 (h, w, 3), scaled down if it is large.
-        size: height and width of the image itself, in whose pixels ``frame.box`` counts.
-        frame: where the tokens stand.
-        saliency: float64 (v,), NaN on glue.
+        size: height and width of the image itself, in whose pixels ``layout.box`` counts.
+        layout: where the tokens stand.
+        saliency: float64 (v,), NaN on separators.
         measure: what that is, e.g. ``cls@-2:sum``.
         marks: one for each selector and budget.
     """
@@ -80,7 +80,7 @@ class Look:
     question: str
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
-    frame: Frame
+    layout: TokenLayout
     saliency: NDArray[np.float64]
     measure: str
     marks: tuple[Mark, ...]
@@ -177,9 +177,9 @@ def _looked(plan: Plan, block: int, at: int, question: int) -> Look:
         question=plan.distinct[at][question],
         pixels=np.asarray(picture),
         size=size,
-        frame=seen.frame,
-        saliency=seen.saliency[plan.adapter.signal].astype(np.float64),
-        measure=plan.adapter.measures.get("saliency", plan.adapter.signal),
+        layout=seen.layout,
+        saliency=seen.saliency[plan.adapter.saliency].astype(np.float64),
+        measure=plan.adapter.measures.get("saliency", plan.adapter.saliency),
         marks=tuple(_mark(plan, c, block, (at, question), encoded) for c in plan.cells),
     )
 
@@ -190,11 +190,11 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
         return _in_model(plan, cell, selector, unit, encoded[unit[0] - plan.images(block).start])
     wanted = unit if guided(cell.chosen.selector) else (unit[0], -1)
     at = plan.asked(block, cell.chosen).index(wanted)
-    frame = encoded[unit[0] - plan.images(block).start].frame
-    kept, part = np.zeros(len(frame), np.bool_), np.zeros(len(frame), np.bool_)
+    layout = encoded[unit[0] - plan.images(block).start].layout
+    kept, part = np.zeros(len(layout), np.bool_), np.zeros(len(layout), np.bool_)
     index = chosen_in(plan, cell, block, encoded)[at].index
     kept[index[index >= 0]] = True
-    kept &= ~frame.glue
+    kept &= ~layout.separator
     tokens = int(kept.sum())
     if isinstance(cell.chosen.selector, Merges):
         merged = read_merges(plan, cell.chosen, block)[at]
@@ -206,13 +206,13 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
 
 
 def _in_model(
-    plan: Plan, cell: Cell, selector: InModelSelector, unit: tuple[int, int], seen: Seen
+    plan: Plan, cell: Cell, selector: InModelSelector, unit: tuple[int, int], seen: EncodedImage
 ) -> Mark:
     """What the last layer sees when the model is asked."""
     image, question = unit
     found = replies(plan, cell, selector, [(image, seen, [plan.distinct[image][question]])])
     (until,), layers = found.until, found.visual.shape[1]
-    kept = (until == layers) & ~seen.frame.glue
+    kept = (until == layers) & ~seen.layout.separator
     tokens = int(kept.sum() + found.merged[0, -1])
     since = int(until[until < layers].max(initial=0))
     name, title = name_of(cell.condition), title_of(cell.condition)

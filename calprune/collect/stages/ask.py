@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.collect.adapter import Row, Seen
+from calprune.collect.adapter import EncodedImage, ImageRequest
 from calprune.collect.packed.memory import host_memory
 from calprune.collect.packed.places import visible
 from calprune.collect.packed.reply import Reply
@@ -71,7 +71,7 @@ class BlockCache:
         if block in self._held:
             return self._held[block]
         encoded = read_features(self._plan, block)
-        size = sum(view.nbytes for s in encoded.seen for view in s.view.values())
+        size = sum(view.nbytes for s in encoded.seen for view in s.features.values())
         if size <= self._room:
             self._held[block] = encoded
             self._room -= size
@@ -106,7 +106,9 @@ def _ask_block(
     return arrays, provenance
 
 
-def _ask_packed(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[Reply, Arrays]:
+def _ask_packed(
+    plan: Plan, cell: Cell, block: int, seen: list[EncodedImage]
+) -> tuple[Reply, Arrays]:
     """Replies about what was chosen before the language model, and the columns about that."""
     kept = chosen_in(plan, cell, block, seen)
     rows = rows_of(plan, cell, block, seen, kept)
@@ -123,7 +125,7 @@ def _limits_of(plan: Plan, cell: Cell, block: int) -> list[list[int]]:
     return [[most] for image in by_image for most in image]
 
 
-def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None:
+def _check_visual(plan: Plan, cell: Cell, rows: list[ImageRequest], reply: Reply) -> None:
     """Every layer must see exactly the kept tokens in its reach; else a mask did nothing."""
     whole = [len(plan.head) + row.positions.shape[1] + len(t) for row in rows for t in row.tails]
     windows = any(r.window is not None for r in plan.adapter.reach.values())
