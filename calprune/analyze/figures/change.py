@@ -32,7 +32,7 @@ from calprune.analyze.results.parameter_effect import (
     lines,
     numeric_parameters,
 )
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
 if TYPE_CHECKING:
