@@ -15,7 +15,7 @@ from calprune.analyze.experiments.experiment import (
     check_shown,
     experiments,
 )
-from calprune.analyze.metrics import Metric
+from calprune.analyze.metric import Metric
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
