@@ -231,7 +231,7 @@ def test_bills_know_how_each_selector_asks(tmp_path: Path) -> None:
     assert per_row["pyramiddrop"] - per_row["scope"] == pytest.approx(270 - 64, abs=1)
     whole = run.bill_of("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
     assert any(text.startswith("sparsevlm: its published") for text in whole["left_out"])
-    assert not any(c["label"].startswith("sparsevlm") for c in whole["cells"])
+    assert not any(c["condition"].startswith("sparsevlm") for c in whole["cells"])
     with pytest.raises(PlanError, match="sparsevlm: its published counts are for images of 576"):
         run.bill_of("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
 

@@ -280,7 +280,7 @@ def test_the_studys_grid_keeps_the_same_shares(folder: Path) -> None:
     assert kept(picture="per-crop") == {32, 64, 128, 192}
     assert kept(select="scope", keep=[7]) == {7}
     bill = run.bill_of("pope", model="llava-next-vicuna-7b")
-    assert "scope-alpha1-gap_power1-k160" in {c["label"] for c in bill["cells"]}
+    assert "scope:alpha=1 @160" in {c["condition"] for c in bill["cells"]}
 
 
 def test_requests_that_make_no_sense(folder: Path) -> None:

@@ -385,7 +385,7 @@ def test_an_estimate_reads_numerics_positions_and_device(
     run(*words, "--select", "scope", "--keep", "64", "--numerics", "both", "--device", "cpu",
         "--positions", "original")  # fmt: skip
     told = capsys.readouterr().out
-    assert "-original-compat" in told
+    assert " positions=original numerics=compat" in told
     assert plain.count("to ask\n") < told.count("to ask\n")
     assert "14.1 GB" in plain or "weights" in plain
     assert plain.split("memory: ")[1] != told.split("memory: ")[1]

@@ -26,7 +26,7 @@ from calprune.analyze.results.trend import Trend, trend_grids
 from calprune.analyze.tables.grid import Grid, difference_grids, estimate_grids
 from calprune.analyze.tables.latex import as_latex
 from calprune.errors import PlanError
-from calprune.terminal import printable
+from calprune.terminal import in_columns, printable
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 ONLY_FOR_LAYOUT = ("title", "unit", "attenuation")
@@ -193,15 +193,7 @@ def _md(text: str) -> str:
 
 def _plain(grid: Grid) -> str:
     """Aligned columns without any drawing: for pipes, files and greps."""
-    lines = [tuple(printable(cell) for cell in row) for row in (grid.header, *grid.body)]
-    widths = [max(len(row[i]) for row in lines) for i in range(len(grid.header))]
-    aligned = [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in lines
-    ]
+    aligned = in_columns((grid.header, *grid.body), right=range(1, len(grid.header)))
     notes = [printable(note) for note in grid.notes]
     return "\n".join([printable(grid.title), "", *aligned, "", *notes])
 

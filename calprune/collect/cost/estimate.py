@@ -24,9 +24,10 @@ from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.selector import guided
 from calprune.collect.stages.plan import Cell, Plan, limits
 from calprune.collect.stages.select import ranked
+from calprune.data.condition_names import name_of
 from calprune.data.pictures import size_of
 from calprune.errors import PlanError
-from calprune.terminal import printable
+from calprune.terminal import in_columns, printable
 
 # Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
 GPUS = {
@@ -64,7 +65,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     size = 2 if adapter.dtype == "float16" else 4
     rows = sum(sum(crops) + separator for crops, separator, _ in layouts)
     cells = [
-        {"label": c.condition.label, "key": c.condition.key[:8], "sealed": c not in to_ask}
+        {"condition": name_of(c.condition), "key": c.condition.key[:8], "sealed": c not in to_ask}
         for c in plan.cells
     ]
     head = {
@@ -149,7 +150,6 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if form != "table":
         raise PlanError(registry.unknown("format", form, ("table", "json")))
     cells = bill["cells"]
-    width = max(len(c["label"]) for c in cells)
     packed, naive = bill["packed"], bill["naive"]
     replies = [
         f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
@@ -158,10 +158,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     lines = [
         f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
         f"rows, {bill['questions']:,} distinct questions",
-        *(
-            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
-            for c in cells
-        ),
+        *(f"  {line}" for line in in_columns([_row(c) for c in cells])),
         f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
         f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
         f"{_flops(naive['flops'])}",
@@ -179,6 +176,10 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if bill["estimated"]:
         lines.append(f"an estimate {bill['estimated']}")
     return "\n".join(map(printable, lines))
+
+
+def _row(cell: dict[str, Any]) -> tuple[str, str, str]:
+    return cell["condition"], cell["key"], "sealed" if cell["sealed"] else "to ask"
 
 
 def _bytes(n: float) -> str:

@@ -23,6 +23,7 @@ from calprune.collect.stages.kept_tokens import keep
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.stages.select import choose, ranked, read_merges, read_ranking
 from calprune.collect.suggestions import serving
+from calprune.data.condition_names import budget_text, spec_of
 from calprune.errors import PlanError
 
 HALF = 2.0**-11
@@ -56,8 +57,8 @@ class Pair:
     is |A ∩ B| / K unless tokens are merged.
 
     Attributes:
-        one, other: labels.
-        budget: its label, e.g. ``k64``.
+        one, other: names, but for the budget.
+        budget: as in names, e.g. ``64``.
         per: ``image``, or ``question`` where one of the two follows the question.
         merged: one of the two makes new tokens; its old tokens of weight other than 0 are counted.
         choices: how many images or questions were compared.
@@ -82,7 +83,7 @@ class Decided:
     """How clearly one selector chose.
 
     Attributes:
-        selector, budget: labels.
+        selector, budget: the two parts of its name.
         per: ``image`` or ``question``.
         choices: how many images or questions it chose for.
         kept: tokens kept, on average.
@@ -146,13 +147,13 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """Selector and parameters."""
-        return self.cell.chosen.label
+        """Its name, but for the budget."""
+        return str(replace(spec_of(self.cell.condition), budget=None, scope=None))
 
     @property
     def budget(self) -> str:
-        """As in labels."""
-        return self.cell.condition.budget.label
+        """Tokens kept, as in names."""
+        return budget_text(self.cell.condition)
 
     @property
     def per(self) -> str:

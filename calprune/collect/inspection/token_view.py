@@ -26,6 +26,7 @@ from calprune.collect.stages.in_model_block import replies
 from calprune.collect.stages.kept_tokens import chosen_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan, make_plan
 from calprune.collect.stages.select import choose, read_merges
+from calprune.data.condition_names import name_of, title_of
 from calprune.data.pictures import open_picture
 from calprune.data.questions import find_benchmark
 from calprune.data.storage.store import Store
@@ -41,7 +42,8 @@ class Mark:
     """What one selector keeps.
 
     Attributes:
-        label: selector, parameters and budget.
+        name: of the condition, to be typed.
+        title: the same for people.
         tokens: how many the language model reads, row ends apart.
         kept: bool (v,), tokens that are kept; of each new token the old one that weighs most.
         part: bool (v,), further tokens that new ones are made of.
@@ -49,7 +51,8 @@ class Mark:
         since: the first layer of the language model that sees no more than these.
     """
 
-    label: str
+    name: str
+    title: str
     tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
@@ -198,8 +201,8 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
         token = merged.token[merged.weight != 0.0]
         part[token[token >= 0]] = True
         tokens = len(merged)
-    label = cell.condition.label
-    return Mark(label, tokens, kept, part & ~kept, guided(cell.chosen.selector))
+    name, title = name_of(cell.condition), title_of(cell.condition)
+    return Mark(name, title, tokens, kept, part & ~kept, guided(cell.chosen.selector))
 
 
 def _in_model(
@@ -212,4 +215,5 @@ def _in_model(
     kept = (until == layers) & ~seen.layout.separator
     tokens = int(kept.sum() + found.merged[0, -1])
     since = int(until[until < layers].max(initial=0))
-    return Mark(cell.condition.label, tokens, kept, np.zeros_like(kept), True, since)
+    name, title = name_of(cell.condition), title_of(cell.condition)
+    return Mark(name, title, tokens, kept, np.zeros_like(kept), True, since)

@@ -19,6 +19,7 @@ from calprune.collect.stages.encode import Encoded, read_features
 from calprune.collect.stages.in_model_block import ask_in_model
 from calprune.collect.stages.kept_tokens import chosen_in, described, rows_of
 from calprune.collect.stages.plan import Cell, Plan, limits
+from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays
 from calprune.errors import ModelError
@@ -130,7 +131,7 @@ def _check_visual(plan: Plan, cell: Cell, rows: list[ImageRequest], reply: Reply
     windows = any(r.window is not None for r in plan.adapter.reach.values())
     if not windows and (reply.tokens != np.array(whole)[:, None]).any():
         raise ModelError(
-            f"{cell.condition.label}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
+            f"{name_of(cell.condition)}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
             f"{sorted(set(whole))} are in the sequences; the pack's mask did not reach them"
         )
     by_row = [visible(row, plan.adapter.reach) for row in rows]
@@ -138,8 +139,8 @@ def _check_visual(plan: Plan, cell: Cell, rows: list[ImageRequest], reply: Reply
     if not all(any((seen == kind).all() for kind in kinds) for seen in reply.visual.T):
         promised = sorted({int(x) for kind in kinds for x in kind})
         raise ModelError(
-            f"{cell.condition.label}: layers saw {np.unique(reply.visual).tolist()} visual tokens, "
-            f"{promised} promised"
+            f"{name_of(cell.condition)}: layers saw {np.unique(reply.visual).tolist()} visual "
+            f"tokens, {promised} promised"
         )
 
 
@@ -149,7 +150,7 @@ def _check_answers(cell: Cell, arrays: Arrays, min_mass: float) -> None:
     mass = np.exp(logit - arrays["logit/log_z"][closed, None, None]).sum(axis=(1, 2))
     if len(mass) and mass[:_GUARDED_ROWS].mean() < min_mass:
         raise ModelError(
-            f"{cell.condition.label}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
+            f"{name_of(cell.condition)}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
             f"probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
             "model for this benchmark? --min-mass 0 goes on regardless"
         )

@@ -16,6 +16,7 @@ from calprune.collect.stages.features import read_signals
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.stages.select import read_merges, read_ranking
 from calprune.collect.visual_tokens import Merged
+from calprune.data.condition_names import name_of
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
 
@@ -68,7 +69,7 @@ def keep(
         pools = [np.flatnonzero(layout.cell[order, 0] == crop) for crop in layout.crops]
     at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
     if [len(x) for x in at] != shares:
-        raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {shares} tokens")
+        raise ModelError(f"{name_of(cell.condition)}: its ranking holds fewer than {shares} tokens")
     taken = np.concatenate(at)
     separator = (
         np.flatnonzero(layout.separator) if len(taken) else taken
