@@ -192,25 +192,3 @@ def trade_offs(
     check_read(tables, options.predictions, asked.given, asked.confidences)
     rows = pareto(tables, options.predictions, options.each_seed)
     return render_rows(rows, trade_off_tables(rows), fmt, _read(options, asked.given))
-
-
-def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:
-    """Those that wait for no grades, the others named on stderr; all if there are no others."""
-    lacking = [_lacks_grades(table) for table in tables]
-    if not any(lacking) or all(lacking):  # the error of the first then says it all
-        return tables
-    waiting = [table.condition for table, lacks in zip(tables, lacking, strict=True) if lacks]
-    counts = Counter(f"{c.model} on {c.benchmark}" for c in waiting)
-    listed = ", ".join(f"{n} condition{'s' * (n > 1)} of {name}" for name, n in counts.items())
-    remark(f"left out, as their replies have no grades yet: {listed}; {WAYS_OUT}")
-    return [table for table, lacks in zip(tables, lacking, strict=True) if not lacks]
-
-
-def _lacks_grades(table: LogitTable) -> bool:
-    if table.scorer != Judged.name or table.replies is None or not table.replies.open.any():
-        return False
-    try:
-        grades_of(table)
-    except IncompleteError:
-        return True
-    return False

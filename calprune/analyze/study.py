@@ -200,10 +200,10 @@ class Study:
         for name, given_here in told.items():
             if given_here and not figures.reads(found, name):
                 raise PlanError(f"figure {kind} does not read {name}: leave it out")
-        subject = figures.Subject(self.tables, options, of)
+        subject = figures.FigureData(self.tables, options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
-        return figures.drawn(kind, subject, stem, figures.View(metric, budget, by, against))
+        return figures.drawn(kind, subject, stem, figures.FigureSpec(metric, budget, by, against))
 
     def draw(
         self,
@@ -246,12 +246,12 @@ def draw(
     for experiment in experiments(tables):
         own = tuple(table for runs in experiment.conditions for table in runs.tables)
         of = f"{experiment.model} on {experiment.benchmark}"
-        subject = figures.Subject(own, options, of)
+        subject = figures.FigureData(own, options, of)
         start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
         for kind, found in chosen.items():
             for metric in metrics if found.per_metric else [None]:
-                view = figures.View(metric or "ece", None, by, against)
-                lacking = found.lacks(subject, view)
+                view = figures.FigureSpec(metric or "ece", None, by, against)
+                lacking = found.unavailable_because(subject, view)
                 if lacking:
                     _left_out(kind, of, lacking, asked=bool(kinds))
                     continue

@@ -92,12 +92,12 @@ def gather(tables, metrics=(), against=None, strict=False, study=(), untrusted=(
 
 
 def subject_of(tables, of="", **told):
-    return figures.Subject(tuple(tables), options_of(**told), of)
+    return figures.FigureData(tuple(tables), options_of(**told), of)
 
 
 def svg_of(kind, tables, metric="ece", budget=None, by=None, against="full", **told):
     """``tables`` may be a subject, whose options count."""
-    one = tables if isinstance(tables, figures.Subject) else subject_of(tables, **told)
+    one = tables if isinstance(tables, figures.FigureData) else subject_of(tables, **told)
     return figures.svg_of(kind, one, metric=metric, budget=budget, by=by, against=against)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from calprune.analyze.figures import Subject
+from calprune.analyze.figures import FigureData
 from calprune.analyze.tables.records import records
 from calprune.cli import app
 from calprune.data.storage.store import SAMPLE, Store
@@ -66,7 +66,7 @@ def printed(words: str, fmt: str) -> str:
     return done.stdout
 
 
-def of_figures() -> dict[str, Callable[[Subject], Sequence[Any]]]:
+def of_figures() -> dict[str, Callable[[FigureData], Sequence[Any]]]:
     """Numbers behind figures that no table has."""
     return {
         "parameter-effect": lambda s: s.changes("ece", "alpha", 1.0),
@@ -77,7 +77,7 @@ def of_figures() -> dict[str, Callable[[Subject], Sequence[Any]]]:
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
+def subject() -> FigureData:
     return subject_of(Store(SAMPLE).tables(), draws=100, permutations=99)
 
 
@@ -123,7 +123,7 @@ def test_csv_has_those_of_json(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", of_figures())
-def test_figures_have_the_numbers_that_they_had(name: str, subject: Subject) -> None:
+def test_figures_have_the_numbers_that_they_had(name: str, subject: FigureData) -> None:
     check(name, records(of_figures()[name](subject)))
 
 

@@ -27,7 +27,7 @@ def bins_of(study: Study, subject: Subject, title: str, options: AnalysisOptions
             body.append((line.label, "missing", "", "", ""))
             rows.append(_row(study, subject, line, None))
             continue
-        for b in reliability_bins(found[0].tables, options):
+        for b in reliability_bins([experiment.of(found[:1])], options):
             edges = f"({b.low_edge:.3f}, {b.high_edge:.3f}]"
             accuracy = with_interval(b.accuracy, b.low, b.high, "plain")
             body.append((line.label, edges, f"{b.n:.0f}", f"{b.confidence:.3f}", accuracy))
