@@ -91,7 +91,7 @@ class Published:
         rows: questions in the usual setting.
         images: distinct images; 0 where nobody has counted them.
         questions: distinct (image, prompt) pairs; 0 where nobody has counted them.
-        tail: tokens after the image in one prompt; 0 if not known.
+        suffix: tokens after the image in one prompt; 0 if not known.
         trie: tokens of an image's distinct questions with common beginnings merged, on average.
         counts: rows with a value of ``split``, ``category``, ``options`` or ``label``, or of a tag,
             e.g. ``{"split=random": 3000, "options=2": 677}``.
@@ -100,7 +100,7 @@ class Published:
     rows: int
     images: int = 0
     questions: int = 0
-    tail: int = 0
+    suffix: int = 0
     trie: int = 0
     counts: Mapping[str, int] = field(default_factory=dict)
 

@@ -50,7 +50,7 @@ class Pope(Released):
         rows=9000,
         images=500,
         questions=5127,
-        tail=26,
+        suffix=26,
         trie=220,
         counts=COUNTS,
     )
