@@ -20,11 +20,11 @@ def bins_of(
 ) -> Reproduced:
     """Every bin that holds answers, of every row; none of these numbers is published."""
     table = subject.table
-    setting = subject.settings.get(table.benchmark)
+    experiment = subject.experiments.get(table.benchmark)
     body: list[tuple[str, ...]] = []
     rows: list[Reproduction] = []
     for line in table.rows:
-        found = matching(setting, line, table.tokens) if setting else []
+        found = matching(experiment, line, table.tokens) if experiment else []
         if not found:
             body.append((line.label, "missing", "", "", ""))
             rows.append(_row(study, subject, line, None))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
@@ -61,7 +61,7 @@ def reproduce(
     known, measuring = numbers(asked, published), Measuring(told)
     for line in known.unused:
         remark(line)
-    found = settings(tables) if tables else []
+    found = experiments(tables) if tables else []
     made: list[Reproduced] = []
     seen: set[tuple[object, ...]] = set()
     for table in asked.tables:
@@ -117,7 +117,7 @@ def _row(
     measuring: Measuring,
 ) -> Reproduction:
     names = cell.over or (cell.benchmark or subject.table.benchmark,)
-    asked = [subject.setting(cell, name) for name in names]
+    asked = [subject.experiment(cell, name) for name in names]
     ours, number = measuring(subject, cell), printed.number
     # a benchmark's own score is a share on some, printed in percent, and any number on others
     unit = "percent" if (cell.unit, ours.unit) == ("score", "percent") else cell.unit
@@ -187,6 +187,6 @@ def _reasons(rows: Sequence[Reproduction]) -> tuple[str, ...]:
 def _title(table: Table, subject: Subject) -> str:
     if subject.own:
         return f"{table.title} ({subject.model})"
-    asked = [b for b in benchmarks(subject.table) if b in subject.settings]
+    asked = [b for b in benchmarks(subject.table) if b in subject.experiments]
     on = f" on {', '.join(asked)}" if asked else ""
     return f"{table.title}, but measured on {subject.model}{on}: not the study's model"
