@@ -246,7 +246,7 @@ def _bills(run: Any, todo: list[Any], gpu: str, form: str, settings: dict[str, A
     """The bill of every job; as JSON one document, a list where a study has several."""
     import json
 
-    from calprune.collect.cost.estimate import render_bill
+    from calprune.collect.cost.estimate import render_estimate
     from calprune.collect.studies import each
 
     found: list[dict[str, Any]] = []
@@ -338,7 +338,7 @@ def _conclude(outcome: Outcome) -> None:
             f"largest logit difference {a.worst_logit:.1e}, "
             f"log-sum-exp {a.worst_log_z:.1e}, answers changed {a.flipped}"
         )
-    total = len(plan.cells)
+    total = len(plan.conditions)
     where = plan.store.root
     of = len(plan.questions.images) + len(plan.left_out)
     without = f", {len(plan.left_out):,} of {of:,} images left out" if plan.left_out else ""

@@ -22,7 +22,7 @@ STUDY_TOKENS = TOKENS
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectorChoice:
     """A selector as named in a condition, with one budget.
 
     ``compat``: it chooses in the precision of its reference code.
@@ -57,7 +57,7 @@ def grid(
     candidates: int = STUDY_TOKENS,
     study: str = "",
     about: tuple[str, str] = ("", ""),
-) -> list[Chosen]:
+) -> list[SelectorChoice]:
     """Every selector with every budget; a study's grid where none is asked for.
 
     ``all`` stands for every selector there is. A study's budgets keep their share of the
@@ -75,16 +75,16 @@ def grid(
     asked = [
         (text, tuple(keep) or tuple(Budget("count", k) for k in budgets)) for text, budgets in usual
     ]
-    found: dict[tuple[str, Selector, Budget], Chosen] = {}
+    found: dict[tuple[str, Selector, Budget], SelectorChoice] = {}
     for text, budgets in asked:
         name, selectors = _parse(text)
         for selector in selectors:
             for budget in (selector.budget,) if selector.budget else budgets:
-                found[name, selector, budget] = Chosen(name, selector, budget)
+                found[name, selector, budget] = SelectorChoice(name, selector, budget)
     return list(found.values())
 
 
-def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
+def in_numerics(chosen: Sequence[SelectorChoice], numerics: str) -> list[SelectorChoice]:
     """The same selectors, choosing canonically, in compat, or where they can in both.
 
     What measures nothing chooses the same in any numerics, and stays as it is.
@@ -107,14 +107,14 @@ def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
     return found
 
 
-def check_budgets_read(chosen: Sequence[Chosen]) -> None:
+def check_budgets_read(chosen: Sequence[SelectorChoice]) -> None:
     """PlanError, where budgets were asked for, if no selector would take them."""
     if all(c.selector.budget is not None for c in chosen):
         take = "takes" if len({c.name for c in chosen}) == 1 else "take"
         raise PlanError(f"--keep: {_named(chosen)} {take} no budget: leave it out")
 
 
-def _named(chosen: Sequence[Chosen]) -> str:
+def _named(chosen: Sequence[SelectorChoice]) -> str:
     return " and ".join(dict.fromkeys(c.name for c in chosen))
 
 
