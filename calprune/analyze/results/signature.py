@@ -32,14 +32,14 @@ def told_once(signatures: Sequence[str]) -> list[str]:
     return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
 
 
-def drawn_unit(seen: Predictions, resample: Resample) -> str:
+def drawn_unit(predictions: Predictions, resample: Resample) -> str:
     """``images`` or ``rows``; ``questions`` with their repeats, where no image is known."""
-    return "questions" if resample == "images" and not has_images(seen) else resample
+    return "questions" if resample == "images" and not has_images(predictions) else resample
 
 
 def sign(
     metric: Measure,
-    seen: Predictions,
+    predictions: Predictions,
     clusters: Clusters,
     method: str,
     draws: int,
@@ -50,9 +50,11 @@ def sign(
 
     Where there are replies it names the scorer that judged them.
     """
-    parts = [metric.signature(seen), f"conf:{seen.convention}"]
-    parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{len(clusters)}({drawn_unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts = [metric.signature(predictions), f"conf:{predictions.convention}"]
+    parts += [f"right:{predictions.scorer}"] * bool(predictions.replied.any()) + [
+        f"n:{len(predictions)}"
+    ]
+    parts += [f"clusters:{len(clusters)}({drawn_unit(predictions, resample)[:-1]})", f"ci:{method}"]
     parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
     return "|".join(parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calprune.collect.adapter import STAND_IN_SIZE, Adapter, Frame
 from calprune.collect.grid import SelectorChoice
-from calprune.collect.in_model.decoder import check
+from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.pruning_stages import InModelSelector, Stage, planned
 from calprune.collect.suggestions import serving
 from calprune.data.condition import Budget
@@ -21,7 +21,7 @@ def fits(
     q: Questions,
 ) -> None:
     """PlanError for an unknown decoder, replies, or stages that an image does not allow."""
-    check(adapter)
+    layerwise(adapter)
     if q.open or q.closed_tokens:
         way = "ask questions with fixed answers" if q.open else "leave out --reply-tokens"
         before = serving(adapter, before_layers=True)

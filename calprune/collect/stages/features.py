@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import recorded, unchanged
+from calprune.collect.signals import of_question
 from calprune.collect.stages.plan import Plan, Unit
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, as_text
@@ -36,7 +37,7 @@ def measure(plan: Plan, block: int, names: Sequence[str]) -> None:
     for blocks in signals.values():
         unchanged(blocks, block, model=plan.adapter)
     missing = [n for n, blocks in signals.items() if not blocks.has(block)]
-    text = [n for n in missing if n.startswith("text")]
+    text = [n for n in missing if of_question(n)]
     seen = [n for n in missing if n not in text]
     if seen:
         _seal(plan, block, plan.whole_images(block), _of_images(plan, block, seen), seen)
@@ -88,7 +89,7 @@ def read_signals(plan: Plan, block: int, names: Sequence[str]) -> dict[Unit, dic
     """Signals by unit, of an image or, those of text, of a question; Mismatch if not ours."""
     found: dict[Unit, dict[str, Signal]] = {}
     for name in names:
-        units = plan.image_questions(block) if name.startswith("text") else plan.whole_images(block)
+        units = plan.image_questions(block) if of_question(name) else plan.whole_images(block)
         a = plan.signal(name).read(block, plan.names(units)).arrays
         for unit, (lo, hi) in zip(units, pairwise(a["image/offset"].tolist()), strict=True):
             found.setdefault(unit, {})[name] = a["signal/value"][lo:hi]

@@ -11,6 +11,7 @@ from calprune.collect.adapter import Adapter
 from calprune.collect.grid import SelectorChoice
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selector import Merges, Selector, guided
+from calprune.collect.signals import of_question
 from calprune.data.condition import Condition, selector_label, sha256_of
 from calprune.data.questions import Questions
 from calprune.data.storage.blocks import SealedBlocks
@@ -156,13 +157,13 @@ class Plan:
         return self.store.features(self.adapter.name, self.questions.name, manifest)
 
     def signal(self, name: str) -> SealedBlocks:
-        """A further signal of images or, if it is one of text, of questions."""
+        """A signal, an auxiliary feature, of images or of questions."""
         manifest = {
             **self.features.manifest,
             "signal": name,
             "measures": self.adapter.measures[name],
         }
-        if name.startswith("text"):
+        if of_question(name):
             manifest["questions"] = self._questions_digest
         return self.store.signal(self.adapter.name, self.questions.name, name, manifest)
 
