@@ -12,7 +12,7 @@ from calprune.collect.run import Progress as Callback
 
 _WORDS = {
     "encode": "encoding images",
-    "choose": "choosing tokens",
+    "select": "selecting tokens",
     "compare": "comparing choices",
     "ask": "asking",
     "audit": "auditing",
@@ -21,7 +21,7 @@ _WORDS = {
 
 @contextmanager
 def bars() -> Iterator[Callback]:
-    """One bar a room; a unit is a sealed block of 32 images."""
+    """One bar a stage; a unit is a sealed block of 32 images."""
     shown = Progress(
         TextColumn("{task.description:>16}"),
         BarColumn(),

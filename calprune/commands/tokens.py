@@ -103,11 +103,11 @@ def tokens(
 
 def _looking() -> Any:
     try:
-        from calprune.collect.inspection.token_view import look
+        from calprune.collect.inspection.token_view import token_view
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("calprune"):
             raise
         raise MissingExtra(
             f"show tokens needs the package {error.name!r}: pip install 'calprune[collect]'"
         ) from error
-    return look
+    return token_view

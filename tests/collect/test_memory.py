@@ -16,9 +16,9 @@ from calprune.collect.models import Row, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import memory
 from calprune.collect.packed.memory import tokens_per_forward
-from calprune.collect.request import parse_bytes
 from calprune.collect.packed.packs import Line
 from calprune.collect.packed.reply import Packed
+from calprune.collect.request import parse_bytes
 from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 

@@ -302,7 +302,8 @@ def test_a_plan_can_be_carried_out_twice(finished: Path, tiny_llava: Path) -> No
 
 def test_stopping_during_an_audit(finished: Path, tiny_llava: Path, tmp_path: Path) -> None:
     store = shutil.copytree(finished, tmp_path / "store")
-    plan = run.prepare("shapes", store=store, model=str(tiny_llava), min_mass=0, audit_rows=1, **SMALL)
+    wanted = {"model": str(tiny_llava), "min_mass": 0, "audit_rows": 1, **SMALL}
+    plan = run.prepare("shapes", store=store, **wanted)
     outcome = run.execute(plan, stop=StopAfter(6))
     assert outcome.stopped
     assert 0 < len(outcome.audits) < 8
@@ -312,7 +313,8 @@ def test_auditing_a_study_that_was_shared_without_features(
     finished: Path, tiny_llava: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(finished / "logits", tmp_path / "logits")
-    plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), min_mass=0, audit_rows=1, **SMALL)
+    wanted = {"model": str(tiny_llava), "min_mass": 0, "audit_rows": 1, **SMALL}
+    plan = run.prepare("shapes", store=tmp_path, **wanted)
     outcome = run.execute(plan)
     assert len(outcome.audits) == 8
     assert max(a.worst_logit for a in outcome.audits) < 1e-4
@@ -365,7 +367,7 @@ def test_strange_requests() -> None:
         run.prepare("shapes", images=1, keep=[Budget("count", 8, "crop")])
     with pytest.raises(PlanError, match="min-mass"):
         run.collect("shapes", images=1, min_mass=float("nan"))
-    with pytest.raises(PlanError, match="share 3/2"):
+    with pytest.raises(PlanError, match="shard 3/2"):
         run.prepare("shapes", images=1, shard=(2, 2))
 
 

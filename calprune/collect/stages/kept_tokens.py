@@ -135,7 +135,6 @@ def rows_of(
 def described(
     plan: Plan,
     planned: PlannedCondition,
-    block: int,
     kept: Sequence[KeptTokens],
     rows: Sequence[Row],
 ) -> Arrays:
