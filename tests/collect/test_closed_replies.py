@@ -157,7 +157,7 @@ def test_letters_are_read_with_their_options(tiny_llava: Path, tmp_path: Path) -
     assert table.parser == "scienceqa"
     assert table.replies is not None
     wordy = replace(table.replies, text=tuple(f"{table.answers[i]}. so" for i in table.label))
-    assert read_predictions(replace(table, replies=wordy)).score.mean() == 1.0  # type: ignore[union-attr]
+    assert read_predictions(replace(table, replies=wordy)).item_scores.mean() == 1.0  # type: ignore[union-attr]
 
 
 def rewritten(

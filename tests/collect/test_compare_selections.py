@@ -25,7 +25,7 @@ from calprune.collect.stages.planning import make_plan
 from calprune.collect.stages.select import read_ranking
 from calprune.commands.selections import rendered
 from calprune.data.condition import Budget
-from calprune.data.storage.store import Store
+from calprune.data.storage.blocks import SealedBlocks
 from calprune.errors import PlanError
 
 WANTED: dict[str, Any] = {
@@ -150,7 +150,7 @@ def test_what_is_sealed_is_not_computed_again(
     def refuse(*_: object) -> None:
         raise AssertionError("sealed again")
 
-    monkeypatch.setattr(Store, "seal", refuse)
+    monkeypatch.setattr(SealedBlocks, "seal", refuse)
     steps: list[tuple[str, int, int]] = []
     again = compare_selections("shapes", **wanted, progress=lambda *step: steps.append(step))
     assert again == first
