@@ -30,7 +30,7 @@ from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
 from calprune.analyze.results.power import power as could_show
 from calprune.analyze.results.trend import Trend, trend
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError

@@ -48,8 +48,8 @@ def changes(tables, metric, parameter, baseline, **told):
     return parameter_effect.changes(tables, metric, parameter, baseline, options_of(**told))
 
 
-def overview(tables, metric="score", upper="full", **told):
-    return _overview.overview(tables, metric, upper, options_of(**told).predictions)
+def overview(tables, metric="score", **told):
+    return _overview.overview(tables, metric, options_of(**told).predictions)
 
 
 def pareto(tables, each_seed=False, **told):

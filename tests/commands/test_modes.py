@@ -224,12 +224,12 @@ def test_figures_are_drawn_as_the_table_is(
 
     plain = forest("plain")
     assert "paired-studentised95(debiased)|boot:100|seed:0" in plain
-    assert "p:image-swap50|adjust:holm" in plain
+    assert "p:image-exchange50|adjust:holm" in plain
     told = forest(
         "told", "--interval", "basic", "--seed", "3", "--resample", "rows", "--correction", "bh"
     )
     assert "basic95(plug-in)|boot:100|seed:3" in told
-    assert "p:row-swap50|adjust:bh" in told
+    assert "p:row-exchange50|adjust:bh" in told
     note = next((tmp_path / "told").glob("*.svg")).read_text()
     assert note != next((tmp_path / "plain").glob("*.svg")).read_text()
     for words in (["--each-seed"], ["--common"], ["--figure", "curve", "--correction", "bh"]):
@@ -244,7 +244,7 @@ def test_several_definitions_are_compared_as_told(
     more = ("--permutations", "99", "--interval", "basic", "--resample", "rows")
     found = printed(capsys, *words, *more, *QUICK)
     assert "ci:paired-basic95" in found
-    assert "p:row-swap99|adjust:bh" in found
+    assert "p:row-exchange99|adjust:bh" in found
     assert "holm" not in found
 
 
@@ -385,7 +385,7 @@ def test_an_estimate_reads_numerics_positions_and_device(
     run(*words, "--select", "scope", "--keep", "64", "--numerics", "both", "--device", "cpu",
         "--positions", "original")  # fmt: skip
     told = capsys.readouterr().out
-    assert "-original-compat" in told
+    assert " positions=original numerics=compat" in told
     assert plain.count("to ask\n") < told.count("to ask\n")
     assert "14.1 GB" in plain or "weights" in plain
     assert plain.split("memory: ")[1] != told.split("memory: ")[1]

@@ -20,13 +20,15 @@ from calprune.analyze.metrics import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
+from calprune.analyze.results.by_confidence import Defined, definitions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.results.power import power, sentences
+from calprune.analyze.results.power import power
 from calprune.analyze.study import DEFAULT_METRICS
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
@@ -69,7 +71,7 @@ class Content:
     ungraded: tuple[str, ...]
     options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
-    confidences: tuple[Grid, ...] = ()
+    confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
@@ -166,7 +168,7 @@ def gather(
         ),
         options=options,
         untrusted=tuple(untrusted),
-        confidences=tuple(definition_grids(defined)),
+        confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
     )

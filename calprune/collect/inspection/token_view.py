@@ -15,7 +15,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Frame, Seen
+from calprune.collect.adapter import EncodedImage, TokenLayout
 from calprune.collect.pruning_stages import InModelSelector, is_in_model
 from calprune.collect.request import CollectRequest, SelectionOptions
 from calprune.collect.run import plan_for
@@ -27,6 +27,7 @@ from calprune.collect.stages.kept_tokens import kept_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, Plan, PlannedCondition, Unit
 from calprune.collect.stages.planning import make_plan
 from calprune.collect.stages.select import read_merges, select
+from calprune.data.condition_names import name_of, title_of
 from calprune.data.pictures import open_picture
 from calprune.data.questions import find_benchmark
 from calprune.data.storage.store import Store
@@ -42,7 +43,8 @@ class SelectionMark:
     """What one selector keeps.
 
     Attributes:
-        label: selector, parameters and budget.
+        name: of the condition, to be typed.
+        title: the same for people.
         tokens: how many the language model reads, row ends apart.
         kept: bool (v,), tokens that are kept; of each new token the old one that weighs most.
         part: bool (v,), further tokens that new ones are made of.
@@ -50,7 +52,8 @@ class SelectionMark:
         since: the first layer of the language model that sees no more than these.
     """
 
-    label: str
+    name: str
+    title: str
     tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
@@ -65,9 +68,9 @@ class TokenView:
     Attributes:
         model, benchmark, image, question: whose.
         pixels: uint8 (h, w, 3), scaled down if it is large.
-        size: height and width of the image itself, in whose pixels ``frame.box`` counts.
-        frame: where the tokens stand.
-        saliency: float64 (v,), NaN on glue.
+        size: height and width of the image itself, in whose pixels ``layout.box`` counts.
+        layout: where the tokens stand.
+        saliency: float64 (v,), NaN on separators.
         measure: what that is, e.g. ``cls@-2:sum``.
         marks: one for each selector and budget.
     """
@@ -78,7 +81,7 @@ class TokenView:
     question: str
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
-    frame: Frame
+    layout: TokenLayout
     saliency: NDArray[np.float64]
     measure: str
     marks: tuple[SelectionMark, ...]
@@ -180,9 +183,9 @@ def _view(plan: Plan, at: int, question: int) -> TokenView:
         question=plan.distinct[at][question],
         pixels=np.asarray(picture),
         size=size,
-        frame=seen.frame,
-        saliency=seen.saliency[plan.adapter.signal].astype(np.float64),
-        measure=plan.adapter.measures.get("saliency", plan.adapter.signal),
+        layout=seen.layout,
+        saliency=seen.saliency[plan.adapter.saliency].astype(np.float64),
+        measure=plan.adapter.measures.get("saliency", plan.adapter.saliency),
         marks=tuple(_mark(plan, c, Unit(at, question), blocks) for c in plan.conditions),
     )
 
@@ -196,29 +199,30 @@ def _mark(plan: Plan, planned: PlannedCondition, unit: Unit, blocks: BlockCache)
         return _in_model(plan, planned, selector, unit, seen)
     wanted = unit if guided(planned.selector) else Unit(unit.image)
     at = plan.units(block, planned.selector).index(wanted)
-    frame = seen.frame
-    kept, part = np.zeros(len(frame), np.bool_), np.zeros(len(frame), np.bool_)
+    layout = seen.layout
+    kept, part = np.zeros(len(layout), np.bool_), np.zeros(len(layout), np.bool_)
     index = kept_in(plan, planned, block, encoded, blocks)[at].index
     kept[index[index >= 0]] = True
-    kept &= ~frame.glue
+    kept &= ~layout.separator
     tokens = int(kept.sum())
     if isinstance(planned.selector, Merges):
         merged = read_merges(plan, planned, block)[at]
         token = merged.token[merged.weight != 0.0]
         part[token[token >= 0]] = True
         tokens = len(merged)
-    label = planned.condition.label
-    return SelectionMark(label, tokens, kept, part & ~kept, guided(planned.selector))
+    name, title = name_of(planned.condition), title_of(planned.condition)
+    return SelectionMark(name, title, tokens, kept, part & ~kept, guided(planned.selector))
 
 
 def _in_model(
-    plan: Plan, planned: PlannedCondition, selector: InModelSelector, unit: Unit, seen: Seen
+    plan: Plan, planned: PlannedCondition, selector: InModelSelector, unit: Unit, seen: EncodedImage
 ) -> SelectionMark:
     """What the last layer sees when the model is asked."""
     prompt = plan.distinct[unit.image][unit.question]
     found = replies(plan, planned, selector, [(unit.image, seen, [prompt])])
     (until,), layers = found.until, found.visual.shape[1]
-    kept = (until == layers) & ~seen.frame.glue
+    kept = (until == layers) & ~seen.layout.separator
     tokens = int(kept.sum() + found.merged[0, -1])
     since = int(until[until < layers].max(initial=0))
-    return SelectionMark(planned.condition.label, tokens, kept, np.zeros_like(kept), True, since)
+    name, title = name_of(planned.condition), title_of(planned.condition)
+    return SelectionMark(name, title, tokens, kept, np.zeros_like(kept), True, since)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.collect.adapter import Row, Seen
+from calprune.collect.adapter import EncodedImage, ImageRequest
 from calprune.collect.packed.places import visible
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plugin_source import recorded, unchanged
@@ -18,6 +18,7 @@ from calprune.collect.stages.columns import record
 from calprune.collect.stages.in_model_block import ask_in_model
 from calprune.collect.stages.kept_tokens import described, kept_in, rows_of
 from calprune.collect.stages.plan import Plan, PlannedCondition, limits
+from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays
 from calprune.errors import ModelError
@@ -81,7 +82,7 @@ def _ask_block(
 
 
 def _ask_packed(
-    plan: Plan, planned: PlannedCondition, block: int, seen: list[Seen], blocks: BlockCache
+    plan: Plan, planned: PlannedCondition, block: int, seen: list[EncodedImage], blocks: BlockCache
 ) -> tuple[Reply, Arrays]:
     """Replies about what was chosen before the language model, and the columns about that."""
     kept = kept_in(plan, planned, block, seen, blocks)
@@ -99,13 +100,15 @@ def _limits_of(plan: Plan, planned: PlannedCondition, block: int) -> list[list[i
     return [[most] for image in by_image for most in image]
 
 
-def _check_visual(plan: Plan, planned: PlannedCondition, rows: list[Row], reply: Reply) -> None:
+def _check_visual(
+    plan: Plan, planned: PlannedCondition, rows: list[ImageRequest], reply: Reply
+) -> None:
     """Every layer must see exactly the kept tokens in its reach; else a mask did nothing."""
     whole = [len(plan.head) + row.positions.shape[1] + len(t) for row in rows for t in row.tails]
     windows = any(r.window is not None for r in plan.adapter.reach.values())
     if not windows and (reply.tokens != np.array(whole)[:, None]).any():
         raise ModelError(
-            f"{planned.condition.label}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
+            f"{name_of(planned.condition)}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
             f"{sorted(set(whole))} are in the sequences; the pack's mask did not reach them"
         )
     by_row = [visible(row, plan.adapter.reach) for row in rows]
@@ -113,7 +116,7 @@ def _check_visual(plan: Plan, planned: PlannedCondition, rows: list[Row], reply:
     if not all(any((seen == kind).all() for kind in kinds) for seen in reply.visual.T):
         promised = sorted({int(x) for kind in kinds for x in kind})
         raise ModelError(
-            f"{planned.condition.label}: layers saw {np.unique(reply.visual).tolist()} visual "
+            f"{name_of(planned.condition)}: layers saw {np.unique(reply.visual).tolist()} visual "
             f"tokens, {promised} promised"
         )
 
@@ -124,7 +127,7 @@ def _check_answers(planned: PlannedCondition, arrays: Arrays, min_mass: float) -
     mass = np.exp(logit - arrays["logit/log_z"][closed, None, None]).sum(axis=(1, 2))
     if len(mass) and mass[:_GUARDED_ROWS].mean() < min_mass:
         raise ModelError(
-            f"{planned.condition.label}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
-            f"probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
+            f"{name_of(planned.condition)}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of "
+            f"the probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
             "model for this benchmark? --min-mass 0 goes on regardless"
         )

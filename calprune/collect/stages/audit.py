@@ -16,6 +16,7 @@ from calprune.collect.stages.block_cache import BlockCache
 from calprune.collect.stages.in_model_block import ask_again
 from calprune.collect.stages.kept_tokens import kept_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, WHOLE, Plan, PlannedCondition
+from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.random_draws import Draws
 from calprune.data.storage.container import Arrays, Sealed, unpack
@@ -49,7 +50,7 @@ def audit(plan: Plan) -> Iterator[Audit]:
             if found.key != cached.key:
                 raise Mismatch(f"{path}: an audit of another condition; delete it and run again")
             yield Audit(
-                planned.condition.label,
+                name_of(planned.condition),
                 n,
                 float(a["delta/answer"].max()),
                 float(a["delta/log_z"].max()),
@@ -138,6 +139,6 @@ def _generate(
         ids, logits = plan.adapter.generate(picture, prompt, kept, positions, most)
     if not np.isfinite(logits).all():
         raise ModelError(
-            f"{planned.condition.label}: generate answers {prompt!r} with what is no number"
+            f"{name_of(planned.condition)}: generate answers {prompt!r} with what is no number"
         )
     return ids, logits[0]

@@ -13,6 +13,7 @@ from calprune.collect.packed.reply import Reply
 from calprune.collect.stages.plan import Plan, PlannedCondition
 from calprune.data.benchmarks import Example
 from calprune.data.condition import canonical_json
+from calprune.data.condition_names import name_of
 from calprune.data.padding import pad_rows
 from calprune.data.storage.agreement import answer_array
 from calprune.data.storage.container import Arrays, as_text
@@ -77,7 +78,7 @@ def _finite(
         bad = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
         image, prompt = [(i, p) for i in plan.images(block) for p in plan.distinct[i]][bad]
         raise ModelError(
-            f"{planned.condition.label}: {plan.questions.images[image]}, {prompt!r}: the model "
+            f"{name_of(planned.condition)}: {plan.questions.images[image]}, {prompt!r}: the model "
             "answered with a logit that is not finite; try --dtype float32 or check the weights"
         )
     return logits.astype(np.float64)

@@ -13,6 +13,7 @@ from calprune.collect.grid import SelectorChoice
 from calprune.collect.in_model.compatibility import fits
 from calprune.collect.pruning_stages import Positions, is_in_model, positions_of
 from calprune.collect.selector import Merges
+from calprune.collect.signals import BASE
 from calprune.collect.suggestions import serving, with_compat
 from calprune.data.condition import ALL_TOKENS, Budget
 from calprune.data.pictures import size_of
@@ -86,7 +87,7 @@ def _check_counts(budgets: Sequence[Budget], adapter: Adapter, questions: Questi
     if not (adapter.ragged and counts):
         return
     sizes = {size_of(questions.picture(image)) for image in questions.images}
-    crops = [adapter.frame(size).crops.values() for size in sizes]
+    crops = [adapter.token_layout(size).crops.values() for size in sizes]
     most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
     for budget in counts:
         if budget.value > most:
@@ -105,7 +106,7 @@ def _scoped(budget: Budget, adapter: Adapter) -> Budget:
         )
     if budget == ALL_TOKENS or budget.value == 0:
         return budget
-    crops = adapter.frame(STAND_IN_SIZE).crops.values()
+    crops = adapter.token_layout(STAND_IN_SIZE).crops.values()
     whole = adapter.scope != "crop" or budget.kind == "ratio"
     budget.tokens(adapter.candidates if whole else max(crops))
     most = adapter.candidates // max(crops)
@@ -127,14 +128,16 @@ def _features(adapter: Adapter, choice: SelectorChoice) -> str | None:
             f"{_further_model(adapter, missing)}selectors that work with it: {serving(adapter)}"
         )
     read = [
-        text for name, text in sorted(adapter.measures.items()) if name in choice.selector.needs
+        adapter.measures[name]
+        for name in sorted(adapter.measures, key=lambda name: BASE.get(name, name))
+        if name in choice.selector.needs
     ]
     return "+".join(read) or None
 
 
 def _further_model(adapter: Adapter, missing: list[str]) -> str:
     """How a signal is had that needs one more model, beside a tower as CLIP's."""
-    if "cls" not in adapter.signals or not {"joint", "text-clip"} & set(missing):
+    if "cls" not in adapter.saliencies or not {"joint", "text-clip"} & set(missing):
         return ""
     return "name the CLIP model that its tower was taken from, with --clip REPOSITORY; "
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Seen
-from calprune.collect.in_model import reference as oracle
+from calprune.collect.adapter import EncodedImage
+from calprune.collect.in_model import reference
 from calprune.collect.in_model.compatibility import stages_of, tokens_of
 from calprune.collect.in_model.run import InModelReply, reply
 from calprune.collect.packed.places import place
@@ -21,7 +21,11 @@ from calprune.data.storage.container import Arrays, as_text
 
 
 def ask_in_model(
-    plan: Plan, planned: PlannedCondition, selector: InModelSelector, block: int, seen: list[Seen]
+    plan: Plan,
+    planned: PlannedCondition,
+    selector: InModelSelector,
+    block: int,
+    seen: list[EncodedImage],
 ) -> tuple[InModelReply, Arrays]:
     """Replies to a block's distinct questions, and the columns about what each one's was left.
 
@@ -36,16 +40,16 @@ def replies(
     plan: Plan,
     planned: PlannedCondition,
     selector: InModelSelector,
-    asked: Sequence[tuple[int, Seen, Sequence[str]]],
+    asked: Sequence[tuple[int, EncodedImage, Sequence[str]]],
 ) -> InModelReply:
     """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
     for i, s, prompts in asked:
         tails = tuple(plan.tails[p] for p in prompts)
-        whole = np.arange(len(s.frame))
+        whole = np.arange(len(s.layout))
         rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
         images.append(plan.questions.digests[i])
-        budgets.append(tokens_of(planned.condition.budget, s.frame))
+        budgets.append(tokens_of(planned.condition.budget, s.layout))
     return reply(plan.packed, rows, planned.name, selector, budgets, images)
 
 
@@ -74,15 +78,15 @@ def ask_again(
     picture = plan.questions.picture(plan.questions.images[image])
     (seen,) = adapter.encode([picture])
     stages = stages_of(
-        planned.name, selector, planned.condition.budget, seen.frame, adapter.shape.layers
+        planned.name, selector, planned.condition.budget, seen.layout, adapter.shape.layers
     )
-    asked = oracle.Question(
-        oracle.from_pixels(adapter, picture, prompt),
+    asked = reference.Question(
+        reference.from_pixels(adapter, picture, prompt),
         len(plan.head),
-        seen.frame.glue,
+        seen.layout.separator,
         plan.questions.digests[image],
         plan.tails[prompt],
         planned.condition.seed or 0,
     )
-    logits, _ = oracle.answer(adapter, asked, stages, selector.positions == "contiguous")
+    logits, _ = reference.answer(adapter, asked, stages, selector.positions == "contiguous")
     return np.array([logits.argmax()]), logits[None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Row, Seen
+from calprune.collect.adapter import EncodedImage, ImageRequest
 from calprune.collect.packed.places import place, place_new
 from calprune.collect.selector import Merges, guided
 from calprune.collect.stages.block_cache import BlockCache
@@ -16,6 +16,7 @@ from calprune.collect.stages.features import read_signals
 from calprune.collect.stages.plan import WHOLE, Plan, PlannedCondition, Unit
 from calprune.collect.stages.select import read_merges
 from calprune.collect.visual_tokens import Merged
+from calprune.data.condition_names import name_of
 from calprune.data.padding import pad_rows
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
@@ -38,7 +39,11 @@ class KeptTokens:
 
 
 def kept_in(
-    plan: Plan, planned: PlannedCondition, block: int, seen: Sequence[Seen], blocks: BlockCache
+    plan: Plan,
+    planned: PlannedCondition,
+    block: int,
+    seen: Sequence[EncodedImage],
+    blocks: BlockCache,
 ) -> list[KeptTokens]:
     """What a condition keeps of each image of a block, or for each question about it."""
     units = plan.units(block, planned.selector)
@@ -54,28 +59,36 @@ def kept_in(
 def keep(
     planned: PlannedCondition,
     unit: Unit,
-    seen: Seen,
+    seen: EncodedImage,
     order: NDArray[np.integer],
     tied: NDArray[np.bool_],
 ) -> KeptTokens:
-    """The first k of a ranking in raster order; with them all glue."""
-    frame, budget = seen.frame, planned.condition.budget
+    """The first k of a ranking in raster order; with them all separator."""
+    layout, budget = seen.layout, planned.condition.budget
     order = order[order >= 0].astype(np.int64)
-    shares = budget.shares(list(frame.crops.values()))
+    shares = budget.shares(list(layout.crops.values()))
     pools = [np.arange(len(order))]
     if budget.scope != "global":
-        pools = [np.flatnonzero(frame.cell[order, 0] == crop) for crop in frame.crops]
+        pools = [np.flatnonzero(layout.cell[order, 0] == crop) for crop in layout.crops]
     at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
     if [len(x) for x in at] != shares:
-        raise ModelError(f"{planned.condition.label}: its ranking holds fewer than {shares} tokens")
+        raise ModelError(
+            f"{name_of(planned.condition)}: its ranking holds fewer than {shares} tokens"
+        )
     taken = np.concatenate(at)
-    glue = np.flatnonzero(frame.glue) if len(taken) else taken  # nothing kept, nothing to hold
-    index = np.sort(np.concatenate([order[taken], glue]))
+    separator = (
+        np.flatnonzero(layout.separator) if len(taken) else taken
+    )  # nothing kept, nothing to hold
+    index = np.sort(np.concatenate([order[taken], separator]))
     return KeptTokens(unit, index, int(tied[taken].sum()))
 
 
 def _made(
-    plan: Plan, planned: PlannedCondition, block: int, units: list[Unit], of: dict[int, Seen]
+    plan: Plan,
+    planned: PlannedCondition,
+    block: int,
+    units: list[Unit],
+    of: dict[int, EncodedImage],
 ) -> list[KeptTokens]:
     """New tokens, as weighted sums of what goes into the projector."""
     merges = read_merges(plan, planned, block)
@@ -83,8 +96,8 @@ def _made(
     cls = read_signals(plan, block, named)
     kept = []
     for unit, merged in zip(units, merges, strict=True):
-        feed = of[unit.image].view[plan.adapter.feed]
-        rows = feed.astype(np.float32)
+        fed = of[unit.image].features[plan.adapter.projector_input]
+        rows = fed.astype(np.float32)
         if (merged.token < 0).any():
             # CLS of crop i is token −1 − i
             rows = np.concatenate(
@@ -95,7 +108,7 @@ def _made(
             merged.offset[:-1],
             axis=0,
         )
-        kept.append(KeptTokens(unit, _heaviest(merged), 0, made.astype(feed.dtype)))
+        kept.append(KeptTokens(unit, _heaviest(merged), 0, made.astype(fed.dtype)))
     return kept
 
 
@@ -112,9 +125,9 @@ def rows_of(
     plan: Plan,
     planned: PlannedCondition,
     block: int,
-    seen: Sequence[Seen],
+    seen: Sequence[EncodedImage],
     kept: Sequence[KeptTokens],
-) -> list[Row]:
+) -> list[ImageRequest]:
     """The rows to ask: an image with all its questions, or with the one it was pruned for."""
     of = dict(zip(plan.images(block), seen, strict=True))
     rows = []
@@ -136,7 +149,7 @@ def described(
     plan: Plan,
     planned: PlannedCondition,
     kept: Sequence[KeptTokens],
-    rows: Sequence[Row],
+    rows: Sequence[ImageRequest],
 ) -> Arrays:
     """Columns of a logit file about what was kept."""
     arrays: Arrays = {
@@ -146,6 +159,6 @@ def described(
     }
     if guided(planned.selector):
         arrays["image/question"] = np.array([k.unit.question for k in kept], dtype=np.int32)
-    if plan.adapter.axes == 1:  # otherwise they follow from the frame
+    if plan.adapter.axes == 1:  # otherwise they follow from the layout
         arrays["image/position"] = pad_rows([r.positions[0] for r in rows]).astype(np.int32)
     return arrays

@@ -11,13 +11,12 @@ from calprune.collect.adapter import Adapter
 from calprune.collect.grid import SelectorChoice
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selector import Merges, Selector, guided
-from calprune.collect.signals import of_question
+from calprune.collect.signals import BASE, of_question
 from calprune.data.condition import Condition, selector_label, sha256_of
 from calprune.data.questions import Questions
 from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.store import Store
 
-BASE = ("view", "saliency")  # measured for every image; other signals if a selector needs them
 BLOCK_IMAGES = 32  # the unit of work and of loss; fixed, so that resumed runs form the same batches
 WHOLE = -1
 
@@ -149,7 +148,7 @@ class Plan:
         manifest = {
             "model_digest": self.adapter.digest,
             "pixels": self.pixels,
-            "measures": {name: self.adapter.measures[name] for name in BASE},
+            "measures": {there: self.adapter.measures[name] for name, there in BASE.items()},
             "dtype": self.adapter.dtype,
             "images": sha256_of(list(self.questions.digests)),
             "block": BLOCK_IMAGES,
