@@ -30,7 +30,7 @@ def estimate_offline(request: CollectRequest, gpu: str, missing: CalpruneError) 
     """The cost for a published model on a published benchmark; raises ``missing`` for others.
 
     What nobody named and the model cannot serve is left out rather than refused. What a store holds
-    is not subtracted, and options that ask for files are refused. The head is counted in the
+    is not subtracted, and options that ask for files are refused. The prefix is counted in the
     original prompt.
     """
     bench, model = request.bench, request.model
@@ -62,8 +62,8 @@ def estimate_offline(request: CollectRequest, gpu: str, missing: CalpruneError) 
         images=n,
         rows=rows,
         questions=questions,
-        head=known.head,
-        row_tokens=rows * counts.tail,
+        prefix=known.prefix,
+        row_tokens=rows * counts.suffix,
         trie_tokens=n * counts.trie,
         crops=n * known.crops,
         reply_tokens=questions * reply_tokens,

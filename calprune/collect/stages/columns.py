@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from calprune.collect.packed.decode import NOTHING, Generated
 from calprune.collect.packed.reply import Reply
 from calprune.collect.stages.plan import Plan, PlannedCondition
-from calprune.data.benchmarks import Example
+from calprune.data.benchmark import Example
 from calprune.data.condition import canonical_json
 from calprune.data.condition_names import name_of
 from calprune.data.padding import pad_rows
@@ -98,8 +98,10 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
         "example/label": np.array([e.label for e in examples], dtype=np.int16),
         "example/offered": offered,
         "benchmark/scorer": as_text([source.scorer]),
-        "prompt/head": np.array(plan.head, dtype=np.int32),
-        "prompt/tail": pad_rows([np.array(plan.tails[e.prompt], dtype=np.int32) for e in examples]),
+        "prompt/head": np.array(plan.prefix, dtype=np.int32),
+        "prompt/tail": pad_rows(
+            [np.array(plan.suffixes[e.prompt], dtype=np.int32) for e in examples]
+        ),
         "answer/name": as_text([a.name for a in source.answers]),
     }
     if plan.questions.closed_tokens:

@@ -45,9 +45,9 @@ def replies(
     """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
     for i, s, prompts in asked:
-        tails = tuple(plan.tails[p] for p in prompts)
+        suffixes = tuple(plan.suffixes[p] for p in prompts)
         whole = np.arange(len(s.layout))
-        rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
+        rows.append(place(plan.adapter, s, whole, len(plan.prefix), suffixes, "original"))
         images.append(plan.questions.digests[i])
         budgets.append(tokens_of(planned.condition.budget, s.layout))
     return reply(plan.packed, rows, planned.name, selector, budgets, images)
@@ -56,8 +56,8 @@ def replies(
 def _columns(plan: Plan, planned: PlannedCondition, block: int, found: InModelReply) -> Arrays:
     units = plan.image_questions(block)
     _, source, _ = rows_in(plan, block)
-    head, anew = len(plan.head), planned.condition.positions == "contiguous"
-    places = [head + (np.arange(len(k)) if anew else k) for k in found.kept]
+    prefix, anew = len(plan.prefix), planned.condition.positions == "contiguous"
+    places = [prefix + (np.arange(len(k)) if anew else k) for k in found.kept]
     return {
         "image/id": as_text(plan.names(units)),
         "image/question": np.array([u.question for u in units], dtype=np.int32),
@@ -82,10 +82,10 @@ def ask_again(
     )
     asked = reference.Question(
         reference.from_pixels(adapter, picture, prompt),
-        len(plan.head),
+        len(plan.prefix),
         seen.layout.separator,
         plan.questions.digests[image],
-        plan.tails[prompt],
+        plan.suffixes[prompt],
         planned.condition.seed or 0,
     )
     logits, _ = reference.answer(adapter, asked, stages, selector.positions == "contiguous")

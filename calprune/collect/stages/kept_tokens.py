@@ -134,13 +134,13 @@ def rows_of(
     for k in kept:
         asked = plan.distinct[k.unit.image]
         asked = asked if k.unit.question == WHOLE else (asked[k.unit.question],)
-        tails = tuple(plan.tails[p] for p in asked)
+        suffixes = tuple(plan.suffixes[p] for p in asked)
         if k.rows is not None:
-            rows.append(place_new(plan.adapter, k.rows, len(plan.head), tails))
+            rows.append(place_new(plan.adapter, k.rows, len(plan.prefix), suffixes))
             continue
         positions = planned.condition.positions
         rows.append(
-            place(plan.adapter, of[k.unit.image], k.index, len(plan.head), tails, positions)
+            place(plan.adapter, of[k.unit.image], k.index, len(plan.prefix), suffixes, positions)
         )
     return rows
 

@@ -66,7 +66,7 @@ class PlannedCondition:
 class Plan:
     """Everything that is decided before a weight is loaded.
 
-    ``head`` holds the token ids before every image; ``tails`` maps each distinct prompt to its
+    ``prefix`` holds the token ids before every image; ``suffixes`` maps each distinct prompt to its
     token ids; ``distinct[i]`` lists, for image i, its distinct prompts, and ``asks[i]`` for each
     of its rows the index of its prompt among them.
     ``pixels`` says how these images become visual tokens, as in ``Condition``.
@@ -81,8 +81,8 @@ class Plan:
     questions: Questions
     packed: Packed
     conditions: tuple[PlannedCondition, ...]
-    head: tuple[int, ...]
-    tails: dict[str, tuple[int, ...]]
+    prefix: tuple[int, ...]
+    suffixes: dict[str, tuple[int, ...]]
     distinct: tuple[tuple[str, ...], ...]
     asks: tuple[tuple[int, ...], ...]
     pixels: str
