@@ -17,10 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.signals import Signals
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+STAND_IN_SIZE = (336, 336)  # of an image where none has to be looked at; LLaVA-1.5's
 
 
 @dataclass(frozen=True)

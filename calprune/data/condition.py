@@ -18,6 +18,7 @@ from calprune.errors import PlanError, StoreError
 SCHEMA_MAJOR = 1
 
 Scalar = str | int | float | bool
+Scope = Literal["global", "split", "crop"]
 
 
 def canonical_json(value: Any) -> str:
@@ -42,7 +43,7 @@ class Budget:
 
     kind: Literal["count", "ratio"]
     value: int | float
-    scope: Literal["global", "split", "crop"] = "global"
+    scope: Scope = "global"
 
     def __post_init__(self) -> None:
         if self.kind not in ("count", "ratio") or self.scope not in _SCOPES:

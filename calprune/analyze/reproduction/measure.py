@@ -13,7 +13,7 @@ from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.data.storage.logits import LogitTable
-from calprune.data.studies import Line
+from calprune.data.studies import TableAxis
 from calprune.errors import CalpruneError
 
 
@@ -29,7 +29,7 @@ class Measuring:
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
         self._shares = Shares(options)
 
-    def __call__(self, subject: Subject, line: Line) -> Measured:
+    def __call__(self, subject: Subject, line: TableAxis) -> Measured:
         """The value of a cell; without one, why."""
         if line.percent_of:
             return self._shares(subject, line)
@@ -54,30 +54,30 @@ class Measuring:
                 return Measured(row.condition, row.value, *ends, several, row.unit, less)
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
-    def _told(self, line: Line, by: str | None = None) -> AnalysisOptions:
+    def _told(self, line: TableAxis, by: str | None = None) -> AnalysisOptions:
         told = replace(self._options, by=by)
         if not line.calibrate:
             return told
         return replace(told, predictions=replace(told.predictions, calibrate=line.calibrate))
 
-    def _estimates(self, experiment: Experiment, line: Line) -> list[Estimate] | str:
+    def _estimates(self, experiment: Experiment, line: TableAxis) -> list[Estimate] | str:
         by = "split" if line.group else ""
         key = (id(experiment), line.metric, by, line.calibrate)
         if key not in self._known:
             self._known[key] = self._try(experiment, line, by or None)
         return self._known[key]
 
-    def _try(self, experiment: Experiment, line: Line, by: str | None) -> list[Estimate] | str:
+    def _try(self, experiment: Experiment, line: TableAxis, by: str | None) -> list[Estimate] | str:
         try:
             return estimate(_files(experiment.conditions), [line.metric], self._told(line, by))
         except CalpruneError as error:
             return str(error)
 
     def _change(
-        self, experiment: Experiment, cell: ConditionRuns, line: Line, tokens: int
+        self, experiment: Experiment, cell: ConditionRuns, line: TableAxis, tokens: int
     ) -> Measured:
         """A cell minus the one of ``line.minus`` at the same budget, paired."""
-        base = Line("", line.minus, line.keep)
+        base = TableAxis("", line.minus, line.keep)
         others = matching(experiment, base, tokens)
         told = untested(self._told(line))
         if not others:

@@ -21,7 +21,7 @@ from calprune.analyze.reproduction.rows import (
 from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
 from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
-from calprune.data.studies import Line, Study, Table, find_study
+from calprune.data.studies import Publication, Table, TableAxis, find_study
 from calprune.data.studies._numbers import Numbers, Printed, numbers
 from calprune.terminal import remark
 
@@ -34,7 +34,7 @@ LEGEND = (
 
 def reproduce(
     tables: Sequence[LogitTable],
-    study: str | Study,
+    study: str | Publication,
     options: AnalysisOptions = DEFAULTS,
     published: Path | str | Sequence[Path | str] = (),
 ) -> list[Reproduced]:
@@ -80,7 +80,7 @@ def reproduce(
 
 
 def _reproduced(
-    study: Study,
+    study: Publication,
     table: Table,
     subject: Subject,
     known: Numbers,
@@ -109,10 +109,10 @@ def _reproduced(
 
 
 def _row(
-    study: Study,
+    study: Publication,
     subject: Subject,
-    place: tuple[Line, Line],
-    cell: Line,
+    place: tuple[TableAxis, TableAxis],
+    cell: TableAxis,
     printed: Printed,
     measuring: Measuring,
 ) -> Reproduction:
@@ -154,12 +154,12 @@ def _row(
     )
 
 
-def _own(subject: Subject, cell: Line) -> bool:
+def _own(subject: Subject, cell: TableAxis) -> bool:
     """Whether a cell is measured on the study's model; a percentage is of the table's, too."""
     return subject.own or bool(cell.model and not cell.percent_of)
 
 
-def _note(ours: Measured, cell: Line, here: bool) -> str:
+def _note(ours: Measured, cell: TableAxis, here: bool) -> str:
     if cell.select == "random" and ours.value is not None and here and "seed" in ours.condition:
         return "one seed only: the study averages three"
     return ours.note

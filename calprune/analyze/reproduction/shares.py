@@ -15,7 +15,7 @@ from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.resampled_metrics import prepared
 from calprune.analyze.results.shared_resamples import resampled
 from calprune.analyze.statistics.intervals import bounds
-from calprune.data.studies import Line
+from calprune.data.studies import TableAxis
 from calprune.errors import CalpruneError
 
 Values = tuple[Floats, NDArray[np.str_]]
@@ -33,7 +33,7 @@ class Shares:
         self._options, self._read = options, PredictionCache()
         self._known: dict[tuple[int, str, str, int], Values | str] = {}
 
-    def __call__(self, subject: Subject, line: Line) -> Measured:
+    def __call__(self, subject: Subject, line: TableAxis) -> Measured:
         """The share (1 is the bound), a mean of shares where the line spans benchmarks, or why."""
         names = line.over or (line.benchmark or subject.table.benchmark,)
         shares, condition, first = [], line.wanted, self._options.resampling.seed
@@ -49,14 +49,14 @@ class Shares:
         return Measured(condition, float(mean[0]), ends.low, ends.high)
 
     def _share(
-        self, subject: Subject, line: Line, benchmark: str, seed: int
+        self, subject: Subject, line: TableAxis, benchmark: str, seed: int
     ) -> tuple[str, Floats] | str:
         """The condition and (1 + draws,) shares, or why there are none."""
         experiment, own = subject.experiment(line, benchmark), subject.experiments.get(benchmark)
         if experiment is None or own is None:
             return "this benchmark is not in the cache"
         cells = matching(experiment, line, subject.table.tokens)
-        uppers = matching(own, Line("", line.percent_of), subject.table.tokens)
+        uppers = matching(own, TableAxis("", line.percent_of), subject.table.tokens)
         if not cells:
             return "this condition is not in the cache"
         if not uppers:

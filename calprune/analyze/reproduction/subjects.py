@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from calprune import registry
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.data.condition import ALL_TOKENS, Budget, Scalar
-from calprune.data.studies import TOKENS, Line, Table, scaled
+from calprune.data.studies import TOKENS, Table, TableAxis, scaled
 from calprune.errors import CalpruneError
 
 CROPS = 5  # of a LLaVA-NeXT, whose budgets are of five times the tokens
@@ -32,7 +32,7 @@ class Subject:
     experiments: dict[str, Experiment]
     others: dict[str, dict[str, Experiment]]
 
-    def experiment(self, line: Line, benchmark: str = "") -> Experiment | None:
+    def experiment(self, line: TableAxis, benchmark: str = "") -> Experiment | None:
         """Where a cell is measured; None if the cache lacks it."""
         there = self.others.get(line.model, {}) if line.model else self.experiments
         return there.get(benchmark or line.benchmark or self.table.benchmark)
@@ -95,7 +95,7 @@ def whole(experiment: Experiment) -> bool:
     return not rows or len(table) == rows
 
 
-def matching(experiment: Experiment, line: Line, tokens: int) -> list[ConditionRuns]:
+def matching(experiment: Experiment, line: TableAxis, tokens: int) -> list[ConditionRuns]:
     """The cells of a spec at a budget of ``tokens``, chosen canonically, the model unquantised."""
     name, *parts = line.select.split(":")
     asked = dict(part.split("=", 1) for part in parts)
