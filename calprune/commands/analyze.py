@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from calprune.commands.modes import given, reading
+from calprune.commands.modes import given, reading, without_figures
 from calprune.commands.options import (
     AnswerSetOption,
     CalibrateOption,
@@ -103,16 +103,14 @@ def analyze(
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
-    from calprune.analyze.command import Asked, several, trade_offs
-    from calprune.analyze.command import analyze as report
     from calprune.commands.reading import Reader, analysis_options
+    from calprune.commands.results import Asked, printed
     from calprune.data.storage.store import store_path
 
     asked = Asked(
         metrics=listed(metric),
         confidences=listed(confidence),
         against=against,
-        power=power,
         detect=detect,
         trend=trend,
         plot=plot,
@@ -123,6 +121,5 @@ def analyze(
     told = analysis_options(ctx.params)
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
-    printed = several if overview else trade_offs if pareto else report
-    print(printed(tables, asked, told, format))
+    print(printed(tables, without_figures(ctx.params), asked, told, format))
     reader.end()

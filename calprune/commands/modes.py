@@ -208,6 +208,11 @@ def _table(mode: str) -> str:
     return mode.removesuffix("--plot").strip()
 
 
+def without_figures(values: Values) -> str:
+    """Which mode of ``analyze`` these values ask for, figures apart."""
+    return _table(_analyze(values))
+
+
 class Command(TyperCommand):
     """A command that refuses what it would not read; ``key`` is its name in ``MODES``."""
 

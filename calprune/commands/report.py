@@ -79,9 +79,11 @@ def report(
     folds: FoldsOption = 5,
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
+    from calprune.analyze.experiments.experiment import experiments
     from calprune.analyze.html_report.content import gather
     from calprune.analyze.html_report.page import check_path, page, write_page
     from calprune.analyze.options import check_read
+    from calprune.analyze.pipeline import PredictionCache
     from calprune.analyze.reproduction import reproduce
     from calprune.analyze.tables.render import check_format, render_study
     from calprune.commands.reading import Reader, analysis_options
@@ -100,7 +102,9 @@ def report(
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
     check_read(tables, told.predictions, given(ctx))
-    again = reproduce(tables, study, told, published or ()) if study else []
+    cache = PredictionCache()
+    found = experiments(tables, cache=cache) if tables and study else []
+    again = reproduce(found, study, told, published or ()) if study else []
     if format != "html":
         print(render_study(again, format))
         reader.end()
@@ -113,6 +117,7 @@ def report(
         strict=bench is not None,
         study=again,
         untrusted=reader.left_out,
+        cache=cache,
     )
     print(write_page(page(content), out))
     reader.end()

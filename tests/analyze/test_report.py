@@ -44,7 +44,7 @@ def test_the_main_table(study_tables):
     columns = "accuracy % ECE (de-biased) Brier NLL AURC overconf. pts n images"
     assert lines[2].split() == ["condition", *columns.split()]
     assert lines[3].startswith("full ")
-    assert lines[4].startswith("random-k32 (3 seeds) ")
+    assert lines[4].startswith("random @32 (3 seeds) ")
     assert lines[3].count("[") == 1
     assert len({len(line) for line in lines[2:13]}) == 1
     assert "each with |conf:answer-set|n:240|clusters:40(image)" in lines[-1]
@@ -65,7 +65,7 @@ def test_several_metrics_by_split_are_several_tables(study_tables):
 
 def test_each_seed_can_be_shown(study_tables):
     text = analyze(study_tables, draws=5, each_seed=True)
-    assert "random-k8-seed2 " in text
+    assert "random @8 seed=2 " in text
     assert "seeds)" not in text
 
 

@@ -1,4 +1,4 @@
-"""Which conditions a name means: one rule for select, references, the judge, figures and studies."""
+"""Which conditions a name means: one rule for whoever asks by name."""
 
 from __future__ import annotations
 

@@ -1,19 +1,19 @@
 """What a figure is: something that picks numbers of some conditions, and draws them on pages.
 
 One file here is one kind of figure; its name is the file's, with dashes. Other packages add theirs
-by entry points of the group ``calprune.figures``. A kind computes nothing: its numbers come from a
-``FigureData``, and are written as CSV beside the pictures. What it is made of, such as ``new_figure``
-and ``colours_of``, can be imported from here.
+by entry points of the group ``calprune.figures``. A kind computes nothing: it asks its data for the
+numbers of any function of ``calprune.analyze.results``, which are written as CSV beside the
+pictures. What it is made of, such as ``new_figure``, can be imported from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from calprune import registry
+from calprune.analyze.figures._data import FigureData, FigureSpec
 from calprune.analyze.figures._inline import inline
 from calprune.analyze.figures._style import (
     PICTURES,
@@ -26,7 +26,6 @@ from calprune.analyze.figures._style import (
     write,
     write_pages,
 )
-from calprune.analyze.figures._data import FigureData, FigureSpec
 from calprune.analyze.metric import resolve
 from calprune.errors import PlanError
 
@@ -36,21 +35,21 @@ if TYPE_CHECKING:
 __all__ = [
     "PICTURES",
     "SUFFIXES",
-    "Kind",
     "Drawn",
     "FigureData",
     "FigureSpec",
+    "Kind",
     "drawn",
     "escaped",
     "file_stem",
     "footnote",
-    "unavailable_because",
     "names",
     "new_figure",
     "of_kind",
     "reads",
     "styled",
     "svg_of",
+    "unavailable_because",
     "write",
 ]
 
@@ -68,10 +67,10 @@ class Kind(Protocol):
 
     Attributes:
         title: what it shows, in a few words.
-        per_metric: whether it shows ``FigureSpec.metric``, so that each metric has a file of its own.
+        per_metric: whether it shows the spec's metric, so that each metric has a file of its own.
 
-    A kind may also have ``reads: ClassVar[frozenset[str]]``, the fields of ``FigureSpec`` and choices of
-    ``FigureData`` that it shows; one that does not say is taken to read them all.
+    A kind may also have ``reads: ClassVar[frozenset[str]]``, the fields of ``FigureSpec`` and the
+    options that it shows; one that does not say is taken to read them all.
     """
 
     title: ClassVar[str]
@@ -92,7 +91,7 @@ def names() -> list[str]:
 
 
 def reads(kind: Kind, name: str) -> bool:
-    """Whether a kind reads a field of ``FigureSpec`` or a choice of ``FigureData``."""
+    """Whether a kind reads a field of ``FigureSpec`` or an option."""
     found: frozenset[str] | None = getattr(kind, "reads", None)
     return found is None or name in found
 

@@ -87,14 +87,14 @@ class FigureData:
     def numbers(
         self,
         make: Callable[..., Rows],
-        *arguments: Hashable,
+        *arguments: Any,
         conditions: Sequence[ConditionRuns] | None = None,
     ) -> Rows:
         """``make([experiment], *arguments)``, computed once for all figures of these data.
 
         Args:
             make: any function of ``calprune.analyze.results``.
-            arguments: its others, by position.
+            arguments: its others, by position; hashable.
             conditions: these only; None for all.
         """
         names = None if conditions is None else tuple(runs.name for runs in conditions)

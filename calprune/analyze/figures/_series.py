@@ -89,7 +89,10 @@ def seeds(row: Any) -> str:
 
 
 def curve_panel(
-    axes: Axes, rows: Sequence[Estimate], styles: dict[Series, dict[str, Any]], labelled: bool = True
+    axes: Axes,
+    rows: Sequence[Estimate],
+    styles: dict[Series, dict[str, Any]],
+    labelled: bool = True,
 ) -> None:
     """One metric in one group against K, the unpruned model as a dashed line."""
     _unpruned(axes, rows)

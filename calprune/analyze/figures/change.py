@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calprune import registry
 from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import TESTED
 from calprune.analyze.figures._series import Series, axis_title, difference, named, scale
 from calprune.analyze.figures._style import (
     INK,
@@ -23,7 +24,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import TESTED
 from calprune.analyze.results.parameter_effect import Change as Row
 from calprune.analyze.results.parameter_effect import changes
 from calprune.analyze.tables.records import records

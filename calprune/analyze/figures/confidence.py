@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import condition_names
 from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     INK,
@@ -20,7 +21,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import condition_names
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.reliability import Bin, reliability_bins

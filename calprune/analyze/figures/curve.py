@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.figures._series import (
     MOST,
     Series,
     axis_title,
     curve_panel,
     legend_of,
-    series_styles,
-    series_of,
     named,
+    series_of,
+    series_styles,
 )
 from calprune.analyze.figures._style import (
     brief,
@@ -27,7 +28,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.records import records
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import TESTED, condition_names
 from calprune.analyze.figures._series import axis_title, difference, named, scale, seeds
 from calprune.analyze.figures._style import (
     INK,
@@ -19,7 +20,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import TESTED, condition_names
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.tables.records import records
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
 from calprune.analyze.experiments.experiment import ConditionRuns
+from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
-from calprune.analyze.figures._series import axis_title, scale
+from calprune.analyze.figures._data import TESTED
+from calprune.analyze.figures._series import Series, axis_title, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -20,9 +22,7 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import TESTED
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.parameter_effect import Series, level, lines, numeric_parameters
 from calprune.analyze.tables.numbers import number
 from calprune.analyze.tables.records import records
 from calprune.errors import PlanError

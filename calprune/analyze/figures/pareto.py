@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.figures._series import (
     MARKERS,
     axis_title,
-    series_label,
-    series_styles,
-    series_of,
     scale,
+    series_label,
+    series_of,
+    series_styles,
 )
 from calprune.analyze.figures._style import (
     INK,
@@ -29,7 +30,6 @@ from calprune.analyze.figures._style import (
     new_figure,
     titled,
 )
-from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.pareto_front import pareto_front

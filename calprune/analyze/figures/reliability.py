@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import condition_names
 from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     BAND,
@@ -19,7 +20,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import condition_names
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
 from calprune.analyze.tables.numbers import number

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
-from calprune.analyze.figures._series import MOST, Series, series_styles, series_of
+from calprune.analyze.figures._series import MOST, Series, series_of, series_styles
 from calprune.analyze.figures._style import (
     INK,
     footnote,

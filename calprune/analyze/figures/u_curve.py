@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.figures._series import (
     MOST,
     Series,
     axis_title,
     curve_panel,
     legend_of,
-    series_styles,
-    series_of,
     named,
+    series_of,
+    series_styles,
 )
 from calprune.analyze.figures._style import (
     footnote,
@@ -25,7 +26,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.records import records
 
@@ -58,7 +58,9 @@ class UCurve:
         return Drawn(tuple(pages), records(rows))
 
 
-def _page(rows: Sequence[Estimate], lines: Sequence[Series], data: FigureData, number: str) -> Figure:
+def _page(
+    rows: Sequence[Estimate], lines: Sequence[Series], data: FigureData, number: str
+) -> Figure:
     styles = {line: style for line, style in series_styles(rows).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width, tall = 7.0, 2.8

@@ -14,14 +14,13 @@ from calprune.analyze.experiments.match import match, matches
 from calprune.analyze.experiments.pairing import moved_numerics, with_common_questions
 from calprune.analyze.experiments.reference import pairs_of
 from calprune.analyze.metric import resolve, spec
+from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS, AnalysisOptions
 from calprune.analyze.pipeline import PredictionCache
-from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definitions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power
-from calprune.analyze.study import DEFAULT_METRICS
 from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
@@ -30,7 +29,6 @@ from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
-BRIEF_METRICS = ("ece", "accuracy")
 DEFINED = ("ece", "aurc")
 SWAPS = 2_000  # of every definition, metric and condition
 
@@ -100,6 +98,7 @@ def gather(
     strict: bool = False,
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
+    cache: PredictionCache | None = None,
 ) -> Content:
     """Estimates, comparisons and groups of these tables.
 
@@ -114,17 +113,18 @@ def gather(
         strict: replies without grades are an error.
         study: tables of a named study.
         untrusted: files that could not be trusted; the page says that they are left out.
+        cache: where predictions are remembered; None for one of its own.
 
     Raises:
         IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
     """
     wanted = resolve(metrics or DEFAULT_METRICS)
     shown = tuple(spec(metric) for metric in wanted)
-    brief = shown if metrics else BRIEF_METRICS
+    brief = shown if metrics else COMPARED_METRICS
     kept = tuple(tables)
     if not strict and options.predictions.confidence != "answer-set":
         kept = tuple(graded(tables))
-    cache = PredictionCache()
+    cache = PredictionCache() if cache is None else cache
     found, joined = (_opened(kept, each, options, cache) for each in (options.each_seed, False))
     check_answers(found, wanted, options.predictions)
     for experiment in found:
@@ -200,7 +200,9 @@ def _alike(experiment: Experiment, reference: str, mixed: bool) -> tuple[Experim
         for runs in experiment.conditions
         if not mixed and any(moved_numerics(table, base) for table in runs.tables)
     ]
-    alike = experiment.of(runs for runs in experiment.conditions if not any(runs is one for one in others))
+    alike = experiment.of(
+        runs for runs in experiment.conditions if not any(runs is one for one in others)
+    )
     return alike, [runs.name for runs in others]
 
 

@@ -12,6 +12,7 @@ from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.statistics.multiple_testing import adjust_p
 
+
 @dataclass(frozen=True)
 class Change:
     """A condition minus the one that differs in nothing but one parameter.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from calprune.analyze.metric import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
-from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
@@ -138,7 +137,9 @@ def trend(
                 same_numerics(own, own.first)
             predictions = aligned(own, sweep.runs[0], options.predictions)
             for group, part in grouped(own, predictions, options.by).items():
-                samplers = [prepared(chosen, part[c.name], options.resampling.unit) for c in sweep.runs]
+                samplers = [
+                    prepared(chosen, part[c.name], options.resampling.unit) for c in sweep.runs
+                ]
                 read.setdefault(group, []).append(_Read(sweep, tuple(samplers)))
         for group, sweeps in read.items():
             rows += _family(experiment, group, sweeps, parameter, options)
