@@ -11,16 +11,22 @@ from calprune.commands.modes import given, reading, without_figures
 from calprune.commands.options import (
     AnswerSetOption,
     CalibrateOption,
+    CommonOption,
+    CorrectionOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    IntervalOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
     OnlyModelOption,
+    PermutationsOption,
+    ResampleOption,
     StoreOption,
     TargetOption,
+    VerbalizersOption,
     listed,
 )
 
@@ -52,19 +58,11 @@ def analyze(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
-    interval: Annotated[
-        str,
-        typer.Option(
-            help="auto: studentised on the de-biased value for ECE and its relatives, percentile "
-            "for the rest; or studentised, bridge, percentile, basic."
-        ),
-    ] = "auto",
-    resample: Annotated[str, typer.Option(help="images, or rows one by one.")] = "images",
-    correction: Annotated[str, typer.Option(help="holm or bh, over the comparisons.")] = "holm",
-    permutations: Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")] = 10_000,
-    common: Annotated[
-        bool, typer.Option("--common", help="Only questions that all conditions cover.")
-    ] = False,
+    interval: IntervalOption = "auto",
+    resample: ResampleOption = "images",
+    correction: CorrectionOption = "holm",
+    permutations: PermutationsOption = 10_000,
+    common: CommonOption = False,
     power: Annotated[
         bool, typer.Option("--power", help="Which differences these questions could show.")
     ] = False,
@@ -94,10 +92,7 @@ def analyze(
             "('calprune ls confidence'). Several, separated by commas, give one table of them all."
         ),
     ] = "auto",
-    verbalizers: Annotated[
-        list[str] | None,
-        typer.Option(help="Token ids of one answer: yes=3869,4874 (repeat it); or first."),
-    ] = None,
+    verbalizers: VerbalizersOption = None,
     calibrate: CalibrateOption = "",
     folds: FoldsOption = 5,
     target: TargetOption = "hard",

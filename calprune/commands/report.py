@@ -11,17 +11,23 @@ from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
     CalibrateOption,
+    CommonOption,
     ConfidenceOption,
+    CorrectionOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    IntervalOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
     OnlyModelOption,
+    PermutationsOption,
+    ResampleOption,
     StoreOption,
     TargetOption,
+    VerbalizersOption,
     listed,
 )
 from calprune.errors import PlanError
@@ -72,8 +78,14 @@ def report(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
+    interval: IntervalOption = "auto",
+    resample: ResampleOption = "images",
+    correction: CorrectionOption = "holm",
+    permutations: PermutationsOption = 10_000,
+    common: CommonOption = False,
     answer_set: AnswerSetOption = "offered",
     confidence: ConfidenceOption = "auto",
+    verbalizers: VerbalizersOption = None,
     target: TargetOption = "hard",
     calibrate: CalibrateOption = "",
     folds: FoldsOption = 5,
@@ -99,6 +111,11 @@ def report(
     else:
         check_format(format)
     told = analysis_options(ctx.params)
+    if len(listed(confidence)) > 1:
+        raise PlanError(
+            f"--confidence {confidence}: a report has one definition, beside which it sets the "
+            "others; calprune analyze compares those that you name"
+        )
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
     check_read(tables, told.predictions, given(ctx))

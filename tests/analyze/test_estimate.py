@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from calprune.analyze.experiments import experiment, grouping
+from calprune.analyze.experiments.match import match
 from calprune.analyze.metrics.ece import Ece
 from calprune.data.condition import Budget
 from calprune.data.storage.logits import LogitTable
@@ -159,14 +160,11 @@ def test_two_editions_of_a_benchmark_are_two_experiments(table):
     assert names == ["shapes@bbbbbbbb", "shapes@cccccccc"]
 
 
-def test_equal_labels_are_told_apart_by_key(table):
+def test_what_was_measured_tells_names_apart(table):
     other = replace(table, condition=replace(table.condition, features="patches@-3"))
     (one,) = experiment.experiments([table, other])
-    names = {c.name for c in one.conditions}
-    assert all(name.startswith("full#") for name in names)
-    assert len(names) == 2
-    with pytest.raises(PlanError, match="several conditions are called 'full'"):
-        one.find("full")
+    assert {c.name for c in one.conditions} == {"full", "full features=patches@-3"}
+    assert [c.name for c in match("full", one.conditions)] == ["full"]
 
 
 def test_ways_of_asking_are_experiments_of_their_own(table):
@@ -180,7 +178,7 @@ def test_ways_of_asking_are_experiments_of_their_own(table):
     crop = replace(table, condition=replace(table.condition, pixels="CLIP:pil/crop"))
     found = experiment.experiments([table, half, chat, crop])
     assert len(found) == 4
-    assert all(one.find("full").full for one in found)
+    assert all(match("full", one.conditions)[0].full for one in found)
     names = sorted(one.model for one in found)
     assert len(set(names)) == 4
     assert any("float16" in name for name in names)

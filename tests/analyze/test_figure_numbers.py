@@ -147,7 +147,7 @@ def test_parameters_that_move_something():
 
 
 def test_a_sweep_is_of_conditions_that_differ_in_nothing_else():
-    """Position ids, the rule's revision and the exact value of another parameter tell them apart."""
+    """Position ids, the revision and the exact value of another parameter tell them apart."""
     first = make_condition("scope", 16, alpha=0.1, gap_power=1.0)
     for other in (
         replace(first, positions="original"),

@@ -155,8 +155,8 @@ def test_an_infinite_best_temperature_is_compared_without_a_warning() -> None:
     assert (infinite.p, infinite.low, infinite.sd) == (1.0, None, None)
     assert finite.delta == -np.inf
     text = analyze(tables, metrics=["t-opt"], against="full", draws=20, permutations=99)
-    line = next(x for x in text.splitlines() if x.startswith("scope-alpha1"))
-    assert line.split() == ["scope:alpha=1 @16", "inf", "inf", "-", "1.0000", "1.0000"]
+    line = next(x for x in text.splitlines() if x.startswith("scope:alpha=1"))
+    assert line.split() == ["scope:alpha=1", "@16", "inf", "inf", "-", "1.0000", "1.0000"]
     assert "nan" not in text
     main = analyze(tables, metrics=["t-opt"], draws=20)
     assert "T_opt is infinite where" in main

@@ -8,11 +8,12 @@ from io import StringIO
 
 import pytest
 
+from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.numbers import estimated, number, with_interval
-from calprune.analyze.tables.render import ResultTable
+from calprune.analyze.tables.render import render_tables
 from calprune.errors import PlanError
 from calprune.terminal import printable
-from tests.analyze.calls import analyze
+from tests.analyze.calls import analyze, estimate
 from tests.analyze.conftest import hostile, make_condition, make_table
 
 HOSTILE = "=1+1|\x1b[31mred\x1b[0m\u202e[bold]x[/bold]<b>`$a$\n\r"
@@ -123,11 +124,9 @@ def test_hostile_text_stays_text(table, fmt, by):
 
 def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    from calprune.analyze.results.estimate import estimate
-
     tables = [*study_tables, hostile(study_tables[0], HOSTILE)]
-    report = ResultTable(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})
-    text = report.render(terminal=True)
+    rows = estimate(tables, ["ece", "accuracy"], draws=20)
+    text = render_tables(estimate_tables(rows), terminal=True)
     first = estimate(tables[:1], ["ece"], draws=20)[0]
     ends = (first.low, first.high)
     shown = estimated(first.value, first.debiased, ends, first.interval_of, "plain")

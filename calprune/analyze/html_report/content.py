@@ -211,5 +211,6 @@ def _defined(experiment: Experiment, reference: str, options: AnalysisOptions) -
     closed = all(t.replies is None or not t.replies.open.any() for t in experiment.tables)
     if not closed or options.predictions.confidence not in ("auto", "answer-set"):
         return []
-    fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
+    few = min(SWAPS, options.testing.permutations)
+    fewer = replace(options, testing=replace(options.testing, permutations=few))
     return definitions([experiment], DEFINED, of_answers(), reference, fewer)
