@@ -54,7 +54,7 @@ def _shelf(group: str) -> dict[str, str | EntryPoint]:
             )
         if entry.name == WORDS.get(group):
             raise PlanError(
-                f"none of the {group} can be called {entry.name!r}, which has a meaning of its own; "
+                f"none of the {group} can be called {entry.name!r}, a word with a meaning here; "
                 f"{entry.value} is: rename or uninstall that plug-in"
             )
         shelf[entry.name] = entry
