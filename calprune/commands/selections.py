@@ -116,7 +116,7 @@ def compare_selections(
 
 def rendered(found: Comparison, format: str, per_image: bool) -> str:
     """A comparison as text; csv holds the pairs, or the images."""
-    from calprune.analyze.tables.render import as_csv, as_json
+    from calprune.analyze.tables.records import as_csv, as_json
 
     rows = [asdict(row) for row in (found.details if per_image else found.pairs)]
     if format == "csv":

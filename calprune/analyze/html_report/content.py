@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from calprune.analyze.command import graded
+from calprune.analyze.confidence_definition import of_answers
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
     Setting,
@@ -16,17 +17,18 @@ from calprune.analyze.experiments.experiment import (
     settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
-from calprune.analyze.metrics import resolve, spec
+from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
+from calprune.analyze.results.by_confidence import Defined, definitions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.results.power import power, sentences
+from calprune.analyze.results.power import power
 from calprune.analyze.study import DEFAULT_METRICS
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
@@ -69,7 +71,7 @@ class Content:
     ungraded: tuple[str, ...]
     options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
-    confidences: tuple[Grid, ...] = ()
+    confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
@@ -166,7 +168,7 @@ def gather(
         ),
         options=options,
         untrusted=tuple(untrusted),
-        confidences=tuple(definition_grids(defined)),
+        confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
     )
@@ -209,7 +211,7 @@ def _defined(
     if not closed or options.predictions.confidence not in ("auto", "answer-set"):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
-    return definitions(tables, DEFINED, DEFINITIONS, reference, fewer)
+    return definitions(tables, DEFINED, of_answers(), reference, fewer)
 
 
 Row = TypeVar("Row", Estimate, Difference, Defined)
