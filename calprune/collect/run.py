@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -192,8 +192,8 @@ def _check_budgets(chosen: Sequence[Chosen], adapter: Adapter, questions: Questi
         return
     sizes = {size_of(questions.picture(image)) for image in questions.images}
     crops = [adapter.token_layout(size).crops.values() for size in sizes]
-    most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
     for budget in counts:
+        most = max(replace(budget, scope=adapter.scope).pool(list(c)) for c in crops)
         if budget.value > most:
             raise PlanError(
                 f"cannot keep {budget.value} visual tokens: the images of {questions.name} have "

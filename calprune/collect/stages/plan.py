@@ -251,7 +251,7 @@ def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Bu
         )
     budget = _scoped(chosen.budget, adapter)
     if is_in_model(chosen.selector):
-        fits(chosen, chosen.selector, budget, adapter, questions)
+        fits(chosen.name, chosen.selector, budget, adapter, questions)
     return budget, measured
 
 
