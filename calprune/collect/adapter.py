@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.signals import Signals
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.data.condition import Scope
 
 if TYPE_CHECKING:

@@ -110,7 +110,7 @@ _SCOPES = get_args(Scope)
 ALL_TOKENS = Budget("ratio", 1.0)
 
 
-class Experiment(NamedTuple):
+class ExperimentKey(NamedTuple):
     """What two conditions share that may be compared, as in ``Condition``."""
 
     benchmark: str
@@ -222,9 +222,9 @@ class Condition:
         return sha256_of(self.to_json())
 
     @property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> ExperimentKey:
         """What it shares with all conditions that it may be compared with."""
-        return Experiment(*(getattr(self, name) for name in Experiment._fields))
+        return ExperimentKey(*(getattr(self, name) for name in ExperimentKey._fields))
 
     @property
     def picture(self) -> str:

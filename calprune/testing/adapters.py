@@ -25,7 +25,7 @@ from calprune.collect.packed.packs import Pack, cut, lay_out
 from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.errors import ModelError
 from calprune.testing.signals import phrases_hold, signals_hold
 

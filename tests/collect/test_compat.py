@@ -11,6 +11,7 @@ import torch
 from calprune.collect import run
 from calprune.collect.grid import Chosen, budgets, grid, in_numerics
 from calprune.collect.inspection.overlap import compare_selections
+from calprune.collect.selection.half_precision import half_similarity
 from calprune.collect.selectors import VisualTokens
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.selectors.scope import Scope
@@ -106,7 +107,7 @@ def test_glue_is_neither_taken_nor_covered() -> None:
 
 
 def test_similarity_of_zero_rows() -> None:
-    found = half_precision.half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    found = half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
     assert found.tolist() == [[0.0, 0.0], [0.0, pytest.approx(1.0, abs=2e-3)]]
 
 

@@ -11,7 +11,7 @@ from transformers import AutoProcessor
 from calprune.collect import run
 from calprune.collect.hf import templates
 from calprune.collect.models import ModelOptions, open_adapter
-from calprune.data.benchmarks import YES_NO, Answer
+from calprune.data.benchmark import YES_NO, Answer
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 

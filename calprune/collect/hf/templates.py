@@ -11,7 +11,7 @@ from typing import Any
 from calprune import registry
 from calprune.collect.adapter import Prompt
 from calprune.collect.hf.checkpoint import Checkpoint, one_line
-from calprune.data.benchmarks import Answer
+from calprune.data.benchmark import Answer
 from calprune.errors import ModelError, PlanError
 
 IMAGE = "<image>"

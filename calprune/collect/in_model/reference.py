@@ -23,7 +23,7 @@ from calprune.collect.adapter import Adapter
 from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.in_model.token_merging import noise
 from calprune.collect.pruning_stages import Stage
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 from calprune.errors import ModelError
 
 NAME = "calprune_in_model"

@@ -37,7 +37,7 @@ from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.hf.clip_signals import ClipSignals
 from calprune.collect.hf.templates import converse
 from calprune.collect.signals import Signals
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.errors import ModelError, PlanError
 
 # Decoders whose masks and positions are known, and the prompt they were tuned with.

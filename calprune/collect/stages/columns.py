@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from calprune.collect.packed.decode import NOTHING, Generated
 from calprune.collect.packed.reply import Reply
 from calprune.collect.stages.plan import Cell, Plan
-from calprune.data.benchmarks import Example
+from calprune.data.benchmark import Example
 from calprune.data.condition import canonical_json
 from calprune.data.condition_names import name_of
 from calprune.data.storage.agreement import padded

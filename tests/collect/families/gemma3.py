@@ -12,7 +12,7 @@ from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
 
