@@ -18,6 +18,7 @@ from calprune.errors import PlanError, StoreError
 SCHEMA_MAJOR = 1
 
 Scalar = str | int | float | bool
+Scope = Literal["global", "split", "crop"]
 
 
 def canonical_json(value: Any) -> str:

@@ -131,8 +131,8 @@ BUDGETS = st.builds(
 
 
 @st.composite
-def conditions(draw: st.DrawFn, picture: str = "pad") -> Condition:
-    selector = draw(st.sampled_from(sorted(PARAMETERS)))
+def conditions(draw: st.DrawFn, picture: str = "pad", selector: str = "") -> Condition:
+    selector = selector or draw(st.sampled_from(sorted(PARAMETERS)))
     read = {"scope": "cls@-2:sum+patches@-2", "cdpruner": "joint@-2/clip:00000001+projected@-2"}
     odd = ["patches@-3", "joint@-2/clip:00000002+projected@-2", "a b"]
     features = draw(st.sampled_from([read.get(selector), *odd]))
@@ -172,8 +172,9 @@ def changed(condition: Condition) -> st.SearchStrategy[Condition]:
     """The same but for one of its fields."""
 
     def one(field: str) -> st.SearchStrategy[Condition]:
-        drawn = conditions(condition.picture).filter(lambda c: c.selector == condition.selector)
-        return drawn.map(lambda c: dataclasses.replace(condition, **{field: getattr(c, field)}))
+        return conditions(condition.picture, condition.selector).map(
+            lambda c: dataclasses.replace(condition, **{field: getattr(c, field)})
+        )
 
     fields = ("parameters", "revision", "budget", "seed", "positions", "numerics", "features")
     return st.sampled_from(fields).flatmap(one)
