@@ -33,10 +33,6 @@ def sha256_of(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
-Scope = Literal["global", "split", "crop"]
-"""Of what a budget is a part, see ``Budget``."""
-
-
 @dataclass(frozen=True)
 class Budget:
     """How many visual tokens are kept: a count or a share.
