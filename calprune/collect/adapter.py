@@ -186,8 +186,8 @@ class Adapter(Protocol):
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
         ragged: the layout depends on the image's size.
         candidates: visual tokens an image has (the most, where images differ).
-        width: of the projector's input, for the bill.
-        shape: dimensions, for the bill.
+        width: of the projector's input, for the cost.
+        shape: dimensions, for the cost.
         ends: token ids that end a reply; ``generate`` stops at them too. May be set anew.
         dtype: in which tower and language model compute.
         device: where.
