@@ -12,6 +12,7 @@ from typing import Any
 
 from calprune import registry
 from calprune.commands.reading import Reader
+from calprune.data.condition import Condition
 from calprune.data.condition_names import budget_text, name_of
 from calprune.data.storage.store import Store, check_file, store_path
 from calprune.errors import MissingExtra, PlanError
@@ -156,7 +157,7 @@ def _for_people(row: Mapping[str, Any]) -> dict[str, str]:
 def described(file: Path) -> str:
     """What a sealed file of any kind holds, as JSON, after checking it."""
     sealed = check_file(file)
-    found = {
+    found: dict[str, Any] = {
         "file": str(file),
         "format": sealed.kind,
         "key": sealed.key,
@@ -165,6 +166,8 @@ def described(file: Path) -> str:
         "provenance": sealed.provenance,
         "datasets": {k: f"{a.dtype} {a.shape}" for k, a in sorted(sealed.arrays.items())},
     }
+    if sealed.kind == "calprune.logits":
+        found["condition"] = name_of(Condition.from_json(sealed.manifest))
     return json.dumps(found, indent=2)
 
 

@@ -44,7 +44,9 @@ def store(tiny_llava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_is_shown_with_and_without_the_word(store: Path) -> None:
     path = next((store / "logits").rglob("saliency-*.h5"))
     assert shows(str(path)) == shows("file", str(path))
-    assert json.loads(shows(str(path)))["manifest"]["selector"] == "saliency"
+    shown = json.loads(shows(str(path)))
+    assert shown["manifest"]["selector"] == "saliency"
+    assert shown["condition"] == "saliency @16"
 
 
 def test_files_called_like_commands(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, Scalar
 from calprune.data.condition_names import (
-    NEUTRAL,
     ConditionSpec,
     name_of,
     named,
@@ -265,15 +264,3 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         return
     assert isinstance(spec, ConditionSpec)
     assert parse_name(str(spec)) == spec
-
-
-def test_neutral_values_are_the_defaults_of_the_selectors() -> None:
-    pytest.importorskip("torch")
-    from calprune import registry
-
-    assert registry.names("selectors")
-    for name, values in NEUTRAL.items():
-        plain = registry.load("selectors", name)()
-        assert {k: (type(v), v) for k, v in values.items()} == {
-            k: (type(getattr(plain, k)), getattr(plain, k)) for k in values
-        }

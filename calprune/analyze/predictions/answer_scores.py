@@ -9,6 +9,7 @@ import numpy as np
 
 from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.predictions.verbalizers import spellings
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch, PlanError
 
@@ -104,4 +105,4 @@ def refuse(table: LogitTable, rows: Indices, bad: Bools | np.bool_, why: str) ->
 
 def where(table: LogitTable) -> str:
     """File and condition, for messages."""
-    return f"{table.path} ({table.condition.label})"
+    return f"{table.path} ({name_of(table.condition)})"

@@ -9,6 +9,7 @@ from calprune import registry
 from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.parser import option_texts
 from calprune.analyze.predictions.table import Predictions
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
 
@@ -25,8 +26,8 @@ def first_token_answers(table: LogitTable) -> Indices:
         return found
     if not table.top_token.shape[1]:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): holds no top tokens, so what the model said "
-            "first is not known; delete this file and collect the condition again"
+            f"{table.path} ({name_of(table.condition)}): holds no top tokens, so what the model "
+            "said first is not known; delete this file and collect the condition again"
         )
     said = table.top_token[:, 0]
     for index, tokens in enumerate(table.answer_tokens):
@@ -114,8 +115,8 @@ def parsed_no_correct(table: LogitTable) -> Floats:
     _labelled(table)
     if len(table.answers) != 2:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
-            f"and this file has {len(table.answers)}"
+            f"{table.path} ({name_of(table.condition)}): scorer {table.scorer!r} needs two "
+            f"answers, and this file has {len(table.answers)}"
         )
     return np.asarray((parsed_answers(table) == 1) == (table.label == 1), dtype=np.float64)
 
@@ -123,8 +124,8 @@ def parsed_no_correct(table: LogitTable) -> Floats:
 def _labelled(table: LogitTable) -> None:
     for row in np.flatnonzero(table.label < 0)[:1]:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): row {str(table.id[row])!r} has no correct "
-            f"answer to choose, so scorer {table.scorer!r} cannot judge it"
+            f"{table.path} ({name_of(table.condition)}): row {str(table.id[row])!r} has no "
+            f"correct answer to choose, so scorer {table.scorer!r} cannot judge it"
         )
 
 
@@ -136,7 +137,7 @@ def item_scores(table: LogitTable) -> Floats:
         PlanError: its scorer is not installed, or fails.
         Mismatch: its scorer cannot judge this file, or gives scores that are none.
     """
-    where = f"{table.path} ({table.condition.label})"
+    where = f"{table.path} ({name_of(table.condition)})"
     if not table.scorer:
         raise IncompleteError(
             f"{where}: names no scorer, as older files do; delete it and collect it again"
