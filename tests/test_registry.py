@@ -146,3 +146,10 @@ except calprune.CalpruneError as error:
     done = python(code, foreign, str(foreign / "store"))
     assert "selector 'farthest' failed on image" in done.stdout, done.stderr
     assert "IndexError" in done.stdout
+
+
+def test_a_plug_in_is_made_with_one_value_of_each_parameter() -> None:
+    assert registry.make("metrics", "ece:bins=10").bins == 10
+    for group, text in (("metrics", "ece:bins=5,10"), ("calibrators", "histogram:bins=5,10")):
+        with pytest.raises(PlanError, match=f"{text!r} takes one value of bins, not 2"):
+            registry.make(group, text)
