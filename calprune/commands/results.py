@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
 from calprune.analyze.metric import resolve
@@ -109,7 +110,7 @@ def printed(
     plot = asked.plot
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
-    if not asked.strict and options.predictions.confidence != "answer-set":
+    if not asked.strict and reads_replies(options.predictions.confidence):
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     study = Study(tuple(tables))

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from calprune.analyze.confidence_definition import of_answers
+from calprune.analyze.confidence_definition import AUTO, OF_ANSWERS, of_answers, reads_replies
 from calprune.analyze.experiments.experiment import Experiment, experiments
 from calprune.analyze.experiments.graded import graded
 from calprune.analyze.experiments.grouping import MOST_SHOWN, check_shown, group_count
@@ -122,7 +122,7 @@ def gather(
     shown = tuple(spec(metric) for metric in wanted)
     brief = shown if metrics else COMPARED_METRICS
     kept = tuple(tables)
-    if not strict and options.predictions.confidence != "answer-set":
+    if not strict and reads_replies(options.predictions.confidence):
         kept = tuple(graded(tables))
     cache = PredictionCache() if cache is None else cache
     found, joined = (_opened(kept, each, options, cache) for each in (options.each_seed, False))
@@ -209,7 +209,7 @@ def _alike(experiment: Experiment, reference: str, mixed: bool) -> tuple[Experim
 def _defined(experiment: Experiment, reference: str, options: AnalysisOptions) -> list[Defined]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in experiment.tables)
-    if not closed or options.predictions.confidence not in ("auto", "answer-set"):
+    if not closed or options.predictions.confidence not in (AUTO, OF_ANSWERS):
         return []
     few = min(SWAPS, options.testing.permutations)
     fewer = replace(options, testing=replace(options.testing, permutations=few))
