@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two good files, and one of each kind that stopped everything."""
     root = tmp_path_factory.mktemp("bad") / "store"
     root.mkdir()
-    for name in ("full", "saliency-k64"):
+    for name in ("full", "saliency @64"):
         shutil.copy(next(SAMPLE.rglob(f"{name}-*.h5")), root)
     (root / "junk.h5").write_bytes(b"junk")
     odd = {
@@ -71,13 +71,13 @@ def test_the_others_are_read(
 
 
 def test_a_copy_is_read_once_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("full", "saliency-k64"):
+    for name in ("full", "saliency @64"):
         path = Path(shutil.copy(next(SAMPLE.rglob(f"{name}-*.h5")), tmp_path))
     shutil.copy(path, tmp_path / "zz-copy.h5")
     assert ended(lambda: app([*ANALYZE, "--store", str(tmp_path)])) == 0
     said = capsys.readouterr()
     assert f"zz-copy.h5 is a copy of {path.name}: read once" in said.err
-    assert said.out.count("saliency-k64") == 1
+    assert said.out.count("saliency @64") == 1
 
 
 def test_verify_names_them_all(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
