@@ -11,7 +11,7 @@ from calprune.analyze.estimate import Estimate
 from calprune.analyze.metrics import Form
 
 CLOSE = 1e-9  # rounding of p-values that were computed alike
-LEAST = 1e-300  # below, floating point may have lost a p-value
+LEAST = 1e-250  # below, floating point may have lost a p-value
 
 
 def number(value: float, form: Form, signed: bool = False) -> str:
