@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from calprune.analyze.confidence import Predictions, predictions
-from calprune.analyze.estimate import estimate
+from calprune.analyze.predictions.build import Predictions, predictions
+from calprune.analyze.results.estimate import estimate
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 
 METRICS = ("accuracy", "ece", "brier", "nll", "aurc")
 IMAGES, PER_IMAGE = 500, 18

@@ -18,9 +18,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from benchmarks.bootstrap import made_up
-from calprune.data.container import Sealed
-from calprune.data.logits import LogitTable
-from calprune.data.store import Store
+from calprune.data.storage.container import Sealed
+from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.store import Store
 
 BARE = ("-c", "import numpy, h5py")
 COLUMNS = {

@@ -29,7 +29,7 @@ from transformers.utils import logging
 from benchmarks.evaluation_loop import Clock, full_recompute, largest_difference
 from calprune.collect.hf.names import EMBEDDED, find
 from calprune.collect.run import execute, prepare
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 
 SELECT = ["full", "scope:alpha=0,1"]
 KEEP = [192, 64, 32]

@@ -25,14 +25,14 @@ from functools import cache
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
-from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
 from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.resample import Sampler
-from calprune.analyze.sampled import gap_errors, prepared
-from calprune.analyze.statistics.dependence import clusters_of
-from calprune.analyze.statistics.family import LEVEL, adjust
-from calprune.analyze.statistics.noise_floor import noise_floor
-from calprune.analyze.statistics.permutation import permutation_test
+from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.results.resampled import gap_errors, prepared
+from calprune.analyze.statistics.clustering import clusters_of
+from calprune.analyze.statistics.ece_if_calibrated import noise_floor
+from calprune.analyze.statistics.multiple_testing import LEVEL, adjust
+from calprune.analyze.statistics.permutation_test import permutation_test
+from calprune.analyze.statistics.resampling import Sampler
 
 IMAGES = (30, 60, 120, 250, 500)
 KINDS = (("unequal", 2), ("unequal", 4), ("repeated", 2), ("repeated", 4))

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from calprune.collect.similarity import canonical_similarity
-from calprune.data.store import Store
+from calprune.collect.selection.similarity import canonical_similarity
+from calprune.data.storage.store import Store
 
 
 def full_recompute(

@@ -30,8 +30,8 @@ import transformers
 
 from benchmarks.evaluation_loop import alternately, ratio
 from benchmarks.pope_shaped import OBJECTS, calm, workload
-from calprune.collect.inside import oracle
-from calprune.collect.inside.reply import InsideReply, reply
+from calprune.collect.in_model import reference as oracle
+from calprune.collect.in_model.run import InsideReply, reply
 from calprune.collect.models import Options, Row, open_adapter
 from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed

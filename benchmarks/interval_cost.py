@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from benchmarks.bootstrap import made_up
-from calprune.analyze.confidence import Predictions, predictions
-from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
-from calprune.analyze.sampled import gap_errors, prepared, resampled
+from calprune.analyze.predictions.build import Predictions, predictions
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.resampled import gap_errors, prepared, resampled
 
 METRICS = ("ece", "ece-equal-mass", "ece-class-wise", "rmsce", "ece-smooth")
 

@@ -17,7 +17,7 @@ import tempfile
 CHILD = """
 import resource, sys
 from calprune.collect import run
-from calprune.collect import ask
+from calprune.collect.stages import ask
 
 n, store, room = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 ask.LEAST_FEATURES_IN_MEMORY = room

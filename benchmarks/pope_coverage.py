@@ -23,16 +23,16 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.resample import Sampler
-from calprune.analyze.sampled import gap_errors, prepared, resampled
-from calprune.analyze.statistics.dependence import clusters_of
-from calprune.analyze.statistics.exchange import trend_test
-from calprune.analyze.statistics.family import LEVEL, adjust
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.results.resampled import gap_errors, prepared, resampled
+from calprune.analyze.statistics.clustering import clusters_of
 from calprune.analyze.statistics.intervals import bounds
-from calprune.analyze.statistics.paired import mcnemar
-from calprune.analyze.statistics.swap import swap_test
+from calprune.analyze.statistics.multiple_testing import LEVEL, adjust
+from calprune.analyze.statistics.paired_tests import mcnemar
+from calprune.analyze.statistics.resampling import Sampler
+from calprune.analyze.statistics.sign_flips import swap_test
+from calprune.analyze.statistics.trend_test import trend_test
 
 METRICS = ("accuracy", "ece", "brier", "aurc")
 IMAGES, POSITIVE, NEGATIVE = 500, 3, 9  # questions of an image; a split asks 3 of each

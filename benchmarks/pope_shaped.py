@@ -48,11 +48,11 @@ from calprune.collect.models import Adapter, Options, Row, open_adapter
 from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import route
-from calprune.collect.plan import Plan, make_plan
 from calprune.collect.run import execute
-from calprune.collect.usable import usable
+from calprune.collect.stages.image_check import usable
+from calprune.collect.stages.plan import Plan, make_plan
 from calprune.data.questions import open_questions
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from tests.collect.checkpoints import save_checkpoint
 
 OBJECTS = ["dog", "cat", "snowboard", "person", "car", "chair", "cup", "book", "bird", "bus"]

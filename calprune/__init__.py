@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from calprune.analyze.study import Study
     from calprune.analyze.study import open_study as open
-    from calprune.collect.compare_selections import compare_selections
+    from calprune.collect.inspection.overlap import compare_selections
     from calprune.collect.run import collect, prepare
     from calprune.data.condition import Budget, Condition
     from calprune.errors import CalpruneError
@@ -40,7 +40,7 @@ _HOMES = {
     "open": ("calprune.analyze.study", "open_study"),
     "Study": ("calprune.analyze.study", "Study"),
     "collect": ("calprune.collect.run", "collect"),
-    "compare_selections": ("calprune.collect.compare_selections", "compare_selections"),
+    "compare_selections": ("calprune.collect.inspection.overlap", "compare_selections"),
     "prepare": ("calprune.collect.run", "prepare"),
     "Budget": ("calprune.data.condition", "Budget"),
     "Condition": ("calprune.data.condition", "Condition"),

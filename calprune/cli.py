@@ -246,7 +246,7 @@ def _bills(run: Any, todo: list[Any], gpu: str, form: str, settings: dict[str, A
     """The bill of every job; as JSON one document, a list where a study has several."""
     import json
 
-    from calprune.collect.bill import render_bill
+    from calprune.collect.cost.estimate import render_bill
     from calprune.collect.studies import each
 
     found: list[dict[str, Any]] = []

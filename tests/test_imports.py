@@ -67,7 +67,7 @@ def test_help_of_a_command_loads_no_deep_learning(command: str) -> None:
     assert set(run(COMMAND, command, "--help")).isdisjoint(LEARNING)
 
 
-@pytest.mark.parametrize("module", ["calprune.analyze.command", "calprune.data.store"])
+@pytest.mark.parametrize("module", ["calprune.analyze.command", "calprune.data.storage.store"])
 def test_analysis_and_store_load_no_deep_learning(module: str) -> None:
     assert set(run(IMPORT, module)).isdisjoint(LEARNING)
 
@@ -94,7 +94,7 @@ def test_importing_calprune_is_light() -> None:
 
 def test_all_but_collect_imports_without_the_extras() -> None:
     imported = run(WITHOUT, json.dumps(EXTRAS))
-    assert {"calprune.cli", "calprune.analyze", "calprune.data.store"} <= set(imported)
+    assert {"calprune.cli", "calprune.analyze", "calprune.data.storage.store"} <= set(imported)
 
 
 def test_import_contracts_hold() -> None:

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from calprune.data.draws import Draws
+from calprune.data.random_draws import Draws
 from calprune.data.shapes.questions import (
     LETTERS,
     absent_kinds,

@@ -7,27 +7,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
-from calprune.analyze.cells import settings
-from calprune.analyze.choices import check_read, confidences
-from calprune.analyze.compare import compare, without
-from calprune.analyze.confidence import Reading
-from calprune.analyze.definitions import definitions
-from calprune.analyze.estimate import estimate
-from calprune.analyze.judge.grades import WAYS_OUT, grades_of
+from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import resolve
-from calprune.analyze.overview import overview, pareto
-from calprune.analyze.remaining import check_answers
-from calprune.analyze.report import Report, check_format, render_rows
+from calprune.analyze.options import check_read, confidences
+from calprune.analyze.predictions.build import Reading
+from calprune.analyze.results.availability import check_answers
+from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.compare import compare, without
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.overview import overview, pareto
+from calprune.analyze.results.power import power as could_show
+from calprune.analyze.results.trend import trend as slopes
+from calprune.analyze.results.trend import trendless
 from calprune.analyze.scorers.judged import Judged
-from calprune.analyze.statistics.dependence import Resample
-from calprune.analyze.statistics.family import Correction
+from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
-from calprune.analyze.statistics.pairing import dropped_sets
-from calprune.analyze.statistics.power import power as could_show
-from calprune.analyze.statistics.trend import trend as slopes
-from calprune.analyze.statistics.trend import trendless
+from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.analyze.study import DEFAULT_METRICS, Study
-from calprune.data.logits import LogitTable
+from calprune.analyze.tables.render import Report, check_format, render_rows
+from calprune.data.grades import WAYS_OUT, grades_of
+from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import remark
 

@@ -8,23 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from calprune.analyze import figures
-from calprune.analyze.cells import settings
-from calprune.analyze.choices import check_known, check_read
-from calprune.analyze.columns import described, having
-from calprune.analyze.compare import Difference, compare
-from calprune.analyze.confidence import Predictions, Reading, predictions
-from calprune.analyze.estimate import Estimate, estimate
+from calprune.analyze.experiments.columns import described, having
+from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import Metric
-from calprune.analyze.report import records
-from calprune.analyze.statistics.dependence import Resample
-from calprune.analyze.statistics.family import Correction
+from calprune.analyze.options import check_known, check_read
+from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.analyze.results.compare import Difference, compare
+from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.power import Power
+from calprune.analyze.results.power import power as could_show
+from calprune.analyze.results.trend import Trend, trend
+from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
-from calprune.analyze.statistics.pairing import dropped_sets
-from calprune.analyze.statistics.power import Power
-from calprune.analyze.statistics.power import power as could_show
-from calprune.analyze.statistics.trend import Trend, trend
-from calprune.data.logits import LogitTable
-from calprune.data.store import Store, store_path
+from calprune.analyze.statistics.multiple_testing import Correction
+from calprune.analyze.tables.render import records
+from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError
 from calprune.terminal import remark
 
@@ -39,7 +39,7 @@ class Study:
     """Conditions, each a sealed logit file; all methods leave it as it is.
 
     Methods that read answers take ``options``, ``confidence`` and ``target``, as ``predictions``
-    of ``calprune.analyze.confidence`` does.
+    of ``calprune.analyze.predictions.build`` does.
 
     >>> study.select(selector="scope", budget=64).estimates(by="split")  # doctest: +SKIP
     """

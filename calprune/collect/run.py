@@ -10,11 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from calprune.collect.ask import ask, made_by
-from calprune.collect.audit import Audit, audit
-from calprune.collect.bill import bill
-from calprune.collect.choose import choose
-from calprune.collect.encode import encode
+from calprune.collect.cost.estimate import bill
+from calprune.collect.cost.offline import quote
 from calprune.collect.grid import (
     ALL,
     STUDY_TOKENS,
@@ -24,20 +21,23 @@ from calprune.collect.grid import (
     grid,
     in_numerics,
 )
-from calprune.collect.inside import inside
+from calprune.collect.in_model import inside
 from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
-from calprune.collect.plan import Cell, Plan, make_plan, served
-from calprune.collect.quote import quote
-from calprune.collect.sources import unchanged
-from calprune.collect.usable import most_left_out, usable
-from calprune.data.check import differences
+from calprune.collect.plugin_source import unchanged
+from calprune.collect.stages.ask import ask, made_by
+from calprune.collect.stages.audit import Audit, audit
+from calprune.collect.stages.encode import encode
+from calprune.collect.stages.image_check import most_left_out, usable
+from calprune.collect.stages.plan import Cell, Plan, make_plan, served
+from calprune.collect.stages.select import choose
+from calprune.data.benchmark_check import differences
 from calprune.data.condition import Budget
 from calprune.data.pictures import size_of
 from calprune.data.provenance import log_run
 from calprune.data.questions import Questions, find_benchmark, open_questions
-from calprune.data.store import Store, store_path
+from calprune.data.storage.store import Store, store_path
 from calprune.errors import BenchmarkError, CalpruneError, ModelError, PlanError
 
 Progress = Callable[[str, int, int], None]

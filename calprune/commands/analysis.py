@@ -105,7 +105,7 @@ def analyze(
     from calprune.analyze.command import analyze as report
     from calprune.analyze.command import several, trade_offs
     from calprune.commands.reading import Reader
-    from calprune.data.store import store_path
+    from calprune.data.storage.store import store_path
 
     how: Any = {"interval": interval, "resample": resample, "correction": correction}
     told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}

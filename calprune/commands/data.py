@@ -16,8 +16,8 @@ from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanErr
 from calprune.terminal import printable
 
 if TYPE_CHECKING:
-    from calprune.data.check import Check
-    from calprune.data.usable import Tick
+    from calprune.data.benchmark_check import Check
+    from calprune.data.usable_images import Tick
 
 data = typer.Typer(
     name="data",
@@ -176,7 +176,7 @@ def _download(name: str, parts: Any, folder: Path | None) -> None:
 
 
 def _checked(name: str, folder: Path | None) -> Check:
-    from calprune.data.check import check as check_all
+    from calprune.data.benchmark_check import check as check_all
 
     with _progress(name) as tick:
         return check_all(name, folder, tick)

@@ -15,7 +15,7 @@ from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import printable
 
 if TYPE_CHECKING:
-    from calprune.data.logits import LogitTable
+    from calprune.data.storage.logits import LogitTable
 
 EPILOG = (
     "Examples:  calprune judge --endpoint https://api.openai.com/v1  ·  calprune judge --endpoint "
@@ -77,9 +77,9 @@ def judge(
 
     Every judgement is saved at once and never paid for twice.
     """
-    from calprune.analyze.judge.exports import form_of
     from calprune.commands.reading import Reader
-    from calprune.data.store import store_path
+    from calprune.data.storage.store import store_path
+    from calprune.judge.exports import form_of
 
     root, reader = store_path(store, writing=True), Reader()
     tables = _scored(reader.tables(root, bench, model), root, form_of(format).scorer)
@@ -142,8 +142,8 @@ def _judge(
     timeout: float,
     replace: bool,
 ) -> None:
-    from calprune.analyze.judge import judge as run
-    from calprune.analyze.judge.prompt import JUDGE
+    from calprune.judge import judge as run
+    from calprune.judge.prompt import JUDGE
 
     try:
         with _progress() as progress:
@@ -170,15 +170,15 @@ def _judge(
 
 
 def _import(table: LogitTable, grades: Path, replace: bool) -> None:
-    from calprune.analyze.judge.imports import import_grades
+    from calprune.judge.imports import import_grades
 
     import_grades(table, grades, replace)
     _report([table])
 
 
 def _report(tables: Sequence[LogitTable]) -> None:
-    from calprune.analyze.judge.grades import found_path, grades_of
-    from calprune.analyze.judge.run import mean_score
+    from calprune.data.grades import found_path, grades_of
+    from calprune.judge.run import mean_score
 
     for table in tables:
         grades, c = grades_of(table), table.condition
@@ -188,7 +188,7 @@ def _report(tables: Sequence[LogitTable]) -> None:
 
 
 def _export(tables: Sequence[LogitTable], format: str, out: Path) -> None:
-    from calprune.analyze.judge.exports import export, form_of
+    from calprune.judge.exports import export, form_of
 
     for table in tables:
         path, what = export(table, format, out), f"{len(table)} replies of {table.condition.label}"

@@ -12,7 +12,7 @@ from typing import Any
 
 from calprune import registry
 from calprune.commands.reading import Reader
-from calprune.data.store import Store, check_file, store_path
+from calprune.data.storage.store import Store, check_file, store_path
 from calprune.errors import BenchmarkError, MissingExtra, PlanError
 from calprune.terminal import printable
 

@@ -148,7 +148,7 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
         named: those that the user gave.
     """
     if command in ("analyze", "report"):
-        from calprune.analyze.choices import check_known
+        from calprune.analyze.options import check_known
 
         check_known({name: values[name] for name in named})
     mode = MODE_OF[command](values) if command in MODE_OF else ""

@@ -13,7 +13,7 @@ from calprune.errors import StoreError
 from calprune.terminal import remark
 
 if TYPE_CHECKING:
-    from calprune.data.logits import LogitTable
+    from calprune.data.storage.logits import LogitTable
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Reader:
         self, store: Path, benchmark: str | None = None, model: str | None = None
     ) -> list[LogitTable]:
         """As ``Store.tables``; each bad file is a line on stderr."""
-        from calprune.data.store import Store
+        from calprune.data.storage.store import Store
 
         return _once(Store(store).tables(benchmark=benchmark, model=model, bad=self._tell))
 

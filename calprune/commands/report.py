@@ -79,13 +79,13 @@ def report(
     folds: FoldsOption = 5,
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
-    from calprune.analyze.choices import check_read
-    from calprune.analyze.html.content import gather
-    from calprune.analyze.html.page import check_path, page, write_page
-    from calprune.analyze.report import check_format, render_study
+    from calprune.analyze.html_report.content import gather
+    from calprune.analyze.html_report.page import check_path, page, write_page
+    from calprune.analyze.options import check_read
     from calprune.analyze.reproduction import reproduce
+    from calprune.analyze.tables.render import check_format, render_study
     from calprune.commands.reading import Reader
-    from calprune.data.store import store_path
+    from calprune.data.storage.store import store_path
 
     if format == "html":
         check_path(out)

@@ -29,7 +29,7 @@ from calprune.errors import MissingExtra, PlanError
 from calprune.terminal import printable, remark
 
 if TYPE_CHECKING:
-    from calprune.collect.compare_selections import Comparison, Decided, Pair
+    from calprune.collect.inspection.overlap import Comparison, Decided, Pair
 
 EPILOG = (
     "Examples:  calprune compare-selections --bench shapes --select scope --select saliency --keep "
@@ -115,7 +115,7 @@ def compare_selections(
 
 def _comparing() -> Any:
     try:
-        from calprune.collect.compare_selections import compare_selections
+        from calprune.collect.inspection.overlap import compare_selections
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("calprune"):
             raise
@@ -136,7 +136,7 @@ def _progress() -> Any:
 
 def rendered(found: Comparison, format: str, per_image: bool) -> str:
     """A comparison as text; csv holds the pairs, or the images."""
-    from calprune.analyze.report import as_csv, as_json
+    from calprune.analyze.tables.render import as_csv, as_json
 
     rows = [asdict(row) for row in (found.details if per_image else found.pairs)]
     if format == "csv":

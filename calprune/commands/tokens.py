@@ -68,7 +68,7 @@ def tokens(
     selectors that choose inside it: what its last layer sees is drawn.
     """
     from calprune.analyze.figures import PICTURES, SUFFIXES, file_stem
-    from calprune.analyze.tokens import Panel, Shown, kept_tokens
+    from calprune.analyze.figures._kept_tokens import Panel, Shown, kept_tokens
 
     if out is not None and out.suffix and out.suffix not in SUFFIXES:
         raise PlanError(f"--out {out}: pictures are written as {', '.join(PICTURES)}")
@@ -103,7 +103,7 @@ def tokens(
 
 def _looking() -> Any:
     try:
-        from calprune.collect.look import look
+        from calprune.collect.inspection.token_view import look
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("calprune"):
             raise

@@ -14,7 +14,7 @@ import numpy as np
 from calprune import registry
 from calprune.data.benchmarks import Benchmark, Example, Picture, Source, picture_digest, upright
 from calprune.data.condition import canonical_json, sha256_of
-from calprune.data.texts import MOST_REFERENCE
+from calprune.data.storage.ragged_text import MOST_REFERENCE
 from calprune.errors import BenchmarkError, CalpruneError, PlanError
 
 LONGEST_ID = 512  # bytes, as the cache stores them

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.inside import Inside, inside
-from calprune.collect.inside.stages import planned
+from calprune.collect.in_model import Inside, inside
+from calprune.collect.in_model.stages import planned
 from calprune.collect.selectors import CLS, Merged, Merges, Picks, Ranking, Ranks, VisualTokens
 from calprune.errors import CalpruneError
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from calprune import registry
-from calprune.analyze.confidence import Predictions, predictions
+from calprune.analyze.predictions.build import Predictions, predictions
 from calprune.analyze.scorers import MeanOfRows
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
-from calprune.data.logits import LogitTable, Replies
+from calprune.data.storage.logits import LogitTable, Replies
 
 NONSENSE = 999  # a token that spells no answer
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.estimate import estimate
-from calprune.analyze.html.content import gather
+from calprune.analyze.html_report.content import gather
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened

@@ -9,14 +9,14 @@ import pytest
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
-from calprune.analyze.compare import compare
-from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.resample import Clusters
-from calprune.analyze.sampled import gap_errors
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.resampled import gap_errors
 from calprune.analyze.statistics.calibration_error import GapSums, combined
-from calprune.analyze.statistics.noise_floor import design_effects, noise_floor
-from calprune.analyze.statistics.permutation import permutation_test
+from calprune.analyze.statistics.ece_if_calibrated import design_effects, noise_floor
+from calprune.analyze.statistics.permutation_test import permutation_test
+from calprune.analyze.statistics.resampling import Clusters
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_condition, make_seen, make_table
 
@@ -286,7 +286,7 @@ def test_an_undefined_resample_leaves_an_interval_over_the_others():
 
 
 def test_without_images_repeats_are_resampled_together_and_told():
-    from calprune.analyze.layout import estimate_grids
+    from calprune.analyze.tables.grid import estimate_grids
 
     table = replace(make_table(images=30, per_image=4), cluster=np.full(120, ""))
     repeats = replace(table, duplicate_of=np.repeat(np.arange(0, 120, 4), 4).astype(np.int32))

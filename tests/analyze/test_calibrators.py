@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from calprune import registry
+from calprune.analyze.calibrators._cross_fitting import out_of_fold
+from calprune.analyze.calibrators._temperature_fit import minimiser
 from calprune.analyze.calibrators.histogram import Histogram
 from calprune.analyze.calibrators.isotonic import Isotonic
 from calprune.analyze.calibrators.platt import Platt, logistic
 from calprune.analyze.calibrators.vector import Vector, _scaled
-from calprune.analyze.confidence import predictions
-from calprune.analyze.crossfit import out_of_fold
-from calprune.analyze.estimate import estimate
-from calprune.analyze.temperature import minimiser
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.estimate import estimate
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table, opened
 

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate, prepared
-from calprune.analyze.html.content import gather
+from calprune.analyze.html_report.content import gather
 from calprune.analyze.metrics import resolve
-from calprune.analyze.statistics.family import adjust
-from calprune.analyze.statistics.swap import stacked, swap_test, swapped
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.statistics.multiple_testing import adjust
+from calprune.analyze.statistics.sign_flips import stacked, swap_test, swapped
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.confidence import predictions
+from calprune.analyze.predictions.build import predictions
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_table
 

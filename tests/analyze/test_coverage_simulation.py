@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks import pope_coverage as coverage
-from calprune.analyze.resample import Clusters
-from calprune.analyze.statistics.dependence import intra_image
+from calprune.analyze.statistics.clustering import intra_image
+from calprune.analyze.statistics.resampling import Clusters
 
 
 def test_rows_repeat_as_in_pope():

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.confidence import predictions
-from calprune.analyze.definitions import definitions
-from calprune.analyze.estimate import estimate
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.estimate import estimate
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze import cells
-from calprune.analyze.compare import compare
-from calprune.analyze.curve import reliability_bins
-from calprune.analyze.estimate import estimate
+from calprune.analyze.experiments import experiment as cells
 from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.reliability import reliability_bins
 from calprune.data.condition import Budget
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
 
@@ -256,7 +256,9 @@ def test_too_many_groups_are_refused_at_once():
 def test_rows_are_grouped_once_not_once_a_group(monkeypatch: pytest.MonkeyPatch):
     calls = []
     inner = cells.groups
-    monkeypatch.setattr("calprune.analyze.estimate.groups", lambda *a: calls.append(a) or inner(*a))
+    monkeypatch.setattr(
+        "calprune.analyze.results.estimate.groups", lambda *a: calls.append(a) or inner(*a)
+    )
     rows = estimate(many(60), ["accuracy"], by="t", draws=0)
     assert (len(rows), {r.n for r in rows[2:]}) == (2 * 61, {1})
     assert len(calls) == 2

@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from calprune.analyze.cells import settings
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.statistics.pairing import dropped_sets, with_common_questions
+from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
+from calprune.analyze.results.compare import compare
 from calprune.analyze.study import Study
 from calprune.data.condition import Condition, Experiment
 from calprune.errors import PlanError

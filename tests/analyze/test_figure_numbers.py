@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from calprune.analyze.cells import settings
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.coverage import expected_risk, risk_coverage
-from calprune.analyze.curve import isotonic_steps
-from calprune.analyze.estimate import estimate
-from calprune.analyze.levels import changes, level, lines, numeric_parameters
-from calprune.analyze.pareto import cost, front
+from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.parameter_effect import changes, level, lines, numeric_parameters
+from calprune.analyze.results.reliability import isotonic_steps
+from calprune.analyze.results.risk_coverage import expected_risk, risk_coverage
+from calprune.analyze.statistics.pareto_front import cost, front
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 
 answers = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=40)

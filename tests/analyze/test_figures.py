@@ -13,8 +13,8 @@ import pytest
 
 from calprune import registry
 from calprune.analyze import figures
-from calprune.analyze.estimate import estimate
 from calprune.analyze.figures._style import brief, paged
+from calprune.analyze.results.estimate import estimate
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
 from tests.analyze.conftest import (

@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.analyze.estimate import Estimate, estimate
-from calprune.analyze.html.content import Content, gather
-from calprune.analyze.html.markup import Html, element, join, text
-from calprune.analyze.html.page import POLICY, check_path, page, write_page
-from calprune.analyze.html.sections import SECTIONS
-from calprune.analyze.html.sections.cautions import cautions
-from calprune.analyze.html.sections.summary import summary
-from calprune.analyze.html.tables import Cell, Column, first_number, grid_table, table
-from calprune.analyze.layout import Grid
-from calprune.analyze.report import render_study
+from calprune.analyze.html_report.content import Content, gather
+from calprune.analyze.html_report.markup import Html, element, join, text
+from calprune.analyze.html_report.page import POLICY, check_path, page, write_page
+from calprune.analyze.html_report.sections import SECTIONS
+from calprune.analyze.html_report.sections.cautions import cautions
+from calprune.analyze.html_report.sections.summary import summary
+from calprune.analyze.html_report.tables import Cell, Column, first_number, grid_table, table
+from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.render import render_study
 from calprune.errors import PlanError, WriteError
 from tests.analyze.conftest import hostile, make_condition, make_study_tables, make_table
 

@@ -23,17 +23,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from calprune.analyze.judge import judge
-from calprune.analyze.judge.client import Endpoint
-from calprune.analyze.judge.grades import MARK, grade_path, grades_of
-from calprune.analyze.judge.prompt import AGAIN, VERSION
 from calprune.analyze.scorers.judged import Judged
 from calprune.commands.judge import register
 from calprune.data.condition import canonical_json
-from calprune.data.container import Sealed, as_text
-from calprune.data.logits import LogitTable
-from calprune.data.store import Store
-from calprune.data.texts import pack_texts
+from calprune.data.grades import MARK, grade_path, grades_of
+from calprune.data.storage.container import Sealed, as_text
+from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.ragged_text import pack_texts
+from calprune.data.storage.store import Store
 from calprune.errors import (
     CalpruneError,
     DamagedFile,
@@ -42,6 +39,9 @@ from calprune.errors import (
     ModelError,
     PlanError,
 )
+from calprune.judge import judge
+from calprune.judge.client import Endpoint
+from calprune.judge.prompt import AGAIN, VERSION
 from tests.analyze.test_text_scorers import condition, open_table
 from tests.children import hearing, start
 

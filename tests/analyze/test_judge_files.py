@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.analyze.judge.exports import export, replies
-from calprune.analyze.judge.grades import grade_path, grades_of
-from calprune.analyze.judge.imports import import_grades
-from calprune.analyze.judge.prompt import AGAIN, PROMPT, asked, score_of
 from calprune.analyze.scorers.judged import Judged
-from calprune.data.store import Store
+from calprune.data.grades import grade_path, grades_of
+from calprune.data.storage.store import Store
 from calprune.errors import (
     CalpruneError,
     DamagedFile,
@@ -28,6 +25,9 @@ from calprune.errors import (
     StoreError,
     WriteError,
 )
+from calprune.judge.exports import export, replies
+from calprune.judge.imports import import_grades
+from calprune.judge.prompt import AGAIN, PROMPT, asked, score_of
 from tests.analyze.test_judge import ROWS, run, seal, stored
 from tests.analyze.test_text_scorers import condition, open_table
 

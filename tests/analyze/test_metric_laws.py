@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.confidence import predictions
 from calprune.analyze.metrics import Chosen, resolve
-from calprune.analyze.resample import Clusters, Sampler
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import CalpruneError
 from tests.analyze.conftest import make_condition, make_seen, make_table, opened
 

@@ -8,11 +8,11 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate
+from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
-from calprune.analyze.resample import Clusters, Sampler
-from calprune.analyze.temperature import best_temperature
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_seen, make_table
 

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.confidence import predictions
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
-from calprune.analyze.resample import Clusters, Sampler
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_seen, make_table
 

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calprune.analyze.calibrators._cross_fitting import out_of_fold
+from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.crossfit import out_of_fold
-from calprune.analyze.curve import reliability_bins
-from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.aurc import Aurc
-from calprune.analyze.replies import SUREST, log_confidence, log_rest
-from calprune.analyze.resample import Clusters, Sampler, design_effect
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.sequence_likelihood import SUREST, log_confidence, log_rest
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.reliability import reliability_bins
+from calprune.analyze.statistics.resampling import Clusters, Sampler, design_effect
 from calprune.analyze.study import DEFAULT_METRICS, Study
-from calprune.analyze.temperature import best_temperature
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import (
     make_condition,

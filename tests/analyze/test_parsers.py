@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.command import analyze
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate
 from calprune.analyze.parsers import option_texts
-from calprune.analyze.replies import log_confidence
-from calprune.data.logits import Replies
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.sequence_likelihood import log_confidence
+from calprune.analyze.results.estimate import estimate
+from calprune.data.storage.logits import Replies
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table, saying
 

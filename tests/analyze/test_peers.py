@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import prepared
+from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.resample import Clusters, Sampler, cluster_sums, design_effect
-from calprune.analyze.statistics.family import adjust
-from calprune.analyze.statistics.swap import swap_test
-from calprune.analyze.temperature import best_temperature
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.estimate import prepared
+from calprune.analyze.statistics.multiple_testing import adjust
+from calprune.analyze.statistics.resampling import Clusters, Sampler, cluster_sums, design_effect
+from calprune.analyze.statistics.sign_flips import swap_test
 from tests.analyze.conftest import make_seen, make_table
 
 CASES = {

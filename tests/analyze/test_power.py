@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import norm
 
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.statistics.power import multiple, power, power_grids, sentences
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.power import multiple, power, power_grids, sentences
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_condition, make_study_tables, make_table

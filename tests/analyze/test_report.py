@@ -9,8 +9,8 @@ from io import StringIO
 import pytest
 
 from calprune.analyze.command import analyze
-from calprune.analyze.report import Report
-from calprune.analyze.written import estimated, number, with_interval
+from calprune.analyze.tables.render import Report
+from calprune.analyze.tables.written import estimated, number, with_interval
 from calprune.errors import PlanError
 from calprune.terminal import printable
 from tests.analyze.conftest import hostile, make_condition, make_table
@@ -123,7 +123,7 @@ def test_hostile_text_stays_text(table, fmt, by):
 
 def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    from calprune.analyze.estimate import estimate
+    from calprune.analyze.results.estimate import estimate
 
     tables = [*study_tables, hostile(study_tables[0], HOSTILE)]
     report = Report(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})

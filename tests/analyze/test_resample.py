@@ -9,10 +9,10 @@ import sys
 import numpy as np
 import pytest
 
-from calprune.analyze import resample
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.resample import (
+from calprune.analyze.statistics import resampling as resample
+from calprune.analyze.statistics.resampling import (
     Clusters,
     Sampler,
     cluster_sums,

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate
 from calprune.analyze.metrics import resolve
-from calprune.analyze.resample import Clusters, Sampler
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
 from calprune.analyze.scorers import MeanOfRows, greedy
+from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
 

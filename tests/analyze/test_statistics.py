@@ -11,15 +11,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate, prepared
 from calprune.analyze.metrics import never_negative, resolve
-from calprune.analyze.statistics.dependence import clusters_of, intra_image
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.statistics.clustering import clusters_of, intra_image
 from calprune.analyze.statistics.intervals import bounds
-from calprune.analyze.statistics.paired import cluster_t, mcnemar
-from calprune.analyze.statistics.swap import swap_test
-from calprune.analyze.written import p_text
+from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
+from calprune.analyze.statistics.sign_flips import swap_test
+from calprune.analyze.tables.written import p_text
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_seen, make_study_tables, make_table
 from tests.analyze.test_printed import bound

@@ -9,18 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze import resample
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate, prepared, resampled
 from calprune.analyze.metrics import resolve
-from calprune.analyze.resample import Clusters
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate, prepared, resampled
+from calprune.analyze.results.trend import trend
 from calprune.analyze.scorers.circular import Circular
 from calprune.analyze.scorers.pairs import Pairs
+from calprune.analyze.statistics import resampling as resample
 from calprune.analyze.statistics import strata as strata_module
+from calprune.analyze.statistics.resampling import Clusters
 from calprune.analyze.statistics.strata import multiplicities_within, strata
-from calprune.analyze.statistics.trend import trend
 from tests.analyze.conftest import make_condition, make_table, saying
 
 

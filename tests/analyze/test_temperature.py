@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.confidence import predictions
-from calprune.analyze.crossfit import out_of_fold
+from calprune.analyze.calibrators._cross_fitting import out_of_fold
+from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
-from calprune.analyze.resample import Clusters, Sampler
-from calprune.analyze.temperature import best_temperature
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table
 

@@ -19,7 +19,7 @@ from calprune.analyze.scorers.exact_match import ExactMatch
 from calprune.analyze.scorers.mmmu import _NUMBERS, Mmmu, is_right, parsed
 from calprune.analyze.scorers.vqa import Vqa, soft_accuracy
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
-from calprune.data.logits import LogitTable, Replies
+from calprune.data.storage.logits import LogitTable, Replies
 from calprune.errors import Mismatch
 
 Row = tuple[str, Sequence[str]]

@@ -11,13 +11,13 @@ import pytest
 from scipy.stats import linregress
 
 from calprune.analyze.command import analyze
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import predictions
-from calprune.analyze.estimate import estimate, prepared
 from calprune.analyze.metrics import resolve
-from calprune.analyze.statistics.exchange import contrast, trend_test
-from calprune.analyze.statistics.swap import swap_test
-from calprune.analyze.statistics.trend import trend
+from calprune.analyze.predictions.build import predictions
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.results.trend import trend
+from calprune.analyze.statistics.sign_flips import swap_test
+from calprune.analyze.statistics.trend_test import contrast, trend_test
 from calprune.analyze.study import Study
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_table

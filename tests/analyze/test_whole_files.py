@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from calprune.analyze.figures import new_figure, styled, write
-from calprune.analyze.html.page import write_page
+from calprune.analyze.html_report.page import write_page
 from calprune.errors import WriteError
 
 

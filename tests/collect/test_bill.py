@@ -15,13 +15,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from calprune.collect import run
-from calprune.collect.bill import GPUS, render_bill
-from calprune.collect.cost import Asking, Drop, Workload, naive_cost, packed_cost, tower_flops
+from calprune.collect.cost.estimate import GPUS, render_bill
+from calprune.collect.cost.flops import Asking, Drop, Workload, naive_cost, packed_cost, tower_flops
+from calprune.collect.cost.published_models import MODELS
 from calprune.collect.grid import grid
-from calprune.collect.hf.clip_llama import ClipLlama
-from calprune.collect.hf.published import MODELS
-from calprune.collect.inside.decoder import Decoder
+from calprune.collect.in_model.decoder import Decoder
 from calprune.collect.models import Prompt, Reach, Row, Step
+from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.packs import lay_out, trie_length
 from calprune.collect.packed.reply import Packed
 from calprune.data.condition import ALL_TOKENS

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 import calprune
 from calprune.cli import app
-from calprune.data.store import Store, check_file
+from calprune.data.storage.store import Store, check_file
 from tests.collect.clip_checkpoint import save_clip
 
 VISION = {

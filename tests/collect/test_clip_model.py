@@ -15,9 +15,9 @@ from torch import Tensor
 from transformers import AutoTokenizer, CLIPModel
 
 from calprune.collect import run
-from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.models import Options, open_adapter
+from calprune.collect.models._llava_base import ClipLlama
 from calprune.errors import CalpruneError, ModelError, PlanError
 from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
 from tests.collect.clip_checkpoint import LONGEST, SHARED, save_clip

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import calprune
-from calprune.analyze.confidence import predictions
-from calprune.collect import audit as audits
-from calprune.collect import plan as plans
+from calprune.analyze.predictions.build import predictions
 from calprune.collect import run
-from calprune.collect.bill import bill, render_bill
-from calprune.data.container import Sealed, pack, unpack
-from calprune.data.logits import LogitTable
-from calprune.data.store import Store, read_logits
-from calprune.data.texts import pack_texts
+from calprune.collect.cost.estimate import bill, render_bill
+from calprune.collect.stages import audit as audits
+from calprune.collect.stages import plan as plans
+from calprune.data.storage.container import Sealed, pack, unpack
+from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.ragged_text import pack_texts
+from calprune.data.storage.store import Store, read_logits
 from calprune.errors import Mismatch, PlanError
 
 SMALL: dict[str, Any] = {"images": 2, "select": ["full", "scope:alpha=0"], "keep": 8}

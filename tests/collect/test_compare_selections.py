@@ -16,16 +16,16 @@ from typer.testing import CliRunner
 
 from calprune.cli import app
 from calprune.collect import run
-from calprune.collect.choose import read_ranking
-from calprune.collect.compare_selections import HALF, choice_of, compare, compare_selections
 from calprune.collect.grid import Chosen
+from calprune.collect.inspection.overlap import HALF, choice_of, compare, compare_selections
 from calprune.collect.models import Frame, Seen
 from calprune.collect.packed import reply
-from calprune.collect.plan import make_plan
 from calprune.collect.selectors import Merged, Ranking, VisualTokens, by_score
+from calprune.collect.stages.plan import make_plan
+from calprune.collect.stages.select import read_ranking
 from calprune.commands.selections import rendered
 from calprune.data.condition import Budget
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
 WANTED: dict[str, Any] = {

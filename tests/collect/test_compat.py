@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from calprune.collect import compat, run
-from calprune.collect.compare_selections import compare_selections
+from calprune.collect import run
 from calprune.collect.grid import Chosen, budgets, grid, in_numerics
+from calprune.collect.inspection.overlap import compare_selections
+from calprune.collect.selection import half_precision as compat
 from calprune.collect.selectors import VisualTokens
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.selectors.scope import Scope
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
 

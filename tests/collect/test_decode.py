@@ -19,10 +19,7 @@ from scipy.stats import entropy
 from torch import Tensor
 
 from calprune.collect import run
-from calprune.collect.ask import BlockCache
-from calprune.collect.audit import _audit_cell
 from calprune.collect.hf.checkpoint import counts_on, greedily
-from calprune.collect.kept import chosen_in, rows_of
 from calprune.collect.models import Row, Step, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
@@ -31,7 +28,10 @@ from calprune.collect.packed.memory import load
 from calprune.collect.packed.packs import lay_out
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.data.container import unpack
+from calprune.collect.stages.ask import BlockCache
+from calprune.collect.stages.audit import _audit_cell
+from calprune.collect.stages.kept_tokens import chosen_in, rows_of
+from calprune.data.storage.container import unpack
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 

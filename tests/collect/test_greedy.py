@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from calprune.collect.greedy import DRIFT, _power, greedy_coverage
+from calprune.collect.selection.coverage import DRIFT, _power, greedy_coverage
+from calprune.collect.selection.similarity import canonical_similarity
 from calprune.collect.selectors import RELATIVE_TIE
-from calprune.collect.similarity import canonical_similarity
 
 POWERS = (0.5, 1.0, 1.2, 1.5, 2.0, 3.0)
 

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calprune.collect.crosswise import cosines
-from calprune.collect.greedy import DRIFT
 from calprune.collect.grid import grid
+from calprune.collect.selection.coverage import DRIFT
+from calprune.collect.selection.cross_similarity import cosines
 from calprune.collect.selectors import (
     RELATIVE_TIE,
     Picks,

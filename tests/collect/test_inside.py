@@ -13,12 +13,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calprune.collect.inside import layout, oracle
-from calprune.collect.inside import reply as fast_route
-from calprune.collect.inside.decoder import Decoder
-from calprune.collect.inside.reply import Asked, InsideReply, Run, reply
-from calprune.collect.inside.scores import pick
-from calprune.collect.inside.stages import Stage, planned
+from calprune.collect.in_model import layout
+from calprune.collect.in_model import reference as oracle
+from calprune.collect.in_model import run as fast_route
+from calprune.collect.in_model.decoder import Decoder
+from calprune.collect.in_model.run import Asked, InsideReply, Run, reply
+from calprune.collect.in_model.scores import pick
+from calprune.collect.in_model.stages import Stage, planned
 from calprune.collect.models import Options, Row, open_adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors.fastv import FastV

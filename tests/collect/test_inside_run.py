@@ -11,14 +11,14 @@ import pytest
 
 from calprune.collect import run
 from calprune.collect.grid import grid
-from calprune.collect.inside.decoder import check
-from calprune.collect.inside.fits import fits
+from calprune.collect.in_model.compatibility import fits
+from calprune.collect.in_model.decoder import check
 from calprune.collect.models import Reach, open_adapter
 from calprune.collect.selectors.fastv import FastV
 from calprune.data.condition import Budget
-from calprune.data.container import unpack
 from calprune.data.pictures import size_of
-from calprune.data.store import Store
+from calprune.data.storage.container import unpack
+from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 from tests.collect.checkpoints import save_checkpoint
 from tests.collect.tiny import save_tiny_llava

@@ -14,11 +14,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from calprune.collect.grid import grid
-from calprune.collect.inside import inside, oracle, positions_of
-from calprune.collect.inside.recycle import merged, noise
-from calprune.collect.inside.reply import reply
-from calprune.collect.inside.scores import corrected_score, raters
-from calprune.collect.inside.stages import Stage, planned, promised
+from calprune.collect.in_model import inside, positions_of
+from calprune.collect.in_model import reference as oracle
+from calprune.collect.in_model.run import reply
+from calprune.collect.in_model.scores import corrected_score, raters
+from calprune.collect.in_model.stages import Stage, planned, promised
+from calprune.collect.in_model.token_merging import merged, noise
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors.fastv import FastV

@@ -20,11 +20,11 @@ from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.packs import Pack
 from calprune.collect.packed.reply import Packed
-from calprune.collect.plan import make_plan
+from calprune.collect.stages.plan import make_plan
 from calprune.data.benchmarks import Answer
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import BenchmarkError, ModelError, PlanError
 
 TOLERANCE = 1e-4

@@ -18,7 +18,7 @@ from calprune.collect.packed import memory
 from calprune.collect.packed.memory import parse_bytes, tokens_per_forward
 from calprune.collect.packed.packs import Line
 from calprune.collect.packed.reply import Packed
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
 
@@ -174,7 +174,7 @@ def test_peak_estimate_covers_what_a_7b_model_needs() -> None:
     """Keys and values alone take 0.5 MiB a token in half precision."""
 
     class Seven:
-        from calprune.collect.hf.published import MODELS
+        from calprune.collect.cost.published_models import MODELS
 
         shape = MODELS["llava-1.5-7b"].shape
         dtype, device, candidates = "float16", "cpu", 576

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from calprune.collect.grid import grid
 from calprune.collect.selectors import CLS, Merges, VisualTokens, guided
 from calprune.collect.selectors.prunesid import PruneSID, _groups, _quotas, _states
-from calprune.data.draws import Draws
+from calprune.data.random_draws import Draws
 from calprune.errors import PlanError
 from tests.collect.merging_tokens import KINDS, SALIENCIES, falling, signalled
 

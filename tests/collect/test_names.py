@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from calprune.collect import run
+from calprune.collect.cost.published_models import MODELS
 from calprune.collect.hf import checkpoint, digests, names
 from calprune.collect.hf.names import SHORT, find
-from calprune.collect.hf.published import MODELS
 from calprune.collect.models import Options, open_adapter
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, ModelError, PlanError
 from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
 

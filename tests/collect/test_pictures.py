@@ -16,7 +16,7 @@ from calprune.collect.models import Options, open_adapter
 from calprune.data.benchmarks import upright
 from calprune.data.pictures import open_picture, pad_to_square, size_of, turned
 from calprune.data.questions import open_questions
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import BenchmarkError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 

@@ -15,17 +15,17 @@ import pytest
 
 from calprune import registry
 from calprune.collect import run
-from calprune.collect.compat import by_score as compat_by_score
-from calprune.collect.encode import encode
 from calprune.collect.hf.names import find
 from calprune.collect.models import Options
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed.reply import Packed
+from calprune.collect.plugin_source import source
+from calprune.collect.selection.half_precision import by_score as compat_by_score
 from calprune.collect.selectors import by_score, in_order
 from calprune.collect.selectors.saliency import Saliency
-from calprune.collect.sources import source
-from calprune.data.container import unpack
-from calprune.data.store import Store
+from calprune.collect.stages.encode import encode
+from calprune.data.storage.container import unpack
+from calprune.data.storage.store import Store
 from calprune.errors import Mismatch, PlanError
 from tests.collect.checkpoints import save_checkpoint
 

@@ -15,14 +15,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from calprune.collect import ask as asking
 from calprune.collect import run
-from calprune.collect.bill import bill, render_bill
+from calprune.collect.cost.estimate import bill, render_bill
 from calprune.collect.selectors import in_order
 from calprune.collect.selectors.saliency import Saliency
-from calprune.data import container
+from calprune.collect.stages import ask as asking
 from calprune.data.condition import Budget
-from calprune.data.store import Store
+from calprune.data.storage import container
+from calprune.data.storage.store import Store
 from calprune.errors import DamagedFile, Mismatch, ModelError, PlanError, StoreError, WriteError
 from tests.fixtures import picture
 
@@ -74,7 +74,7 @@ def test_tables_hold_what_was_asked(finished: Path) -> None:
 
 
 def test_kept_tokens_are_nested_and_in_raster_order(finished: Path) -> None:
-    from calprune.data.store import check_file
+    from calprune.data.storage.store import check_file
 
     kept = {}
     for path in Store(finished).logit_files():

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.collect.grid import budgets, grid
-from calprune.collect.plan import BASE
 from calprune.collect.selectors import Ranks, VisualTokens
 from calprune.collect.selectors.random import Random
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.selectors.scope import Scope
+from calprune.collect.stages.plan import BASE
 from calprune.data.condition import ALL_TOKENS, Budget
 from calprune.errors import PlanError
 

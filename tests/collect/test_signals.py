@@ -17,21 +17,21 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPModel
 
 from calprune.collect import run
-from calprune.collect.encode import encode
 from calprune.collect.grid import Chosen
 from calprune.collect.hf import clip
-from calprune.collect.hf.clip_llama import ClipLlama
 from calprune.collect.hf.clip_model import ClipModel
-from calprune.collect.hf.further import described, own_words
+from calprune.collect.hf.clip_signals import described, own_words
 from calprune.collect.models import Options, open_adapter
+from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.reply import Packed
-from calprune.collect.plan import make_plan
 from calprune.collect.selectors import Ranking, VisualTokens, in_order
-from calprune.collect.signals import read_signals
+from calprune.collect.stages.encode import encode
+from calprune.collect.stages.features import read_signals
+from calprune.collect.stages.plan import make_plan
 from calprune.data.condition import Budget, sha256_of
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 from calprune.testing.adapters import conformance
 from tests.collect.checkpoints import Family, save_checkpoint

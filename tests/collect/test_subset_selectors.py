@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calprune.collect.greedy import DRIFT
+from calprune.collect.selection.coverage import DRIFT
 from calprune.collect.selectors import RELATIVE_TIE, Picks, Ranking, Ranks, VisualTokens
 from calprune.collect.selectors.agilepruner import AgilePruner
 from calprune.collect.selectors.divprune import DivPrune

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calprune.collect.determinant import greedy_map
+from calprune.collect.selection.dpp import greedy_map
 from calprune.collect.selectors import Merged
 from calprune.collect.selectors.divprune import DivPrune
 from calprune.collect.selectors.otprune import OTPrune

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from calprune.analyze.html.content import gather
-from calprune.analyze.html.sections.cautions import cautions
+from calprune.analyze.html_report.content import gather
+from calprune.analyze.html_report.sections.cautions import cautions
 from calprune.cli import app
 from calprune.commands.ending import ended
 from calprune.data.condition import sha256_of
-from calprune.data.container import Sealed, pack, publish
-from calprune.data.store import SAMPLE
+from calprune.data.storage.container import Sealed, pack, publish
+from calprune.data.storage.store import SAMPLE
 from tests.analyze.conftest import make_table
 from tests.data.test_condition import PLAIN
 from tests.data.test_store import logit_arrays
@@ -122,8 +122,8 @@ def test_report_reads_the_others(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is gathered and drawn has tests of its own, and takes its time."""
-    monkeypatch.setattr("calprune.analyze.html.content.gather", lambda tables, **how: how)
-    monkeypatch.setattr("calprune.analyze.html.page.page", lambda how: str(how["untrusted"]))
+    monkeypatch.setattr("calprune.analyze.html_report.content.gather", lambda tables, **how: how)
+    monkeypatch.setattr("calprune.analyze.html_report.page.page", lambda how: str(how["untrusted"]))
     out = tmp_path / "report.html"
     assert ended(lambda: app(["report", "--store", str(store), "--out", str(out)])) == 4
     assert out.read_text() == str([f"{name}.h5" for name in sorted(BAD)])

@@ -12,10 +12,10 @@ import pytest
 import typer.main
 
 from calprune import cli
-from calprune.analyze.choices import check_read
+from calprune.analyze.options import check_read
 from calprune.analyze.study import Study
 from calprune.commands import modes
-from calprune.data.store import Store
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
 

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from typer.testing import CliRunner
 
-from calprune.analyze.tokens import WIDEST, Panel, Shown, folded, kept_tokens
+from calprune.analyze.figures._kept_tokens import WIDEST, Panel, Shown, folded, kept_tokens
 from calprune.cli import app
 from calprune.collect import run
-from calprune.collect.look import look
-from calprune.data.store import check_file
+from calprune.collect.inspection.token_view import look
+from calprune.data.storage.store import check_file
 from calprune.errors import CalpruneError, PlanError, WriteError
 from tests.collect.tiny import save_tiny_llava
 
@@ -85,7 +85,7 @@ def test_what_is_sealed_is_drawn(
     store: Path, tiny_llava: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same tokens as asked about, without running the tower."""
-    from calprune.collect.hf.clip_llama import ClipLlama
+    from calprune.collect.models._llava_base import ClipLlama
 
     monkeypatch.setattr(ClipLlama, "see", None)
     found = look("shapes", "2", store=store, model=str(tiny_llava), images=3, **WANTED)

@@ -13,10 +13,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from calprune.data import container
 from calprune.data.condition import sha256_of
-from calprune.data.container import BLOCK, Sealed, as_text, claimed, intact, pack, publish, unpack
-from calprune.data.schema import FORMATS, RANKINGS, VERSION, Column, Format
+from calprune.data.storage import container
+from calprune.data.storage.container import (
+    BLOCK,
+    Sealed,
+    as_text,
+    claimed,
+    intact,
+    pack,
+    publish,
+    unpack,
+)
+from calprune.data.storage.schema import FORMATS, RANKINGS, VERSION, Column, Format
 from calprune.errors import (
     DamagedFile,
     IncompleteError,

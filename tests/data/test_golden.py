@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from calprune.data.container import unpack
-from calprune.data.store import check_file, read_logits
+from calprune.data.storage.container import unpack
+from calprune.data.storage.store import check_file, read_logits
 from tests.data.test_condition import PLAIN
 from tests.data.test_container import ranking
 from tests.data.test_store import logit_arrays, sealed

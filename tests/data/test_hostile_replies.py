@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.data.container import Arrays, Sealed, pack
-from calprune.data.joining import _joint
-from calprune.data.laws import check_columns, check_members, check_values
 from calprune.data.questions import open_questions
-from calprune.data.schema import LOGITS
 from calprune.data.sources.rows import Tsv
-from calprune.data.store import Store
-from calprune.data.texts import MOST_REFERENCE, listed, pack_texts, unpack_texts
+from calprune.data.storage.container import Arrays, Sealed, pack
+from calprune.data.storage.joining import _joint
+from calprune.data.storage.ragged_text import MOST_REFERENCE, listed, pack_texts, unpack_texts
+from calprune.data.storage.schema import LOGITS
+from calprune.data.storage.store import Store
+from calprune.data.storage.validation import check_columns, check_members, check_values
 from calprune.errors import BenchmarkError, Mismatch, StoreError
 from tests.data.test_condition import PLAIN
 from tests.data.test_store import logit_arrays

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.data.agreement import check_agreement
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, canonical_json, sha256_of
-from calprune.data.container import Arrays, Sealed, as_text, pack, publish
-from calprune.data.laws import check_values
-from calprune.data.store import Store, check_file, read_logits
+from calprune.data.storage.agreement import check_agreement
+from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.storage.store import Store, check_file, read_logits
+from calprune.data.storage.validation import check_values
 from calprune.errors import Mismatch, StoreError
 from tests.data.test_condition import PLAIN
 from tests.data.test_container import ranking

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from calprune.data.store import Store
-from calprune.data.walk import files
+from calprune.data.storage.store import Store
+from calprune.data.storage.walk import files
 from calprune.errors import DamagedFile, Mismatch, StoreError
 from tests.data.test_condition import PLAIN
 from tests.data.test_store import logit_arrays, sealed, write_part

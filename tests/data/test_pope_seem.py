@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calprune.data.check import differences
+from calprune.data.benchmark_check import differences
 from calprune.data.questions import find_benchmark, open_questions
 from calprune.errors import BenchmarkError
 from tests.fixtures import pope, pope_seem

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from calprune.data.published import Number, Numbers, Printed, numbers
 from calprune.data.studies import Line, Study, Table, find_study
+from calprune.data.studies._numbers import Number, Numbers, Printed, numbers
 from calprune.errors import IncompleteError, PlanError
 
 STUDIES = ("calibration", "gap-power", "scope-appendix")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import calprune
-from calprune.data.store import SAMPLE, Store, store_path
+from calprune.data.storage.store import SAMPLE, Store, store_path
 from calprune.errors import PlanError
 
 IMAGES = 100

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.data.benchmarks import pixels_digest
-from calprune.data.draws import Draws
 from calprune.data.questions import open_questions
+from calprune.data.random_draws import Draws
 from calprune.data.shapes import benchmark as module
 from calprune.data.shapes.benchmark import CHECKSUMS, benchmark_scenes, scene_pixels
 from calprune.data.shapes.questions import (

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calprune.data import store as module
 from calprune.data.condition import Condition
-from calprune.data.container import Arrays, Sealed, as_text, pack, publish
-from calprune.data.laws import check_values
-from calprune.data.store import Store, check_file, read_logits, safe, store_path
+from calprune.data.storage import store as module
+from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.storage.store import Store, check_file, read_logits, safe, store_path
+from calprune.data.storage.validation import check_values
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, StoreError, WriteError
 from tests.data.test_condition import PLAIN
 from tests.data.test_container import ranking

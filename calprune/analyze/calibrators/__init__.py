@@ -2,7 +2,7 @@
 
 One file here is one calibrator; its name is the file's, with dashes, and its fields are its
 parameters. Other packages add theirs by entry points of the group ``calprune.calibrators``. There
-are two shapes. Neither sees folds, images or metrics: ``calprune.analyze.crossfit`` deals with
+are two shapes. Neither sees folds, images or metrics: ``_cross_fitting`` deals with
 those, so whatever is learnt is used only on other images.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from calprune.analyze.confidence import Predictions
+    from calprune.analyze.predictions.build import Predictions
 
 Floats = NDArray[np.float64]
 Map = Callable[[Floats], Floats]

@@ -12,7 +12,7 @@ from calprune.analyze.calibrators import Floats
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:
-    from calprune.analyze.confidence import Predictions
+    from calprune.analyze.predictions.build import Predictions
 
 __all__ = ["Platt"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.calibrators import Floats
-from calprune.analyze.temperature import Temperature, minimiser
+from calprune.analyze.calibrators._temperature_fit import Temperature, minimiser
 from calprune.errors import PlanError
 
 __all__ = ["Scaling"]

@@ -28,7 +28,7 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.figures._subject import Subject, View
 from calprune.analyze.metrics import Metric, resolve
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:

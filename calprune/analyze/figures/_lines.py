@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
 from calprune.analyze.metrics import Form
-from calprune.analyze.written import heading
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.written import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

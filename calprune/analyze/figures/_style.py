@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from calprune import registry
-from calprune.analyze.report import as_csv
-from calprune.data.container import replace_all
+from calprune.analyze.tables.render import as_csv
+from calprune.data.storage.container import replace_all
 from calprune.errors import PlanError
 from calprune.terminal import printable
 

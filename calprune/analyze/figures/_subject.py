@@ -9,19 +9,19 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from calprune import registry
-from calprune.analyze.cells import Cell, Setting, check_shown, settings
-from calprune.analyze.compare import Difference, compare
-from calprune.analyze.confidence import Reading
-from calprune.analyze.coverage import Risk, risk_coverage
-from calprune.analyze.curve import Bin, Step, isotonic_steps, reliability_bins
-from calprune.analyze.estimate import Estimate, estimate
-from calprune.analyze.levels import Change, changes
+from calprune.analyze.experiments.experiment import Cell, Setting, check_shown, settings
 from calprune.analyze.metrics import Metric
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.statistics.dependence import Resample
-from calprune.analyze.statistics.family import Correction
+from calprune.analyze.predictions.build import Reading
+from calprune.analyze.results.compare import Difference, compare
+from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.parameter_effect import Change, changes
+from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
+from calprune.analyze.results.risk_coverage import Risk, risk_coverage
+from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval, usual_without_gaps
-from calprune.data.logits import LogitTable
+from calprune.analyze.statistics.multiple_testing import Correction
+from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
 Rows = TypeVar("Rows")

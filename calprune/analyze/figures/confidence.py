@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.curve import Bin
-from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import seeds
 from calprune.analyze.figures._style import (
@@ -24,7 +22,9 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.figures._subject import condition_names
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.report import records
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.reliability import Bin
+from calprune.analyze.tables.render import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import (
     MOST,
@@ -29,7 +28,8 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import ESTIMATED
-from calprune.analyze.report import records
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.render import records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

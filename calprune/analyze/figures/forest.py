@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.cells import Cell
-from calprune.analyze.compare import Difference
+from calprune.analyze.experiments.experiment import Cell
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import axis_title, difference, named, scale, seeds
 from calprune.analyze.figures._style import (
@@ -21,7 +20,8 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import TESTED, condition_names
-from calprune.analyze.report import records
+from calprune.analyze.results.compare import Difference
+from calprune.analyze.tables.render import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
-from calprune.analyze.cells import Cell
-from calprune.analyze.estimate import Estimate
+from calprune.analyze.experiments.experiment import Cell
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import axis_title, scale
 from calprune.analyze.figures._style import (
@@ -22,9 +21,10 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import TESTED
-from calprune.analyze.levels import Line, level, lines, numeric_parameters
-from calprune.analyze.report import records
-from calprune.analyze.written import number
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.parameter_effect import Line, level, lines, numeric_parameters
+from calprune.analyze.tables.render import records
+from calprune.analyze.tables.written import number
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import (
     MARKERS,
@@ -32,8 +31,9 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.metrics import resolve
-from calprune.analyze.pareto import pareto_front
-from calprune.analyze.report import records
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.statistics.pareto_front import pareto_front
+from calprune.analyze.tables.render import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.curve import Bin, Step
-from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import seeds
 from calprune.analyze.figures._style import (
@@ -22,8 +20,10 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import condition_names
-from calprune.analyze.report import records
-from calprune.analyze.written import number
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.reliability import Bin, Step
+from calprune.analyze.tables.render import records
+from calprune.analyze.tables.written import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calprune.analyze.coverage import Risk
-from calprune.analyze.estimate import Estimate
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import MOST, Line, line_styles, lines_of
 from calprune.analyze.figures._style import (
@@ -19,8 +17,10 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.report import records
-from calprune.analyze.written import number
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.risk_coverage import Risk
+from calprune.analyze.tables.render import records
+from calprune.analyze.tables.written import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
-from calprune.analyze.confidence import Floats, Indices, Predictions
-from calprune.analyze.surest import Scale
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.confidence_scores import Scale
 from calprune.errors import PlanError
 
 Form = Literal["plain", "percent", "points", "score"]

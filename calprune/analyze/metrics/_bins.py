@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
 from calprune.analyze.metrics._exact import on_grid
+from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
 from calprune.errors import PlanError
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics._tied import Tied
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
 
 def decomposed(seen: Predictions, weights: NDArray[Any], cluster: Indices) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
 STRIDE = 64  # draws handled at once: keeps a block inside the processor's cache
 

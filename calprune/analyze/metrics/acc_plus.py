@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.correctness import group_tally, ratio
 from calprune.analyze.scorers import decided_by, verdicts
-from calprune.analyze.verdicts import group_tally, ratio
 
 __all__ = ["AccPlus"]
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._walk import walked
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
 __all__ = ["Aurc"]
 

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._corp import decomposed
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
 __all__ = ["Dsc"]
 

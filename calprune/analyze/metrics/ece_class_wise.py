@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.metrics._bins import Binned, Bins
+from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["EceClassWise"]
 

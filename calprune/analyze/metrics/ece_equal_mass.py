@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._bins import Binned
 from calprune.analyze.metrics._tied import Tied
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import PlanError
 
 __all__ = ["EceEqualMass"]

@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._tied import Tied, pairs_before
-from calprune.analyze.verdicts import ratio
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.correctness import ratio
 
 __all__ = ["FailureAuroc"]
 

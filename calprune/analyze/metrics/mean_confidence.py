@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs, mean_of
+from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["MeanConfidence"]
 

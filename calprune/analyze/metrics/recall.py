@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.verdicts import confusion, ratio, said_by
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.correctness import confusion, ratio, said_by
 
 __all__ = ["Recall"]
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
 from calprune.analyze.metrics._bins import Bins, gaps
+from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Rmsce"]
 

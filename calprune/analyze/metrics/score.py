@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune import registry
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import IncompleteError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
+from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import Better, Form
 from calprune.analyze.metrics._tied import summed
-from calprune.analyze.temperature import best_temperature
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import PlanError
 
 __all__ = ["TOpt"]

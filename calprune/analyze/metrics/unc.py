@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Unc"]
 

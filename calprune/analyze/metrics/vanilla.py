@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.correctness import group_code, ratio
 from calprune.analyze.scorers import decided_by, verdicts
-from calprune.analyze.verdicts import group_code, ratio
 
 __all__ = ["Vanilla"]
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form, Needs
-from calprune.analyze.verdicts import ratio
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.correctness import ratio
 from calprune.errors import PlanError
 
 __all__ = ["VerbalizerMass"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calprune.analyze.confidence import Reading
-from calprune.analyze.curve import Bin, reliability_bins
-from calprune.analyze.layout import Grid
+from calprune.analyze.predictions.build import Reading
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.reproduction.subjects import Subject, matching
-from calprune.analyze.written import with_interval
+from calprune.analyze.results.reliability import Bin, reliability_bins
+from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.written import with_interval
 from calprune.data.studies import Line, Study
 
 HEADER = ("", "bin", "answers", "confidence", "accuracy")

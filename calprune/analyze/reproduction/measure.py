@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from calprune.analyze.cells import Cell, Setting
-from calprune.analyze.compare import compare
-from calprune.analyze.confidence import Reading
-from calprune.analyze.estimate import Estimate, estimate
+from calprune.analyze.experiments.experiment import Cell, Setting
+from calprune.analyze.predictions.build import Reading
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.shares import Shares
 from calprune.analyze.reproduction.subjects import Subject, matching
-from calprune.data.logits import LogitTable
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.data.storage.logits import LogitTable
 from calprune.data.studies import Line
 from calprune.errors import CalpruneError
 

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from calprune.analyze.cells import settings
-from calprune.analyze.confidence import Reading
-from calprune.analyze.layout import Grid
+from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.predictions.build import Reading
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
 from calprune.analyze.reproduction.rows import (
@@ -20,9 +19,10 @@ from calprune.analyze.reproduction.rows import (
     written,
 )
 from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
-from calprune.data.logits import LogitTable
-from calprune.data.published import Numbers, Printed, numbers
+from calprune.analyze.tables.grid import Grid
+from calprune.data.storage.logits import LogitTable
 from calprune.data.studies import Line, Study, Table, find_study
+from calprune.data.studies._numbers import Numbers, Printed, numbers
 from calprune.terminal import remark
 
 SHOWN = 4  # cells that a note about published numbers names

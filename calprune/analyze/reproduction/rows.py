@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from calprune.analyze.layout import Grid
-from calprune.data.published import Number, Printed
+from calprune.analyze.tables.grid import Grid
 from calprune.data.studies import Line
+from calprune.data.studies._numbers import Number, Printed
 
 Agrees = Literal["yes", "no", "not at hand", "missing", "other model", "other questions"]
 SCALE = {

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.cells import Cell, Setting
-from calprune.analyze.confidence import Floats, Reading, predictions
+from calprune.analyze.experiments.experiment import Cell, Setting
 from calprune.analyze.metrics import resolve
+from calprune.analyze.predictions.build import Floats, Reading, predictions
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
-from calprune.analyze.sampled import prepared, resampled
+from calprune.analyze.results.resampled import prepared, resampled
 from calprune.analyze.statistics.intervals import bounds
 from calprune.data.studies import Line
 from calprune.errors import CalpruneError

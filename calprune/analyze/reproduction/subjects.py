@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calprune import registry
-from calprune.analyze.cells import Cell, Setting
+from calprune.analyze.experiments.experiment import Cell, Setting
 from calprune.data.condition import ALL_TOKENS, Budget, Scalar
 from calprune.data.studies import TOKENS, Line, Table, scaled
 from calprune.errors import CalpruneError

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from calprune import registry
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Described, Form, mean_of
-from calprune.analyze.verdicts import greedy, said, said_by
-from calprune.data.logits import LogitTable
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.correctness import greedy, said, said_by
+from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch
 
 __all__ = ["MeanOfRows", "Scorer", "decided_by", "greedy", "said", "verdicts"]

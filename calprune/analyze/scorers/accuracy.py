@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.confidence import Floats
+from calprune.analyze.predictions.build import Floats
+from calprune.analyze.predictions.correctness import said_right
 from calprune.analyze.scorers import MeanOfRows
-from calprune.analyze.verdicts import said_right
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Accuracy"]
 

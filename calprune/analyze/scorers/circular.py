@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Better, Form
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.correctness import group_tally, ratio, said_right
 from calprune.analyze.scorers import verdicts
-from calprune.analyze.verdicts import group_tally, ratio, said_right
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Circular"]
 

@@ -6,10 +6,10 @@ removes its trailing full stops before. No synonyms, no partial credit.
 
 from __future__ import annotations
 
-from calprune.analyze.confidence import Floats
+from calprune.analyze.predictions.build import Floats
 from calprune.analyze.scorers import MeanOfRows
 from calprune.analyze.scorers._rows import score_rows
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 
 __all__ = ["ExactMatch"]
 

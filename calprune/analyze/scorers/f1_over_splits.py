@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form
-from calprune.analyze.verdicts import confusion, f1, parts_of, says_no_right
-from calprune.data.logits import LogitTable
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.correctness import confusion, f1, parts_of, says_no_right
+from calprune.data.storage.logits import LogitTable
 
 __all__ = ["F1OverSplits"]
 

@@ -1,16 +1,16 @@
 """``judged``: grades that a judge gave to the replies, as in MM-Vet.
 
-They are read from the grade file beside the condition, see ``calprune.analyze.judge``; nothing is
+They are read from the grade file beside the condition, see ``calprune.judge``; nothing is
 asked here. MM-Vet's number is the mean score over questions and runs.
 """
 
 from __future__ import annotations
 
-from calprune.analyze.confidence import Floats
-from calprune.analyze.judge.grades import grades_of
+from calprune.analyze.predictions.build import Floats
 from calprune.analyze.scorers import MeanOfRows
 from calprune.analyze.scorers._rows import score_rows
-from calprune.data.logits import LogitTable
+from calprune.data.grades import grades_of
+from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Judged"]
 

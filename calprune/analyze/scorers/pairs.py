@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Indices, Predictions
 from calprune.analyze.metrics import Better, Form
+from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.correctness import group_tally, parts_of, ratio, said_right
 from calprune.analyze.scorers import verdicts
-from calprune.analyze.verdicts import group_tally, parts_of, ratio, said_right
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Pairs"]
 

@@ -6,11 +6,11 @@ accuracy min(1, k / 3) against all people but one, averaged over whom is left ou
 
 from __future__ import annotations
 
-from calprune.analyze.confidence import Floats
+from calprune.analyze.predictions.build import Floats
 from calprune.analyze.scorers import MeanOfRows
 from calprune.analyze.scorers._evalai import normalised
 from calprune.analyze.scorers._rows import score_rows
-from calprune.data.logits import LogitTable
+from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch
 
 __all__ = ["Vqa"]

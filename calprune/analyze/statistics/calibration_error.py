@@ -16,12 +16,12 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.confidence import Floats, Predictions
 from calprune.analyze.metrics import Gapped
 from calprune.analyze.metrics._bins import excess
 from calprune.analyze.metrics._exact import on_grid
-from calprune.analyze.resample import Clusters
+from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.statistics.attenuation import Attenuation
+from calprune.analyze.statistics.resampling import Clusters
 
 Kind = Literal["studentised", "bridge"]
 Contrast = Sequence[tuple[int, float]]

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from calprune import registry
-from calprune.analyze.confidence import Floats
 from calprune.analyze.metrics import Described, Gapped, Metric, resolve
+from calprune.analyze.predictions.build import Floats
 from calprune.errors import PlanError
 
 Interval = Literal["auto", "studentised", "bridge", "percentile", "basic"]

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.confidence import Bools, Floats, Indices, Predictions
 from calprune.analyze.metrics import Additive, Measure
-from calprune.analyze.resample import BLOCK, Clusters, Sampler, products
+from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.statistics.resampling import BLOCK, Clusters, Sampler, products
 
 
 def _parts(metric: Measure, seen: Predictions) -> Indices | None:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.similarity import canonical_similarity
+from calprune.collect.selection.similarity import canonical_similarity
 from calprune.data.condition import Budget
 from calprune.errors import ModelError
 

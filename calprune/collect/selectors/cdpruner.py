@@ -54,8 +54,8 @@ class CDPruner:
 
         Raises PlanError if the tokens span fewer than K dimensions.
         """
-        from calprune.collect.best import as_ranking
-        from calprune.collect.determinant import greedy_map
+        from calprune.collect.selection.dpp import greedy_map
+        from calprune.collect.selection.tie_break import as_ranking
 
         candidates = tokens.candidates
         quality = self._quality(tokens, candidates)
@@ -67,7 +67,7 @@ class CDPruner:
 
     def _quality(self, tokens: VisualTokens, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
         """Quality (n,) of the tokens that compete; with theta up to a factor."""
-        from calprune.collect.crosswise import cosines
+        from calprune.collect.selection.cross_similarity import cosines
 
         alike = cosines(tokens.signals["joint"], tokens.signals["text-clip"])[candidates]
         relevance = -alike.mean(axis=1, dtype=np.float64)

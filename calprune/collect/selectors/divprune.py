@@ -34,8 +34,8 @@ class DivPrune:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Order of all candidates; ``score`` is the distance at which each was taken."""
-        from calprune.collect.best import as_ranking
-        from calprune.collect.farthest import farthest_first
+        from calprune.collect.selection.max_min import farthest_first
+        from calprune.collect.selection.tie_break import as_ranking
 
         found = farthest_first(tokens.alike("projected"), tokens.candidates)
         return as_ranking(len(tokens.glue), *found)

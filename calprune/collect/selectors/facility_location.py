@@ -45,7 +45,7 @@ class FacilityLocation:
 
         f of nothing is 0. The first token ties within a relative 1e-9 of f + v, v candidates.
         """
-        from calprune.collect.greedy import greedy_coverage
+        from calprune.collect.selection.coverage import greedy_coverage
 
         patches, similarity = ~tokens.glue, tokens.similarity
         if not self.clip:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.cells import grids
+from calprune.collect.selection.grids import grids
 from calprune.collect.selectors import Ranking, VisualTokens, by_score
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
@@ -50,7 +50,7 @@ class HiPrune:
 
     def pick(self, tokens: VisualTokens, k: int) -> Ranking:
         """Anchors, buffers, registers; ``score`` is the attention received, 0 for buffers."""
-        from calprune.collect.best import as_ranking
+        from calprune.collect.selection.tie_break import as_ranking
 
         if len(tokens.cell) != len(tokens.glue):
             raise PlanError(

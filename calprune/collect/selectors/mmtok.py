@@ -52,9 +52,9 @@ class MMTok:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Order of all candidates; ``score`` is the coverage that each adds."""
-        from calprune.collect.best import as_ranking
-        from calprune.collect.crosswise import cosines
-        from calprune.collect.greedy_rows import greedy_rows
+        from calprune.collect.selection.coverage_rows import greedy_rows
+        from calprune.collect.selection.cross_similarity import cosines
+        from calprune.collect.selection.tie_break import as_ranking
 
         candidates = tokens.candidates
         words = cosines(tokens.signals["projected"], tokens.signals["text-words"])[candidates].T

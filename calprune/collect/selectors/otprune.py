@@ -49,8 +49,8 @@ class OTPrune:
 
     def first(self, tokens: VisualTokens, k: int) -> Ranking:
         """The first k of that order."""
-        from calprune.collect.best import as_ranking
-        from calprune.collect.determinant import greedy_map
+        from calprune.collect.selection.dpp import greedy_map
+        from calprune.collect.selection.tie_break import as_ranking
 
         candidates = tokens.candidates
         # G G' is that of the image, whatever gamma, K and the order: most of the work

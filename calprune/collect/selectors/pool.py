@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.cells import grids
+from calprune.collect.selection.grids import grids
 from calprune.collect.selectors import Merged, VisualTokens
 from calprune.data.condition import Budget
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.merging import require_cls
+from calprune.collect.selection.merging import require_cls
 from calprune.collect.selectors import CLS, RELATIVE_TIE, Merged, VisualTokens, by_score
 from calprune.data.condition import Budget
-from calprune.data.draws import Draws
+from calprune.data.random_draws import Draws
 from calprune.errors import PlanError
 
 __all__ = ["PruneSID"]

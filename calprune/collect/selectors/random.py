@@ -9,7 +9,7 @@ import numpy as np
 
 from calprune.collect.selectors import Ranking, VisualTokens, in_order
 from calprune.data.condition import Budget
-from calprune.data.draws import Draws
+from calprune.data.random_draws import Draws
 from calprune.errors import PlanError
 
 __all__ = ["Random"]

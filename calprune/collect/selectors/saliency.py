@@ -26,7 +26,7 @@ class Saliency:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Falling saliency."""
         if tokens.compat:
-            from calprune.collect import compat
+            from calprune.collect.selection import half_precision as compat
 
             return compat.by_score(tokens.saliency, ~tokens.glue)
         return by_score(tokens.saliency, ~tokens.glue)

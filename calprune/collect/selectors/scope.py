@@ -47,12 +47,12 @@ class Scope:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Greedy order of all candidates; the sum runs over every token, chosen ones included."""
         if tokens.compat:
-            from calprune.collect import compat
+            from calprune.collect.selection import half_precision as compat
 
             return compat.greedy_coverage(
                 tokens.view, tokens.saliency, self.alpha, self.gap_power, tokens.glue
             )
-        from calprune.collect.greedy import greedy_coverage
+        from calprune.collect.selection.coverage import greedy_coverage
 
         saliency = np.where(tokens.glue, 0.0, tokens.saliency)
         weight = np.where(tokens.glue, -1.0, saliency**self.alpha)

@@ -42,7 +42,7 @@ class ScopeAdd:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Greedy order of all candidates; the sum runs over every token, chosen ones included."""
-        from calprune.collect.greedy_add import greedy_sum
+        from calprune.collect.selection.coverage_additive import greedy_sum
 
         patches = ~tokens.glue
         with np.errstate(over="ignore"):

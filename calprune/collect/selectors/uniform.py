@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.cells import grids
+from calprune.collect.selection.grids import grids
 from calprune.collect.selectors import Ranking, VisualTokens, in_order
 from calprune.data.condition import Budget
 

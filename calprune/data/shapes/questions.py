@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from calprune.data.draws import Draws
+from calprune.data.random_draws import Draws
 from calprune.data.shapes.scenes import Scene, draw_scene
 from calprune.data.shapes.world import COLOURS, KINDS, SHAPES, kind_name, world
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.data.draws import Draws
+from calprune.data.random_draws import Draws
 from calprune.data.shapes.world import FEWEST, KINDS, MOST, SHAPES, THEMES, world
 
 SIDE = 168

@@ -1,0 +1,1 @@
+"""Which files belong to one experiment, and which are compared."""

@@ -1,0 +1,274 @@
+"""How sealed files become the rows of a table: settings, cells and groups."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune import registry
+from calprune.analyze.predictions.build import Predictions
+from calprune.data.condition import ALL_TOKENS, Condition, Experiment
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import IncompleteError, Mismatch, PlanError
+
+GROUPINGS = ("split", "category", "kind", "n_options")
+POOLED, WITHOUT = "all", "(none)"  # groups of our own: all rows, and those without a value
+MOST_GROUPS = 1000
+MOST_SHOWN = 100  # in a report, and in figures
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row of a table: a condition, or all seeds of one.
+
+    Attributes:
+        name: unique within its setting, without the seed where seeds are joined, and without the
+            parameters that are the same in all conditions of the selector.
+        selector, parameters, budget, seed: as text; budget ``all`` and seed empty where there is
+            none; seed ``3 seeds`` where three are joined.
+        kept: visual tokens that the language model's last layer saw, mean over questions.
+        tables: the sealed files, one per seed.
+    """
+
+    name: str
+    selector: str
+    parameters: str
+    budget: str
+    seed: str
+    kept: float
+    tables: tuple[LogitTable, ...]
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing was pruned."""
+        return self.selector == "full"
+
+    @property
+    def label(self) -> str:
+        """The name with all parameters, whatever the company."""
+        condition = self.tables[0].condition
+        return (replace(condition, seed=None) if len(self.tables) > 1 else condition).label
+
+
+Names = tuple[str, str]
+"""Model and benchmark as a title shows them."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All cells of one model, asked one way on one benchmark; none is compared across settings."""
+
+    model: str
+    benchmark: str
+    cells: tuple[Cell, ...]
+
+    def named(self, name: str) -> list[Cell]:
+        """Cells of that name, label or selector."""
+        by_label = [c for c in self.cells if name in (c.name, c.tables[0].condition.label)]
+        return by_label or [c for c in self.cells if c.selector == name]
+
+    def find(self, name: str) -> Cell:
+        """The cell of that name or label or, if there is only one, of that selector."""
+        by_name = {cell.name: cell for cell in self.cells}
+        if name in by_name:
+            return by_name[name]
+        chosen = self.named(name)
+        if len(chosen) == 1:
+            return chosen[0]
+        if chosen:
+            listed = ", ".join(cell.name for cell in chosen)
+            raise PlanError(f"several conditions are called {name!r}, choose one: {listed}")
+        raise PlanError(registry.unknown("condition", name, by_name))
+
+
+def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Setting]:
+    """Group files by model, benchmark and way of asking, join seeds, and sort.
+
+    Another picture, template, dtype, limit of replies, quantisation or treatment of keys and values
+    is another ``Condition.experiment`` with a full condition of its own.
+    Full comes first, then larger budgets before smaller, then selector and parameters.
+    """
+    if not tables:
+        raise IncompleteError("nothing to analyse: no sealed logits found; run calprune collect")
+    piles: dict[Experiment, list[LogitTable]] = defaultdict(list)
+    for table in tables:
+        piles[table.condition.experiment].append(table)
+    names = _names(piles)
+    return [
+        Setting(*names[key], _cells(piles[key], each_seed))
+        for key in sorted(piles, key=lambda experiment: experiment.order)
+    ]
+
+
+def _names(piles: Mapping[Experiment, list[LogitTable]]) -> dict[Experiment, Names]:
+    """Model and benchmark of each pile, with whatever tells equal ones apart."""
+    found = {}
+    for key, pile in piles.items():
+        alike = [other for other in piles if other[:2] == key[:2]]
+        differ = {
+            name: len({getattr(other, name) for other in alike}) > 1 for name in Experiment._fields
+        }
+        shown = {
+            # whole: what follows the rule may be all that differs
+            "pixels": f"picture {key.pixels.split('/')[-1]}",
+            "template": f"template {pile[0].template}",
+            "dtype": key.dtype,
+            "reply": f"replies of {key.reply} tokens" if key.reply else "no replies",
+            "closed_reply": f"closed replies of {key.closed_reply} tokens"
+            if key.closed_reply
+            else "first tokens",
+            "weights": f"weights {key.weights or 'not quantised'}",
+            "kv": f"KV {key.kv or 'whole'}",
+        }
+        asked = [text for name, text in shown.items() if differ[name]]
+        benchmark = key.benchmark + f"@{key.benchmark_digest[:8]}" * differ["benchmark_digest"]
+        model = key.model + f"@{key.model_digest[:8]}" * differ["model_digest"]
+        found[key] = (model + f" ({', '.join(asked)})" * bool(asked), benchmark)
+    return found
+
+
+def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[Cell, ...]:
+    piles: dict[str, list[LogitTable]] = defaultdict(list)
+    for table in tables:
+        c = table.condition
+        piles[c.key if each_seed else replace(c, seed=None).key].append(table)
+    for key, pile in piles.items():
+        seeds = [t.condition.seed for t in pile]
+        if len(set(seeds)) < len(seeds):
+            raise Mismatch(
+                f"{pile[0].path} and {pile[1].path} hold the same condition "
+                f"({pile[0].condition.label}, {key[:8]}); keep one of them"
+            )
+    constant = _constant(tables)
+    cells = [
+        _cell(sorted(p, key=lambda t: t.condition.seed or 0), constant) for p in piles.values()
+    ]
+    return tuple(sorted(told_apart(cells), key=_position))
+
+
+def _constant(tables: Sequence[LogitTable]) -> dict[str, frozenset[str]]:
+    """Per selector with several settings, the parameters that are the same in all of them."""
+    sets: dict[str, set[tuple[tuple[str, object], ...]]] = defaultdict(set)
+    for table in tables:
+        sets[table.condition.selector].add(table.condition.parameters)
+    return {
+        selector: frozenset(name for name, _ in set.intersection(*(set(p) for p in found)))
+        for selector, found in sets.items()
+        if len(found) > 1
+    }
+
+
+def _cell(pile: Sequence[LogitTable], constant: dict[str, frozenset[str]]) -> Cell:
+    condition = pile[0].condition
+    dropped = constant.get(condition.selector, frozenset())
+    shown = tuple(p for p in condition.parameters if p[0] not in dropped)
+    brief = replace(condition, parameters=shown)
+    joined = len(pile) > 1
+    seed = "" if condition.seed is None else str(condition.seed)
+    return Cell(
+        name=(replace(brief, seed=None) if joined else brief).label,
+        selector=condition.selector,
+        parameters=" ".join(f"{k}={v}" for k, v in _parameters(condition)),
+        budget="all" if condition.budget == ALL_TOKENS else condition.budget.label,
+        seed=f"{len(pile)} seeds" if joined else seed,
+        kept=_kept(pile[0]),
+        tables=tuple(pile),
+    )
+
+
+def _parameters(condition: Condition) -> list[tuple[str, object]]:
+    """Those of the selector, and in which numerics it chose unless canonically."""
+    numerics = [] if condition.numerics is None else [("numerics", condition.numerics)]
+    return [*condition.parameters, *numerics]
+
+
+def _kept(table: LogitTable) -> float:
+    return float(table.visual[:, -1].mean()) if table.visual.size else float("nan")
+
+
+def told_apart(cells: Sequence[Cell]) -> list[Cell]:
+    """Conditions that differ only in what a label leaves out, such as what features measured."""
+    shared = Counter(cell.name for cell in cells)
+    return [
+        replace(c, name=f"{c.name}#{c.tables[0].condition.key[:8]}") if shared[c.name] > 1 else c
+        for c in cells
+    ]
+
+
+def _position(cell: Cell) -> tuple[object, ...]:
+    condition: Condition = cell.tables[0].condition
+    nominal = condition.budget.value if condition.budget.kind == "count" else cell.kept
+    numbers = tuple((k, str(type(v)), v) for k, v in condition.parameters)
+    return (not cell.full, -nominal, cell.selector, numbers, condition.seed or 0, cell.name)
+
+
+def groupings(seen: Predictions) -> dict[str, NDArray[Any]]:
+    """What rows can be grouped by, (n,) each: GROUPINGS, then the tags of the files.
+
+    ``kind`` is ``closed`` for questions that offer answers and else ``open``; ``n_options`` counts
+    the answers offered.
+    """
+    kind = np.where(seen.n_options > 0, "closed", "open")
+    own = (seen.split, seen.category, kind, seen.n_options)
+    return {**seen.tags, **dict(zip(GROUPINGS, own, strict=True))}
+
+
+def group_count(setting: Setting, by: str | None) -> int:
+    """How many values of ``by`` the questions of a setting have; 0 where it groups nothing."""
+    table = setting.cells[0].tables[0]
+    columns = {**table.tags, "split": table.split, "category": table.category}
+    return len(np.unique(columns[by])) if by in columns else 0
+
+
+def check_shown(setting: Setting, by: str | None) -> None:
+    """PlanError if there are more groups than a report or a figure can show."""
+    if (n := group_count(setting, by)) > MOST_SHOWN:
+        raise PlanError(
+            f"questions of {setting.benchmark} have {n:,} values of {by}, and a report or a figure "
+            f"shows at most {MOST_SHOWN} groups: group by something with fewer, or see 'calprune "
+            f"analyze --by {by}', which lists {MOST_GROUPS:,}"
+        )
+
+
+def groups(
+    seen: Predictions, by: str | None, where: str = "these questions", most: int = MOST_GROUPS
+) -> list[tuple[str, NDArray[np.bool_] | None]]:
+    """Names and row masks: ``all`` first (mask None), then the values of ``by`` as they come.
+
+    Numbers of options come in their order, as ``2 options``; rows without a value form the group
+    ``(none)``. A value that has one of these two names stands in quotation marks.
+    PlanError if there is no such grouping, listing what these files can be grouped by, or if it has
+    more than ``most`` values.
+    """
+    found: list[tuple[str, NDArray[np.bool_] | None]] = [(POOLED, None)]
+    if by is None:
+        return found
+    columns = groupings(seen)
+    there = sorted(name for name, column in columns.items() if (column != "").any())
+    if by in columns and by not in there:
+        raise PlanError(f"{where} have no {by}: leave --by out, or take one of {', '.join(there)}")
+    if by not in columns:
+        raise PlanError(f"{where}: {registry.unknown('grouping', by, there)}")
+    column = columns[by]
+    names, first = np.unique(column, return_index=True)
+    if len(names) > most:
+        raise PlanError(
+            f"{where} have {len(names):,} values of {by}, more than the {most:,} groups that are "
+            "shown: leave --by out, or group by something with fewer"
+        )
+    if by == "n_options":
+        return found + [(f"{count} options", column == count) for count in names]
+    names = names[np.argsort(first)]
+    return found + [(_shown(str(name)), column == name) for name in names]
+
+
+def _shown(value: str) -> str:
+    """The name of a value's group; others than ours, and never the same for two values."""
+    if value.strip('"') in (POOLED, WITHOUT):
+        return f'"{value}"'
+    return value or WITHOUT

@@ -1,0 +1,183 @@
+"""Which conditions can be paired: the same questions, the same way of computing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.experiments.experiment import Cell, Setting, told_apart
+from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.data.condition import Experiment
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import Mismatch
+
+
+def aligned(
+    setting: Setting, base: Cell, reading: Reading, common: bool = False
+) -> dict[str, list[Predictions]]:
+    """Predictions of all cells by name, with rows in the order of the reference's.
+
+    With ``common`` only the questions that all of them hold; otherwise Mismatch if they differ.
+    """
+    read = {c.name: [predictions(t, **reading) for t in c.tables] for c in setting.cells}
+    if common:
+        read = only_common(read)
+    first, found = read[base.name][0], {}
+    for cell in setting.cells:
+        parts = []
+        for table, seen in zip(cell.tables, read[cell.name], strict=True):
+            if not np.array_equal(seen.id, first.id) and len(seen) == len(first):
+                seen = seen.take(np.argsort(seen.id)[np.argsort(np.argsort(first.id))])
+            _same_questions(seen, first, table, base.tables[0])
+            parts.append(seen)
+        found[cell.name] = parts
+    return found
+
+
+def only_common(read: Mapping[str, Sequence[Predictions]]) -> dict[str, list[Predictions]]:
+    """The same, each restricted to the questions (ids) that all of them hold."""
+    every = [seen.id for parts in read.values() for seen in parts]
+    shared = every[0]
+    for ids in every[1:]:
+        shared = shared[np.isin(shared, ids)]
+    if not len(shared):
+        raise Mismatch("these conditions have no question in common; compare them one by one")
+    return {
+        name: [seen.take(np.isin(seen.id, shared)) for seen in parts]
+        for name, parts in read.items()
+    }
+
+
+def with_common_questions(found: Sequence[Setting]) -> list[Setting]:
+    """Settings that differ only in the questions they cover, joined into one.
+
+    A condition that was collected on several sets of questions is shown once, from the largest.
+    """
+    return [_joined(pile) for pile in _alike(found)]
+
+
+def dropped_sets(found: Sequence[Setting]) -> list[str]:
+    """What ``with_common_questions`` leaves out, as sentences."""
+    lines = []
+    for pile in _alike(found):
+        for name, (kept, *others) in _sets(pile).items():
+            for cell in others:
+                named = ", ".join(str(table.path) for table in cell.tables)
+                lines.append(
+                    f"{pile[0].model} on {_benchmark(pile)}: {name} covers several sets of "
+                    f"questions; read is the largest, of {len(kept.tables[0])}; left out is that "
+                    f"of {len(cell.tables[0])}: {named}"
+                )
+    return lines
+
+
+def _alike(found: Sequence[Setting]) -> list[list[Setting]]:
+    """Settings that differ only in their questions, side by side."""
+    piles: dict[Experiment, list[Setting]] = {}
+    for setting in found:
+        experiment = setting.cells[0].tables[0].condition.experiment
+        # the digest of a model says which it is, whatever it is called
+        key = experiment._replace(benchmark_digest="", model="")
+        piles.setdefault(key, []).append(setting)
+    return list(piles.values())
+
+
+def _sets(pile: Sequence[Setting]) -> dict[str, list[Cell]]:
+    """Each condition's cells by its name, that with most questions first."""
+    cells: dict[str, list[Cell]] = {}
+    for setting in sorted(pile, key=lambda s: -len(s.cells[0].tables[0])):
+        for cell in setting.cells:
+            seeds = f" ({cell.seed})" if len(cell.tables) > 1 else ""
+            cells.setdefault(cell.label + seeds, []).append(cell)
+    return cells
+
+
+def _benchmark(pile: Sequence[Setting]) -> str:
+    return pile[0].cells[0].tables[0].condition.benchmark
+
+
+def _joined(pile: list[Setting]) -> Setting:
+    if len(pile) == 1:
+        return pile[0]
+    largest = max(pile, key=lambda s: len(s.cells[0].tables[0]))
+    kept = [cells[0] for cells in _sets(pile).values()]
+    shared = Counter(cell.name for cell in kept)  # what each setting left out of names
+    kept = told_apart([replace(c, name=c.label) if shared[c.name] > 1 else c for c in kept])
+    ordered = sorted(kept, key=lambda c: not c.full)
+    return replace(largest, benchmark=_benchmark(pile), cells=tuple(ordered))
+
+
+def same_numerics(setting: Setting, base: LogitTable) -> None:
+    """Mismatch if a condition was computed on other devices, kernels or versions than the base."""
+    for table in (t for cell in setting.cells for t in cell.tables):
+        moved = moved_numerics(table, base)
+        if moved:
+            raise Mismatch(
+                f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label}) "
+                f"were computed differently ({', '.join(moved)}); --mixed-numerics (in Python: "
+                "mixed_numerics=True) pairs them all the same"
+            )
+
+
+def moved_numerics(table: LogitTable, base: LogitTable) -> list[str]:
+    """What was computed differently, by name, sorted; empty if the two can be paired.
+
+    The route by which rows were packed follows from the selector: one that prunes inside the
+    language model needs a route of its own. Adapters are tested to answer by every route within
+    1e-4, so where only one of the two prunes inside, the route is no difference of numerics.
+    """
+    mine, theirs = numerics(table), numerics(base)
+    differ = {k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k)}
+    if prunes_inside(table) != prunes_inside(base):
+        differ.discard("route")
+    return sorted(differ)
+
+
+def prunes_inside(table: LogitTable) -> bool:
+    """Whether layers of the language model saw different numbers of visual tokens."""
+    return bool((table.visual != table.visual[:, :1]).any())
+
+
+def numerics(table: LogitTable) -> dict[str, object]:
+    """What may move the last digits of a logit."""
+    computed, software = (table.provenance.get(x) for x in ("numerics", "software"))
+    found = dict(computed) if isinstance(computed, dict) else {}
+    found.pop("tokens_per_forward", None)  # may shrink within one run where memory is short
+    found["dtype"] = table.condition.dtype
+    if isinstance(software, dict):
+        found |= {k: software.get(k) for k in ("torch", "transformers")}
+    return found
+
+
+def _same_questions(
+    seen: Predictions, first: Predictions, table: LogitTable, base: LogitTable
+) -> None:
+    mine, theirs = _asked(seen), _asked(first)
+    names = f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label})"
+    if set(seen.id) != set(first.id):
+        shared = int(np.isin(seen.id, first.id).sum())
+        odd = sorted(set(seen.id.tolist()) ^ set(first.id.tolist()))
+        raise Mismatch(
+            f"{names} differ in id: {len(seen)} and {len(first)} questions, {shared} of them in "
+            f"common; {', '.join(odd[:3])}{', …' * (len(odd) > 3)} in one only; --common (in "
+            "Python: common=True) compares what they share"
+        )
+    for column in (name for name in mine if name in theirs):
+        if not np.array_equal(mine[column], theirs[column]):
+            raise Mismatch(
+                f"{names} differ in {column}, so they cannot be paired; "
+                "collect both on the same questions"
+            )
+
+
+def _asked(seen: Predictions) -> dict[str, NDArray[Any]]:
+    """What belongs to the questions and not to the answers; older files lack groups and tags."""
+    found = {"id": seen.id, "label": seen.gold, "cluster": seen.cluster, "split": seen.split}
+    found |= {"category": seen.category, "options": seen.n_options, "replies": seen.replied}
+    found |= {"offered": seen.offered} | ({} if seen.group is None else {"group": seen.group})
+    return found | {f"tag {name}": column for name, column in seen.tags.items()}

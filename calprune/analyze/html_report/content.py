@@ -1,0 +1,240 @@
+"""Everything that a page tells, computed once; sections only put it into words and tables."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, Unpack
+
+from calprune.analyze.command import graded
+from calprune.analyze.experiments.experiment import (
+    MOST_SHOWN,
+    Setting,
+    check_shown,
+    group_count,
+    settings,
+)
+from calprune.analyze.experiments.pairing import moved_numerics
+from calprune.analyze.metrics import resolve, spec
+from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.confidence_scores import DEFINITIONS
+from calprune.analyze.results.availability import check_answers
+from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
+from calprune.analyze.results.compare import Difference, compare
+from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.power import power, sentences
+from calprune.analyze.study import DEFAULT_METRICS
+from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.render import StudyTable
+from calprune.data.storage.logits import LogitTable
+
+REFERENCE = "full"
+BRIEF_METRICS = ("ece", "accuracy")
+DEFINED = ("ece", "aurc")
+SWAPS = 2_000  # of every definition, metric and condition
+
+
+@dataclass(frozen=True)
+class Content:
+    """What sections read.
+
+    Attributes:
+        tables: sealed logits of all conditions that are shown.
+        settings: the same by model, benchmark and way of asking, seeds joined.
+        metrics: names in the order of columns.
+        estimates: every metric of every condition.
+        groups: some metrics by group, ``all`` first; empty where nothing is grouped.
+        differences: to ``against``, paired.
+        against: the reference of comparisons.
+        lacking: settings without it.
+        unlike: conditions computed with other numerics, left out of comparisons.
+        ungraded: conditions left out because their replies wait for grades.
+        untrusted: files that could not be trusted and were left out.
+        confidences: the same conclusions under other definitions of confidence.
+        power: sentences about what differences could be found.
+        study: tables of a named study.
+        draws, seed, mixed_numerics, reading: how numbers were made.
+    """
+
+    tables: tuple[LogitTable, ...]
+    settings: tuple[Setting, ...]
+    metrics: tuple[str, ...]
+    estimates: tuple[Estimate, ...]
+    groups: tuple[Estimate, ...]
+    differences: tuple[Difference, ...]
+    against: str
+    lacking: tuple[str, ...]
+    unlike: tuple[str, ...]
+    ungraded: tuple[str, ...]
+    draws: int
+    seed: int
+    reading: Reading
+    untrusted: tuple[str, ...] = ()
+    mixed_numerics: bool = False
+    confidences: tuple[Grid, ...] = ()
+    power: tuple[str, ...] = ()
+    study: tuple[StudyTable, ...] = field(default_factory=tuple)
+
+    def of(self, setting: Setting) -> list[Estimate]:
+        """Estimates of a setting over all its questions."""
+        return [r for r in self.estimates if _belongs(r, setting)]
+
+    def grouped(self, setting: Setting) -> list[Estimate]:
+        """Estimates of a setting by group, ``all`` included."""
+        return [r for r in self.groups if _belongs(r, setting)]
+
+    def compared(self, setting: Setting) -> list[Difference]:
+        """Differences of a setting, in all groups."""
+        return [r for r in self.differences if _belongs(r, setting)]
+
+
+def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
+    return (row.model, row.benchmark) == (setting.model, setting.benchmark)
+
+
+def gather(
+    tables: Sequence[LogitTable],
+    *,
+    metrics: Sequence[str] = (),
+    by: str | None = None,
+    against: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    each_seed: bool = False,
+    mixed_numerics: bool = False,
+    strict: bool = False,
+    study: Sequence[StudyTable] = (),
+    untrusted: Sequence[str] = (),
+    **reading: Unpack[Reading],
+) -> Content:
+    """Estimates, comparisons and groups of these tables.
+
+    Args:
+        tables: sealed logits.
+        metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, and ECE and
+            accuracy in comparisons and groups.
+        by: as in ``estimate``; None means splits, where a benchmark has several.
+        against: reference of comparisons; None means ``full``, where there is one.
+        draws: resamples of images.
+        seed: of the resampling.
+        each_seed: random selectors seed by seed.
+        reading: options, confidence and target, as in ``predictions``.
+        mixed_numerics: compare even what other devices or versions computed; otherwise such
+            conditions are left out of comparisons and named.
+        strict: replies without grades are an error.
+        study: tables of a named study.
+        untrusted: files that could not be trusted; the page says that they are left out.
+
+    Raises:
+        IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
+    """
+    wanted = resolve(metrics or DEFAULT_METRICS)
+    shown = tuple(spec(metric) for metric in wanted)
+    brief = shown if metrics else BRIEF_METRICS
+    kept = tuple(tables)
+    if not strict and reading.get("confidence") != "answer-set":
+        kept = tuple(graded(tables))
+    check_answers(kept, wanted, **reading)
+    found = tuple(settings(kept, each_seed))
+    for setting in found:
+        check_shown(setting, by)
+    reference = against or REFERENCE
+    referenced = [s for s in found if s.named(reference)]
+    if against is not None and not referenced:
+        found[0].find(reference)
+    how: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **reading}
+    differences: list[Difference] = []
+    unlike: list[str] = []
+    defined: list[Defined] = []
+    for setting in referenced:
+        alike, others = _alike(setting, reference, mixed_numerics)
+        unlike += others
+        if len(setting.cells) - len(others) > 1:
+            pairs = compare(alike, brief, reference=reference, by=by, mixed_numerics=True, **how)
+            differences += [_renamed(row, setting) for row in pairs]
+            defined += [_renamed(row, setting) for row in _defined(alike, reference, how)]
+    groups: list[Estimate] = []
+    for setting in found:
+        grouping = by or _usual(setting)
+        if grouping is not None:
+            rows = estimate(_tables(setting), brief, by=grouping, **how)
+            groups += [_renamed(row, setting) for row in rows]
+    return Content(
+        tables=kept,
+        settings=found,
+        metrics=shown,
+        estimates=tuple(estimate(kept, shown, **how)),
+        groups=tuple(groups),
+        differences=tuple(differences),
+        against=reference,
+        lacking=tuple(f"{s.model} on {s.benchmark}" for s in found if s not in referenced),
+        unlike=tuple(unlike),
+        ungraded=tuple(
+            f"{t.condition.label} of {t.condition.model} on {t.condition.benchmark}"
+            for t in tables
+            if not any(t is one for one in kept)
+        ),
+        draws=draws,
+        seed=seed,
+        reading=reading,
+        untrusted=tuple(untrusted),
+        mixed_numerics=mixed_numerics,
+        confidences=tuple(definition_grids(defined)),
+        power=sentences(power(differences)),
+        study=tuple(study),
+    )
+
+
+def _tables(setting: Setting) -> list[LogitTable]:
+    return [table for cell in setting.cells for table in cell.tables]
+
+
+def _usual(setting: Setting) -> str | None:
+    """What a setting is grouped by if nobody says: splits, unless there is one, or too many."""
+    n = group_count(setting, "split")
+    if n > MOST_SHOWN:
+        print(
+            f"calprune: questions of {setting.benchmark} have {n:,} splits, and a report shows at "
+            f"most {MOST_SHOWN} groups: it has none of them",
+            file=sys.stderr,
+        )
+    return "split" if 1 < n <= MOST_SHOWN else None
+
+
+def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:
+    """Tables that may be paired with the reference, and names of the conditions that may not."""
+    base = setting.find(reference).tables[0]
+    alike: list[LogitTable] = []
+    others: list[str] = []
+    for cell in setting.cells:
+        if mixed or not any(moved_numerics(table, base) for table in cell.tables):
+            alike += cell.tables
+        else:
+            others.append(cell.name)
+    return alike, others
+
+
+def _defined(tables: Sequence[LogitTable], reference: str, how: dict[str, Any]) -> list[Defined]:
+    """Does the conclusion depend on what confidence means? Only where all questions are closed."""
+    closed = all(t.replies is None or not t.replies.open.any() for t in tables)
+    if not closed or how.get("confidence", "auto") not in ("auto", "answer-set"):
+        return []
+    rest = {k: v for k, v in how.items() if k != "confidence"}
+    return definitions(
+        tables,
+        DEFINED,
+        DEFINITIONS,
+        against=reference,
+        permutations=SWAPS,
+        mixed_numerics=True,
+        **rest,
+    )
+
+
+Row = TypeVar("Row", Estimate, Difference, Defined)
+
+
+def _renamed(row: Row, setting: Setting) -> Row:
+    """With the names that tell settings apart, which were computed from one alone."""
+    return replace(row, model=setting.model, benchmark=setting.benchmark)

@@ -1,0 +1,104 @@
+"""The page: sections in order, with style and script inside, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from pathlib import Path
+
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, element
+from calprune.analyze.html_report.sections import SECTIONS
+from calprune.data.storage.container import replace_all
+from calprune.errors import PlanError
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+
+
+def page(content: Content) -> str:
+    """The whole of ``report.html``; the same content gives the same bytes."""
+    drawn = [(anchor, heading, section(content)) for anchor, heading, section in SECTIONS]
+    shown = [(anchor, heading, made) for anchor, heading, made in drawn if made is not None]
+    title = f"Calibration report: {_subject(content)}"
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
+        element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        element("meta", name="referrer", content="no-referrer"),
+        element("meta", name="color-scheme", content="light dark"),
+        element("title", title),
+        element("style", _file("style.css")),
+    )
+    body = element(
+        "body",
+        element("a", "Skip to the content", href="#content", class_="skip"),
+        element(
+            "header",
+            element("p", f"calprune {_version()}", class_="made"),
+            element("h1", "Calibration report"),
+            element("p", _subject(content), class_="subject"),
+            _contents([(anchor, heading) for anchor, heading, _ in shown]),
+        ),
+        element("main", *(_section(*one) for one in shown), id="content"),
+        element("footer", element("p", _made(content))),
+        element("script", _file("script.js")),
+    )
+    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
+
+
+def _section(anchor: str, heading: str, made: Html) -> Html:
+    label = f"{anchor}-heading"
+    return element(
+        "section", element("h2", heading, id=label), made, id=anchor, aria_labelledby=label
+    )
+
+
+def _contents(shown: Sequence[tuple[str, str]]) -> Html:
+    links = (element("li", element("a", heading, href=f"#{a}")) for a, heading in shown)
+    return element("nav", element("ol", *links), aria_label="Contents")
+
+
+def _subject(content: Content) -> str:
+    models = ", ".join(dict.fromkeys(s.model for s in content.settings))
+    benchmarks = ", ".join(dict.fromkeys(s.benchmark for s in content.settings))
+    return f"{models} on {benchmarks}"
+
+
+def _made(content: Content) -> str:
+    return (
+        f"Made by calprune {_version()} from {len(content.tables)} sealed files: {content.draws} "
+        f"resamples of images, seed {content.seed}. The same files and choices give the same page."
+    )
+
+
+def _version() -> str:
+    try:
+        return version("calprune")
+    except PackageNotFoundError:
+        return "from a source tree"
+
+
+def _file(name: str) -> Html:
+    """A file of this package, which is ours and therefore needs no escaping."""
+    return Html(files("calprune.analyze.html_report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def write_page(text: str, path: Path) -> Path:
+    """Write the page as a whole or not at all.
+
+    Raises:
+        WriteError: the folder is missing or read-only, or the disk is full; an older page is then
+            as it was.
+    """
+    replace_all({path: text.encode()}, "the report")
+    return path
+
+
+def check_path(path: Path) -> None:
+    """PlanError unless an HTML file can be meant, before anything is computed."""
+    if path.is_dir():
+        raise PlanError(f"the report is one file, and {path} is a folder: --out {path}/report.html")
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise PlanError(f"the report is HTML: name a file such as {path.with_suffix('.html')}")

@@ -1,0 +1,37 @@
+"""The parts of a page. A new one is one function in a file of its own, and a line here.
+
+Each takes the content and gives a fragment of HTML, or None where it has nothing to say. The first
+element of ``SECTIONS`` is an anchor, the second the heading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html
+from calprune.analyze.html_report.sections.cautions import cautions
+from calprune.analyze.html_report.sections.comparisons import comparisons
+from calprune.analyze.html_report.sections.confidences import confidences
+from calprune.analyze.html_report.sections.drawings import drawings
+from calprune.analyze.html_report.sections.estimates import estimates
+from calprune.analyze.html_report.sections.groups import groups
+from calprune.analyze.html_report.sections.guide import guide
+from calprune.analyze.html_report.sections.provenance import provenance
+from calprune.analyze.html_report.sections.published import published
+from calprune.analyze.html_report.sections.summary import summary
+
+Section = Callable[[Content], Html | None]
+
+SECTIONS: tuple[tuple[str, str, Section], ...] = (
+    ("summary", "Summary", summary),
+    ("cautions", "Before you rely on it", cautions),
+    ("estimates", "All conditions", estimates),
+    ("comparisons", "Paired comparisons", comparisons),
+    ("groups", "By group", groups),
+    ("figures", "Figures", drawings),
+    ("confidence", "Other definitions of confidence", confidences),
+    ("study", "The study’s tables", published),
+    ("provenance", "Where the numbers come from", provenance),
+    ("guide", "How to read this page", guide),
+)

@@ -1,0 +1,177 @@
+"""Warnings: what a careful reader would ask about these numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, element, items, join
+from calprune.analyze.html_report.numbers import counted, shown
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.notes import FEW_IMAGES, few_errors, shared
+
+
+def cautions(content: Content) -> Html | None:
+    """A list; None if there is nothing to warn of."""
+    found: list[str] = [*_mixed(content), *_missing(content)]
+    for setting in content.settings:
+        rows = content.of(setting)
+        where = element("strong", f"{setting.model} on {setting.benchmark}:")
+        for warning in WARNINGS:
+            said = warning(rows)
+            if said:
+                found.append(join(where, said, by=" "))
+    return items(*found, class_="cautions") if found else None
+
+
+def _shared(rows: Sequence[Estimate]) -> str | None:
+    """Questions about one image are not independent."""
+    n, images = max(r.n for r in rows), max(r.clusters for r in rows)
+    if rows[0].resampled == "questions":
+        return f"{shared(rows[0])[0]}."
+    if n <= images:
+        return None
+    effects = [r.design_effect for r in rows]
+    return (
+        f"{counted(n, 'question')} share {counted(images, 'image')}, so they are not independent. "
+        f"The design effect is {min(effects):.1f} to {max(effects):.1f}: "
+        f"intervals and tests resample whole images, and intervals that resample questions would "
+        f"be too narrow."
+    )
+
+
+def _few(rows: Sequence[Estimate]) -> str | None:
+    images = min(r.clusters for r in rows)
+    if images == 1:
+        return "a single image: nothing can be resampled, so there are no intervals."
+    if images < FEW_IMAGES:
+        return f"only {images} images: no interval holds what it promises."
+    return None
+
+
+def _few_errors(rows: Sequence[Estimate]) -> str | None:
+    """Ranking metrics rest on the wrong rows alone."""
+    said = few_errors(rows)
+    return f"{said[0]}." if said else None
+
+
+def _ties(rows: Sequence[Estimate]) -> str | None:
+    most = max(rows, key=lambda r: r.ties)
+    if not most.ties:
+        return None
+    return (
+        f"up to {counted(most.ties, 'question')} (in {most.condition}) have several equally likely "
+        f"answers; the first of them counts as the prediction."
+    )
+
+
+def _near_floor(rows: Sequence[Estimate]) -> str | None:
+    """ECE that noise alone would explain."""
+    near = [r.condition for r in rows if r.floor is not None and r.value < 2 * r.floor]
+    near = list(dict.fromkeys(near))
+    if not near:
+        return None
+    return (
+        f"a calibration error of {', '.join(near)} is less than twice its noise floor: read the "
+        "de-biased value, whose interval allows for that, and judge conditions by paired tests."
+    )
+
+
+def _infinite(rows: Sequence[Estimate]) -> str | None:
+    who = [r.condition for r in rows if r.metric == "nll" and math.isinf(r.value)]
+    if not who:
+        return None
+    return (
+        f"NLL is infinite in {', '.join(who)}: a right answer is not among those that count, or "
+        f"has no probability at all."
+    )
+
+
+def _left_out(rows: Sequence[Estimate]) -> str | None:
+    out = max(r.left_out for r in rows)
+    mixture = max(r.replies for r in rows), max(r.n for r in rows)
+    said = []
+    if out:
+        said.append(f"{counted(out, 'question')} without answers to choose from are left out")
+    if 0 < mixture[0] < mixture[1]:
+        said.append(
+            f"confidence is that of a generated reply in {counted(mixture[0], 'question')} and "
+            f"that of the answer set in the others"
+        )
+    return "; ".join(said) + "." if said else None
+
+
+def _seeds(rows: Sequence[Estimate]) -> str | None:
+    """A random selector is a sample of its own draws."""
+    spread = [r for r in rows if r.seed_sd is not None and r.metric == "ece"]
+    if not spread:
+        return None
+    listed = ", ".join(
+        f"{r.condition} {shown(r.seed_sd or 0.0, r.form)} over {r.seeds}" for r in spread
+    )
+    return (
+        f"values are means over seeds where there are several; intervals hold for these seeds "
+        f"only. Standard deviation of ECE over seeds: {listed}."
+    )
+
+
+def _mixed(content: Content) -> list[str]:
+    """Conditions that are not like the others."""
+    found = []
+    if content.untrusted:
+        found.append(
+            f"Left out, because these files cannot be trusted: {', '.join(content.untrusted)}. "
+            f"calprune verify says why."
+        )
+    if content.unlike:
+        found.append(
+            f"Not compared, because they were computed with other numerics (device, kernels, "
+            f"route or versions): {', '.join(content.unlike)}. --mixed-numerics compares them."
+        )
+    if content.ungraded:
+        found.append(
+            f"Left out, because their replies have no grades yet: {', '.join(content.ungraded)}."
+        )
+    if content.lacking and content.differences:
+        found.append(
+            f"Without comparisons, as they have no condition {content.against}: "
+            f"{', '.join(content.lacking)}."
+        )
+    elif content.lacking:
+        found.append(f"Nothing is compared: no condition is called {content.against}.")
+    asked = {(s.model, s.benchmark) for s in content.settings}
+    plain = {
+        (c.benchmark, c.model) for c in (s.cells[0].tables[0].condition for s in content.settings)
+    }
+    if len(plain) < len(asked):
+        found.append(
+            "The cache holds several ways of asking the same questions (picture, template, "
+            "precision or version of the questions); each has tables of its own, and none is "
+            "compared across them."
+        )
+    return found
+
+
+def _missing(content: Content) -> list[str]:
+    """Conditions that only some benchmarks of a model have."""
+    found = []
+    for model in dict.fromkeys(s.model for s in content.settings):
+        own = [s for s in content.settings if s.model == model]
+        everything = dict.fromkeys(cell.name for s in own for cell in s.cells)
+        for s in own:
+            lacks = [name for name in everything if name not in _names(s)]
+            if lacks:
+                found.append(
+                    f"{model} on {s.benchmark} lacks conditions that the same model has on another "
+                    f"benchmark: {', '.join(lacks)}."
+                )
+    return found
+
+
+def _names(setting: Setting) -> set[str]:
+    return {cell.name for cell in setting.cells}
+
+
+WARNINGS = (_shared, _few, _few_errors, _ties, _near_floor, _infinite, _left_out, _seeds)

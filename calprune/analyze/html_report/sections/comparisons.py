@@ -1,0 +1,105 @@
+"""Every condition against the reference, paired: difference, interval and corrected p."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, join
+from calprune.analyze.html_report.numbers import (
+    below_delta,
+    centre,
+    corrected,
+    counted,
+    different,
+    gap,
+    p_value,
+    shown,
+)
+from calprune.analyze.html_report.tables import Cell, Column, forest, table
+from calprune.analyze.results.compare import Difference
+from calprune.analyze.tables.notes import (
+    DEALT,
+    SWAPPED,
+    defined_shares,
+    disagreement,
+    few_images,
+    questions_on,
+)
+from calprune.analyze.tables.written import heading
+
+
+def comparisons(content: Content) -> Html | None:
+    """A table for each family; None without a reference."""
+    families: dict[tuple[str, ...], list[Difference]] = {}
+    for r in content.differences:
+        stem = r.signature.split("|conf:")[0]
+        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
+    return join(*(_family(rows) for rows in families.values())) if families else None
+
+
+def _family(rows: Sequence[Difference]) -> Html:
+    first = rows[0]
+    form = gap(first.form)
+    reach = _reach(rows)
+    columns = [
+        Column("condition", "text"),
+        Column(heading(first.title, first.form)),
+        Column(first.reference),
+        Column(heading("difference", form), hint=f"{first.better} is better"),
+        Column("interval", "picture", hint=f"±{shown(reach, form).lstrip('+')}"),
+        Column("p"),
+        Column(corrected(first)),
+        Column("at 5 %", "text"),
+    ]
+    body = [
+        [
+            Cell(r.condition, below=r.seed if r.seed.endswith("seeds") else ""),
+            Cell(shown(r.value, r.form), r.value),
+            Cell(shown(r.reference_value, r.form), r.reference_value),
+            Cell(
+                shown(r.delta, form, signed=True),
+                r.delta,
+                below_delta(r),
+            ),
+            Cell(forest(centre(r), r.low, r.high, reach), r.delta),
+            Cell(p_value(r.p, r), r.p),
+            Cell(p_value(r.p_adjusted, r), r.p_adjusted),
+            Cell(_verdict(r)),
+        ]
+        for r in rows
+    ]
+    dealt, where = any("-deal" in r.signature for r in rows), SWAPPED[first.resampled]
+    notes = [
+        f"{questions_on(first)}; difference: "
+        f"condition less {first.reference}, on the same questions.",
+        f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
+        f"{where}" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
+        f"p: the two conditions swapped on {where}, {counted(first.swaps, 'time')}, "
+        "two-sided" + DEALT * dealt + f"; {corrected(first)}: corrected for a family of "
+        f"{counted(first.family, 'comparison')}.",
+    ]
+    further = disagreement(rows) + defined_shares(rows) + few_images(rows)
+    notes += [said[0].upper() + said[1:] + "." for said in further]
+    part = f", {first.by} {first.group}" if first.group != "all" else ""
+    caption = f"{first.model} on {first.benchmark}{part}: {first.title} against {first.reference}"
+    return table(caption, columns, body, notes, [first.signature])
+
+
+DEBIASED = ", around the difference less its expected bias, which stands before it"
+
+
+def _reach(rows: Sequence[Difference]) -> float:
+    """The largest finite end of an interval, so that all pictures of a family share a scale."""
+    ends = [x for r in rows for x in (r.delta, r.low, r.high) if x is not None]
+    return max((abs(x) for x in ends if math.isfinite(x)), default=0.0)
+
+
+def _verdict(row: Difference) -> str:
+    """In a word; for metrics whose best value lies in between, only that they differ."""
+    if not different(row):
+        return "not told apart"
+    if row.better not in ("lower", "higher"):
+        return "differs"
+    return "better" if (row.delta > 0) == (row.better == "higher") else "worse"

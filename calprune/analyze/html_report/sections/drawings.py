@@ -1,0 +1,51 @@
+"""Figures inside the page, each as an image of its own that cannot run anything."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+
+from calprune.analyze import figures
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, element, join
+
+
+def drawings(content: Content) -> Html:
+    """All kinds of figures that make sense for each model and benchmark."""
+    return join(*(_figure(title, svg) for title, svg in _drawn(content)))
+
+
+def _drawn(content: Content) -> Iterator[tuple[str, str]]:
+    """What each figure shows, and its pages as SVG."""
+    shown = content.metrics[:2] if len(content.metrics) > 2 else content.metrics
+    for setting in content.settings:
+        subject = figures.Subject(
+            tuple(table for cell in setting.cells for table in cell.tables),
+            draws=content.draws,
+            seed=content.seed,
+            mixed_numerics=content.mixed_numerics,
+            of=f"{setting.model} on {setting.benchmark}",
+            reading=content.reading,
+        )
+        for kind in figures.names():
+            found = figures.of_kind(kind)
+            for metric in shown if found.per_metric else shown[:1]:
+                view = figures.View(metric, None, None, content.against)
+                if found.lacks(subject, view):
+                    continue
+                text = figures.svg_of(kind, subject, metric=metric, against=content.against)
+                title = f"{found.title}, {subject.title}" + f": {metric}" * found.per_metric
+                for page in text.split("\n<svg"):
+                    yield (
+                        title[:1].upper() + title[1:],
+                        page if page[:4] == "<svg" else f"<svg{page}",
+                    )
+
+
+def _figure(title: str, svg: str) -> Html:
+    source = "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
+    image = element("img", src=source, alt=title)
+    box = element(
+        "div", image, class_="scroll drawn", tabindex="0", role="region", aria_label=title
+    )
+    return element("figure", box, element("figcaption", title))

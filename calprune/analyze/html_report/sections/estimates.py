@@ -1,0 +1,84 @@
+"""The main tables: every metric of every condition."""
+
+from __future__ import annotations
+
+from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, join
+from calprune.analyze.html_report.numbers import below, shown
+from calprune.analyze.html_report.tables import Cell, Column, table
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.signature import told_once
+from calprune.analyze.tables.notes import DRAWN, defined_shares, what_decided, within_parts
+from calprune.analyze.tables.written import heading
+
+
+def estimates(content: Content) -> Html:
+    """A table for each model and benchmark."""
+    return join(*(_setting(content, setting) for setting in content.settings))
+
+
+def _setting(content: Content, setting: Setting) -> Html:
+    rows = content.of(setting)
+    kinds = {stem(r): r for r in reversed(rows)}
+    kinds = {s: kinds[s] for s in dict.fromkeys(stem(r) for r in rows)}
+    columns = [
+        Column("condition", "text"),
+        Column("tokens", hint="visual, kept"),
+        *(metric_column(r) for r in kinds.values()),
+        Column("n", hint="questions"),
+        Column("images"),
+    ]
+    body, marked = [], []
+    for i, cell in enumerate(setting.cells):
+        own = {stem(r): r for r in rows if r.condition == cell.name}
+        first = next(iter(own.values()))
+        body.append(
+            [
+                name_cell(first),
+                Cell(f"{first.kept:.4g}" if first.kept == first.kept else "–", first.kept),
+                *(value_cell(own.get(s)) for s in kinds),
+                Cell(str(first.n), first.n),
+                Cell(str(first.clusters), first.clusters),
+            ]
+        )
+        marked += [i] * cell.full
+    notes = [intervals(rows[0])] if any(r.low is not None for r in rows) else []
+    notes += defined_shares(rows) + within_parts(rows) + what_decided(rows)
+    caption = f"{setting.model} on {setting.benchmark}: all conditions"
+    return table(
+        caption, columns, body, notes, told_once([r.signature for r in kinds.values()]), marked
+    )
+
+
+def intervals(row: Estimate) -> str:
+    """What stands in brackets."""
+    return (
+        f"Brackets: 95 % interval, {DRAWN[row.resampled]}. Of ECE and its relatives it belongs to "
+        "the number before it, the error less its expected bias."
+    )
+
+
+def stem(row: Estimate) -> str:
+    """The part of a signature that names the metric and its parameters."""
+    return row.signature.split("|conf:")[0]
+
+
+def metric_column(row: Estimate) -> Column:
+    """A heading with its unit and which direction is better."""
+    hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.better, "")
+    hint = hint or f"{row.better} is better"
+    hint += "; below: de-biased" * (row.interval_of == "debiased")
+    return Column(heading(row.title, row.form), hint=hint)
+
+
+def name_cell(row: Estimate) -> Cell:
+    """A condition, with how many seeds it joins."""
+    return Cell(row.condition, below=row.seed if row.seed.endswith("seeds") else "")
+
+
+def value_cell(row: Estimate | None) -> Cell:
+    """A value over its interval; a dash if the condition has none."""
+    if row is None:
+        return Cell("–")
+    return Cell(shown(row.value, row.form), row.value, below(row))

@@ -1,0 +1,49 @@
+"""Metrics by group: a column for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, join
+from calprune.analyze.html_report.numbers import counted
+from calprune.analyze.html_report.sections.estimates import intervals, name_cell, stem, value_cell
+from calprune.analyze.html_report.tables import Column, table
+from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.written import heading
+
+
+def groups(content: Content) -> Html | None:
+    """A table for each model, benchmark and metric; None where nothing is grouped."""
+    found = []
+    for setting in content.settings:
+        rows = content.grouped(setting)
+        for metric in dict.fromkeys(stem(r) for r in rows):
+            found.append(_metric([r for r in rows if stem(r) == metric]))
+    return join(*found) if found else None
+
+
+def _metric(rows: Sequence[Estimate]) -> Html:
+    first = rows[0]
+    names = list(dict.fromkeys(r.group for r in rows))
+    sizes = {g: next(r for r in rows if r.group == g) for g in names}
+    columns = [
+        Column("condition", "text"),
+        *(
+            Column(g, hint=f"{counted(r.n, 'question')}, {counted(r.clusters, 'image')}")
+            for g, r in sizes.items()
+        ),
+    ]
+    body = []
+    for condition in dict.fromkeys(r.condition for r in rows):
+        own = {r.group: r for r in rows if r.condition == condition}
+        body.append([name_cell(next(iter(own.values()))), *(value_cell(own.get(g)) for g in names)])
+    marked = [
+        i
+        for i, condition in enumerate(dict.fromkeys(r.condition for r in rows))
+        if next(r for r in rows if r.condition == condition).selector == "full"
+    ]
+    title = heading(first.title, first.form)
+    caption = f"{first.model} on {first.benchmark}: {title} by {first.by}"
+    notes = [f"{first.better.capitalize()} is better.", intervals(first)]
+    return table(caption, columns, body, notes, [first.signature], marked)

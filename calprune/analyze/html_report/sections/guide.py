@@ -1,0 +1,67 @@
+"""How to read the numbers, for somebody who did not compute them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from calprune import registry
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, element, join
+
+NOTES = (
+    (
+        "Confidence",
+        "The largest probability among the answers that a question offers, where nothing else is "
+        "said; of a generated reply, a function of the probabilities of its tokens. Which one was "
+        "used stands in each signature after conf:.",
+    ),
+    (
+        "Intervals",
+        "Images are resampled with all their questions, because questions about one image are "
+        "right or wrong together. A random selector’s seeds are averaged inside each resample.",
+    ),
+    (
+        "ECE and its floor",
+        "ECE takes absolute values, so noise alone makes it positive: the floor is what a "
+        "perfectly calibrated model would show here. Below the value that papers print stands the "
+        "one less its expected bias, with its interval. A difference shares the bias of both "
+        "conditions only where both are equally calibrated, so it is de-biased too.",
+    ),
+    (
+        "p-values",
+        "The labels of two conditions are swapped on whole images. Corrected p-values hold for all "
+        "comparisons of a table together. The best and the worst condition are picked after "
+        "looking: their corrected p allows for that, their interval does not.",
+    ),
+    (
+        "Not told apart",
+        "This does not mean equal. It means that with so many questions and images the test "
+        "cannot say; the interval of the difference shows how large it might be.",
+    ),
+    (
+        "Signatures",
+        "The line in small type below a table holds every choice behind its numbers: metric and "
+        "parameters, confidence, questions, images, interval, resamples, seed and version. The "
+        "same signature on the same files gives the same numbers.",
+    ),
+)
+
+
+def guide(content: Content) -> Html:
+    """Notes, and what each metric means."""
+    pairs = (join(element("dt", term), element("dd", said)) for term, said in NOTES)
+    shown = (join(element("dt", title), element("dd", said)) for title, said in _metrics(content))
+    return join(
+        element("dl", *pairs, class_="guide"),
+        element("h3", "Metrics"),
+        element("dl", *shown, class_="guide"),
+    )
+
+
+def _metrics(content: Content) -> Iterator[tuple[str, str]]:
+    """Title and first sentence of each metric shown."""
+    titles = {r.metric: r.title for r in content.estimates}
+    for name, title in titles.items():
+        said = (registry.load("metrics", name.split(":")[0]).__doc__ or "").split("\n\n")[0]
+        if said:
+            yield title, " ".join(said.split())

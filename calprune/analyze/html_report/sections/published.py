@@ -1,0 +1,19 @@
+"""A study's tables in its own shape: published, ours, and whether they agree."""
+
+from __future__ import annotations
+
+from calprune.analyze.html_report.content import Content
+from calprune.analyze.html_report.markup import Html, items, join
+from calprune.analyze.html_report.tables import grid_table
+
+
+def published(content: Content) -> Html | None:
+    """Each table with its footnotes; None unless a study was named."""
+    if not content.study:
+        return None
+    found = []
+    for one in content.study:
+        found.append(grid_table(one.grid))
+        if one.footnotes:
+            found.append(items(*one.footnotes, class_="notes"))
+    return join(*found)

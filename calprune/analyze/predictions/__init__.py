@@ -1,0 +1,1 @@
+"""From raw logits and replies to probabilities, a prediction and a confidence."""

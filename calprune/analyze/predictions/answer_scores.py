@@ -1,0 +1,110 @@
+"""From raw logits to log-masses of answers: which answers count, and the spellings of each."""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.predictions.verbalizers import spellings
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import Mismatch, PlanError
+
+Floats = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Bools = NDArray[np.bool_]
+Options = Literal["offered", "all", "four"]
+FOUR = ("A", "B", "C", "D")
+
+
+def offered_answers(table: LogitTable, options: Options) -> Bools:
+    """Which answers count in each row, (n, a)."""
+    if options == "offered":
+        return table.offered
+    if options == "four" and table.answers[:4] != FOUR:
+        known = ", ".join(table.answers[:6])
+        raise PlanError(f"{where(table)}: options four needs answers A to D; here: {known}")
+    mask = np.ones_like(table.offered)
+    mask[:, 4:] = options == "all"
+    return mask
+
+
+def log_masses(
+    table: LogitTable, offered: Bools, rows: Indices, verbalizers: str = ""
+) -> tuple[Floats, Floats, str]:
+    """Joined logit of each answer's spellings (rows, a), -inf if not offered; and two more things.
+
+    The row's largest logit is taken off first, which is exact: rows that differ by a constant get
+    the same bits, so the coarse steps of half precision stay visible as ties. That logit comes
+    second (rows,), and third what signatures say of other verbalizers than those stored.
+    """
+    refuse(table, rows, ~offered.any(axis=1), "no answer is offered")
+    chosen = spellings(table, verbalizers)
+    given = chosen.logits[rows].astype(np.float64)
+    logits = np.where(offered[:, :, None] & chosen.there, given, -np.inf)
+    bad = (np.isnan(logits) | (logits == np.inf)).any(axis=(1, 2))
+    refuse(table, rows, bad, "a logit is NaN or +infinity")
+    absent = np.isneginf(logits).all(axis=2) & offered
+    if chosen.note:
+        none = (absent | ~offered).all(axis=1)
+        if none.any():
+            raise Mismatch(
+                f"{where(table)}: in {int(none.sum())} of {len(rows)} rows no answer has a known "
+                f"logit for the ids of --verbalizers {verbalizers!r}; name ids that are stored as "
+                "spellings or stand among the top tokens"
+            )
+        note = f"{chosen.note},absent:{int(absent.any(axis=1).sum())}"
+    else:
+        missing = absent.any(axis=1)
+        if missing.all():
+            raise Mismatch(
+                f"{where(table)}: no question has logits of its answers, as where only text was "
+                "kept; no metric of them remains: collect this condition again"
+            )
+        refuse(table, rows, missing, "an offered answer has no finite logit")
+        note = ""
+    largest = _largest(logits.reshape(len(logits), -1))
+    return joined_by_log(logits - largest[:, None, None]), largest, note
+
+
+def joined_by_log(logits: Floats) -> Floats:
+    """Log-sum-exp over the last axis, which is short; -inf where all are."""
+    largest = _largest(logits)
+    safe = np.where(np.isneginf(largest), 0.0, largest)
+    total = sum(np.exp(logits[..., k] - safe) for k in range(logits.shape[-1]))
+    with np.errstate(divide="ignore"):
+        return np.asarray(safe + np.log(total))
+
+
+def _largest(values: Floats) -> Floats:
+    """Maximum over the last axis: column by column, as numpy is slow along short axes."""
+    columns = (values[..., k] for k in range(values.shape[-1]))
+    return np.asarray(reduce(np.maximum, columns))
+
+
+def labels(table: LogitTable, offered: Bools, rows: Indices, options: Options) -> Indices:
+    """The right column of each row; Mismatch where there is none."""
+    label = table.label[rows].astype(np.intp)
+    outside = (label < 0) | (label >= offered.shape[1])
+    refuse(table, rows, outside, "the label is no answer of this table")
+    there = table.offered[rows] if options == "four" else offered
+    missing = ~there[np.arange(len(rows)), label]
+    refuse(table, rows, missing, "the right answer is not among the offered ones")
+    return label
+
+
+def refuse(table: LogitTable, rows: Indices, bad: Bools | np.bool_, why: str) -> None:
+    """Mismatch that names the first bad row, if there is one."""
+    found = rows[np.asarray(bad)]
+    if len(found):
+        raise Mismatch(
+            f"{where(table)}: {why} in row {str(table.id[found[0]])!r} ({len(found)} such rows); "
+            "delete this file and collect the condition again"
+        )
+
+
+def where(table: LogitTable) -> str:
+    """File and condition, for messages."""
+    return f"{table.path} ({table.condition.label})"

@@ -1,0 +1,249 @@
+"""What the model said and what that was worth, by the rules of the benchmark: parts to score by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune import registry
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
+
+if TYPE_CHECKING:
+    from calprune.analyze.predictions.build import Predictions
+
+MOST_PARTS = 200  # splits or categories of one benchmark
+
+
+def greedy(table: LogitTable) -> NDArray[np.intp]:
+    """Index of the answer that the model's greedy first token spells, (n,); -1 if it spells none.
+
+    Not restricted to the answers that a row offers: a letter beyond a row's options is an answer,
+    and a wrong one. Only the first token is looked at: a reply that begins with the word ``A`` is
+    taken for the letter. Raises Mismatch if the file holds no top tokens.
+    """
+    found = np.full(len(table), -1, dtype=np.intp)
+    if not table.answer_tokens.size:
+        return found
+    if not table.top_token.shape[1]:
+        raise Mismatch(
+            f"{table.path} ({table.condition.label}): holds no top tokens, so what the model said "
+            "first is not known; delete this file and collect the condition again"
+        )
+    said = table.top_token[:, 0]
+    for index, tokens in enumerate(table.answer_tokens):
+        found[np.isin(said, tokens[tokens >= 0])] = index
+    return found
+
+
+def replied(table: LogitTable) -> NDArray[np.bool_]:
+    """Questions with answers to choose from, without references, whose reply is read, (n,)."""
+    if table.replies is None or not table.parser:
+        return np.zeros(len(table), dtype=np.bool_)
+    return table.replies.given & ~table.replies.open & table.offered.any(axis=1)
+
+
+def said(table: LogitTable) -> NDArray[np.intp]:
+    """Index of the answer that the model gave, (n,); -1 if it gave none.
+
+    Where replies to questions with answers to choose from are stored, they are read by the rule of
+    the benchmark's own script (``calprune.analyze.parsers``); elsewhere as ``greedy``.
+
+    Raises PlanError if that rule is not installed.
+    """
+    found, rows = greedy(table), np.flatnonzero(replied(table)).tolist()
+    if table.replies is None or not rows:
+        return found
+    from calprune.analyze.parsers import option_texts
+
+    parser = registry.load("parsers", table.parser)()
+    number = {name: i for i, name in enumerate(table.answers)}
+    for row in rows:
+        names = [name for name, o in zip(table.answers, table.offered[row], strict=True) if o]
+        options = option_texts(table.replies.question[row], names)
+        given = parser.answer(table.replies.text[row].strip(), options)
+        found[row] = -1 if given is None else number.get(given, -1)
+    return found
+
+
+def decided(table: LogitTable) -> NDArray[np.str_]:
+    """What a verdict on each row looks at, (n,).
+
+    ``first-token``; ``reply:RULE``, or ``cut:RULE`` where the limit ended that reply; or
+    ``reference``, of a reply that is held to references.
+    """
+    kinds = np.array(["first-token", "reference", f"reply:{table.parser}", f"cut:{table.parser}"])
+    kind = np.zeros(len(table), dtype=np.intp)
+    if table.replies is not None:
+        kind[table.replies.open] = 1
+        kind[replied(table)] = np.where(table.replies.stop, 2, 3)[replied(table)]
+    return kinds[kind]
+
+
+def said_by(decided: NDArray[np.str_] | None, references: bool = True) -> str:
+    """What decided, for signatures: ``|said:first-token``, ``|said:reply(pope),cut:3``.
+
+    Empty where nothing is known, or all rows are held to references; where these are not looked at
+    (``references`` is false), the first token decides there too.
+    """
+    if decided is None:
+        return ""
+    if not references:
+        decided = np.where(decided == "reference", "first-token", decided)
+    kinds, counts = np.unique(decided, return_counts=True)
+    parts = ["first-token"] * ("first-token" in kinds)
+    rules = sorted({kind.partition(":")[2] for kind in kinds.tolist() if ":" in kind})
+    parts += [f"reply({rule})" for rule in rules]
+    cut = int(counts[np.char.startswith(kinds, "cut:")].sum())
+    return f"|said:{'+'.join(parts)}{f',cut:{cut}' * bool(cut)}" if parts else ""
+
+
+def said_right(table: LogitTable) -> NDArray[np.float64]:
+    """1 where the model gave the right answer, see ``said``, else 0, float64 (n,).
+
+    Raises Mismatch if a row has no right answer to compare with.
+    """
+    _labelled(table)
+    return np.asarray(said(table) == table.label, dtype=np.float64)
+
+
+def says_no_right(table: LogitTable) -> NDArray[np.float64]:
+    """1 where it is right to read what was said as the second answer, "no", or else as the first.
+
+    float64 (n,); whatever is not "no" counts as yes.
+
+    Raises Mismatch if the table has not exactly two answers or a row has no right one.
+    """
+    _labelled(table)
+    if len(table.answers) != 2:
+        raise Mismatch(
+            f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
+            f"and this file has {len(table.answers)}"
+        )
+    return np.asarray((said(table) == 1) == (table.label == 1), dtype=np.float64)
+
+
+def _labelled(table: LogitTable) -> None:
+    for row in np.flatnonzero(table.label < 0)[:1]:
+        raise Mismatch(
+            f"{table.path} ({table.condition.label}): row {str(table.id[row])!r} has no right "
+            f"answer to choose, so scorer {table.scorer!r} cannot judge it"
+        )
+
+
+def official(table: LogitTable) -> NDArray[np.float64]:
+    """The verdicts of the table's own scorer on all rows, float64 (n,) in [0, 1].
+
+    Raises:
+        IncompleteError: the file names no scorer.
+        PlanError: its scorer is not installed, or fails.
+        Mismatch: its scorer cannot judge this file, or gives verdicts that are none.
+    """
+    where = f"{table.path} ({table.condition.label})"
+    if not table.scorer:
+        raise IncompleteError(
+            f"{where}: names no scorer, as older files do; delete it and collect it again"
+        )
+    try:
+        scorer = registry.load("scorers", table.scorer)()
+    except CalpruneError as error:
+        raise type(error)(f"{where}: {error}") from error
+    try:
+        rows = np.asarray(scorer.rows(table), dtype=np.float64)
+    except CalpruneError:
+        raise
+    except Exception as error:  # a foreign plug-in may fail in any way
+        why = f"{type(error).__name__}: {error}"
+        raise PlanError(f"{where}: scorer {table.scorer!r} failed: {why}") from error
+    if rows.shape != (len(table),):
+        raise Mismatch(f"{where}: scorer {table.scorer!r} gave shape {rows.shape}, not one a row")
+    for row in np.flatnonzero(~((rows >= 0) & (rows <= 1)))[:1]:
+        raise Mismatch(
+            f"{where}: scorer {table.scorer!r} gave {rows[row]} for row {str(table.id[row])!r}; "
+            "verdicts lie in [0, 1]"
+        )
+    return rows
+
+
+def confusion(seen: Predictions, what: str) -> NDArray[np.float64]:
+    """(true positive, false positive, false negative, true negative) of each row, (n, 4).
+
+    The first answer is the positive one, and whatever is not the second answer counts as it, as in
+    POPE's own script. Raises PlanError unless the table has exactly two answers, and for rows that
+    are open or read from their reply, which have no such answer; ``what`` asks.
+    """
+    if len(seen.names) != 2:
+        raise PlanError(
+            f"{seen.where}: {what} is for benchmarks with two answers, and this one has "
+            f"{len(seen.names)}; leave it out, or choose another with --bench"
+        )
+    if ((seen.gold < 0) | seen.replied).any():
+        raise PlanError(
+            f"{seen.where}: {what} is for questions answered by yes or no, and here replies are "
+            "read; --confidence answer-set reads the closed questions alone"
+        )
+    said, is_ = seen.greedy != 1, seen.gold == 0
+    cells = np.stack([said & is_, said & ~is_, ~said & is_, ~said & ~is_], axis=1)
+    return cells.astype(np.float64)
+
+
+def f1(cells: NDArray[np.float64]) -> NDArray[np.float64]:
+    """F1 (...) of summed ``confusion`` (..., 4); 0 where nothing is positive, as scikit-learn's."""
+    twice, wrong = 2 * cells[..., 0], cells[..., 1] + cells[..., 2]
+    return ratio(twice, twice + wrong, 0.0)
+
+
+def ratio(
+    part: NDArray[np.float64], whole: NDArray[np.float64], empty: float = np.nan
+) -> NDArray[np.float64]:
+    """``part / whole``, and ``empty`` where ``whole`` is 0."""
+    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), empty), where=whole > 0))
+
+
+def group_code(seen: Predictions, what: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Index (n,) of each row's group, and the first row (groups,) of each.
+
+    A row of the empty group stands alone. Raises PlanError, naming ``what`` asks, if the files
+    record no groups, and Mismatch if a group lies in several clusters: images are resampled whole,
+    and a group must stay together.
+    """
+    if seen.group is None:
+        raise PlanError(
+            f"{seen.where}: {what} needs rows that are scored together, and there are no groups; "
+            "leave it out, or choose another benchmark with --bench"
+        )
+    names, code = np.unique(seen.group, return_inverse=True)
+    alone = np.flatnonzero(seen.group == "")
+    code[alone] = len(names) + np.arange(len(alone))
+    _, first, code = np.unique(code, return_index=True, return_inverse=True)
+    for row in np.flatnonzero(seen.cluster != seen.cluster[first][code])[:1]:
+        raise Mismatch(
+            f"{seen.where}: group {str(seen.group[row])!r} lies in several clusters, "
+            f"{str(seen.cluster[row])!r} among them; rows that are scored together need one"
+        )
+    return code, first
+
+
+def parts_of(
+    seen: Predictions, column: str, what: str
+) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
+    """Values of ``split`` or ``category`` and each row's; PlanError for too many to sum over."""
+    names, code = np.unique(getattr(seen, column), return_inverse=True)
+    if len(names) > MOST_PARTS:
+        raise PlanError(
+            f"{seen.where}: {what} sums over every {column}, and there are {len(names)}, more than "
+            f"{MOST_PARTS}; is it a {column} at all? leave the score out, or collect with tags "
+            "in its place"
+        )
+    return names, code.astype(np.intp)
+
+
+def group_tally(seen: Predictions, right: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
+    """(all rows of the group are right, 1) on the first row of each group, else 0, (n, 2)."""
+    code, first = group_code(seen, what)
+    wrong = np.bincount(code, ~right, len(first))
+    tally = np.zeros((len(seen), 2))
+    tally[first] = np.stack([wrong == 0, np.ones(len(first))], axis=1)
+    return tally

@@ -1,0 +1,44 @@
+"""Which metrics remain where a file holds generated text and no logits of answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Unpack
+
+from calprune import registry
+from calprune.analyze.metrics import Additive, Metric, resolve, settled
+from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import CalpruneError, PlanError
+
+
+def check_answers(
+    tables: Sequence[LogitTable], metrics: Sequence[Metric], **reading: Unpack[Reading]
+) -> None:
+    """PlanError for metrics that replies alone cannot give; lists those that remain.
+
+    Only files none of whose questions has answers to choose from are looked at.
+    """
+    for table in tables:
+        if table.answers or table.replies is None or reading.get("confidence") == "answer-set":
+            continue
+        seen = predictions(table, **reading)
+        lost = [m.name for m in metrics if not has_value(m, seen)]
+        if lost:
+            named = [resolve(name)[0] for name in registry.names("metrics")]
+            left = [m.name for m in named if has_value(m, seen)]
+            raise PlanError(
+                f"{seen.where}: all answers are generated text, without logits of answers to "
+                f"choose from, so there is no {', '.join(lost)}; these metrics remain: "
+                f"{', '.join(left)}"
+            )
+
+
+def has_value(metric: Metric, seen: Predictions) -> bool:
+    """Whether the metric accepts these rows and any of them counts."""
+    try:
+        (measure,) = settled([metric], seen)
+        measure.signature(seen)
+        return not isinstance(measure, Additive) or bool(measure.tally(seen).any())
+    except CalpruneError:
+        return False

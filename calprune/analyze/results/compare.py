@@ -1,0 +1,380 @@
+"""Is one condition really better than another? Paired differences, tests, and their family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Unpack
+
+import numpy as np
+
+from calprune.analyze.experiments.experiment import Setting, settings
+from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
+from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
+from calprune.analyze.metrics import (
+    Better,
+    Form,
+    Gapped,
+    Measure,
+    Metric,
+    debiased,
+    heading_of,
+    resolve,
+    spec,
+)
+from calprune.analyze.predictions.build import Floats, Predictions, Reading
+from calprune.analyze.results.estimate import grouped
+from calprune.analyze.results.resampled import (
+    at_once,
+    by_gaps,
+    gap_bounds,
+    gap_errors,
+    prepared,
+    resampled,
+)
+from calprune.analyze.results.signature import interval_of, sign, unit
+from calprune.analyze.statistics.attenuation import Attenuation
+from calprune.analyze.statistics.calibration_error import Combined
+from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
+from calprune.analyze.statistics.intervals import (
+    OF_GAPS,
+    Interval,
+    bounds,
+    check_interval,
+    kind_of,
+)
+from calprune.analyze.statistics.multiple_testing import Correction, adjust, check_correction
+from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
+from calprune.analyze.statistics.permutation_test import PermutationTest, permutation_test
+from calprune.analyze.statistics.resampling import Sampler
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import IncompleteError, PlanError
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A condition minus the reference, on the same questions.
+
+    Attributes:
+        against: what was asked for: ``full``, or ``scope:alpha=1``, which has a reference in each
+            budget.
+        model, benchmark, condition, reference, seed, by, group, metric, title, form, better: what
+            was compared.
+        value, reference_value: the metric of both; ``delta`` is the first minus the second.
+        delta_debiased: of ECE and its relatives, the difference of the de-biased values.
+        low, high: 95 % interval from resampled images; None without one.
+        interval_of: what it belongs to: ``delta`` or ``delta_debiased``; empty without one.
+        defined: share of resamples in which delta is defined; below 95 % there is no interval.
+        sd: standard deviation of delta over those resamples; None without, or if undefined.
+        p: two-sided p of swapping the two conditions on whole images, or of dealing their runs anew
+            where one has several seeds; at least 1/(swaps + 1).
+        p_adjusted: the same after correction over the family.
+        p_mcnemar: of accuracy, exact, where no two questions share an image; else None.
+        p_t, t: of accuracy, the cluster-robust t-test where images have several; else None.
+        p_least: the smallest p that the swaps allow.
+        correction, family: which, and over how many comparisons.
+        n, clusters, draws, swaps: rows, images, resamples behind the interval and behind p.
+        resampled: ``images`` or ``rows``.
+        replies, left_out: rows read from replies, and rows of the file that no group has.
+        signature: the choices behind the numbers.
+        attenuation: of ECE and its relatives, how much of a true difference delta shows.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    against: str
+    reference: str
+    seed: str
+    by: str
+    group: str
+    metric: str
+    title: str
+    form: Form
+    better: Better
+    value: float
+    reference_value: float
+    delta: float
+    delta_debiased: float | None
+    low: float | None
+    high: float | None
+    interval_of: str
+    defined: float
+    sd: float | None
+    p: float
+    p_adjusted: float
+    p_mcnemar: float | None
+    p_t: float | None
+    t: float | None
+    p_least: float
+    correction: str
+    family: int
+    n: int
+    clusters: int
+    resampled: str
+    draws: int
+    swaps: int
+    replies: int
+    left_out: int
+    signature: str
+    attenuation: Attenuation | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class How:
+    """Choices that all comparisons of a call share."""
+
+    against: str
+    by: str
+    draws: int
+    swaps: int
+    seed: int
+    correction: str
+    interval: Interval
+    resample: Resample
+
+
+def compare(
+    tables: Sequence[LogitTable],
+    metrics: Sequence[str | Metric],
+    *,
+    reference: str = "full",
+    by: str | None = None,
+    draws: int = 1000,
+    permutations: int = 10_000,
+    seed: int = 0,
+    each_seed: bool = False,
+    correction: Correction = "holm",
+    interval: Interval = "auto",
+    resample: Resample = "images",
+    common: bool = False,
+    mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
+) -> list[Difference]:
+    """Every other condition against the reference, paired by question and image.
+
+    ``reference`` is one condition, or a selector with parameters, such as ``scope:alpha=1``, which
+    stands for the condition that has them at the same budget. The family that ``correction`` covers
+    is all comparisons against the reference, of all budgets, for one model, benchmark, metric and
+    group. Seeds of a random selector are averaged inside each resample. Where several models,
+    benchmarks or ways of asking are given, those without the reference are left out.
+
+    ``resample`` draws and swaps ``images`` with all their questions, or ``rows`` one by one;
+    ``common`` compares conditions of different questions on those that all of them hold.
+    ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
+    and transformers differ between them; such differences move logits by rounding. ``reading`` is
+    options, confidence and target as in ``predictions``. A difference of values that are undefined,
+    or infinite in the same direction, is NaN, with p = 1.
+
+    Raises:
+        Mismatch: conditions that do not hold the same questions, labels and images, or that were
+            computed with other numerics.
+        PlanError: an unknown reference, metric, grouping, correction, interval or unit.
+    """
+    check_correction(correction)
+    check_resample(resample)
+    if draws < 0 or seed < 0 or permutations < 1:
+        raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
+    how = How(reference, by or "", draws, permutations, seed, correction, interval, resample)
+    chosen, rows = resolve(metrics), []
+    check_interval(interval, chosen)
+    for setting, pairs in referenced(tables, reference, each_seed, common):
+        if not pairs:
+            continue
+        base = pairs[0][1]
+        if not mixed_numerics:
+            same_numerics(setting, base.tables[0])
+        seen = aligned(setting, base, reading, common)
+        for group, part in grouped(setting, seen, by).items():
+            rows += _group(setting, pairs, group, part, chosen, how)
+    if not rows:
+        raise IncompleteError(
+            f"nothing to compare with {reference!r}: it is the only condition"
+            + "".join(f"; {x}" for x in without(tables, reference, common))
+        )
+    return rows
+
+
+def referenced(
+    tables: Sequence[LogitTable], reference: str, each_seed: bool, common: bool
+) -> list[tuple[Setting, list[Pair]]]:
+    """Settings with their pairs; those without the reference are left out, unless all are."""
+    found = settings(tables, each_seed)
+    found = with_common_questions(found) if common else found
+    there = [s for s in found if has_reference(s, reference)] or found
+    return [(s, pairs_of(s, reference)) for s in there]
+
+
+def without(tables: Sequence[LogitTable], reference: str, common: bool = False) -> list[str]:
+    """Models and benchmarks that hold no condition of that name, with a way out if there is one."""
+    found = settings(tables)
+    found = with_common_questions(found) if common else found
+    several = not common and len(with_common_questions(found)) < len(found)
+    offer = "; --common compares what files of different questions share" if several else ""
+    return [
+        f"{s.model} on {s.benchmark} has no condition {reference!r}: left out{offer}"
+        for s in found
+        if not has_reference(s, reference)
+    ]
+
+
+def _group(
+    setting: Setting,
+    pairs: Sequence[Pair],
+    group: str,
+    part: dict[str, list[Predictions]],
+    metrics: Sequence[Metric],
+    how: How,
+) -> list[Difference]:
+    pairs = [(cell, base) for cell, base in pairs if cell.name in part and base.name in part]
+    if not pairs:
+        return []
+    names = list(dict.fromkeys(one.name for pair in pairs for one in pair))
+    samplers = {name: prepared(metrics, part[name], how.resample) for name in names}
+    measures = samplers[names[0]][0].metrics
+    without = by_gaps(measures, how.interval)
+    values = means(samplers, how.draws, how.seed, without)
+    gaps = _errors_between(pairs, samplers, without, how)
+    tests = [
+        permutation_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs
+    ]
+    rows = []
+    for j in range(len(measures)):
+        adjusted = adjust([own.p[j] for own in tests], how.correction)
+        for i, (cell, base) in enumerate(pairs):
+            delta = (values[cell.name][j], values[base.name][j])
+            pair = (samplers[cell.name], samplers[base.name])
+            p = (tests[i], float(adjusted[i]), len(pairs))
+            gap = gaps[j][i] if j in gaps else None
+            rows.append(_difference(setting, (cell, base), group, j, delta, gap, pair, p, how))
+    return rows
+
+
+def _errors_between(
+    pairs: Sequence[Pair],
+    samplers: dict[str, list[Sampler]],
+    resampled_gaps: frozenset[int],
+    how: How,
+) -> dict[int, list[Combined]]:
+    """Of each metric that adds up gaps, by index, the difference of each pair."""
+    first = next(iter(samplers.values()))[0]
+    found: dict[int, list[Combined]] = {}
+    for j in (j for j, metric in enumerate(first.metrics) if isinstance(metric, Gapped)):
+        draws = how.draws if j in resampled_gaps else 0
+        found[j] = []
+        for some in at_once(pairs, len(first.clusters)):
+            names = list(dict.fromkeys(one.name for pair in some for one in pair))
+            contrasts = [((names.index(c.name), 1.0), (names.index(b.name), -1.0)) for c, b in some]
+            found[j] += gap_errors([samplers[n] for n in names], j, contrasts, draws, how.seed)
+    return found
+
+
+def _difference(
+    setting: Setting,
+    cells: Pair,
+    group: str,
+    j: int,
+    values: tuple[Floats, Floats],
+    gap: Combined | None,
+    samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
+    p: tuple[PermutationTest, float, int],
+    how: How,
+) -> Difference:
+    (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
+    first = samplers[1][0]
+    seen, metric, images = first.seen, first.metrics[j], clusters_of(first.seen)
+    kind = kind_of(how.interval, metric)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        delta = ours - theirs
+    plain = float(delta[0])
+    if gap is not None and (kind == "studentised" or kind == "bridge"):
+        found = gap_bounds(gap, kind)
+        delta = gap.debiased if debiased(metric) else gap.plug
+    else:
+        found = bounds(delta, kind)
+    of = "" if found.low is None else "delta_debiased" if kind in OF_GAPS else "delta"
+    method = f"paired-{kind}95" if of else "none"
+    exact, robust = _accuracy_tests(metric, *samplers)
+    signed = sign(
+        metric,
+        seen,
+        first.clusters,
+        interval_of(method, metric, of),
+        how.draws,
+        how.seed,
+        how.resample,
+    )
+    tail = f"|p:{how.resample[:-1]}-{test.move}{'-exact' * test.every}{test.times}"
+    drawn = delta[1:][np.isfinite(delta[1:])]
+    return Difference(
+        model=setting.model,
+        benchmark=setting.benchmark,
+        condition=cell.name,
+        against=how.against,
+        reference=base.name,
+        seed=cell.seed,
+        by=how.by,
+        group=group,
+        metric=spec(metric),
+        title=heading_of(metric),
+        form=metric.form,
+        better=metric.better,
+        value=float(ours[0]),
+        reference_value=float(theirs[0]),
+        delta=plain,
+        delta_debiased=None if gap is None else float(gap.debiased[0]),
+        low=found.low,
+        high=found.high,
+        interval_of=of,
+        defined=found.defined,
+        sd=None if not of or len(drawn) < 2 else float(drawn.std(ddof=1)),
+        p=float(test.p[j]),
+        p_adjusted=p_adjusted,
+        p_mcnemar=exact,
+        p_t=None if robust is None else robust[1],
+        t=None if robust is None else robust[0],
+        p_least=test.least,
+        correction=how.correction,
+        family=family,
+        n=len(seen),
+        clusters=len(images),
+        resampled=unit(seen, how.resample),
+        draws=how.draws,
+        swaps=test.times,
+        replies=int(seen.replied.sum()),
+        left_out=seen.left_out,
+        signature=f"{signed}{tail}|adjust:{how.correction}{family}",
+        attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
+    )
+
+
+def _accuracy_tests(
+    metric: Measure, ours: Sequence[Sampler], theirs: Sequence[Sampler]
+) -> tuple[float | None, tuple[float, float] | None]:
+    """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics.
+
+    Both follow the images, whatever is resampled.
+    """
+    if metric.name != "accuracy":
+        return None, None
+    clusters, a, b = clusters_of(ours[0].seen), ours[0].seen.correct, theirs[0].seen.correct
+    single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
+    if single and a.dtype == b.dtype == np.bool_:
+        return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
+    mine, other = (np.mean([s.seen.correct for s in x], axis=0) for x in (ours, theirs))
+    return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
+
+
+def means(
+    samplers: dict[str, list[Sampler]],
+    draws: int,
+    seed: int,
+    without: frozenset[int] = frozenset(),
+) -> dict[str, Floats]:
+    """Mean over seeds of each cell, (metrics, 1 + draws); see ``resampled``."""
+    flat = resampled([s for joined in samplers.values() for s in joined], draws, seed, without)
+    found, at = {}, 0
+    for name, joined in samplers.items():
+        found[name] = np.mean(flat[at : at + len(joined)], axis=0)
+        at += len(joined)
+    return found

@@ -1,0 +1,321 @@
+"""Every metric of every condition, in every group, with its interval and its signature."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import numpy as np
+
+from calprune.analyze.experiments.experiment import Cell, Setting, groups, settings
+from calprune.analyze.experiments.pairing import only_common, with_common_questions
+from calprune.analyze.metrics import (
+    Better,
+    Form,
+    Gapped,
+    Metric,
+    heading_of,
+    never_negative,
+    resolve,
+    spec,
+)
+from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
+from calprune.analyze.results.resampled import (
+    at_once,
+    by_gaps,
+    gap_bounds,
+    gap_errors,
+    prepared,
+    resampled,
+)
+from calprune.analyze.results.signature import interval_of, sign, unit
+from calprune.analyze.statistics.calibration_error import (
+    Combined,
+    Contrast,
+)
+from calprune.analyze.statistics.clustering import (
+    Resample,
+    check_resample,
+    clusters_of,
+    intra_image,
+)
+from calprune.analyze.statistics.ece_if_calibrated import noise_floor
+from calprune.analyze.statistics.intervals import (
+    OF_GAPS,
+    Interval,
+    bounds,
+    check_interval,
+    kind_of,
+)
+from calprune.analyze.statistics.resampling import Sampler, design_effect
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One number with everything needed to read it.
+
+    Attributes:
+        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        kept: visual tokens that the last layer saw, mean over questions.
+        by, group: grouping and its value; ``all`` for all rows.
+        metric, title, form, better: which metric and how to show it.
+        value: the metric.
+        debiased: of ECE and its relatives, the same less its expected bias; else None. May be
+            below 0.
+        low, high: 95 % interval; None without one.
+        interval_of: what it belongs to: ``value`` or ``debiased``; empty without one.
+        method: how it was made.
+        defined: share of resamples in which the metric is defined; below 95 % there is no interval.
+        n, clusters: rows and images.
+        errors, error_images: wrong rows, and images that have one.
+        resampled: ``images`` or ``rows``; ``questions``, where no image is known.
+        icc: correlation of correctness between different questions of one image; None if it cannot
+            be told.
+        design_effect: variance of mean (correct - confidence) over that of independent rows.
+        replies: rows whose confidence is that of a generated reply.
+        left_out: rows of the whole file that no group has: nothing is offered in them.
+        ties: rows whose largest probability is shared.
+        floor: of ECE and its relatives, what a perfectly calibrated model would score here; else
+            None, also with soft targets, whose spread no confidence tells.
+        seeds, seed_sd: seeds averaged, and the standard deviation over them.
+        signature: the choices behind the number.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    selector: str
+    parameters: str
+    budget: str
+    seed: str
+    kept: float
+    by: str
+    group: str
+    metric: str
+    title: str
+    form: Form
+    better: Better
+    value: float
+    debiased: float | None
+    low: float | None
+    high: float | None
+    interval_of: str
+    method: str
+    defined: float
+    n: int
+    clusters: int
+    errors: int
+    error_images: int
+    resampled: str
+    icc: float | None
+    design_effect: float
+    replies: int
+    left_out: int
+    ties: int
+    floor: float | None
+    seeds: int
+    seed_sd: float | None
+    signature: str
+
+
+@dataclass(frozen=True)
+class _How:
+    by: str
+    draws: int
+    seed: int
+    interval: Interval
+    resample: Resample
+
+
+def estimate(
+    tables: Sequence[LogitTable],
+    metrics: Sequence[str | Metric],
+    *,
+    by: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    each_seed: bool = False,
+    interval: Interval = "auto",
+    resample: Resample = "images",
+    common: bool = False,
+    **reading: Unpack[Reading],
+) -> list[Estimate]:
+    """Estimates of metrics for each condition and group, in table order.
+
+    Args:
+        tables: sealed logits, of any number of models and benchmarks.
+        metrics: names or instances.
+        by: ``split``, ``category``, ``kind``, ``n_options``, a tag of the files, or None; ``all``
+            rows always come first.
+        draws: bootstrap resamples of images; 0 for no intervals.
+        seed: of the resampling.
+        each_seed: show seeds of a random selector one by one; otherwise their mean, taken
+            inside each resample.
+        interval: ``auto``, which is ``studentised`` on the de-biased value for ECE and its
+            relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
+        resample: ``images`` with all their questions, or ``rows`` one by one.
+        common: where conditions cover different questions, read those that all of them hold.
+        reading: options, confidence and target, as in ``predictions``.
+    """
+    if draws < 0 or seed < 0:
+        raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
+    check_resample(resample)
+    chosen, how = resolve(metrics), _How(by or "", draws, seed, interval, resample)
+    check_interval(interval, chosen)
+    rows, found = [], settings(tables, each_seed)
+    for setting in with_common_questions(found) if common else found:
+        seen = {
+            cell.name: [predictions(t, **reading) for t in cell.tables] for cell in setting.cells
+        }
+        seen = only_common(seen) if common else seen
+        for group, part in grouped(setting, seen, by).items():
+            rows += _group(setting, group, part, chosen, how)
+    return rows
+
+
+def grouped(
+    setting: Setting, seen: dict[str, list[Predictions]], by: str | None
+) -> dict[str, dict[str, list[Predictions]]]:
+    """Predictions by group and cell; groups in the order of the first cell that has them."""
+    found: dict[str, dict[str, list[Predictions]]] = defaultdict(dict)
+    where = f"questions of {setting.benchmark}"
+    for cell in setting.cells:
+        masks = [dict(groups(one, by, where)) for one in seen[cell.name]]
+        for name in masks[0]:
+            parts = []
+            for one, own in zip(seen[cell.name], masks, strict=True):
+                mask = own.get(name)
+                if mask is not None:
+                    parts.append(one.take(np.flatnonzero(mask)))
+                elif name in own:
+                    parts.append(one)
+            found[name][cell.name] = parts
+    return found
+
+
+def _group(
+    setting: Setting,
+    group: str,
+    part: dict[str, list[Predictions]],
+    metrics: Sequence[Metric],
+    how: _How,
+) -> list[Estimate]:
+    cells = [cell for cell in setting.cells if cell.name in part]
+    samplers = [prepared(metrics, part[cell.name], how.resample) for cell in cells]
+    without = by_gaps(samplers[0][0].metrics, how.interval) if samplers else frozenset()
+    flat = [s for joined in samplers for s in joined]
+    values = resampled(flat, how.draws, how.seed, without)
+    gaps = _errors_alone(samplers, without, how)
+    rows, at = [], 0
+    for i, (cell, joined) in enumerate(zip(cells, samplers, strict=True)):
+        own, at = values[at : at + len(joined)], at + len(joined)
+        alone = {j: found[i] for j, found in gaps.items()}
+        rows += _cell(setting, cell, joined, np.stack(own), alone, group, how)
+    return rows
+
+
+def _errors_alone(
+    samplers: Sequence[Sequence[Sampler]], resampled: frozenset[int], how: _How
+) -> dict[int, list[Combined]]:
+    """Of each metric that adds up gaps, by index, the error of each cell."""
+    found: dict[int, list[Combined]] = {}
+    for j, metric in enumerate(samplers[0][0].metrics if samplers else ()):
+        if isinstance(metric, Gapped):
+            draws = how.draws if j in resampled else 0
+            by_count: dict[int, list[int]] = defaultdict(list)
+            for i, joined in enumerate(samplers):
+                by_count[len(joined[0].clusters)].append(i)
+            own: dict[int, Combined] = {}
+            for count, alike in by_count.items():
+                for some in at_once(alike, count):
+                    alone: list[Contrast] = [((i, 1.0),) for i in range(len(some))]
+                    made = gap_errors([samplers[i] for i in some], j, alone, draws, how.seed)
+                    own |= dict(zip(some, made, strict=True))
+            found[j] = [own[i] for i in range(len(samplers))]
+    return found
+
+
+def _cell(
+    setting: Setting,
+    cell: Cell,
+    samplers: Sequence[Sampler],
+    values: Floats,
+    gaps: Mapping[int, Combined],
+    group: str,
+    how: _How,
+) -> list[Estimate]:
+    """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
+    seen, images = samplers[0].seen, clusters_of(samplers[0].seen)
+    spread = float(np.mean([design_effect(s.seen, images) for s in samplers]))
+    alike = [x for s in samplers if (x := intra_image(s.seen, images)) is not None]
+    mean, wrong = values.mean(axis=0), 1.0 - np.asarray(seen.correct, dtype=np.float64)
+    rows = []
+    for j, metric in enumerate(samplers[0].metrics):
+        kind, gap = kind_of(how.interval, metric), gaps.get(j)
+        if gap is not None and (kind == "studentised" or kind == "bridge"):
+            found = gap_bounds(gap, kind)
+        else:
+            found = bounds(mean[j], kind, never_negative(metric))
+        of = "" if found.low is None else "debiased" if kind in OF_GAPS else "value"
+        method = f"{kind}95" if of else "none"
+        rows.append(
+            Estimate(
+                model=setting.model,
+                benchmark=setting.benchmark,
+                condition=cell.name,
+                selector=cell.selector,
+                parameters=cell.parameters,
+                budget=cell.budget,
+                seed=cell.seed,
+                kept=cell.kept,
+                by=how.by,
+                group=group,
+                metric=spec(metric),
+                title=heading_of(metric),
+                form=metric.form,
+                better=metric.better,
+                value=float(mean[j, 0]),
+                debiased=None if gap is None else float(gap.debiased[0]),
+                low=found.low,
+                high=found.high,
+                interval_of=of,
+                method=method,
+                defined=found.defined,
+                n=len(seen),
+                clusters=len(images),
+                errors=round(float(wrong.sum())),
+                error_images=len(np.unique(images.code[wrong > 0])),
+                resampled=unit(seen, how.resample),
+                icc=float(np.mean(alike)) if alike else None,
+                design_effect=spread,
+                replies=int(seen.replied.sum()),
+                left_out=seen.left_out,
+                ties=max(s.seen.ties for s in samplers),
+                floor=noise_floor(metric, seen, images, how.seed)
+                if isinstance(metric, Gapped)
+                else None,
+                seeds=len(samplers),
+                seed_sd=_spread(values[:, j, 0]),
+                signature=sign(
+                    metric,
+                    seen,
+                    samplers[0].clusters,
+                    interval_of(method, metric, of),
+                    how.draws,
+                    how.seed,
+                    how.resample,
+                ),
+            )
+        )
+    return rows
+
+
+def _spread(values: Floats) -> float | None:
+    """Standard deviation over seeds; None for one, or if a value is undefined or infinite."""
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return float(values.std(ddof=1))

@@ -1,0 +1,188 @@
+"""Conditions along a numeric parameter of their selector, such as alpha or the gap power."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from calprune.analyze.experiments.experiment import Cell, Setting, settings
+from calprune.analyze.metrics import Better, Form, Metric
+from calprune.analyze.results.compare import Difference, compare
+from calprune.analyze.statistics.multiple_testing import adjust
+from calprune.data.storage.logits import LogitTable
+
+Line = tuple[str, str]
+"""A selector, and as text all of its parameters but one."""
+
+
+def level(cell: Cell, parameter: str) -> float | None:
+    """The number that a cell's selector was given for ``parameter``; None if there is none."""
+    value = dict(cell.tables[0].condition.parameters).get(parameter)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number and value is not None else None
+
+
+def line(cell: Cell, parameter: str) -> Line:
+    """Selector and the other parameters: what stays the same while ``parameter`` moves."""
+    parts = (p for p in cell.parameters.split(" ") if not p.startswith(f"{parameter}="))
+    return cell.selector, " ".join(parts)
+
+
+def lines(cells: Sequence[Cell], parameter: str) -> dict[Line, list[Cell]]:
+    """Cells along ``parameter``, where it takes several values; all levels, any budget."""
+    found: dict[Line, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if level(cell, parameter) is not None:
+            found[line(cell, parameter)].append(cell)
+    return {k: own for k, own in found.items() if len({level(c, parameter) for c in own}) > 1}
+
+
+def numeric_parameters(cells: Sequence[Cell]) -> list[str]:
+    """Parameters that move along some line, those with most levels first."""
+    names = sorted({name for c in cells for name, _ in c.tables[0].condition.parameters})
+    levels = {
+        name: len({level(c, name) for own in lines(cells, name).values() for c in own})
+        for name in names
+    }
+    return sorted((name for name in names if levels[name]), key=lambda name: -levels[name])
+
+
+@dataclass(frozen=True)
+class Change:
+    """A condition minus the one that differs in nothing but one parameter.
+
+    Attributes:
+        model, benchmark, condition, reference: what was compared.
+        selector, others, budget, kept: what both have in common.
+        parameter, level, baseline: what differs, the condition's value and the reference's.
+        metric, title, form, better, value, reference_value, delta, delta_debiased, low, high,
+            interval_of, p: as ``Difference``.
+        p_adjusted, correction, family: over all conditions of all budgets.
+        signature: the choices behind the numbers.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    reference: str
+    selector: str
+    others: str
+    budget: str
+    kept: float
+    parameter: str
+    level: float
+    baseline: float
+    metric: str
+    title: str
+    form: Form
+    better: Better
+    value: float
+    reference_value: float
+    delta: float
+    delta_debiased: float | None
+    low: float | None
+    high: float | None
+    interval_of: str
+    p: float
+    p_adjusted: float
+    correction: str
+    family: int
+    signature: str
+
+
+def changes(
+    tables: Sequence[LogitTable], metric: str | Metric, parameter: str, baseline: float, **how: Any
+) -> list[Change]:
+    """Each level of ``parameter`` against ``baseline`` at the same budget, paired.
+
+    Conditions without a counterpart at ``baseline`` are left out. p-values are corrected over all
+    that is left of a model and benchmark.
+
+    Args:
+        tables: sealed logits.
+        metric: a name or an instance.
+        parameter: of selectors, numeric.
+        baseline: its value in the references.
+        how: draws, permutations, seed, correction, mixed_numerics and reading, as in ``compare``.
+    """
+    found = []
+    for setting in settings(tables):
+        own: list[Change] = []
+        for (selector, others), cells in lines(setting.cells, parameter).items():
+            for budget in dict.fromkeys(c.budget for c in cells):
+                piled = [c for c in cells if c.budget == budget]
+                base = next((c for c in piled if level(c, parameter) == baseline), None)
+                if base is None or len(piled) < 2:
+                    continue
+                for cell, d in _against(piled, base, metric, how):
+                    shared = (selector, others, budget, cell.kept)
+                    own.append(_change(setting, cell, base, d, shared, parameter))
+        adjusted = adjust([c.p for c in own], own[0].correction if own else "holm")
+        found += [
+            replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
+            for c, p in zip(own, adjusted, strict=True)
+        ]
+    return found
+
+
+def _against(
+    piled: Sequence[Cell], base: Cell, metric: str | Metric, how: dict[str, Any]
+) -> list[tuple[Cell, Difference]]:
+    """Differences to ``base`` with their cells: alone, these may be called otherwise."""
+    pile = [table for cell in piled for table in cell.tables]
+    (alone,) = settings(pile)
+    names = {cell.name: _same(piled, cell) for cell in alone.cells}
+    reference = next(name for name, cell in names.items() if cell is base)
+    return [(names[d.condition], d) for d in compare(pile, [metric], reference=reference, **how)]
+
+
+def _same(cells: Sequence[Cell], wanted: Cell) -> Cell:
+    return next(cell for cell in cells if cell.tables[0] is wanted.tables[0])
+
+
+def _change(
+    setting: Setting,
+    cell: Cell,
+    base: Cell,
+    d: Difference,
+    shared: tuple[str, str, str, float],
+    parameter: str,
+) -> Change:
+    selector, others, budget, kept = shared
+    return Change(
+        model=setting.model,
+        benchmark=setting.benchmark,
+        condition=cell.name,
+        reference=base.name,
+        selector=selector,
+        others=others,
+        budget=budget,
+        kept=kept,
+        parameter=parameter,
+        level=level(cell, parameter) or 0.0,
+        baseline=level(base, parameter) or 0.0,
+        metric=d.metric,
+        title=d.title,
+        form=d.form,
+        better=d.better,
+        value=d.value,
+        reference_value=d.reference_value,
+        delta=d.delta,
+        delta_debiased=d.delta_debiased,
+        low=d.low,
+        high=d.high,
+        interval_of=d.interval_of,
+        p=d.p,
+        p_adjusted=d.p_adjusted,
+        correction=d.correction,
+        family=d.family,
+        signature=d.signature,
+    )
+
+
+def _signed(change: Change, family: int) -> str:
+    """The signature with the family of all budgets."""
+    head, _, _ = change.signature.rpartition("|adjust:")
+    return f"{head}|adjust:{change.correction}{family}"

@@ -1,0 +1,190 @@
+"""The reliability curve: accuracy against confidence, bin by bin, with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import numpy as np
+
+from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
+from calprune.analyze.statistics.clustering import Resample, clusters_of
+from calprune.analyze.statistics.resampling import (
+    Clusters,
+    cluster_sums,
+    design_effect,
+    multiplicities,
+    products,
+    redraws,
+)
+from calprune.data.storage.logits import LogitTable
+
+BAND_DRAWS = 400
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One bin of one condition; bins without answers do not exist.
+
+    Attributes:
+        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        low_edge, high_edge: the bin.
+        n: answers in it, mean over seeds; ``share`` is n over all answers.
+        confidence, accuracy: means within the bin.
+        low, high: 95 % interval of accuracy from resampled images; None if too few to tell.
+        band_low, band_high: where 95 % of accuracies would fall if confidence were right. With soft
+            targets this is the widest that it can be: verdicts between 0 and 1 spread less than
+            right and wrong do.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    selector: str
+    parameters: str
+    budget: str
+    seed: str
+    low_edge: float
+    high_edge: float
+    n: float
+    share: float
+    confidence: float
+    accuracy: float
+    low: float | None
+    high: float | None
+    band_low: float
+    band_high: float
+
+
+def reliability_bins(
+    tables: Sequence[LogitTable],
+    *,
+    metric: Ece | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+    each_seed: bool = False,
+    resample: Resample = "images",
+    only: Collection[str] | None = None,
+    **reading: Unpack[Reading],
+) -> list[Bin]:
+    """Bins of every condition, in table order; seeds are pooled.
+
+    ``resample`` draws ``images`` or ``rows``; ``only`` names the conditions wanted, None means all.
+    ``reading`` is options, confidence and
+    target as in ``predictions``.
+    """
+    chosen = metric or Ece()
+    found = []
+    for setting in settings(tables, each_seed):
+        for cell in (c for c in setting.cells if only is None or c.name in only):
+            seen = [predictions(t, **reading) for t in cell.tables]
+            how = (draws, seed, resample)
+            found += _bins(setting.model, setting.benchmark, cell, seen, chosen, how)
+    return found
+
+
+@dataclass(frozen=True)
+class Step:
+    """A corner of the isotonic reliability curve of one condition."""
+
+    condition: str
+    confidence: float
+    accuracy: float
+
+
+def isotonic_steps(
+    tables: Sequence[LogitTable],
+    *,
+    only: Collection[str] | None = None,
+    **reading: Unpack[Reading],
+) -> list[Step]:
+    """Accuracy as the best rising function of confidence, without any bins; seeds are pooled.
+
+    Least squares (pool adjacent violators), as in CORP reliability diagrams (Dimitriadis,
+    Gneiting and Jordan, 2021). Each stretch of equal accuracy gives its first and last confidence.
+    """
+    from scipy.optimize import isotonic_regression
+
+    found = []
+    for setting in settings(tables):
+        for cell in (c for c in setting.cells if only is None or c.name in only):
+            seen = [predictions(t, **reading) for t in cell.tables]
+            x, at = np.unique(np.concatenate([s.confidence for s in seen]), return_inverse=True)
+            count = np.bincount(at)
+            right = np.bincount(at, np.concatenate([s.correct for s in seen]))
+            y = isotonic_regression(right / count, weights=count).x
+            moves = np.flatnonzero(np.diff(y))
+            corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
+            found += [Step(cell.name, float(x[i]), float(y[i])) for i in corners]
+    return found
+
+
+def _bins(
+    model: str,
+    benchmark: str,
+    cell: Cell,
+    seen: Sequence[Predictions],
+    metric: Ece,
+    how: tuple[int, int, Resample],
+) -> list[Bin]:
+    draws, seed, resample = how
+    clusters = clusters_of(seen[0], resample)
+    sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in seen], axis=0)
+    count, confidence, correct = sums.sum(axis=0)
+    low, high = _intervals(sums, clusters, draws, seed)
+    band = _band(seen[0], clusters_of(seen[0]), metric, seed)
+    found = []
+    for b in np.flatnonzero(count):
+        centre = float(confidence[b] / count[b])
+        found.append(
+            Bin(
+                model=model,
+                benchmark=benchmark,
+                condition=cell.name,
+                selector=cell.selector,
+                parameters=cell.parameters,
+                budget=cell.budget,
+                seed=cell.seed,
+                low_edge=b / metric.bins,
+                high_edge=(b + 1) / metric.bins,
+                n=float(count[b]),
+                share=float(count[b] / count.sum()),
+                confidence=centre,
+                accuracy=float(correct[b] / count[b]),
+                low=None if math.isnan(low[b]) else float(low[b]),
+                high=None if math.isnan(high[b]) else float(high[b]),
+                band_low=max(0.0, centre - float(band[b])),
+                band_high=min(1.0, centre + float(band[b])),
+            )
+        )
+    return found
+
+
+def _intervals(sums: Floats, clusters: Clusters, draws: int, seed: int) -> tuple[Floats, Floats]:
+    """2.5 and 97.5 % of accuracy per bin over resamples in which the bin has answers."""
+    bins = sums.shape[-1]
+    low, high = np.full(bins, np.nan), np.full(bins, np.nan)
+    if len(clusters) < 2 or draws < 1:
+        return low, high
+    weights = multiplicities(len(clusters), draws, seed)
+    total = np.concatenate([products(block, [sums])[0] for block in weights])
+    for b in np.flatnonzero(sums[:, 0].any(axis=0)):
+        reached = total[:, 0, b] > 0
+        if reached.mean() > 0.5:
+            accuracy = total[reached, 2, b] / total[reached, 0, b]
+            low[b], high[b] = np.quantile(accuracy, [0.025, 0.975])
+    return low, high
+
+
+def _band(seen: Predictions, clusters: Clusters, metric: Ece, seed: int) -> Floats:
+    """Half width of the consistency band per bin, widened by the root of the design effect."""
+    slot = metric.slot(seen.confidence)
+    count = np.maximum(np.bincount(slot, minlength=metric.bins), 1)
+    expected = np.bincount(slot, seen.confidence, metric.bins)
+    right = redraws(seen, slot, metric.bins, BAND_DRAWS, seed)
+    off = np.quantile(np.abs(right - expected) / count, 0.95, axis=0)
+    return np.asarray(off * math.sqrt(design_effect(seen, clusters)))

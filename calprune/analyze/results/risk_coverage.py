@@ -1,0 +1,96 @@
+"""Risk against coverage: how many of the surest answers are wrong, at every share of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.predictions.build import Floats, Reading, predictions
+from calprune.data.storage.logits import LogitTable
+
+STEPS = 200
+
+
+@dataclass(frozen=True)
+class Risk:
+    """One point of one condition's curve.
+
+    Attributes:
+        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        coverage: share of the questions that are answered, the surest first.
+        answered: how many these are.
+        risk: expected share of errors among them, mean over seeds.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    selector: str
+    parameters: str
+    budget: str
+    seed: str
+    coverage: float
+    answered: int
+    risk: float
+
+
+def risk_coverage(
+    tables: Sequence[LogitTable],
+    *,
+    only: Collection[str] | None = None,
+    steps: int = STEPS,
+    **reading: Unpack[Reading],
+) -> list[Risk]:
+    """Curves of every condition, in table order, at ``steps`` equal steps of coverage.
+
+    Args:
+        tables: sealed logits.
+        only: names of conditions; None for all.
+        steps: points of a curve; never more than there are questions.
+        reading: options, confidence and target, as in ``predictions``.
+    """
+    found = []
+    for setting in settings(tables):
+        for cell in (c for c in setting.cells if only is None or c.name in only):
+            seen = [predictions(t, **reading) for t in cell.tables]
+            curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in seen]
+            n = len(curves[0])
+            answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
+            for k in np.unique(answered):
+                found.append(
+                    Risk(
+                        model=setting.model,
+                        benchmark=setting.benchmark,
+                        condition=cell.name,
+                        selector=cell.selector,
+                        parameters=cell.parameters,
+                        budget=cell.budget,
+                        seed=cell.seed,
+                        coverage=float(k / n),
+                        answered=int(k),
+                        risk=float(np.mean([curve[k - 1] for curve in curves])),
+                    )
+                )
+    return found
+
+
+def expected_risk(confidence: Floats, error: NDArray[np.floating]) -> Floats:
+    """Mean error among the k most confident rows, for k = 1 to n: (n,).
+
+    Equal confidences are averaged over all their orders, in closed form: of a group of m rows with
+    g errors the first j hold g j / m of them on average. The mean of the result is AURC.
+
+    Args:
+        confidence: (n,).
+        error: (n,), 1 for a wrong row and 0 for a right one, or anything between.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    group = np.cumsum(np.diff(confidence[order], prepend=np.inf) != 0) - 1
+    size = np.bincount(group)
+    mean = np.bincount(group, error[order]) / size
+    return np.asarray(np.cumsum(mean[group]) / np.arange(1, len(order) + 1))

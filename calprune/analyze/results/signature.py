@@ -1,0 +1,65 @@
+"""The signature of a number: every choice that went into it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+
+from calprune.analyze.metrics import Gapped, Measure
+from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.statistics.clustering import Resample, has_images
+from calprune.analyze.statistics.resampling import Clusters
+
+
+def interval_of(method: str, metric: Measure, of: str) -> str:
+    """For signatures: how an interval was made and, of ECE and its relatives, of which value."""
+    if not of or not isinstance(metric, Gapped):
+        return method
+    return f"{method}({'debiased' if of.endswith('debiased') else 'plug-in'})"
+
+
+def told_once(signatures: Sequence[str]) -> list[str]:
+    """Signatures of several metrics; what all of them share is said once, in a line of its own."""
+    tails = [s.partition("|conf:")[2].split("|") for s in signatures]
+    shared = [p for p in tails[0] if all(p in tail for tail in tails)]
+    if len(set(signatures)) == 1 or not shared or shared[0] != tails[0][0]:
+        return list(signatures)
+    heads = [
+        "|".join([s.partition("|conf:")[0], *(p for p in tail if p not in shared)])
+        for s, tail in zip(signatures, tails, strict=True)
+    ]
+    return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
+
+
+def unit(seen: Predictions, resample: Resample) -> str:
+    """``images`` or ``rows``; ``questions`` with their repeats, where no image is known."""
+    return "questions" if resample == "images" and not has_images(seen) else resample
+
+
+def sign(
+    metric: Measure,
+    seen: Predictions,
+    clusters: Clusters,
+    method: str,
+    draws: int,
+    seed: int,
+    resample: Resample = "images",
+) -> str:
+    """The signature: metric, confidence, rows, images, interval, resamples, seed, version.
+
+    Where there are replies it names the scorer that judged them.
+    """
+    parts = [metric.signature(seen), f"conf:{seen.convention}"]
+    parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
+    parts += [f"clusters:{len(clusters)}({unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
+    return "|".join(parts)
+
+
+@cache
+def _version() -> str:
+    try:
+        return ".".join(version("calprune").split(".")[:2])
+    except PackageNotFoundError:
+        return "0.1"

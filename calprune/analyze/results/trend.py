@@ -1,0 +1,381 @@
+"""Does a metric move with a parameter, such as alpha, within a budget?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Unpack
+
+import numpy as np
+
+from calprune.analyze.experiments.experiment import Cell, Setting, settings
+from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
+from calprune.analyze.metrics import Better, Form, Gapped, Metric, heading_of, resolve, spec
+from calprune.analyze.predictions.build import Floats, Predictions, Reading
+from calprune.analyze.results.compare import means
+from calprune.analyze.results.estimate import grouped
+from calprune.analyze.results.resampled import by_gaps, gap_bounds, gap_errors, prepared
+from calprune.analyze.results.signature import interval_of, sign, unit
+from calprune.analyze.statistics.calibration_error import Combined
+from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
+from calprune.analyze.statistics.intervals import (
+    OF_GAPS,
+    Interval,
+    bounds,
+    check_interval,
+    kind_of,
+)
+from calprune.analyze.statistics.multiple_testing import (
+    Correction,
+    adjust,
+    check_correction,
+    too_few,
+)
+from calprune.analyze.statistics.resampling import Sampler
+from calprune.analyze.statistics.trend_test import contrast, least_p, trend_test, tries_all
+from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.notes import (
+    SWAPPED,
+    brackets,
+    defined_shares,
+    few_images,
+    questions_on,
+    with_reason,
+)
+from calprune.analyze.tables.written import heading, number, of_what, p_text
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import PlanError
+
+
+@dataclass(frozen=True)
+class Trend:
+    """Slope of a metric over the levels of one parameter, all else equal.
+
+    Attributes:
+        model, benchmark, condition: what was compared; the condition is named without the
+            parameter.
+        parameter, levels: its name, and its values as text.
+        budget, seed, by, group, metric, title, form, better: as in ``Difference``.
+        first, last: the metric at the lowest and at the highest level.
+        slope: least squares, per unit of the parameter.
+        slope_debiased: of ECE and its relatives, that of the de-biased values; else None.
+        low, high: 95 % interval of the slope from resampled images; None without one.
+        interval_of: what it belongs to: ``slope`` or ``slope_debiased``; empty without one.
+        defined: share of resamples in which the slope is defined; below 95 % there is no interval.
+        p: two-sided p of dealing the levels anew on whole images.
+        p_adjusted: the same after correction over the family.
+        p_least: the smallest p that the permutations allow.
+        correction, family: which, and over how many trends of this parameter.
+        n, clusters, resampled, draws, permutations: rows, images, what is drawn, and how often.
+        signature: the choices behind the numbers.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    parameter: str
+    levels: str
+    budget: str
+    seed: str
+    by: str
+    group: str
+    metric: str
+    title: str
+    form: Form
+    better: Better
+    first: float
+    last: float
+    slope: float
+    slope_debiased: float | None
+    low: float | None
+    high: float | None
+    interval_of: str
+    defined: float
+    p: float
+    p_adjusted: float
+    p_least: float
+    correction: str
+    family: int
+    n: int
+    clusters: int
+    resampled: str
+    draws: int
+    permutations: int
+    signature: str
+
+
+@dataclass(frozen=True)
+class _How:
+    parameter: str
+    by: str
+    draws: int
+    permutations: int
+    seed: int
+    correction: str
+    interval: Interval
+    resample: Resample
+
+
+@dataclass(frozen=True)
+class _Sweep:
+    """Conditions that differ in one parameter, in rising order, read in one group."""
+
+    name: str
+    levels: tuple[float, ...]
+    cells: tuple[Cell, ...]
+    samplers: tuple[list[Sampler], ...] = ()
+
+
+def trend(
+    tables: Sequence[LogitTable],
+    metrics: Sequence[str | Metric],
+    *,
+    parameter: str,
+    by: str | None = None,
+    draws: int = 1000,
+    permutations: int = 10_000,
+    seed: int = 0,
+    each_seed: bool = False,
+    correction: Correction = "holm",
+    interval: Interval = "auto",
+    resample: Resample = "images",
+    common: bool = False,
+    mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
+) -> list[Trend]:
+    """Slopes over a numeric parameter of selectors, within each budget, other parameters equal.
+
+    The family that ``correction`` covers is all budgets and other parameters of one model,
+    benchmark, metric and group. Models and benchmarks in which the parameter does not vary are left
+    out. The other arguments are those of ``compare``.
+
+    Raises:
+        PlanError: the parameter varies nowhere; lists those that do.
+        Mismatch: conditions that cannot be paired, as in ``compare``.
+    """
+    check_correction(correction)
+    check_resample(resample)
+    if draws < 0 or seed < 0 or permutations < 1:
+        raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
+    how = _How(parameter, by or "", draws, permutations, seed, correction, interval, resample)
+    chosen, rows = resolve(metrics), []
+    check_interval(interval, chosen)
+    found = settings(tables, each_seed)
+    found = with_common_questions(found) if common else found
+    if not any(_sweeps(setting, parameter) for setting in found):
+        raise PlanError(_unknown(found, parameter))
+    for setting in found:
+        read: dict[str, list[_Sweep]] = {}
+        for sweep in _sweeps(setting, parameter):
+            own = replace(setting, cells=sweep.cells)
+            if not mixed_numerics:
+                same_numerics(own, sweep.cells[0].tables[0])
+            seen = aligned(own, sweep.cells[0], reading, common)
+            for group, part in grouped(own, seen, by).items():
+                read.setdefault(group, []).append(_sampled(sweep, part, chosen, resample))
+        for group, sweeps in read.items():
+            rows += _family(setting, group, sweeps, how)
+    return rows
+
+
+def trendless(tables: Sequence[LogitTable], parameter: str, common: bool = False) -> list[str]:
+    """Models and benchmarks in which the parameter does not vary, as sentences."""
+    found = settings(tables)
+    found = with_common_questions(found) if common else found
+    return [
+        f"{s.model} on {s.benchmark} has no two values of {parameter} within a budget: left out"
+        for s in found
+        if not _sweeps(s, parameter)
+    ]
+
+
+def _sampled(
+    sweep: _Sweep, part: dict[str, list[Predictions]], metrics: Sequence[Metric], resample: Resample
+) -> _Sweep:
+    """With samplers; aligned conditions have the same groups."""
+    return replace(
+        sweep, samplers=tuple(prepared(metrics, part[c.name], resample) for c in sweep.cells)
+    )
+
+
+def _sweeps(setting: Setting, parameter: str) -> list[_Sweep]:
+    """Conditions that are equal but for the parameter, where it has several values."""
+    piles: dict[tuple[str, str], list[tuple[float, Cell]]] = {}
+    for cell in setting.cells:
+        condition = cell.tables[0].condition
+        level = _numbers(cell).get(parameter)
+        if level is None:
+            continue
+        rest = tuple(p for p in condition.parameters if p[0] != parameter)
+        seed = None if len(cell.tables) > 1 else condition.seed
+        alike = replace(condition, parameters=rest, features=None, seed=seed)
+        piles.setdefault((alike.key, alike.label), []).append((level, cell))
+    named = {key: sorted(pile, key=lambda x: x[0]) for key, pile in piles.items()}
+    return [
+        _Sweep(label, tuple(x for x, _ in pile), tuple(c for _, c in pile))
+        for (_, label), pile in named.items()
+        if pile[0][0] < pile[-1][0]
+    ]
+
+
+def _numbers(cell: Cell) -> dict[str, float]:
+    """Numeric parameters of a condition."""
+    parameters: Sequence[tuple[str, Any]] = cell.tables[0].condition.parameters
+    return {
+        name: float(value)
+        for name, value in parameters
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+def _unknown(found: Sequence[Setting], parameter: str) -> str:
+    names = sorted({n for s in found for c in s.cells for n in _numbers(c)})
+    varying = [n for n in names if any(_sweeps(s, n) for s in found)]
+    there = f"there are: {', '.join(varying)}" if varying else "no parameter does"
+    return f"no numeric parameter {parameter!r} varies within a budget; {there}"
+
+
+def _family(setting: Setting, group: str, sweeps: Sequence[_Sweep], how: _How) -> list[Trend]:
+    tested = [trend_test(s.levels, s.samplers, how.permutations, how.seed) for s in sweeps]
+    drawn = [_values(s, how) for s in sweeps]
+    rows = []
+    for j in range(len(tested[0])):
+        adjusted = adjust([p[j] for p in tested], how.correction)
+        for sweep, p, values, p_adjusted in zip(sweeps, tested, drawn, adjusted, strict=True):
+            own = (float(p[j]), float(p_adjusted), len(sweeps))
+            gap = _slope_of_errors(sweep, j, how)
+            rows.append(_trend(setting, group, sweep, j, values[:, j], gap, own, how))
+    return rows
+
+
+def _values(sweep: _Sweep, how: _How) -> Floats:
+    """Metrics at each level, (levels, metrics, 1 + draws), from one set of resamples."""
+    named = {c.name: s for c, s in zip(sweep.cells, sweep.samplers, strict=True)}
+    without = by_gaps(sweep.samplers[0][0].metrics, how.interval)
+    return np.stack(list(means(named, how.draws, how.seed, without).values()))
+
+
+def _slope_of_errors(sweep: _Sweep, j: int, how: _How) -> Combined | None:
+    """The slope of a metric that adds up gaps; None for others."""
+    metric = sweep.samplers[0][0].metrics[j]
+    if not isinstance(metric, Gapped):
+        return None
+    draws = how.draws if kind_of(how.interval, metric) in OF_GAPS else 0
+    slope = tuple(enumerate(contrast(sweep.levels).tolist()))
+    return gap_errors(sweep.samplers, j, [slope], draws, how.seed)[0]
+
+
+def _trend(
+    setting: Setting,
+    group: str,
+    sweep: _Sweep,
+    j: int,
+    values: Floats,
+    gap: Combined | None,
+    tested: tuple[float, float, int],
+    how: _How,
+) -> Trend:
+    sampler, many = sweep.samplers[0][0], len(sweep.cells)
+    metric, clusters = sampler.metrics[j], len(sampler.clusters)
+    kind = kind_of(how.interval, metric)
+    with np.errstate(invalid="ignore"):
+        slopes = contrast(sweep.levels) @ values
+    if gap is not None and (kind == "studentised" or kind == "bridge"):
+        found = gap_bounds(gap, kind)
+    else:
+        found = bounds(slopes, kind)
+    of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
+    method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
+    signed = sign(metric, sampler.seen, sampler.clusters, method, how.draws, how.seed, how.resample)
+    every = tries_all(many, clusters, how.permutations)
+    tail = f"|p:{how.resample[:-1]}-order{'-exact' if every else how.permutations}"
+    return Trend(
+        model=setting.model,
+        benchmark=setting.benchmark,
+        condition=sweep.name,
+        parameter=how.parameter,
+        levels=", ".join(f"{x:g}" for x in sweep.levels),
+        budget=sweep.cells[0].budget,
+        seed=sweep.cells[0].seed,
+        by=how.by,
+        group=group,
+        metric=spec(metric),
+        title=heading_of(metric),
+        form=metric.form,
+        better=metric.better,
+        first=float(values[0, 0]),
+        last=float(values[-1, 0]),
+        slope=float(slopes[0]),
+        slope_debiased=None if gap is None else float(gap.debiased[0]),
+        low=found.low,
+        high=found.high,
+        interval_of=of,
+        defined=found.defined,
+        p=tested[0],
+        p_adjusted=tested[1],
+        p_least=least_p(many, clusters, how.permutations),
+        correction=how.correction,
+        family=tested[2],
+        n=len(sampler.seen),
+        clusters=len(clusters_of(sampler.seen)),
+        resampled=unit(sampler.seen, how.resample),
+        draws=how.draws,
+        permutations=how.permutations,
+        signature=f"{signed}{tail}|adjust:{how.correction}{tested[2]}",
+    )
+
+
+def trend_grids(rows: Sequence[Trend]) -> list[Grid]:
+    """One table per model, benchmark, metric and group: exactly one family each."""
+    families: dict[tuple[str, ...], list[Trend]] = {}
+    for r in rows:
+        stem = r.signature.split("|conf:")[0]
+        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
+    return [_grid(own) for own in families.values()]
+
+
+def _grid(rows: Sequence[Trend]) -> Grid:
+    r = rows[0]
+    part = f", {r.by} {r.group}" if r.group != "all" else ""
+    corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
+    points: Form = "points" if r.form in ("percent", "points") else "plain"
+    unit = heading(of_what("slope", r.interval_of), points)
+    shown = heading(r.title, r.form)
+    header = ("condition", r.parameter, f"{shown} first", "last", unit, "p", corrected)
+    body = tuple(
+        (
+            row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
+            row.levels,
+            number(row.first, row.form),
+            number(row.last, row.form),
+            with_reason(
+                row.slope,
+                row.slope_debiased,
+                (row.low, row.high),
+                row.interval_of,
+                row.form,
+                row.defined,
+                signed=True,
+            ),
+            p_text(row.p, row.p_least),
+            p_text(row.p_adjusted, row.p_least),
+        )
+        for row in rows
+    )
+    drawn = next((row for row in rows if row.low is not None), None)
+    kind = "" if drawn is None else brackets(drawn.interval_of)
+    few = too_few(max(row.p_least for row in rows), r.family)
+    notes = (
+        f"{questions_on(r)}; {r.better} is better",
+        f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
+        *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
+        *defined_shares(rows),
+        *few_images(rows),
+        f"p: levels dealt anew on {SWAPPED[r.resampled]}, two-sided; {corrected}: corrected "
+        f"for {r.family} trend{'s' * (r.family > 1)}",
+        *([few] if few and r.correction == "holm" else ()),
+        r.signature,
+    )
+    return Grid(
+        f"{r.model} on {r.benchmark}{part}: {r.title} over {r.parameter}", header, body, notes
+    )

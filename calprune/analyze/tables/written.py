@@ -1,0 +1,102 @@
+"""How numbers, intervals, headings and names are written for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from decimal import ROUND_CEILING, Context, Decimal
+
+from calprune.analyze.metrics import Form
+from calprune.analyze.results.compare import Difference
+from calprune.analyze.results.estimate import Estimate
+
+CLOSE = 1e-9  # rounding of p-values that were computed alike
+LEAST = 1e-250  # below, floating point may have lost a p-value
+
+
+def number(value: float, form: Form, signed: bool = False) -> str:
+    """Three decimals, or one for percent, points and scores; never a negative zero."""
+    if math.isnan(value):
+        return "-"
+    if form in ("plain", "score"):
+        digits = 3 if form == "plain" else 1
+        text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    else:
+        text = f"{100 * value:+.1f}" if signed or form == "points" else f"{100 * value:.1f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def with_interval(
+    value: float, low: float | None, high: float | None, form: Form, signed: bool = False
+) -> str:
+    """``0.041 [0.034, 0.049]``; the value alone without an interval."""
+    shown = number(value, form, signed)
+    if low is None or high is None:
+        return shown
+    return f"{shown} [{number(low, form, signed)}, {number(high, form, signed)}]"
+
+
+def estimated(
+    value: float,
+    debiased: float | None,
+    ends: tuple[float | None, float | None],
+    of: str,
+    form: Form,
+    signed: bool = False,
+) -> str:
+    """``0.861 [0.841, 0.880]`` or, if the interval is of it, ``0.061 (0.052 [0.030, 0.071])``.
+
+    In the second form the first number is the plug-in value that papers print, and the one in
+    brackets is less its expected bias; an error less than 0 is shown as 0.
+    """
+    if debiased is None or not of.endswith("debiased"):
+        return with_interval(value, *ends, form, signed)
+    inner = with_interval(debiased if signed else max(debiased, 0.0), *ends, form, signed)
+    return f"{number(value, form, signed)} ({inner})"
+
+
+def of_what(title: str, of: str) -> str:
+    """The title of a column of such cells."""
+    return f"{title} (de-biased)" if of.endswith("debiased") else title
+
+
+def heading(title: str, form: Form) -> str:
+    """Column heading with its unit."""
+    return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[form]
+
+
+def p_text(p: float, least: float = 0.0) -> str:
+    """A p-value wherever one is printed, never below the true one.
+
+    Four decimals rounded up, and two digits below 0.0001; with ``<=`` and without closing zeros
+    where the number of swaps allows no smaller p than ``least``.
+    """
+    if math.isnan(p):
+        return "-"
+    if p <= least * (1 + CLOSE) and 0 < least < 1:
+        shown = _up(least)
+        return f"<={shown if 'e' in shown else shown.rstrip('0')}"
+    return f"<={LEAST:.0e}" if p < LEAST else _up(p)
+
+
+def _up(p: float) -> str:
+    exact = Decimal(p * (1 - CLOSE))
+    digits = Context(prec=2, rounding=ROUND_CEILING).plus(exact)
+    if digits < Decimal("0.0001"):
+        return f"{float(digits):.1e}"
+    return str(exact.quantize(Decimal("0.0001"), ROUND_CEILING))
+
+
+def shown_name(row: Estimate | Difference) -> str:
+    """A condition, with how many seeds it joins."""
+    return f"{row.condition} ({row.seed})" if row.seed.endswith("seeds") else row.condition
+
+
+def unique(items: Sequence[str]) -> list[str]:
+    """Each once, in order."""
+    return list(dict.fromkeys(items))
+
+
+def is_metric(row: Estimate, name: str) -> bool:
+    """Whether a row is of that metric, with any parameters."""
+    return row.metric.split(":")[0] == name

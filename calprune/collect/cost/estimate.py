@@ -1,0 +1,206 @@
+"""What a run will cost: forwards, tokens, FLOPs, bytes and time, before any weight is loaded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from calprune import registry
+from calprune.collect.cost.flops import (
+    Asking,
+    Cost,
+    Workload,
+    drops,
+    naive_cost,
+    packed_cost,
+    tower_flops,
+)
+from calprune.collect.in_model import inside
+from calprune.collect.in_model.stages import planned
+from calprune.collect.models import Shape
+from calprune.collect.packed.packs import trie_length
+from calprune.collect.selectors import guided
+from calprune.collect.stages.encode import feature_folder
+from calprune.collect.stages.plan import Cell, Plan, limits
+from calprune.collect.stages.select import ranked, ranking_folder
+from calprune.data.condition import canonical_json
+from calprune.data.pictures import size_of
+from calprune.data.storage.store import Store
+from calprune.errors import PlanError
+from calprune.terminal import printable
+
+# Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
+GPUS = {
+    "t4": 65,
+    "v100": 125,
+    "rtx-3090": 71,
+    "rtx-4090": 165,
+    "l40s": 362,
+    "a100": 312,
+    "h100": 989,
+    "h200": 989,
+}
+UTILISATION = 0.4  # of the peak, what packed prefills are assumed to reach
+_Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, glue rows, crops
+
+
+def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
+    """Work, bytes and time of a plan, sealed and open, as plain values."""
+    q, adapter, to_ask = plan.questions, plan.adapter, plan.open
+    frames = _frames(plan)
+    work = Workload(
+        images=len(q.images),
+        rows=len(q.examples),
+        questions=sum(len(d) for d in plan.distinct),
+        head=len(plan.head),
+        row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
+        trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
+        crops=sum(seen for _, _, seen in frames),
+        reply_tokens=sum(sum(most) for b in range(plan.blocks) for most in limits(plan, b)),
+    )
+    asked = [_asking(c, adapter.shape.layers, frames) for c in to_ask]
+    choosing = [c.chosen for c in to_ask if ranked(c.chosen)]
+    wanted = {canonical_json(plan.ranking_manifest(c)): c for c in choosing}
+    rankings = sum(_open(plan, ranking_folder(plan, c)) > 0 for c in wanted.values())
+    size = 2 if adapter.dtype == "float16" else 4
+    rows = sum(sum(crops) + glue for crops, glue, _ in frames)
+    cells = [
+        {"label": c.condition.label, "key": c.condition.key[:8], "sealed": c not in to_ask}
+        for c in plan.cells
+    ]
+    head = {
+        "benchmark": q.name,
+        "model": adapter.name,
+        "estimated": False,
+        "left_out": list(plan.left_out),
+        "rankings": rankings,
+    }
+    missing = _open(plan, feature_folder(plan)) if to_ask else 0.0
+    disk = {
+        "feature_bytes": missing * rows * (adapter.width * size + 33),
+        "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
+    }
+    return head | disk | priced(adapter.shape, work, asked, gpu) | {"cells": cells}
+
+
+def _asking(cell: Cell, layers: int, frames: Sequence[_Counts]) -> Asking:
+    """What a condition asks of images with these counts."""
+    selector, budget = cell.chosen.selector, cell.condition.budget
+    if inside(selector):
+        stages = cache(lambda k, v: planned(cell.chosen.name, selector, k, v, layers))
+        each = [stages(sum(budget.shares(crops)), sum(crops)) for crops, _, _ in frames]
+        whole = sum(sum(crops) + glue for crops, glue, _ in frames) / len(frames)
+        return Asking(whole, drops=drops(each, [glue for _, glue, _ in frames]))
+    kept = sum(sum(budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
+    return Asking(kept, guided(selector))
+
+
+def _open(plan: Plan, folder: Path) -> float:
+    """Share of a folder's blocks that are not sealed yet."""
+    there = sum(Store.block(folder, block).exists() for block in range(plan.blocks))
+    return 1.0 - there / plan.blocks
+
+
+def weights(shape: Shape) -> int:
+    """Parameters of decoder, embeddings, head, projector and tower, norms left aside."""
+    d, q, kv = shape.hidden, *(n * shape.head_width for n in (shape.heads, shape.kv_heads))
+    decoder = shape.layers * (2 * d * q + 2 * d * kv + 3 * d * shape.intermediate)
+    t = shape.tower_hidden
+    tower = (shape.tower_layers + 1) * (4 * t * t + 2 * t * shape.tower_intermediate)
+    return decoder + 2 * d * shape.vocabulary + t * d + d * d + tower
+
+
+def _frames(plan: Plan) -> list[_Counts]:
+    """Candidates of every pool, glue rows and crops, per image; sizes are read if they matter."""
+
+    @cache
+    def counts(size: tuple[int, int]) -> _Counts:
+        frame = plan.adapter.frame(size)
+        crops = len(set(frame.cell[frame.cell[:, 0] >= 0, 0].tolist()))
+        return list(frame.crops.values()), int(frame.glue.sum()), crops
+
+    q = plan.questions
+    if not plan.adapter.ragged:
+        return [counts((336, 336))] * len(q.images)
+    return [counts(size_of(q.picture(image))) for image in q.images]
+
+
+def priced(shape: Shape, work: Workload, asked: Sequence[Asking], gpu: str) -> dict[str, Any]:
+    """The figures that follow from dimensions, a workload and how each open condition asks."""
+    gpu = gpu.lower()
+    if gpu not in GPUS:
+        raise PlanError(registry.unknown("gpu", gpu, GPUS))
+    nothing = Cost(0, 0, 0.0)
+    packed = sum((packed_cost(shape, work, a) for a in asked), nothing)
+    naive = sum((naive_cost(shape, work, a) for a in asked), nothing)
+    vision = tower_flops(shape) * work.crops if asked else 0.0
+    seconds = (packed.flops + vision) / (GPUS[gpu] * 1e12 * UTILISATION)
+    return {
+        **asdict(work),
+        "to_ask": len(asked),
+        "packed": asdict(packed) | {"flops": packed.flops + vision},
+        "naive": asdict(naive),
+        "logit_bytes": len(asked) * work.rows * (20 * 8 + 4 * 24),
+        "gpu": gpu,
+        "assumed_utilisation": UTILISATION,
+        "seconds": seconds,
+    }
+
+
+def render_bill(bill: dict[str, Any], form: str) -> str:
+    """A bill for people (``table``) or programs (``json``)."""
+    if form == "json":
+        return json.dumps(bill, indent=2)
+    if form != "table":
+        raise PlanError(registry.unknown("format", form, ("table", "json")))
+    cells = bill["cells"]
+    width = max(len(c["label"]) for c in cells)
+    packed, naive = bill["packed"], bill["naive"]
+    replies = [
+        f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
+        "memory one at a time, so that the time is a lower bound"
+    ] * bool(bill["reply_tokens"])
+    lines = [
+        f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
+        f"rows, {bill['questions']:,} distinct questions",
+        *(
+            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
+            for c in cells
+        ),
+        f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
+        f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
+        f"{_flops(naive['flops'])}",
+        f"packed:     {packed['forwards']:>9,} packs,    {packed['tokens']:>13,} tokens, "
+        f"{_flops(packed['flops'])}",
+        f"disk: about {_bytes(bill['feature_bytes'])} of features, "
+        f"{_bytes(bill['logit_bytes'])} of logits; memory: {_bytes(bill['weight_bytes'])} of "
+        "weights, and batches in what is left",
+        *replies,
+        f"time: {_time(bill['seconds'])} of computing on one {bill['gpu']} "
+        f"({GPUS[bill['gpu']]} TFLOP/s in half precision, {bill['assumed_utilisation']:.0%} of it "
+        "assumed)",
+    ]
+    lines += [f"left out: {problem}" for problem in bill["left_out"]]
+    if bill["estimated"]:
+        lines.append(f"an estimate {bill['estimated']}")
+    return "\n".join(map(printable, lines))
+
+
+def _bytes(n: float) -> str:
+    return f"{n / 1e9:,.1f} GB" if n >= 1e9 else f"{n / 1e6:,.1f} MB"
+
+
+def _flops(n: float) -> str:
+    return f"{n / 1e15:,.3g} PFLOP" if n >= 1e14 else f"{n / 1e12:,.2g} TFLOP"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 1:
+        return "less than a second"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:,.0f} min" if seconds < 5400 else f"{seconds / 3600:,.1f} h"

@@ -1,0 +1,49 @@
+"""Whether a selector that prunes inside fits a model, its images and questions; before weights."""
+
+from __future__ import annotations
+
+from calprune.collect.grid import Chosen
+from calprune.collect.in_model.decoder import check
+from calprune.collect.in_model.stages import Inside, Stage, planned
+from calprune.collect.models import Adapter, Frame
+from calprune.collect.selection.suggestions import serving
+from calprune.data.condition import Budget
+from calprune.data.pictures import size_of
+from calprune.data.questions import Questions
+from calprune.errors import PlanError
+
+_ANY = (336, 336)
+
+
+def fits(chosen: Chosen, selector: Inside, budget: Budget, adapter: Adapter, q: Questions) -> None:
+    """PlanError for an unknown decoder, replies, or stages that an image does not allow."""
+    check(adapter)
+    if q.open or q.closed_tokens:
+        way = "ask questions with fixed answers" if q.open else "leave out --reply-tokens"
+        before = serving(adapter, before_layers=True)
+        raise PlanError(
+            f"{no_replies(chosen.name)}: {way}, or select before the language model: {before}"
+        )
+    sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {_ANY}
+    for size in sorted(sizes):
+        stages_of(chosen.name, selector, budget, adapter.frame(size), adapter.shape.layers)
+
+
+def no_replies(name: str) -> str:
+    """Why a selector of this kind gives none."""
+    return (
+        f"{name} prunes inside the language model; replies of several tokens are not supported for "
+        "such selectors yet"
+    )
+
+
+def stages_of(
+    name: str, selector: Inside, budget: Budget, frame: Frame, layers: int
+) -> tuple[Stage, ...]:
+    """The stages of one image, whose crops compete with one another."""
+    return planned(name, selector, tokens_of(budget, frame), int((~frame.glue).sum()), layers)
+
+
+def tokens_of(budget: Budget, frame: Frame) -> int:
+    """What a budget asks for in the whole image, as the model's convention counts it."""
+    return sum(budget.shares(list(frame.crops.values())))

@@ -1,0 +1,96 @@
+"""Choices as reference code in half precision makes them, for ``--numerics compat``.
+
+Published selectors run in float16, where sums of hundreds of similarities are multiples of 1/8 or
+more and many scores are equal. Here every value is rounded to float16 where the reference code
+rounds, sums are taken in float32 and rounded once, and of equal scores the lowest index wins. No
+GPU adds up in the same order as another, so that single picks may still differ from theirs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from calprune.collect.selection.tie_break import as_ranking
+from calprune.collect.selectors import Ranking, check_scores
+
+
+def half_similarity(view: NDArray[np.floating]) -> torch.Tensor:
+    """Cosines float16 (v, v) of rows (v, d), which are rounded before and after being normalised.
+
+    A zero row is similar to nothing.
+    """
+    x = torch.from_numpy(view.astype(np.float32)).half()
+    norm = x.float().norm(dim=1, keepdim=True).half()
+    x = torch.where(norm > 0, x / norm, torch.zeros_like(x))
+    return (x.float() @ x.float().T).half()
+
+
+@torch.inference_mode()
+def greedy_coverage(
+    view: NDArray[np.floating],
+    saliency: NDArray[np.float64],
+    alpha: float,
+    power: float,
+    glue: NDArray[np.bool_],
+) -> Ranking:
+    """SCOPE's order in float16: by the largest sum of gaps**power, times saliency**alpha.
+
+    Args:
+        view: float (v, d), features.
+        saliency: float64 (v,).
+        alpha: exponent of saliency.
+        power: exponent of the gaps.
+        glue: bool (v,), tokens that are neither taken nor to be covered.
+
+    Returns:
+        All candidates; ``tied`` where another score was exactly as large.
+    """
+    patches = np.flatnonzero(~glue)
+    similarity = half_similarity(view[patches])
+    weight = torch.from_numpy(saliency[patches]).half() ** alpha
+    cover = torch.zeros(len(patches), dtype=torch.float16)
+    free = torch.ones(len(patches), dtype=torch.bool)
+    terms = _terms(similarity, cover, power)  # float32 values of float16, for the sum
+    picks, scores, margins, ties = [], [], [], []
+    for _ in range(len(patches)):
+        score = (terms.sum(0).half() * weight).double().masked_fill(~free, -torch.inf)
+        best = score.max()
+        pick = int((score == best).nonzero()[0])
+        free[pick] = False
+        left = score[free]
+        picks.append(pick)
+        scores.append(float(best))
+        margins.append(_lead(float(best), float(left.max()) if len(left) else None))
+        ties.append(bool((left == best).any()))
+        rises = (similarity[:, pick] > cover).nonzero()[:, 0]
+        cover[rises] = similarity[rises, pick]
+        terms[rises] = _terms(similarity[rises], cover[rises], power)
+    return as_ranking(
+        len(glue), patches[picks], np.array(scores), np.array(margins), np.array(ties, np.bool_)
+    )
+
+
+def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
+    """Candidates by falling score (v,) rounded to float16; of equal ones the lowest index first."""
+    check_scores(score, candidates)
+    left = np.flatnonzero(candidates)
+    value = score[left].astype(np.float16).astype(np.float64)
+    order = np.argsort(-value, kind="stable")
+    falling = value[order].tolist()
+    following = [*falling[1:], None]
+    margins = [_lead(a, b) for a, b in zip(falling, following, strict=False)]
+    ties = [a == b for a, b in zip(falling, following, strict=False)]
+    return as_ranking(
+        len(score), left[order], value[order], np.array(margins), np.array(ties, np.bool_)
+    )
+
+
+def _terms(similarity: torch.Tensor, cover: torch.Tensor, power: float) -> torch.Tensor:
+    gaps = (similarity - cover[:, None]).clamp(min=0)
+    return (gaps if power == 1.0 else gaps**power).float()
+
+
+def _lead(best: float, second: float | None) -> float:
+    return 0.0 if second is None or best <= 0.0 else (best - second) / best

@@ -1,0 +1,32 @@
+"""Selectors that a refusal may propose instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from calprune import registry
+from calprune.collect.in_model.stages import inside
+from calprune.collect.models import Adapter
+
+
+def with_compat() -> str:
+    """Names of selectors that also choose as their reference code does."""
+    return ", ".join(n for n, s in _loadable() if "compat" in getattr(s, "numerics", ()))
+
+
+def serving(adapter: Adapter, *, before_layers: bool = False) -> str:
+    """Names of selectors that a model serves; only those that choose ``before_layers`` run."""
+    return ", ".join(
+        name
+        for name, s in _loadable()
+        if s.needs <= adapter.measures.keys() and not (before_layers and inside(s))
+    )
+
+
+def _loadable() -> Iterator[tuple[str, Any]]:
+    for name in registry.names("selectors"):
+        try:
+            yield name, registry.load("selectors", name)
+        except Exception:  # a foreign plug-in may fail in any way; it is not one to propose
+            continue

@@ -1,0 +1,1 @@
+"""The stages of collecting: plan, encode, select, ask."""

@@ -1,0 +1,119 @@
+"""Room one: each distinct image once through the vision tower, streamed into sealed blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from calprune.collect.models import Frame, Seen
+from calprune.collect.packed.memory import in_halves
+from calprune.collect.plugin_source import recorded, unchanged
+from calprune.collect.stages.features import measure
+from calprune.collect.stages.plan import Cell, Plan
+from calprune.data.condition import sha256_of
+from calprune.data.provenance import software
+from calprune.data.storage.container import Sealed, as_text, unpack
+from calprune.data.storage.store import Store
+from calprune.errors import Mismatch, ModelError
+
+_AT_ONCE = 8
+
+
+def feature_folder(plan: Plan) -> Path:
+    """Where this plan's feature blocks lie."""
+    key = sha256_of(plan.feature_manifest)
+    return plan.store.features(plan.adapter.name, plan.questions.name, key)
+
+
+def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
+    """Encode the missing blocks of this share, and measure what the selectors of ``cells`` need.
+
+    Yields each block once it is sealed.
+    """
+    folder, names = feature_folder(plan), plan.signals(cells)
+    for block in plan.mine:
+        path = Store.block(folder, block)
+        unchanged(path, "calprune.features", model=plan.adapter)
+        if not path.exists():
+            plan.store.seal(path, _encode_block(plan, block))
+        measure(plan, block, names)
+        yield block
+
+
+def _encode_block(plan: Plan, block: int) -> Sealed:
+    at = list(plan.images(block))
+    names = [plan.questions.images[i] for i in at]
+    seen: list[Seen] = []
+
+    def see(few: Sequence[str]) -> list[Seen]:
+        return plan.adapter.encode([plan.questions.picture(n) for n in few])
+
+    for first in range(0, len(names), _AT_ONCE):
+        few = names[first : first + _AT_ONCE]
+        seen += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
+    for name, s in zip(names, seen, strict=True):
+        signals = [x[~s.frame.glue] for x in s.saliency.values()]
+        if not all(np.isfinite(x).all() for x in (*s.view.values(), *signals)):
+            raise ModelError(
+                f"image {name}: its features are not finite; try --dtype float32 or check the "
+                "weights"
+            )
+    arrays = {
+        "image/id": as_text(names),
+        "image/digest": as_text([plan.questions.digests[i] for i in at]),
+        "image/offset": np.cumsum([0, *(len(s.frame) for s in seen)]).astype(np.int64),
+        "image/size": np.array([s.frame.size for s in seen], dtype=np.int32),
+        "token/cell": np.concatenate([s.frame.cell for s in seen]),
+        "token/glue": np.concatenate([s.frame.glue for s in seen]),
+        "token/box": np.concatenate([s.frame.box for s in seen]),
+    }
+    for name in seen[0].view:
+        arrays[f"view/{name}"] = np.concatenate([s.view[name] for s in seen])
+    for name in seen[0].saliency:
+        arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in seen])
+    provenance = {
+        "software": software(),
+        "numerics": plan.adapter.numerics(),
+        "model": plan.adapter.source,
+        **recorded(model=plan.adapter),
+    }
+    manifest = plan.feature_manifest
+    return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A block of encoded images, and the software and numerics that encoded it."""
+
+    seen: list[Seen]
+    provenance: dict[str, Any]
+
+
+def read_features(plan: Plan, block: int) -> Encoded:
+    """The encoded images of a block; Mismatch if they are not this plan's."""
+    path = Store.block(feature_folder(plan), block)
+    a = (sealed := unpack(path, "calprune.features")).arrays
+    names = [plan.questions.images[i] for i in plan.images(block)]
+    if sealed.manifest != plan.feature_manifest or [x.decode() for x in a["image/id"]] != names:
+        raise Mismatch(f"{path}: features of other images or another model; delete its folder")
+    offset = a["image/offset"]
+    views = [n for n in a if n.startswith("view/")]
+    signals = [n for n in a if n.startswith("saliency/")]
+    seen = [
+        Seen(
+            frame=Frame(
+                cell=a["token/cell"][lo:hi],
+                glue=a["token/glue"][lo:hi],
+                box=a["token/box"][lo:hi],
+                size=(int(size[0]), int(size[1])),
+            ),
+            view={n.removeprefix("view/"): a[n][lo:hi] for n in views},
+            saliency={n.removeprefix("saliency/"): a[n][lo:hi] for n in signals},
+        )
+        for lo, hi, size in zip(offset, offset[1:], a["image/size"], strict=False)
+    ]
+    return Encoded(seen, sealed.provenance)

@@ -1,0 +1,326 @@
+"""Room two: choose among the visual tokens of each image, on the CPU, from sealed features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.collect.grid import Chosen
+from calprune.collect.models import Seen
+from calprune.collect.plugin_source import recorded, unchanged
+from calprune.collect.selectors import (
+    CLS,
+    Merged,
+    Merges,
+    Picks,
+    Ranking,
+    Ranks,
+    VisualTokens,
+    guided,
+    in_order,
+)
+from calprune.collect.stages.encode import read_features
+from calprune.collect.stages.features import Signal, read_signals
+from calprune.collect.stages.plan import Cell, Plan
+from calprune.data.condition import ALL_TOKENS, Budget, canonical_json, sha256_of
+from calprune.data.provenance import software
+from calprune.data.storage.container import Arrays, Sealed, as_text, unpack
+from calprune.data.storage.store import Store
+from calprune.errors import CalpruneError, Mismatch, PlanError
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Tokens that compete with one another: those of an image, or of one of its crops.
+
+    ``places`` int64 (v,): where each stands in the frame of the whole image.
+    """
+
+    places: NDArray[np.int64]
+    tokens: VisualTokens
+
+
+def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
+    """Where the ranking (or merging) blocks of a selector lie."""
+    key = sha256_of(plan.ranking_manifest(chosen))
+    return plan.store.ranking(plan.adapter.name, plan.questions.name, chosen.label, key)
+
+
+def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
+    """Choose in the missing blocks of this share for all selectors at once; yields the blocks."""
+    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c for c in cells if ranked(c.chosen)}
+    for block in plan.mine:
+        paths = [(Store.block(ranking_folder(plan, c.chosen), block), c) for c in wanted.values()]
+        for path, c in paths:
+            unchanged(path, _kind(c.chosen), selector=c.chosen.selector)
+        missing = [(path, c) for path, c in paths if not path.exists()]
+        if missing:
+            found = _choose_block(plan, block, [c for _, c in missing])
+            for (path, c), choices in zip(missing, found, strict=True):
+                plan.store.seal(path, _sealed(plan, block, c.chosen, choices))
+        yield block
+
+
+def ranked(chosen: Chosen) -> bool:
+    """Whether a selector chooses before the language model runs."""
+    return isinstance(chosen.selector, Ranks | Picks | Merges)
+
+
+def _choose_block(
+    plan: Plan, block: int, cells: Sequence[Cell]
+) -> list[list[Ranking] | list[Merged]]:
+    """Per selector its choices in a block; images outermost: similarity is shared."""
+    found: list[list[Ranking | Merged]] = [[] for _ in cells]
+    signals = read_signals(plan, block, plan.signals(cells))
+    for i, seen in zip(plan.images(block), read_features(plan, block).seen, strict=True):
+        pools = _pools(plan, seen, plan.questions.digests[i], signals.get((i, -1), {}))
+        for choices, cell in zip(found, cells, strict=True):
+            if not guided(cell.chosen.selector):
+                choices.append(_choice(cell, pools))
+                continue
+            for q in range(len(plan.distinct[i])):
+                asked = [replace(p, tokens=p.tokens.asked(signals[i, q])) for p in pools]
+                choices.append(_choice(cell, asked))
+    return found  # type: ignore[return-value]
+
+
+def _pools(plan: Plan, seen: Seen, digest: str, signals: dict[str, Signal]) -> list[Pool]:
+    """The whole image, or its crops."""
+    crop = seen.frame.cell[:, 0]
+    parts: list[tuple[int | None, NDArray[np.int64]]] = [(None, np.arange(len(seen.frame)))]
+    if plan.adapter.scope != "global":
+        parts = [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
+    return [
+        Pool(
+            places,
+            VisualTokens(
+                image=digest if c is None else sha256_of([digest, c]),
+                view=seen.view[plan.adapter.view][places],
+                saliency=seen.saliency[plan.adapter.signal][places].astype(np.float64),
+                glue=seen.frame.glue[places],
+                cell=seen.frame.cell[places, 1:],
+                signals={
+                    name: values[places] if len(values) == len(crop) else values[[c or 0]]
+                    for name, values in signals.items()
+                },
+            ),
+        )
+        for c, places in parts
+    ]
+
+
+def _choice(cell: Cell, pools: Sequence[Pool]) -> Ranking | Merged:
+    selector, chosen = cell.chosen.selector, cell.chosen
+    if chosen.compat:
+        pools = [replace(p, tokens=replace(p.tokens, compat=True)) for p in pools]
+    counts = [len(p.tokens.candidates) for p in pools]
+    shares = _shares(cell.condition.budget, counts)
+    if isinstance(selector, Ranks):
+        rank = selector.rank
+        every = counts if selector.budget is None else shares
+        ranked = [
+            (p, _valid(chosen, p, _guard(chosen, p, rank, p.tokens), k))
+            for p, k in zip(pools, every, strict=True)
+        ]
+        return _joined(ranked)
+    if isinstance(selector, Picks):
+        pick = selector.pick
+        picked = [
+            (p, _valid(chosen, p, _exactly(chosen, p, pick, k), k))
+            for p, k in zip(pools, shares, strict=True)
+        ]
+        return _joined(picked)
+    merged = [_merged(chosen, p, k) for p, k in zip(pools, shares, strict=True)]
+    return _stacked(pools, merged)
+
+
+def _shares(budget: Budget, counts: list[int]) -> list[int]:
+    """How many of each pool; all and none are so of every one, whatever a budget is a part of."""
+    if budget == ALL_TOKENS or budget.value == 0:
+        return counts if budget.value else [0] * len(counts)
+    return budget.shares(counts)
+
+
+def _guard(chosen: Chosen, pool: Pool, work: Callable[..., object], *given: object) -> object:
+    """A plug-in may fail in any way; its user should read which one did, and on what."""
+    try:
+        return work(*given)
+    except CalpruneError:
+        raise
+    except Exception as error:
+        raise PlanError(
+            f"selector {chosen.name!r} failed on image {pool.tokens.image[:12]}: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _exactly(chosen: Chosen, pool: Pool, pick: Callable[..., Ranking], k: int) -> object:
+    """A pick of k; nothing and everything need no choice."""
+    candidates, v = pool.tokens.candidates, len(pool.tokens.glue)
+    if k in (0, len(candidates)):
+        return in_order(candidates[:k], v)
+    return _guard(chosen, pool, pick, pool.tokens, k)
+
+
+def _valid(chosen: Chosen, pool: Pool, ranking: object, k: int) -> Ranking:
+    """A ranking of exactly k tokens; PlanError for what no later step could notice."""
+    flaw = _flaw(ranking, pool.tokens.glue, k)
+    if isinstance(ranking, Ranking) and not flaw:
+        return ranking
+    raise PlanError(
+        f"selector {chosen.name!r} ranked image {pool.tokens.image[:12]} wrongly: {flaw}"
+    )
+
+
+def _flaw(ranking: object, glue: NDArray[np.bool_], k: int) -> str:
+    """What is wrong with a ranking of k tokens; empty if nothing is."""
+    if not isinstance(ranking, Ranking):
+        return f"{type(ranking).__name__} returned, not a Ranking"
+    for name, kinds in (("order", "iu"), ("score", "fiu"), ("margin", "fiu"), ("tied", "b")):
+        column = getattr(ranking, name)
+        if not isinstance(column, np.ndarray) or column.shape != glue.shape:
+            return f"its {name} has shape {np.shape(column)}, not {glue.shape}"
+        if column.dtype.kind not in kinds or not np.isfinite(column).all():
+            return f"its {name} is {column.dtype}" + " and not finite" * (column.dtype.kind in "f")
+    order, rest = ranking.order[:k], ranking.order[k:]
+    if (n := int((ranking.order >= 0).sum())) != k:
+        return f"{n} tokens, not exactly {k}"
+    if (order < 0).any() or (rest != -1).any():
+        return "its order is not of tokens first, and then of -1"
+    if (order >= len(glue)).any():
+        return f"token {int(order.max())} of {len(glue)}"
+    if len(np.unique(order)) < k:
+        return "a token is taken twice"
+    return "glue is taken" if glue[order].any() else ""
+
+
+def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
+    """A merge into k; nothing and everything need none."""
+    tokens = pool.tokens
+    if tokens.glue.any():
+        raise PlanError(
+            f"selector {chosen.name!r} makes new tokens and has no rule for row ends; name a "
+            "--picture without them, such as split"
+        )
+    if k in (0, len(tokens.candidates)):
+        return Merged.rows(tokens.candidates[:k])
+    selector = chosen.selector
+    assert isinstance(selector, Merges)
+    found = _guard(chosen, pool, selector.merge, tokens, k)
+    if (
+        not isinstance(found, Merged)
+        or any(x.dtype.kind not in "iu" for x in (found.offset, found.token))
+        or len(found) != k
+        or found.offset[0] != 0
+        or not found.offset[-1] == len(found.token) == len(found.weight)
+        or (np.diff(found.offset) <= 0).any()
+        or not np.isfinite(found.weight).all()
+        or ((found.token < CLS) | (found.token >= len(tokens.glue))).any()
+    ):
+        raise PlanError(
+            f"selector {chosen.name!r} merged image {tokens.image[:12]} wrongly: exactly {k} "
+            "tokens, each of some old ones with finite weights"
+        )
+    return found
+
+
+def _stacked(pools: Sequence[Pool], merged: Sequence[Merged]) -> Merged:
+    """One crop's new tokens after another's, in places of the whole image."""
+    ends = np.cumsum([0, *(m.offset[-1] for m in merged)])
+    tokens = [
+        np.where(m.token < 0, m.token - i, p.places[np.maximum(m.token, 0)])
+        for i, (p, m) in enumerate(zip(pools, merged, strict=True))
+    ]
+    offsets = [m.offset[1:] + end for m, end in zip(merged, ends, strict=False)]
+    return Merged(
+        np.concatenate([[0], *offsets]).astype(np.int64),
+        np.concatenate(tokens).astype(np.int32),
+        np.concatenate([m.weight for m in merged]),
+    )
+
+
+def _joined(ranked: Sequence[tuple[Pool, Ranking]]) -> Ranking:
+    """One crop's order after another's, in places of the whole image."""
+    parts = [
+        (p.places[r.order[there := r.order >= 0]], r.score[there], r.margin[there], r.tied[there])
+        for p, r in ranked
+    ]
+    order, score, margin, tied = (np.concatenate(x) for x in zip(*parts, strict=True))
+    v = sum(len(p.places) for p, _ in ranked)
+    return Ranking(
+        _wide(order, v, -1).astype(np.int32), *(_wide(x, v, 0) for x in (score, margin, tied))
+    )
+
+
+def _sealed(
+    plan: Plan, block: int, chosen: Chosen, choices: Sequence[Ranking] | Sequence[Merged]
+) -> Sealed:
+    units = plan.asked(block, chosen)
+    arrays: Arrays = {
+        "image/id": as_text([plan.questions.images[i] for i, _ in units]),
+        "image/digest": as_text([plan.questions.digests[i] for i, _ in units]),
+    }
+    if guided(chosen.selector):
+        arrays["image/question"] = np.array([q for _, q in units], dtype=np.int32)
+    merges = [c for c in choices if isinstance(c, Merged)]
+    rankings = [c for c in choices if isinstance(c, Ranking)]
+    if merges:
+        entries = np.cumsum([0, *(m.offset[-1] for m in merges)])
+        offsets = [m.offset[1:] + e for m, e in zip(merges, entries, strict=False)]
+        arrays |= {
+            "image/offset": np.cumsum([0, *(len(m) for m in merges)]).astype(np.int64),
+            "token/offset": np.concatenate([[0], *offsets]).astype(np.int64),
+            "entry/token": np.concatenate([m.token for m in merges]),
+            "entry/weight": np.concatenate([m.weight for m in merges]),
+        }
+    else:
+        v = max(len(r.order) for r in rankings)
+        arrays |= {
+            "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int32),
+            "rank/gain": np.stack([_wide(r.score, v, 0) for r in rankings]),
+            "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
+            "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
+        }
+    manifest = plan.ranking_manifest(chosen)
+    provenance = {"software": software(), **recorded(selector=chosen.selector)}
+    return Sealed(_kind(chosen), sha256_of(manifest), manifest, provenance, arrays)
+
+
+def _kind(chosen: Chosen) -> str:
+    return f"calprune.{'merges' if isinstance(chosen.selector, Merges) else 'rankings'}"
+
+
+def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
+    return np.pad(values, (0, v - len(values)), constant_values=fill)
+
+
+def read_ranking(plan: Plan, chosen: Chosen, block: int) -> Arrays:
+    """``rank/*`` of a block; Mismatch if it is not this plan's."""
+    return _read(plan, chosen, block, "calprune.rankings")
+
+
+def read_merges(plan: Plan, chosen: Chosen, block: int) -> list[Merged]:
+    """The new tokens of each image, or of each question; Mismatch if they are not this plan's."""
+    a = _read(plan, chosen, block, "calprune.merges")
+    found = []
+    for lo, hi in zip(a["image/offset"], a["image/offset"][1:], strict=False):
+        offset = a["token/offset"][lo : hi + 1]
+        part = slice(offset[0], offset[-1])
+        found.append(Merged(offset - offset[0], a["entry/token"][part], a["entry/weight"][part]))
+    return found
+
+
+def _read(plan: Plan, chosen: Chosen, block: int, kind: str) -> Arrays:
+    path = Store.block(ranking_folder(plan, chosen), block)
+    sealed = unpack(path, kind)
+    names = [plan.questions.images[i] for i, _ in plan.asked(block, chosen)]
+    if (
+        sealed.manifest != plan.ranking_manifest(chosen)
+        or [x.decode() for x in sealed.arrays["image/id"]] != names
+    ):
+        raise Mismatch(f"{path}: ranking of other images or another selector; delete its folder")
+    return sealed.arrays

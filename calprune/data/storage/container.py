@@ -1,0 +1,378 @@
+"""Sealed HDF5 files: built in memory, hashed, published whole, verified before they are parsed.
+
+The first 512 bytes (an HDF5 user block) hold length and SHA-256 of the rest, so that damage is
+found before libhdf5 sees a byte. See docs/format.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import socket
+import stat
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.data.condition import canonical_json
+from calprune.data.storage.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION
+from calprune.data.storage.structure import Arrays as Arrays
+from calprune.data.storage.structure import read_arrays
+from calprune.data.storage.superblock import check_superblock
+from calprune.data.storage.validation import check_columns, check_members, check_values
+from calprune.errors import (
+    DamagedFile,
+    IncompleteError,
+    Mismatch,
+    StoreError,
+    WriteError,
+    WrongFormat,
+)
+
+BLOCK = 512
+_HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
+_ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
+_LONGEST_ATTRIBUTE = 60_000
+_MOST_DIGITS = 20  # of a whole number in an attribute, sign included; 64 bits have no more
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+# What h5py and numpy raise at files that are not what they seem.
+_UNREADABLE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    IndexError,
+    MemoryError,
+)
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What a sealed file holds. ``manifest`` hashes to ``key``; ``provenance`` is never hashed."""
+
+    kind: str
+    key: str
+    manifest: dict[str, Any]
+    provenance: dict[str, Any]
+    arrays: Arrays
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content: equal for equal arrays and manifest, whatever wrote the file."""
+        sha = hashlib.sha256(canonical_json([self.kind, self.manifest]).encode())
+        for path, array in sorted(self.arrays.items()):
+            sha.update(canonical_json([path, _type_name(array), list(array.shape)]).encode())
+            sha.update(_little(array).tobytes())
+        return sha.hexdigest()
+
+
+def as_text(values: list[str]) -> NDArray[np.bytes_]:
+    """Fixed-length UTF-8 bytes; StoreError if one is longer than 512 bytes."""
+    encoded = [v.encode() for v in values]
+    longest = max((len(v) for v in encoded), default=1)
+    if longest > LONGEST_TEXT:
+        raise StoreError(f"text of {longest} bytes, at most {LONGEST_TEXT} can be stored")
+    return np.array(encoded, dtype=f"S{max(longest, 1)}")
+
+
+def pack(sealed: Sealed) -> bytes:
+    """The bytes of a sealed file; checks it against its format first."""
+    import h5py
+
+    form = FORMATS[sealed.kind]
+    check_columns(form, sealed.arrays)
+    check_members(sealed.arrays)
+    memory = io.BytesIO()
+    with h5py.File(
+        memory, "w", libver=("v110", "v110"), userblock_size=BLOCK, meta_block_size=1 << 18
+    ) as file:
+        for path, array in sorted(sealed.arrays.items()):
+            column = form.column(path)
+            assert column is not None
+            dataset = file.create_dataset(path, data=_little(array), **_storage(path, array))
+            dataset.attrs["dims"] = np.bytes_(",".join(column.dims).encode())
+            dataset.attrs["meaning"] = np.bytes_(column.meaning.encode())
+            dataset.attrs["unit"] = np.bytes_((column.unit or "1").encode())
+        attributes = {
+            "format": sealed.kind,
+            "version": f"{VERSION[0]}.{VERSION[1]}",
+            "key": sealed.key,
+            "manifest": canonical_json(sealed.manifest),
+            "provenance": canonical_json(sealed.provenance),
+            "digest": sealed.digest,
+        }
+        for name, text in attributes.items():
+            if len(text.encode()) > _LONGEST_ATTRIBUTE:
+                raise StoreError(f"attribute {name} is over {_LONGEST_ATTRIBUTE} bytes")
+            file.attrs[name] = np.bytes_(text.encode())
+    view = memory.getbuffer()
+    body = view[BLOCK:]
+    header = f"calprune 1\nlength {len(body)}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
+    view[:BLOCK] = header.encode().ljust(BLOCK, b"\0")
+    return memory.getvalue()
+
+
+def _storage(path: str, array: NDArray[Any]) -> dict[str, Any]:
+    """Filters: checksums everywhere, compression where it pays (not on features)."""
+    if array.size == 0:
+        return {}
+    plain = path.startswith("view/")
+    row = max(array.dtype.itemsize * int(np.prod(array.shape[1:])), 1)
+    rows = max(1, min(len(array), (1 << 20) // row))
+    settings: dict[str, Any] = {"fletcher32": True, "chunks": (rows, *array.shape[1:])}
+    if not plain:
+        settings |= {"compression": "gzip", "compression_opts": 4, "shuffle": True}
+    return settings
+
+
+def _little(array: NDArray[Any]) -> NDArray[Any]:
+    return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+
+
+def _type_name(array: NDArray[Any]) -> str:
+    return array.dtype.newbyteorder("<").str.replace("|", "<")
+
+
+def publish(path: Path, image: bytes) -> bool:
+    """Write ``image`` under ``path`` whole or not at all; False if somebody else was first.
+
+    Raises WriteError if the disk is full, read-only, or not ours.
+    """
+    temporary = _temporary(path.parent)
+    try:
+        _write(temporary, image)
+        won = _link(temporary, path)
+        _sync_folder(path.parent)
+        return won
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error} "
+            f"({errno.errorcode.get(error.errno or 0, '?')}); nothing already saved is lost: "
+            "free or choose another place, then run the same command again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def replace_all(images: Mapping[Path, bytes], what: str) -> None:
+    """Write files of one folder, whole or not at all, in the place of what has their names.
+
+    Nothing of them is there before all are on the disk. Raises WriteError, which says ``what`` they
+    are; older files are then as they were.
+    """
+    fresh: list[tuple[Path, Path]] = []
+    path = next(iter(images))
+    try:
+        for path, image in images.items():
+            temporary = _temporary(path.parent)
+            fresh.append((temporary, path))
+            _write(temporary, image)
+        for temporary, path in fresh:
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(f"cannot write {what} to {path}: {error.strerror or error}") from error
+    finally:
+        for temporary, _ in fresh:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _write(temporary: Path, image: bytes) -> None:
+    handle = _create(temporary)
+    try:
+        rest = memoryview(image)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _create(temporary: Path) -> int:
+    """Open a new file; once more if another process has just removed the emptied folder."""
+    for last in (False, True):
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileNotFoundError:
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        if not path.is_file():  # a dangling link, a folder: nothing that could be ours
+            raise
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS or path.exists():
+            raise
+        # no hard links here (exFAT, some network mounts): rename, and let the last writer win
+        os.replace(temporary, path)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def intact(path: Path) -> bytes:
+    """The bytes of a file whose header, length, SHA-256 and layout agree; else DamagedFile."""
+    try:
+        found_type, size = path.stat().st_mode, path.stat().st_size
+        if not stat.S_ISREG(found_type):
+            raise DamagedFile(f"{path}: not a regular file")
+        if size > MOST_BYTES:
+            raise DamagedFile(f"{path}: {size} bytes, more than any calprune file has")
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise IncompleteError(f"no such file: {path}") from error
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror or error}") from error
+    found = _HEADER.fullmatch(raw[:BLOCK]) if len(raw) >= BLOCK else None
+    if found is None:
+        raise DamagedFile(
+            f"{path}: not a sealed calprune file (no valid header in its first bytes)"
+        )
+    if int(found[1]) != len(raw) - BLOCK:
+        raise DamagedFile(
+            f"{path}: {len(raw) - BLOCK} bytes after the header, {int(found[1])} expected; "
+            "truncated or extended: download it again, or delete it and run collect again"
+        )
+    actual = hashlib.sha256(memoryview(raw)[BLOCK:]).hexdigest()
+    if actual != found[2].decode():
+        raise DamagedFile(
+            f"{path}: SHA-256 {actual[:12]}…, {found[2].decode()[:12]}… expected; the file was "
+            "altered: download it again, or delete it and run collect again"
+        )
+    check_superblock(path, memoryview(raw)[BLOCK:], BLOCK)
+    return raw
+
+
+def claimed(path: Path) -> tuple[str, str]:
+    """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
+    import h5py
+
+    try:
+        with h5py.File(io.BytesIO(intact(path)), "r") as file:
+            found = _attributes(path, file)
+    except _UNREADABLE as error:
+        raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
+    if found["format"] not in FORMATS:
+        raise WrongFormat(f"{path}: format {found['format']!a} is not one that this release reads")
+    _check_key(path, found)
+    return found["format"], found["key"]
+
+
+def unpack(path: Path, kind: str) -> Sealed:
+    """Read a sealed file of ``kind`` after checking bytes, structure, names, types and key."""
+    import h5py
+
+    raw = intact(path)
+    try:
+        with h5py.File(io.BytesIO(raw), "r") as file:
+            attributes = _attributes(path, file)
+            newer = _check_version(path, attributes, kind)
+            if len(file.attrs) > len(_ATTRIBUTES) and not newer:
+                raise Mismatch(f"{path}: more root attributes than its version knows")
+            arrays = read_arrays(path, file, kind, len(raw), lenient=newer)
+    except _UNREADABLE as error:
+        raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
+    manifest, provenance = (_json(path, attributes[x]) for x in ("manifest", "provenance"))
+    sealed = Sealed(kind, attributes["key"], manifest, provenance, arrays)
+    _check_key(path, attributes)
+    if sealed.digest != attributes["digest"]:
+        raise DamagedFile(f"{path}: content digest differs from the one it was sealed with")
+    known = {n: a for n, a in arrays.items() if not newer or FORMATS[kind].column(n)}
+    try:
+        check_columns(FORMATS[kind], known)
+        check_values(kind, known)
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+    return replace(sealed, arrays=known)
+
+
+def _attributes(path: Path, file: Any) -> dict[str, str]:
+    if not len(_ATTRIBUTES) <= len(file.attrs) <= 4 * len(_ATTRIBUTES):
+        raise Mismatch(f"{path}: {len(file.attrs)} root attributes, expected {len(_ATTRIBUTES)}")
+    found = {}
+    for name in _ATTRIBUTES:
+        if name not in file.attrs:
+            raise Mismatch(f"{path}: root attribute {name!r} is missing")
+        space = file.attrs.get_id(name)
+        if (
+            space.shape != ()
+            or space.dtype.kind != "S"
+            or space.dtype.itemsize > _LONGEST_ATTRIBUTE
+        ):
+            raise Mismatch(f"{path}: root attribute {name!r} is not a short fixed-length text")
+        found[name] = bytes(file.attrs[name]).decode("utf-8")
+    return found
+
+
+def _check_key(path: Path, attributes: Mapping[str, str]) -> None:
+    key = attributes["key"]
+    if hashlib.sha256(attributes["manifest"].encode()).hexdigest() != key:
+        raise Mismatch(f"{path}: its manifest does not hash to its key {key[:8]!a}")
+
+
+def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> bool:
+    """True if the file is of a later minor version, which may hold more than this reader knows."""
+    found = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", attributes["version"])
+    if not attributes["format"].startswith("calprune."):
+        raise WrongFormat(f"{path}: format {attributes['format']!a} is not calprune's")
+    if found is None or int(found[1]) != VERSION[0]:
+        raise WrongFormat(
+            f"{path}: format version {attributes['version']!a}; this release reads "
+            f"{VERSION[0]}.x: use a calprune release that reads it, or run collect again"
+        )
+    if attributes["format"] != kind:
+        raise Mismatch(f"{path}: holds {attributes['format']!a}, expected {kind}")
+    return int(found[2]) > VERSION[1]
+
+
+def _json(path: Path, text: str) -> dict[str, Any]:
+    def refuse(constant: str) -> Any:
+        raise ValueError(f"{constant} in JSON")
+
+    def whole(digits: str) -> int:
+        if len(digits) > _MOST_DIGITS:
+            raise ValueError(f"a number of {len(digits)} digits")
+        return int(digits)
+
+    try:
+        value = json.loads(text, parse_constant=refuse, parse_int=whole)
+        canonical = canonical_json(value)
+    except (ValueError, RecursionError) as error:
+        raise Mismatch(f"{path}: bad JSON in its attributes ({error})") from error
+    if not isinstance(value, dict) or canonical != text:
+        raise Mismatch(f"{path}: JSON in its attributes is not a canonical object")
+    return value

@@ -1,0 +1,158 @@
+"""One sealed logit file in memory: the only thing that analysis ever reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.data.condition import Condition
+from calprune.data.storage.ragged_text import listed, unpack_texts
+from calprune.errors import Mismatch
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What the model generated, greedily, in reply to some of ``n`` questions.
+
+    Open questions, which have references, are always replied to; others where that was asked for.
+
+    Attributes:
+        id: int32 (m,), token ids of all replies one after another, end tokens included.
+        logprob: float32 (m,), log-probability of each token, natural logarithm.
+        entropy: float32 (m,), entropy in nats over the vocabulary at each token.
+        top2_gap: float32 (m,), lead of the chosen logit over the next.
+        offset: int64 (n + 1,), tokens of row i are ``offset[i]:offset[i + 1]``.
+        stop: bool (n,), whether the reply ended by itself (its last token is an end token) and not
+            by the limit.
+        text: the replies in words, without special tokens; empty where there is none.
+        question: what was asked.
+        references: right answers in words; empty for closed questions.
+    """
+
+    id: NDArray[np.int32]
+    logprob: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    top2_gap: NDArray[np.float32]
+    offset: NDArray[np.int64]
+    stop: NDArray[np.bool_]
+    text: tuple[str, ...]
+    question: tuple[str, ...]
+    references: tuple[tuple[str, ...], ...]
+
+    @property
+    def given(self) -> NDArray[np.bool_]:
+        """Which rows have a reply, (n,)."""
+        return np.diff(self.offset) > 0
+
+    @property
+    def open(self) -> NDArray[np.bool_]:
+        """Which of them have references that the reply is held to, (n,)."""
+        return self.given & np.array([bool(x) for x in self.references], dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class LogitTable:
+    """Raw answers to ``n`` questions under one condition (``a`` answers, ``s`` spellings each).
+
+    Attributes:
+        path: where it was read from.
+        condition: what was asked.
+        provenance: versions, device, numerics; never part of the key.
+        id, split, category, cluster: text (n,). ``cluster`` is the image, the unit of resampling;
+            ``category`` is a subtask or subject, empty where a benchmark has none.
+        duplicate_of: int32 (n,), first row with the same (image, prompt); own index if none.
+        label: int16 (n,), index of the right answer; −1 for an open question.
+        offered: bool (n, a), the answers that this question allows.
+        answers: names of the answers, length a.
+        answer_tokens: int32 (a, s), vocabulary ids, −1 where there is no such spelling.
+        answer_logits: float32 (n, a, s), raw, at the first generated position; −inf if absent.
+        log_z: float32 (n,), log-sum-exp over the whole vocabulary.
+        entropy: float32 (n,), entropy in nats of the softmax over the whole vocabulary.
+        mean_logit: float32 (n,), mean logit over the whole vocabulary.
+        top_token, top_logit: int32, float32 (n, t), the t largest logits in falling order.
+        tokens: int32 (n, layers), all tokens that each layer saw for this question.
+        visual: int32 (n, layers), the visual ones among them.
+        group: text (n,), rows that are scored together; None if there are none.
+        tags: further groups for reports, text (n,) by name.
+        scorer: name of the rule that gives the benchmark's own score; empty if not recorded.
+        replies: generated answers; None if there are none.
+        parser: name of the rule that reads replies to closed questions; empty if they have none.
+    """
+
+    path: Path
+    condition: Condition
+    provenance: dict[str, Any]
+    id: NDArray[np.str_]
+    split: NDArray[np.str_]
+    category: NDArray[np.str_]
+    cluster: NDArray[np.str_]
+    duplicate_of: NDArray[np.int32]
+    label: NDArray[np.int16]
+    offered: NDArray[np.bool_]
+    answers: tuple[str, ...]
+    answer_tokens: NDArray[np.int32]
+    answer_logits: NDArray[np.float32]
+    log_z: NDArray[np.float32]
+    entropy: NDArray[np.float32]
+    mean_logit: NDArray[np.float32]
+    top_token: NDArray[np.int32]
+    top_logit: NDArray[np.float32]
+    tokens: NDArray[np.int32]
+    visual: NDArray[np.int32]
+    group: NDArray[np.str_] | None = None
+    tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    scorer: str = ""
+    replies: Replies | None = None
+    parser: str = ""
+
+    @property
+    def template(self) -> str:
+        """Name of the prompt's template, or the beginning of its digest if it is not recorded."""
+        named = str(self.provenance.get("template", "")).split(":")[0]
+        return named or self.condition.template[:8]
+
+    def held_to_references(self) -> NDArray[np.bool_]:
+        """Rows that are held to references, (n,): those that have a reply and one to hold it to.
+
+        Raises:
+            Mismatch: a row that has neither that nor answers to choose from.
+        """
+        by_reply = np.zeros(len(self), dtype=np.bool_)
+        if self.replies is not None:
+            by_reply = self.replies.open
+        lost = ~by_reply & ~self.offered.any(axis=1)
+        if lost.any():
+            row = int(np.flatnonzero(lost)[0])
+            raise Mismatch(
+                f"{self.path}: row {row} ({self.id[row]}) has neither answers to choose from nor a "
+                "reply with a reference, so it cannot be scored; run collect again"
+            )
+        return by_reply
+
+    def __len__(self) -> int:
+        return len(self.id)
+
+
+def replies_of(a: Mapping[str, NDArray[Any]]) -> Replies:
+    """The replies in the columns of a logit file; Mismatch if their texts are none."""
+    texts = {
+        name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
+        for name in ("reply", "question", "reference")
+    }
+    references = tuple(listed(text) for text in texts["reference"])
+    return Replies(
+        id=a["gen/id"].astype(np.int32),
+        logprob=a["gen/logprob"],
+        entropy=a["gen/entropy"],
+        top2_gap=a["gen/top2_gap"],
+        offset=a["gen/offset"].astype(np.int64),
+        stop=a["gen/stop"],
+        text=texts["reply"],
+        question=texts["question"],
+        references=references,
+    )

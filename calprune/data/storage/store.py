@@ -1,0 +1,381 @@
+"""A store: a folder of sealed files, and the only code that knows its layout.
+
+    features/<model>/<benchmark>-<key8>/00000.h5            a block of images
+    rankings/<model>/<benchmark>/<label>-<key8>/00000.h5    a block of images
+    logits/<model>/<benchmark>/<label>-<key8>.h5            a whole condition
+    logits/<model>/<benchmark>/.parts/<key8>/00000.h5       unsealed work, never read by analysis
+    audits/<model>/<benchmark>/<label>-<key8>-<digest8>-<rows>.h5  per-question answers beside it
+    grades/<model>/<benchmark>/<label>-<key8>.json          what a judge gave for its replies
+    judgements/<judge>/<sha256>.json                        one graded reply, for all conditions
+    runs/<time>-<host>-<pid>.json                           who ran what, when
+
+The listing is the only state: no journal, no counter, no lock. What exists under its final name
+was complete when it got that name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from calprune.data.condition import Condition
+from calprune.data.storage.agreement import check_agreement
+from calprune.data.storage.container import Arrays, Sealed, claimed, pack, publish, unpack
+from calprune.data.storage.joining import joined
+from calprune.data.storage.logits import LogitTable, Replies, replies_of
+from calprune.data.storage.validation import check_closed_replies, check_values
+from calprune.data.storage.walk import files
+from calprune.errors import (
+    CalpruneError,
+    DamagedFile,
+    IncompleteError,
+    Mismatch,
+    PlanError,
+    StoreError,
+)
+from calprune.registry import unknown
+
+DEFAULT_STORE = "calprune-store"
+SAMPLE = Path(__file__).parent.parent / "sample"
+_PARTS = ".parts"
+_LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
+_KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
+
+
+def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
+    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
+
+    ``sample`` is the small cache of the embedded study that is part of the package; a folder of
+    that name is ``./sample``. PlanError if the sample is wanted for ``writing``.
+    """
+    asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
+    if asked != "sample":
+        try:
+            os.lstat(asked)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # who opens it will say so
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
+        return Path(asked)
+    if writing:
+        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
+    return SAMPLE
+
+
+def safe(name: str) -> str:
+    """A name as one path component: letters, digits and ``._+=-`` only, as long as may be."""
+    return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".")[:_LONGEST_NAME] or "_"
+
+
+@dataclass(frozen=True)
+class Store:
+    """Reads and writes the sealed files under ``root``."""
+
+    root: Path
+
+    # Where things are -----------------------------------------------------------------------
+
+    def features(self, model: str, benchmark: str, key: str) -> Path:
+        """Folder of the feature blocks."""
+        return self.root / "features" / safe(model) / f"{safe(benchmark)}-{key[:8]}"
+
+    def ranking(self, model: str, benchmark: str, label: str, key: str) -> Path:
+        """Folder of the ranking blocks of one selector."""
+        return self.root / "rankings" / safe(model) / safe(benchmark) / f"{safe(label)}-{key[:8]}"
+
+    def logits(self, condition: Condition) -> Path:
+        """The sealed file of a condition."""
+        name = f"{safe(condition.label)}-{condition.key[:8]}.h5"
+        return self._logit_folder(condition) / name
+
+    def parts(self, condition: Condition) -> Path:
+        """Folder of a condition's unsealed parts."""
+        return self._logit_folder(condition) / _PARTS / condition.key[:8]
+
+    def audit(self, condition: Condition, rows: int, digest: str) -> Path:
+        """The audit of ``rows`` rows of a condition whose logits have a content digest."""
+        folder = self.root / "audits" / safe(condition.model) / safe(condition.benchmark)
+        return folder / f"{safe(condition.label)}-{condition.key[:8]}-{digest[:8]}-{rows}.h5"
+
+    def _logit_folder(self, condition: Condition) -> Path:
+        return self.root / "logits" / safe(condition.model) / safe(condition.benchmark)
+
+    @staticmethod
+    def block(folder: Path, index: int) -> Path:
+        """The file of one block or part."""
+        return folder / f"{index:05d}.h5"
+
+    # Writing ----------------------------------------------------------------------------------
+
+    def seal(self, path: Path, sealed: Sealed) -> bool:
+        """Publish a sealed file; False if it was there already.
+
+        Raises Mismatch if its values break a law of its format, before anything is written.
+        """
+        try:
+            check_values(sealed.kind, sealed.arrays)
+        except Mismatch as error:
+            raise Mismatch(f"{path}: {error}") from error
+        _condition(path, sealed)
+        return publish(path, pack(sealed))
+
+    def seal_condition(self, condition: Condition, blocks: int) -> bool:
+        """Join all parts of a condition into its one file and drop the parts.
+
+        Returns False while parts are missing. Parts are dropped only once the sealed file has been
+        read back. Raises StoreError if a part or the sealed file is damaged.
+        """
+        folder, target = self.parts(condition), self.logits(condition)
+        if not target.exists():
+            paths = [self.block(folder, i) for i in range(blocks)]
+            if not all(p.exists() for p in paths):
+                return target.exists()
+            try:
+                parts = [unpack(p, "calprune.logits") for p in paths]
+            except (StoreError, IncompleteError):
+                if target.exists():  # another process has just sealed it and dropped the parts
+                    return True
+                raise
+            for path, part in zip(paths, parts, strict=True):
+                if part.key != condition.key:
+                    raise Mismatch(f"{path}: belongs to another condition; delete it and run again")
+            self.seal(target, joined(paths, parts))
+        if folder.exists():
+            if unpack(target, "calprune.logits").key != condition.key:
+                raise Mismatch(f"{target}: holds another condition than its name says")
+            _drop(folder)
+        return True
+
+    def is_sealed(self, condition: Condition) -> bool:
+        """Whether a condition's file is there; StoreError if it is damaged or another one's."""
+        path = self.logits(condition)
+        if not path.exists():
+            return False
+        if claimed(path) != ("calprune.logits", condition.key):
+            raise Mismatch(
+                f"{path}: holds another condition than its name says; give it back its own name, "
+                "or delete it, and run collect again"
+            )
+        return True
+
+    def clear_stale(self) -> int:
+        """Remove temporary files left by dead processes of this host; returns how many.
+
+        Parts that were left when their condition was sealed are dropped, too.
+        """
+        removed, left = 0, set[Path]()
+        for path in files(self.root):
+            found = _TEMPORARY.fullmatch(path.name)
+            if found and found["host"] == socket.gethostname() and not _alive(int(found["pid"])):
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    removed += 1
+            elif path.parent.parent.name == _PARTS:
+                left.add(path.parent)
+        for folder in left:
+            named = files(folder.parent.parent)
+            for target in (p for p in named if p.stem.endswith(f"-{folder.name}")):
+                with contextlib.suppress(CalpruneError):  # who needs it will hear of it
+                    if unpack(target, "calprune.logits").key[:8] == folder.name:
+                        _drop(folder)
+        return removed
+
+    # Reading ----------------------------------------------------------------------------------
+
+    def logit_files(self) -> list[Path]:
+        """All sealed logit files, sorted; IncompleteError if the store is not there."""
+        if self.root.is_file():
+            raise IncompleteError(f"{self.root} is a file; a store is a folder")
+        if not self.root.is_dir():
+            raise IncompleteError(
+                f"no store at {self.root}: run 'calprune collect --bench shapes' first, or name "
+                "another with --store or CALPRUNE_STORE"
+            )
+        paths = (p for p in files(self.root) if p.suffix == ".h5")
+        return sorted(p for p in paths if _is_logits(p.relative_to(self.root)))
+
+    def tables(
+        self,
+        *,
+        benchmark: str | None = None,
+        model: str | None = None,
+        bad: Callable[[Path, StoreError], None] | None = None,
+    ) -> list[LogitTable]:
+        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
+
+        A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
+        the others are read. Where all are bad, the error of the first is raised.
+        """
+        tables, problems = [], list[tuple[Path, StoreError]]()
+        for path in self.logit_files():
+            try:
+                if (table := _unless_gone(path, read_logits)) is not None:
+                    tables.append(table)
+            except StoreError as error:
+                if bad is None:
+                    raise
+                problems.append((path, error))
+        for path, problem in problems if tables else problems[1:]:
+            assert bad is not None
+            bad(path, problem)
+        if problems and not tables:
+            raise problems[0][1]
+        if not tables:
+            raise IncompleteError(
+                f"no sealed conditions in {self.root}: collect has not finished one yet; run "
+                "'calprune collect' again, it continues where it stopped"
+            )
+        for what, wanted in (("benchmark", benchmark), ("model", model)):
+            there = {getattr(t.condition, what) for t in tables}
+            if wanted is not None and wanted not in there:
+                raise IncompleteError(f"{self.root}: {unknown(f'cached {what}', wanted, there)}")
+            tables = [t for t in tables if wanted in (None, getattr(t.condition, what))]
+        return tables
+
+    def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
+        """Check every sealed file against the specification; yields the error or None.
+
+        Parts that a run seals and drops meanwhile are neither good nor bad: they are gone.
+        """
+        paths = sorted(p for p in files(self.root) if p.suffix == ".h5")
+        if not paths:
+            raise IncompleteError(f"no sealed files in {self.root}")
+        for path in paths:
+            try:
+                there = _unless_gone(path, check_file)
+            except CalpruneError as error:
+                yield path, error
+            else:
+                if there is not None:
+                    yield path, None
+
+
+Read = TypeVar("Read")
+
+
+def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
+    """What is read of a listed file; None if it has been dropped since."""
+    try:
+        return read(path)
+    except IncompleteError as error:
+        if os.path.lexists(path):
+            raise DamagedFile(f"{path}: a link to a file that is not there") from error
+        return None
+
+
+def read_logits(path: Path) -> LogitTable:
+    """A validated logit file; StoreError tells what is wrong with it."""
+    sealed = unpack(path, "calprune.logits")
+    a = sealed.arrays
+    condition = _condition(path, sealed)
+    assert condition is not None
+    table = LogitTable(
+        path=path,
+        condition=condition,
+        provenance=sealed.provenance,
+        id=_text(path, a["example/id"]),
+        split=_text(path, a["example/split"]),
+        category=_text(path, a["example/category"]),
+        cluster=_text(path, a["example/cluster"]),
+        duplicate_of=a["example/duplicate_of"].astype(np.int32),
+        label=a["example/label"].astype(np.int16),
+        offered=a["example/offered"],
+        answers=tuple(str(x) for x in _text(path, a["answer/name"])),
+        answer_tokens=a["answer/token"].astype(np.int32),
+        answer_logits=a["logit/answer"].astype(np.float32),
+        log_z=a["logit/log_z"],
+        entropy=a["logit/entropy"],
+        mean_logit=a["logit/mean"],
+        top_token=a["logit/top_token"].astype(np.int32),
+        top_logit=a["logit/top"],
+        tokens=a["run/tokens"].astype(np.int32),
+        visual=a["run/visual"].astype(np.int32),
+        group=_text(path, a["example/group"]) if "example/group" in a else None,
+        tags={n.removeprefix("tag/"): _text(path, x) for n, x in a.items() if n[:4] == "tag/"},
+        scorer=str(_text(path, a["benchmark/scorer"])[0]) if "benchmark/scorer" in a else "",
+        replies=_replies(path, a),
+        parser=str(_text(path, a["benchmark/parser"])[0]) if "benchmark/parser" in a else "",
+    )
+    check_closed_replies(table)
+    return table
+
+
+def _replies(path: Path, a: Arrays) -> Replies | None:
+    try:
+        return replies_of(a) if "gen/id" in a else None
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+
+
+def check_file(path: Path) -> Sealed:
+    """Verify one sealed file of any kind, its name included."""
+    sealed = unpack(path, claimed(path)[0])
+    if sealed.kind == "calprune.logits":
+        read_logits(path)
+    named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
+    if named and named[1] != sealed.key[:8]:
+        raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
+    return sealed
+
+
+def _condition(path: Path, sealed: Sealed) -> Condition | None:
+    """The condition that a file of logits or audits is of; Mismatch if it is not of any."""
+    if sealed.kind not in ("calprune.logits", "calprune.audits"):
+        return None
+    try:
+        condition = Condition.from_json(sealed.manifest)
+        if sealed.kind == "calprune.logits":
+            check_agreement(condition, sealed.arrays)
+    except StoreError as error:
+        raise Mismatch(f"{path}: {error}") from error
+    return condition
+
+
+def _text(path: Path, array: np.ndarray) -> np.ndarray:
+    try:
+        return _decoded(array.tobytes(), array.dtype.str, array.shape)
+    except UnicodeDecodeError as error:
+        raise Mismatch(f"{path}: text that is not UTF-8 ({error})") from error
+
+
+@lru_cache(maxsize=32)
+def _decoded(content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Files of a benchmark share their ids, splits and images: decoded and held once, read-only."""
+    found = np.char.decode(np.frombuffer(content, dtype).reshape(shape), "utf-8")
+    found.flags.writeable = False
+    return found
+
+
+def _drop(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        for path in folder.glob("*.h5"):
+            path.unlink()
+        folder.rmdir()
+        folder.parent.rmdir()
+
+
+def _is_logits(path: Path) -> bool:
+    """A shared folder may hold a part of a store, so the top folder need not be ``logits``."""
+    hidden = any(part.startswith(".") for part in path.parts)
+    return path.parts[0] not in ("features", "rankings", "audits") and not hidden
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
