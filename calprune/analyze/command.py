@@ -14,6 +14,8 @@ from calprune.analyze.options import check_read, confidences
 from calprune.analyze.predictions.build import Reading
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.calibration_slope import calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
 from calprune.analyze.results.compare import compare, without
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.overview import overview, pareto
@@ -229,6 +231,59 @@ def trade_offs(
     check_read(tables, reading)
     rows, grids = pareto(tables, each_seed, **reading)
     return render_rows(rows, grids, fmt, {**AS_READ, **reading})
+
+
+def regressions(
+    tables: Sequence[LogitTable],
+    *,
+    by: str | None = None,
+    against: str | None = None,
+    fmt: str = "table",
+    each_seed: bool = False,
+    resample: Resample = "images",
+    correction: Correction = "holm",
+    common: bool = False,
+    mixed_numerics: bool = False,
+    strict: bool = False,
+    **reading: Unpack[Reading],
+) -> str:
+    """The text to print of Cox's calibration slope and intercepts.
+
+    Args:
+        tables: sealed logits.
+        by: as in ``analyze``, and so are all that follow but ``reading``.
+        against: condition to compare all others with.
+        fmt: one of ``render.FORMATS``.
+        each_seed: seeds one by one.
+        resample: what errors are clustered by.
+        correction: of p-values.
+        common: common questions.
+        mixed_numerics: compare all the same.
+        strict: replies without grades are an error.
+        reading: as in ``predictions``; ``confidence`` may be several, separated by commas.
+
+    Raises:
+        IncompleteError, PlanError, Mismatch: as ``analyze`` does.
+    """
+    check_format(fmt)
+    if not strict and reading.get("confidence") != "answer-set":
+        tables = graded(tables)
+    check_read(tables, reading)
+    if common:
+        _tell(dropped_sets(settings(tables, each_seed)))
+    how: dict[str, Any] = {"by": by, "each_seed": each_seed, "resample": resample, "common": common}
+    rows: list[Any] = []
+    for definition in confidences(reading):
+        own: Any = {**how, **reading, "confidence": definition}
+        if against is None:
+            rows += calibration_slopes(tables, **own)
+        else:
+            tested: Any = {"correction": correction, "mixed_numerics": mixed_numerics}
+            rows += calibration_slope_differences(tables, reference=against, **tested, **own)
+    if against is not None:
+        _tell(without(tables, against, common))
+    meta = {"by": by, "against": against, **AS_READ, **reading}
+    return Report(tuple(rows), meta).render(fmt)
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

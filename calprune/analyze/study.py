@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -14,6 +14,11 @@ from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import Metric
 from calprune.analyze.options import check_known, check_read
 from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
@@ -22,7 +27,7 @@ from calprune.analyze.results.trend import Trend, trend
 from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.render import frame
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError
@@ -127,7 +132,7 @@ class Study:
             common=common,
             **reading,
         )
-        return _frame(rows, Estimate)
+        return frame(rows, Estimate)
 
     def compare(
         self,
@@ -163,7 +168,7 @@ class Study:
             mixed_numerics=mixed_numerics,
             **reading,
         )
-        return _frame(rows, Difference)
+        return frame(rows, Difference)
 
     def power(
         self,
@@ -195,7 +200,7 @@ class Study:
             mixed_numerics=mixed_numerics,
             **reading,
         )
-        return _frame(could_show(rows, detect), Power)
+        return frame(could_show(rows, detect), Power)
 
     def trend(
         self,
@@ -231,7 +236,29 @@ class Study:
             mixed_numerics=mixed_numerics,
             **reading,
         )
-        return _frame(rows, Trend)
+        return frame(rows, Trend)
+
+    def calibration_slope(
+        self,
+        against: str | None = None,
+        by: str | None = None,
+        each_seed: bool = False,
+        resample: Resample = "images",
+        common: bool = False,
+        correction: Correction = "holm",
+        mixed_numerics: bool = False,
+        **reading: Unpack[Reading],
+    ) -> DataFrame:
+        """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
+        self._check(reading, common, each_seed)
+        how: Any = {"by": by, "each_seed": each_seed, "resample": resample, "common": common}
+        if against is None:
+            if (correction, mixed_numerics) != ("holm", False):
+                raise PlanError("correction and mixed_numerics are read with against: name it")
+            return frame(calibration_slopes(self.tables, **how, **reading), CalibrationSlope)
+        how |= {"correction": correction, "mixed_numerics": mixed_numerics, **reading}
+        rows = calibration_slope_differences(self.tables, reference=against, **how)
+        return frame(rows, CalibrationSlopeDifference)
 
     def plot(
         self,
@@ -339,7 +366,8 @@ class Study:
                     view = figures.View(metric or "ece", None, by, against)
                     lacking = found.lacks(subject, view)
                     if lacking:
-                        _left_out(kind, of, lacking, asked=bool(kinds))
+                        if kinds or ".h5" in lacking:  # asked for, or files stand in its way
+                            remark(f"no figure {kind} of {of}: {lacking}")
                         continue
                     name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
                     paths += figures.drawn(kind, subject, Path(folder) / f"{start}-{name}", view)
@@ -353,12 +381,6 @@ _USUAL = {
     "resample": "images",
     "mixed_numerics": False,
 }
-
-
-def _left_out(kind: str, of: str, why: str, asked: bool) -> None:
-    """Say why a figure is missing, if it was asked for or if files stand in its way."""
-    if asked or ".h5" in why:
-        remark(f"no figure {kind} of {of}: {why}")
 
 
 def open_study(
@@ -377,10 +399,3 @@ def open_study(
     """
     found = Store(store_path(store)).tables(benchmark=benchmark, model=model)
     return Study(tuple(found))
-
-
-def _frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
-    from pandas import DataFrame
-
-    columns = [f.name for f in fields(kind) if f.name not in ("title", "form")]
-    return DataFrame(records(rows), columns=columns)

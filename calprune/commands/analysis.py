@@ -73,6 +73,13 @@ def analyze(
     trend: Annotated[
         str | None, typer.Option(help="Slopes over a parameter, such as alpha, in each budget.")
     ] = None,
+    calibration_slope: Annotated[
+        bool,
+        typer.Option(
+            "--calibration-slope",
+            help="Cox's regression of correctness on the log-odds of confidence.",
+        ),
+    ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     overview: Annotated[
         bool, typer.Option("--overview", help="All benchmarks side by side, in percent of full.")
@@ -103,7 +110,7 @@ def analyze(
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
     from calprune.analyze.command import analyze as report
-    from calprune.analyze.command import several, trade_offs
+    from calprune.analyze.command import regressions, several, trade_offs
     from calprune.commands.reading import Reader
     from calprune.data.storage.store import store_path
 
@@ -114,8 +121,17 @@ def analyze(
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
     metrics = [m.strip() for m in metric.split(",")] if metric else []
-    if overview or pareto:
-        if overview:
+    if overview or pareto or calibration_slope:
+        if calibration_slope and not (overview or pareto):
+            tested: Any = {"correction": correction, "mixed_numerics": mixed_numerics}
+            shape: Any = {"by": by, "each_seed": each_seed, "resample": resample, "common": common}
+            strict = bench is not None
+            print(
+                regressions(
+                    tables, against=against, fmt=format, strict=strict, **tested, **shape, **asked
+                )
+            )
+        elif overview:
             print(several(tables, metrics, fmt=format, **asked))
         else:
             print(trade_offs(tables, fmt=format, each_seed=each_seed, **asked))

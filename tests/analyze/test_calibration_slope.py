@@ -217,9 +217,7 @@ def test_without_a_spread_between_clusters_there_is_a_value_and_no_interval():
     one = calibration_slope([part], [1])["slope"]
     assert one.value == pytest.approx(sandwich([made(40, 1, 5)], slope=True)[0][1], abs=1e-8)
     assert (one.low, one.error, one.why) == (None, None, "one cluster has no spread")
-    copies = Part(
-        np.tile(part.log_odds, 3), np.tile(part.correct, 3), np.repeat([0, 1, 2], 40)
-    )
+    copies = Part(np.tile(part.log_odds, 3), np.tile(part.correct, 3), np.repeat([0, 1, 2], 40))
     alike = calibration_slope([copies], [1])
     assert {c.why for c in alike.values()} == {"all clusters are alike"}
     assert alike["slope"].value == pytest.approx(one.value, abs=1e-8)

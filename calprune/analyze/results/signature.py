@@ -50,10 +50,23 @@ def sign(
 
     Where there are replies it names the scorer that judged them.
     """
-    parts = [metric.signature(seen), f"conf:{seen.convention}"]
+    drawn = f"boot:{draws}|seed:{seed}"
+    return signed(metric.signature(seen), seen, len(clusters), method, resample, drawn)
+
+
+def signed(
+    head: str,
+    seen: Predictions,
+    clusters: int,
+    method: str,
+    resample: Resample,
+    drawn: str = "",
+) -> str:
+    """The same for what is no metric: ``head`` says what, ``drawn`` how resamples were made."""
+    parts = [head, f"conf:{seen.convention}"]
     parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{len(clusters)}({unit(seen, resample)[:-1]})", f"ci:{method}"]
-    parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
+    parts += [f"clusters:{clusters}({unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts += [drawn] * bool(drawn) + [f"v:{_version()}"]
     return "|".join(parts)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Quantity = Literal["slope", "intercept", "in-the-large"]
-QUANTITIES: tuple[Quantity, ...] = ("slope", "intercept", "in-the-large")
+QUANTITIES: tuple[Quantity, ...] = ("slope", "in-the-large", "intercept")
 FEW_CLUSTERS = 40  # below, these errors are too small even with t(G - 1)
 _NEAREST = (math.nextafter(0.0, 1.0), math.nextafter(1.0, 0.0))
 _ROUNDING = 1e-7  # of errors: sums of squares that cancel
@@ -123,7 +123,9 @@ def _fit(parts: Sequence[Part], slope: bool) -> Any:
     if slope:
         design = np.hstack([design, design * x[:, None]])
     several = len(np.unique(groups)) > 1
-    robust = {"cov_type": "cluster", "cov_kwds": {"groups": groups}, "use_t": True} if several else {}
+    robust = (
+        {"cov_type": "cluster", "cov_kwds": {"groups": groups}, "use_t": True} if several else {}
+    )
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # what they warn of is looked at below
         model = GLM(y, design, family=Binomial(), offset=None if slope else x)

@@ -14,7 +14,7 @@ def mcnemar(ours: Bools, theirs: Bools) -> float:
     """Exact two-sided McNemar p for correctness (n,) of two conditions on independent rows.
 
     Twice the binomial tail of the rows on which only one is right, at most 1: statsmodels'
-    ``mcnemar(exact=True)``, which is within 1e-12 of the fraction down to 1e-250 and may be 0 below.
+    ``mcnemar(exact=True)``, within 1e-12 of the fraction down to 1e-250; below it may be 0.
     """
     from statsmodels.stats.contingency_tables import mcnemar as exact
 

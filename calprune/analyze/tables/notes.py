@@ -51,6 +51,30 @@ class Bounded(Protocol):
     def clusters(self) -> int: ...  # noqa: D102
 
 
+class Erring(Protocol):
+    """A row that counts what is wrong."""
+
+    @property
+    def condition(self) -> str: ...  # noqa: D102
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def error_images(self) -> int: ...  # noqa: D102
+
+
+class Read(Protocol):
+    """A row that says which questions it was read from."""
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def replies(self) -> int: ...  # noqa: D102
+    @property
+    def left_out(self) -> int: ...  # noqa: D102
+
+
 def estimate_notes(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
     """What a reader must know: intervals, open questions, noise floor, seeds, ties.
 
@@ -59,7 +83,7 @@ def estimate_notes(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[
     notes = []
     whole = [r for r in rows if r.group == "all"]
     notes += _interval(rows, shown) + within_parts(rows) + _dependence(whole) + what_decided(whole)
-    notes += _open(whole)
+    notes += left_out(whole)
     if any(is_metric(r, "nll") and math.isinf(r.value) for r in rows):
         notes.append("NLL is infinite where a right answer is not among those that count")
     if any(is_metric(r, "t-opt") and math.isinf(r.value) for r in rows):
@@ -139,7 +163,7 @@ def few_images(rows: Sequence[Bounded]) -> list[str]:
     return [f"fewer than {FEW_IMAGES} images{where}: no interval holds what it promises"]
 
 
-def few_errors(rows: Sequence[Estimate]) -> list[str]:
+def few_errors(rows: Sequence[Erring]) -> list[str]:
     """Conditions with too few wrong rows, or images that have one, in one line."""
     few = {
         r.condition: f"{r.condition} {r.errors} on {r.error_images}"
@@ -248,7 +272,7 @@ def _seeds(whole: Sequence[Estimate]) -> list[str]:
     return [f"standard deviation over seeds: {'; '.join(parts)}"] if parts else []
 
 
-def _open(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+def left_out(rows: Sequence[Read]) -> list[str]:
     """Which rows are read from replies, and which are not there."""
     notes = []
     for r in rows[:1]:
@@ -341,6 +365,6 @@ def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tupl
         *shared(r),
         *within_parts([r]),
         *what_decided([r]),
-        *_open([r] if r.group == "all" else []),
+        *left_out([r] if r.group == "all" else []),
         r.signature,
     )

@@ -13,23 +13,37 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from io import StringIO
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from calprune import registry
 from calprune.analyze.results.by_confidence import Defined, definition_grids
+from calprune.analyze.results.calibration_slope import CalibrationSlope
+from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.power import Power, power_grids
 from calprune.analyze.results.trend import Trend, trend_grids
+from calprune.analyze.tables.calibration_slope import (
+    calibration_slope_difference_grids,
+    calibration_slope_grids,
+)
 from calprune.analyze.tables.grid import Grid, difference_grids, estimate_grids
 from calprune.analyze.tables.latex import as_latex
 from calprune.errors import PlanError
 from calprune.terminal import printable
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 FORMATS = ("table", "md", "csv", "json", "latex")
 ONLY_FOR_LAYOUT = ("title", "form", "attenuation")
+
+
+Row = (
+    Estimate | Difference | Power | Trend | Defined | CalibrationSlope | CalibrationSlopeDifference
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class Report:
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate | Difference | Power | Trend | Defined, ...]
+    rows: tuple[Row, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -55,7 +69,10 @@ class Report:
         powers = [r for r in self.rows if isinstance(r, Power)]
         trends = [r for r in self.rows if isinstance(r, Trend)]
         defined = [r for r in self.rows if isinstance(r, Defined)]
+        slopes = [r for r in self.rows if isinstance(r, CalibrationSlope)]
+        moved = [r for r in self.rows if isinstance(r, CalibrationSlopeDifference)]
         compared = difference_grids(differences) + power_grids(powers) + trend_grids(trends)
+        compared += calibration_slope_grids(slopes) + calibration_slope_difference_grids(moved)
         return compared + estimate_grids(estimates) + definition_grids(defined)
 
     def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
@@ -133,6 +150,14 @@ def records(rows: Sequence[Any]) -> list[dict[str, Any]]:
     return [
         {k: _finite(v) for k, v in asdict(row).items() if k not in ONLY_FOR_LAYOUT} for row in rows
     ]
+
+
+def frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
+    """The same as a pandas table, with the columns of ``kind`` even without rows."""
+    from pandas import DataFrame
+
+    columns = [f.name for f in fields(kind) if f.name not in ("title", "form")]
+    return DataFrame(records(rows), columns=columns)
 
 
 def _finite(value: Any) -> Any:

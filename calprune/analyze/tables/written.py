@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
+from typing import Protocol
 
 from calprune.analyze.metrics import Form
-from calprune.analyze.results.compare import Difference
-from calprune.analyze.results.estimate import Estimate
 
 CLOSE = 1e-9  # rounding of p-values that were computed alike
 LEAST = 1e-250  # below, floating point may have lost a p-value
@@ -87,7 +86,23 @@ def _up(p: float) -> str:
     return str(exact.quantize(Decimal("0.0001"), ROUND_CEILING))
 
 
-def shown_name(row: Estimate | Difference) -> str:
+class Named(Protocol):
+    """A row of a condition."""
+
+    @property
+    def condition(self) -> str: ...  # noqa: D102
+    @property
+    def seed(self) -> str: ...  # noqa: D102
+
+
+class Measured(Protocol):
+    """A row of a metric."""
+
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+
+
+def shown_name(row: Named) -> str:
     """A condition, with how many seeds it joins."""
     return f"{row.condition} ({row.seed})" if row.seed.endswith("seeds") else row.condition
 
@@ -97,6 +112,6 @@ def unique(items: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(items))
 
 
-def is_metric(row: Estimate, name: str) -> bool:
+def is_metric(row: Measured, name: str) -> bool:
     """Whether a row is of that metric, with any parameters."""
     return row.metric.split(":")[0] == name

@@ -1,0 +1,188 @@
+"""Differences of Cox's slope and intercepts to a reference: the interaction with the condition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Unpack
+
+from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.experiments.pairing import aligned, same_numerics
+from calprune.analyze.experiments.reference import Pair
+from calprune.analyze.predictions.build import Reading
+from calprune.analyze.results.calibration_slope import Runs, check_probabilities
+from calprune.analyze.results.compare import referenced, without
+from calprune.analyze.results.estimate import grouped
+from calprune.analyze.statistics.calibration_slope import (
+    QUANTITIES,
+    Coefficient,
+    Quantity,
+    calibration_slope,
+)
+from calprune.analyze.statistics.clustering import Resample, check_resample
+from calprune.analyze.statistics.multiple_testing import Correction, adjust, check_correction
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import IncompleteError
+
+
+@dataclass(frozen=True)
+class CalibrationSlopeDifference:
+    """A slope or intercept of a condition minus that of the reference, on the same questions.
+
+    Attributes:
+        against: what was asked for; ``reference`` the condition that it means here.
+        model, benchmark, condition, seed, definition, by, group, metric: as in
+            ``CalibrationSlope``.
+        value, reference_value: of both; ``delta`` is the first minus the second, the interaction
+            with the condition in a regression of the rows of both.
+        error, low, high, t, p: of delta, clustered over the rows of both; None without.
+        p_adjusted: p after correction over the family, in which a missing p counts as 1.
+        correction, family: which, and over how many comparisons.
+        why, n, clusters, resampled, freedom, clipped, replies, left_out, signature: as in
+            ``CalibrationSlope``.
+    """
+
+    model: str
+    benchmark: str
+    condition: str
+    against: str
+    reference: str
+    seed: str
+    definition: str
+    by: str
+    group: str
+    metric: Quantity
+    value: float
+    reference_value: float
+    delta: float
+    error: float | None
+    low: float | None
+    high: float | None
+    t: float | None
+    p: float | None
+    p_adjusted: float | None
+    correction: str
+    family: int
+    why: str
+    n: int
+    clusters: int
+    resampled: str
+    freedom: int
+    clipped: int
+    replies: int
+    left_out: int
+    signature: str
+
+
+def calibration_slope_differences(
+    tables: Sequence[LogitTable],
+    *,
+    reference: str = "full",
+    by: str | None = None,
+    each_seed: bool = False,
+    correction: Correction = "holm",
+    resample: Resample = "images",
+    common: bool = False,
+    mixed_numerics: bool = False,
+    **reading: Unpack[Reading],
+) -> list[CalibrationSlopeDifference]:
+    """Every other condition against the reference, paired as ``compare`` pairs them.
+
+    Args:
+        tables: sealed logits.
+        reference: as in ``compare``.
+        by: as in ``estimate``.
+        each_seed: seeds one by one.
+        correction: ``holm`` or ``bh``, over all comparisons with the reference, for each of slope,
+            intercept and in-the-large by itself.
+        resample: errors are clustered by ``images``, or not at all: ``rows``.
+        common: compare on the questions that all conditions hold.
+        mixed_numerics: pair even what other devices or versions computed.
+        reading: as in ``predictions``.
+
+    Raises:
+        Mismatch: conditions that cannot be paired.
+        PlanError: a confidence that is not a probability, or an unknown name.
+        IncompleteError: nothing to compare.
+    """
+    check_correction(correction)
+    check_resample(resample)
+    rows: list[CalibrationSlopeDifference] = []
+    definition = str(reading.get("confidence", "auto"))
+    for setting, pairs in referenced(tables, reference, each_seed, common):
+        if not pairs:
+            continue
+        base = pairs[0][1]
+        if not mixed_numerics:
+            same_numerics(setting, base.tables[0])
+        read = aligned(setting, base, reading, common)
+        check_probabilities(read)
+        for group, part in grouped(setting, read, by).items():
+            runs = {
+                c.name: Runs.of(c, part[c.name], resample) for c in setting.cells if c.name in part
+            }
+            there = [(c, b) for c, b in pairs if c.name in part and b.name in part]
+            where = (reference, definition, by or "", group)
+            rows += _family(setting, there, runs, where, correction)
+    if not rows:
+        raise IncompleteError(
+            f"nothing to compare with {reference!r}: it is the only condition"
+            + "".join(f"; {x}" for x in without(tables, reference, common))
+        )
+    return rows
+
+
+def _family(
+    setting: Setting,
+    pairs: Sequence[Pair],
+    runs: dict[str, Runs],
+    where: tuple[str, str, str, str],
+    correction: str,
+) -> list[CalibrationSlopeDifference]:
+    """Rows of one group, metric by metric."""
+    against, definition, by, group = where
+    means = {name: own.mean() for name, own in runs.items()}
+    found = [_between(runs[cell.name], runs[base.name]) for cell, base in pairs]
+    rows = []
+    for metric in QUANTITIES:
+        tested = [one[metric].p for one in found]
+        adjusted = adjust([1.0 if p is None else p for p in tested], correction)
+        for (cell, base), one, p_adjusted in zip(pairs, found, adjusted, strict=True):
+            own, delta = runs[cell.name], one[metric]
+            lacks = next((n for n in (cell.name, base.name) if means[n][metric].why), "")
+            tail = f"|p:cluster-t|adjust:{correction}{len(pairs)}"
+            rows.append(
+                CalibrationSlopeDifference(
+                    model=setting.model,
+                    benchmark=setting.benchmark,
+                    condition=cell.name,
+                    against=against,
+                    reference=base.name,
+                    seed=cell.seed,
+                    definition=definition,
+                    by=by,
+                    group=group,
+                    metric=metric,
+                    value=means[cell.name][metric].value,
+                    reference_value=means[base.name][metric].value,
+                    delta=delta.value,
+                    error=delta.error,
+                    low=delta.low,
+                    high=delta.high,
+                    t=delta.t,
+                    p=delta.p,
+                    p_adjusted=None if delta.p is None else float(p_adjusted),
+                    correction=correction,
+                    family=len(pairs),
+                    why=f"{lacks}: {own.why(delta)}" if lacks else own.why(delta),
+                    signature=own.signature(metric, "paired-cluster-t95") + tail,
+                    **own.described(),
+                )
+            )
+    return rows
+
+
+def _between(ours: Runs, theirs: Runs) -> dict[Quantity, Coefficient]:
+    """Mean over our runs minus that over theirs; questions, and so clusters, are the same."""
+    a, b = len(ours.parts), len(theirs.parts)
+    return calibration_slope([*ours.parts, *theirs.parts], [1 / a] * a + [-1 / b] * b)
