@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from calprune.collect.selection.similarity import canonical_similarity
+from calprune.collect.similarity import canonical_similarity
 from calprune.data.storage.store import Store
 
 

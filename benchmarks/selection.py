@@ -36,8 +36,8 @@ import torch
 from numpy.typing import NDArray
 
 from calprune.collect.selection.coverage import DRIFT, greedy_coverage
-from calprune.collect.selection.similarity import canonical_similarity
-from calprune.collect.selectors import RELATIVE_TIE
+from calprune.collect.similarity import canonical_similarity
+from calprune.collect.visual_tokens import RELATIVE_TIE
 
 SMALL, SMALL_POWERS = (576, 192), (1.0, 1.2, 1.5, 2.0)
 LARGE, LARGE_POWERS = (2880, 640), (1.0, 1.5, 2.0)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 from calprune import registry
-from calprune.collect.selectors import Selector
+from calprune.collect.selector import Selector
 from calprune.data.condition import Budget, Scalar, selector_label
 from calprune.data.studies import TOKENS, find_study
 from calprune.errors import PlanError

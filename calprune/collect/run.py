@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from calprune.collect.adapter import Adapter, Options
 from calprune.collect.cost.estimate import bill
 from calprune.collect.cost.offline import quote
 from calprune.collect.grid import (
@@ -21,11 +22,12 @@ from calprune.collect.grid import (
     grid,
     in_numerics,
 )
-from calprune.collect.in_model import inside
-from calprune.collect.models import EMBEDDED, Adapter, Options, open_adapter
+from calprune.collect.hf.names import EMBEDDED
+from calprune.collect.models import open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plugin_source import unchanged
+from calprune.collect.pruning_stages import is_in_model
 from calprune.collect.stages.ask import ask, made_by
 from calprune.collect.stages.audit import Audit, audit
 from calprune.collect.stages.encode import encode
@@ -163,7 +165,7 @@ def prepare(
         chosen, unserved = served(chosen, adapter, questions, "--select all")
         notes += unserved
     elif not select:
-        within = [c for c in chosen if inside(c.selector)]
+        within = [c for c in chosen if is_in_model(c.selector)]
         fit, unserved = served(within, adapter, questions, "the study's grid")
         chosen = [c for c in chosen if c not in within or c in fit]
         notes += unserved

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calprune.collect.models import EMBEDDED
+from calprune.collect.hf.names import EMBEDDED
 from calprune.data.studies import find_study
 from calprune.errors import CalpruneError, PlanError
 

@@ -115,6 +115,7 @@ class Experiment(NamedTuple):
     closed_reply: int | None
     weights: str | None
     kv: str | None
+    answer_tokens: tuple[tuple[int, ...], ...]
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -223,7 +224,7 @@ class Condition:
 
     @property
     def label(self) -> str:
-        """Short name for people and files, e.g. ``scope-alpha0.5-gap_power1-k64``."""
+        """Short name of files, e.g. ``scope-alpha0.5-gap_power1-k64``; see ``condition_names``."""
         parts = [selector_label(self.selector, self.parameters)]
         if self.budget != ALL_TOKENS:
             parts.append(self.budget.label)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from torch import Tensor
 
-from calprune.collect.models import Adapter, Reach, Row, Seen
+from calprune.collect.adapter import Adapter, Reach, Row, Seen
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import Generated
 from calprune.collect.packed.masks import Past

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.in_model import Inside, inside
-from calprune.collect.in_model.stages import planned
-from calprune.collect.selectors import CLS, Merged, Merges, Picks, Ranking, Ranks, VisualTokens
+from calprune.collect.pruning_stages import InModelSelector, is_in_model, planned
+from calprune.collect.selector import Merges, Picks, Ranks
+from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens
 from calprune.errors import CalpruneError
 
 _WIDTH = 32
@@ -63,7 +63,7 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
             the name begins with ``text``.
     """
     _declared(selector)
-    if inside(selector):
+    if is_in_model(selector):
         _staged(selector)
         return
     shelf = {**WIDTHS, **(widths or {})}
@@ -164,7 +164,7 @@ def _declared(selector: Any) -> None:
     assert selector == replace(selector), f"{name}: instances with equal parameters differ"
     hash(selector)  # frozen
     shapes: list[Any] = [kind for kind in (Ranks, Picks, Merges) if isinstance(selector, kind)]
-    shapes += [Inside] * inside(selector)
+    shapes += [InModelSelector] * is_in_model(selector)
     assert len(shapes) == 1, f"{name}: one of rank, pick, merge and stages, not {len(shapes)}"
     assert isinstance(selector.title, str), f"{name}: title is text"
     assert selector.title, f"{name}: title is empty"
@@ -174,7 +174,7 @@ def _declared(selector: Any) -> None:
     assert selector.nested is nested, f"{name}: nested must be {nested} for {shapes[0].__name__}"
 
 
-def _staged(selector: Inside) -> None:
+def _staged(selector: InModelSelector) -> None:
     """Stages are possible wherever the selector does not refuse in words."""
     name, served = type(selector).__name__, 0
     known = ("contiguous", "original")

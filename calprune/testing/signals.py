@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.models import Adapter, Seen
+from calprune.collect.adapter import Adapter, Seen
 from calprune.data.benchmarks import Picture
 
 RELATIVE = 1e-4

@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from calprune.collect.selection.coverage import DRIFT, _power, greedy_coverage
-from calprune.collect.selection.similarity import canonical_similarity
-from calprune.collect.selectors import RELATIVE_TIE
+from calprune.collect.similarity import canonical_similarity
+from calprune.collect.visual_tokens import RELATIVE_TIE
 
 POWERS = (0.5, 1.0, 1.2, 1.5, 2.0, 3.0)
 

@@ -13,17 +13,12 @@ from numpy.typing import NDArray
 
 from calprune.collect.grid import grid
 from calprune.collect.selection.coverage import DRIFT
-from calprune.collect.selection.cross_similarity import cosines
-from calprune.collect.selectors import (
-    RELATIVE_TIE,
-    Picks,
-    Ranking,
-    Ranks,
-    VisualTokens,
-    guided,
-)
+from calprune.collect.selector import guided
+from calprune.collect.selectors import Picks, Ranking, Ranks, VisualTokens
 from calprune.collect.selectors.cdpruner import CDPruner
 from calprune.collect.selectors.mmtok import MMTok
+from calprune.collect.similarity import cross_similarity
+from calprune.collect.visual_tokens import RELATIVE_TIE
 from calprune.errors import PlanError
 from tests.collect.merging_tokens import KINDS, signalled
 
@@ -295,5 +290,5 @@ def test_cosines_are_those_of_the_definition(seed: int, n: int, m: int) -> None:
     a, b = rng.normal(size=(n, 7)).astype(np.float16), rng.normal(size=(m, 7)).astype(np.float32)
     a[rng.random(n) < 0.2] = 0.0
     expected = [[cosine(x, y) for y in b] for x in a]
-    np.testing.assert_allclose(cosines(a, b), expected, rtol=0, atol=2.0**-22)
-    assert cosines(a, b).dtype == np.float32
+    np.testing.assert_allclose(cross_similarity(a, b), expected, rtol=0, atol=2.0**-22)
+    assert cross_similarity(a, b).dtype == np.float32

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calprune.collect.grid import grid
-from calprune.collect.selectors import CLS, Merges, VisualTokens, guided
+from calprune.collect.selector import guided
+from calprune.collect.selectors import CLS, Merges, VisualTokens
 from calprune.collect.selectors.pool import Pool
 from calprune.collect.selectors.visionzip import VisionZip
 from calprune.errors import PlanError

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.collect.grid import grid
-from calprune.collect.selectors import CLS, Merges, VisualTokens, guided
+from calprune.collect.selector import guided
+from calprune.collect.selectors import CLS, Merges, VisualTokens
 from calprune.collect.selectors.prunesid import PruneSID, _groups, _quotas, _states
 from calprune.data.random_draws import Draws
 from calprune.errors import PlanError

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from calprune import registry
-from calprune.collect.in_model import Stage
+from calprune.collect.pruning_stages import Stage
 from calprune.collect.selectors import Merged, Ranking, VisualTokens, by_score, in_order
 from calprune.collect.selectors.scope import Scope
 from calprune.data.condition import Budget

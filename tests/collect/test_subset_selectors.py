@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calprune.collect.selection.coverage import DRIFT
-from calprune.collect.selectors import RELATIVE_TIE, Picks, Ranking, Ranks, VisualTokens
+from calprune.collect.selectors import Picks, Ranking, Ranks, VisualTokens
 from calprune.collect.selectors.agilepruner import AgilePruner
 from calprune.collect.selectors.divprune import DivPrune
 from calprune.collect.selectors.facility_location import FacilityLocation
@@ -25,6 +25,7 @@ from calprune.collect.selectors.scope import Scope
 from calprune.collect.selectors.scope_add import ScopeAdd
 from calprune.collect.selectors.uniform import Uniform
 from calprune.collect.selectors.vispruner import VisPruner
+from calprune.collect.visual_tokens import RELATIVE_TIE
 from calprune.errors import PlanError
 
 RANKS: list[Ranks] = [

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from calprune.collect.selection.grids import grids
-from calprune.collect.selection.similarity import canonical_similarity
-from calprune.collect.selectors import RELATIVE_TIE, VisualTokens
+from calprune.collect.selectors import VisualTokens
 from calprune.collect.selectors.agilepruner import AgilePruner, effective_rank
 from calprune.collect.selectors.hiprune import HiPrune
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.selectors.uniform import Uniform
 from calprune.collect.selectors.vispruner import VisPruner
+from calprune.collect.similarity import canonical_similarity
+from calprune.collect.visual_tokens import RELATIVE_TIE
 from calprune.errors import PlanError
 from tests.collect.test_subset_selectors import KINDS, NAMED, features, seen, taken
 

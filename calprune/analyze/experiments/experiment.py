@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from calprune import registry
 from calprune.analyze.predictions.build import Predictions
-from calprune.data.condition import ALL_TOKENS, Condition, Experiment
+from calprune.data.condition import ALL_TOKENS, Condition, Experiment, sha256_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -124,6 +124,7 @@ def _names(piles: Mapping[Experiment, list[LogitTable]]) -> dict[Experiment, Nam
             else "first tokens",
             "weights": f"weights {key.weights or 'not quantised'}",
             "kv": f"KV {key.kv or 'whole'}",
+            "answer_tokens": f"answers {sha256_of(key.answer_tokens)[:8]}",
         }
         asked = [text for name, text in shown.items() if differ[name]]
         benchmark = key.benchmark + f"@{key.benchmark_digest[:8]}" * differ["benchmark_digest"]

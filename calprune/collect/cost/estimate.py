@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from calprune import registry
+from calprune.collect.adapter import Shape
 from calprune.collect.cost.flops import (
     Asking,
     Cost,
@@ -19,11 +20,9 @@ from calprune.collect.cost.flops import (
     packed_cost,
     tower_flops,
 )
-from calprune.collect.in_model import inside
-from calprune.collect.in_model.stages import planned
-from calprune.collect.models import Shape
 from calprune.collect.packed.packs import trie_length
-from calprune.collect.selectors import guided
+from calprune.collect.pruning_stages import is_in_model, planned
+from calprune.collect.selector import guided
 from calprune.collect.stages.encode import feature_folder
 from calprune.collect.stages.plan import Cell, Plan, limits
 from calprune.collect.stages.select import ranked, ranking_folder
@@ -90,7 +89,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
 def _asking(cell: Cell, layers: int, frames: Sequence[_Counts]) -> Asking:
     """What a condition asks of images with these counts."""
     selector, budget = cell.chosen.selector, cell.condition.budget
-    if inside(selector):
+    if is_in_model(selector):
         stages = cache(lambda k, v: planned(cell.chosen.name, selector, k, v, layers))
         each = [stages(sum(budget.shares(crops)), sum(crops)) for crops, _, _ in frames]
         whole = sum(sum(crops) + glue for crops, glue, _ in frames) / len(frames)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calprune.collect.in_model.stages import Stage
-from calprune.collect.models import Shape
+from calprune.collect.adapter import Shape
 from calprune.collect.packed.routes import route
+from calprune.collect.pruning_stages import Stage
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def projector_flops(shape: Shape, rows: float) -> float:
 def packed_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
     """One condition as it is run; the head's keys and values are computed once for all."""
     if asking.drops:
-        return _inside_cost(shape, work, asking)
+        return _in_model_cost(shape, work, asking)
     packs, asked = work.images, work.trie_tokens / work.images
     if asking.guided:
         packs, asked = work.questions, work.tail
@@ -138,7 +138,7 @@ def packed_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
     return Cost(packs, round(n * packs), flops * packs) + _replies_cost(shape, work, kept)
 
 
-def _inside_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
+def _in_model_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
     """Layers before the first drop once an image, then each question in a sequence of its own."""
     shared = asking.drops[0].before
     n = asking.visual + work.trie_tokens / work.images

@@ -13,10 +13,9 @@ from calprune.collect.grid import Chosen, in_numerics
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.names import SHORT
 from calprune.collect.hf.templates import CHAT, TEMPLATES
-from calprune.collect.in_model import inside
 from calprune.collect.in_model.compatibility import no_replies
-from calprune.collect.in_model.stages import planned
-from calprune.collect.selectors import guided
+from calprune.collect.pruning_stages import is_in_model, planned
+from calprune.collect.selector import guided
 from calprune.data.condition import ALL_TOKENS, selector_label
 from calprune.data.questions import find_benchmark
 from calprune.errors import CalpruneError, PlanError
@@ -88,7 +87,7 @@ def quote(
     chosen, asked, left_out = [], [], []
     for c in in_numerics(choose(known.candidates // each), numerics):
         try:
-            if reply_tokens and inside(c.selector):
+            if reply_tokens and is_in_model(c.selector):
                 raise PlanError(f"{no_replies(c.name)}: leave out --reply-tokens")
             asked.append(_asking(c, known, each))
             chosen.append(c)
@@ -97,7 +96,9 @@ def quote(
                 raise
             left_out.append(str(error))
     cells = [{"label": _label(c, positions), "key": "-" * 8, "sealed": False} for c in chosen]
-    rankings = {(c.name, c.parameters, c.seed, c.compat) for c in chosen if not inside(c.selector)}
+    rankings = {
+        (c.name, c.parameters, c.seed, c.compat) for c in chosen if not is_in_model(c.selector)
+    }
     size = 4 if dtype in ("float32", "bfloat16") else 2
     return {
         "benchmark": bench,
@@ -115,7 +116,7 @@ def quote(
 def _asking(c: Chosen, known: PublishedModel, pools: int) -> Asking:
     """What a condition asks of an image that is counted in so many pools."""
     kept = c.budget.tokens(known.candidates // pools) * pools
-    if not inside(c.selector):
+    if not is_in_model(c.selector):
         return Asking(kept, guided(c.selector))
     stages = planned(c.name, c.selector, kept, known.candidates, known.shape.layers)
     return Asking(known.candidates, drops=drops([stages], [0]))

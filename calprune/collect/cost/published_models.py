@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from calprune.collect.models import Shape
+from calprune.collect.adapter import Shape
 
 # CLIP ViT-L/14 at 336 pixels
 _TOWER = {

@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from calprune.collect.adapter import Found
 from calprune.collect.hf.digests import file_sha256
-from calprune.collect.hf.names import Found, config_of
+from calprune.collect.hf.names import config_of
 from calprune.errors import ModelError, PlanError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

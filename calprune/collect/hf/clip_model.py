@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from calprune.collect.adapter import Found
 from calprune.collect.hf.checkpoint import Checkpoint
-from calprune.collect.hf.names import Found, find
+from calprune.collect.hf.names import find
 from calprune.errors import ModelError, PlanError
 
 EXAMPLE = "openai/clip-vit-large-patch14-336"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from calprune.collect.adapter import Found
 from calprune.errors import ModelError, PlanError
 
 EMBEDDED = "shapes-llava"
@@ -23,15 +23,6 @@ SHORT = {
 
 # No pickles: weights come as safetensors or not at all.
 _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-
-
-@dataclass(frozen=True)
-class Found:
-    """A model's name, its folder, and where that came from (repository and commit, if any)."""
-
-    name: str
-    folder: Path
-    source: dict[str, str] = field(default_factory=dict)
 
 
 def find(name: str, revision: str = "", download: bool = True) -> Found:

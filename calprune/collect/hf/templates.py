@@ -9,8 +9,8 @@ from threading import Thread
 from typing import Any
 
 from calprune import registry
+from calprune.collect.adapter import Prompt
 from calprune.collect.hf.checkpoint import Checkpoint, one_line
-from calprune.collect.models import Prompt
 from calprune.data.benchmarks import Answer
 from calprune.errors import ModelError, PlanError
 

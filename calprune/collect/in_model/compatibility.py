@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from calprune.collect.adapter import Adapter, Frame
 from calprune.collect.grid import Chosen
 from calprune.collect.in_model.decoder import check
-from calprune.collect.in_model.stages import Inside, Stage, planned
-from calprune.collect.models import Adapter, Frame
-from calprune.collect.selection.suggestions import serving
+from calprune.collect.pruning_stages import InModelSelector, Stage, planned
+from calprune.collect.suggestions import serving
 from calprune.data.condition import Budget
 from calprune.data.pictures import size_of
 from calprune.data.questions import Questions
@@ -15,7 +15,9 @@ from calprune.errors import PlanError
 _ANY = (336, 336)
 
 
-def fits(chosen: Chosen, selector: Inside, budget: Budget, adapter: Adapter, q: Questions) -> None:
+def fits(
+    chosen: Chosen, selector: InModelSelector, budget: Budget, adapter: Adapter, q: Questions
+) -> None:
     """PlanError for an unknown decoder, replies, or stages that an image does not allow."""
     check(adapter)
     if q.open or q.closed_tokens:
@@ -38,7 +40,7 @@ def no_replies(name: str) -> str:
 
 
 def stages_of(
-    name: str, selector: Inside, budget: Budget, frame: Frame, layers: int
+    name: str, selector: InModelSelector, budget: Budget, frame: Frame, layers: int
 ) -> tuple[Stage, ...]:
     """The stages of one image, whose crops compete with one another."""
     return planned(name, selector, tokens_of(budget, frame), int((~frame.glue).sum()), layers)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from calprune.collect.models import Adapter
+from calprune.collect.adapter import Adapter
 from calprune.errors import PlanError
 
 Rope = tuple[Tensor, Tensor]

@@ -19,14 +19,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calprune.collect.adapter import Adapter, Prompt
 from calprune.collect.in_model.decoder import check
-from calprune.collect.in_model.stages import Stage
 from calprune.collect.in_model.token_merging import noise
-from calprune.collect.models import Adapter, Prompt
+from calprune.collect.pruning_stages import Stage
 from calprune.data.benchmarks import Picture
 from calprune.errors import ModelError
 
-NAME = "calprune_inside"
+NAME = "calprune_in_model"
 
 
 @dataclass

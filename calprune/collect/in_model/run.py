@@ -15,23 +15,23 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from calprune.collect.adapter import Adapter, Reach, Row
 from calprune.collect.in_model.decoder import Decoder
 from calprune.collect.in_model.layout import Kept, Layout, spread
 from calprune.collect.in_model.scores import Picked, corrected_score, mean_score, pick, raters
-from calprune.collect.in_model.stages import Inside, Stage, left, planned, promised
 from calprune.collect.in_model.token_merging import merged, noise
-from calprune.collect.models import Adapter, Reach, Row
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING
 from calprune.collect.packed.masks import Past
 from calprune.collect.packed.memory import in_halves, load
 from calprune.collect.packed.packs import Line, batches, cut, lay_out
 from calprune.collect.packed.reply import Packed, Reply
+from calprune.collect.pruning_stages import InModelSelector, Stage, left, planned, promised
 from calprune.errors import ModelError
 
 
 @dataclass(frozen=True)
-class InsideReply(Reply):
+class InModelReply(Reply):
     """What the model says to q questions, and what was left of each one's visual tokens.
 
     Attributes:
@@ -115,10 +115,10 @@ def reply(
     packed: Packed,
     rows: Sequence[Row],
     name: str,
-    selector: Inside,
+    selector: InModelSelector,
     budgets: Sequence[int],
     images: Sequence[str],
-) -> InsideReply:
+) -> InModelReply:
     """Answers in order of rows, then of their tails.
 
     Raises PlanError for impossible stages or a decoder that is not known, ModelError if a layer
@@ -166,7 +166,7 @@ class Run:
         self.decoder = Decoder(packed.adapter, packed.head)
         self.doing = f"asking {packed.adapter.name} with {name}"
 
-    def reply(self, rows: Sequence[Row], asked: Sequence[Sequence[Asked]]) -> InsideReply:
+    def reply(self, rows: Sequence[Row], asked: Sequence[Sequence[Asked]]) -> InModelReply:
         """Answers to ``asked[i]``, the questions of row i; stages differ only in what they keep."""
         lines = [lay_out(r) for r in rows]
         found: dict[int, list[_Said]] = {}
@@ -356,13 +356,13 @@ def _side_by_side(
     return slots, queries
 
 
-def _together(said: Sequence[_Said]) -> InsideReply:
+def _together(said: Sequence[_Said]) -> InModelReply:
     margins = [min(c.picked.margin for c in s.cuts) for s in said]
     seen = [
         left(s.asked.stages, [c.token for c in s.cuts], len(s.asked.glue), s.counts.shape[1])
         for s in said
     ]
-    return InsideReply(
+    return InModelReply(
         logits=np.stack([s.logits for s in said]),
         tokens=np.stack([s.counts[0] for s in said]),
         visual=np.stack([s.counts[1] for s in said]),

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.selectors import RELATIVE_TIE, by_score
+from calprune.collect.visual_tokens import by_score, tie_threshold
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,17 @@ class Picked:
 
 
 def pick(score: NDArray[np.float64], k: int) -> Picked:
-    """The k largest of n scores; within a relative 1e-9 the lowest index."""
+    """The k largest of n scores; where they tie the lowest index."""
     n = len(score)
     if k >= n:
         return Picked(np.arange(n), 0, 0.0)
     order = np.argsort(-score, kind="stable")
     last, best_left = score[order[k - 1]], score[order[k]]
-    near = RELATIVE_TIE * abs(last)
     margin = float((last - best_left) / last) if last > 0.0 else 0.0
-    if last - best_left > near:
+    if best_left < tie_threshold(last):
         return Picked(np.sort(order[:k]).astype(np.int64), 0, margin)
     taken = np.sort(by_score(score, np.ones(n, np.bool_)).order[:k]).astype(np.int64)
-    tied = int((score[taken] <= best_left + near).sum())
+    tied = int((tie_threshold(score[taken]) <= best_left).sum())
     return Picked(taken, tied, margin)
 
 

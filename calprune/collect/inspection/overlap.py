@@ -13,15 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.collect.adapter import Adapter, Seen
 from calprune.collect.grid import ALL
-from calprune.collect.models import EMBEDDED, Adapter, Seen
+from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.run import Keep, Progress, prepare
-from calprune.collect.selection.suggestions import serving
-from calprune.collect.selectors import Merges
+from calprune.collect.selector import Merges
 from calprune.collect.stages.encode import encode, read_features
 from calprune.collect.stages.kept_tokens import keep
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.stages.select import choose, ranked, read_merges, read_ranking
+from calprune.collect.suggestions import serving
 from calprune.errors import PlanError
 
 HALF = 2.0**-11

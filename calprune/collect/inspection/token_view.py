@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.collect.adapter import Frame, Seen
 from calprune.collect.grid import grid
-from calprune.collect.in_model import Inside, inside
-from calprune.collect.models import EMBEDDED, Frame, Seen
+from calprune.collect.hf.names import EMBEDDED
+from calprune.collect.pruning_stages import InModelSelector, is_in_model
 from calprune.collect.run import Keep, prepare
-from calprune.collect.selectors import Merges, guided
+from calprune.collect.selector import Merges, guided
 from calprune.collect.stages.encode import encode, feature_folder, read_features
 from calprune.collect.stages.in_model_block import replies
 from calprune.collect.stages.kept_tokens import chosen_in
@@ -182,8 +183,8 @@ def _looked(plan: Plan, block: int, at: int, question: int) -> Look:
 
 def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: list[Any]) -> Mark:
     selector: Any = cell.chosen.selector
-    if inside(selector):
-        return _inside(plan, cell, selector, unit, encoded[unit[0] - plan.images(block).start])
+    if is_in_model(selector):
+        return _in_model(plan, cell, selector, unit, encoded[unit[0] - plan.images(block).start])
     wanted = unit if guided(cell.chosen.selector) else (unit[0], -1)
     at = plan.asked(block, cell.chosen).index(wanted)
     frame = encoded[unit[0] - plan.images(block).start].frame
@@ -201,7 +202,9 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
     return Mark(label, tokens, kept, part & ~kept, guided(cell.chosen.selector))
 
 
-def _inside(plan: Plan, cell: Cell, selector: Inside, unit: tuple[int, int], seen: Seen) -> Mark:
+def _in_model(
+    plan: Plan, cell: Cell, selector: InModelSelector, unit: tuple[int, int], seen: Seen
+) -> Mark:
     """What the last layer sees when the model is asked."""
     image, question = unit
     found = replies(plan, cell, selector, [(image, seen, [plan.distinct[image][question]])])

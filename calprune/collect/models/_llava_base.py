@@ -14,6 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from calprune import registry
+from calprune.collect.adapter import Found, Frame, Options, Prompt, Reach, Seen, Shape, Step
 from calprune.collect.hf import clip_signals as further
 from calprune.collect.hf.checkpoint import (
     DTYPES,
@@ -25,9 +26,7 @@ from calprune.collect.hf.checkpoint import (
 )
 from calprune.collect.hf.clip import see
 from calprune.collect.hf.clip_model import ClipModel
-from calprune.collect.hf.names import Found
 from calprune.collect.hf.templates import converse
-from calprune.collect.models import Frame, Options, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
 from calprune.errors import ModelError, PlanError
 
@@ -254,7 +253,7 @@ class ClipLlama:
 
     @property
     def decoder(self) -> Any:
-        """The transformers text model, whose layers ``collect/inside`` calls one by one."""
+        """The transformers text model, whose layers ``collect/in_model`` calls one by one."""
         return self.model.model.language_model
 
     @torch.inference_mode()

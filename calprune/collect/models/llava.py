@@ -10,10 +10,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from calprune.collect.adapter import Found, Frame, Options, Seen
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
-from calprune.collect.hf.names import Found
-from calprune.collect.models import Frame, Options, Seen
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.data.benchmarks import Picture
 from calprune.data.pictures import open_picture, pad_to_square

@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.models import Adapter, Step
+from calprune.collect.adapter import Adapter, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Counts, Past
 from calprune.collect.packed.packs import Line, Pack

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.models import Reach
+from calprune.collect.adapter import Reach
 from calprune.collect.packed.packs import Pack
 from calprune.errors import ModelError
 

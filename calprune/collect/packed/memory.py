@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from calprune.collect.models import Adapter
+from calprune.collect.adapter import Adapter
 from calprune.collect.packed.packs import Line
 from calprune.errors import PlanError
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.models import Row
+from calprune.collect.adapter import Row
 
 
 @dataclass(frozen=True)

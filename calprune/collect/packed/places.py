@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.models import Adapter, Reach, Row, Seen
+from calprune.collect.adapter import Adapter, Reach, Row, Seen
 
 
 def place(

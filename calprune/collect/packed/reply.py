@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.models import Adapter, Reach, Row, Step
+from calprune.collect.adapter import Adapter, Reach, Row, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING, Begun, Generated, continued
 from calprune.collect.packed.masks import Counts, Past, counting

@@ -19,9 +19,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import RELATIVE_TIE
-
-DRIFT = 1e-12  # of the first score: what float64 updates may lose by cancellation
+from calprune.collect.selection.tie_break import DRIFT, threshold
 
 _TWO = np.float32(2.0)
 _ZERO_BITS, _ONE_BITS = np.int32(0), np.float32(1.0).view(np.int32)
@@ -136,7 +134,7 @@ def _greedy(similarity, weight, power, steps, state, order, score, margin, tied)
         floor = DRIFT * best if step == 0 else floor
         if not best < np.inf:  # nor NaN
             break
-        pick, second, close = _choose(ordered, best, best - (RELATIVE_TIE * best + floor))
+        pick, second, close = _choose(ordered, best, threshold(best, floor))
         order[step], score[step], tied[step] = pick, best, close
         margin[step] = (best - second) / best if second >= 0.0 and best > 0.0 else 0.0
         weight[pick] = -1.0  # taken

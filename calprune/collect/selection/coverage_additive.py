@@ -6,8 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from calprune.collect.selection.coverage import DRIFT
-from calprune.collect.selection.tie_break import best
+from calprune.collect.selection.tie_break import DRIFT, best
 
 
 def greedy_sum(

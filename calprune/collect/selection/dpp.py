@@ -10,8 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from calprune.collect.selection.coverage import DRIFT
-from calprune.collect.selection.tie_break import best
+from calprune.collect.selection.tie_break import DRIFT, best
 from calprune.errors import PlanError
 
 # A residual below this part of a token's own diagonal is rounding: canonical similarities are

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import VisualTokens
+from calprune.collect.visual_tokens import VisualTokens
 
 
 def grids(tokens: VisualTokens) -> list[NDArray[np.int64]]:

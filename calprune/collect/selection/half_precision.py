@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calprune.collect.selection.tie_break import as_ranking
-from calprune.collect.selectors import Ranking, check_scores
+from calprune.collect.visual_tokens import Ranking, as_ranking, check_scores
 
 
 def half_similarity(view: NDArray[np.floating]) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calprune.collect.selectors import VisualTokens
+from calprune.collect.visual_tokens import VisualTokens
 from calprune.errors import PlanError
 
 

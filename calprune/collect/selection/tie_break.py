@@ -1,12 +1,15 @@
-"""The best of some values under the tie rule, for compiled loops, and rankings of their picks."""
+"""The tie rule for compiled loops: ``visual_tokens.tie_threshold``, and the best of some values."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-from calprune.collect.selectors import RELATIVE_TIE, Ranking
+from calprune.collect.visual_tokens import tie_threshold
+
+DRIFT = 1e-12  # of the first score: what float64 updates may lose by cancellation
+
+threshold = njit(cache=True)(tie_threshold)
 
 
 @njit(cache=True)
@@ -30,26 +33,9 @@ def best(value, name, floor):  # type: ignore[no-untyped-def]
             second = value[i]
     if largest == -np.inf:
         return -1, largest, 0.0, False
-    least = largest - (RELATIVE_TIE * abs(largest) + floor)
+    least = threshold(largest, floor)
     for i in range(value.size):
         if value[i] >= least and (place < 0 or name[i] < name[place]):
             place = i
     margin = (largest - second) / largest if second > -np.inf and largest > 0.0 else 0.0
     return place, largest, margin, second >= least
-
-
-def as_ranking(
-    v: int,
-    order: NDArray[np.integer],
-    score: NDArray[np.float64],
-    margin: NDArray[np.float64],
-    tied: NDArray[np.bool_],
-) -> Ranking:
-    """A ranking of v tokens from what was found for those that are taken, in their order."""
-    rest = (0, v - len(order))
-    return Ranking(
-        np.pad(order.astype(np.int32), rest, constant_values=-1),
-        np.pad(score, rest),
-        np.pad(margin, rest),
-        np.pad(tied, rest),
-    )

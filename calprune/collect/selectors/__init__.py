@@ -1,247 +1,39 @@
-"""Selectors: which visual tokens to keep. One file each; this module holds what they share.
+"""Selectors: which visual tokens to keep. One file each.
 
 A plug-in file exports one frozen dataclass. Its fields are its parameters (``--select
-scope:alpha=0,0.5``); a field called ``seed`` is a draw, not a parameter. It has one of three
-methods: ``rank`` orders all tokens, so that one order serves every budget; ``pick`` chooses k of
-them; ``merge`` makes k new tokens of them.
+scope:alpha=0,0.5``); a field called ``seed`` is a draw, not a parameter. Its contract stands in
+``collect/selector``, ``collect/visual_tokens`` and ``collect/pruning_stages``; plug-ins find all of
+it here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from calprune.collect.pruning_stages import InModelSelector, Positions, Stage
+from calprune.collect.selector import Merges, Picks, Ranks, Selector, SelectorInfo
+from calprune.collect.visual_tokens import (
+    CLS,
+    Merged,
+    Ranking,
+    VisualTokens,
+    as_ranking,
+    by_score,
+    in_order,
+)
 
-import numpy as np
-from numpy.typing import NDArray
-
-from calprune.collect.selection.similarity import canonical_similarity
-from calprune.data.condition import Budget
-from calprune.errors import ModelError
-
-RELATIVE_TIE = 1e-9
-Known = TypeVar("Known")
-
-
-@dataclass(frozen=True)
-class VisualTokens:
-    """The visual tokens of one image.
-
-    Attributes:
-        image: SHA-256 of the image, which names its draws.
-        view: float (v, d), what similarity is measured on (LLaVA: penultimate patches, before
-            the projector).
-        saliency: float64 (v,), head-sum of the CLS attention of the same layer; NaN on glue.
-        glue: bool (v,), separator rows that are no patch; they are always kept, never ranked.
-        cell: int32 (v, 2), row and column of each in its crop or image; −1 on glue.
-        signals: further measurements that ``needs`` names, each float (rows, width): (v, width) of
-            the tokens themselves; of the question where the name begins with ``text``; one row for
-            the tower's CLS token.
-        compat: choose as reference code in float16 does; only of selectors that say they can.
-    """
-
-    image: str
-    view: NDArray[np.floating]
-    saliency: NDArray[np.float64]
-    glue: NDArray[np.bool_]
-    cell: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
-    signals: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
-    compat: bool = False
-    _known: dict[str, Any] = field(default_factory=dict, compare=False)
-
-    def asked(self, signals: Mapping[str, NDArray[np.floating]]) -> VisualTokens:
-        """The same tokens with signals of a question; similarities are not computed again."""
-        return replace(self, signals={**self.signals, **signals})
-
-    @property
-    def candidates(self) -> NDArray[np.int64]:
-        """Indices of the tokens that compete, in raster order."""
-        return np.flatnonzero(~self.glue)
-
-    @property
-    def similarity(self) -> NDArray[np.float32]:
-        """Canonical cosine similarities (v, v), shared by all selectors that ask for them."""
-        return self.alike("view")
-
-    def alike(self, name: str) -> NDArray[np.float32]:
-        """Canonical cosine similarities (v, v) of ``view`` or a signal, computed once an image."""
-        rows = self.view if name == "view" else self.signals[name]
-        return self.once(name, lambda: self._similarity(name, rows))
-
-    def once(self, name: str, work: Callable[[], Known]) -> Known:
-        """What ``work`` makes of this image alone, made once for all selectors that name it so."""
-        if name not in self._known:
-            self._known[name] = work()
-        found: Known = self._known[name]
-        return found
-
-    def _similarity(self, name: str, rows: NDArray[np.floating]) -> NDArray[np.float32]:
-        if not np.isfinite(rows).all():
-            raise ModelError(f"image {self.image[:12]}: its {name!r} is not finite")
-        return canonical_similarity(rows)
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """Tokens in the order in which they are taken.
-
-    ``order`` int32 (v,), −1 once no candidate is left; ``score`` float64 (v,) at which each was
-    taken; ``margin`` float64 (v,) its relative lead; ``tied`` bool (v,) decided by index alone.
-    """
-
-    order: NDArray[np.int32]
-    score: NDArray[np.float64]
-    margin: NDArray[np.float64]
-    tied: NDArray[np.bool_]
-
-
-CLS = -1
-
-
-@dataclass(frozen=True)
-class Merged:
-    """New tokens as weighted sums of old ones, in the order in which the model reads them.
-
-    ``offset`` int64 (m + 1,): token i is made of entries ``offset[i]:offset[i + 1]``; ``token``
-    int32 (e,): a visual token, or ``CLS`` for the tower's CLS token (``CLS - i``: that of crop i);
-    ``weight`` float64 (e,).
-    Sums are taken of what goes into the projector, as the published mergers do.
-    """
-
-    offset: NDArray[np.int64]
-    token: NDArray[np.int32]
-    weight: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.offset) - 1
-
-    @classmethod
-    def of(cls, parts: Sequence[Mapping[int, float]]) -> Merged:
-        """From one mapping of token to weight for each new token."""
-        ends = np.cumsum([0, *(len(p) for p in parts)], dtype=np.int64)
-        tokens = np.array([t for p in parts for t in p], dtype=np.int32)
-        return cls(ends, tokens, np.array([w for p in parts for w in p.values()], dtype=np.float64))
-
-    @classmethod
-    def rows(cls, tokens: Sequence[int] | NDArray[np.integer]) -> Merged:
-        """Old tokens as they are, in an order of the selector's own."""
-        return cls.of([{int(t): 1.0} for t in tokens])
-
-
-class Described(Protocol):
-    """What every selector says about itself.
-
-    Attributes:
-        title: one line for ``calprune ls``.
-        needs: what it reads: ``view``, ``saliency``, and further signals by name (see
-            ``Adapter.measures``).
-        revision: raised by hand whenever its picks change; part of the condition.
-        nested: the first k of its order are its choice of k, so one ranking serves all budgets.
-        budget: the only budget it makes sense with, or None.
-    """
-
-    title: ClassVar[str]
-    needs: ClassVar[frozenset[str]]
-    revision: ClassVar[int]
-    nested: ClassVar[bool]
-    budget: ClassVar[Budget | None]
-
-
-@runtime_checkable
-class Ranks(Described, Protocol):
-    """A selector whose choice of k begins its choice of more: ``nested`` is True."""
-
-    def rank(self, tokens: VisualTokens) -> Ranking:
-        """Rank all candidates of one image (or crop)."""
-        ...
-
-
-@runtime_checkable
-class Picks(Described, Protocol):
-    """A selector that chooses anew for every budget: ``nested`` is False."""
-
-    def pick(self, tokens: VisualTokens, k: int) -> Ranking:
-        """Exactly k candidates, 0 < k <= candidates, in the order in which they are taken."""
-        ...
-
-
-@runtime_checkable
-class Merges(Described, Protocol):
-    """A selector that makes new tokens, or has an order of its own: ``nested`` is False."""
-
-    def merge(self, tokens: VisualTokens, k: int) -> Merged:
-        """Exactly k new tokens, 0 < k <= candidates."""
-        ...
-
-
-Selector = Ranks | Picks | Merges
-
-
-def guided(selector: Selector) -> bool:
-    """Whether its choice depends on the question, so that each question has its own."""
-    return any(name.startswith("text") for name in selector.needs)
-
-
-def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
-    """Candidates by falling score; within a relative 1e-9 of the best left, the lowest index.
-
-    Args:
-        score: (v,), one for each token, whether it competes or not.
-        candidates: bool (v,), which of them do; indices are refused with a TypeError.
-    """
-    check_scores(score, candidates)
-    left = np.flatnonzero(candidates)
-    left = left[np.argsort(-score[left], kind="stable")].tolist()
-    order, tied, margin = [], [], []
-    while left:
-        best = score[left[0]]
-        rivals = 1
-        while rivals < len(left) and score[left[rivals]] >= best - RELATIVE_TIE * abs(best):
-            rivals += 1
-        second = score[left[1]] if len(left) > 1 else best
-        margin.append((best - second) / best if best > 0.0 else 0.0)
-        tied.append(rivals > 1)
-        order.append(left.pop(int(np.argmin(left[:rivals]))))
-    taken = np.array(order, dtype=np.int32)
-    return _padded(taken, score[taken], np.array(margin), np.array(tied, dtype=bool), len(score))
-
-
-def check_scores(score: NDArray[np.floating], candidates: NDArray[np.bool_]) -> None:
-    """TypeError or ValueError unless there is a score and a yes or no for each token.
-
-    Indices would be read as a mask, and rank other tokens than were meant.
-    """
-    if np.asarray(candidates).dtype != np.bool_:
-        raise TypeError(
-            "by_score takes candidates as a mask, bool (v,) such as ~tokens.glue, not "
-            f"{np.asarray(candidates).dtype}"
-        )
-    if np.ndim(score) != 1 or np.shape(score) != np.shape(candidates):
-        raise ValueError(
-            f"by_score takes one score for each token: scores {np.shape(score)}, candidates "
-            f"{np.shape(candidates)}"
-        )
-
-
-def in_order(order: NDArray[np.integer], v: int) -> Ranking:
-    """A ranking that is given, without scores; ``order`` holds indices, TypeError for a mask."""
-    if len(order) and np.asarray(order).dtype.kind not in "iu":
-        raise TypeError(f"in_order takes indices of tokens, not {np.asarray(order).dtype}")
-    nothing = np.zeros(len(order))
-    return _padded(order, nothing, nothing, np.zeros(len(order), dtype=np.bool_), v)
-
-
-def _padded(
-    order: NDArray[np.integer],
-    score: NDArray[np.float64],
-    margin: NDArray[np.float64],
-    tied: NDArray[np.bool_],
-    v: int,
-) -> Ranking:
-    rest = v - len(order)
-    return Ranking(
-        np.pad(order.astype(np.int32), (0, rest), constant_values=-1),
-        np.pad(score, (0, rest)),
-        np.pad(margin, (0, rest)),
-        np.pad(tied, (0, rest)),
-    )
+__all__ = [
+    "CLS",
+    "InModelSelector",
+    "Merged",
+    "Merges",
+    "Picks",
+    "Positions",
+    "Ranking",
+    "Ranks",
+    "Selector",
+    "SelectorInfo",
+    "Stage",
+    "VisualTokens",
+    "as_ranking",
+    "by_score",
+    "in_order",
+]

@@ -12,7 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import Ranking, VisualTokens, by_score
+from calprune.collect.visual_tokens import Ranking, VisualTokens, by_score
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.collect.selectors import Ranking, VisualTokens, in_order
+from calprune.collect.visual_tokens import Ranking, VisualTokens, in_order
 from calprune.data.condition import Budget
 
 __all__ = ["Blind"]

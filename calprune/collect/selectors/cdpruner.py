@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.collect.visual_tokens import Ranking, VisualTokens
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 
@@ -55,7 +55,7 @@ class CDPruner:
         Raises PlanError if the tokens span fewer than K dimensions.
         """
         from calprune.collect.selection.dpp import greedy_map
-        from calprune.collect.selection.tie_break import as_ranking
+        from calprune.collect.visual_tokens import as_ranking
 
         candidates = tokens.candidates
         quality = self._quality(tokens, candidates)
@@ -67,9 +67,9 @@ class CDPruner:
 
     def _quality(self, tokens: VisualTokens, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
         """Quality (n,) of the tokens that compete; with theta up to a factor."""
-        from calprune.collect.selection.cross_similarity import cosines
+        from calprune.collect.similarity import cross_similarity
 
-        alike = cosines(tokens.signals["joint"], tokens.signals["text-clip"])[candidates]
+        alike = cross_similarity(tokens.signals["joint"], tokens.signals["text-clip"])[candidates]
         relevance = -alike.mean(axis=1, dtype=np.float64)
         low, high = relevance.min(), relevance.max()
         quality = np.ones(len(relevance))

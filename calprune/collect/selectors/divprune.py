@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.collect.visual_tokens import Ranking, VisualTokens
 from calprune.data.condition import Budget
 
 __all__ = ["DivPrune"]
@@ -35,7 +35,7 @@ class DivPrune:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Order of all candidates; ``score`` is the distance at which each was taken."""
         from calprune.collect.selection.max_min import farthest_first
-        from calprune.collect.selection.tie_break import as_ranking
+        from calprune.collect.visual_tokens import as_ranking
 
         found = farthest_first(tokens.alike("projected"), tokens.candidates)
         return as_ranking(len(tokens.glue), *found)

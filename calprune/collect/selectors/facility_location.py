@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.collect.visual_tokens import Ranking, VisualTokens
 from calprune.data.condition import Budget
 
 __all__ = ["FacilityLocation"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.selection.grids import grids
-from calprune.collect.selectors import Ranking, VisualTokens, by_score
+from calprune.collect.visual_tokens import Ranking, VisualTokens, by_score
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 
@@ -50,7 +50,7 @@ class HiPrune:
 
     def pick(self, tokens: VisualTokens, k: int) -> Ranking:
         """Anchors, buffers, registers; ``score`` is the attention received, 0 for buffers."""
-        from calprune.collect.selection.tie_break import as_ranking
+        from calprune.collect.visual_tokens import as_ranking
 
         if len(tokens.cell) != len(tokens.glue):
             raise PlanError(

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.collect.visual_tokens import Ranking, VisualTokens
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 
@@ -53,11 +53,13 @@ class MMTok:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Order of all candidates; ``score`` is the coverage that each adds."""
         from calprune.collect.selection.coverage_rows import greedy_rows
-        from calprune.collect.selection.cross_similarity import cosines
-        from calprune.collect.selection.tie_break import as_ranking
+        from calprune.collect.similarity import cross_similarity
+        from calprune.collect.visual_tokens import as_ranking
 
         candidates = tokens.candidates
-        words = cosines(tokens.signals["projected"], tokens.signals["text-words"])[candidates].T
+        words = cross_similarity(tokens.signals["projected"], tokens.signals["text-words"])[
+            candidates
+        ].T
         alike = tokens.similarity
         if tokens.glue.any():
             alike = alike[np.ix_(candidates, candidates)]

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import Ranking, VisualTokens
+from calprune.collect.visual_tokens import Ranking, VisualTokens
 from calprune.data.condition import Budget
 from calprune.errors import ModelError, PlanError
 
@@ -50,7 +50,7 @@ class OTPrune:
     def first(self, tokens: VisualTokens, k: int) -> Ranking:
         """The first k of that order."""
         from calprune.collect.selection.dpp import greedy_map
-        from calprune.collect.selection.tie_break import as_ranking
+        from calprune.collect.visual_tokens import as_ranking
 
         candidates = tokens.candidates
         # G G' is that of the image, whatever gamma, K and the order: most of the work

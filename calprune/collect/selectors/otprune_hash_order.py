@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.collect.selectors import Merged, VisualTokens
 from calprune.collect.selectors.otprune import OTPrune
+from calprune.collect.visual_tokens import Merged, VisualTokens
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.selection.grids import grids
-from calprune.collect.selectors import Merged, VisualTokens
+from calprune.collect.visual_tokens import Merged, VisualTokens
 from calprune.data.condition import Budget
 
 __all__ = ["Pool"]

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.selection.merging import require_cls
-from calprune.collect.selectors import CLS, RELATIVE_TIE, Merged, VisualTokens, by_score
+from calprune.collect.visual_tokens import CLS, Merged, VisualTokens, by_score, tie_threshold
 from calprune.data.condition import Budget
 from calprune.data.random_draws import Draws
 from calprune.errors import PlanError
@@ -92,7 +92,7 @@ def _groups(states: NDArray[np.float64], count: int, draws: Draws) -> NDArray[np
     if weight.shape[1] == 0:
         return np.zeros(len(states), np.int64)
     largest = weight.max(axis=1, keepdims=True)
-    found: NDArray[np.int64] = (weight >= largest - RELATIVE_TIE * largest - 1e-12).argmax(axis=1)
+    found: NDArray[np.int64] = (weight >= tie_threshold(largest, 1e-12)).argmax(axis=1)
     return found
 
 

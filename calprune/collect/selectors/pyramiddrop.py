@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.collect.in_model.stages import Positions, Stage, promised
+from calprune.collect.pruning_stages import Positions, Stage, promised
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 

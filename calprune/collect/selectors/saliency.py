@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.collect.selectors import Ranking, VisualTokens, by_score
+from calprune.collect.visual_tokens import Ranking, VisualTokens, by_score
 from calprune.data.condition import Budget
 
 __all__ = ["Saliency"]

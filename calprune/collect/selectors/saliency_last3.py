@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.collect.selectors import Ranking, VisualTokens, by_score
+from calprune.collect.visual_tokens import Ranking, VisualTokens, by_score
 from calprune.data.condition import Budget
 
 __all__ = ["SaliencyLast3"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.selection.grids import grids
-from calprune.collect.selectors import Ranking, VisualTokens, in_order
+from calprune.collect.visual_tokens import Ranking, VisualTokens, in_order
 from calprune.data.condition import Budget
 
 __all__ = ["Uniform"]

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from calprune.collect.selection.merging import require_cls
-from calprune.collect.selectors import CLS, Merged, VisualTokens, by_score
+from calprune.collect.visual_tokens import CLS, Merged, VisualTokens, by_score
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 

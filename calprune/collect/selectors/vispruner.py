@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.collect.selectors import Ranking, VisualTokens, by_score
+from calprune.collect.visual_tokens import Ranking, VisualTokens, by_score
 from calprune.data.condition import Budget
 from calprune.errors import PlanError
 
@@ -26,7 +26,7 @@ class VisPruner:
     The last round drops what is still too many.
 
     The order of each round feeds the next, so that a difference of one rounding error changes the
-    choice: other numerics choose other tokens, see ``selection.similarity`` for these.
+    choice: other numerics choose other tokens, see ``collect.similarity`` for these.
 
     Certainty: exact where the reference works. Where it stops with an error the rule is ours, the
     nearest that is defined: of a list of odd length the first half is the longer one; a round drops
@@ -56,7 +56,7 @@ class VisPruner:
         Only ties of saliency are recorded.
         """
         from calprune.collect.selection.bipartite_pruning import thin_out
-        from calprune.collect.selection.tie_break import as_ranking
+        from calprune.collect.visual_tokens import as_ranking
 
         salient = by_score(tokens.saliency, ~tokens.glue)
         listed = salient.order[salient.order >= 0].astype(np.int64)

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from calprune.collect.in_model import inside
-from calprune.collect.models import Row, Seen
+from calprune.collect.adapter import Row, Seen
 from calprune.collect.packed.memory import host_memory
 from calprune.collect.packed.places import visible
 from calprune.collect.packed.reply import Reply
 from calprune.collect.plugin_source import recorded, unchanged
-from calprune.collect.selectors import guided
+from calprune.collect.pruning_stages import is_in_model
+from calprune.collect.selector import guided
 from calprune.collect.stages.columns import record
 from calprune.collect.stages.encode import Encoded, read_features
-from calprune.collect.stages.in_model_block import ask_inside
+from calprune.collect.stages.in_model_block import ask_in_model
 from calprune.collect.stages.kept_tokens import chosen_in, described, rows_of
 from calprune.collect.stages.plan import Cell, Plan, limits
 from calprune.data.provenance import software
@@ -82,8 +82,8 @@ class BlockCache:
 def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
     selector, route = cell.chosen.selector, {}
     reply: Reply
-    if inside(selector):
-        reply, about = ask_inside(plan, cell, selector, block, encoded.seen)
+    if is_in_model(selector):
+        reply, about = ask_in_model(plan, cell, selector, block, encoded.seen)
         route = {"route": "pack+questions+head-kv"}
     else:
         reply, about = _ask_packed(plan, cell, block, encoded.seen)

@@ -1,6 +1,6 @@
 """Asks rows of a sealed condition again, one by one, by transformers' own ``generate``.
 
-Where tokens were pruned inside the language model, by the slow routes of ``inside/oracle``.
+Where tokens were pruned inside the language model, by the slow routes of ``in_model/reference``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
-from calprune.collect.in_model import inside
+from calprune.collect.pruning_stages import is_in_model
 from calprune.collect.stages.ask import BlockCache
 from calprune.collect.stages.in_model_block import ask_again
 from calprune.collect.stages.kept_tokens import chosen_in
@@ -119,7 +119,7 @@ def _generate(
     """
     image = next(i for i, rows in enumerate(plan.questions.rows) if row in rows)
     prompt, selector = plan.questions.examples[row].prompt, cell.chosen.selector
-    if inside(selector):
+    if is_in_model(selector):
         ids, logits = ask_again(plan, cell, selector, image, prompt)
     else:
         block = image // BLOCK_IMAGES

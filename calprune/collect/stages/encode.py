@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.collect.models import Frame, Seen
+from calprune.collect.adapter import Frame, Seen
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import recorded, unchanged
 from calprune.collect.stages.features import measure

@@ -8,20 +8,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.collect.adapter import Seen
 from calprune.collect.in_model import reference as oracle
 from calprune.collect.in_model.compatibility import stages_of, tokens_of
-from calprune.collect.in_model.run import InsideReply, reply
-from calprune.collect.in_model.stages import Inside
-from calprune.collect.models import Seen
+from calprune.collect.in_model.run import InModelReply, reply
 from calprune.collect.packed.places import place
+from calprune.collect.pruning_stages import InModelSelector
 from calprune.collect.stages.columns import pad, rows_in
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.data.storage.container import Arrays, as_text
 
 
-def ask_inside(
-    plan: Plan, cell: Cell, selector: Inside, block: int, seen: list[Seen]
-) -> tuple[InsideReply, Arrays]:
+def ask_in_model(
+    plan: Plan, cell: Cell, selector: InModelSelector, block: int, seen: list[Seen]
+) -> tuple[InModelReply, Arrays]:
     """Replies to a block's distinct questions, and the columns about what each one's was left.
 
     ``image/position`` are those of the last layer.
@@ -32,8 +32,11 @@ def ask_inside(
 
 
 def replies(
-    plan: Plan, cell: Cell, selector: Inside, asked: Sequence[tuple[int, Seen, Sequence[str]]]
-) -> InsideReply:
+    plan: Plan,
+    cell: Cell,
+    selector: InModelSelector,
+    asked: Sequence[tuple[int, Seen, Sequence[str]]],
+) -> InModelReply:
     """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
     for i, s, prompts in asked:
@@ -45,7 +48,7 @@ def replies(
     return reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
 
 
-def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
+def _columns(plan: Plan, cell: Cell, block: int, found: InModelReply) -> Arrays:
     units = [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]
     width, most = (max(map(len, x)) for x in (found.kept, found.until))
     _, source, _ = rows_in(plan, block)
@@ -64,7 +67,7 @@ def _columns(plan: Plan, cell: Cell, block: int, found: InsideReply) -> Arrays:
 
 
 def ask_again(
-    plan: Plan, cell: Cell, selector: Inside, image: int, prompt: str
+    plan: Plan, cell: Cell, selector: InModelSelector, image: int, prompt: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """First id (1,) and logits (1, vocabulary) of one question from pixels, by a slow route."""
     adapter: Any = plan.adapter

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.models import Row, Seen
+from calprune.collect.adapter import Row, Seen
 from calprune.collect.packed.places import place, place_new
-from calprune.collect.selectors import Merged, Merges
+from calprune.collect.selector import Merges
 from calprune.collect.stages.columns import pad
 from calprune.collect.stages.features import read_signals
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.stages.select import read_merges, read_ranking
+from calprune.collect.visual_tokens import Merged
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
 

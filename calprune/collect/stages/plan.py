@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+from calprune.collect.adapter import Adapter, Prompt
 from calprune.collect.grid import Chosen
-from calprune.collect.in_model import inside, positions_of
 from calprune.collect.in_model.compatibility import fits
-from calprune.collect.models import Adapter, Prompt
 from calprune.collect.packed.reply import Packed
-from calprune.collect.selection.suggestions import serving, with_compat
-from calprune.collect.selectors import Merges, guided
+from calprune.collect.pruning_stages import is_in_model, positions_of
+from calprune.collect.selector import Merges, guided
+from calprune.collect.suggestions import serving, with_compat
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.pictures import size_of, turned
 from calprune.data.questions import Questions
@@ -241,7 +241,7 @@ def _fitting(chosen: Chosen, adapter: Adapter, questions: Questions) -> tuple[Bu
             f"Selectors that have: {with_compat()}"
         )
     budget = _scoped(chosen.budget, adapter)
-    if inside(chosen.selector):
+    if is_in_model(chosen.selector):
         fits(chosen, chosen.selector, budget, adapter, questions)
     return budget, measured
 
@@ -281,7 +281,7 @@ def _check_context(
 
     What prunes inside the model needs positions for all visual tokens, whatever its budget.
     """
-    whole = [c.chosen.name for c in cells if inside(c.chosen.selector)]
+    whole = [c.chosen.name for c in cells if is_in_model(c.chosen.selector)]
     counts = [_tokens(c.condition.budget, adapter) for c in cells]
     kept = max([*counts, *[adapter.candidates] * bool(whole)], default=0)
     hint = "give a smaller --reply-tokens or --keep"
@@ -317,7 +317,7 @@ def limits(plan: Plan, block: int) -> list[list[int]]:
 
 def _positions(chosen: Chosen, asked: Positions, adapter: Adapter) -> Positions:
     """On one axis, keeping all leaves nothing to renumber; on three it would be another model."""
-    if inside(chosen.selector):
+    if is_in_model(chosen.selector):
         return positions_of(chosen.name, chosen.selector, asked)
     if isinstance(chosen.selector, Merges) and asked == "original":
         raise PlanError(

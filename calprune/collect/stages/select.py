@@ -9,23 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.collect.adapter import Seen
 from calprune.collect.grid import Chosen
-from calprune.collect.models import Seen
 from calprune.collect.plugin_source import recorded, unchanged
-from calprune.collect.selectors import (
-    CLS,
-    Merged,
-    Merges,
-    Picks,
-    Ranking,
-    Ranks,
-    VisualTokens,
-    guided,
-    in_order,
-)
+from calprune.collect.selector import Merges, Picks, Ranks, guided
 from calprune.collect.stages.encode import read_features
 from calprune.collect.stages.features import Signal, read_signals
 from calprune.collect.stages.plan import Cell, Plan
+from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens, in_order
 from calprune.data.condition import ALL_TOKENS, Budget, canonical_json, sha256_of
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, Sealed, as_text, unpack

@@ -17,11 +17,11 @@ from calprune.collect.in_model import layout
 from calprune.collect.in_model import reference as oracle
 from calprune.collect.in_model import run as fast_route
 from calprune.collect.in_model.decoder import Decoder
-from calprune.collect.in_model.run import Asked, InsideReply, Run, reply
+from calprune.collect.in_model.run import Asked, InModelReply, Run, reply
 from calprune.collect.in_model.scores import pick
-from calprune.collect.in_model.stages import Stage, planned
 from calprune.collect.models import Options, Row, open_adapter
 from calprune.collect.packed.reply import Packed
+from calprune.collect.pruning_stages import Stage, planned
 from calprune.collect.selectors.fastv import FastV
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
@@ -86,7 +86,7 @@ def fast(
     stages: tuple[Stage, ...],
     contiguous: bool = False,
     tokens: int = 1 << 20,
-) -> InsideReply:
+) -> InModelReply:
     asked = [
         [Asked(image, r.glue, t, stages) for t in r.tails]
         for r, image in zip(rows, IMAGES, strict=False)
@@ -98,7 +98,7 @@ def agree(
     adapter: Any,
     rows: Sequence[Row],
     stages: tuple[Stage, ...],
-    found: InsideReply,
+    found: InModelReply,
     contiguous: bool = False,
 ) -> None:
     """Kept sets are the oracles', logits within 1e-4."""

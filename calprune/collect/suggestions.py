@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from calprune import registry
-from calprune.collect.in_model.stages import inside
-from calprune.collect.models import Adapter
+from calprune.collect.adapter import Adapter
+from calprune.collect.pruning_stages import is_in_model
 
 
 def with_compat() -> str:
@@ -20,7 +20,7 @@ def serving(adapter: Adapter, *, before_layers: bool = False) -> str:
     return ", ".join(
         name
         for name, s in _loadable()
-        if s.needs <= adapter.measures.keys() and not (before_layers and inside(s))
+        if s.needs <= adapter.measures.keys() and not (before_layers and is_in_model(s))
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.selectors import Described
+from calprune.collect.selector import SelectorInfo
 from calprune.errors import CalpruneError, PlanError
 
 Positions = Literal["contiguous", "original"]
@@ -43,7 +43,7 @@ class Stage:
     again: bool = False
 
 
-class Inside(Described, Protocol):
+class InModelSelector(SelectorInfo, Protocol):
     """A selector that prunes inside the language model."""
 
     @property
@@ -64,12 +64,12 @@ class Inside(Described, Protocol):
         ...
 
 
-def inside(selector: Any) -> TypeGuard[Inside]:
+def is_in_model(selector: Any) -> TypeGuard[InModelSelector]:
     """Whether this selector prunes inside the language model."""
     return callable(getattr(selector, "stages", None))
 
 
-def positions_of(name: str, selector: Inside, asked: Positions) -> Positions:
+def positions_of(name: str, selector: InModelSelector, asked: Positions) -> Positions:
     """Position ids of a condition with such a selector: its own.
 
     ``contiguous`` is what is asked where nothing is; PlanError where ``original`` contradicts.
@@ -83,7 +83,7 @@ def positions_of(name: str, selector: Inside, asked: Positions) -> Positions:
 
 
 def planned(
-    name: str, selector: Inside, budget_tokens: int, candidates: int, layers: int
+    name: str, selector: InModelSelector, budget_tokens: int, candidates: int, layers: int
 ) -> tuple[Stage, ...]:
     """A selector's stages; PlanError if they are impossible.
 
@@ -120,7 +120,7 @@ def planned(
     return stages
 
 
-def _asked(name: str, selector: Inside, *given: int) -> tuple[Stage, ...]:
+def _asked(name: str, selector: InModelSelector, *given: int) -> tuple[Stage, ...]:
     try:
         stages = tuple(selector.stages(*given))
     except CalpruneError:

@@ -1,6 +1,7 @@
 """FastV inside the language model against the full model, question by question, in one run.
 
-    python -m benchmarks.inside [--keep 128] [--threads 1] [--repeats 5] [--layers 8] [--width 256]
+    python -m benchmarks.in_model [--keep 128] [--threads 1] [--repeats 5] [--layers 8]
+        [--width 256]
 
 18 questions about one image on a random narrow checkpoint with the published token counts (35
 before the image, 576 visual tokens, about 26 after), features cached, no tower on any side:
@@ -31,7 +32,7 @@ import transformers
 from benchmarks.evaluation_loop import alternately, ratio
 from benchmarks.pope_shaped import OBJECTS, calm, workload
 from calprune.collect.in_model import reference as oracle
-from calprune.collect.in_model.run import InsideReply, reply
+from calprune.collect.in_model.run import InModelReply, reply
 from calprune.collect.models import Options, Row, open_adapter
 from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
@@ -60,7 +61,7 @@ def full(adapter: Any, embeds: torch.Tensor) -> np.ndarray:
     return logits
 
 
-def alone(packed: Packed, row: Row, keep: int) -> list[InsideReply]:
+def alone(packed: Packed, row: Row, keep: int) -> list[InModelReply]:
     """The same code for one question at a time, so that nothing is shared but the head."""
     rows = [Row(row.visual, row.glue, row.positions, row.start, (t,)) for t in row.tails]
     return [reply(packed, [r], "fastv", SELECTOR, [keep], [IMAGE]) for r in rows]

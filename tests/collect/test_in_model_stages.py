@@ -14,14 +14,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from calprune.collect.grid import grid
-from calprune.collect.in_model import inside, positions_of
 from calprune.collect.in_model import reference as oracle
 from calprune.collect.in_model.run import reply
 from calprune.collect.in_model.scores import corrected_score, raters
-from calprune.collect.in_model.stages import Stage, planned, promised
 from calprune.collect.in_model.token_merging import merged, noise
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.reply import Packed
+from calprune.collect.pruning_stages import Stage, is_in_model, planned, positions_of, promised
 from calprune.collect.selectors.fastv import FastV
 from calprune.collect.selectors.fastv_two_pass import FastVTwoPass
 from calprune.collect.selectors.pyramiddrop import PyramidDrop
@@ -30,7 +29,7 @@ from calprune.collect.selectors.sparsevlm import SparseVLM
 from calprune.data.condition import Budget
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
-from tests.collect.test_inside import (
+from tests.collect.test_in_model import (
     CLOSE,
     IMAGES,
     LAYERS,
@@ -361,9 +360,9 @@ def test_sets_of_every_stage_are_the_oracles(
 
 
 def test_which_selectors_prune_inside() -> None:
-    assert inside(FastV())
-    assert inside(SparseVLM())
-    assert not inside(Saliency())
+    assert is_in_model(FastV())
+    assert is_in_model(SparseVLM())
+    assert not is_in_model(Saliency())
 
 
 def test_positions_are_the_selectors_own() -> None:

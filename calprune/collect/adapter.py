@@ -1,0 +1,332 @@
+"""The contract of a model: what an adapter of a model family offers.
+
+An adapter knows one model family: it turns an image's size into a frame of visual tokens, images
+into features, questions into token ids, and one forward into hidden states. Everything between
+(packing, masks, positions of packs, routes, batches) is shared code in ``collect/packed``.
+A plug-in file exports one class, a ``Family``, whose instances have the methods of ``Adapter``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.data.benchmarks import Answer, Picture
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The v visual tokens of an image in the order in which the language model reads them.
+
+    Attributes:
+        cell: int32 (v, 3) crop, row and column of each; crop 0 is the whole image where there are
+            several; −1 on glue.
+        glue: bool (v,) rows that are no patch and always kept, such as row ends.
+        box: float32 (v, 4) left, top, right, bottom in pixels of the image; NaN on glue.
+        size: height and width of the image as processed.
+    """
+
+    cell: NDArray[np.int32]
+    glue: NDArray[np.bool_]
+    box: NDArray[np.float32]
+    size: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.glue)
+
+    @property
+    def crops(self) -> dict[int, int]:
+        """Crops and how many candidates each has."""
+        crop, n = np.unique(self.cell[~self.glue, 0], return_counts=True)
+        return dict(zip(crop.tolist(), n.tolist(), strict=True))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One encoded image.
+
+    ``view[name]`` float (v, d), on glue zero or what the family feeds there; ``saliency[name]``
+    float32 (v,), NaN on glue.
+    """
+
+    frame: Frame
+    view: dict[str, NDArray[np.floating]]
+    saliency: dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """Token ids before the image, ``head``, and the question's ``tail`` after it."""
+
+    head: tuple[int, ...]
+    tail: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image under one condition with all its distinct questions.
+
+    ``visual`` float (k, d): kept rows of the view that the language model reads; ``glue`` bool
+    (k,): which of them are glue; ``positions`` int64 (p, k): position ids of the kept tokens;
+    ``start``: position id of every tail's first token.
+    """
+
+    visual: NDArray[np.floating]
+    glue: NDArray[np.bool_]
+    positions: NDArray[np.int64]
+    start: int
+    tails: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far one kind of layer looks.
+
+    ``window``: tokens back, counted in the shortened sequence and including the token itself, as
+    a deployed pruned model counts; None is everything. ``both``: ``image`` lets the visual tokens
+    see one another in both directions.
+    """
+
+    window: int | None = None
+    both: Literal["none", "image"] = "none"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One forward over b padded sequences of s tokens, after the c tokens that ``past`` holds.
+
+    Attributes:
+        ids: int64 (b, s), 0 where a visual token stands.
+        place: bool (b, s) where visual tokens stand.
+        visual: float (n, d) rows of the feed for those places, in row-major order.
+        glue: bool (n,) which of them are glue.
+        positions: int64 (p, b, s).
+        mask: bool (b, 1, s, c + s), or one for each kind of layer in ``Adapter.reach``; or ones
+            (b, s) for a plainly causal forward without a past.
+        past: a transformers ``Cache``; the forward appends to it.
+    """
+
+    ids: Tensor
+    place: Tensor
+    visual: NDArray[np.floating]
+    glue: NDArray[np.bool_]
+    positions: Tensor
+    mask: Tensor | dict[str, Tensor]
+    past: Any
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Dimensions from which FLOPs and bytes follow, of the language model and of its tower.
+
+    ``tower_layers``: those that run; ``tower_tokens``: in one crop; ``context``: positions that the
+    language model knows, 0 if that is not said.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_width: int
+    vocabulary: int
+    tower_layers: int
+    tower_hidden: int
+    tower_intermediate: int
+    tower_tokens: int
+    context: int = 0
+
+
+class Adapter(Protocol):
+    """What a model plug-in offers. Opening one reads configuration and tokenizer, not weights.
+
+    Methods that run the model may be called inside or outside of inference mode.
+
+    Attributes:
+        title: one line for ``calprune ls``.
+        name: the model's name in labels and folders.
+        source: where it came from: folder, or repository and commit.
+        digest: SHA-256 over weights, configuration, tokenizer and image processor.
+        share: how questions share a prefix: ``tree``, ``branch`` or ``none``.
+        reach: kinds of layers as the language model's masks are named, and how far each looks.
+        signals: saliencies that ``encode`` gives, of cls, received, probe, text.
+        signal: the one that selectors read.
+        axes: of position ids: 1, or 3 where time, height and width are counted apart.
+        feed: the view that the language model reads.
+        view: the view on which selectors measure similarity, mostly the feed.
+        measures: what ``view``, ``saliency`` and further signals are, by the name under which
+            selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and ``keys@-2:mean``. Names
+            that begin with ``text`` are measured on questions. See ``measure`` and ``phrase`` for
+            the names that the package's own selectors know.
+        pixels: the class that turns images into pixels, and by which rule. An adapter may have a
+            method ``grid_of(sizes)``: what else ``Condition.pixels`` must say where images of these
+            heights and widths are among those shown; empty if nothing.
+        scope: how a budget is counted: in the image, split over its crops, or in each crop.
+        ragged: the frame depends on the image's size.
+        candidates: visual tokens an image has (the most, where images differ).
+        width: of the feed, for the bill.
+        shape: dimensions, for the bill.
+        ends: token ids that end a reply; ``generate`` stops at them too. May be set anew.
+        dtype: in which tower and language model compute.
+        device: where.
+    """
+
+    title: str
+    name: str
+    source: dict[str, str]
+    digest: str
+    share: Literal["tree", "branch", "none"]
+    reach: Mapping[str, Reach]
+    signals: frozenset[str]
+    signal: str
+    axes: int
+    feed: str
+    view: str
+    measures: dict[str, str]
+    pixels: str
+    scope: Literal["global", "split", "crop"]
+    ragged: bool
+    candidates: int
+    width: int
+    shape: Shape
+    ends: frozenset[int]
+    dtype: str
+    device: str
+
+    def frame(self, size: tuple[int, int]) -> Frame:
+        """The visual tokens of an image of this height and width; arithmetic, no weights."""
+        ...
+
+    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+        """Run the vision tower once over a few images."""
+        ...
+
+    def measure(
+        self, images: Sequence[Picture], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        """Further signals of a few images by name, each (rows, width).
+
+        Rows are the v tokens of the frame, zero on glue and, unless they are embedded, on other
+        row ends; of ``cls-token`` the crops. Of a tower with CLS, with −2 for its penultimate
+        block:
+
+        - ``keys`` (v, head width): key projections of block −2, unscaled, averaged over heads;
+        - ``cls-last3`` (v, 1): CLS attention, averaged over heads, summed over blocks −4 to −2;
+        - ``received`` and ``received-early`` (v, 1): attention from all queries, CLS's too,
+          averaged over them and over heads, in block −2 and in the block after a third of them;
+        - ``projected`` (v, D): what the projector makes of the patches;
+        - ``cls-token`` (crops, d): what block −2 puts out for CLS, before the projector;
+        - ``joint`` (v, width): patches in the space that CLIP's images and texts share; only with
+          ``Options.clip``.
+
+        float32, wide ones in the tower's dtype where numpy has it.
+        """
+        ...
+
+    def phrase(
+        self, questions: Sequence[str], names: Collection[str]
+    ) -> list[dict[str, NDArray[np.floating]]]:
+        """Signals of questions by name, each (rows, width).
+
+        Of the question's own words, without template and the lines that say in which form to
+        answer: ``text-words`` (t, D), the language model's embeddings of its tokens, and, only
+        with ``Options.clip``, ``text-clip`` (segments, width), CLIP's of every 77 tokens.
+        """
+        ...
+
+    def template(self) -> str:
+        """The rendered prompt with ``{question}`` and the image mark, named at its beginning."""
+        ...
+
+    def prompt(self, question: str) -> Prompt:
+        """Token ids before and after the image."""
+        ...
+
+    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+        """Position ids (p, head + v + 1) of head, visual tokens and the tail's first token."""
+        ...
+
+    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
+        """Per answer the ids with which its spellings begin, found after the template."""
+        ...
+
+    def layers(self) -> Sequence[Any]:
+        """The decoder layers; each is called with its mask as ``attention_mask``."""
+        ...
+
+    def forward(self, step: Step) -> Tensor:
+        """Hidden states (b, s, D) after the last norm."""
+        ...
+
+    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+        """Logits (q, vocabulary) of hidden rows (q, D), computed in float32."""
+        ...
+
+    def text(self, ids: Sequence[int]) -> str:
+        """A reply's ids as text, without special tokens and blanks around it."""
+        ...
+
+    def generate(
+        self,
+        image: Picture,
+        question: str,
+        kept: NDArray[Any],
+        positions: str,
+        most: int = 1,
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The greedy reply of transformers' own ``generate``, from pixels and text alone.
+
+        ``kept`` are indices (k,) of tokens, or new tokens (m, d) of the feed in their place.
+        Ids (t,) of ``most`` tokens or up to one of ``ends``, which is the last of them, and the raw
+        logits (t, vocabulary) that each is the largest of.
+        """
+        ...
+
+    def numerics(self) -> dict[str, Any]:
+        """What may move a logit by rounding only: device, dtypes, attention kernel."""
+        ...
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model's name, its folder, and where that came from (repository and commit, if any)."""
+
+    name: str
+    folder: Path
+    source: dict[str, str] = field(default_factory=dict)
+
+
+class Family(Protocol):
+    """The class that a model plug-in exports: how to open one of its models."""
+
+    title: ClassVar[str]
+    pictures: ClassVar[tuple[str, ...]]
+
+    def __call__(self, found: Found, options: Options) -> Adapter:
+        """Read configuration and tokenizer; PlanError for options that this family lacks."""
+        ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is run; empty text means the model's own default.
+
+    ``picture``: how an image becomes visual tokens; ``template``: how a question becomes a prompt;
+    ``clip``: the CLIP model that the tower was taken from, a folder or REPOSITORY[@REVISION], for
+    signals that compare image and question; ``download``: what is named may be fetched.
+    """
+
+    device: str = ""
+    dtype: str = ""
+    picture: str = ""
+    template: str = ""
+    clip: str = ""
+    download: bool = True
