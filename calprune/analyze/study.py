@@ -84,9 +84,8 @@ class Study:
         wanted = {"selector": selector, "benchmark": benchmark, "model": model, "seed": seed}
         wanted = {**wanted, "budget": budget, **parameters}
         left = self.tables
-        for name, value in wanted.items():
-            if value is not None:
-                left = having(left, name, value)
+        for name in (name for name, value in wanted.items() if value is not None):
+            left = having(left, name, wanted[name])
         return Study(left)
 
     def _check(self, reading: Reading, common: bool, each_seed: bool) -> None:
@@ -253,7 +252,7 @@ class Study:
         self._check(reading, common, each_seed)
         how: Any = {"by": by, "each_seed": each_seed, "resample": resample, "common": common}
         if against is None:
-            if (correction, mixed_numerics) != ("holm", False):
+            if correction != "holm" or mixed_numerics:
                 raise PlanError("correction and mixed_numerics are read with against: name it")
             return frame(calibration_slopes(self.tables, **how, **reading), CalibrationSlope)
         how |= {"correction": correction, "mixed_numerics": mixed_numerics, **reading}
