@@ -20,6 +20,7 @@ import numpy as np
 from benchmarks.bootstrap import made_up
 from calprune.data.storage.container import Sealed
 from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store
 
 BARE = ("-c", "import numpy, h5py")
@@ -43,7 +44,7 @@ COLUMNS = {
 }
 
 
-def seal(store: Store, table: LogitTable) -> None:
+def write_table(store: Store, table: LogitTable) -> None:
     """Write a made-up condition as collecting would."""
     top = np.sort(table.answer_logits.reshape(len(table), -1), axis=1)[:, :0:-1]
     log_z = np.logaddexp.reduce(table.answer_logits.reshape(len(table), -1), axis=1) + 0.01
@@ -58,7 +59,7 @@ def seal(store: Store, table: LogitTable) -> None:
     arrays["answer/name"] = np.array(table.answers, dtype="S")
     arrays["image/id"] = np.unique(arrays["example/cluster"])
     c = table.condition
-    store.seal(store.logits(c), Sealed("calprune.logits", c.key, c.to_json(), {}, arrays))
+    seal(store.logits(c), Sealed("calprune.logits", c.key, c.to_json(), {}, arrays))
 
 
 def charged(words: Sequence[str]) -> tuple[float, float]:
@@ -82,7 +83,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         store = Store(Path(folder))
         for number in range(conditions):
-            seal(store, made_up(number))
+            write_table(store, made_up(number))
         main_table = ("-m", "calprune", "analyze", "--store", folder)
         asked = {
             "main table": main_table,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -17,22 +16,10 @@ from PIL import Image
 
 from calprune.commands.options import share_of
 from calprune.errors import PlanError
-from tests.children import start
+from tests.children import ROOT, calprune, start
 from tests.fixtures import file
 
-ROOT = Path(__file__).parent.parent
 GRID = ["--select", "full", "--select", "scope:alpha=0,1", "--keep", "16,32", "--min-mass", "0"]
-
-
-def calprune(*args: str, cwd: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "calprune", *args],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "200", "PYTHONPATH": str(ROOT)} | env,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.children import calprune
 from tests.collect.checkpoints import save_checkpoint, save_pickled
-from tests.test_cli import calprune
 
 MADE = {
     "llava": {"family": "llava", "text": "llama"},

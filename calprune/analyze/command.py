@@ -33,9 +33,9 @@ from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import remark
 
-AS_READ = {"options": "offered", "confidence": "auto", "target": "hard"}
+AS_READ = {"answer_set": "offered", "confidence": "auto", "target": "hard"}
 """How files are read unless told otherwise, for JSON."""
-_NOT_BY_SCORE = ("options", "target", "verbalizers", "calibrate", "folds")
+_NOT_BY_SCORE = ("answer_set", "target", "verbalizers", "calibrate", "folds")
 
 
 def analyze(
@@ -88,7 +88,7 @@ def analyze(
         power: print which differences to ``against`` (default ``full``) could be shown.
         trend: print slopes of metrics over this parameter of selectors, within each budget.
         detect: with ``power``, a difference whose number of images is wanted.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
 
     Raises:
         IncompleteError: no tables, or none whose replies are graded; or, if ``strict``, any whose
@@ -205,8 +205,8 @@ def several(
     unread = next((name for name in _NOT_BY_SCORE if name in reading), None)
     if metric == "score" and unread is not None:
         raise PlanError(
-            f"--{unread} is not read by the benchmarks' own scores: leave it out, or name another "
-            "metric with --metric"
+            f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
+            "out, or name another metric with --metric"
         )
     rows, grid = overview(tables, metric, **reading)
     return render_rows(rows, [grid], fmt, {"metric": metric, **AS_READ, **reading})

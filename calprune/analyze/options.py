@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from calprune import registry
-from calprune.analyze.predictions.answer_scores import Options
+from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Confidence, Target
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.statistics.clustering import Resample
@@ -19,7 +19,7 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,
     "interval": get_args(Interval),
     "resample": get_args(Resample),
-    "options": get_args(Options),
+    "answer_set": get_args(AnswerSet),
     "confidence": get_args(Confidence),
     "target": get_args(Target),
 }
@@ -33,7 +33,7 @@ def check_known(given: Mapping[str, Any]) -> None:
     for name in KNOWN.keys() & given.keys():
         for value in confidences(given) if name == "confidence" else [given[name]]:
             if value not in KNOWN[name]:
-                raise PlanError(registry.unknown(name, str(value), KNOWN[name]))
+                raise PlanError(registry.unknown(name.replace("_", " "), str(value), KNOWN[name]))
 
 
 def confidences(reading: Mapping[str, Any]) -> list[str]:
@@ -72,7 +72,7 @@ def check_read(tables: Sequence[LogitTable], reading: Mapping[str, Any]) -> None
         raise PlanError(
             f"--target {reading['target']} is about generated replies, and {why}: leave it out"
         )
-    for name in ("options", "verbalizers"):
+    for name in ("answer_set", "verbalizers"):
         if reading.get(name) and not closed_rows:
             raise PlanError(
                 f"{_option(name)} is about answers to choose from, and all answers of these "

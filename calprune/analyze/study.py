@@ -43,7 +43,7 @@ DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
 class Study:
     """Conditions, each a sealed logit file; all methods leave it as it is.
 
-    Methods that read answers take ``options``, ``confidence`` and ``target``, as ``predictions``
+    Methods that read answers take ``answer_set``, ``confidence`` and ``target``, as ``predictions``
     of ``calprune.analyze.predictions.build`` does.
 
     >>> study.select(selector="scope", budget=64).estimates(by="split")  # doctest: +SKIP
@@ -294,7 +294,7 @@ class Study:
             resample: ``images`` or ``rows``.
             mixed_numerics: pair what other devices or versions computed.
             of: what is shown, for the title; by default the model and the benchmark.
-            reading: options, confidence and target, as in ``predictions``.
+            reading: answer_set, confidence and target, as in ``predictions``.
 
         Raises:
             PlanError: an unknown kind, or one that these conditions do not allow, and why; a
@@ -348,7 +348,7 @@ class Study:
             interval: which kind.
             resample: what is drawn.
             mixed_numerics: pair all the same.
-            reading: options, confidence and target.
+            reading: answer_set, confidence and target.
         """
         chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
         check_known({"correction": correction, "interval": interval, "resample": resample})

@@ -13,8 +13,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from calprune.data.condition import Condition
+from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.container import unpack
-from calprune.errors import IncompleteError, Mismatch
+from calprune.data.storage.store import Store
+from calprune.errors import Mismatch
 
 FIELD = "plugins"
 
@@ -45,18 +48,31 @@ def recorded(**plugins: object) -> dict[str, Any]:
     return {FIELD: found} if found else {}
 
 
-def unchanged(path: Path, kind: str, **plugins: object) -> None:
-    """Mismatch if a sealed file, where there is one, was made by another source of a plug-in.
+def unchanged(blocks: SealedBlocks, block: int, **plugins: object) -> None:
+    """Mismatch if a sealed block, where there is one, was made by another source of a plug-in.
 
     Files that do not say by which, as older ones, pass.
     """
-    now = recorded(**plugins).get(FIELD, {})
-    if not now or not path.exists():
-        return
-    try:
-        was = unpack(path, kind).provenance.get(FIELD, {})
-    except IncompleteError:  # another process has just joined the parts and dropped them
-        return
+    if now := _now(plugins):
+        _same(blocks.path(block), blocks.provenance(block), now, plugins)
+
+
+def unchanged_condition(store: Store, condition: Condition, **plugins: object) -> None:
+    """The same of a condition's sealed file."""
+    if now := _now(plugins):
+        path = store.logits(condition)
+        was = unpack(path, "calprune.logits").provenance if path.exists() else None
+        _same(path, was, now, plugins)
+
+
+def _now(plugins: dict[str, object]) -> dict[str, str]:
+    return dict(recorded(**plugins).get(FIELD, {}))
+
+
+def _same(
+    path: Path, made: dict[str, Any] | None, now: dict[str, str], plugins: dict[str, object]
+) -> None:
+    was = (made or {}).get(FIELD, {})
     for role, digest in now.items():
         if was.get(role, digest) != digest:
             cls = type(plugins[role])

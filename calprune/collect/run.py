@@ -26,7 +26,7 @@ from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.memory import limit, parse_bytes
 from calprune.collect.packed.reply import Packed
-from calprune.collect.plugin_source import unchanged
+from calprune.collect.plugin_source import unchanged_condition
 from calprune.collect.pruning_stages import is_in_model
 from calprune.collect.stages.ask import ask, made_by
 from calprune.collect.stages.audit import Audit, audit
@@ -277,8 +277,7 @@ def execute(
     for cell in plan.cells:
         if cell not in asking:  # a damaged file is not done, nor is one under another's name
             plan.store.is_sealed(cell.condition)
-            path = plan.store.logits(cell.condition)
-            unchanged(path, "calprune.logits", **made_by(plan, cell))
+            unchanged_condition(plan.store, cell.condition, **made_by(plan, cell))
     plan.store.clear_stale()
     already = len(plan.cells) - len(asking)
     audits: list[Audit] = []

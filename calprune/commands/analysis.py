@@ -9,7 +9,7 @@ import typer
 
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
-    AnswersOption,
+    AnswerSetOption,
     CalibrateOption,
     DrawSeedOption,
     DrawsOption,
@@ -92,7 +92,7 @@ def analyze(
         str | None,
         typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
     ] = None,
-    options: AnswersOption = "offered",
+    answer_set: AnswerSetOption = "offered",
     confidence: Annotated[
         str,
         typer.Option(
@@ -115,7 +115,7 @@ def analyze(
     from calprune.data.storage.store import store_path
 
     how: Any = {"interval": interval, "resample": resample, "correction": correction}
-    told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}
+    told: dict[str, Any] = {"answer_set": answer_set, "confidence": confidence, "target": target}
     told |= {"calibrate": calibrate, "folds": folds, "verbalizers": ";".join(verbalizers or ())}
     asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
     reader = Reader()

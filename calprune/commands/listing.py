@@ -43,7 +43,7 @@ def _plugins(group: str) -> list[dict[str, Any]]:
     rows = [{"name": name, "title": title} for name, title, _ in loaded]
     if group == "metrics":  # what is better: lower, higher, nearer 0, neither
         for row, (_, _, plugin) in zip(rows, loaded, strict=True):
-            row["better"] = str(getattr(plugin, "better", ""))
+            row["direction"] = str(getattr(plugin, "direction", ""))
     if group == "models":
         from calprune.collect.hf.names import EMBEDDED, SHORT
 

@@ -16,7 +16,7 @@ from calprune.errors import PlanError
 
 Values = Mapping[str, Any]
 
-_READING = "options confidence calibrate target"
+_READING = "answer_set confidence calibrate target"
 _ANALYZE = f"store bench model format folds verbalizers {_READING}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"

@@ -75,7 +75,7 @@ MixedNumericsOption = Annotated[
     bool,
     typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
 ]
-AnswersOption = Annotated[str, typer.Option(help="Answers read: offered, all or four.")]
+AnswerSetOption = Annotated[str, typer.Option(help="Answers read: offered, all or four.")]
 TargetOption = Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")]
 FoldsOption = Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")]
 CalibrateOption = Annotated[

@@ -9,7 +9,7 @@ import typer
 
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
-    AnswersOption,
+    AnswerSetOption,
     CalibrateOption,
     DrawSeedOption,
     DrawsOption,
@@ -70,7 +70,7 @@ def report(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
-    options: AnswersOption = "offered",
+    answer_set: AnswerSetOption = "offered",
     confidence: Annotated[
         str, typer.Option(help="auto, answer-set or raw; of replies: first, mean, product or min.")
     ] = "auto",
@@ -96,7 +96,7 @@ def report(
         )
     else:
         check_format(format)
-    told: dict[str, Any] = {"options": options, "confidence": confidence, "target": target}
+    told: dict[str, Any] = {"answer_set": answer_set, "confidence": confidence, "target": target}
     told |= {"calibrate": calibrate, "folds": folds}
     asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
     reader = Reader()

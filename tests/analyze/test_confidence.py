@@ -70,7 +70,7 @@ def test_all_options_spreads_over_every_answer():
     few = np.ones_like(table.offered)
     few[:, 3] = False
     few[table.label == 3] = True
-    seen = predictions(replace(table, offered=few), options="all")
+    seen = predictions(replace(table, offered=few), answer_set="all")
     assert (seen.probabilities > 0).all()
     assert seen.convention == "all-answers"
 

@@ -77,7 +77,8 @@ def test_definitions_read_no_reply():
     assert seen.left_out == len(table) // 2
     assert seen.convention == "margin"
     assert (
-        predictions(table, confidence="margin", options="all").convention == "margin(all-answers)"
+        predictions(table, confidence="margin", answer_set="all").convention
+        == "margin(all-answers)"
     )
 
 
@@ -107,8 +108,8 @@ class Foreign:
 
     name: ClassVar[str] = "foreign"
     title: ClassVar[str] = "foreign"
-    better: ClassVar[str] = "lower"
-    form: ClassVar[str] = "plain"
+    direction: ClassVar[str] = "lower"
+    unit: ClassVar[str] = "plain"
 
     def signature(self, seen):
         return "foreign"

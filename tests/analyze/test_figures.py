@@ -167,7 +167,7 @@ def test_metrics_that_are_undefined_everywhere_are_not_drawn():
         make_table(c, answers=5, letters=True)
         for c in (make_condition(), *(make_condition("scope", 8, alpha=a) for a in (0.5, 1.0)))
     ]
-    how = {"metric": "nll", "reading": {"options": "four"}, **QUICK}
+    how = {"metric": "nll", "reading": {"answer_set": "four"}, **QUICK}
     for kind in ("curve", "heatmap", "change", "forest", "pareto"):
         with pytest.raises(PlanError, match="every NLL is undefined or infinite"):
             figures.svg_of(kind, tables, **how)
@@ -175,7 +175,7 @@ def test_metrics_that_are_undefined_everywhere_are_not_drawn():
 
 def test_single_undefined_values_leave_gaps(subject, tables):
     class Sometimes:
-        name, title, better, form = "sometimes", "sometimes", "lower", "plain"
+        name, title, direction, unit = "sometimes", "sometimes", "lower", "plain"
 
         def signature(self, seen):
             return self.name

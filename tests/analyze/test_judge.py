@@ -30,6 +30,7 @@ from calprune.data.grades import MARK, grade_path, grades_of
 from calprune.data.storage.container import Sealed, as_text
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.ragged_text import pack_texts
+from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store
 from calprune.errors import (
     CalpruneError,
@@ -121,7 +122,7 @@ def stored(root: Path, budget: int | None = None, rows: Any = ROWS) -> LogitTabl
     return open_table(rows, path=Store(root).logits(made), made=made)
 
 
-def seal(table: LogitTable) -> None:
+def write_table(table: LogitTable) -> None:
     """Write a table where its path says."""
     r, c = table.replies, table.condition
     assert r is not None
@@ -155,8 +156,7 @@ def seal(table: LogitTable) -> None:
         arrays[f"{name}/text"], arrays[f"{name}/offset"] = pack_texts(column)
     table.path.parent.mkdir(parents=True, exist_ok=True)
     sealed = Sealed("calprune.logits", c.key, c.to_json(), {}, arrays)
-    root = table.path.parents[3]
-    assert Store(root).seal(table.path, sealed)
+    assert seal(table.path, sealed)
 
 
 _TEXTS = ("id", "split", "category", "cluster")
@@ -549,7 +549,7 @@ def test_a_damaged_judgement_is_an_error(server: Server, table: LogitTable) -> N
 
 def test_command_judges(server: Server, tmp_path: Path) -> None:
     for table in (stored(tmp_path), stored(tmp_path, 8)):
-        seal(table)
+        write_table(table)
     done = run("--endpoint", server.url, "--store", str(tmp_path), "--judge", "m/1")
     assert done.exit_code == 0, done.output
     assert "toy mm-vet full: 50.0 over 3 replies" in done.output
@@ -561,7 +561,7 @@ def test_command_judges(server: Server, tmp_path: Path) -> None:
 
 
 def test_command_says_how_to_go_on_after_ctrl_c(server: Server, tmp_path: Path) -> None:
-    seal(stored(tmp_path))
+    write_table(stored(tmp_path))
 
     def interrupt(body: dict[str, Any], before: int) -> Answer:
         if before == 0:
@@ -576,7 +576,7 @@ def test_command_says_how_to_go_on_after_ctrl_c(server: Server, tmp_path: Path) 
 
 
 def test_command_is_stopped_by_sigterm_as_by_ctrl_c(server: Server, tmp_path: Path) -> None:
-    seal(stored(tmp_path))
+    write_table(stored(tmp_path))
     asked, answered = Event(), Event()
 
     def hold(body: dict[str, Any], before: int) -> Answer:

@@ -201,7 +201,7 @@ def test_every_metric_says_what_it_is():
         plugin = registry.load("metrics", name)
         assert plugin.name == name
         assert isinstance(plugin.title, str)
-        assert plugin.better in ("lower", "higher", "nearer 0", "neither")
+        assert plugin.direction in ("lower", "higher", "nearer 0", "neither")
         assert not isinstance(plugin(), Chosen) or name == "score"
 
 

@@ -244,7 +244,9 @@ def test_replies_without_a_verdict_are_refused():
         predictions(replace(table, scorer="accuracy"))
 
 
-@pytest.mark.parametrize("choice", [{"options": "al"}, {"confidence": "avto"}, {"target": "sof"}])
+@pytest.mark.parametrize(
+    "choice", [{"answer_set": "al"}, {"confidence": "avto"}, {"target": "sof"}]
+)
 def test_misspelt_choices_are_explained(table, choice):
     with pytest.raises(PlanError, match=f"value of {next(iter(choice))}.*did you mean"):
         predictions(table, **choice)
@@ -376,7 +378,7 @@ def lettered():
 
 
 def test_always_four_spreads_over_a_to_d(lettered):
-    seen = predictions(lettered, options="four")
+    seen = predictions(lettered, answer_set="four")
     assert (seen.probabilities[:, :4] > 0).all()
     assert not seen.probabilities[:, 4].any()
     assert seen.convention == "always-four"
@@ -393,31 +395,31 @@ def test_always_four_spreads_over_a_to_d(lettered):
 
 
 def test_a_fifth_option_makes_nll_infinite(lettered):
-    rows = estimate([lettered], ["nll"], by="n_options", draws=20, options="four")
+    rows = estimate([lettered], ["nll"], by="n_options", draws=20, answer_set="four")
     values = {r.group: r.value for r in rows}
     assert list(values) == ["all", "2 options", "3 options", "4 options", "5 options"]
     assert np.isinf(values["all"])
     assert np.isinf(values["5 options"])
     assert np.isfinite(values["4 options"])
     assert rows[0].low is None
-    text = analyze([lettered], draws=100, options="four")
+    text = analyze([lettered], draws=100, answer_set="four")
     assert "NLL is infinite where a right answer is not among those that count" in text
     assert " inf " in text
-    records = json.loads(analyze([lettered], draws=100, options="four", fmt="json"))["rows"]
+    records = json.loads(analyze([lettered], draws=100, answer_set="four", fmt="json"))["rows"]
     assert next(r for r in records if r["metric"] == "nll")["value"] is None
 
 
 def test_infinite_nll_is_never_a_significant_difference(lettered, tmp_path):
     other = replace(lettered, condition=make_condition("scope", 8))
-    (row,) = compare([lettered, other], ["nll"], draws=20, permutations=99, options="four")
+    (row,) = compare([lettered, other], ["nll"], draws=20, permutations=99, answer_set="four")
     assert np.isnan(row.delta)
     assert (row.low, row.p, row.p_adjusted) == (None, 1.0, 1.0)
-    analyze([lettered, other], metrics=["nll"], against="full", draws=100, options="four")
-    analyze([lettered, other], metrics=["nll"], draws=100, options="four", plot=tmp_path)
+    analyze([lettered, other], metrics=["nll"], against="full", draws=100, answer_set="four")
+    analyze([lettered, other], metrics=["nll"], draws=100, answer_set="four", plot=tmp_path)
 
 
 def test_the_best_temperature_of_four_ignores_the_fifth(lettered):
-    seen = predictions(lettered, options="four")
+    seen = predictions(lettered, answer_set="four")
     possible = seen.take(seen.label < 4)
     assert best_temperature(seen) == best_temperature(possible)
     assert best_temperature(seen.take(seen.label == 4)).kind == "flat"
@@ -425,5 +427,5 @@ def test_the_best_temperature_of_four_ignores_the_fifth(lettered):
 
 def test_always_four_needs_letters(table):
     with pytest.raises(PlanError, match="needs answers A to D; here: yes, no"):
-        predictions(table, options="four")
-    assert predictions(opened(table), options="four").convention == "seq-product"
+        predictions(table, answer_set="four")
+    assert predictions(opened(table), answer_set="four").convention == "seq-product"

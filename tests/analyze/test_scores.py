@@ -201,10 +201,10 @@ def test_a_foreign_scorer_is_checked(verdicts, why):
 def test_a_foreign_scorer_scores():
     table = make_table(scorer="verdict", tags={"verdict": ["1", "0.25"]})
     (row,) = estimate([table], ["score"], draws=50)
-    assert (row.value, row.title, row.form) == (0.625, "score (verdict)", "percent")
+    assert (row.value, row.title, row.unit) == (0.625, "score (verdict)", "percent")
     assert row.signature.startswith("score|verdict|conf:answer-set|n:240")
     assert row.low <= row.value <= row.high
-    assert MeanOfRows.better == row.better == "higher"
+    assert MeanOfRows.direction == row.direction == "higher"
 
 
 def test_the_score_is_printed_as_its_rule_says():

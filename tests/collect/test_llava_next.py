@@ -146,7 +146,7 @@ def test_the_key_says_which_grid_where_it_makes_a_difference(folder: Path, tmp_p
         follows = picture not in ("hf", "fixed")
         for bench, pixels in ((large, usual), (mixed, usual + "+width-first" * follows)):
             plan = run.prepare(bench, model=str(folder), picture=picture, select="full")
-            assert plan.cells[0].condition.pixels == plan.feature_manifest["pixels"] == pixels
+            assert plan.cells[0].condition.pixels == plan.features.manifest["pixels"] == pixels
             assert plan.cells[0].condition.picture == picture
 
 

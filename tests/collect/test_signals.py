@@ -28,7 +28,7 @@ from calprune.collect.selectors import Ranking, VisualTokens, in_order
 from calprune.collect.stages.encode import encode
 from calprune.collect.stages.features import read_signals
 from calprune.collect.stages.plan import make_plan
-from calprune.data.condition import Budget, sha256_of
+from calprune.data.condition import Budget
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
@@ -333,9 +333,9 @@ def test_another_clip_model_is_another_condition(
     mark = ClipModel(str(clip_folder), D, "m", "cpu", download=False).mark
     assert f"joint@-2/{mark}" in str(a.features)
     assert f"segments/{mark}" in str(a.features)
-    assert plans[0].feature_manifest == plans[1].feature_manifest
+    assert plans[0].features.key == plans[1].features.key
     for name in Curious.needs - {"view"}:
-        same = plans[0].signal_manifest(name) == plans[1].signal_manifest(name)
+        same = plans[0].signal(name).key == plans[1].signal(name).key
         assert same == (name not in ("joint", "text-clip")), name
 
 
@@ -362,9 +362,9 @@ def test_keys_of_the_embedded_model_are_what_they_were(tmp_path: Path) -> None:
             clip=beside,
         )
         assert {c.condition.selector: c.condition.key for c in plan.cells} == KEYS
-        assert sha256_of(plan.feature_manifest) == FEATURES
+        assert plan.features.key == FEATURES
         scope = next(c.chosen for c in plan.cells if c.chosen.name == "scope")
-        assert sha256_of(plan.ranking_manifest(scope)) == RANKING
+        assert plan.selection(scope).key == RANKING
 
 
 # What cannot be used ----------------------------------------------------------------------------

@@ -53,6 +53,8 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "--trend --plot": ["--trend", "alpha", "--plot", "P"],
         "--confidence A,B": ["--confidence", "answer-set,raw"],
         "--confidence A,B --against": ["--confidence", "answer-set,raw", "--against", "full"],
+        "--calibration-slope": ["--calibration-slope"],
+        "--calibration-slope --against": ["--calibration-slope", "--against", "full"],
         "--overview": ["--overview"],
         "--pareto": ["--pareto"],
     },
@@ -78,7 +80,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
 NEEDED = {"compare-selections": ["--select", "full"], "show tokens": ["--select", "full"]}
 NEEDED |= {"data check": ["pope"], "data fetch": ["pope"], "show file": ["F"]}
 VALUES = {"confidence": "raw", "interval": "basic", "resample": "rows", "correction": "bh"}
-VALUES |= {"options": "all", "target": "soft", "format": "csv", "share": "1/2", "workers": "3"}
+VALUES |= {"answer_set": "all", "target": "soft", "format": "csv", "share": "1/2", "workers": "3"}
 
 
 def words_of(command: str, name: str) -> list[str]:
@@ -170,7 +172,7 @@ TESTS = ["--permutations", "50"]
 # Of each mode, options that it reads, and what they change of a run without them.
 CHANGES = {
     "": ["metric nll", "by split", "draws 120", "seed 3", "each-seed", "interval basic",
-         "resample rows", "options all", "verbalizers first", "calibrate temperature"],
+         "resample rows", "answer_set all", "verbalizers first", "calibrate temperature"],
     "--against": ["metric nll", "by split", "seed 3", "each-seed", "interval bridge",
                   "resample rows", "correction bh", "permutations 60", "against scope:alpha=1",
                   "confidence raw"],
@@ -181,6 +183,10 @@ CHANGES = {
                          "calibrate isotonic"],
     "--confidence A,B --against": ["metric aurc", "interval basic", "resample rows",
                                    "correction bh", "permutations 60", "each-seed"],
+    "--calibration-slope": ["by split", "each-seed", "resample rows", "confidence raw",
+                            "confidence auto,raw", "answer-set all", "calibrate temperature"],
+    "--calibration-slope --against": ["by split", "each-seed", "resample rows", "correction bh",
+                                      "against scope:alpha=1", "confidence raw"],
     "--overview": ["metric nll", "calibrate platt"],
     "--pareto": ["each-seed", "confidence raw", "calibrate platt"],
 }  # fmt: skip
@@ -205,10 +211,10 @@ def test_what_is_read_changes_what_is_printed(
         name, _, value = text.partition(" ")
         start = [w for w in base if name != "metric" or w not in ("--metric", "ece")]
         words = [*start, *ASKED["analyze"][mode]]
-        if f"--{name}" in words:
-            words[words.index(f"--{name}") + 1] = value
+        if modes.option(name) in words:
+            words[words.index(modes.option(name)) + 1] = value
         else:
-            words += [f"--{name}", *([value] if value else [])]
+            words += [modes.option(name), *([value] if value else [])]
         assert printed(capsys, *words) != plain, (mode, text)
 
 
@@ -255,15 +261,15 @@ def test_several_definitions_are_compared_as_told(
         ("interval", "auto, basic, bridge, percentile, studentised"),
         ("resample", "images, rows"),
         ("target", "hard, soft"),
-        ("options", "all, four, offered"),
+        ("answer_set", "all, four, offered"),
         ("confidence", "answer-set, auto"),
     ],
 )
 def test_a_choice_that_does_not_exist_is_refused_everywhere(
     name: str, listed: str, mode: str
 ) -> None:
-    with pytest.raises(PlanError, match=f"unknown {name} 'nope'.*{listed}"):
-        run("analyze", *ASKED["analyze"][mode], f"--{name}", "nope")
+    with pytest.raises(PlanError, match=f"unknown {name.replace('_', ' ')} 'nope'.*{listed}"):
+        run("analyze", *ASKED["analyze"][mode], modes.option(name), "nope")
     with pytest.raises(PlanError, match="unknown target 'nope'"):
         run("report", "--target", "nope")
 
@@ -277,7 +283,7 @@ def test_a_choice_that_does_not_exist_is_refused_everywhere(
         (["--folds", "3"], "--folds is read with --calibrate"),
         (["--overview", "--target", "soft"], "--target"),
         (["--overview", "--calibrate", "platt"], "--calibrate is not read by the benchmarks' own"),
-        (["--overview", "--options", "all"], "--options is not read by the benchmarks' own"),
+        (["--overview", "--answer-set", "all"], "--answer-set is not read by the benchmarks' own"),
         (["--pareto", "--target", "soft"], "--target"),
     ],
 )
@@ -291,11 +297,13 @@ def test_what_these_files_cannot_use_is_refused(
 def test_of_replies_alone_nothing_can_be_chosen() -> None:
     table = opened(make_table(images=12))
     check_read([table], {"target": "soft", "confidence": "mean"})
-    for name in ("options", "verbalizers"):
-        with pytest.raises(PlanError, match=f"--{name} is about answers to choose from"):
+    for name in ("answer_set", "verbalizers"):
+        with pytest.raises(
+            PlanError, match=f"{modes.option(name)} is about answers to choose from"
+        ):
             check_read([table], {name: "first"})
     half = opened(make_table(images=12), 0.5)
-    check_read([half], {"target": "soft", "options": "all"})
+    check_read([half], {"target": "soft", "answer_set": "all"})
     with pytest.raises(PlanError, match=r"--target soft.* confidence raw reads none"):
         check_read([half], {"target": "soft", "confidence": "raw"})
 

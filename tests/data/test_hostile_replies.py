@@ -16,6 +16,7 @@ from calprune.data.storage.container import Arrays, Sealed, pack
 from calprune.data.storage.joining import _joint
 from calprune.data.storage.ragged_text import MOST_REFERENCE, listed, pack_texts, unpack_texts
 from calprune.data.storage.schema import LOGITS
+from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store
 from calprune.data.storage.validation import check_columns, check_members, check_values
 from calprune.errors import BenchmarkError, Mismatch, StoreError
@@ -46,7 +47,7 @@ def open_arrays() -> Arrays:
 def test_replies_are_read_as_they_were_written(tmp_path: Path) -> None:
     sealed = Sealed("calprune.logits", PLAIN.key, PLAIN.to_json(), {}, open_arrays())
     path = Store(tmp_path).logits(PLAIN)
-    Store(tmp_path).seal(path, sealed)
+    seal(path, sealed)
     (table,) = Store(tmp_path).tables()
     assert table.replies is not None
     assert set(table.replies.text) == {"blue"}

@@ -12,7 +12,8 @@ import pytest
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, canonical_json, sha256_of
 from calprune.data.storage.agreement import check_agreement
 from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
-from calprune.data.storage.store import Store, check_file, read_logits
+from calprune.data.storage.sealing import seal
+from calprune.data.storage.store import check_file, read_logits
 from calprune.data.storage.validation import check_values
 from calprune.errors import Mismatch, StoreError
 from tests.data.test_condition import PLAIN
@@ -242,7 +243,7 @@ def test_what_no_budget_leaves(
     with pytest.raises(Mismatch, match=said):
         read_logits(written(tmp_path / "x.h5", sealed(arrays, condition)))
     with pytest.raises(Mismatch, match=said):  # nor would it ever be written
-        Store(tmp_path).seal(tmp_path / "y.h5", sealed(arrays, condition))
+        seal(tmp_path / "y.h5", sealed(arrays, condition))
     assert not (tmp_path / "y.h5").exists()
 
 

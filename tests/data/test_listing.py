@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store
 from calprune.data.storage.walk import files
 from calprune.errors import DamagedFile, Mismatch, StoreError
@@ -22,7 +23,7 @@ OTHER = dataclasses.replace(PLAIN, seed=3)
 def sealed_store(root: Path, *conditions: Any) -> Store:
     store = Store(root)
     for condition in conditions or (PLAIN,):
-        store.seal(store.logits(condition), sealed(logit_arrays(), condition))
+        seal(store.logits(condition), sealed(logit_arrays(), condition))
     return store
 
 
@@ -50,21 +51,21 @@ def test_folders_that_vanish_hold_nothing(tmp_path: Path) -> None:
         lambda: len(list(store.verify())),
         lambda: store.clear_stale() + 1,
     ):
-        store.seal(Store.block(store.parts(OTHER), 0), sealed(logit_arrays(), OTHER))
+        seal(store.parts(OTHER).path(0), sealed(logit_arrays(), OTHER))
         assert work() == 1
-        assert not store.parts(OTHER).exists()
+        assert not store.parts(OTHER).folder.exists()
 
 
 def test_a_part_that_is_sealed_meanwhile_is_not_bad(tmp_path: Path) -> None:
     store = sealed_store(tmp_path)
     for i in range(2):
         part = sealed(logit_arrays(first=100 * i), OTHER)
-        store.seal(Store.block(store.parts(OTHER), i), part)
+        seal(store.parts(OTHER).path(i), part)
     found = store.verify()
     first = next(found)
     assert store.seal_condition(OTHER, 2)
     assert [first, *found] == [
-        (Store.block(store.parts(OTHER), 0), None),
+        (store.parts(OTHER).path(0), None),
         (store.logits(PLAIN), None),
     ]
 
@@ -127,10 +128,10 @@ def test_parts_of_a_sealed_condition_are_dropped_by_the_next_run(tmp_path: Path)
     """A run was killed between sealing and dropping; whoever comes next need not ask the same."""
     store = sealed_store(tmp_path)
     write_part(store, 0)
-    store.seal(Store.block(store.parts(OTHER), 0), sealed(logit_arrays(), OTHER))
+    seal(store.parts(OTHER).path(0), sealed(logit_arrays(), OTHER))
     store.clear_stale()
-    assert not store.parts(PLAIN).exists()
-    assert store.parts(OTHER).exists()  # still wanted
+    assert not store.parts(PLAIN).folder.exists()
+    assert store.parts(OTHER).folder.exists()  # still wanted
 
 
 def test_parts_stay_where_the_sealed_file_is_bad(tmp_path: Path) -> None:
@@ -138,10 +139,10 @@ def test_parts_stay_where_the_sealed_file_is_bad(tmp_path: Path) -> None:
     write_part(store, 0)
     store.logits(PLAIN).write_bytes(b"junk")
     store.clear_stale()
-    assert store.parts(PLAIN).exists()
+    assert store.parts(PLAIN).folder.exists()
     shutil.copyfile(sealed_store(tmp_path / "other", OTHER).logits(OTHER), store.logits(PLAIN))
     store.clear_stale()
-    assert store.parts(PLAIN).exists()
+    assert store.parts(PLAIN).folder.exists()
 
 
 def test_files_under_each_others_names(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from calprune.data.condition import Condition
 from calprune.data.storage import store as module
 from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store, check_file, read_logits, safe, store_path
 from calprune.data.storage.validation import check_values
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, StoreError, WriteError
@@ -80,7 +81,7 @@ def sealed(arrays: Arrays, condition: Condition = PLAIN, device: str = "cpu") ->
 
 def write_part(store: Store, index: int, **shape: int) -> None:
     arrays = logit_arrays(first=100 * index, **shape)
-    store.seal(Store.block(store.parts(PLAIN), index), sealed(arrays))
+    seal(store.parts(PLAIN).path(index), sealed(arrays))
 
 
 def test_parts_become_one_file(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_parts_become_one_file(tmp_path: Path) -> None:
     assert not store.seal_condition(PLAIN, 2)
     write_part(store, 0, rows=6, kept=5)
     assert store.seal_condition(PLAIN, 2)
-    assert not store.parts(PLAIN).exists()
+    assert not store.parts(PLAIN).folder.exists()
     (table,) = store.tables()
     assert len(table) == 10
     assert table.condition == PLAIN
@@ -109,13 +110,13 @@ def test_sealed_files_are_never_rewritten(tmp_path: Path) -> None:
     write_part(store, 0)
     assert store.seal_condition(PLAIN, 1)
     assert store.logits(PLAIN).stat().st_mtime_ns == before.st_mtime_ns
-    assert not store.parts(PLAIN).exists()
+    assert not store.parts(PLAIN).folder.exists()
 
 
 def test_a_foreign_part_is_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     other = dataclasses.replace(PLAIN, seed=3)
-    store.seal(Store.block(store.parts(PLAIN), 0), sealed(logit_arrays(), other))
+    seal(store.parts(PLAIN).path(0), sealed(logit_arrays(), other))
     with pytest.raises(Mismatch, match="another condition"):
         store.seal_condition(PLAIN, 1)
 
@@ -189,7 +190,7 @@ def test_cuts_of_all_parts_are_joined(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for i, v in enumerate((8, 6)):
         part = sealed(cut_arrays(first=100 * i, v=v))
-        store.seal(Store.block(store.parts(PLAIN), i), part)
+        seal(store.parts(PLAIN).path(i), part)
     assert store.seal_condition(PLAIN, 2)
     a = check_file(store.logits(PLAIN)).arrays
     assert a["image/until"].shape == (12, 8)
@@ -205,7 +206,7 @@ def test_parts_of_version_1_1_leave_out_what_1_2_added(tmp_path: Path, old: int)
     for i in range(2):
         arrays = cut_arrays(first=100 * i)
         arrays = {n: x for n, x in arrays.items() if i != old or n not in later}
-        store.seal(Store.block(store.parts(inside), i), sealed(arrays, inside))
+        seal(store.parts(inside).path(i), sealed(arrays, inside))
     assert store.seal_condition(inside, 2)
     a = check_file(store.logits(inside)).arrays
     assert not later & a.keys()
@@ -216,7 +217,7 @@ def test_parts_with_other_columns_are_refused(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_part(store, 0)
     arrays = logit_arrays(first=100) | {"tag/season": as_text(["x"] * 6)}
-    store.seal(Store.block(store.parts(PLAIN), 1), sealed(arrays))
+    seal(store.parts(PLAIN).path(1), sealed(arrays))
     with pytest.raises(Mismatch, match=r"00001\.h5: has other columns .*tag/season.*delete it"):
         store.seal_condition(PLAIN, 2)
 
@@ -282,7 +283,7 @@ def test_parts_of_different_machines_say_so(tmp_path: Path) -> None:
     store = Store(tmp_path)
     for i, device in enumerate(("cpu", "NVIDIA H100")):
         part = sealed(logit_arrays(first=100 * i), device=device)
-        store.seal(Store.block(store.parts(PLAIN), i), part)
+        seal(store.parts(PLAIN).path(i), part)
     assert store.seal_condition(PLAIN, 2)
     (table,) = store.tables()
     assert len(table.provenance["numerics"]["mixed"]) == 2
@@ -295,18 +296,18 @@ def test_parts_survive_a_target_that_cannot_be_read(tmp_path: Path) -> None:
     store.logits(PLAIN).symlink_to(tmp_path / "unmounted")
     with pytest.raises(WriteError, match="EEXIST"):
         store.seal_condition(PLAIN, 1)
-    assert Store.block(store.parts(PLAIN), 0).exists()
+    assert store.parts(PLAIN).path(0).exists()
     store.logits(PLAIN).unlink()
     store.logits(PLAIN).write_bytes(b"junk")
     with pytest.raises(DamagedFile):
         store.seal_condition(PLAIN, 1)
-    assert Store.block(store.parts(PLAIN), 0).exists()
+    assert store.parts(PLAIN).path(0).exists()
 
 
 def test_a_part_that_breaks_a_law_is_never_written(tmp_path: Path) -> None:
     arrays = logit_arrays() | {"logit/log_z": np.full(6, np.nan, dtype=np.float32)}
     with pytest.raises(Mismatch, match="not finite"):
-        Store(tmp_path).seal(tmp_path / "x.h5", sealed(arrays))
+        seal(tmp_path / "x.h5", sealed(arrays))
     assert not list(tmp_path.iterdir())
 
 
@@ -318,7 +319,7 @@ def test_another_process_sealed_first(tmp_path: Path, monkeypatch: pytest.Monkey
     def beaten(path: Path, kind: str) -> Sealed:
         monkeypatch.setattr(module, "unpack", real)
         publish(store.logits(PLAIN), pack(sealed(logit_arrays())))
-        Store.block(store.parts(PLAIN), 0).unlink()
+        store.parts(PLAIN).path(0).unlink()
         return real(path, kind)
 
     monkeypatch.setattr(module, "unpack", beaten)
@@ -335,7 +336,7 @@ def test_rankings_and_features_obey_their_laws(tmp_path: Path) -> None:
     rankings = ranking()
     rankings.arrays["rank/order"][0, 0] = rankings.arrays["rank/order"][0, 1]
     with pytest.raises(Mismatch, match="taken twice"):
-        Store(tmp_path).seal(tmp_path / "r.h5", rankings)
+        seal(tmp_path / "r.h5", rankings)
     offsets = {"image/offset": np.array([0, 3, 1]), "token/glue": np.zeros(1, dtype=bool)}
     with pytest.raises(Mismatch, match="in order"):
         check_values("calprune.features", offsets)

@@ -20,7 +20,7 @@ class Temperature:
     Attributes:
         value: T; 0 or infinity when the minimum lies at that end, 1 when NLL does not depend on T.
         kind: ``found`` for a minimum inside; ``all right`` for 0: every right answer is the
-            likeliest; ``no better than chance`` for infinity: nothing beats uniform answers;
+            likeliest; ``no direction than chance`` for infinity: nothing beats uniform answers;
             ``flat``: all answers of every question are equally likely.
     """
 

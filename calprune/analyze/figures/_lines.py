@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
-from calprune.analyze.metrics import Form
+from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.written import heading
 
@@ -35,18 +35,18 @@ def difference(row: Any) -> float:
     return float(row.delta_debiased if of_debiased else row.delta)
 
 
-def axis_title(title: str, form: Form, better: str, change: bool = False) -> str:
+def axis_title(title: str, unit: DisplayUnit, direction: str, change: bool = False) -> str:
     """Words for the axis of a metric, with its unit and what is better."""
     if change:
-        unit = " in points" if form in ("percent", "points") else ""
-        return f"change of {title}{unit}"
-    direction = "" if better == "neither" else f" ({better} is better)"
-    return f"{heading(title, form)}{direction}"
+        words = " in points" if unit in ("percent", "points") else ""
+        return f"change of {title}{words}"
+    hint = "" if direction == "neither" else f" ({direction} is better)"
+    return f"{heading(title, unit)}{hint}"
 
 
-def scale(form: Form) -> float:
+def scale(unit: DisplayUnit) -> float:
     """What a value is multiplied with, as people read it."""
-    return 100.0 if form in ("percent", "points") else 1.0
+    return 100.0 if unit in ("percent", "points") else 1.0
 
 
 def lines_of(rows: Sequence[Any]) -> list[Line]:
@@ -102,7 +102,7 @@ def curve_panel(
 def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
     for e in rows:
         if e.selector == "full":
-            by = scale(e.form)
+            by = scale(e.unit)
             if e.low is not None and e.high is not None:
                 axes.axhspan(by * e.low, by * e.high, color=BAND, lw=0, zorder=0)
             label = f"full (all {e.kept:.0f})"
@@ -114,7 +114,7 @@ def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: f
     rows = sorted(rows, key=lambda e: e.kept)
     if not rows:
         return
-    by, x = scale(rows[0].form), [e.kept * beside for e in rows]
+    by, x = scale(rows[0].unit), [e.kept * beside for e in rows]
     y = [by * finite(centre(e)) for e in rows]
     axes.plot(x, y, ms=5.5, lw=1.6, mec="white", mew=0.7, zorder=3, **style)
     for at, e in zip(x, rows, strict=True):

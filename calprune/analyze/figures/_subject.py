@@ -58,7 +58,7 @@ class Subject:
         correction, interval, resample: as in ``compare``; bins always have percentile intervals.
         mixed_numerics: pair what other devices or versions computed.
         of: what is shown, for titles; empty for the model and the benchmark.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
 
     Raises:
         PlanError: several models, benchmarks or ways of asking.

@@ -111,14 +111,15 @@ def _page(rows: Sequence[Row], keys: Sequence[Line], subject: Subject, part: str
         if len(keys) > 1 or key[1]:
             axes.set_title(brief(" ".join(key), 40), loc="left", fontsize=9)
         if i % columns == 0:
-            axes.set_ylabel(axis_title(named(first), first.form, first.better, change=True))
+            axes.set_ylabel(axis_title(named(first), first.unit, first.direction, change=True))
     handles = [_patch(first.selector, levels, v) for v in levels]
     legend_in(figure.add_subplot(grid[bands, :]), handles, [brief(x) for x in labels], across)
-    better = "" if first.better == "neither" else f" {first.better} is better;".capitalize()
+    way = first.direction
+    hint = "" if way == "neither" else f" {way.capitalize()} is better."
     footnote(
         figure,
         f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."
-        f"{better and ' ' + better.strip().rstrip(';').capitalize() + '.'} "
+        f"{hint} "
         f"Lines: {subject.intervals}. * p < {ALPHA:g} after "
         f"correction over {first.family} comparisons.",
     )
@@ -130,7 +131,7 @@ def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list
     axes.axhline(0, color=INK, lw=1, zorder=3)
     wide = 0.8 / len(levels)
     for r in rows:
-        by, i = scale(r.form), levels.index(r.level)
+        by, i = scale(r.unit), levels.index(r.level)
         x = budgets.index(r.budget) + wide * (i - (len(levels) - 1) / 2)
         colour = _colour(r.selector, levels, r.level)
         axes.bar([x], [by * finite(difference(r))], wide * 0.92, color=[colour], zorder=2)

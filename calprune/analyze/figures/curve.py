@@ -106,5 +106,5 @@ def _page(
 
 
 def _label(row: Estimate, small: bool) -> str:
-    whole = axis_title(named(row), row.form, row.better)
+    whole = axis_title(named(row), row.unit, row.direction)
     return whole.replace(" (", "\n(") if small or len(whole) > 30 else whole

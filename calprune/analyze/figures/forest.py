@@ -117,7 +117,7 @@ def _places(cells: Sequence[Cell]) -> tuple[dict[str, float], list[tuple[float, 
 
 def _row(axes: Axes, r: Difference, y: float, cell: Cell) -> None:
     """Filled where the corrected p is below 5 %, else hollow."""
-    by, colour = scale(r.form), colours_of([cell.selector])[cell.selector]
+    by, colour = scale(r.unit), colours_of([cell.selector])[cell.selector]
     if r.low is not None and r.high is not None:
         axes.plot([by * r.low, by * r.high], [y, y], color=colour, lw=1.8, zorder=2)
     face = colour if r.p_adjusted < ALPHA else "white"
@@ -126,8 +126,8 @@ def _row(axes: Axes, r: Difference, y: float, cell: Cell) -> None:
 
 def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
     """What is drawn, under the middle or, in a single panel, with the direction of improvement."""
-    words = axis_title(named(first), first.form, first.better, change=True)
-    way = {"lower": "← better", "higher": "better →"}.get(first.better, "")
+    words = axis_title(named(first), first.unit, first.direction, change=True)
+    way = {"lower": "← better", "higher": "better →"}.get(first.direction, "")
     for axes in panels:
         axes.set_xlabel(f"{words}\n{way}" if len(panels) == 1 else way, fontsize=9)
         axes.locator_params(axis="x", nbins=6 if len(panels) == 1 else 4)

@@ -115,7 +115,7 @@ def _page(
             face = shade(row)
             axes.add_patch(_square(x, y, face))
             star = "*" if p.get(cell.name, 1.0) < ALPHA else ""
-            text = number(finite(row.value), row.form) + star
+            text = number(finite(row.value), row.unit) + star
             axes.text(x, y, text, color=_ink(face), fontsize=8.5, ha="center", va="center")
         axes.set_xlim(-0.5, len(kept) - 0.5)
         axes.set_ylim(-0.5, len(levels) - 0.5)
@@ -130,7 +130,7 @@ def _page(
         axes.set_xlabel("tokens kept, K" if i + columns >= len(piles) else "")
         axes.set_ylabel(brief(parameter, 20) if i % columns == 0 else "")
     bar = figure.colorbar(shade.scale, ax=list(panels.ravel()), aspect=14, pad=0.02)
-    bar.set_label(axis_title(first.title, first.form, first.better), fontsize=8.5)
+    bar.set_label(axis_title(first.title, first.unit, first.direction), fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     footnote(figure, _note(p, first, estimates, (against, subject.swapped)))
@@ -148,7 +148,7 @@ def _note(
 ) -> str:
     to, on = against
     full = next((r for r in estimates.values() if r.selector == "full"), None)
-    parts = [] if full is None else [f"full: {number(finite(full.value), full.form)}."]
+    parts = [] if full is None else [f"full: {number(finite(full.value), full.unit)}."]
     if p:
         parts.append(
             f"* differs from {brief(to)}: p < {ALPHA:g}, conditions swapped on {on}, "
@@ -162,7 +162,7 @@ class _Shade:
     """From values to colours: light is small, or white is zero where a sign matters."""
 
     scale: Any
-    form: str
+    unit: str
 
     @classmethod
     def of(cls, first: Estimate, rows: Sequence[Estimate]) -> _Shade:
@@ -170,20 +170,20 @@ class _Shade:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        values = [scale(r.form) * finite(r.value) for r in rows]
+        values = [scale(r.unit) * finite(r.value) for r in rows]
         values = [v for v in values if not math.isnan(v)] or [0.0, 1.0]
         low, high = min(values), max(values)
-        if first.better == "nearer 0":
+        if first.direction == "nearer 0":
             high = max(abs(low), abs(high)) or 1.0
             low = -high
         if low == high:
             low, high = low - 0.5, high + 0.5
-        name = "vlag" if first.better == "nearer 0" else "crest"
+        name = "vlag" if first.direction == "nearer 0" else "crest"
         colours = seaborn.color_palette(name, as_cmap=True)
-        return cls(ScalarMappable(Normalize(low, high), colours), first.form)
+        return cls(ScalarMappable(Normalize(low, high), colours), first.unit)
 
     def __call__(self, row: Estimate) -> tuple[float, ...]:
-        value = scale(row.form) * finite(row.value)
+        value = scale(row.unit) * finite(row.value)
         if math.isnan(value):
             return (1.0, 1.0, 1.0)
         return tuple(float(c) for c in self.scale.to_rgba(value)[:3])

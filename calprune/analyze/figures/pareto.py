@@ -60,15 +60,15 @@ class Pareto:
             return "accuracy is the other axis; take another metric"
         if len(subject.setting.cells) < 2:
             return "one condition has no other to be compared with"
-        better = subject.estimates(view.metric)[0].better
-        if better == "neither":
+        direction = subject.estimates(view.metric)[0].direction
+        if direction == "neither":
             return f"no value of {metric.name} is better than another"
         return subject.undefined(view.metric)
 
     def make(self, subject: Subject, view: View) -> Made:
         """See ``Kind``."""
         across, up = subject.estimates("accuracy"), subject.estimates(view.metric)
-        best = pareto_front(*(([r.value for r in x], x[0].better) for x in (across, up)))
+        best = pareto_front(*(([r.value for r in x], x[0].direction) for x in (across, up)))
         rows = [
             row | {"accuracy": x.value, "accuracy_low": x.low, "accuracy_high": x.high, "front": on}
             for row, x, on in zip(records(up), across, best.tolist(), strict=True)
@@ -85,8 +85,8 @@ def _page(
     sized = [(_handle("#9a9a9a", "o", _area(k)), f"K = {k}") for k in sizes]
     entries = [(_handle(c, m, 36.0), label) for c, m, label in dict.fromkeys(points.values())]
     labels = [label for _, label in [*entries, *sized]] + ["Pareto front"]
-    x = [scale(r.form) * finite(r.value) for r in across]
-    y = [scale(r.form) * finite(r.value) for r in up]
+    x = [scale(r.unit) * finite(r.value) for r in across]
+    y = [scale(r.unit) * finite(r.value) for r in up]
     window = _window(x, y, best)
     width = 4.6 if window is None and len(labels) <= MOST else 7.0
     columns, below = legend_rows(labels, width)
@@ -104,9 +104,9 @@ def _page(
                 edgecolor="white", lw=0.7, zorder=3,
             )  # fmt: skip
         line = _front(axes, x, y, best)
-        axes.set_xlabel(axis_title(across[0].title, across[0].form, across[0].better))
+        axes.set_xlabel(axis_title(across[0].title, across[0].unit, across[0].direction))
         axes.margins(0.08)
-    panels[0].set_ylabel(axis_title(up[0].title, up[0].form, up[0].better))
+    panels[0].set_ylabel(axis_title(up[0].title, up[0].unit, up[0].direction))
     if window is not None:
         panels[1].set(xlim=window[0], ylim=window[1])
         panels[1].set_title("around the front", loc="left", fontsize=9.5)
@@ -171,9 +171,9 @@ def _area(kept: float) -> float:
 def _cross(axes: Axes, x: float, y: float, a: Estimate, b: Estimate, colour: Any) -> None:
     bar: dict[str, Any] = {"color": colour, "lw": 0.9, "alpha": 0.35, "zorder": 2}
     if a.low is not None and a.high is not None:
-        axes.plot([scale(a.form) * a.low, scale(a.form) * a.high], [y, y], **bar)
+        axes.plot([scale(a.unit) * a.low, scale(a.unit) * a.high], [y, y], **bar)
     if b.low is not None and b.high is not None:
-        axes.plot([x, x], [scale(b.form) * b.low, scale(b.form) * b.high], **bar)
+        axes.plot([x, x], [scale(b.unit) * b.low, scale(b.unit) * b.high], **bar)
 
 
 def _front(axes: Axes, x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> Any:

@@ -162,6 +162,6 @@ def _limits(axes: Axes, left: float) -> None:
 
 def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Estimate]) -> None:
     shown = {e.metric: e for e in estimates if e.condition == name and e.group == "all"}
-    numbers = [f"{e.title} {number(e.value, e.form)}{UNITS[e.form]}" for e in shown.values()]
+    numbers = [f"{e.title} {number(e.value, e.unit)}{UNITS[e.unit]}" for e in shown.values()]
     title = f"{brief(name + seeds(bins[0]))}\n{', '.join(numbers)}"
     axes.set_title(title, loc="left", fontsize=8.2)

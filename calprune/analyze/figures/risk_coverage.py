@@ -89,7 +89,7 @@ def _page(
 
 
 def _area(row: Estimate) -> str:
-    return f"AURC {number(row.value, row.form)}"
+    return f"AURC {number(row.value, row.unit)}"
 
 
 def _finish(axes: Axes) -> None:

@@ -69,7 +69,7 @@ def _page(rows: Sequence[Estimate], lines: Sequence[Line], subject: Subject, num
     for axes, metric in zip(panels, ("ece", "accuracy"), strict=True):
         own = [r for r in rows if r.metric == metric]
         curve_panel(axes, own, styles)
-        axes.set_ylabel(axis_title(named(own[0]), own[0].form, own[0].better))
+        axes.set_ylabel(axis_title(named(own[0]), own[0].unit, own[0].direction))
     legend_in(figure.add_subplot(grid[1, :]), *legend_of(panels[0]), across)
     if any(r.low is not None for r in rows):
         footnote(figure, f"Bars and grey band: {subject.intervals}.")

@@ -17,14 +17,23 @@ from calprune.analyze.experiments.experiment import (
 )
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metrics import resolve, spec
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import Reading, predictions
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power, sentences
 from calprune.analyze.study import DEFAULT_METRICS
+from calprune.analyze.tables.calibration_slope import (
+    calibration_slope_difference_grids,
+    calibration_slope_grids,
+)
 from calprune.analyze.tables.grid import Grid
 from calprune.analyze.tables.render import StudyTable
 from calprune.data.storage.logits import LogitTable
@@ -51,6 +60,8 @@ class Content:
         unlike: conditions computed with other numerics, left out of comparisons.
         ungraded: conditions left out because their replies wait for grades.
         untrusted: files that could not be trusted and were left out.
+        slopes: Cox's slope and intercepts, and their differences to ``against``; none where
+            confidence is a score.
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
@@ -72,6 +83,7 @@ class Content:
     reading: Reading
     untrusted: tuple[str, ...] = ()
     mixed_numerics: bool = False
+    slopes: tuple[Grid, ...] = ()
     confidences: tuple[Grid, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
@@ -119,7 +131,7 @@ def gather(
         draws: resamples of images.
         seed: of the resampling.
         each_seed: random selectors seed by seed.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
         mixed_numerics: compare even what other devices or versions computed; otherwise such
             conditions are left out of comparisons and named.
         strict: replies without grades are an error.
@@ -147,6 +159,9 @@ def gather(
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[Defined] = []
+    moved: list[CalibrationSlopeDifference] = []
+    regressed = all(predictions(t, **reading).scale != "score" for t in kept[:1])
+    shared: Any = {"each_seed": each_seed, **reading}
     for setting in referenced:
         alike, others = _alike(setting, reference, mixed_numerics)
         unlike += others
@@ -154,6 +169,11 @@ def gather(
             pairs = compare(alike, brief, reference=reference, by=by, mixed_numerics=True, **how)
             differences += [_renamed(row, setting) for row in pairs]
             defined += [_renamed(row, setting) for row in _defined(alike, reference, how)]
+            if regressed:
+                own = calibration_slope_differences(
+                    alike, reference=reference, mixed_numerics=True, **shared
+                )
+                moved += [_renamed(row, setting) for row in own]
     groups: list[Estimate] = []
     for setting in found:
         grouping = by or _usual(setting)
@@ -180,6 +200,7 @@ def gather(
         reading=reading,
         untrusted=tuple(untrusted),
         mixed_numerics=mixed_numerics,
+        slopes=_slopes(calibration_slopes(kept, **shared) if regressed else [], moved),
         confidences=tuple(definition_grids(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
@@ -232,7 +253,15 @@ def _defined(tables: Sequence[LogitTable], reference: str, how: dict[str, Any]) 
     )
 
 
-Row = TypeVar("Row", Estimate, Difference, Defined)
+def _slopes(
+    rows: Sequence[CalibrationSlope], moved: Sequence[CalibrationSlopeDifference]
+) -> tuple[Grid, ...]:
+    """Tables of each number, and of slopes and calibration in the large against the reference."""
+    shown = [r for r in moved if r.metric != "intercept"]
+    return (*calibration_slope_grids(rows), *calibration_slope_difference_grids(shown))
+
+
+Row = TypeVar("Row", Estimate, Difference, Defined, CalibrationSlopeDifference)
 
 
 def _renamed(row: Row, setting: Setting) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from calprune.analyze.metrics import Form
+from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.notes import without_interval
@@ -14,36 +14,38 @@ ALPHA = 0.05
 UNITS = {"plain": "", "percent": " %", "points": " points", "score": ""}
 
 
-def shown(value: float, form: Form, signed: bool = False) -> str:
+def shown(value: float, unit: DisplayUnit, signed: bool = False) -> str:
     """As ``layout.number``, with the signs of typography."""
     if math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return number(value, form, signed).replace("-", "−")
+    return number(value, unit, signed).replace("-", "−")
 
 
-def bracketed(low: float | None, high: float | None, form: Form, signed: bool = False) -> str:
+def bracketed(
+    low: float | None, high: float | None, unit: DisplayUnit, signed: bool = False
+) -> str:
     """``[0.034, 0.049]``; nothing without an interval."""
     if low is None or high is None:
         return ""
-    return f"[{shown(low, form, signed)}, {shown(high, form, signed)}]"
+    return f"[{shown(low, unit, signed)}, {shown(high, unit, signed)}]"
 
 
 def below(row: Estimate) -> str:
     """What stands under a value: its interval, or the de-biased value with the interval of that."""
-    ends = bracketed(row.low, row.high, row.form)
+    ends = bracketed(row.low, row.high, row.unit)
     if row.interval_of == "debiased" and row.debiased is not None:
-        return f"{shown(max(row.debiased, 0.0), row.form)} {ends}"
+        return f"{shown(max(row.debiased, 0.0), row.unit)} {ends}"
     return ends or without_interval(row.value, row.low, row.defined).strip()
 
 
 def below_delta(row: Difference) -> str:
     """The same of a difference."""
-    form = gap(row.form)
-    ends = bracketed(row.low, row.high, form, signed=True)
+    unit = gap(row.unit)
+    ends = bracketed(row.low, row.high, unit, signed=True)
     if row.interval_of == "delta_debiased" and row.delta_debiased is not None:
-        return f"{shown(row.delta_debiased, form, signed=True)} {ends}"
+        return f"{shown(row.delta_debiased, unit, signed=True)} {ends}"
     return ends or without_interval(row.delta, row.low, row.defined).strip()
 
 
@@ -54,9 +56,9 @@ def centre(row: Difference) -> float:
     return row.delta
 
 
-def gap(form: Form) -> Form:
-    """The form of a difference of two such values."""
-    return "points" if form in ("percent", "points") else form
+def gap(unit: DisplayUnit) -> DisplayUnit:
+    """The unit of a difference of two such values."""
+    return "points" if unit in ("percent", "points") else unit
 
 
 def p_value(p: float, row: Difference) -> str:

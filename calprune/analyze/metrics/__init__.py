@@ -23,7 +23,7 @@ from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.analyze.predictions.confidence_scores import Scale
 from calprune.errors import PlanError
 
-Form = Literal["plain", "percent", "points", "score"]
+DisplayUnit = Literal["plain", "percent", "points", "score"]
 Needs = Literal["correct", "score", "confidence", "probabilities"]
 """What a metric reads of predictions: only which are right; the order of confidence as well;
 confidence as the probability of being right; or the probabilities of all answers."""
@@ -33,7 +33,7 @@ WHAT = {
     "probabilities": "the probabilities of all answers",
 }
 _ORDER = ("correct", "score", "confidence", "probabilities")
-Better = Literal["lower", "higher", "nearer 0", "neither"]
+Direction = Literal["lower", "higher", "nearer 0", "neither"]
 
 
 class Described(Protocol):
@@ -42,8 +42,8 @@ class Described(Protocol):
     Attributes:
         name: as on the command line.
         title: column heading.
-        better: which direction is an improvement.
-        form: how people see it: three decimals, percent, signed percentage points, or a score of
+        direction: which values are better.
+        unit: how people see it: three decimals, percent, signed percentage points, or a score of
             any size with one decimal.
 
     A metric may also have ``needs: ClassVar[Needs]``; one that does not say is taken to read the
@@ -55,9 +55,9 @@ class Described(Protocol):
     @property
     def title(self) -> str: ...  # noqa: D102
     @property
-    def better(self) -> Better: ...  # noqa: D102
+    def direction(self) -> Direction: ...  # noqa: D102
     @property
-    def form(self) -> Form: ...  # noqa: D102
+    def unit(self) -> DisplayUnit: ...  # noqa: D102
 
     def signature(self, seen: Predictions) -> str:
         """Name and every choice that changes the number, e.g. ``ece|bins:15|closed:right``."""
@@ -204,7 +204,7 @@ def allowed(metric: Described, scale: Scale) -> bool:
 
 def never_negative(metric: Described) -> bool:
     """Whether 0 is the least a metric can be: errors are, unless they say ``below_zero = True``."""
-    return metric.better == "lower" and not getattr(metric, "below_zero", False)
+    return metric.direction == "lower" and not getattr(metric, "below_zero", False)
 
 
 def debiased(metric: Described) -> bool:

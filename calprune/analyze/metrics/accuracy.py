@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Accuracy"]
@@ -24,8 +24,8 @@ class Accuracy:
 
     name: ClassVar[str] = "accuracy"
     title: ClassVar[str] = "accuracy"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:

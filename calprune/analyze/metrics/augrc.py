@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._tied import Tied, pairs_before
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -28,8 +28,8 @@ class Augrc:
 
     name: ClassVar[str] = "augrc"
     title: ClassVar[str] = "AUGRC"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:

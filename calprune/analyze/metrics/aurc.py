@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._walk import walked
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -31,8 +31,8 @@ class Aurc:
 
     name: ClassVar[str] = "aurc"
     title: ClassVar[str] = "AURC"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:

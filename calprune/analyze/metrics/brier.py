@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Brier"]
@@ -26,8 +26,8 @@ class Brier:
 
     name: ClassVar[str] = "brier"
     title: ClassVar[str] = "Brier"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

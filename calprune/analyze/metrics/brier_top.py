@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["BrierTop"]
@@ -22,8 +22,8 @@ class BrierTop:
 
     name: ClassVar[str] = "brier-top"
     title: ClassVar[str] = "Brier top"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._corp import decomposed
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -25,8 +25,8 @@ class Dsc:
 
     name: ClassVar[str] = "dsc"
     title: ClassVar[str] = "DSC"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -27,8 +27,8 @@ class EAurc:
 
     name: ClassVar[str] = "e-aurc"
     title: ClassVar[str] = "E-AURC"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:

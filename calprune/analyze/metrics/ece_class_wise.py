@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.metrics._bins import Binned, Bins
 from calprune.analyze.predictions.build import Floats, Predictions
 
@@ -27,8 +27,8 @@ class EceClassWise(Bins):
 
     name: ClassVar[str] = "ece-class-wise"
     title: ClassVar[str] = "ECE class-wise"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     squared: ClassVar[bool] = False
 
     def signature(self, seen: Predictions) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._bins import Bins, excess
 from calprune.analyze.predictions.build import Floats, Predictions
 
@@ -28,8 +28,8 @@ class EceDebiased(Bins):
 
     name: ClassVar[str] = "ece-debiased"
     title: ClassVar[str] = "ECE debiased"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
     below_zero: ClassVar[bool] = True
     squared: ClassVar[bool] = False

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._bins import Binned
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
@@ -35,8 +35,8 @@ class EceEqualMass:
 
     name: ClassVar[str] = "ece-equal-mass"
     title: ClassVar[str] = "ECE equal mass"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
     squared: ClassVar[bool] = False
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._tied import STRIDE, summed
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -34,8 +34,8 @@ class EceSmooth:
 
     name: ClassVar[str] = "ece-smooth"
     title: ClassVar[str] = "smooth ECE"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
     squared: ClassVar[bool] = False
 

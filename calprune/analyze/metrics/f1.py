@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import confusion, f1, said_by
 
@@ -23,8 +23,8 @@ class F1:
 
     name: ClassVar[str] = "f1"
     title: ClassVar[str] = "F1"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:

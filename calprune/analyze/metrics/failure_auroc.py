@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._tied import Tied, pairs_before
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.analyze.predictions.correctness import ratio
@@ -26,8 +26,8 @@ class FailureAuroc:
 
     name: ClassVar[str] = "failure-auroc"
     title: ClassVar[str] = "failure AUROC"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "score"
 
     def signature(self, seen: Predictions) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["MeanConfidence"]
@@ -17,8 +17,8 @@ class MeanConfidence:
 
     name: ClassVar[str] = "mean-confidence"
     title: ClassVar[str] = "confidence"
-    better: ClassVar[Better] = "neither"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "neither"
+    unit: ClassVar[DisplayUnit] = "percent"
     needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:

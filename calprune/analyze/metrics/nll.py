@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Nll"]
@@ -27,8 +27,8 @@ class Nll:
 
     name: ClassVar[str] = "nll"
     title: ClassVar[str] = "NLL"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

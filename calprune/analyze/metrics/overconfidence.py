@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Overconfidence"]
@@ -20,8 +20,8 @@ class Overconfidence:
 
     name: ClassVar[str] = "overconfidence"
     title: ClassVar[str] = "overconf."
-    better: ClassVar[Better] = "nearer 0"
-    form: ClassVar[Form] = "points"
+    direction: ClassVar[Direction] = "nearer 0"
+    unit: ClassVar[DisplayUnit] = "points"
     needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import confusion, ratio, said_by
 
@@ -22,8 +22,8 @@ class Recall:
 
     name: ClassVar[str] = "recall"
     title: ClassVar[str] = "recall"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._bins import Bins, gaps
 from calprune.analyze.predictions.build import Floats, Predictions
 
@@ -24,8 +24,8 @@ class Rmsce(Bins):
 
     name: ClassVar[str] = "rmsce"
     title: ClassVar[str] = "RMSCE"
-    better: ClassVar[Better] = "lower"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "lower"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
     squared: ClassVar[bool] = True
 

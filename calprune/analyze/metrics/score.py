@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune import registry
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import IncompleteError
 
@@ -20,15 +20,15 @@ __all__ = ["Score"]
 class Score:
     """What the benchmark's own rule gives, such as the mean F1 of POPE or the sum of MME.
 
-    The sealed files name the rule, a plug-in of the group ``scorers``; column title, form and
+    The sealed files name the rule, a plug-in of the group ``scorers``; column title, unit and
     signature are the rule's. Unlike ``accuracy`` it judges what the model says, its reply or its
     greedy first token, and not the likeliest of the answers offered.
     """
 
     name: ClassVar[str] = "score"
     title: ClassVar[str] = "score"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "score"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "score"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""
@@ -56,14 +56,14 @@ class OwnScore:
         return f"score ({self.scorer.title})"
 
     @property
-    def better(self) -> Better:
+    def direction(self) -> Direction:
         """As the rule says."""
-        return self.scorer.better
+        return self.scorer.direction
 
     @property
-    def form(self) -> Form:
+    def unit(self) -> DisplayUnit:
         """As the rule says."""
-        return self.scorer.form
+        return self.scorer.unit
 
     def signature(self, seen: Predictions) -> str:
         """``score|``, the rule's own, and what decided."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import PlanError
@@ -34,8 +34,8 @@ class SelectiveAccuracy:
 
     name: ClassVar[str] = "selective-accuracy"
     title: ClassVar[str] = "selective acc."
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     needs: ClassVar[Needs] = "score"
 
     def __post_init__(self) -> None:

@@ -10,7 +10,7 @@ from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.metrics._tied import summed
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import PlanError
@@ -37,8 +37,8 @@ class TOpt:
 
     name: ClassVar[str] = "t-opt"
     title: ClassVar[str] = "T_opt"
-    better: ClassVar[Better] = "neither"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "neither"
+    unit: ClassVar[DisplayUnit] = "plain"
 
     def __post_init__(self) -> None:
         if not 0 <= self.grid < np.inf:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Unc"]
@@ -23,8 +23,8 @@ class Unc:
 
     name: ClassVar[str] = "unc"
     title: ClassVar[str] = "UNC"
-    better: ClassVar[Better] = "neither"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "neither"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "confidence"
 
     def signature(self, seen: Predictions) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import group_code, ratio
 from calprune.analyze.scorers import decided_by, verdicts
@@ -25,8 +25,8 @@ class Vanilla:
 
     name: ClassVar[str] = "vanilla"
     title: ClassVar[str] = "vanilla"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Needs
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import ratio
 from calprune.errors import PlanError
@@ -26,8 +26,8 @@ class VerbalizerMass:
 
     name: ClassVar[str] = "verbalizer-mass"
     title: ClassVar[str] = "answer mass"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "plain"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "plain"
     needs: ClassVar[Needs] = "correct"
 
     def signature(self, seen: Predictions) -> str:

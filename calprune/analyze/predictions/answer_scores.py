@@ -15,19 +15,19 @@ from calprune.errors import Mismatch, PlanError
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 Bools = NDArray[np.bool_]
-Options = Literal["offered", "all", "four"]
+AnswerSet = Literal["offered", "all", "four"]
 FOUR = ("A", "B", "C", "D")
 
 
-def offered_answers(table: LogitTable, options: Options) -> Bools:
+def offered_answers(table: LogitTable, answer_set: AnswerSet) -> Bools:
     """Which answers count in each row, (n, a)."""
-    if options == "offered":
+    if answer_set == "offered":
         return table.offered
-    if options == "four" and table.answers[:4] != FOUR:
+    if answer_set == "four" and table.answers[:4] != FOUR:
         known = ", ".join(table.answers[:6])
         raise PlanError(f"{where(table)}: options four needs answers A to D; here: {known}")
     mask = np.ones_like(table.offered)
-    mask[:, 4:] = options == "all"
+    mask[:, 4:] = answer_set == "all"
     return mask
 
 
@@ -84,12 +84,12 @@ def _largest(values: Floats) -> Floats:
     return np.asarray(reduce(np.maximum, columns))
 
 
-def labels(table: LogitTable, offered: Bools, rows: Indices, options: Options) -> Indices:
+def labels(table: LogitTable, offered: Bools, rows: Indices, answer_set: AnswerSet) -> Indices:
     """The right column of each row; Mismatch where there is none."""
     label = table.label[rows].astype(np.intp)
     outside = (label < 0) | (label >= offered.shape[1])
     refuse(table, rows, outside, "the label is no answer of this table")
-    there = table.offered[rows] if options == "four" else offered
+    there = table.offered[rows] if answer_set == "four" else offered
     missing = ~there[np.arange(len(rows)), label]
     refuse(table, rows, missing, "the right answer is not among the offered ones")
     return label

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from calprune import registry
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.predictions.answer_scores import (
+    AnswerSet,
     Bools,
     Floats,
     Indices,
-    Options,
     joined_by_log,
     labels,
     log_masses,
@@ -47,7 +47,7 @@ _SETS = {"offered": "answer-set", "all": "all-answers", "four": "always-four"}
 class Reading(TypedDict, total=False):
     """How a file is read: keyword arguments that are handed on to ``predictions``."""
 
-    options: Options
+    answer_set: AnswerSet
     confidence: Confidence
     target: Target
     verbalizers: str
@@ -187,7 +187,7 @@ class Predictions:
 def predictions(
     table: LogitTable,
     temperature: float | Floats | None = None,
-    options: Options = "offered",
+    answer_set: AnswerSet = "offered",
     confidence: Confidence = "auto",
     target: Target = "hard",
     verbalizers: str = "",
@@ -202,7 +202,7 @@ def predictions(
         temperature: divides the answers' log-masses, one number or one per row of the result; above
             1 makes answers less confident, infinity makes them uniform. Of a reply it divides the
             log-odds, log c - log(1 - c), which is the same with two answers.
-        options: ``offered`` spreads probability over the answers a question allows; ``all`` over
+        answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
             every answer of the table, as if each question allowed them all; ``four`` over A to D of
             lettered tables, whatever a question allows, as the published study did on ScienceQA: a
             fifth option cannot be said, so where it is right the row is wrong and its NLL infinite.
@@ -225,7 +225,7 @@ def predictions(
             can judge.
     """
     for what, given, known in (
-        ("options", options, get_args(Options)),
+        ("answer_set", answer_set, get_args(AnswerSet)),
         ("confidence", confidence, get_args(Confidence)),
         ("target", target, get_args(Target)),
     ):
@@ -234,7 +234,7 @@ def predictions(
     replied, kept = _sources(table, confidence)
     score, unscored = _verdicts(table, replied)
     mass, offered, label, total, spelt = _outcomes(
-        table, options, confidence, replied, kept, score, verbalizers
+        table, answer_set, confidence, replied, kept, score, verbalizers
     )
     replied = replied[kept]
     log_p = _log_softmax(mass, offered, _inverse(temperature, len(mass)))
@@ -275,7 +275,7 @@ def predictions(
         names=table.answers,
         left_out=int((~kept).sum()),
         where=where(table),
-        convention=_convention(replied, options, confidence, target, temperature, spelt),
+        convention=_convention(replied, answer_set, confidence, target, temperature, spelt),
         scale=SCALES.get(confidence, "probabilities"),
         decided=decided(table)[kept],
     )
@@ -290,15 +290,15 @@ def _rule(confidence: Confidence) -> Rule:
 
 def _convention(
     replied: Bools,
-    options: Options,
+    answer_set: AnswerSet,
     confidence: Confidence,
     target: Target,
     temperature: float | Floats | None,
     spelt: str,
 ) -> str:
-    made = [_SETS[options]] * (not replied.all())
+    made = [_SETS[answer_set]] * (not replied.all())
     if confidence in DEFINITIONS and confidence != "answer-set":
-        made = [confidence if options == "offered" else f"{confidence}({_SETS[options]})"]
+        made = [confidence if answer_set == "offered" else f"{confidence}({_SETS[answer_set]})"]
     made += [f"seq-{_rule(confidence)}"] * bool(replied.any())
     parts = ["+".join(made)] + [spelt] * bool(spelt)
     parts += ["target:soft"] * (target == "soft" and bool(replied.any()))
@@ -351,7 +351,7 @@ def _verdicts(table: LogitTable, replied: Bools) -> tuple[Floats | None, str]:
 
 def _outcomes(
     table: LogitTable,
-    options: Options,
+    answer_set: AnswerSet,
     confidence: Confidence,
     replied: Bools,
     kept: Bools,
@@ -367,12 +367,12 @@ def _outcomes(
     total = np.full(len(table), np.nan)
     if len(chosen):
         a = len(table.answers)
-        offered[chosen, :a] = offered_answers(table, options)[chosen]
+        offered[chosen, :a] = offered_answers(table, answer_set)[chosen]
         joined, largest, spelt = log_masses(table, offered[chosen, :a], chosen, verbalizers)
         mass[chosen, :a] = joined
         together = joined_by_log(joined) + largest - table.log_z[chosen]
         total[chosen] = np.exp(np.minimum(together, 0.0))  # both are rounded to float32
-        label[chosen] = labels(table, offered[chosen, :a], chosen, options)
+        label[chosen] = labels(table, offered[chosen, :a], chosen, answer_set)
     if len(spoken) and table.replies is not None and score is not None:
         log_c = log_confidence(table.replies, _rule(confidence))
         mass[spoken, :2] = np.stack([log_c, log_rest(log_c)], axis=1)

@@ -54,7 +54,7 @@ class Measuring:
             if (row.condition, row.group) == (found[0].name, group):
                 less = row.debiased if row.interval_of == "debiased" else None
                 ends = (row.low, row.high)
-                return Measured(row.condition, row.value, *ends, several, row.form, less)
+                return Measured(row.condition, row.value, *ends, several, row.unit, less)
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
     def _read(self, line: Line) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Measuring:
             return Measured(cell.name, note=str(error))
         name = f"{cell.name} - {others[0].name}"
         less = row.delta_debiased if row.interval_of == "delta_debiased" else None
-        return Measured(name, row.delta, row.low, row.high, form=row.form, debiased=less)
+        return Measured(name, row.delta, row.low, row.high, unit=row.unit, debiased=less)
 
 
 def _files(cells: Sequence[Cell]) -> list[LogitTable]:

@@ -124,7 +124,7 @@ def _row(
     asked = [subject.setting(cell, name) for name in names]
     ours, number = measuring(subject, cell), printed.number
     # a benchmark's own score is a share on some, printed in percent, and any number on others
-    unit = "percent" if (cell.unit, ours.form) == ("score", "percent") else cell.unit
+    unit = "percent" if (cell.unit, ours.unit) == ("score", "percent") else cell.unit
     scale = SCALE[unit]
     value, debiased, low, high = (
         None if x is None else x * scale for x in (ours.value, ours.debiased, ours.low, ours.high)

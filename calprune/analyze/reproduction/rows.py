@@ -83,7 +83,7 @@ class Reproduced:
 
 @dataclass(frozen=True)
 class Measured:
-    """A value in the metric's own unit, its form, and the name of its condition.
+    """A value in the metric's own scale, its display unit, and the name of its condition.
 
     Without a value, ``note`` says why.
     """
@@ -93,7 +93,7 @@ class Measured:
     low: float | None = None
     high: float | None = None
     note: str = ""
-    form: str = ""
+    unit: str = ""
     debiased: float | None = None
 
 

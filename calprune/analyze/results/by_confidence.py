@@ -9,9 +9,9 @@ from typing import Any, Unpack
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import with_common_questions
 from calprune.analyze.metrics import (
-    Better,
     Chosen,
-    Form,
+    Direction,
+    DisplayUnit,
     Metric,
     allowed,
     heading_of,
@@ -35,7 +35,7 @@ class Defined:
     """One metric of one condition under one definition of confidence.
 
     Attributes:
-        model, benchmark, condition, definition, metric, title, form, better: what was measured.
+        model, benchmark, condition, definition, metric, title, unit, direction: what was measured.
         value, debiased, low, high, interval_of, defined: as in ``Estimate``; None where this
             metric cannot be had from this definition.
         reference: what ``delta`` is taken from; empty without a comparison. The reference itself
@@ -55,8 +55,8 @@ class Defined:
     definition: str
     metric: str
     title: str
-    form: Form
-    better: Better
+    unit: DisplayUnit
+    direction: Direction
     value: float | None = None
     debiased: float | None = None
     low: float | None = None
@@ -168,8 +168,8 @@ def _estimated(row: Estimate, definition: str) -> Defined:
         definition=definition,
         metric=row.metric,
         title=row.title,
-        form=row.form,
-        better=row.better,
+        unit=row.unit,
+        direction=row.direction,
         value=row.value,
         debiased=row.debiased,
         low=row.low,
@@ -206,7 +206,7 @@ def _compared(row: Defined, d: Difference) -> Defined:
 
 
 def _none(model: str, benchmark: str, condition: str, definition: str, metric: Metric) -> Defined:
-    what = (spec(metric), heading_of(metric), metric.form, metric.better)
+    what = (spec(metric), heading_of(metric), metric.unit, metric.direction)
     return Defined(model, benchmark, condition, definition, *what)
 
 
@@ -221,7 +221,7 @@ def definition_grids(rows: Sequence[Defined]) -> list[Grid]:
 def _grid(rows: Sequence[Defined]) -> Grid:
     first = next((r for r in rows if r.reference), rows[0])
     title = of_what(first.title, next((r.interval_of for r in rows if r.interval_of), ""))
-    header: tuple[str, ...] = ("condition", "definition", heading(title, first.form))
+    header: tuple[str, ...] = ("condition", "definition", heading(title, first.unit))
     if first.reference:
         corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(first.correction, first.correction)
         of = next((r.delta_of for r in rows if r.delta_of), "")
@@ -230,13 +230,13 @@ def _grid(rows: Sequence[Defined]) -> Grid:
     for r in rows:
         shown = [r.condition, r.definition, "-"]
         if r.value is not None:
-            own = (r.interval_of, r.form, r.defined)
+            own = (r.interval_of, r.unit, r.defined)
             shown[2] = with_reason(r.value, r.debiased, (r.low, r.high), *own)
         if first.reference:
             shown += ["-"] * 3
         if r.delta is not None and r.p is not None and r.p_adjusted is not None:
             ends = (r.delta_low, r.delta_high)
-            own = (r.delta_of, r.form, r.delta_defined)
+            own = (r.delta_of, r.unit, r.delta_defined)
             gap = with_reason(r.delta, r.delta_debiased, ends, *own, signed=True)
             shown[3:] = [gap, p_text(r.p, r.p_least), p_text(r.p_adjusted, r.p_least)]
         body.append(tuple(shown))

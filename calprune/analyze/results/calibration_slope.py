@@ -15,7 +15,7 @@ from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
 from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.signature import signed, unit
+from calprune.analyze.results.signature import drawn_unit, signed
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
     Coefficient,
@@ -117,7 +117,7 @@ class Runs:
         return {
             "n": len(first),
             "clusters": len(clusters_of(first)),
-            "resampled": unit(first, self.resample),
+            "resampled": drawn_unit(first, self.resample),
             "freedom": self.clusters - 1,
             "clipped": self.clipped,
             "replies": int(first.replied.sum()),
@@ -126,7 +126,7 @@ class Runs:
 
     def why(self, found: Coefficient) -> str:
         """The reason, with the name of what is clustered."""
-        return found.why.replace("cluster", unit(self.predictions[0], self.resample)[:-1])
+        return found.why.replace("cluster", drawn_unit(self.predictions[0], self.resample)[:-1])
 
     def signature(self, metric: Quantity, method: str) -> str:
         """The choices behind a number."""

@@ -12,8 +12,8 @@ from calprune.analyze.experiments.experiment import Setting, settings
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
 from calprune.analyze.metrics import (
-    Better,
-    Form,
+    Direction,
+    DisplayUnit,
     Gapped,
     Measure,
     Metric,
@@ -32,7 +32,7 @@ from calprune.analyze.results.resampled import (
     prepared,
     resampled,
 )
-from calprune.analyze.results.signature import interval_of, sign, unit
+from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
@@ -58,8 +58,8 @@ class Difference:
     Attributes:
         against: what was asked for: ``full``, or ``scope:alpha=1``, which has a reference in each
             budget.
-        model, benchmark, condition, reference, seed, by, group, metric, title, form, better: what
-            was compared.
+        model, benchmark, condition, reference, seed, by, group, metric, title, unit, direction:
+            what was compared.
         value, reference_value: the metric of both; ``delta`` is the first minus the second.
         delta_debiased: of ECE and its relatives, the difference of the de-biased values.
         low, high: 95 % interval from resampled images; None without one.
@@ -90,8 +90,8 @@ class Difference:
     group: str
     metric: str
     title: str
-    form: Form
-    better: Better
+    unit: DisplayUnit
+    direction: Direction
     value: float
     reference_value: float
     delta: float
@@ -163,8 +163,8 @@ def compare(
     ``common`` compares conditions of different questions on those that all of them hold.
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
     and transformers differ between them; such differences move logits by rounding. ``reading`` is
-    options, confidence and target as in ``predictions``. A difference of values that are undefined,
-    or infinite in the same direction, is NaN, with p = 1.
+    answer_set, confidence and target as in ``predictions``. A difference of values that are
+    undefined, or infinite in the same direction, is NaN, with p = 1.
 
     Raises:
         Mismatch: conditions that do not hold the same questions, labels and images, or that were
@@ -317,8 +317,8 @@ def _difference(
         group=group,
         metric=spec(metric),
         title=heading_of(metric),
-        form=metric.form,
-        better=metric.better,
+        unit=metric.unit,
+        direction=metric.direction,
         value=float(ours[0]),
         reference_value=float(theirs[0]),
         delta=plain,
@@ -338,7 +338,7 @@ def _difference(
         family=family,
         n=len(seen),
         clusters=len(images),
-        resampled=unit(seen, how.resample),
+        resampled=drawn_unit(seen, how.resample),
         draws=how.draws,
         swaps=test.times,
         replies=int(seen.replied.sum()),

@@ -12,8 +12,8 @@ import numpy as np
 from calprune.analyze.experiments.experiment import Cell, Setting, groups, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
 from calprune.analyze.metrics import (
-    Better,
-    Form,
+    Direction,
+    DisplayUnit,
     Gapped,
     Metric,
     heading_of,
@@ -30,7 +30,7 @@ from calprune.analyze.results.resampled import (
     prepared,
     resampled,
 )
-from calprune.analyze.results.signature import interval_of, sign, unit
+from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.calibration_error import (
     Combined,
     Contrast,
@@ -62,7 +62,7 @@ class Estimate:
         model, benchmark, condition, selector, parameters, budget, seed: what was asked.
         kept: visual tokens that the last layer saw, mean over questions.
         by, group: grouping and its value; ``all`` for all rows.
-        metric, title, form, better: which metric and how to show it.
+        metric, title, unit, direction: which metric and how to show it.
         value: the metric.
         debiased: of ECE and its relatives, the same less its expected bias; else None. May be
             below 0.
@@ -97,8 +97,8 @@ class Estimate:
     group: str
     metric: str
     title: str
-    form: Form
-    better: Better
+    unit: DisplayUnit
+    direction: Direction
     value: float
     debiased: float | None
     low: float | None
@@ -159,7 +159,7 @@ def estimate(
             relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
         resample: ``images`` with all their questions, or ``rows`` one by one.
         common: where conditions cover different questions, read those that all of them hold.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
     """
     if draws < 0 or seed < 0:
         raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
@@ -276,8 +276,8 @@ def _cell(
                 group=group,
                 metric=spec(metric),
                 title=heading_of(metric),
-                form=metric.form,
-                better=metric.better,
+                unit=metric.unit,
+                direction=metric.direction,
                 value=float(mean[j, 0]),
                 debiased=None if gap is None else float(gap.debiased[0]),
                 low=found.low,
@@ -289,7 +289,7 @@ def _cell(
                 clusters=len(images),
                 errors=round(float(wrong.sum())),
                 error_images=len(np.unique(images.code[wrong > 0])),
-                resampled=unit(seen, how.resample),
+                resampled=drawn_unit(seen, how.resample),
                 icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
                 replies=int(seen.replied.sum()),

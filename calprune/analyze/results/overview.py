@@ -9,7 +9,7 @@ from typing import Unpack
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
-from calprune.analyze.metrics import Form
+from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.predictions.build import Reading
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
@@ -66,7 +66,7 @@ def overview(
     ``upper`` names the selector of the upper bound; without it a benchmark has no percentages.
     """
     rows: list[Overview] = []
-    forms: dict[tuple[str, str], Form] = {}
+    forms: dict[tuple[str, str], DisplayUnit] = {}
     for setting in settings(tables):
         place = (setting.model, setting.benchmark)
         own = [t for cell in setting.cells for t in cell.tables]
@@ -74,7 +74,7 @@ def overview(
         best = [found[c.name].value for c in setting.cells if c.selector == upper]
         for cell in setting.cells:
             value = found[cell.name].value
-            forms[place] = found[cell.name].form
+            forms[place] = found[cell.name].unit
             percent = 100 * value / best[0] if best and best[0] else None
             rows.append(Overview(_label(cell), cell.budget, *place, metric, value, percent))
     return rows, _grid(rows, forms, f"{metric}, and percent of {upper}")
@@ -85,20 +85,20 @@ def _label(cell: Cell) -> str:
     return replace(cell.tables[0].condition, seed=None).label
 
 
-def _grid(rows: Sequence[Overview], forms: dict[tuple[str, str], Form], title: str) -> Grid:
+def _grid(rows: Sequence[Overview], forms: dict[tuple[str, str], DisplayUnit], title: str) -> Grid:
     at = {(r.condition, r.model, r.benchmark): r for r in rows}
     body = []
     for condition in dict.fromkeys(r.condition for r in rows):
         texts, shares = [condition], []
-        for place, form in forms.items():
+        for place, unit in forms.items():
             row = at.get((condition, *place))
             if row is None:
                 texts.append(MISSING)
             elif row.percent is None:
-                texts.append(number(row.value, form))
+                texts.append(number(row.value, unit))
             else:
                 shares.append(row.percent)
-                texts.append(f"{number(row.value, form)} ({row.percent:.1f} %)")
+                texts.append(f"{number(row.value, unit)} ({row.percent:.1f} %)")
         of = f"over {len(shares)} of {len(forms)}"
         texts.append(f"{np.mean(shares):.1f} % {of}" if shares else f"- {of}")
         body.append(tuple(texts))
@@ -117,7 +117,8 @@ def pareto(
         found = estimate(own, ["accuracy", "ece"], draws=0, each_seed=each_seed, **reading)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
-            ([r.value for r in across], across[0].better), ([r.value for r in up], up[0].better)
+            ([r.value for r in across], across[0].direction),
+            ([r.value for r in up], up[0].direction),
         )
         made = [
             Tradeoff(

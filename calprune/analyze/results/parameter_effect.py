@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
-from calprune.analyze.metrics import Better, Form, Metric
+from calprune.analyze.metrics import Direction, DisplayUnit, Metric
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.statistics.multiple_testing import adjust
 from calprune.data.storage.logits import LogitTable
@@ -57,7 +57,7 @@ class Change:
         model, benchmark, condition, reference: what was compared.
         selector, others, budget, kept: what both have in common.
         parameter, level, baseline: what differs, the condition's value and the reference's.
-        metric, title, form, better, value, reference_value, delta, delta_debiased, low, high,
+        metric, title, unit, direction, value, reference_value, delta, delta_debiased, low, high,
             interval_of, p: as ``Difference``.
         p_adjusted, correction, family: over all conditions of all budgets.
         signature: the choices behind the numbers.
@@ -76,8 +76,8 @@ class Change:
     baseline: float
     metric: str
     title: str
-    form: Form
-    better: Better
+    unit: DisplayUnit
+    direction: Direction
     value: float
     reference_value: float
     delta: float
@@ -165,8 +165,8 @@ def _change(
         baseline=level(base, parameter) or 0.0,
         metric=d.metric,
         title=d.title,
-        form=d.form,
-        better=d.better,
+        unit=d.unit,
+        direction=d.direction,
         value=d.value,
         reference_value=d.reference_value,
         delta=d.delta,

@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.grid import Grid, family_name
@@ -27,8 +27,8 @@ class Power:
     """What a paired comparison of a condition with the reference could show.
 
     Attributes:
-        model, benchmark, condition, against, reference, seed, by, group, metric, title, form,
-            better: what is compared, as in ``Difference``.
+        model, benchmark, condition, against, reference, seed, by, group, metric, title, unit,
+            direction: what is compared, as in ``Difference``.
         delta: the difference found, in the metric's own unit (accuracy in [0, 1]).
         delta_debiased: of ECE and its relatives, less the expected bias.
         sd: standard deviation of ``delta`` over resampled images; None if it is undefined.
@@ -53,8 +53,8 @@ class Power:
     group: str
     metric: str
     title: str
-    form: Form
-    better: Better
+    unit: DisplayUnit
+    direction: Direction
     delta: float
     delta_debiased: float | None
     sd: float | None
@@ -118,8 +118,8 @@ def _power(r: Difference, detect: float | None) -> Power:
         group=r.group,
         metric=r.metric,
         title=r.title,
-        form=r.form,
-        better=r.better,
+        unit=r.unit,
+        direction=r.direction,
         delta=r.delta,
         delta_debiased=r.delta_debiased,
         sd=r.sd,
@@ -162,27 +162,27 @@ def power_grids(rows: Sequence[Power]) -> list[Grid]:
 
 def _grid(rows: Sequence[Power]) -> Grid:
     r = rows[0]
-    form: Form = "points" if r.form in ("percent", "points") else r.form
+    unit: DisplayUnit = "points" if r.unit in ("percent", "points") else r.unit
     asked = r.detect is not None
-    unit = r.resampled
+    drawn = r.resampled
     header = (
         "condition",
-        heading(of_what("difference", "debiased" * (r.delta_debiased is not None)), form),
-        heading("SD", form),
-        heading("detectable", form),
-        heading("detectable (Holm)", form),
-        *((unit, f"{unit} (Holm)") if asked else ()),
+        heading(of_what("difference", "debiased" * (r.delta_debiased is not None)), unit),
+        heading("SD", unit),
+        heading("detectable", unit),
+        heading("detectable (Holm)", unit),
+        *((drawn, f"{drawn} (Holm)") if asked else ()),
     )
     body = tuple(
         (
             row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
-            _delta(row, form),
-            *(_size(x, form) for x in (row.sd, row.detectable, row.detectable_first)),
+            _delta(row, unit),
+            *(_size(x, unit) for x in (row.sd, row.detectable, row.detectable_first)),
             *((_count(row.images), _count(row.images_first)) if asked else ()),
         )
         for row in rows
     )
-    shown = "" if r.detect is None else f"{_size(r.detect, form)}{heading('', form)}"
+    shown = "" if r.detect is None else f"{_size(r.detect, unit)}{heading('', unit)}"
     notes = (
         questions_on(r),
         f"SD: of the paired difference over {r.draws} resamples of {r.resampled}",
@@ -190,7 +190,7 @@ def _grid(rows: Sequence[Power]) -> Grid:
         f"{100 * LEVEL:.0f} %; (Holm): at its first step over {r.family} comparisons"
         + LESS
         * ("(debiased)" in r.signature),
-        *([f"{unit}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
+        *([f"{drawn}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
         r.signature,
     )
     part = f", {r.by} {r.group}" if r.group != "all" else ""
@@ -198,17 +198,17 @@ def _grid(rows: Sequence[Power]) -> Grid:
     return Grid(title, header, body, notes)
 
 
-def _delta(row: Power, form: Form) -> str:
-    shown = number(row.delta, form, signed=True)
+def _delta(row: Power, unit: DisplayUnit) -> str:
+    shown = number(row.delta, unit, signed=True)
     if row.delta_debiased is None:
         return shown
-    return f"{shown} ({number(row.delta_debiased, form, signed=True)})"
+    return f"{shown} ({number(row.delta_debiased, unit, signed=True)})"
 
 
-def _size(value: float | None, form: Form) -> str:
+def _size(value: float | None, unit: DisplayUnit) -> str:
     if value is None:
         return "-"
-    return number(value, form).lstrip("+")
+    return number(value, unit).lstrip("+")
 
 
 def _count(value: int | None) -> str:
@@ -223,12 +223,12 @@ def sentences(rows: Sequence[Power]) -> tuple[str, ...]:
         own = [r for r in whole if r.metric == metric]
         plain = _median([r.detectable or 0.0 for r in own])
         first = _median([r.detectable_first or 0.0 for r in own])
-        form: Form = "points" if own[0].form in ("percent", "points") else own[0].form
-        unit = " points" if form == "points" else ""
+        unit: DisplayUnit = "points" if own[0].unit in ("percent", "points") else own[0].unit
+        words = " points" if unit == "points" else ""
         found.append(
-            f"{own[0].title}: with these questions a paired difference of {_size(plain, form)}"
-            f"{unit} would be found in {100 * POWER:.0f} % of studies at {100 * LEVEL:.0f} %, and "
-            f"one of {_size(first, form)}{unit} at Holm's first step (medians over {len(own)} "
+            f"{own[0].title}: with these questions a paired difference of {_size(plain, unit)}"
+            f"{words} would be found in {100 * POWER:.0f} % of studies at {100 * LEVEL:.0f} %, and "
+            f"one of {_size(first, unit)}{words} at Holm's first step (medians over {len(own)} "
             f"comparison{'s' * (len(own) > 1)})."
         )
     if found:

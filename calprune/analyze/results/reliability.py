@@ -74,7 +74,7 @@ def reliability_bins(
     """Bins of every condition, in table order; seeds are pooled.
 
     ``resample`` draws ``images`` or ``rows``; ``only`` names the conditions wanted, None means all.
-    ``reading`` is options, confidence and
+    ``reading`` is answer_set, confidence and
     target as in ``predictions``.
     """
     chosen = metric or Ece()

@@ -52,7 +52,7 @@ def risk_coverage(
         tables: sealed logits.
         only: names of conditions; None for all.
         steps: points of a curve; never more than there are questions.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
     """
     found = []
     for setting in settings(tables):

@@ -32,7 +32,7 @@ def told_once(signatures: Sequence[str]) -> list[str]:
     return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
 
 
-def unit(seen: Predictions, resample: Resample) -> str:
+def drawn_unit(seen: Predictions, resample: Resample) -> str:
     """``images`` or ``rows``; ``questions`` with their repeats, where no image is known."""
     return "questions" if resample == "images" and not has_images(seen) else resample
 
@@ -65,7 +65,7 @@ def signed(
     """The same for what is no metric: ``head`` says what, ``drawn`` how resamples were made."""
     parts = [head, f"conf:{seen.convention}"]
     parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{clusters}({unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts += [f"clusters:{clusters}({drawn_unit(seen, resample)[:-1]})", f"ci:{method}"]
     parts += [drawn] * bool(drawn) + [f"v:{_version()}"]
     return "|".join(parts)
 

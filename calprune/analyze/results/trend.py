@@ -10,12 +10,20 @@ import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
-from calprune.analyze.metrics import Better, Form, Gapped, Metric, heading_of, resolve, spec
+from calprune.analyze.metrics import (
+    Direction,
+    DisplayUnit,
+    Gapped,
+    Metric,
+    heading_of,
+    resolve,
+    spec,
+)
 from calprune.analyze.predictions.build import Floats, Predictions, Reading
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled import by_gaps, gap_bounds, gap_errors, prepared
-from calprune.analyze.results.signature import interval_of, sign, unit
+from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
 from calprune.analyze.statistics.intervals import (
@@ -55,7 +63,7 @@ class Trend:
         model, benchmark, condition: what was compared; the condition is named without the
             parameter.
         parameter, levels: its name, and its values as text.
-        budget, seed, by, group, metric, title, form, better: as in ``Difference``.
+        budget, seed, by, group, metric, title, unit, direction: as in ``Difference``.
         first, last: the metric at the lowest and at the highest level.
         slope: least squares, per unit of the parameter.
         slope_debiased: of ECE and its relatives, that of the de-biased values; else None.
@@ -81,8 +89,8 @@ class Trend:
     group: str
     metric: str
     title: str
-    form: Form
-    better: Better
+    unit: DisplayUnit
+    direction: Direction
     first: float
     last: float
     slope: float
@@ -301,8 +309,8 @@ def _trend(
         group=group,
         metric=spec(metric),
         title=heading_of(metric),
-        form=metric.form,
-        better=metric.better,
+        unit=metric.unit,
+        direction=metric.direction,
         first=float(values[0, 0]),
         last=float(values[-1, 0]),
         slope=float(slopes[0]),
@@ -318,7 +326,7 @@ def _trend(
         family=tested[2],
         n=len(sampler.seen),
         clusters=len(clusters_of(sampler.seen)),
-        resampled=unit(sampler.seen, how.resample),
+        resampled=drawn_unit(sampler.seen, how.resample),
         draws=how.draws,
         permutations=how.permutations,
         signature=f"{signed}{tail}|adjust:{how.correction}{tested[2]}",
@@ -338,22 +346,22 @@ def _grid(rows: Sequence[Trend]) -> Grid:
     r = rows[0]
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
-    points: Form = "points" if r.form in ("percent", "points") else "plain"
-    unit = heading(of_what("slope", r.interval_of), points)
-    shown = heading(r.title, r.form)
-    header = ("condition", r.parameter, f"{shown} first", "last", unit, "p", corrected)
+    points: DisplayUnit = "points" if r.unit in ("percent", "points") else "plain"
+    slope = heading(of_what("slope", r.interval_of), points)
+    shown = heading(r.title, r.unit)
+    header = ("condition", r.parameter, f"{shown} first", "last", slope, "p", corrected)
     body = tuple(
         (
             row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
             row.levels,
-            number(row.first, row.form),
-            number(row.last, row.form),
+            number(row.first, row.unit),
+            number(row.last, row.unit),
             with_reason(
                 row.slope,
                 row.slope_debiased,
                 (row.low, row.high),
                 row.interval_of,
-                row.form,
+                row.unit,
                 row.defined,
                 signed=True,
             ),
@@ -366,7 +374,7 @@ def _grid(rows: Sequence[Trend]) -> Grid:
     kind = "" if drawn is None else brackets(drawn.interval_of)
     few = too_few(max(row.p_least for row in rows), r.family)
     notes = (
-        f"{questions_on(r)}; {r.better} is better",
+        f"{questions_on(r)}; {r.direction} is better",
         f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
         *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
         *defined_shares(rows),

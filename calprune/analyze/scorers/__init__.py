@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from calprune import registry
-from calprune.analyze.metrics import Better, Described, Form, mean_of
+from calprune.analyze.metrics import Described, Direction, DisplayUnit, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import greedy, said, said_by
 from calprune.data.storage.logits import LogitTable
@@ -56,8 +56,8 @@ class MeanOfRows:
 
     name: ClassVar[str]
     title: ClassVar[str]
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
 
     def signature(self, seen: Predictions) -> str:
         """See ``Described``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import group_tally, ratio, said_right
 from calprune.analyze.scorers import verdicts
@@ -23,8 +23,8 @@ class Circular:
 
     name: ClassVar[str] = "circular"
     title: ClassVar[str] = "circular accuracy"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.analyze.predictions.correctness import confusion, f1, parts_of, says_no_right
 from calprune.data.storage.logits import LogitTable
@@ -26,8 +26,8 @@ class F1OverSplits:
 
     name: ClassVar[str] = "f1-over-splits"
     title: ClassVar[str] = "mean F1"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "percent"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "percent"
     by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:

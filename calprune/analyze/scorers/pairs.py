@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Better, Form
+from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.analyze.predictions.correctness import group_tally, parts_of, ratio, said_right
 from calprune.analyze.scorers import verdicts
@@ -27,8 +27,8 @@ class Pairs:
 
     name: ClassVar[str] = "pairs"
     title: ClassVar[str] = "acc + acc+"
-    better: ClassVar[Better] = "higher"
-    form: ClassVar[Form] = "score"
+    direction: ClassVar[Direction] = "higher"
+    unit: ClassVar[DisplayUnit] = "score"
     by_said: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:

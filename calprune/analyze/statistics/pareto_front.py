@@ -7,18 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Better
+from calprune.analyze.metrics import Direction
 from calprune.analyze.predictions.build import Floats
 
 
-def pareto_front(*columns: tuple[Sequence[float], Better]) -> NDArray[np.bool_]:
+def pareto_front(*columns: tuple[Sequence[float], Direction]) -> NDArray[np.bool_]:
     """Which of n conditions no other one beats, (n,): what ``--pareto`` and the figure call so.
 
     Args:
         columns: n values of a metric, and which are better; a value that is undefined or infinite
             beats none and is never on the front.
     """
-    costs = [cost(np.asarray(values, dtype=np.float64), better) for values, better in columns]
+    costs = [cost(np.asarray(values, dtype=np.float64), direction) for values, direction in columns]
     return front(np.where(np.isfinite(costs), costs, np.nan).T)
 
 
@@ -37,8 +37,8 @@ def front(costs: Floats) -> NDArray[np.bool_]:
     return np.asarray(usable & ~np.any(beats, axis=1))
 
 
-def cost(value: Floats, better: Better) -> Floats:
+def cost(value: Floats, direction: Direction) -> Floats:
     """The same values with small ones good, whatever is better."""
-    if better == "higher":
+    if direction == "higher":
         return -value
-    return np.abs(value) if better == "nearer 0" else value
+    return np.abs(value) if direction == "nearer 0" else value

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from calprune.analyze.metrics import Form
+from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
@@ -56,11 +56,11 @@ def _by_metric(title: str, rows: Sequence[Estimate]) -> Grid:
         own = [r for r in rows if r.condition == condition]
         shown = [_cell(r, not brief or r.debiased is not None) for r in own]
         body.append((shown_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
-    titles = [heading(of_what(r.title, r.interval_of), r.form) for r in named.values()]
+    titles = [heading(of_what(r.title, r.interval_of), r.unit) for r in named.values()]
     told = [r for r in rows if not brief or r.debiased is not None]
     notes = estimate_notes(rows, told) + told_once([r.signature for r in named.values()])
-    unit = "distinct" if rows[0].resampled == "questions" else "images"
-    return Grid(title, ("condition", *titles, "n", unit), tuple(body), tuple(notes))
+    drawn = "distinct" if rows[0].resampled == "questions" else "images"
+    return Grid(title, ("condition", *titles, "n", drawn), tuple(body), tuple(notes))
 
 
 def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
@@ -74,16 +74,16 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> Grid:
     first = {g: next(r for r in rows if r.group == g) for g in names}
     shown = {g: repr(g) if g[-1:].isdigit() else g for g in names}
     sizes = "; ".join(f"{shown[g]} {r.n} on {r.clusters}" for g, r in first.items())
-    unit = "questions, distinct" if rows[0].resampled == "questions" else "questions on images"
-    notes = [f"{unit}: {sizes}", *estimate_notes(rows, rows), first[names[0]].signature]
+    drawn = "questions, distinct" if rows[0].resampled == "questions" else "questions on images"
+    notes = [f"{drawn}: {sizes}", *estimate_notes(rows, rows), first[names[0]].signature]
     return Grid(title, (heading("condition", "plain"), *names), tuple(body), tuple(notes))
 
 
 def _cell(row: Estimate, interval: bool) -> str:
     if not interval:
-        return number(row.value, row.form)
+        return number(row.value, row.unit)
     ends = (row.low, row.high)
-    return with_reason(row.value, row.debiased, ends, row.interval_of, row.form, row.defined)
+    return with_reason(row.value, row.debiased, ends, row.interval_of, row.unit, row.defined)
 
 
 def difference_grids(rows: Sequence[Difference]) -> list[Grid]:
@@ -119,11 +119,11 @@ def _family(rows: Sequence[Difference]) -> Grid:
     part = f", {r.by} {r.group}" if r.group != "all" else ""
     title = f"{r.model} on {r.benchmark}{part}: {r.title} against {family_name(rows)}"
     corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(r.correction, r.correction)
-    unit: Form = "points" if r.form in ("percent", "points") else "plain"
-    gap = heading(of_what("difference", r.interval_of), unit)
+    points: DisplayUnit = "points" if r.unit in ("percent", "points") else "plain"
+    gap = heading(of_what("difference", r.interval_of), points)
     extra = _extra(rows)
     columns = (
-        heading(r.title, r.form),
+        heading(r.title, r.unit),
         r.against,
         gap,
         "p",
@@ -133,14 +133,14 @@ def _family(rows: Sequence[Difference]) -> Grid:
     body = [
         (
             shown_name(row),
-            number(row.value, row.form),
-            number(row.reference_value, row.form),
+            number(row.value, row.unit),
+            number(row.reference_value, row.unit),
             with_reason(
                 row.delta,
                 row.delta_debiased,
                 (row.low, row.high),
                 row.interval_of,
-                row.form,
+                row.unit,
                 row.defined,
                 signed=True,
             ),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from calprune.analyze.metrics import Form
+from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.intervals import DEFINED
@@ -183,16 +183,16 @@ def within_parts(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
     notes = []
     for stem in unique([r.signature.split("|conf:")[0] for r in rows if _part(r)]):
         own = [r for r in rows if r.signature.startswith(f"{stem}|conf:")]
-        unit = own[0].resampled.removesuffix("s")
+        drawn = own[0].resampled.removesuffix("s")
         if any(r.low is not None for r in own):
             notes.append(
-                f"{own[0].title}: {unit}s are drawn among those of the same {_part(own[0])}, so "
+                f"{own[0].title}: {drawn}s are drawn among those of the same {_part(own[0])}, so "
                 "that none is missed"
             )
         bare = [r for r in own if r.low is None and "|boot:0|" not in r.signature]
         if any(r.clusters > 1 and math.isfinite(r.value) for r in bare):
             notes.append(
-                f"{own[0].title}: no interval where a {_part(own[0])} has only one {unit}, which "
+                f"{own[0].title}: no interval where a {_part(own[0])} has only one {drawn}, which "
                 "cannot be resampled within it"
             )
     return notes
@@ -245,10 +245,10 @@ def _dependence(whole: Sequence[Estimate]) -> list[str]:
     if not whole or not 1 < whole[0].clusters < whole[0].n:
         return []
     alike = [r.icc for r in whole if r.icc is not None]
-    unit = {"questions": "repeats of one question"}.get(
+    drawn = {"questions": "repeats of one question"}.get(
         whole[0].resampled, "questions of one image"
     )
-    found = f"{unit}: design effect {_span([r.design_effect for r in whole], 2)}"
+    found = f"{drawn}: design effect {_span([r.design_effect for r in whole], 2)}"
     if alike:
         found += f", correlation of correctness {_span(alike, 2)} without repeats"
     return [found]
@@ -259,12 +259,12 @@ def _seeds(whole: Sequence[Estimate]) -> list[str]:
     spreads = [(r, r.seed_sd) for r in whole if r.seed_sd is not None]
     titles = unique([r.title for r, _ in spreads])
     if len(titles) == 1:
-        listed = ", ".join(f"{r.condition} {number(sd, r.form)}" for r, sd in spreads)
+        listed = ", ".join(f"{r.condition} {number(sd, r.unit)}" for r, sd in spreads)
         return [f"standard deviation of {titles[0]} over seeds: {listed}"]
     parts = []
     for name in unique([r.condition for r, _ in spreads]):
         own = [
-            f"{r.title} {number(sd, r.form).lstrip('+')}"
+            f"{r.title} {number(sd, r.unit).lstrip('+')}"
             for r, sd in spreads
             if r.condition == name
         ]
@@ -296,12 +296,12 @@ def with_reason(
     debiased: float | None,
     ends: tuple[float | None, float | None],
     of: str,
-    form: Form,
+    unit: DisplayUnit,
     defined: float,
     signed: bool = False,
 ) -> str:
     """A cell with its interval, as ``estimated``, or why there is none."""
-    shown = estimated(value, debiased, ends, of, form, signed)
+    shown = estimated(value, debiased, ends, of, unit, signed)
     return shown + without_interval(value, ends[0], defined)
 
 
@@ -351,7 +351,7 @@ def family_notes(rows: Sequence[Difference], corrected: str, extra: str) -> tupl
     drawn = next((row for row in rows if row.low is not None), None)
     kind = "" if drawn is None else brackets(drawn.interval_of)
     return (
-        f"{questions_on(r)}; {r.better} is better",
+        f"{questions_on(r)}; {r.direction} is better",
         *([f"{kind} {PAIRED}, {r.draws} resamples of {r.resampled}"] if kind else ()),
         *([ONE_IMAGE] if r.resampled == "images" and r.clusters == 1 < r.n else ()),
         *defined_shares(rows),

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 FORMATS = ("table", "md", "csv", "json", "latex")
-ONLY_FOR_LAYOUT = ("title", "form", "attenuation")
+ONLY_FOR_LAYOUT = ("title", "unit", "attenuation")
 
 
 Row = (
@@ -156,7 +156,7 @@ def frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
     """The same as a pandas table, with the columns of ``kind`` even without rows."""
     from pandas import DataFrame
 
-    columns = [f.name for f in fields(kind) if f.name not in ("title", "form")]
+    columns = [f.name for f in fields(kind) if f.name not in ("title", "unit")]
     return DataFrame(records(rows), columns=columns)
 
 

@@ -7,32 +7,32 @@ from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 from typing import Protocol
 
-from calprune.analyze.metrics import Form
+from calprune.analyze.metrics import DisplayUnit
 
 CLOSE = 1e-9  # rounding of p-values that were computed alike
 LEAST = 1e-250  # below, floating point may have lost a p-value
 
 
-def number(value: float, form: Form, signed: bool = False) -> str:
+def number(value: float, unit: DisplayUnit, signed: bool = False) -> str:
     """Three decimals, or one for percent, points and scores; never a negative zero."""
     if math.isnan(value):
         return "-"
-    if form in ("plain", "score"):
-        digits = 3 if form == "plain" else 1
+    if unit in ("plain", "score"):
+        digits = 3 if unit == "plain" else 1
         text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
     else:
-        text = f"{100 * value:+.1f}" if signed or form == "points" else f"{100 * value:.1f}"
+        text = f"{100 * value:+.1f}" if signed or unit == "points" else f"{100 * value:.1f}"
     return text.lstrip("+-") if float(text) == 0 else text
 
 
 def with_interval(
-    value: float, low: float | None, high: float | None, form: Form, signed: bool = False
+    value: float, low: float | None, high: float | None, unit: DisplayUnit, signed: bool = False
 ) -> str:
     """``0.041 [0.034, 0.049]``; the value alone without an interval."""
-    shown = number(value, form, signed)
+    shown = number(value, unit, signed)
     if low is None or high is None:
         return shown
-    return f"{shown} [{number(low, form, signed)}, {number(high, form, signed)}]"
+    return f"{shown} [{number(low, unit, signed)}, {number(high, unit, signed)}]"
 
 
 def estimated(
@@ -40,7 +40,7 @@ def estimated(
     debiased: float | None,
     ends: tuple[float | None, float | None],
     of: str,
-    form: Form,
+    unit: DisplayUnit,
     signed: bool = False,
 ) -> str:
     """``0.861 [0.841, 0.880]`` or, if the interval is of it, ``0.061 (0.052 [0.030, 0.071])``.
@@ -49,9 +49,9 @@ def estimated(
     brackets is less its expected bias; an error less than 0 is shown as 0.
     """
     if debiased is None or not of.endswith("debiased"):
-        return with_interval(value, *ends, form, signed)
-    inner = with_interval(debiased if signed else max(debiased, 0.0), *ends, form, signed)
-    return f"{number(value, form, signed)} ({inner})"
+        return with_interval(value, *ends, unit, signed)
+    inner = with_interval(debiased if signed else max(debiased, 0.0), *ends, unit, signed)
+    return f"{number(value, unit, signed)} ({inner})"
 
 
 def of_what(title: str, of: str) -> str:
@@ -59,9 +59,9 @@ def of_what(title: str, of: str) -> str:
     return f"{title} (de-biased)" if of.endswith("debiased") else title
 
 
-def heading(title: str, form: Form) -> str:
+def heading(title: str, unit: DisplayUnit) -> str:
     """Column heading with its unit."""
-    return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[form]
+    return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[unit]
 
 
 def p_text(p: float, least: float = 0.0) -> str:

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from calprune import registry
@@ -23,12 +22,9 @@ from calprune.collect.cost.flops import (
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.selector import guided
-from calprune.collect.stages.encode import feature_folder
 from calprune.collect.stages.plan import Cell, Plan, limits
-from calprune.collect.stages.select import ranked, ranking_folder
-from calprune.data.condition import canonical_json
+from calprune.collect.stages.select import ranked
 from calprune.data.pictures import size_of
-from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 from calprune.terminal import printable
 
@@ -63,8 +59,8 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     )
     asked = [_asking(c, adapter.shape.layers, frames) for c in to_ask]
     choosing = [c.chosen for c in to_ask if ranked(c.chosen)]
-    wanted = {canonical_json(plan.ranking_manifest(c)): c for c in choosing}
-    rankings = sum(_open(plan, ranking_folder(plan, c)) > 0 for c in wanted.values())
+    selections = {blocks.key: blocks for blocks in map(plan.selection, choosing)}
+    rankings = sum(bool(blocks.missing(plan.blocks)) for blocks in selections.values())
     size = 2 if adapter.dtype == "float16" else 4
     rows = sum(sum(crops) + glue for crops, glue, _ in frames)
     cells = [
@@ -78,7 +74,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         "left_out": list(plan.left_out),
         "rankings": rankings,
     }
-    missing = _open(plan, feature_folder(plan)) if to_ask else 0.0
+    missing = len(plan.features.missing(plan.blocks)) / plan.blocks if to_ask else 0.0
     disk = {
         "feature_bytes": missing * rows * (adapter.width * size + 33),
         "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
@@ -96,12 +92,6 @@ def _asking(cell: Cell, layers: int, frames: Sequence[_Counts]) -> Asking:
         return Asking(whole, drops=drops(each, [glue for _, glue, _ in frames]))
     kept = sum(sum(budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
     return Asking(kept, guided(selector))
-
-
-def _open(plan: Plan, folder: Path) -> float:
-    """Share of a folder's blocks that are not sealed yet."""
-    there = sum(Store.block(folder, block).exists() for block in range(plan.blocks))
-    return 1.0 - there / plan.blocks
 
 
 def weights(shape: Shape) -> int:

@@ -21,7 +21,7 @@ from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.pruning_stages import InModelSelector, is_in_model
 from calprune.collect.run import Keep, prepare
 from calprune.collect.selector import Merges, guided
-from calprune.collect.stages.encode import encode, feature_folder, read_features
+from calprune.collect.stages.encode import encode, read_features
 from calprune.collect.stages.in_model_block import replies
 from calprune.collect.stages.kept_tokens import chosen_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan, make_plan
@@ -125,7 +125,7 @@ def look(
             f"{len(whole.distinct[at])} distinct questions, counted from 0"
         )
     block = at // BLOCK_IMAGES
-    if Store.block(feature_folder(whole), block).exists():
+    if whole.features.has(block):
         return _looked(replace(whole, share=(block, whole.blocks)), block, at, question)
     with TemporaryDirectory() as folder:
         name = whole.questions.images[at]

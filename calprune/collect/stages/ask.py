@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,7 @@ from calprune.collect.stages.in_model_block import ask_in_model
 from calprune.collect.stages.kept_tokens import chosen_in, described, rows_of
 from calprune.collect.stages.plan import Cell, Plan, limits
 from calprune.data.provenance import software
-from calprune.data.storage.container import Arrays, Sealed
-from calprune.data.storage.store import Store
+from calprune.data.storage.container import Arrays
 from calprune.errors import ModelError
 
 LEAST_FEATURES_IN_MEMORY = 512 << 20
@@ -36,17 +36,15 @@ def ask(plan: Plan, min_mass: float) -> Iterator[Cell]:
     """
     features, guarded = BlockCache(plan), plan.mine[:1]
     for cell in plan.open:
-        sealed = plan.store.logits(cell.condition)
-        parts = [Store.block(plan.store.parts(cell.condition), b) for b in range(plan.blocks)]
+        sealed, parts = plan.store.logits(cell.condition), plan.store.parts(cell.condition)
         for block in plan.mine:
-            path = parts[block]
-            unchanged(path, "calprune.logits", **made_by(plan, cell))
-            if not path.exists() and not sealed.exists():
+            unchanged(parts, block, **made_by(plan, cell))
+            if not parts.has(block) and not sealed.exists():
                 mass = min_mass if block in guarded else 0.0
-                plan.store.seal(path, _ask_block(plan, cell, block, features.read(block), mass))
+                parts.seal(block, *_ask_block(plan, cell, block, features.read(block), mass))
             yield cell
-        for path in parts:  # those of other processes too
-            unchanged(path, "calprune.logits", **made_by(plan, cell))
+        for block in range(plan.blocks):  # those of other processes too
+            unchanged(parts, block, **made_by(plan, cell))
         plan.store.seal_condition(cell.condition, plan.blocks)
 
 
@@ -79,7 +77,10 @@ class BlockCache:
         return encoded
 
 
-def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float) -> Sealed:
+def _ask_block(
+    plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: float
+) -> tuple[Arrays, dict[str, Any]]:
+    """Columns of a part, and how it was made."""
     selector, route = cell.chosen.selector, {}
     reply: Reply
     if is_in_model(selector):
@@ -90,10 +91,9 @@ def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: f
     numerics = plan.packed.numerics() | route  # batches may have become smaller by now
     arrays = record(plan, cell, block, reply) | about
     _check_answers(cell, arrays, min_mass)
-    condition = cell.condition
     source = plan.questions.source
     told = {"notes": list(source.notes), "revisions": list(source.revisions)}
-    provenance: dict[str, object] = {
+    provenance = {
         "software": software(),
         "numerics": numerics,
         "model": plan.adapter.source,
@@ -102,7 +102,7 @@ def _ask_block(plan: Plan, cell: Cell, block: int, encoded: Encoded, min_mass: f
         "benchmark": {"layout": source.layout, **{k: v for k, v in told.items() if v}},
         **recorded(**made_by(plan, cell)),
     }
-    return Sealed("calprune.logits", condition.key, condition.to_json(), provenance, arrays)
+    return arrays, provenance
 
 
 def _ask_packed(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[Reply, Arrays]:

@@ -19,6 +19,7 @@ from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan
 from calprune.data.provenance import software
 from calprune.data.random_draws import Draws
 from calprune.data.storage.container import Arrays, Sealed, unpack
+from calprune.data.storage.sealing import seal
 from calprune.errors import Mismatch, ModelError
 
 
@@ -43,7 +44,7 @@ def audit(plan: Plan, rows: int) -> Iterator[Audit]:
             cached = unpack(source, "calprune.logits")
             path = plan.store.audit(cell.condition, n, cached.digest)
             if not path.exists():
-                plan.store.seal(path, _audit_cell(plan, cell, features, n, cached))
+                seal(path, _audit_cell(plan, cell, features, n, cached))
             a = (found := unpack(path, "calprune.audits")).arrays
             if found.key != cached.key:
                 raise Mismatch(f"{path}: an audit of another condition; delete it and run again")

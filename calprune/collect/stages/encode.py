@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from calprune.collect.adapter import Frame, Seen
 from calprune.collect.packed.memory import in_halves
-from calprune.collect.plugin_source import recorded, unchanged
-from calprune.collect.stages.features import measure
+from calprune.collect.plugin_source import unchanged
+from calprune.collect.stages.features import measure, measured_by
 from calprune.collect.stages.plan import Cell, Plan
-from calprune.data.condition import sha256_of
-from calprune.data.provenance import software
-from calprune.data.storage.container import Sealed, as_text, unpack
-from calprune.data.storage.store import Store
-from calprune.errors import Mismatch, ModelError
+from calprune.data.storage.container import Arrays, as_text
+from calprune.errors import ModelError
 
 _AT_ONCE = 8
-
-
-def feature_folder(plan: Plan) -> Path:
-    """Where this plan's feature blocks lie."""
-    key = sha256_of(plan.feature_manifest)
-    return plan.store.features(plan.adapter.name, plan.questions.name, key)
 
 
 def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
@@ -34,17 +24,16 @@ def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
 
     Yields each block once it is sealed.
     """
-    folder, names = feature_folder(plan), plan.signals(cells)
+    features, names = plan.features, plan.signals(cells)
     for block in plan.mine:
-        path = Store.block(folder, block)
-        unchanged(path, "calprune.features", model=plan.adapter)
-        if not path.exists():
-            plan.store.seal(path, _encode_block(plan, block))
+        unchanged(features, block, model=plan.adapter)
+        if not features.has(block):
+            features.seal(block, _encode_block(plan, block), measured_by(plan))
         measure(plan, block, names)
         yield block
 
 
-def _encode_block(plan: Plan, block: int) -> Sealed:
+def _encode_block(plan: Plan, block: int) -> Arrays:
     at = list(plan.images(block))
     names = [plan.questions.images[i] for i in at]
     seen: list[Seen] = []
@@ -62,7 +51,7 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
                 f"image {name}: its features are not finite; try --dtype float32 or check the "
                 "weights"
             )
-    arrays = {
+    arrays: Arrays = {
         "image/id": as_text(names),
         "image/digest": as_text([plan.questions.digests[i] for i in at]),
         "image/offset": np.cumsum([0, *(len(s.frame) for s in seen)]).astype(np.int64),
@@ -75,14 +64,7 @@ def _encode_block(plan: Plan, block: int) -> Sealed:
         arrays[f"view/{name}"] = np.concatenate([s.view[name] for s in seen])
     for name in seen[0].saliency:
         arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in seen])
-    provenance = {
-        "software": software(),
-        "numerics": plan.adapter.numerics(),
-        "model": plan.adapter.source,
-        **recorded(model=plan.adapter),
-    }
-    manifest = plan.feature_manifest
-    return Sealed("calprune.features", sha256_of(manifest), manifest, provenance, arrays)
+    return arrays
 
 
 @dataclass(frozen=True)
@@ -95,11 +77,8 @@ class Encoded:
 
 def read_features(plan: Plan, block: int) -> Encoded:
     """The encoded images of a block; Mismatch if they are not this plan's."""
-    path = Store.block(feature_folder(plan), block)
-    a = (sealed := unpack(path, "calprune.features")).arrays
     names = [plan.questions.images[i] for i in plan.images(block)]
-    if sealed.manifest != plan.feature_manifest or [x.decode() for x in a["image/id"]] != names:
-        raise Mismatch(f"{path}: features of other images or another model; delete its folder")
+    a = (sealed := plan.features.read(block, names)).arrays
     offset = a["image/offset"]
     views = [n for n in a if n.startswith("view/")]
     signals = [n for n in a if n.startswith("saliency/")]

@@ -17,6 +17,7 @@ from calprune.collect.suggestions import serving, with_compat
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.pictures import size_of, turned
 from calprune.data.questions import Questions
+from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
@@ -85,9 +86,9 @@ class Plan:
         return [c for c in self.cells if not self.store.logits(c.condition).exists()]
 
     @cached_property
-    def feature_manifest(self) -> dict[str, Any]:
-        """What identifies features: model, what is measured, dtype, images."""
-        return {
+    def features(self) -> SealedBlocks:
+        """Encoded images, identified by model, what is measured, dtype and images."""
+        manifest = {
             "model_digest": self.adapter.digest,
             "pixels": self.pixels,
             "measures": {name: self.adapter.measures[name] for name in BASE},
@@ -95,17 +96,22 @@ class Plan:
             "images": sha256_of(list(self.questions.digests)),
             "block": BLOCK_IMAGES,
         }
+        return self.store.features(self.adapter.name, self.questions.name, manifest)
 
-    def signal_manifest(self, name: str) -> dict[str, Any]:
-        """What identifies a further signal of images or, if it is one of text, of questions."""
+    def signal(self, name: str) -> SealedBlocks:
+        """A further signal of images or, if it is one of text, of questions."""
         manifest = {
-            **self.feature_manifest,
+            **self.features.manifest,
             "signal": name,
             "measures": self.adapter.measures[name],
         }
         if name.startswith("text"):
-            manifest["questions"] = sha256_of(self.distinct)
-        return manifest
+            manifest["questions"] = self._questions_digest
+        return self.store.signal(self.adapter.name, self.questions.name, name, manifest)
+
+    @cached_property
+    def _questions_digest(self) -> str:
+        return sha256_of(self.distinct)
 
     def signals(self, cells: Sequence[Cell]) -> list[str]:
         """Signals beyond the base that the selectors of these cells read."""
@@ -117,10 +123,10 @@ class Plan:
             return [(i, -1) for i in self.images(block)]
         return [(i, q) for i in self.images(block) for q in range(len(self.distinct[i]))]
 
-    def ranking_manifest(self, chosen: Chosen) -> dict[str, Any]:
-        """What identifies a ranking; the budget is left out where rankings are nested."""
+    def selection(self, chosen: Chosen) -> SealedBlocks:
+        """What a selector chooses; the budget identifies it unless rankings are nested."""
         manifest: dict[str, Any] = {
-            "features": sha256_of(self.feature_manifest),
+            "features": self.features.key,
             "selector": chosen.name,
             "parameters": dict(chosen.parameters),
             "revision": chosen.selector.revision,
@@ -135,8 +141,11 @@ class Plan:
             manifest["numerics"] = "compat"
         further = sorted(chosen.selector.needs - set(BASE))
         if further:
-            manifest["signals"] = [sha256_of(self.signal_manifest(name)) for name in further]
-        return manifest
+            manifest["signals"] = [self.signal(name).key for name in further]
+        kind = "calprune.merges" if isinstance(chosen.selector, Merges) else "calprune.rankings"
+        return self.store.selection(
+            kind, self.adapter.name, self.questions.name, chosen.label, manifest
+        )
 
 
 def make_plan(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,10 @@ from calprune.collect.stages.encode import read_features
 from calprune.collect.stages.features import Signal, read_signals
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens, in_order
-from calprune.data.condition import ALL_TOKENS, Budget, canonical_json, sha256_of
+from calprune.data.condition import ALL_TOKENS, Budget, sha256_of
 from calprune.data.provenance import software
-from calprune.data.storage.container import Arrays, Sealed, as_text, unpack
-from calprune.data.storage.store import Store
-from calprune.errors import CalpruneError, Mismatch, PlanError
+from calprune.data.storage.container import Arrays, as_text
+from calprune.errors import CalpruneError, PlanError
 
 
 @dataclass(frozen=True)
@@ -35,24 +33,21 @@ class Pool:
     tokens: VisualTokens
 
 
-def ranking_folder(plan: Plan, chosen: Chosen) -> Path:
-    """Where the ranking (or merging) blocks of a selector lie."""
-    key = sha256_of(plan.ranking_manifest(chosen))
-    return plan.store.ranking(plan.adapter.name, plan.questions.name, chosen.label, key)
-
-
 def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
     """Choose in the missing blocks of this share for all selectors at once; yields the blocks."""
-    wanted = {canonical_json(plan.ranking_manifest(c.chosen)): c for c in cells if ranked(c.chosen)}
+    wanted = {
+        blocks.key: (blocks, c)
+        for blocks, c in ((plan.selection(c.chosen), c) for c in cells if ranked(c.chosen))
+    }
     for block in plan.mine:
-        paths = [(Store.block(ranking_folder(plan, c.chosen), block), c) for c in wanted.values()]
-        for path, c in paths:
-            unchanged(path, _kind(c.chosen), selector=c.chosen.selector)
-        missing = [(path, c) for path, c in paths if not path.exists()]
+        for blocks, c in wanted.values():
+            unchanged(blocks, block, selector=c.chosen.selector)
+        missing = [(blocks, c) for blocks, c in wanted.values() if not blocks.has(block)]
         if missing:
             found = _choose_block(plan, block, [c for _, c in missing])
-            for (path, c), choices in zip(missing, found, strict=True):
-                plan.store.seal(path, _sealed(plan, block, c.chosen, choices))
+            for (blocks, c), choices in zip(missing, found, strict=True):
+                made = {"software": software(), **recorded(selector=c.chosen.selector)}
+                blocks.seal(block, _columns(plan, block, c.chosen, choices), made)
         yield block
 
 
@@ -247,9 +242,9 @@ def _joined(ranked: Sequence[tuple[Pool, Ranking]]) -> Ranking:
     )
 
 
-def _sealed(
+def _columns(
     plan: Plan, block: int, chosen: Chosen, choices: Sequence[Ranking] | Sequence[Merged]
-) -> Sealed:
+) -> Arrays:
     units = plan.asked(block, chosen)
     arrays: Arrays = {
         "image/id": as_text([plan.questions.images[i] for i, _ in units]),
@@ -276,13 +271,7 @@ def _sealed(
             "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
             "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
         }
-    manifest = plan.ranking_manifest(chosen)
-    provenance = {"software": software(), **recorded(selector=chosen.selector)}
-    return Sealed(_kind(chosen), sha256_of(manifest), manifest, provenance, arrays)
-
-
-def _kind(chosen: Chosen) -> str:
-    return f"calprune.{'merges' if isinstance(chosen.selector, Merges) else 'rankings'}"
+    return arrays
 
 
 def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
@@ -291,12 +280,12 @@ def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
 
 def read_ranking(plan: Plan, chosen: Chosen, block: int) -> Arrays:
     """``rank/*`` of a block; Mismatch if it is not this plan's."""
-    return _read(plan, chosen, block, "calprune.rankings")
+    return _read(plan, chosen, block)
 
 
 def read_merges(plan: Plan, chosen: Chosen, block: int) -> list[Merged]:
     """The new tokens of each image, or of each question; Mismatch if they are not this plan's."""
-    a = _read(plan, chosen, block, "calprune.merges")
+    a = _read(plan, chosen, block)
     found = []
     for lo, hi in zip(a["image/offset"], a["image/offset"][1:], strict=False):
         offset = a["token/offset"][lo : hi + 1]
@@ -305,13 +294,6 @@ def read_merges(plan: Plan, chosen: Chosen, block: int) -> list[Merged]:
     return found
 
 
-def _read(plan: Plan, chosen: Chosen, block: int, kind: str) -> Arrays:
-    path = Store.block(ranking_folder(plan, chosen), block)
-    sealed = unpack(path, kind)
-    names = [plan.questions.images[i] for i, _ in plan.asked(block, chosen)]
-    if (
-        sealed.manifest != plan.ranking_manifest(chosen)
-        or [x.decode() for x in sealed.arrays["image/id"]] != names
-    ):
-        raise Mismatch(f"{path}: ranking of other images or another selector; delete its folder")
-    return sealed.arrays
+def _read(plan: Plan, chosen: Chosen, block: int) -> Arrays:
+    images = [plan.questions.images[i] for i, _ in plan.asked(block, chosen)]
+    return plan.selection(chosen).read(block, images).arrays

@@ -23,16 +23,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
-from calprune.data.condition import Condition
-from calprune.data.storage.agreement import check_agreement
-from calprune.data.storage.container import Arrays, Sealed, claimed, pack, publish, unpack
+from calprune.data.condition import Condition, sha256_of
+from calprune.data.storage.blocks import SealedBlocks
+from calprune.data.storage.container import Arrays, Sealed, claimed, unpack
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, Replies, replies_of
-from calprune.data.storage.validation import check_closed_replies, check_values
+from calprune.data.storage.sealing import condition_of, seal
+from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
 from calprune.errors import (
     CalpruneError,
@@ -78,6 +79,11 @@ def safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._+=-]", "_", name).lstrip(".")[:_LONGEST_NAME] or "_"
 
 
+def _keyed(kind: str, stem: Path, manifest: dict[str, Any]) -> SealedBlocks:
+    """Blocks in a folder that is named ``stem`` and after their manifest's key."""
+    return SealedBlocks(kind, stem.with_name(f"{stem.name}-{sha256_of(manifest)[:8]}"), manifest)
+
+
 @dataclass(frozen=True)
 class Store:
     """Reads and writes the sealed files under ``root``."""
@@ -86,22 +92,34 @@ class Store:
 
     # Where things are -----------------------------------------------------------------------
 
-    def features(self, model: str, benchmark: str, key: str) -> Path:
-        """Folder of the feature blocks."""
-        return self.root / "features" / safe(model) / f"{safe(benchmark)}-{key[:8]}"
+    def features(self, model: str, benchmark: str, manifest: dict[str, Any]) -> SealedBlocks:
+        """What a model's tower sees of a benchmark's images."""
+        stem = self.root / "features" / safe(model) / safe(benchmark)
+        return _keyed("calprune.features", stem, manifest)
 
-    def ranking(self, model: str, benchmark: str, label: str, key: str) -> Path:
-        """Folder of the ranking blocks of one selector."""
-        return self.root / "rankings" / safe(model) / safe(benchmark) / f"{safe(label)}-{key[:8]}"
+    def signal(
+        self, model: str, benchmark: str, name: str, manifest: dict[str, Any]
+    ) -> SealedBlocks:
+        """A further signal of a benchmark's images or questions."""
+        stem = self.root / "features" / safe(model) / safe(f"{benchmark}-{name}")
+        return _keyed("calprune.signals", stem, manifest)
+
+    def selection(
+        self, kind: str, model: str, benchmark: str, label: str, manifest: dict[str, Any]
+    ) -> SealedBlocks:
+        """What one selector chose: ``calprune.rankings`` or ``calprune.merges``."""
+        stem = self.root / "rankings" / safe(model) / safe(benchmark) / safe(label)
+        return _keyed(kind, stem, manifest)
 
     def logits(self, condition: Condition) -> Path:
         """The sealed file of a condition."""
         name = f"{safe(condition.label)}-{condition.key[:8]}.h5"
         return self._logit_folder(condition) / name
 
-    def parts(self, condition: Condition) -> Path:
-        """Folder of a condition's unsealed parts."""
-        return self._logit_folder(condition) / _PARTS / condition.key[:8]
+    def parts(self, condition: Condition) -> SealedBlocks:
+        """A condition's parts, before they are joined in its file."""
+        folder = self._logit_folder(condition) / _PARTS / condition.key[:8]
+        return SealedBlocks("calprune.logits", folder, condition.to_json())
 
     def audit(self, condition: Condition, rows: int, digest: str) -> Path:
         """The audit of ``rows`` rows of a condition whose logits have a content digest."""
@@ -111,24 +129,7 @@ class Store:
     def _logit_folder(self, condition: Condition) -> Path:
         return self.root / "logits" / safe(condition.model) / safe(condition.benchmark)
 
-    @staticmethod
-    def block(folder: Path, index: int) -> Path:
-        """The file of one block or part."""
-        return folder / f"{index:05d}.h5"
-
     # Writing ----------------------------------------------------------------------------------
-
-    def seal(self, path: Path, sealed: Sealed) -> bool:
-        """Publish a sealed file; False if it was there already.
-
-        Raises Mismatch if its values break a law of its format, before anything is written.
-        """
-        try:
-            check_values(sealed.kind, sealed.arrays)
-        except Mismatch as error:
-            raise Mismatch(f"{path}: {error}") from error
-        _condition(path, sealed)
-        return publish(path, pack(sealed))
 
     def seal_condition(self, condition: Condition, blocks: int) -> bool:
         """Join all parts of a condition into its one file and drop the parts.
@@ -136,25 +137,21 @@ class Store:
         Returns False while parts are missing. Parts are dropped only once the sealed file has been
         read back. Raises StoreError if a part or the sealed file is damaged.
         """
-        folder, target = self.parts(condition), self.logits(condition)
+        parts, target = self.parts(condition), self.logits(condition)
         if not target.exists():
-            paths = [self.block(folder, i) for i in range(blocks)]
-            if not all(p.exists() for p in paths):
+            if parts.missing(blocks):
                 return target.exists()
             try:
-                parts = [unpack(p, "calprune.logits") for p in paths]
+                found = [parts.read(i) for i in range(blocks)]
             except (StoreError, IncompleteError):
                 if target.exists():  # another process has just sealed it and dropped the parts
                     return True
                 raise
-            for path, part in zip(paths, parts, strict=True):
-                if part.key != condition.key:
-                    raise Mismatch(f"{path}: belongs to another condition; delete it and run again")
-            self.seal(target, joined(paths, parts))
-        if folder.exists():
+            seal(target, joined([parts.path(i) for i in range(blocks)], found))
+        if parts.folder.exists():
             if unpack(target, "calprune.logits").key != condition.key:
                 raise Mismatch(f"{target}: holds another condition than its name says")
-            _drop(folder)
+            _drop(parts.folder)
         return True
 
     def is_sealed(self, condition: Condition) -> bool:
@@ -278,7 +275,7 @@ def read_logits(path: Path) -> LogitTable:
     """A validated logit file; StoreError tells what is wrong with it."""
     sealed = unpack(path, "calprune.logits")
     a = sealed.arrays
-    condition = _condition(path, sealed)
+    condition = condition_of(path, sealed)
     assert condition is not None
     table = LogitTable(
         path=path,
@@ -327,19 +324,6 @@ def check_file(path: Path) -> Sealed:
     if named and named[1] != sealed.key[:8]:
         raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
     return sealed
-
-
-def _condition(path: Path, sealed: Sealed) -> Condition | None:
-    """The condition that a file of logits or audits is of; Mismatch if it is not of any."""
-    if sealed.kind not in ("calprune.logits", "calprune.audits"):
-        return None
-    try:
-        condition = Condition.from_json(sealed.manifest)
-        if sealed.kind == "calprune.logits":
-            check_agreement(condition, sealed.arrays)
-    except StoreError as error:
-        raise Mismatch(f"{path}: {error}") from error
-    return condition
 
 
 def _text(path: Path, array: np.ndarray) -> np.ndarray:

@@ -127,7 +127,7 @@ CALIBRATION = Study(
             notes=(
                 "ECE is the absolute overconfidence in every row: every bin is too sure",
                 "the study spreads probability over four options in every row; 1,247 of the 2,017 "
-                "have fewer or more: --options four repeats it",
+                "have fewer or more: --answer-set four repeats it",
                 "accuracy under SCOPE is 64.6 and 63.4 at K = 64 and 192 here, 68.8 and 68.8 in "
                 "Table 6 (another prompt and scorer)",
             ),

@@ -109,7 +109,7 @@ def _seeds(rows: Sequence[Estimate]) -> str | None:
     if not spread:
         return None
     listed = ", ".join(
-        f"{r.condition} {shown(r.seed_sd or 0.0, r.form)} over {r.seeds}" for r in spread
+        f"{r.condition} {shown(r.seed_sd or 0.0, r.unit)} over {r.seeds}" for r in spread
     )
     return (
         f"values are means over seeds where there are several; intervals hold for these seeds "

@@ -41,14 +41,14 @@ def comparisons(content: Content) -> Html | None:
 
 def _family(rows: Sequence[Difference]) -> Html:
     first = rows[0]
-    form = gap(first.form)
+    unit = gap(first.unit)
     reach = _reach(rows)
     columns = [
         Column("condition", "text"),
-        Column(heading(first.title, first.form)),
+        Column(heading(first.title, first.unit)),
         Column(first.reference),
-        Column(heading("difference", form), hint=f"{first.better} is better"),
-        Column("interval", "picture", hint=f"±{shown(reach, form).lstrip('+')}"),
+        Column(heading("difference", unit), hint=f"{first.direction} is better"),
+        Column("interval", "picture", hint=f"±{shown(reach, unit).lstrip('+')}"),
         Column("p"),
         Column(corrected(first)),
         Column("at 5 %", "text"),
@@ -56,10 +56,10 @@ def _family(rows: Sequence[Difference]) -> Html:
     body = [
         [
             Cell(r.condition, below=r.seed if r.seed.endswith("seeds") else ""),
-            Cell(shown(r.value, r.form), r.value),
-            Cell(shown(r.reference_value, r.form), r.reference_value),
+            Cell(shown(r.value, r.unit), r.value),
+            Cell(shown(r.reference_value, r.unit), r.reference_value),
             Cell(
-                shown(r.delta, form, signed=True),
+                shown(r.delta, unit, signed=True),
                 r.delta,
                 below_delta(r),
             ),
@@ -100,6 +100,6 @@ def _verdict(row: Difference) -> str:
     """In a word; for metrics whose best value lies in between, only that they differ."""
     if not different(row):
         return "not told apart"
-    if row.better not in ("lower", "higher"):
+    if row.direction not in ("lower", "higher"):
         return "differs"
-    return "better" if (row.delta > 0) == (row.better == "higher") else "worse"
+    return "better" if (row.delta > 0) == (row.direction == "higher") else "worse"

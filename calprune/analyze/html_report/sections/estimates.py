@@ -66,10 +66,10 @@ def stem(row: Estimate) -> str:
 
 def metric_column(row: Estimate) -> Column:
     """A heading with its unit and which direction is better."""
-    hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.better, "")
-    hint = hint or f"{row.better} is better"
+    hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.direction, "")
+    hint = hint or f"{row.direction} is better"
     hint += "; below: de-biased" * (row.interval_of == "debiased")
-    return Column(heading(row.title, row.form), hint=hint)
+    return Column(heading(row.title, row.unit), hint=hint)
 
 
 def name_cell(row: Estimate) -> Cell:
@@ -81,4 +81,4 @@ def value_cell(row: Estimate | None) -> Cell:
     """A value over its interval; a dash if the condition has none."""
     if row is None:
         return Cell("–")
-    return Cell(shown(row.value, row.form), row.value, below(row))
+    return Cell(shown(row.value, row.unit), row.value, below(row))

@@ -43,7 +43,7 @@ def _metric(rows: Sequence[Estimate]) -> Html:
         for i, condition in enumerate(dict.fromkeys(r.condition for r in rows))
         if next(r for r in rows if r.condition == condition).selector == "full"
     ]
-    title = heading(first.title, first.form)
+    title = heading(first.title, first.unit)
     caption = f"{first.model} on {first.benchmark}: {title} by {first.by}"
-    notes = [f"{first.better.capitalize()} is better.", intervals(first)]
+    notes = [f"{first.direction.capitalize()} is better.", intervals(first)]
     return table(caption, columns, body, notes, [first.signature], marked)

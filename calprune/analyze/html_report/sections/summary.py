@@ -55,7 +55,7 @@ def _setting(content: Content, setting: Setting) -> Html:
 
 
 def _number(value: float, row: Estimate | Difference) -> str:
-    return shown(value, row.form) + UNITS[row.form]
+    return shown(value, row.unit) + UNITS[row.unit]
 
 
 def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
@@ -66,7 +66,7 @@ def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
     )
     interval = f" {_of(found)}" if found else ""
     value = f"{_number(first.reference_value, first)}{interval}".rstrip()
-    return f"Reference: {first.reference}, {value}; {first.better} is better."
+    return f"Reference: {first.reference}, {value}; {first.direction} is better."
 
 
 def _of(row: Estimate) -> str:
@@ -79,7 +79,7 @@ def _extremes(own: Sequence[Difference]) -> list[str]:
     known = [r for r in own if r.delta == r.delta]
     if not known:
         return [f"{own[0].title} is undefined or infinite in every pair."]
-    ordered = sorted(known, key=lambda r: r.delta, reverse=own[0].better == "higher")
+    ordered = sorted(known, key=lambda r: r.delta, reverse=own[0].direction == "higher")
     if len(ordered) == 1:
         return [_against("The other condition", ordered[0])]
     return [_against("Best", ordered[0]), _against("Worst", ordered[-1])]
@@ -87,8 +87,8 @@ def _extremes(own: Sequence[Difference]) -> list[str]:
 
 def _against(who: str, row: Difference) -> str:
     """One difference with everything needed to believe it."""
-    form = gap(row.form)
-    delta = f"{shown(row.delta, form, signed=True)}{UNITS[form]}"
+    unit = gap(row.unit)
+    delta = f"{shown(row.delta, unit, signed=True)}{UNITS[unit]}"
     interval = below_delta(row)
     interval = f"(de-biased {interval})" if row.interval_of.endswith("debiased") else interval
     verdict = "" if different(row) else ", which chance alone may explain"

@@ -1,0 +1,37 @@
+"""The last check before a file gets its name: its values, and the condition that it is of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from calprune.data.condition import Condition
+from calprune.data.storage.agreement import check_agreement
+from calprune.data.storage.container import Sealed, pack, publish
+from calprune.data.storage.validation import check_values
+from calprune.errors import Mismatch, StoreError
+
+
+def seal(path: Path, sealed: Sealed) -> bool:
+    """Publish a sealed file; False if it was there already.
+
+    Raises Mismatch if its values break a law of its format, before anything is written.
+    """
+    try:
+        check_values(sealed.kind, sealed.arrays)
+    except Mismatch as error:
+        raise Mismatch(f"{path}: {error}") from error
+    condition_of(path, sealed)
+    return publish(path, pack(sealed))
+
+
+def condition_of(path: Path, sealed: Sealed) -> Condition | None:
+    """The condition that a file of logits or audits is of; Mismatch if it is not of any."""
+    if sealed.kind not in ("calprune.logits", "calprune.audits"):
+        return None
+    try:
+        condition = Condition.from_json(sealed.manifest)
+        if sealed.kind == "calprune.logits":
+            check_agreement(condition, sealed.arrays)
+    except StoreError as error:
+        raise Mismatch(f"{path}: {error}") from error
+    return condition
