@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Predictions, predictions
+from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable
@@ -62,17 +62,17 @@ def made_up(number: int) -> LogitTable:
     )
 
 
-def plain(seen: Predictions, rows: np.ndarray) -> list[float]:
+def plain(predictions: Predictions, rows: np.ndarray) -> list[float]:
     """All metrics of some rows, as one would write them first."""
-    c, y = seen.confidence[rows], seen.correct[rows]
+    c, y = predictions.confidence[rows], predictions.correct[rows]
     ece = 0.0
     for low in np.arange(15) / 15:
         inside = (c > low) & (c <= low + 1 / 15)
         if inside.any():
             ece += inside.mean() * abs(c[inside].mean() - y[inside].mean())
-    yes = seen.probabilities[rows, 0]
-    brier = ((yes - (seen.label[rows] == 0)) ** 2).mean()
-    nll = -seen.log_probabilities[rows, seen.label[rows]].mean()
+    yes = predictions.probabilities[rows, 0]
+    brier = ((yes - (predictions.outcome_column[rows] == 0)) ** 2).mean()
+    nll = -predictions.log_probabilities[rows, predictions.outcome_column[rows]].mean()
     wrong = ~y[np.argsort(-c)]
     aurc = (np.cumsum(wrong) / np.arange(1, len(wrong) + 1)).mean()
     return [y.mean(), ece, brier, nll, aurc]
@@ -85,12 +85,12 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def looped(seen: Predictions) -> None:
+def looped(predictions: Predictions) -> None:
     """Resample images one draw after another."""
     rng = np.random.default_rng(0)
-    rows_of = np.arange(len(seen)).reshape(IMAGES, PER_IMAGE)
+    rows_of = np.arange(len(predictions)).reshape(IMAGES, PER_IMAGE)
     for _ in range(LOOPED):
-        plain(seen, rows_of[rng.integers(0, IMAGES, IMAGES)].ravel())
+        plain(predictions, rows_of[rng.integers(0, IMAGES, IMAGES)].ravel())
 
 
 def main() -> None:
@@ -100,8 +100,8 @@ def main() -> None:
     tables = [made_up(i) for i in range(conditions)]
     tables = [replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables]
     estimate(tables[:1], METRICS, draws=1)
-    slow = seconds(lambda: looped(predictions(tables[0]))) / LOOPED * draws * conditions
-    read = seconds(lambda: [predictions(t) for t in tables])
+    slow = seconds(lambda: looped(read_predictions(tables[0]))) / LOOPED * draws * conditions
+    read = seconds(lambda: [read_predictions(t) for t in tables])
     fast = seconds(lambda: estimate(tables, METRICS, draws=draws))
     more = seconds(lambda: estimate(tables, METRICS, draws=10 * draws))
     rest = fast - read

@@ -100,12 +100,12 @@ class Questions:
             confidence=c,
             correct=right[rows],
             predicted=predicted,
-            label=label.astype(np.intp),
+            outcome_column=label.astype(np.intp),
             tied=np.zeros(len(rows), dtype=bool),
             offered=offered,
             replied=np.zeros(len(rows), dtype=bool),
-            gold=label.astype(np.intp),
-            greedy=predicted,
+            label=label.astype(np.intp),
+            parsed_answer=predicted,
             n_options=options.astype(np.intp),
             id=text,
             split=text,
@@ -137,13 +137,13 @@ def truth(metric: str, line: Line, scale: float) -> float:
     """The metric of very many images; 0 where confidence is exact."""
     if scale == 1.0:
         return 0.0
-    seen = Questions(np.random.default_rng(1), (*line[:2], TRUTH, line[3])).answered(scale)
-    return float(sampled(metric, seen).point()[0])
+    predictions = Questions(np.random.default_rng(1), (*line[:2], TRUTH, line[3])).answered(scale)
+    return float(sampled(metric, predictions).point()[0])
 
 
-def sampled(metric: str, seen: Predictions) -> Sampler:
+def sampled(metric: str, predictions: Predictions) -> Sampler:
     """A sampler of one metric over images."""
-    return prepared(resolve(metric), [seen])[0]
+    return prepared(resolve(metric), [predictions])[0]
 
 
 def lines(
@@ -179,8 +179,8 @@ def covered(metric: str, line: Line, scale: float, runs: int) -> tuple[float, ..
     true = truth(metric, line, scale)
     total = np.zeros(8)
     for run in range(runs):
-        seen = Questions(np.random.default_rng([run, 5]), line).answered(scale)
-        (gap,) = gap_errors([[sampled(metric, seen)]], 0, [((0, 1.0),)], DRAWS, run)
+        predictions = Questions(np.random.default_rng([run, 5]), line).answered(scale)
+        (gap,) = gap_errors([[sampled(metric, predictions)]], 0, [((0, 1.0),)], DRAWS, run)
         ends = [gap.interval("studentised"), gap.interval("bridge")]
         ends.append(tuple(np.quantile(gap.plug[1:], [0.025, 0.975])))
         shares = [x for low, high in ends for x in (low <= true <= high, high - low)]
@@ -220,9 +220,9 @@ def floor(runs: int, images: Sequence[int]) -> None:
     for line in lines(images):
         total = np.zeros(2)
         for run in range(runs):
-            seen = Questions(np.random.default_rng([run, 7]), line).answered(1.0)
-            expected = noise_floor(metric, seen, clusters_of(seen), run) or 0.0
-            total += [float(sampled("ece", seen).point()[0]), expected]
+            predictions = Questions(np.random.default_rng([run, 7]), line).answered(1.0)
+            expected = noise_floor(metric, predictions, clusters_of(predictions), run) or 0.0
+            total += [float(sampled("ece", predictions).point()[0]), expected]
         ece, expected = total / runs
         print(f"| {shown(line)} | {ece:.4f} | {expected:.4f} | {expected / ece:.2f} |", flush=True)
 
@@ -235,9 +235,9 @@ def errors(runs: int, images: Sequence[int]) -> None:
             hits = np.zeros(2)
             for run in range(runs):
                 asked = Questions(np.random.default_rng([run, 8]), line)
-                seen = [sampled("ece", asked.answered(scale)) for _ in range(4)]
-                ours = (seen[:1], seen[:3])
-                p = [permutation_test(x, seen[3:], PERMUTATIONS, run).p[0] for x in ours]
+                predictions = [sampled("ece", asked.answered(scale)) for _ in range(4)]
+                ours = (predictions[:1], predictions[:3])
+                p = [permutation_test(x, predictions[3:], PERMUTATIONS, run).p[0] for x in ours]
                 hits += np.array(p) <= LEVEL
             shares = " | ".join(f"{x:.3f}" for x in hits / runs)
             print(f"| {shown(line)} | {name} | {shares} |", flush=True)
@@ -268,8 +268,8 @@ def power(runs: int, images: Sequence[int]) -> None:
                 pair = [[sampled("ece", asked.answered(x))] for x in (SCALES[name], 1.0)]
                 (gap,) = gap_errors(pair, 0, [((0, 1.0), (1, -1.0))], DRAWS, run)
                 sd = float(gap.plug[1:].std(ddof=1))
-                seen = gap.attenuation.expected(true)
-                likely = [ndtr(d / sd - 1.96) for d in (true, seen)]
+                predictions = gap.attenuation.expected(true)
+                likely = [ndtr(d / sd - 1.96) for d in (true, predictions)]
                 p = permutation_test(pair[0], pair[1], PERMUTATIONS, run).p[0]
                 total += [*likely, p <= LEVEL]
             said = " | ".join(f"{x:.2f}" for x in total / runs)

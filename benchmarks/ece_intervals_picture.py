@@ -31,8 +31,8 @@ def main(path: str) -> None:
         true = truth("ece", LINE, scale)
         held = np.zeros(2, dtype=int)
         for i in range(SETS):
-            seen = Questions(np.random.default_rng([i, 3]), LINE).answered(scale)
-            (gap,) = gap_errors([[sampled("ece", seen)]], 0, [((0, 1.0),)], DRAWS, i)
+            predictions = Questions(np.random.default_rng([i, 3]), LINE).answered(scale)
+            (gap,) = gap_errors([[sampled("ece", predictions)]], 0, [((0, 1.0),)], DRAWS, i)
             ends = (np.quantile(gap.plug[1:], [0.025, 0.975]), gap.interval("studentised"))
             centres = (gap.plug[0], max(gap.debiased[0], 0.0))
             for j, ((low, high), centre) in enumerate(zip(ends, centres, strict=True)):

@@ -17,7 +17,7 @@ from functools import partial
 
 from benchmarks.bootstrap import made_up
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import Predictions, predictions
+from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled import gap_errors, prepared, resampled
 
@@ -31,14 +31,14 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - began
 
 
-def percentile(name: str, seen: Sequence[Predictions], draws: int) -> object:
+def percentile(name: str, predictions: Sequence[Predictions], draws: int) -> object:
     """Resampled values, from predictions; quantiles cost nothing."""
-    return resampled([prepared(resolve(name), [one])[0] for one in seen], draws, 0)
+    return resampled([prepared(resolve(name), [one])[0] for one in predictions], draws, 0)
 
 
-def studentised(name: str, seen: Sequence[Predictions], draws: int) -> object:
+def studentised(name: str, predictions: Sequence[Predictions], draws: int) -> object:
     """Intervals, from predictions."""
-    cells = [prepared(resolve(name), [one]) for one in seen]
+    cells = [prepared(resolve(name), [one]) for one in predictions]
     found = gap_errors(cells, 0, [((i, 1.0),) for i in range(len(cells))], draws, 0)
     return [gap.interval("studentised") for gap in found]
 
@@ -48,10 +48,10 @@ def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 20
     draws = int(sys.argv[2]) if sys.argv[2:] else 1000
     tables = [made_up(i) for i in range(count)]
-    seen = [predictions(t) for t in tables]
+    predictions = [read_predictions(t) for t in tables]
     print("| metric | percentile, s | studentised, s | ratio |\n|---|---|---|---|")
     for name in METRICS:
-        few = seen[: 2 if name == "ece-smooth" else count]
+        few = predictions[: 2 if name == "ece-smooth" else count]
         show(name, partial(percentile, name, few, draws), partial(studentised, name, few, draws))
     show("ece, estimate", lambda: estimate(tables, ["ece"], draws=draws, interval="percentile"),
          lambda: estimate(tables, ["ece"], draws=draws))  # fmt: skip

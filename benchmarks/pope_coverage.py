@@ -76,12 +76,12 @@ def believed(evidence: Floats, scale: float) -> Predictions:
         confidence=both.max(axis=1),
         correct=evidence > 0,
         predicted=np.where(evidence > 0, 0, 1).astype(np.intp),
-        label=index,
+        outcome_column=index,
         tied=np.zeros(n, dtype=bool),
         offered=np.ones((n, 2), dtype=bool),
         replied=np.zeros(n, dtype=bool),
-        gold=index,
-        greedy=index,
+        label=index,
+        parsed_answer=index,
         n_options=np.full(n, 2, dtype=np.intp),
         names=("yes", "no"),
         id=ROWS if own else text,
@@ -95,8 +95,8 @@ def believed(evidence: Floats, scale: float) -> Predictions:
 def truth(scale: float) -> Floats:
     """The metrics of the evidence's distribution."""
     at = (np.arange(200_000) + 0.5) / 200_000
-    seen = believed(SHIFT + ndtri(at), scale)
-    one = replace(seen, cluster=np.full(len(seen), "one"))
+    predictions = believed(SHIFT + ndtri(at), scale)
+    one = replace(predictions, cluster=np.full(len(predictions), "one"))
     return Sampler.of(resolve(METRICS), one, clusters_of(one)).point()
 
 
@@ -144,9 +144,9 @@ def coverage(rho: float, scale: float, runs: int, draws: int) -> None:
     true, r, metrics = truth(scale), shared_part(rho), resolve(METRICS)
     held: dict[str, Floats] = defaultdict(lambda: np.zeros(len(METRICS)))
     for run in range(runs):
-        (seen,) = equal_conditions(np.random.default_rng([run, 1]), r, 1, scale)
+        (predictions,) = equal_conditions(np.random.default_rng([run, 1]), r, 1, scale)
         for unit in ("images", "rows"):
-            samplers = prepared(metrics, [seen], unit)
+            samplers = prepared(metrics, [predictions], unit)
             (values,) = resampled(samplers, draws, run)
             for j, metric in enumerate(samplers[0].metrics):
                 found = bounds(values[j])
@@ -165,9 +165,9 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
     r, metrics = shared_part(rho), resolve(METRICS)
     hits: dict[str, Floats] = defaultdict(lambda: np.zeros(len(METRICS)))
     for run in range(runs):
-        seen = list(equal_conditions(np.random.default_rng([run, 2]), r, 3, scale))
+        predictions = list(equal_conditions(np.random.default_rng([run, 2]), r, 3, scale))
         for unit in ("images", "rows"):
-            three = [prepared(metrics, [one], unit) for one in seen]
+            three = [prepared(metrics, [one], unit) for one in predictions]
             (a,), (b,) = three[:2]
             p = {f"bootstrap of {unit}, shifted": shifted(*resampled([a, b], draws, run))}
             if unit == "images":
@@ -175,7 +175,9 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
                 p["trend over three levels"] = trend_test([0, 1, 2], three, permutations, run)
             for name, found in p.items():
                 hits[name] += found <= LEVEL
-        hits["McNemar on rows"][0] += mcnemar(seen[1].correct, seen[0].correct) <= LEVEL
+        hits["McNemar on rows"][0] += (
+            mcnemar(predictions[1].correct, predictions[0].correct) <= LEVEL
+        )
     for name, count in hits.items():
         shown = [f"{x / runs:.2f}" for x in count]
         shown = [shown[0], "-", "-", "-"] if "McNemar" in name else shown
@@ -195,15 +197,15 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
     hits: dict[tuple[str, str], Floats] = defaultdict(lambda: np.zeros(3))
     for run in range(runs):
         conditions = equal_conditions(np.random.default_rng([run, 3]), r, FAMILY + 1, scale)
-        seen = list(conditions)
+        predictions = list(conditions)
         tests = {}
         for unit in ("images", "rows"):
-            base, *others = (prepared(metrics, [one], unit)[0] for one in seen)
+            base, *others = (prepared(metrics, [one], unit)[0] for one in predictions)
             found = swap_test(
                 side_by_side(others), side_by_side([base] * FAMILY), permutations, run
             )
             tests[f"swap of {unit}"] = found.reshape(FAMILY, 3)
-        exact = [mcnemar(one.correct, seen[0].correct) for one in seen[1:]]
+        exact = [mcnemar(one.correct, predictions[0].correct) for one in predictions[1:]]
         tests["McNemar on rows"] = np.array([[p, 1.0, 1.0] for p in exact])
         for name, p in tests.items():
             holm = np.stack([adjust(column, "holm") for column in p.T], axis=1)

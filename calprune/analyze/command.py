@@ -11,7 +11,7 @@ from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import resolve
 from calprune.analyze.options import check_read, confidences
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
 from calprune.analyze.results.calibration_slope import calibration_slopes
@@ -60,7 +60,7 @@ def analyze(
     power: bool = False,
     detect: float | None = None,
     trend: str | None = None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
 
@@ -88,7 +88,7 @@ def analyze(
         power: print which differences to ``against`` (default ``full``) could be shown.
         trend: print slopes of metrics over this parameter of selectors, within each budget.
         detect: with ``power``, a difference whose number of images is wanted.
-        reading: answer_set, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``read_predictions``.
 
     Raises:
         IncompleteError: no tables, or none whose replies are graded; or, if ``strict``, any whose
@@ -183,7 +183,7 @@ def several(
     tables: Sequence[LogitTable],
     metrics: Sequence[str] = (),
     fmt: str = "table",
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print of all models and benchmarks side by side.
 
@@ -191,7 +191,7 @@ def several(
         tables: sealed logits.
         metrics: at most one, by default the benchmark's own score.
         fmt: one of ``report.FORMATS``.
-        reading: as in ``predictions``.
+        reading: as in ``read_predictions``.
 
     Raises:
         PlanError: several metrics.
@@ -216,7 +216,7 @@ def trade_offs(
     tables: Sequence[LogitTable],
     fmt: str = "table",
     each_seed: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print of what pruning trades: tokens, accuracy, ECE, and who is on the front.
 
@@ -224,7 +224,7 @@ def trade_offs(
         tables: sealed logits.
         fmt: one of ``report.FORMATS``.
         each_seed: show the seeds of a random selector one by one.
-        reading: as in ``predictions``.
+        reading: as in ``read_predictions``.
     """
     check_format(fmt)
     tables = graded(tables)
@@ -245,7 +245,7 @@ def regressions(
     common: bool = False,
     mixed_numerics: bool = False,
     strict: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print of Cox's calibration slope and intercepts.
 
@@ -260,7 +260,7 @@ def regressions(
         common: common questions.
         mixed_numerics: compare all the same.
         strict: replies without grades are an error.
-        reading: as in ``predictions``; ``confidence`` may be several, separated by commas.
+        reading: as in ``read_predictions``; ``confidence`` may be several, separated by commas.
 
     Raises:
         IncompleteError, PlanError, Mismatch: as ``analyze`` does.

@@ -46,7 +46,7 @@ def check_read(tables: Sequence[LogitTable], reading: Mapping[str, Any]) -> None
 
     Args:
         tables: sealed logits; of none at all nothing is said.
-        reading: what was asked for, as in ``predictions``, without defaults.
+        reading: what was asked for, as in ``read_predictions``, without defaults.
     """
     for name in ("folds", "fold_seed"):
         if name in reading and not reading.get("calibrate"):

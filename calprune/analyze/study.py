@@ -13,7 +13,7 @@ from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import Metric
 from calprune.analyze.options import check_known, check_read
-from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
 from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import (
     CalibrationSlopeDifference,
@@ -43,8 +43,8 @@ DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
 class Study:
     """Conditions, each a sealed logit file; all methods leave it as it is.
 
-    Methods that read answers take ``answer_set``, ``confidence`` and ``target``, as ``predictions``
-    of ``calprune.analyze.predictions.build`` does.
+    Methods that read answers take ``answer_set``, ``confidence`` and ``target``, as
+    ``calprune.analyze.predictions.build.read_predictions`` does.
 
     >>> study.select(selector="scope", budget=64).estimates(by="split")  # doctest: +SKIP
     """
@@ -88,7 +88,7 @@ class Study:
             left = having(left, name, wanted[name])
         return Study(left)
 
-    def _check(self, reading: Reading, common: bool, each_seed: bool) -> None:
+    def _check(self, reading: PredictionOptions, common: bool, each_seed: bool) -> None:
         """Refuse what nothing here would read, and say what ``common`` leaves out."""
         check_read(self.tables, reading)
         for line in dropped_sets(settings(self.tables, each_seed)) if common else ():
@@ -100,10 +100,10 @@ class Study:
 
         return DataFrame([described(table) for table in self.tables])
 
-    def predictions(self, **reading: Unpack[Reading]) -> dict[Path, Predictions]:
+    def predictions(self, **reading: Unpack[PredictionOptions]) -> dict[Path, Predictions]:
         """Probabilities, confidence and correctness of every question, by sealed file."""
         check_read(self.tables, reading)
-        return {table.path: predictions(table, **reading) for table in self.tables}
+        return {table.path: read_predictions(table, **reading) for table in self.tables}
 
     def estimates(
         self,
@@ -115,7 +115,7 @@ class Study:
         interval: Interval = "auto",
         resample: Resample = "images",
         common: bool = False,
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
         self._check(reading, common, each_seed)
@@ -147,7 +147,7 @@ class Study:
         resample: Resample = "images",
         common: bool = False,
         mixed_numerics: bool = False,
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
         self._check(reading, common, each_seed)
@@ -181,7 +181,7 @@ class Study:
         resample: Resample = "images",
         common: bool = False,
         mixed_numerics: bool = False,
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
         self._check(reading, common, each_seed)
@@ -215,7 +215,7 @@ class Study:
         resample: Resample = "images",
         common: bool = False,
         mixed_numerics: bool = False,
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
         self._check(reading, common, each_seed)
@@ -246,7 +246,7 @@ class Study:
         common: bool = False,
         correction: Correction = "holm",
         mixed_numerics: bool = False,
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> DataFrame:
         """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
         self._check(reading, common, each_seed)
@@ -275,7 +275,7 @@ class Study:
         resample: Resample = "images",
         mixed_numerics: bool = False,
         of: str = "",
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> list[Path]:
         """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
 
@@ -294,7 +294,7 @@ class Study:
             resample: ``images`` or ``rows``.
             mixed_numerics: pair what other devices or versions computed.
             of: what is shown, for the title; by default the model and the benchmark.
-            reading: answer_set, confidence and target, as in ``predictions``.
+            reading: answer_set, confidence and target, as in ``read_predictions``.
 
         Raises:
             PlanError: an unknown kind, or one that these conditions do not allow, and why; a
@@ -328,7 +328,7 @@ class Study:
         interval: Interval = "auto",
         resample: Resample = "images",
         mixed_numerics: bool = False,
-        **reading: Unpack[Reading],
+        **reading: Unpack[PredictionOptions],
     ) -> list[Path]:
         """All kinds of figures that make sense here, for each model, benchmark and metric.
 

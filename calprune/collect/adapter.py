@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.collect.signals import Signals
 from calprune.data.benchmarks import Answer, Picture
 
 if TYPE_CHECKING:
@@ -162,10 +163,9 @@ class Adapter(Protocol):
         axes: of position ids: 1, or 3 where time, height and width are counted apart.
         feed: the view that the language model reads.
         view: the view on which selectors measure similarity, mostly the feed.
-        measures: what ``view``, ``saliency`` and further signals are, by the name under which
-            selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and ``keys@-2:mean``. Names
-            that begin with ``text`` are measured on questions. See ``measure`` and ``phrase`` for
-            the names that the package's own selectors know.
+        measures: what ``view``, ``saliency`` and auxiliary features (``collect/signals``) are, by
+            the name under which selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and
+            ``keys@-2:mean``. Names that begin with ``text`` are measured on questions.
         pixels: the class that turns images into pixels, and by which rule. An adapter may have a
             method ``grid_of(sizes)``: what else ``Condition.pixels`` must say where images of these
             heights and widths are among those shown; empty if nothing.
@@ -209,36 +209,20 @@ class Adapter(Protocol):
         """Run the vision tower once over a few images."""
         ...
 
-    def measure(
-        self, images: Sequence[Picture], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
-        """Further signals of a few images by name, each (rows, width).
+    def measure(self, images: Sequence[Picture], names: Collection[str]) -> list[Signals]:
+        """Signals of a few images by name, each (rows, width); see ``collect/signals`` for them.
 
         Rows are the v tokens of the frame, zero on glue and, unless they are embedded, on other
-        row ends; of ``cls-token`` the crops. Of a tower with CLS, with −2 for its penultimate
-        block:
-
-        - ``keys`` (v, head width): key projections of block −2, unscaled, averaged over heads;
-        - ``cls-last3`` (v, 1): CLS attention, averaged over heads, summed over blocks −4 to −2;
-        - ``received`` and ``received-early`` (v, 1): attention from all queries, CLS's too,
-          averaged over them and over heads, in block −2 and in the block after a third of them;
-        - ``projected`` (v, D): what the projector makes of the patches;
-        - ``cls-token`` (crops, d): what block −2 puts out for CLS, before the projector;
-        - ``joint`` (v, width): patches in the space that CLIP's images and texts share; only with
-          ``Options.clip``.
-
-        float32, wide ones in the tower's dtype where numpy has it.
+        row ends; of ``cls-token`` the crops. float32, wide ones in the tower's dtype where numpy
+        has it.
         """
         ...
 
-    def phrase(
-        self, questions: Sequence[str], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
+    def phrase(self, questions: Sequence[str], names: Collection[str]) -> list[Signals]:
         """Signals of questions by name, each (rows, width).
 
         Of the question's own words, without template and the lines that say in which form to
-        answer: ``text-words`` (t, D), the language model's embeddings of its tokens, and, only
-        with ``Options.clip``, ``text-clip`` (segments, width), CLIP's of every 77 tokens.
+        answer.
         """
         ...
 
@@ -292,6 +276,31 @@ class Adapter(Protocol):
 
     def numerics(self) -> dict[str, Any]:
         """What may move a logit by rounding only: device, dtypes, attention kernel."""
+        ...
+
+
+class LayerwiseModel(Adapter, Protocol):
+    """An adapter whose decoder runs layer by layer, which selectors inside the model need.
+
+    A family without these members serves all other selectors.
+    """
+
+    @property
+    def decoder_kind(self) -> str:
+        """``model_type`` of the language model's configuration; loads no weights."""
+        ...
+
+    @property
+    def decoder(self) -> Any:
+        """The transformers text model: ``layers``, ``norm``, ``rotary_emb``, ``embed_tokens``."""
+        ...
+
+    def embedded(self, step: Step) -> Tensor:
+        """What the first layer reads: words and visual tokens (b, s, D)."""
+        ...
+
+    def whole(self, image: Picture) -> Tensor:
+        """All visual embeddings (v, D) of one image by transformers' own functions, from pixels."""
         ...
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Protocol, runtime_checkable
 
+from calprune.collect.signals import of_question
 from calprune.collect.visual_tokens import Merged, Ranking, VisualTokens
 from calprune.data.condition import Budget
 
@@ -18,8 +19,8 @@ class SelectorInfo(Protocol):
 
     Attributes:
         title: one line for ``calprune ls``.
-        needs: what it reads: ``view``, ``saliency``, and further signals by name (see
-            ``Adapter.measures``).
+        needs: what it reads: ``view``, ``saliency``, and auxiliary features by name (see
+            ``collect/signals``).
         revision: raised by hand whenever its picks change; part of the condition.
         nested: the first k of its order are its choice of k, so one ranking serves all budgets.
         budget: the only budget it makes sense with, or None.
@@ -64,4 +65,4 @@ Selector = Ranks | Picks | Merges
 
 def guided(selector: Selector) -> bool:
     """Whether its choice depends on the question, so that each question has its own."""
-    return any(name.startswith("text") for name in selector.needs)
+    return any(of_question(name) for name in selector.needs)

@@ -30,9 +30,8 @@ class VisualTokens:
         saliency: float64 (v,), head-sum of the CLS attention of the same layer; NaN on glue.
         glue: bool (v,), separator rows that are no patch; they are always kept, never ranked.
         cell: int32 (v, 2), row and column of each in its crop or image; −1 on glue.
-        signals: further measurements that ``needs`` names, each float (rows, width): (v, width) of
-            the tokens themselves; of the question where the name begins with ``text``; one row for
-            the tower's CLS token.
+        signals: auxiliary features that ``needs`` names, float (rows, width) each; see
+            ``collect/signals``.
         compat: choose as reference code in float16 does; only of selectors that say they can.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.analyze.scorers import greedy
+from calprune.analyze.predictions.correctness import first_token_answers
 from calprune.analyze.scorers.exact_match import plain
 from calprune.data.storage.container import publish
 from calprune.data.storage.logits import LogitTable
@@ -88,7 +88,7 @@ def replies(table: LogitTable) -> Said:
     if by_reply.all():
         texts = [""] * len(table)
     else:
-        texts = ["" if i < 0 else table.answers[i] for i in greedy(table).tolist()]
+        texts = ["" if i < 0 else table.answers[i] for i in first_token_answers(table).tolist()]
     if table.replies is not None:
         for row in np.flatnonzero(by_reply).tolist():
             texts[row] = table.replies.text[row].strip()

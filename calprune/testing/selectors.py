@@ -15,21 +15,13 @@ from numpy.typing import NDArray
 
 from calprune.collect.pruning_stages import InModelSelector, is_in_model, planned
 from calprune.collect.selector import Merges, Picks, Ranks
+from calprune.collect.signals import SIGNALS, of_question
 from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens
 from calprune.errors import CalpruneError
 
 _WIDTH = 32
-WIDTHS: dict[str, int] = {
-    "cls-last3": 1,
-    "cls-token": _WIDTH,
-    "joint": 16,
-    "keys": 64,
-    "projected": 96,
-    "received": 1,
-    "received-early": 1,
-    "text-clip": 16,
-    "text-words": 96,
-}
+_SPACES = {"1": 1, "head": 64, "tower": _WIDTH, "model": 96, "joint": 16}
+WIDTHS = {name: _SPACES[signal.width] for name, signal in SIGNALS.items()}
 """Width of each made-up signal; that of ``cls-token`` is the view's."""
 
 _GRID = (8, 9)
@@ -124,7 +116,7 @@ def made_up(
         return np.where(separator[:, None], 0.0, found).astype(np.float32)
 
     def signal(name: str, width: int) -> NDArray[np.float32]:
-        if name.startswith("text") or name == "cls-token":
+        if of_question(name) or name == "cls-token":
             count = 1 if name == "cls-token" else 2 if name == "text-clip" else 5
             return rng.normal(size=(count, width)).astype(np.float32)
         return clustered(width) if width > 1 else rng.gamma(0.5, size=(v, 1)).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Laws of the further signals that an adapter measures; part of its conformance."""
+"""Laws of the auxiliary features that an adapter measures; part of its conformance."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.adapter import Adapter, Seen
+from calprune.collect.signals import SIGNALS, of_question
 from calprune.data.benchmarks import Picture
 
 RELATIVE = 1e-4
@@ -15,14 +16,15 @@ RELATIVE = 1e-4
 
 
 def signals_hold(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[Seen]) -> float:
-    """Further signals have the frame's rows, zero on glue, and are the same for any batch."""
-    names = sorted(n for n in further(adapter) if not n.startswith("text"))
+    """Auxiliary features have the frame's rows, zero on glue, and are the same for any batch."""
+    names = sorted(n for n in auxiliary(adapter) if not of_question(n))
     if not names:
         return 0.0
     together, worst = adapter.measure(pictures, names), 0.0
     for picture, s, signals in zip(pictures, seen, together, strict=True):
         crop = s.frame.cell[:, 0]
-        rows = {"cls-token": len(np.unique(crop[crop >= 0]))}
+        crops = len(np.unique(crop[crop >= 0]))
+        rows = {n: crops for n in names if n in SIGNALS and SIGNALS[n].rows == "crops"}
         _promised(signals, names, {n: rows.get(n, len(crop)) for n in names})
         for name in names:
             if name not in rows:
@@ -37,7 +39,7 @@ def signals_hold(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[S
 
 def phrases_hold(adapter: Adapter, questions: Sequence[str]) -> float:
     """Signals of questions have a row at least, and are the same in any company."""
-    names, worst = sorted(n for n in further(adapter) if n.startswith("text")), 0.0
+    names, worst = sorted(n for n in auxiliary(adapter) if of_question(n)), 0.0
     if not names:
         return 0.0
     together = adapter.phrase(questions, names)
@@ -51,7 +53,7 @@ def phrases_hold(adapter: Adapter, questions: Sequence[str]) -> float:
     return worst
 
 
-def further(adapter: Adapter) -> set[str]:
+def auxiliary(adapter: Adapter) -> set[str]:
     """Signals beyond those that ``encode`` gives."""
     return set(adapter.measures) - {"view", "saliency"}
 

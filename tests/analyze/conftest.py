@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from calprune import registry
-from calprune.analyze.predictions.build import Predictions, predictions
+from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.analyze.scorers import MeanOfRows
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable, Replies
@@ -219,7 +219,7 @@ def make_study_tables(**options: Any) -> list[LogitTable]:
     return made
 
 
-def make_seen(
+def make_predictions(
     confidence: Sequence[float],
     correct: Sequence[bool | int],
     cluster: Sequence[str] | None = None,
@@ -239,12 +239,12 @@ def make_seen(
         confidence=c,
         correct=hit,
         predicted=np.zeros(n, dtype=np.intp),
-        label=label.astype(np.intp),
+        outcome_column=label.astype(np.intp),
         tied=c == 0.5,
         offered=np.ones((n, 2), dtype=bool),
         replied=np.zeros(n, dtype=bool),
-        gold=label.astype(np.intp),
-        greedy=np.zeros(n, dtype=np.intp),
+        label=label.astype(np.intp),
+        parsed_answer=np.zeros(n, dtype=np.intp),
         n_options=np.full(n, 2, dtype=np.intp),
         names=("yes", "no"),
         id=np.array([f"r{i:05d}" for i in range(n)]),
@@ -263,9 +263,9 @@ def table() -> LogitTable:
 
 
 @pytest.fixture
-def seen(table: LogitTable) -> Predictions:
+def predictions(table: LogitTable) -> Predictions:
     """Predictions of that table."""
-    return predictions(table)
+    return read_predictions(table)
 
 
 @pytest.fixture

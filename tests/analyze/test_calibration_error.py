@@ -18,7 +18,7 @@ from calprune.analyze.statistics.ece_if_calibrated import design_effects, noise_
 from calprune.analyze.statistics.permutation_test import permutation_test
 from calprune.analyze.statistics.resampling import Clusters
 from calprune.errors import PlanError
-from tests.analyze.conftest import make_condition, make_seen, make_table
+from tests.analyze.conftest import make_condition, make_predictions, make_table
 
 GAPPED = ["ece", "ece-equal-mass", "ece-class-wise", "ece-smooth", "ece-debiased", "rmsce"]
 DIFFERENCE = ((0, 1.0), (1, -1.0))
@@ -28,9 +28,9 @@ def questions(images, shape="unequal", answers=2, effect=1.0, run=0):
     return Questions(np.random.default_rng([run, 77]), (shape, answers, images, effect))
 
 
-def sums_of(spec, seen):
+def sums_of(spec, predictions):
     (metric,) = resolve([spec])
-    return GapSums.of(metric, seen, Clusters.of(seen))
+    return GapSums.of(metric, predictions, Clusters.of(predictions))
 
 
 def alone(sums, weights):
@@ -39,17 +39,19 @@ def alone(sums, weights):
     return combined([[sums]], [((0, 1.0),)], [np.concatenate([first, weights])])[0]
 
 
-def loops(seen, weight, bins=15):
+def loops(predictions, weight, bins=15):
     """ECE and de-biased ECE of the images drawn ``weight`` times, by the definition."""
-    names = np.unique(seen.cluster)
-    slot = np.ceil(seen.confidence * bins).astype(int)
+    names = np.unique(predictions.cluster)
+    slot = np.ceil(predictions.confidence * bins).astype(int)
     n = excess = size = 0.0
-    n = sum(w * (seen.cluster == name).sum() for name, w in zip(names, weight, strict=True))
+    n = sum(w * (predictions.cluster == name).sum() for name, w in zip(names, weight, strict=True))
     for b in range(1, bins + 1):
         gaps = []
         for name, w in zip(names, weight, strict=True):
-            rows = (seen.cluster == name) & (slot == b)
-            gaps += [float((seen.confidence[rows] - seen.correct[rows]).sum())] * int(w)
+            rows = (predictions.cluster == name) & (slot == b)
+            gaps += [float((predictions.confidence[rows] - predictions.correct[rows]).sum())] * int(
+                w
+            )
         g, v = sum(gaps), sum(x * x for x in gaps) - sum(gaps) ** 2 / len(gaps)
         size += abs(g)
         if v > 1e-12:
@@ -58,29 +60,31 @@ def loops(seen, weight, bins=15):
 
 
 def test_replicates_are_those_of_the_definition():
-    seen = questions(12).answered(1.35)
+    predictions = questions(12).answered(1.35)
     weights = np.random.default_rng(0).multinomial(12, np.full(12, 1 / 12), 6).astype(float)
-    found = alone(sums_of("ece", seen), weights)
-    expected = [loops(seen, w) for w in (np.ones(12), *weights)]
+    found = alone(sums_of("ece", predictions), weights)
+    expected = [loops(predictions, w) for w in (np.ones(12), *weights)]
     assert found.plug == pytest.approx([e for e, _ in expected], abs=1e-9)
     assert found.debiased == pytest.approx([d for _, d in expected], abs=1e-9)
     (metric,) = resolve(["ece-debiased"])
-    assert sampled("ece-debiased", seen).point()[0] == pytest.approx(expected[0][1], abs=1e-9)
+    assert sampled("ece-debiased", predictions).point()[0] == pytest.approx(
+        expected[0][1], abs=1e-9
+    )
     assert isinstance(metric, Gapped)
 
 
 def test_left_out_images_are_left_out():
-    seen = questions(9).answered(1.0)
-    (part, _), *_ = alone(sums_of("ece", seen), np.ones((1, 9))).terms
-    expected = [loops(seen, np.arange(9) != i)[1] for i in range(9)]
+    predictions = questions(9).answered(1.0)
+    (part, _), *_ = alone(sums_of("ece", predictions), np.ones((1, 9))).terms
+    expected = [loops(predictions, np.arange(9) != i)[1] for i in range(9)]
     assert part.left_out == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("spec", ["ece", "rmsce", "ece-class-wise", "ece-equal-mass"])
 def test_the_linearised_error_is_that_of_the_derivative(spec):
     """The influence of an image is how the error moves with its multiplicity."""
-    seen = questions(20, answers=4).answered(1.35)
-    sums, step = sums_of(spec, seen), 1e-6
+    predictions = questions(20, answers=4).answered(1.35)
+    sums, step = sums_of(spec, predictions), 1e-6
     plain = alone(sums, np.ones((1, 20)))
     moved = alone(sums, np.ones((20, 20)) + step * np.eye(20)).plug[1:]
     influence = (moved - plain.plug[0]) / step
@@ -90,8 +94,8 @@ def test_the_linearised_error_is_that_of_the_derivative(spec):
 
 @pytest.mark.parametrize("spec", GAPPED)
 def test_parts_add_up_to_the_metric(spec):
-    seen = questions(30, answers=4).answered(1.35)
-    whole, sums = sampled(spec, seen).point()[0], sums_of(spec, seen)
+    predictions = questions(30, answers=4).answered(1.35)
+    whole, sums = sampled(spec, predictions).point()[0], sums_of(spec, predictions)
     value = alone(sums, np.ones((1, 30)))
     of = value.debiased if spec == "ece-debiased" else value.plug
     tolerance = 0.02 * whole if spec == "ece-smooth" else 1e-9  # its density has a constant more
@@ -99,8 +103,8 @@ def test_parts_add_up_to_the_metric(spec):
 
 
 def test_one_of_two_equal_conditions_is_no_different():
-    seen = questions(25).answered(1.35)
-    (gap,) = gap_errors([[sampled("ece", seen)]] * 2, 0, [DIFFERENCE], 50, 0)
+    predictions = questions(25).answered(1.35)
+    (gap,) = gap_errors([[sampled("ece", predictions)]] * 2, 0, [DIFFERENCE], 50, 0)
     assert (gap.plug == 0).all()
     assert (gap.debiased == 0).all()
     low, high = gap.interval("studentised")
@@ -120,9 +124,9 @@ def test_intervals_of_few_images_stay_within_what_errors_can_differ():
 @pytest.mark.parametrize("scale", [1.0, 1.35, 0.7])
 def test_an_interval_holds_the_value_it_belongs_to(scale):
     for run in range(25):
-        seen = questions(20, run=run).answered(scale)
+        predictions = questions(20, run=run).answered(scale)
         for spec in GAPPED:
-            (gap,) = gap_errors([[sampled(spec, seen)]], 0, [((0, 1.0),)], 60, run)
+            (gap,) = gap_errors([[sampled(spec, predictions)]], 0, [((0, 1.0),)], 60, run)
             for kind in ("studentised", "bridge"):
                 low, high = gap.interval(kind)
                 assert 0 <= low <= max(gap.debiased[0], 0.0) <= high <= 1
@@ -158,8 +162,10 @@ def test_a_small_root_of_squares_is_covered_where_few_bins_are_used():
         upper = rng.random(len(shape)) < 0.5
         confidence = np.where(upper, 0.95, 0.7)
         right = rng.random(len(shape)) < np.where(upper, 0.97, 0.68)
-        seen = replace(shape, confidence=confidence, correct=right)
-        low, high = alone(GapSums.of(metric, seen, clusters), weights).interval("studentised")
+        predictions = replace(shape, confidence=confidence, correct=right)
+        low, high = alone(GapSums.of(metric, predictions, clusters), weights).interval(
+            "studentised"
+        )
         held += low <= 0.02 <= high
     assert held >= 92
 
@@ -189,8 +195,11 @@ def test_the_floor_is_the_mean_error_of_exact_confidences(shape, effect):
     (metric,) = resolve(["ece"])
     found = np.zeros(2)
     for run in range(60):
-        seen = questions(60, shape, 2, effect, run).answered(1.0)
-        found += [sampled("ece", seen).point()[0], noise_floor(metric, seen, Clusters.of(seen), 0)]
+        predictions = questions(60, shape, 2, effect, run).answered(1.0)
+        found += [
+            sampled("ece", predictions).point()[0],
+            noise_floor(metric, predictions, Clusters.of(predictions), 0),
+        ]
     ece, floor = found / 60
     assert floor == pytest.approx(ece, rel=0.08)
 
@@ -200,8 +209,11 @@ def test_every_relative_has_a_floor_near_what_exact_confidences_score(spec):
     (metric,) = resolve([spec])
     found = np.zeros(2)
     for run in range(25):
-        seen = questions(60, "unequal", 4, 0.5, run).answered(1.0)
-        found += [sampled(spec, seen).point()[0], noise_floor(metric, seen, Clusters.of(seen), 0)]
+        predictions = questions(60, "unequal", 4, 0.5, run).answered(1.0)
+        found += [
+            sampled(spec, predictions).point()[0],
+            noise_floor(metric, predictions, Clusters.of(predictions), 0),
+        ]
     rough = 0.25 if spec == "ece-debiased" else 0.12  # its excess is of rows, not of images
     assert found[1] == pytest.approx(found[0], rel=rough)
 
@@ -210,11 +222,11 @@ def test_repeats_widen_their_own_bin_and_different_questions_hardly():
     once = questions(60, effect=0.0).answered(1.0)
     thrice = once.take(np.repeat(np.arange(len(once)), 3))
     (metric,) = resolve(["ece"])
-    for seen, least, most in ((once, 0.7, 1.4), (thrice, 2.4, 3.6)):
-        rows = metric.gap_parts(seen).sums(
-            np.ones((len(seen), 1)), np.zeros(len(seen), dtype=np.intp), 1
+    for predictions, least, most in ((once, 0.7, 1.4), (thrice, 2.4, 3.6)):
+        rows = metric.gap_parts(predictions).sums(
+            np.ones((len(predictions), 1)), np.zeros(len(predictions), dtype=np.intp), 1
         )[0]
-        effects = design_effects(metric.gap_parts(seen), Clusters.of(seen))
+        effects = design_effects(metric.gap_parts(predictions), Clusters.of(predictions))
         assert least < np.average(effects, weights=rows) < most
 
 
@@ -222,18 +234,21 @@ def test_seeds_are_dealt_with_the_single_run_and_the_test_keeps_its_level():
     hits = np.zeros(2)
     for run in range(200):
         asked = questions(40, effect=0.5, run=run)
-        seen = [sampled("ece", asked.answered(1.0)) for _ in range(4)]
-        p = [permutation_test(ours, seen[3:], 99, run).p[0] for ours in (seen[:1], seen[:3])]
+        predictions = [sampled("ece", asked.answered(1.0)) for _ in range(4)]
+        p = [
+            permutation_test(ours, predictions[3:], 99, run).p[0]
+            for ours in (predictions[:1], predictions[:3])
+        ]
         hits += np.array(p) <= 0.05
     assert (hits / 200 <= 0.085).all()  # standard error .015
 
 
 def test_few_images_are_dealt_in_all_ways():
-    seen = [questions(2, run=1).answered(1.0) for _ in range(3)]
-    seen = [replace(s, correct=np.roll(s.correct, i)) for i, s in enumerate(seen)]
-    runs = [sampled("accuracy", s) for s in seen]
+    predictions = [questions(2, run=1).answered(1.0) for _ in range(3)]
+    predictions = [replace(s, correct=np.roll(s.correct, i)) for i, s in enumerate(predictions)]
+    runs = [sampled("accuracy", s) for s in predictions]
     found = permutation_test(runs[:2], runs[2:], 99, 0)
-    hits = np.array([np.bincount(r.clusters.code, r.seen.correct, 2) for r in runs])
+    hits = np.array([np.bincount(r.clusters.code, r.predictions.correct, 2) for r in runs])
     rest = np.array([[1, 2], [0, 2], [0, 1]])
     moved = [
         abs(np.mean(hits[rest[i], 0] + hits[rest[j], 1]) - hits[i, 0] - hits[j, 1])
@@ -272,7 +287,7 @@ def test_an_undefined_resample_leaves_an_interval_over_the_others():
     """Failure AUROC has no value where nothing is wrong."""
     y = np.ones(60)
     y[[0, 20, 40]] = 0
-    few = make_seen(np.linspace(0.6, 0.99, 60), y, [f"im{i:02}" for i in range(60)])
+    few = make_predictions(np.linspace(0.6, 0.99, 60), y, [f"im{i:02}" for i in range(60)])
     from calprune.analyze.statistics.intervals import bounds
 
     (values,) = (sampled("failure-auroc", few)(np.random.default_rng(0).multinomial(
@@ -311,10 +326,10 @@ def test_an_answer_that_a_row_does_not_offer_is_not_counted():
     """Two of four rows offer C: its error is over those two."""
     p = np.array([[0.6, 0.4, 0.0], [0.3, 0.7, 0.0], [0.2, 0.2, 0.6], [0.1, 0.1, 0.8]])
     label = np.array([0, 1, 2, 0])
-    seen = make_seen(p.max(axis=1), [1, 1, 1, 0], list("abcd"))
-    seen = replace(seen, probabilities=p, label=label, offered=p > 0)
+    predictions = make_predictions(p.max(axis=1), [1, 1, 1, 0], list("abcd"))
+    predictions = replace(predictions, probabilities=p, outcome_column=label, offered=p > 0)
     of_a = abs(0.6 - 1) + abs(0.3 - 0) + abs(0.2 - 0) + abs(0.1 - 1)
     of_b = abs(0.4 - 0) + abs(0.7 - 1) + abs(0.2 - 0) + abs(0.1 - 0)
     of_c = abs(0.6 - 1) + abs(0.8 - 0)
     expected = (of_a / 4 + of_b / 4 + of_c / 2) / 3
-    assert sampled("ece-class-wise:bins=100", seen).point()[0] == pytest.approx(expected)
+    assert sampled("ece-class-wise:bins=100", predictions).point()[0] == pytest.approx(expected)

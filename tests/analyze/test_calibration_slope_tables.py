@@ -16,7 +16,7 @@ from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.command import regressions
 from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.slopes import slopes as section
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.calibration_slope import calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
 from calprune.analyze.statistics.calibration_slope import (
@@ -49,7 +49,7 @@ def test_every_condition_and_group_has_three_numbers(tables):
     assert len(rows) == 4 * 4 * 3
     assert [r.metric for r in rows[:3]] == list(QUANTITIES)
     assert tuple(dict.fromkeys(r.group for r in rows)) == groups
-    seen = predictions(tables[0])
+    seen = read_predictions(tables[0])
     seen = seen.take(seen.split == "popular")
     images = np.unique(seen.cluster, return_inverse=True)[1]
     part = Part(log_odds(seen.confidence)[0], seen.correct.astype(float), images)
@@ -62,7 +62,7 @@ def test_every_condition_and_group_has_three_numbers(tables):
 
 def test_with_two_answers_the_slope_at_intercept_zero_is_one_over_t():
     """NLL at 1/T is that of a logistic regression through the origin."""
-    seen = predictions(make_table(scale=1.7))
+    seen = read_predictions(make_table(scale=1.7))
     x, y = np.log(seen.confidence / (1 - seen.confidence)), seen.correct.astype(float)
     beta = 1.0
     for _ in range(50):
@@ -89,7 +89,7 @@ def test_seeds_are_averaged_and_their_errors_share_images(tables):
         assert joined[name].value == pytest.approx(np.mean(values), abs=1e-9)
         assert joined[name].seed_sd == pytest.approx(np.std(values, ddof=1), abs=1e-9)
         assert own[0].seed_sd is None
-    seen = [predictions(t) for t in tables[3:]]
+    seen = [read_predictions(t) for t in tables[3:]]
     images = np.unique(seen[0].cluster, return_inverse=True)[1]
     parts = [Part(log_odds(s.confidence)[0], s.correct.astype(float), images) for s in seen]
     covariance = sandwich(parts, slope=True)[1][3:, 3:]  # three slopes, from images they share
@@ -130,7 +130,7 @@ def test_soft_verdicts_are_a_fractional_logit():
     open_table = opened(make_table(images=60), verdicts=(0.0, 0.3, 1.0))
     hard, soft = (by_metric(calibration_slopes([open_table], target=t)) for t in ("hard", "soft"))
     assert hard["slope"].value != pytest.approx(soft["slope"].value, abs=1e-3)
-    seen = predictions(open_table, target="soft")
+    seen = read_predictions(open_table, target="soft")
     x = np.log(seen.confidence) - np.log1p(-seen.confidence)
     p = expit(soft["intercept"].value + soft["slope"].value * x)
     assert [(p - seen.correct).sum(), x @ (p - seen.correct)] == pytest.approx([0, 0], abs=1e-7)
@@ -177,7 +177,7 @@ def test_python_has_the_same_rows(tables):
 
 def right(table, correct):
     """The table with labels that make these rows right, two answers each."""
-    predicted = predictions(table).predicted
+    predicted = read_predictions(table).predicted
     return replace(table, label=np.where(correct, predicted, 1 - predicted).astype(np.int16))
 
 
@@ -192,7 +192,7 @@ def right(table, correct):
 )
 def test_where_nothing_can_be_estimated_the_reason_stands_in_the_table(correct, why):
     full, plain = make_table(), make_table(make_condition("scope", 16), noise=2)
-    odd = right(full, correct(predictions(full).confidence))
+    odd = right(full, correct(read_predictions(full).confidence))
     plain = replace(plain, label=odd.label)
     assert by_metric(calibration_slopes([odd]))["slope"].why == why
     assert f"- [{why}]" in regressions([odd])

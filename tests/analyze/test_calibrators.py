@@ -14,7 +14,7 @@ from calprune.analyze.calibrators.histogram import Histogram
 from calprune.analyze.calibrators.isotonic import Isotonic
 from calprune.analyze.calibrators.platt import Platt, logistic
 from calprune.analyze.calibrators.vector import Vector, _scaled
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table, opened
@@ -30,21 +30,23 @@ def test_there_are_five():
 @pytest.mark.parametrize("answers", [2, 4])
 def test_laws(name, answers):
     table = make_table(answers=answers, scale=3.0, uneven=answers > 2)
-    raw, fitted = predictions(table), out_of_fold(predictions(table), name)
-    seen = fitted.seen
-    assert seen.probabilities.sum(axis=1) == pytest.approx(1.0)
-    assert not seen.probabilities[~seen.offered].any()
-    rows = np.arange(len(seen))
-    assert seen.confidence == pytest.approx(seen.probabilities[rows, seen.predicted])
-    assert (seen.correct == (seen.predicted == seen.label)).all()
+    raw, fitted = read_predictions(table), out_of_fold(read_predictions(table), name)
+    predictions = fitted.predictions
+    assert predictions.probabilities.sum(axis=1) == pytest.approx(1.0)
+    assert not predictions.probabilities[~predictions.offered].any()
+    rows = np.arange(len(predictions))
+    assert predictions.confidence == pytest.approx(
+        predictions.probabilities[rows, predictions.predicted]
+    )
+    assert (predictions.correct == (predictions.predicted == predictions.outcome_column)).all()
     assert len(set(zip(table.cluster.tolist(), fitted.fold.tolist(), strict=True))) == 40
-    again = predictions(table, calibrate=name)
-    assert again.probabilities.tobytes() == seen.probabilities.tobytes()
+    again = read_predictions(table, calibrate=name)
+    assert again.probabilities.tobytes() == predictions.probabilities.tobytes()
     assert again.convention == f"answer-set,calib:{name},folds:5,seed:0"
-    other = predictions(table, calibrate=name, fold_seed=1)
-    assert other.probabilities.tobytes() != seen.probabilities.tobytes()
+    other = read_predictions(table, calibrate=name, fold_seed=1)
+    assert other.probabilities.tobytes() != predictions.probabilities.tobytes()
     if name not in ("platt", "vector"):
-        assert (seen.predicted == raw.predicted).all()
+        assert (predictions.predicted == raw.predicted).all()
     assert fitted.pooled("ece") < float(np.abs(raw.confidence - raw.correct).mean())
     assert fitted.mean_of_folds("ece") > fitted.pooled("ece")
 
@@ -52,9 +54,9 @@ def test_laws(name, answers):
 @pytest.mark.parametrize("name", ALL)
 def test_a_fold_depends_on_no_answer_of_its_own(name):
     table = make_table(answers=2, scale=2.0, signal=1.0)
-    fold = out_of_fold(predictions(table), name).fold
+    fold = out_of_fold(read_predictions(table), name).fold
     flipped = replace(table, label=np.where(fold == 0, 1 - table.label, table.label))
-    mine, theirs = (predictions(t, calibrate=name) for t in (table, flipped))
+    mine, theirs = (read_predictions(t, calibrate=name) for t in (table, flipped))
     same = fold == 0
     assert mine.probabilities[same].tobytes() == theirs.probabilities[same].tobytes()
 
@@ -73,27 +75,27 @@ def test_scores_become_probabilities(definition, name):
 @pytest.mark.parametrize("name", ["temperature", "vector"])
 def test_calibrators_of_answers_need_answers(table, name):
     with pytest.raises(PlanError, match="take isotonic, platt or histogram"):
-        predictions(table, confidence="margin", calibrate=name)
+        read_predictions(table, confidence="margin", calibrate=name)
 
 
 @pytest.mark.parametrize("name", ["temperature", "platt", "isotonic", "histogram:prior=1"])
 def test_replies_are_calibrated_too(name):
-    seen = predictions(opened(make_table(), 0.5), calibrate=name)
-    assert (seen.predicted[seen.replied] == 0).all()
-    assert seen.probabilities.sum(axis=1) == pytest.approx(1.0)
+    predictions = read_predictions(opened(make_table(), 0.5), calibrate=name)
+    assert (predictions.predicted[predictions.replied] == 0).all()
+    assert predictions.probabilities.sum(axis=1) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_degenerate_folds(name):
     table = make_table()
-    best = predictions(table).predicted.astype(np.int16)
+    best = read_predictions(table).predicted.astype(np.int16)
     with pytest.raises(PlanError, match=r"logits/full.*5 folds.*images"):
-        predictions(make_table(images=3), calibrate=name)
+        read_predictions(make_table(images=3), calibrate=name)
     with pytest.raises(PlanError, match="images"):
-        predictions(make_table(images=1), calibrate=name)
+        read_predictions(make_table(images=1), calibrate=name)
     if name != "vector":  # the pull towards no change keeps it finite
         with pytest.raises(PlanError, match=r"logits/full.*(more questions|equally)"):
-            predictions(replace(table, label=best), calibrate=name)
+            read_predictions(replace(table, label=best), calibrate=name)
 
 
 @pytest.mark.parametrize(
@@ -108,12 +110,12 @@ def test_degenerate_folds(name):
 )
 def test_unfit_names(table, text, why):
     with pytest.raises(PlanError, match=why):
-        predictions(table, calibrate=text)
+        read_predictions(table, calibrate=text)
 
 
 def test_histogram_refuses_a_score_beyond_one(table):
     with pytest.raises(PlanError, match=r"bins lie on \[0, 1\]"):
-        predictions(table, confidence="gap", calibrate="histogram")
+        read_predictions(table, confidence="gap", calibrate="histogram")
 
 
 def test_empty_bins_and_the_prior():
@@ -133,19 +135,21 @@ def test_a_histogram_can_be_sure_and_wrong():
     assert smooth < 1
 
 
-def folds_of(seen, name):
-    fitted = out_of_fold(seen, name)
-    return fitted.seen, [(fitted.fold != f, fitted.fold == f) for f in range(5)]
+def folds_of(predictions, name):
+    fitted = out_of_fold(predictions, name)
+    return fitted.predictions, [(fitted.fold != f, fitted.fold == f) for f in range(5)]
 
 
 def test_isotonic_is_scikit_learns():
     sklearn = pytest.importorskip("sklearn.isotonic")
-    raw = predictions(make_table(answers=4, step=0.25))
-    seen, folds = folds_of(raw, "isotonic")
+    raw = read_predictions(make_table(answers=4, step=0.25))
+    predictions, folds = folds_of(raw, "isotonic")
     for train, test in folds:
         peer = sklearn.IsotonicRegression(out_of_bounds="clip", y_min=0, y_max=1)
         peer.fit(raw.confidence[train], raw.correct[train])
-        assert seen.confidence[test] == pytest.approx(peer.predict(raw.confidence[test]), abs=1e-6)
+        assert predictions.confidence[test] == pytest.approx(
+            peer.predict(raw.confidence[test]), abs=1e-6
+        )
 
 
 def logistic_regression():
@@ -154,43 +158,43 @@ def logistic_regression():
 
 
 def test_platt_is_scikit_learns_logistic_regression():
-    raw = predictions(make_table(signal=1.0, scale=2.0))
-    seen, folds = folds_of(raw, "platt")
+    raw = read_predictions(make_table(signal=1.0, scale=2.0))
+    predictions, folds = folds_of(raw, "platt")
     x = (raw.log_probabilities[:, 0] - raw.log_probabilities[:, 1])[:, None]
     for train, test in folds:
         peer = logistic_regression().fit(x[train], raw.label[train] == 0)
         theirs = peer.predict_proba(x[test])[:, 1]
-        assert seen.probabilities[test, 0] == pytest.approx(theirs, abs=1e-5)
+        assert predictions.probabilities[test, 0] == pytest.approx(theirs, abs=1e-5)
 
 
 def test_platt_of_a_score_is_scikit_learns_logistic_regression():
-    raw = predictions(make_table(answers=4, signal=1.0), confidence="entropy")
-    seen, folds = folds_of(raw, "platt")
+    raw = read_predictions(make_table(answers=4, signal=1.0), confidence="entropy")
+    predictions, folds = folds_of(raw, "platt")
     for train, test in folds:
         x = raw.confidence[:, None]
         peer = logistic_regression().fit(x[train], raw.correct[train])
         theirs = peer.predict_proba(x[test])[:, 1]
-        assert seen.confidence[test] == pytest.approx(theirs, abs=1e-5)
+        assert predictions.confidence[test] == pytest.approx(theirs, abs=1e-5)
 
 
 def test_histogram_is_netcals():
     binning = pytest.importorskip("netcal.binning")
-    raw = predictions(make_table(answers=4))
-    seen, folds = folds_of(raw, "histogram")
+    raw = read_predictions(make_table(answers=4))
+    predictions, folds = folds_of(raw, "histogram")
     for train, test in folds:
         peer = binning.HistogramBinning(15)
         peer.fit(raw.confidence[train], raw.correct[train].astype(int))
         slot = np.ceil(raw.confidence * 15)
         known = np.isin(slot, np.unique(slot[train]))[test]  # netcal guesses in empty bins
         theirs = peer.transform(raw.confidence[test])
-        assert seen.confidence[test][known] == pytest.approx(theirs[known], abs=1e-9)
+        assert predictions.confidence[test][known] == pytest.approx(theirs[known], abs=1e-9)
 
 
 def test_temperature_is_scikit_learns_on_the_same_folds():
     calibration = pytest.importorskip("sklearn.calibration")
     if not hasattr(calibration, "_TemperatureScaling"):
         pytest.skip("this scikit-learn has no temperature scaling")
-    raw = predictions(make_table(answers=4, scale=3.0))
+    raw = read_predictions(make_table(answers=4, scale=3.0))
     fitted = out_of_fold(raw)
     for f, learnt in enumerate(fitted.fitted):
         train = fitted.fold != f
@@ -200,14 +204,17 @@ def test_temperature_is_scikit_learns_on_the_same_folds():
 
 def test_vector_reaches_the_minimum_that_scipy_finds():
     optimize = pytest.importorskip("scipy.optimize")
-    seen = predictions(make_table(answers=4, uneven=True, scale=3.0))
-    log_p, truth = seen.log_probabilities, seen.truth
+    predictions = read_predictions(make_table(answers=4, uneven=True, scale=3.0))
+    log_p, truth = predictions.log_probabilities, predictions.truth
     learnt = Vector(ridge=0.5).learn(log_p, truth)
 
     def loss(theta):
         log_q = _scaled(theta, log_p)
         change = theta - np.repeat([1.0, 0.0], 4)
-        return -log_q[np.arange(len(log_q)), seen.label].sum() + 0.25 * (change**2).sum()
+        return (
+            -log_q[np.arange(len(log_q)), predictions.outcome_column].sum()
+            + 0.25 * (change**2).sum()
+        )
 
     peer = optimize.minimize(loss, np.repeat([1.0, 0.0], 4), method="BFGS", tol=1e-9)
     assert np.exp(learnt(log_p)) == pytest.approx(np.exp(_scaled(peer.x, log_p)), abs=1e-4)
@@ -223,16 +230,21 @@ def test_a_threshold_that_separates_has_no_slope():
 
 
 def test_two_answers_and_three_give_the_same_temperature():
-    seen = predictions(make_table(scale=3.0))
-    wide = np.concatenate([seen.log_probabilities, np.full((len(seen), 1), -np.inf)], axis=1)
-    truth = np.concatenate([seen.truth, np.zeros((len(seen), 1))], axis=1)
-    quick, general = minimiser(seen.log_probabilities, seen.truth), minimiser(wide, truth)
+    predictions = read_predictions(make_table(scale=3.0))
+    wide = np.concatenate(
+        [predictions.log_probabilities, np.full((len(predictions), 1), -np.inf)], axis=1
+    )
+    truth = np.concatenate([predictions.truth, np.zeros((len(predictions), 1))], axis=1)
+    quick, general = (
+        minimiser(predictions.log_probabilities, predictions.truth),
+        minimiser(wide, truth),
+    )
     assert quick.value == pytest.approx(general.value, rel=1e-10)
 
 
 def test_shapes_of_the_plug_ins():
-    two, four = predictions(make_table()), predictions(make_table(answers=4))
-    assert hasattr(Platt().chosen(two), "learn")
-    assert hasattr(Platt().chosen(four), "fit")
+    two, four = read_predictions(make_table()), read_predictions(make_table(answers=4))
+    assert hasattr(Platt().for_predictions(two), "learn")
+    assert hasattr(Platt().for_predictions(four), "fit")
     level = Isotonic().fit(np.array([0.1, 0.2, 0.3]), np.array([1.0, 0.0, 1.0]))
     assert level(np.array([0.0, 0.15, 0.25, 1.0])).tolist() == [0.5, 0.5, 0.75, 1.0]

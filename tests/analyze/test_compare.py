@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from calprune.analyze.command import analyze
 from calprune.analyze.html_report.content import gather
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared
 from calprune.analyze.statistics.multiple_testing import adjust
@@ -57,7 +57,9 @@ def test_equal_conditions_are_rarely_significant():
     metrics = resolve(["ece", "aurc"])
     p = []
     for i in range(50):
-        pair = [prepared(metrics, [predictions(make_table(noise=2 * i + j))])[0] for j in (0, 1)]
+        pair = [
+            prepared(metrics, [read_predictions(make_table(noise=2 * i + j))])[0] for j in (0, 1)
+        ]
         p.append(swap_test(pair[0], pair[1], 99, i))
     assert (np.array(p) <= 0.05).mean(axis=0).max() <= 0.16
     assert np.mean(p, axis=0) == pytest.approx(0.5, abs=0.15)
@@ -65,7 +67,7 @@ def test_equal_conditions_are_rarely_significant():
 
 def test_ranked_swaps_agree_with_swapping_rows_by_hand():
     metrics = resolve(["aurc"])
-    a, b = (predictions(make_table(images=8, noise=i)) for i in (0, 1))
+    a, b = (read_predictions(make_table(images=8, noise=i)) for i in (0, 1))
     coins = np.array([0, 1, 1, 0, 0, 1, 0, 1])
     moved = np.repeat(coins, 6).astype(bool)
     both = stacked(a, b)

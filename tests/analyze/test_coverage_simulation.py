@@ -28,8 +28,8 @@ def test_images_are_as_alike_as_asked(rho):
     r = coverage.shared_part(rho)
     found = []
     for run in range(8):
-        (seen,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
+        (predictions,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
         first = np.unique(coverage.QUESTION, return_index=True)[1]
-        seen = seen.take(first)
-        found.append(intra_image(seen, Clusters.of(seen)))
+        predictions = predictions.take(first)
+        found.append(intra_image(predictions, Clusters.of(predictions)))
     assert np.mean(found) == pytest.approx(rho, abs=0.02)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.by_confidence import definitions
 from calprune.analyze.results.estimate import estimate
 from calprune.errors import Mismatch, PlanError
@@ -30,7 +30,7 @@ def single(logits, log_z=10.0):
 
 
 def sure(table, definition):
-    return predictions(table, confidence=definition).confidence
+    return read_predictions(table, confidence=definition).confidence
 
 
 def test_closed_forms():
@@ -41,7 +41,7 @@ def test_closed_forms():
     assert sure(table, "margin") == pytest.approx(0.3)
     assert sure(table, "gap") == pytest.approx(np.log(2))
     assert sure(table, "entropy") == pytest.approx(1 + (p * np.log(p)).sum() / np.log(3))
-    assert predictions(table).mass == pytest.approx(0.5)
+    assert read_predictions(table).mass == pytest.approx(0.5)
 
 
 def test_entropy_is_normalised_by_the_rows_own_answers():
@@ -72,12 +72,12 @@ def test_raw_is_never_above_the_maximum(log_z):
 
 def test_definitions_read_no_reply():
     table = opened(make_table(), 0.5)
-    seen = predictions(table, confidence="margin")
-    assert not seen.replied.any()
-    assert seen.left_out == len(table) // 2
-    assert seen.convention == "margin"
+    predictions = read_predictions(table, confidence="margin")
+    assert not predictions.replied.any()
+    assert predictions.left_out == len(table) // 2
+    assert predictions.convention == "margin"
     assert (
-        predictions(table, confidence="margin", answer_set="all").convention
+        read_predictions(table, confidence="margin", answer_set="all").convention
         == "margin(all-answers)"
     )
 
@@ -111,11 +111,11 @@ class Foreign:
     direction: ClassVar[str] = "lower"
     unit: ClassVar[str] = "plain"
 
-    def signature(self, seen):
+    def signature(self, predictions):
         return "foreign"
 
-    def tally(self, seen):
-        return seen.confidence[:, None]
+    def tally(self, predictions):
+        return predictions.confidence[:, None]
 
     def value(self, total):
         return total[..., 0]
@@ -131,39 +131,39 @@ def test_gap_needs_two_answers():
     table = make_table(answers=3)
     one = np.arange(3) == table.label[:, None]
     with pytest.raises(PlanError, match="gap needs two answers"):
-        predictions(replace(table, offered=one), confidence="gap")
+        read_predictions(replace(table, offered=one), confidence="gap")
     assert (sure(replace(table, offered=one), "entropy") == 1).all()
     assert (sure(replace(table, offered=one), "margin") == 1).all()
 
 
 def test_the_first_spelling_alone(table):
-    seen = predictions(table, verbalizers="first")
+    predictions = read_predictions(table, verbalizers="first")
     gap = table.answer_logits[:, 0, 0].astype(float) - table.answer_logits[:, 1, 0]
-    assert seen.probabilities[:, 0] == pytest.approx(1 / (1 + np.exp(-gap)), abs=1e-12)
-    assert seen.convention == "answer-set,verbalizers:first,absent:0"
+    assert predictions.probabilities[:, 0] == pytest.approx(1 / (1 + np.exp(-gap)), abs=1e-12)
+    assert predictions.convention == "answer-set,verbalizers:first,absent:0"
 
 
 def test_naming_the_stored_ids_changes_nothing(table):
-    seen = predictions(table, verbalizers="yes=0,1;no=2,3")
-    assert seen.confidence.tobytes() == predictions(table).confidence.tobytes()
-    assert seen.convention == "answer-set,verbalizers:yes=0+1;no=2+3,absent:0"
+    predictions = read_predictions(table, verbalizers="yes=0,1;no=2,3")
+    assert predictions.confidence.tobytes() == read_predictions(table).confidence.tobytes()
+    assert predictions.convention == "answer-set,verbalizers:yes=0+1;no=2+3,absent:0"
 
 
 def test_other_ids_come_from_the_top_tokens(table):
     top = table.top_token.copy()
     top[:, -1] = 77
     changed = replace(table, top_token=top)
-    seen = predictions(changed, verbalizers="yes=77;no=2")
+    predictions = read_predictions(changed, verbalizers="yes=77;no=2")
     gap = changed.top_logit[:, -1].astype(float) - changed.answer_logits[:, 1, 0]
-    assert seen.probabilities[:, 0] == pytest.approx(1 / (1 + np.exp(-gap)), abs=1e-12)
+    assert predictions.probabilities[:, 0] == pytest.approx(1 / (1 + np.exp(-gap)), abs=1e-12)
 
 
 def test_an_absent_answer_has_no_probability_and_is_counted(table):
-    seen = predictions(table, verbalizers="yes=0;no=88")
-    assert (seen.probabilities[:, 0] == 1).all()
-    assert seen.convention.endswith(f"absent:{len(table)}")
+    predictions = read_predictions(table, verbalizers="yes=0;no=88")
+    assert (predictions.probabilities[:, 0] == 1).all()
+    assert predictions.convention.endswith(f"absent:{len(table)}")
     with pytest.raises(Mismatch, match=f"in {len(table)} of {len(table)} rows no answer"):
-        predictions(table, verbalizers="yes=99;no=88")
+        read_predictions(table, verbalizers="yes=99;no=88")
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_an_absent_answer_has_no_probability_and_is_counted(table):
 )
 def test_verbalizers_that_make_no_sense(table, text, why):
     with pytest.raises(PlanError, match=why):
-        predictions(table, verbalizers=text)
+        read_predictions(table, verbalizers=text)
 
 
 def test_the_table_of_definitions():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.parameter_effect import changes, level, lines, numeric_parameters
@@ -59,8 +59,8 @@ def test_row_order_changes_no_risk(rows, random):
 
 def test_the_mean_risk_over_all_coverages_is_aurc():
     table = make_table(step=0.25)
-    seen = predictions(table)
-    risk = expected_risk(seen.confidence, 1.0 - seen.correct)
+    predictions = read_predictions(table)
+    risk = expected_risk(predictions.confidence, 1.0 - predictions.correct)
     (aurc,) = estimate([table], ["aurc"], draws=0)
     assert risk.mean() == pytest.approx(aurc.value, abs=1e-12)
 
@@ -84,16 +84,18 @@ def test_there_are_never_more_points_than_questions():
 def test_soft_verdicts_are_parts_of_errors():
     table = opened(make_table(), 1.0, (0.0, 0.4, 1.0))
     *_, last = risk_coverage([table], target="soft")
-    assert last.risk == pytest.approx(1 - predictions(table, target="soft").correct.mean())
+    assert last.risk == pytest.approx(1 - read_predictions(table, target="soft").correct.mean())
 
 
 def test_the_isotonic_curve_is_that_of_scikit_learn():
     table = make_table(step=0.25)
-    seen = predictions(table)
-    peer = IsotonicRegression().fit(seen.confidence, seen.correct.astype(float))
+    predictions = read_predictions(table)
+    peer = IsotonicRegression().fit(predictions.confidence, predictions.correct.astype(float))
     steps = isotonic_steps([table])
     x, y = np.array([(s.confidence, s.accuracy) for s in steps]).T
-    assert np.interp(seen.confidence, x, y) == pytest.approx(peer.predict(seen.confidence))
+    assert np.interp(predictions.confidence, x, y) == pytest.approx(
+        peer.predict(predictions.confidence)
+    )
     assert (np.diff(x) > 0).all()
     assert (np.diff(y) >= 0).all()
 

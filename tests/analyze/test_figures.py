@@ -177,11 +177,11 @@ def test_single_undefined_values_leave_gaps(subject, tables):
     class Sometimes:
         name, title, direction, unit = "sometimes", "sometimes", "lower", "plain"
 
-        def signature(self, seen):
+        def signature(self, predictions):
             return self.name
 
-        def tally(self, seen):
-            return seen.confidence[:, None]
+        def tally(self, predictions):
+            return predictions.confidence[:, None]
 
         def value(self, total):
             mean = total[:, 0] / 240

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import Chosen, resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.metrics import DataDependentMetric, resolve
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import CalpruneError
-from tests.analyze.conftest import make_condition, make_seen, make_table, opened
+from tests.analyze.conftest import make_condition, make_predictions, make_table, opened
 
 # What a metric may need beside confidence and correctness, and the metrics that were seen to.
 OF_GROUPS_AND_SCORERS = {"acc-plus", "score", "vanilla"}
@@ -33,30 +33,30 @@ steps = st.integers(8, 16).map(lambda i: i / 16)
 rows = st.lists(st.tuples(steps, st.booleans(), st.integers(0, 3)), min_size=1, max_size=12)
 
 
-def usable(seen):
+def usable(predictions):
     """Every metric that these rows can be measured by."""
     found = []
     for name in registry.names("metrics"):
         (metric,) = resolve([name])
         try:
-            Sampler.of([metric], seen, Clusters.of(seen))
+            Sampler.of([metric], predictions, Clusters.of(predictions))
         except CalpruneError:
             continue
         found.append(metric)
     return found
 
 
-def measured(seen, weights=None):
+def measured(predictions, weights=None):
     """Each metric by name, of the rows as they are or under weights (1, clusters)."""
-    clusters, metrics = Clusters.of(seen), usable(seen)
-    sampler = Sampler.of(metrics, seen, clusters)
+    clusters, metrics = Clusters.of(predictions), usable(predictions)
+    sampler = Sampler.of(metrics, predictions, clusters)
     values = sampler(np.ones((1, len(clusters))) if weights is None else weights)
     return {m.name: float(v) for m, v in zip(metrics, values[:, 0], strict=True)}
 
 
 def seen_of(drawn):
     c, y, g = (np.array(x) for x in zip(*drawn, strict=True))
-    return make_seen(c, y, [f"c{i}" for i in g])
+    return make_predictions(c, y, [f"c{i}" for i in g])
 
 
 def same(one, other, tolerance=1e-9):
@@ -67,7 +67,7 @@ def same(one, other, tolerance=1e-9):
 
 
 def test_plain_rows_can_be_measured_by_every_metric_but_those_of_groups_and_scorers():
-    found = {m.name for m in usable(make_seen([0.9, 0.6], [1, 0]))}
+    found = {m.name for m in usable(make_predictions([0.9, 0.6], [1, 0]))}
     assert found == set(registry.names("metrics")) - OF_GROUPS_AND_SCORERS
 
 
@@ -75,8 +75,8 @@ def test_with_groups_and_a_scorer_every_metric_has_a_value_inside_its_range():
     table = make_table(make_condition(), pairs=True, scorer="first-token-yes")
     found = {}
     for scorer in (*registry.names("scorers"),):
-        seen = predictions(replace(table, scorer=scorer))
-        found |= measured(seen)
+        predictions = read_predictions(replace(table, scorer=scorer))
+        found |= measured(predictions)
     for name, x in found.items():
         low, high = RANGE.get(name, (0, 1))
         assert name == "score" or low <= x <= high, name
@@ -86,40 +86,40 @@ def test_with_groups_and_a_scorer_every_metric_has_a_value_inside_its_range():
 @given(rows, st.data())
 @settings(max_examples=80, deadline=None)
 def test_a_weight_is_a_repetition_of_whole_clusters(drawn, data):
-    seen = seen_of(drawn)
-    clusters = Clusters.of(seen)
+    predictions = seen_of(drawn)
+    clusters = Clusters.of(predictions)
     size = len(clusters)
     counts = data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size).filter(any))
     row = [(i, k) for i, g in enumerate(clusters.code) for k in range(counts[g])]
-    again = seen.take(np.array([i for i, _ in row]))
-    again = replace(again, cluster=np.array([f"{seen.cluster[i]}-{k}" for i, k in row]))
-    same(measured(seen, np.array([counts], dtype=float)), measured(again))
+    again = predictions.take(np.array([i for i, _ in row]))
+    again = replace(again, cluster=np.array([f"{predictions.cluster[i]}-{k}" for i, k in row]))
+    same(measured(predictions, np.array([counts], dtype=float)), measured(again))
 
 
 @pytest.mark.parametrize("answers", [2, 4])
 def test_a_resample_of_many_is_each_alone_and_is_the_repeated_rows(answers):
-    seen = predictions(make_table(answers=answers, step=0.25, signal=1.0))
-    clusters, metrics = Clusters.of(seen), usable(seen)
-    sampler = Sampler.of(metrics, seen, clusters)
+    predictions = read_predictions(make_table(answers=answers, step=0.25, signal=1.0))
+    clusters, metrics = Clusters.of(predictions), usable(predictions)
+    sampler = Sampler.of(metrics, predictions, clusters)
     drawn = np.random.default_rng(1).integers(0, len(clusters), (70, len(clusters)))
     weights = np.stack([np.bincount(d, minlength=len(clusters)) for d in drawn]).astype(float)
     many = sampler(weights)
     for b in (0, 65):
         row = [(i, k) for i, g in enumerate(clusters.code) for k in range(int(weights[b, g]))]
-        again = seen.take(np.array([i for i, _ in row]))
-        again = replace(again, cluster=np.array([f"{seen.cluster[i]}-{k}" for i, k in row]))
+        again = predictions.take(np.array([i for i, _ in row]))
+        again = replace(again, cluster=np.array([f"{predictions.cluster[i]}-{k}" for i, k in row]))
         same({m.name: v for m, v in zip(metrics, many[:, b], strict=True)}, measured(again))
 
 
 @pytest.mark.parametrize("step", [0.0, 0.5])
 @pytest.mark.parametrize("answers", [2, 5])
 def test_row_order_changes_not_one_bit(step, answers):
-    seen = predictions(make_table(step=step, answers=answers, uneven=answers > 2))
-    mixed = seen.take(np.random.default_rng(5).permutation(len(seen)))
+    predictions = read_predictions(make_table(step=step, answers=answers, uneven=answers > 2))
+    mixed = predictions.take(np.random.default_rng(5).permutation(len(predictions)))
     weights = np.random.default_rng(0).integers(0, 3, (5, 40)).astype(float)
-    for metric in usable(seen):
+    for metric in usable(predictions):
         straight, shuffled = (
-            Sampler.of([metric], one, Clusters.of(one))(weights) for one in (seen, mixed)
+            Sampler.of([metric], one, Clusters.of(one))(weights) for one in (predictions, mixed)
         )
         if metric.name == "t-opt":  # a single draw is solved by sums in row order
             assert straight == pytest.approx(shuffled, rel=1e-12)
@@ -130,15 +130,17 @@ def test_row_order_changes_not_one_bit(step, answers):
 @given(rows)
 @settings(max_examples=40, deadline=None)
 def test_names_of_clusters_play_no_part(drawn):
-    seen = seen_of(drawn)
-    renamed = np.array([{"c0": "z", "c1": "b", "c2": "y", "c3": "a"}[c] for c in seen.cluster])
-    same(measured(seen), measured(replace(seen, cluster=renamed)), 1e-12)
+    predictions = seen_of(drawn)
+    renamed = np.array(
+        [{"c0": "z", "c1": "b", "c2": "y", "c3": "a"}[c] for c in predictions.cluster]
+    )
+    same(measured(predictions), measured(replace(predictions, cluster=renamed)), 1e-12)
 
 
 def test_doubling_every_row_changes_no_metric_but_by_one_over_n():
-    seen = predictions(make_table())
-    twice = seen.take(np.tile(np.arange(len(seen)), 2))
-    once, doubled = measured(seen), measured(twice)
+    predictions = read_predictions(make_table())
+    twice = predictions.take(np.tile(np.arange(len(predictions)), 2))
+    once, doubled = measured(predictions), measured(twice)
     for name, x in once.items():
         assert doubled[name] == pytest.approx(
             x, abs=0.01 if name in MOVED_BY_DOUBLING else 1e-6, nan_ok=True
@@ -170,10 +172,10 @@ def test_odd_rows_have_defined_values_and_no_warnings(case):
         logits = np.zeros_like(table.answer_logits)
         logits[:, 0, :] = gap[:, None]
         table = replace(table, answer_logits=logits, label=np.zeros(3, dtype=np.int16))
-        seen = predictions(table)
+        predictions = read_predictions(table)
     else:
-        seen = make_seen(*ODD[case])
-    found = measured(seen)
+        predictions = make_predictions(*ODD[case])
+    found = measured(predictions)
     undefined = {name for name, x in found.items() if np.isnan(x)}
     assert undefined <= {UNDEFINED.get(case, "")}, undefined
     unbounded = {name for name, x in found.items() if np.isinf(x)}
@@ -183,8 +185,10 @@ def test_odd_rows_have_defined_values_and_no_warnings(case):
 @pytest.mark.parametrize("share", [1.0, 0.5])
 @pytest.mark.parametrize("target", ["hard", "soft"])
 def test_replies_and_soft_targets_have_values(share, target):
-    seen = predictions(opened(make_table(), share, verdicts=(0.0, 0.3, 1.0)), target=target)
-    found = measured(seen, np.random.default_rng(0).integers(0, 3, (3, 40)).astype(float))
+    predictions = read_predictions(
+        opened(make_table(), share, verdicts=(0.0, 0.3, 1.0)), target=target
+    )
+    found = measured(predictions, np.random.default_rng(0).integers(0, 3, (3, 40)).astype(float))
     undefined = {name for name, x in found.items() if not np.isfinite(x)}
     assert undefined == ({"verbalizer-mass"} if share == 1.0 else set())
     assert {"mcb", "failure-auroc", "ece-smooth", "t-opt", "ece-class-wise"} <= found.keys()
@@ -193,7 +197,7 @@ def test_replies_and_soft_targets_have_values(share, target):
 def test_an_answer_that_never_occurs_has_values():
     table = make_table(answers=4, uneven=True)
     table = replace(table, label=(table.label % 2).astype(np.int16))
-    assert all(np.isfinite(x) for x in measured(predictions(table)).values())
+    assert all(np.isfinite(x) for x in measured(read_predictions(table)).values())
 
 
 def test_every_metric_says_what_it_is():
@@ -202,14 +206,14 @@ def test_every_metric_says_what_it_is():
         assert plugin.name == name
         assert isinstance(plugin.title, str)
         assert plugin.direction in ("lower", "higher", "nearer 0", "neither")
-        assert not isinstance(plugin(), Chosen) or name == "score"
+        assert not isinstance(plugin(), DataDependentMetric) or name == "score"
 
 
 @given(rows)
 @settings(max_examples=80, deadline=None)
 def test_relations_between_metrics(drawn):
-    seen = seen_of(drawn)
-    v, n = measured(seen), len(seen)
+    predictions = seen_of(drawn)
+    v, n = measured(predictions), len(predictions)
     error = 1 - v["accuracy"]
     assert v["brier-top"] == pytest.approx(v["mcb"] - v["dsc"] + v["unc"], abs=1e-10)
     assert v["brier-top"] == pytest.approx(v["brier"], abs=1e-10)
@@ -228,7 +232,7 @@ def test_relations_between_metrics(drawn):
 def test_t_opt_is_one_for_the_calibrated_and_scales_with_logits():
     rng = np.random.default_rng(3)
     c = rng.uniform(0.5, 0.99, 20_000)
-    seen = make_seen(c, rng.random(len(c)) < c)
-    assert measured(seen)["t-opt"] == pytest.approx(1, abs=0.05)
-    one, three = (measured(predictions(make_table(scale=s)))["t-opt"] for s in (1.0, 3.0))
+    predictions = make_predictions(c, rng.random(len(c)) < c)
+    assert measured(predictions)["t-opt"] == pytest.approx(1, abs=0.05)
+    one, three = (measured(read_predictions(make_table(scale=s)))["t-opt"] for s in (1.0, 3.0))
     assert three == pytest.approx(3 * one, rel=1e-5)

@@ -10,11 +10,11 @@ import pytest
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
-from tests.analyze.conftest import make_seen, make_table
+from tests.analyze.conftest import make_predictions, make_table
 
 CASES = {
     "smooth": make_table(),
@@ -27,16 +27,16 @@ CASES = {
 
 @pytest.fixture(params=list(CASES))
 def case(request):
-    return predictions(CASES[request.param])
+    return read_predictions(CASES[request.param])
 
 
-def value(metric, seen):
+def value(metric, predictions):
     (found,) = resolve([metric])
-    return float(Sampler.of([found], seen, Clusters.of(seen)).point()[0])
+    return float(Sampler.of([found], predictions, Clusters.of(predictions)).point()[0])
 
 
-def hit(seen):
-    return seen.correct.astype(int)
+def hit(predictions):
+    return predictions.correct.astype(int)
 
 
 @pytest.mark.parametrize("bins", [15, 10, 400])
@@ -76,14 +76,14 @@ def test_class_wise_is_uncertainty_calibrations_marginal(case):
 
 def test_debiased_is_the_limit_of_uncertainty_calibrations():
     utils = pytest.importorskip("calibration.utils")
-    seen = predictions(make_table(images=600, per_image=1))
-    data = list(zip(seen.confidence, hit(seen), strict=True))
+    predictions = read_predictions(make_table(images=600, per_image=1))
+    data = list(zip(predictions.confidence, hit(predictions), strict=True))
     binned = [b for b in utils.bin(data, utils.get_equal_prob_bins(None, 15)) if len(b)]
     state = np.random.get_state()
     np.random.seed(0)
     peer = utils.normal_debiased_ce(binned, power=1, resamples=20_000)
     np.random.set_state(state)
-    assert value("ece-debiased", seen) == pytest.approx(peer, abs=3e-4)
+    assert value("ece-debiased", predictions) == pytest.approx(peer, abs=3e-4)
 
 
 def test_the_column_beside_ece_is_the_metric():
@@ -208,16 +208,16 @@ def test_smooth_ece_is_relplots(case):
 
 @pytest.mark.parametrize("name", ["ties", "four answers"])
 def test_smooth_ece_is_its_definition_in_loops(name):
-    seen = predictions(CASES[name])
-    expected = smooth_by_loops(seen.confidence, seen.correct.astype(float))
-    assert value("ece-smooth", seen) == pytest.approx(expected, abs=1e-9)
+    predictions = read_predictions(CASES[name])
+    expected = smooth_by_loops(predictions.confidence, predictions.correct.astype(float))
+    assert value("ece-smooth", predictions) == pytest.approx(expected, abs=1e-9)
 
 
 def test_smooth_ece_with_a_narrow_kernel_is_its_definition_in_loops():
     c = np.linspace(0.5, 0.995, 199)
     y = (np.cumsum(c) % 1 < c).astype(float)  # right as often as it says, nearly everywhere
-    seen = make_seen(c, y.astype(bool))
-    found = value("ece-smooth", seen)
+    predictions = make_predictions(c, y.astype(bool))
+    found = value("ece-smooth", predictions)
     assert found < 0.011  # with a kernel that needs a finer grid than the first
     assert found == pytest.approx(smooth_by_loops(c, y), abs=1e-9)
 
@@ -225,15 +225,15 @@ def test_smooth_ece_with_a_narrow_kernel_is_its_definition_in_loops():
 # --- by pencil and by enumeration ------------------------------------------------------------
 
 
-def orders(seen):
+def orders(predictions):
     """Correctness in every order that confidence allows, for a handful of rows."""
-    for order in permutations(range(len(seen))):
-        c = seen.confidence[list(order)]
+    for order in permutations(range(len(predictions))):
+        c = predictions.confidence[list(order)]
         if (np.diff(c) <= 0).all():
-            yield seen.correct[list(order)].astype(float)
+            yield predictions.correct[list(order)].astype(float)
 
 
-SMALL = make_seen([0.9, 0.8, 0.8, 0.8, 0.7, 0.7], [1, 1, 0, 0, 1, 0])
+SMALL = make_predictions([0.9, 0.8, 0.8, 0.8, 0.7, 0.7], [1, 1, 0, 0, 1, 0])
 
 
 def test_augrc_is_the_mean_over_orders_of_ties():
@@ -256,11 +256,11 @@ def test_where_fd_shifts_is_the_same_up_to_one_over_n(places):
     rng = np.random.default_rng(0)
     c = rng.uniform(0.5, 1, 1000).round(places)
     y = rng.random(1000) < c
-    seen, error = make_seen(c, y), 1 - y.mean()
+    predictions, error = make_predictions(c, y), 1 - y.mean()
     generalised = trapezoid(c, y, True) + error / 2000
-    assert value("augrc", seen) == pytest.approx(generalised, abs=1e-12)
+    assert value("augrc", predictions) == pytest.approx(generalised, abs=1e-12)
     oracle = error + (1 - error) * np.log(1 - error)
-    off = abs(value("e-aurc", seen) - (trapezoid(c, y, False) - oracle))
+    off = abs(value("e-aurc", predictions) - (trapezoid(c, y, False) - oracle))
     assert (off < 1e-6) == (places == 9)  # a line between ties is not the mean over their orders
 
 
@@ -274,15 +274,15 @@ def test_selective_accuracy_is_the_mean_over_orders_of_ties(coverage):
 
 def test_coverage_is_counted_in_whole_numbers():
     # 0.07 * 100 is 7.000000000000001 in floats, whose ceiling is 8.
-    seen = make_seen(np.linspace(0.99, 0.51, 100), np.arange(100) < 7)
-    assert value("selective-accuracy:coverage=0.07", seen) == 1
+    predictions = make_predictions(np.linspace(0.99, 0.51, 100), np.arange(100) < 7)
+    assert value("selective-accuracy:coverage=0.07", predictions) == 1
 
 
 def test_e_aurc_takes_off_the_discrete_oracle(case):
     n, errors = len(case), int((~case.correct).sum())
     oracle = sum((k - (n - errors)) / k for k in range(n - errors + 1, n + 1)) / n
     assert value("e-aurc", case) == pytest.approx(value("aurc", case) - oracle, abs=1e-10)
-    best = make_seen([0.9, 0.8, 0.7], [1, 1, 0])
+    best = make_predictions([0.9, 0.8, 0.7], [1, 1, 0])
     assert value("e-aurc", best) == pytest.approx(0, abs=1e-12)
 
 
@@ -290,7 +290,7 @@ def test_verbalizer_mass_is_the_share_of_the_vocabulary():
     table = make_table(answers=4, uneven=True)
     joined = np.where(table.offered[..., None], np.exp(table.answer_logits.astype(float)), 0)
     expected = (joined.sum((1, 2)) / np.exp(table.log_z.astype(float))).mean()
-    assert value("verbalizer-mass", predictions(table)) == pytest.approx(expected, abs=1e-12)
+    assert value("verbalizer-mass", read_predictions(table)) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize(

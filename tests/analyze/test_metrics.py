@@ -15,10 +15,10 @@ from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
-from tests.analyze.conftest import make_seen, make_table
+from tests.analyze.conftest import make_predictions, make_table
 
 NAMES = ("accuracy", "aurc", "brier", "ece", "nll", "overconfidence")
 OF_VERDICTS = ("acc-plus", "f1", "precision", "recall", "score", "vanilla", "yes-ratio")
@@ -28,12 +28,12 @@ rows = st.lists(st.tuples(steps, st.booleans()), min_size=1, max_size=12)
 
 
 def seen_of(pairs):
-    return make_seen([c for c, _ in pairs], [y for _, y in pairs])
+    return make_predictions([c for c, _ in pairs], [y for _, y in pairs])
 
 
-def value(metric, seen):
+def value(metric, predictions):
     """The metric of these rows, each its own cluster."""
-    return float(Sampler.of([metric], seen, Clusters.of(seen)).point()[0])
+    return float(Sampler.of([metric], predictions, Clusters.of(predictions)).point()[0])
 
 
 def test_every_metric_is_found_by_name():
@@ -53,7 +53,7 @@ def test_a_misspelt_metric_is_suggested():
 
 def test_ece_of_three_points():
     # 0.55 and 0.58 share the bin (8/15, 9/15]: |1.13 - 1|; 0.9 stands alone: |0.9 - 0|.
-    assert value(Ece(), make_seen([0.55, 0.58, 0.9], [1, 0, 0])) == pytest.approx(1.03 / 3)
+    assert value(Ece(), make_predictions([0.55, 0.58, 0.9], [1, 0, 0])) == pytest.approx(1.03 / 3)
 
 
 def test_ece_edges_belong_to_the_bin_below_or_above():
@@ -70,50 +70,52 @@ def test_ece_refuses_impossible_bins(choice):
 
 def test_aurc_of_four_points():
     # Errors at ranks 2 and 4: risks 0, 1/2, 1/3, 2/4.
-    seen = make_seen([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0])
-    assert value(Aurc(), seen) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
+    predictions = make_predictions([0.9, 0.8, 0.7, 0.6], [1, 0, 1, 0])
+    assert value(Aurc(), predictions) == pytest.approx((0 + 1 / 2 + 1 / 3 + 1 / 2) / 4)
 
 
 def test_aurc_of_ties_is_the_mean_over_their_orders():
     hits = [1, 0, 0, 1, 0]
-    seen = make_seen([0.9, 0.7, 0.7, 0.7, 0.6], hits)
+    predictions = make_predictions([0.9, 0.7, 0.7, 0.7, 0.6], hits)
     k = np.arange(1, 6)
     areas = [
         np.mean(np.cumsum([0, *(1 - hits[i] for i in order), 1]) / k)
         for order in permutations([1, 2, 3])
     ]
-    assert value(Aurc(), seen) == pytest.approx(np.mean(areas), abs=1e-14)
+    assert value(Aurc(), predictions) == pytest.approx(np.mean(areas), abs=1e-14)
 
 
 def test_aurc_at_its_ends():
     confidence = [0.9, 0.8, 0.7]
-    assert value(Aurc(), make_seen(confidence, [1, 1, 1])) == 0
-    assert value(Aurc(), make_seen(confidence, [0, 0, 0])) == pytest.approx(1)
-    assert value(Aurc(), make_seen([0.7] * 4, [1, 0, 1, 1])) == pytest.approx(0.25)
+    assert value(Aurc(), make_predictions(confidence, [1, 1, 1])) == 0
+    assert value(Aurc(), make_predictions(confidence, [0, 0, 0])) == pytest.approx(1)
+    assert value(Aurc(), make_predictions([0.7] * 4, [1, 0, 1, 1])) == pytest.approx(0.25)
 
 
 def test_brier_counts_one_probability_of_two_and_all_of_more():
     (brier,) = resolve(["brier"])
-    assert value(brier, make_seen([0.8], [1])) == pytest.approx(0.04)
-    assert "single-probability" in brier.signature(make_seen([0.8], [1]))
-    seen = predictions(make_table(answers=4))
-    truth = np.eye(4)[seen.label]
-    assert value(brier, seen) == pytest.approx(((seen.probabilities - truth) ** 2).sum(1).mean())
-    assert "class-sum" in brier.signature(seen)
+    assert value(brier, make_predictions([0.8], [1])) == pytest.approx(0.04)
+    assert "single-probability" in brier.signature(make_predictions([0.8], [1]))
+    predictions = read_predictions(make_table(answers=4))
+    truth = np.eye(4)[predictions.outcome_column]
+    assert value(brier, predictions) == pytest.approx(
+        ((predictions.probabilities - truth) ** 2).sum(1).mean()
+    )
+    assert "class-sum" in brier.signature(predictions)
 
 
 def test_a_certain_wrong_answer_has_a_finite_nll(table):
     logits = np.zeros_like(table.answer_logits)
     logits[np.arange(len(table)), 1 - table.label] = 500.0
-    seen = predictions(replace(table, answer_logits=logits))
-    assert value(resolve(["nll"])[0], seen) == pytest.approx(500.0)
+    predictions = read_predictions(replace(table, answer_logits=logits))
+    assert value(resolve(["nll"])[0], predictions) == pytest.approx(500.0)
 
 
 @given(rows)
 @settings(max_examples=60)
 def test_ece_is_at_least_the_size_of_overconfidence(pairs):
-    seen = seen_of(pairs)
-    assert value(Ece(), seen) >= abs(value(Overconfidence(), seen)) - 1e-12
+    predictions = seen_of(pairs)
+    assert value(Ece(), predictions) >= abs(value(Overconfidence(), predictions)) - 1e-12
 
 
 @given(rows)

@@ -16,8 +16,12 @@ from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.aurc import Aurc
-from calprune.analyze.predictions.build import predictions
-from calprune.analyze.predictions.sequence_likelihood import SUREST, log_confidence, log_rest
+from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.predictions.sequence_likelihood import (
+    SUREST,
+    log_complement,
+    sequence_log_likelihood,
+)
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.reliability import reliability_bins
@@ -26,8 +30,8 @@ from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import (
     make_condition,
+    make_predictions,
     make_replies,
-    make_seen,
     make_study_tables,
     make_table,
     opened,
@@ -37,10 +41,10 @@ RULES = ("first", "mean", "product", "min")
 SOFT = (0.0, 0.3, 0.6, 0.9, 1.0)
 
 
-def value(metric, seen):
+def value(metric, predictions):
     """The metric of these rows as they are."""
     found = resolve([metric] if isinstance(metric, str) else metric)
-    return float(Sampler.of(found, seen, Clusters.of(seen)).point()[0])
+    return float(Sampler.of(found, predictions, Clusters.of(predictions)).point()[0])
 
 
 def replied_table(logprobs, verdicts=None, stop=True, **options):
@@ -54,25 +58,27 @@ def replied_table(logprobs, verdicts=None, stop=True, **options):
 
 def test_four_rules_by_hand():
     table = replied_table([[-0.1, -0.4, -0.7, -9.0]])
-    logs = {rule: predictions(table, confidence=rule) for rule in RULES}
+    logs = {rule: read_predictions(table, confidence=rule) for rule in RULES}
     assert np.log(logs["first"].confidence) == pytest.approx([-0.1])
     assert np.log(logs["mean"].confidence) == pytest.approx([-0.4])
     assert np.log(logs["product"].confidence) == pytest.approx([-1.2])
     assert np.log(logs["min"].confidence) == pytest.approx([-0.7])
-    assert {seen.convention for seen in logs.values()} == {f"seq-{rule}" for rule in RULES}
-    assert predictions(table).convention == "seq-product"
+    assert {predictions.convention for predictions in logs.values()} == {
+        f"seq-{rule}" for rule in RULES
+    }
+    assert read_predictions(table).convention == "seq-product"
 
 
 def test_a_reply_cut_by_the_limit_has_no_end_token():
     table = replied_table([[-0.1, -0.4, -0.7, -9.0]], stop=False)
-    assert np.log(predictions(table, confidence="mean").confidence) == pytest.approx([-2.55])
-    assert np.log(predictions(table, confidence="min").confidence) == pytest.approx([-9.0])
+    assert np.log(read_predictions(table, confidence="mean").confidence) == pytest.approx([-2.55])
+    assert np.log(read_predictions(table, confidence="min").confidence) == pytest.approx([-9.0])
 
 
 def test_a_reply_of_nothing_but_an_end_token_is_that_token():
     for rule in RULES:
-        seen = predictions(replied_table([[-0.5], [-0.2, -0.3]]), confidence=rule)
-        assert np.log(seen.confidence) == pytest.approx([-0.5, -0.2])
+        predictions = read_predictions(replied_table([[-0.5], [-0.2, -0.3]]), confidence=rule)
+        assert np.log(predictions.confidence) == pytest.approx([-0.5, -0.2])
 
 
 def test_one_token_is_as_likely_as_its_logit_says(table):
@@ -81,29 +87,29 @@ def test_one_token_is_as_likely_as_its_logit_says(table):
     table = opened(table)
     table = replace(table, replies=make_replies([[x, -0.3] for x in np.minimum(raw, 0)]))
     for rule in RULES:
-        assert predictions(table, confidence=rule).confidence == pytest.approx(np.exp(raw))
+        assert read_predictions(table, confidence=rule).confidence == pytest.approx(np.exp(raw))
 
 
 @given(st.lists(st.lists(st.floats(-30, 0, width=32), min_size=1, max_size=6), min_size=1))
 @settings(max_examples=60, deadline=None)
 def test_rules_keep_their_order(logprobs):
     replies = make_replies(logprobs, stop=False)
-    first, mean, product, least = (log_confidence(replies, rule) for rule in RULES)
+    first, mean, product, least = (sequence_log_likelihood(replies, rule) for rule in RULES)
     assert (product <= least + 1e-9).all()
     assert (least <= mean + 1e-9).all()
     assert (least <= first).all()
     single = np.array([len(row) == 1 for row in logprobs])
     assert first[single].tolist() == mean[single].tolist() == product[single].tolist()
-    assert np.isfinite(log_rest(product)).all()
-    assert (log_rest(mean) <= 0).all()
+    assert np.isfinite(log_complement(product)).all()
+    assert (log_complement(mean) <= 0).all()
 
 
 def test_a_certain_wrong_reply_has_a_finite_nll():
-    seen = predictions(replied_table([[0.0, 0.0]], [0]))
-    assert seen.confidence[0] == pytest.approx(1.0)
-    assert value("nll", seen) == pytest.approx(24 * np.log(2))
-    assert pytest.approx(-24 * np.log(2)) == log_rest(np.array([SUREST]))[0]
-    never = predictions(replied_table([[-3000.0, 0.0]], [1]))
+    predictions = read_predictions(replied_table([[0.0, 0.0]], [0]))
+    assert predictions.confidence[0] == pytest.approx(1.0)
+    assert value("nll", predictions) == pytest.approx(24 * np.log(2))
+    assert pytest.approx(-24 * np.log(2)) == log_complement(np.array([SUREST]))[0]
+    never = read_predictions(replied_table([[-3000.0, 0.0]], [1]))
     assert never.confidence[0] == 0.0
     assert value("nll", never) == pytest.approx(3000.0)
 
@@ -112,43 +118,43 @@ def test_a_certain_wrong_reply_has_a_finite_nll():
 
 
 def test_a_reply_is_right_or_it_is_not():
-    seen = predictions(replied_table([[-0.1, 0.0], [-2.0, 0.0]], [0.5, 0.4]))
+    predictions = read_predictions(replied_table([[-0.1, 0.0], [-2.0, 0.0]], [0.5, 0.4]))
     c = np.exp([-0.1, -2.0])
-    assert seen.probabilities == pytest.approx(np.stack([c, 1 - c], axis=1))
-    assert seen.predicted.tolist() == [0, 0]
-    assert seen.label.tolist() == [0, 1]
-    assert seen.correct.tolist() == [True, False]
-    assert seen.offered.all()
-    assert seen.ties == 0
-    assert seen.gold.tolist() == [-1, -1]
-    assert value("brier", seen) == pytest.approx(((c - [1, 0]) ** 2).mean())
-    assert value("nll", seen) == pytest.approx(-(np.log(c[0]) + np.log(1 - c[1])) / 2)
-    assert value("overconfidence", seen) == pytest.approx(c.mean() - 0.5)
+    assert predictions.probabilities == pytest.approx(np.stack([c, 1 - c], axis=1))
+    assert predictions.predicted.tolist() == [0, 0]
+    assert predictions.outcome_column.tolist() == [0, 1]
+    assert predictions.correct.tolist() == [True, False]
+    assert predictions.offered.all()
+    assert predictions.ties == 0
+    assert predictions.label.tolist() == [-1, -1]
+    assert value("brier", predictions) == pytest.approx(((c - [1, 0]) ** 2).mean())
+    assert value("nll", predictions) == pytest.approx(-(np.log(c[0]) + np.log(1 - c[1])) / 2)
+    assert value("overconfidence", predictions) == pytest.approx(c.mean() - 0.5)
 
 
 @pytest.mark.parametrize("target", ["hard", "soft"])
 def test_brier_of_two_answers_is_the_gap_squared(target):
-    seen = predictions(opened(make_table(), 0.5, SOFT), target=target)
-    assert seen.answers == 2
-    gap = (seen.confidence - seen.correct) ** 2
-    assert value("brier", seen) == pytest.approx(gap.mean(), abs=1e-12)
+    predictions = read_predictions(opened(make_table(), 0.5, SOFT), target=target)
+    assert predictions.answers == 2
+    gap = (predictions.confidence - predictions.correct) ** 2
+    assert value("brier", predictions) == pytest.approx(gap.mean(), abs=1e-12)
 
 
 def test_among_more_answers_a_reply_counts_on_their_scale():
     table = opened(make_table(answers=4), 0.5)
-    seen = predictions(table)
-    assert seen.answers == 4
-    open_ = seen.take(seen.replied)
+    predictions = read_predictions(table)
+    assert predictions.answers == 4
+    open_ = predictions.take(predictions.replied)
     assert not open_.probabilities[:, 2:].any()
     twice = 2 * ((open_.confidence - open_.correct) ** 2).mean()
     assert value("brier", open_) == pytest.approx(twice)
     assert np.isposinf(-open_.log_probabilities[:, 2:]).all()
-    assert np.isfinite(value("nll", seen))
+    assert np.isfinite(value("nll", predictions))
 
 
 def test_closed_rows_are_read_as_without_replies():
     table = make_table(uneven=True, answers=4)
-    mixed, plain = predictions(opened(table, 0.4)), predictions(table)
+    mixed, plain = read_predictions(opened(table, 0.4)), read_predictions(table)
     closed = ~mixed.replied
     assert closed.sum() == 144
     for name in ("probabilities", "confidence", "correct", "label", "predicted", "offered"):
@@ -163,28 +169,32 @@ def test_a_question_with_options_and_a_reply_is_read_either_way(table):
         replies=make_replies([[-0.3, 0.0]] * len(table)),
         scorer="verdict",
     )
-    assert predictions(both).convention == "seq-product"
-    assert predictions(both).correct.all()
-    seen = predictions(both, confidence="answer-set")
-    assert seen.convention == "answer-set"
-    assert seen.left_out == 0
-    assert seen.confidence.tobytes() == predictions(table).confidence.tobytes()
-    assert seen.score.all()
-    assert value("f1", seen) == value("f1", predictions(table))
+    assert read_predictions(both).convention == "seq-product"
+    assert read_predictions(both).correct.all()
+    predictions = read_predictions(both, confidence="answer-set")
+    assert predictions.convention == "answer-set"
+    assert predictions.left_out == 0
+    assert predictions.confidence.tobytes() == read_predictions(table).confidence.tobytes()
+    assert predictions.item_scores.all()
+    assert value("f1", predictions) == value("f1", read_predictions(table))
     with pytest.raises(PlanError, match="replies are read; --confidence answer-set"):
-        value("f1", predictions(both))
+        value("f1", read_predictions(both))
     assert {r.group for r in estimate([both], ["ece"], by="kind", draws=0)} == {"all", "closed"}
 
 
 def test_the_answer_set_leaves_open_questions_out():
     table = opened(make_table(), 0.25)
-    seen = predictions(table, confidence="answer-set")
-    assert (len(seen), seen.left_out, seen.convention) == (180, 60, "answer-set")
-    assert not seen.replied.any()
+    predictions = read_predictions(table, confidence="answer-set")
+    assert (len(predictions), predictions.left_out, predictions.convention) == (
+        180,
+        60,
+        "answer-set",
+    )
+    assert not predictions.replied.any()
     text = analyze([table], metrics=["ece"], draws=100, confidence="answer-set")
     assert "60 questions without answers to choose from are left out" in text
     with pytest.raises(PlanError, match=r"full.*no question has answers.*take confidence auto"):
-        predictions(opened(make_table()), confidence="answer-set")
+        read_predictions(opened(make_table()), confidence="answer-set")
 
 
 def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
@@ -194,7 +204,7 @@ def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
     assert all(np.isfinite(r.value) and r.low <= r.high for r in rows)
     assert {(r.replies, r.left_out) for r in rows} == {(240, 0)}
     assert "|conf:seq-product|right:verdict|n:240|" in rows[0].signature
-    assert best_temperature(predictions(tables[0])).kind == "found"
+    assert best_temperature(read_predictions(tables[0])).kind == "found"
     assert reliability_bins(tables, draws=20)
     Study(tuple(tables)).draw(tmp_path, draws=10)
     with pytest.raises(PlanError, match="two answers, and this one has 0"):
@@ -220,14 +230,14 @@ def test_mixed_tables_are_compared_grouped_and_drawn(tmp_path):
 def test_another_row_order_is_put_right():
     one, two = (opened(t, 0.5, noise=i) for i, t in enumerate(make_study_tables()[:2]))
     mixed = np.random.default_rng(0).permutation(len(two))
-    old = predictions(two)
+    old = read_predictions(two)
     names = ("id", "split", "category", "cluster", "duplicate_of", "label", "offered")
     arrays = {n: getattr(two, n)[mixed] for n in (*names, "answer_logits", "top_token")}
     cuts = np.split(two.replies.logprob, two.replies.offset[1:-1])
     verdicts = [two.replies.text[i] for i in mixed]
     replies = make_replies([cuts[i].tolist() for i in mixed], verdicts)
     turned = replace(two, **arrays, replies=replies)
-    assert predictions(turned).confidence == pytest.approx(old.confidence[mixed])
+    assert read_predictions(turned).confidence == pytest.approx(old.confidence[mixed])
     straight, shuffled = (
         compare([one, other], ["ece", "aurc"], draws=20, permutations=19) for other in (two, turned)
     )
@@ -238,10 +248,13 @@ def test_replies_without_a_verdict_are_refused():
     table = opened(make_table(), 0.5)
     for scorer, why in (("", "names no scorer"), ("verdct", "did you mean verdict")):
         with pytest.raises((IncompleteError, PlanError), match=rf"full.*{why}.*which replies are"):
-            predictions(replace(table, scorer=scorer))
-        assert predictions(replace(table, scorer=scorer), confidence="answer-set").score is None
+            read_predictions(replace(table, scorer=scorer))
+        assert (
+            read_predictions(replace(table, scorer=scorer), confidence="answer-set").item_scores
+            is None
+        )
     with pytest.raises(Mismatch, match="'q00120' has no right answer to choose"):
-        predictions(replace(table, scorer="accuracy"))
+        read_predictions(replace(table, scorer="accuracy"))
 
 
 @pytest.mark.parametrize(
@@ -249,7 +262,7 @@ def test_replies_without_a_verdict_are_refused():
 )
 def test_misspelt_choices_are_explained(table, choice):
     with pytest.raises(PlanError, match=f"value of {next(iter(choice))}.*did you mean"):
-        predictions(table, **choice)
+        read_predictions(table, **choice)
 
 
 # Soft targets ---------------------------------------------------------------------------------
@@ -257,12 +270,12 @@ def test_misspelt_choices_are_explained(table, choice):
 
 @pytest.fixture
 def soft():
-    return predictions(opened(make_table(), 0.6, SOFT), target="soft")
+    return read_predictions(opened(make_table(), 0.6, SOFT), target="soft")
 
 
 def test_soft_and_hard_agree_on_whole_verdicts():
     table = opened(make_table(), 0.6)
-    hard, soft = predictions(table), predictions(table, target="soft")
+    hard, soft = read_predictions(table), read_predictions(table, target="soft")
     assert soft.correct.dtype == np.float64
     assert (soft.correct == hard.correct).all()
     for metric in DEFAULT_METRICS:
@@ -288,19 +301,19 @@ def test_soft_means_by_hand(soft):
 def test_a_reply_that_says_its_verdict_is_calibrated():
     """Half-right replies at one half have no ECE, the least NLL there is, and T = 1."""
     table = replied_table([[np.log(0.5), 0.0]] * 4, [0.5] * 4)
-    seen = predictions(table, target="soft")
-    assert value("ece", seen) == pytest.approx(0, abs=1e-7)
-    assert value("nll", seen) == pytest.approx(np.log(2))
-    assert value("brier", seen) == pytest.approx(0, abs=1e-9)
+    predictions = read_predictions(table, target="soft")
+    assert value("ece", predictions) == pytest.approx(0, abs=1e-7)
+    assert value("nll", predictions) == pytest.approx(np.log(2))
+    assert value("brier", predictions) == pytest.approx(0, abs=1e-9)
 
 
 def test_soft_aurc_is_the_mean_over_orders_of_ties():
     risk = np.array([0.0, 0.7, 0.1, 1.0, 0.4])
-    seen = make_seen([0.9, 0.7, 0.7, 0.7, 0.6], [1, 0, 0, 0, 0])
-    seen = replace(seen, correct=1 - risk)
+    predictions = make_predictions([0.9, 0.7, 0.7, 0.7, 0.6], [1, 0, 0, 0, 0])
+    predictions = replace(predictions, correct=1 - risk)
     k = np.arange(1, 6)
     areas = [np.mean(np.cumsum(risk[[0, *order, 4]]) / k) for order in permutations([1, 2, 3])]
-    assert value([Aurc()], seen) == pytest.approx(np.mean(areas), abs=1e-8)
+    assert value([Aurc()], predictions) == pytest.approx(np.mean(areas), abs=1e-8)
 
 
 def test_soft_rows_count_as_often_as_drawn(soft):
@@ -334,12 +347,12 @@ def test_soft_targets_have_no_noise_floor():
 
 def test_temperature_divides_the_log_odds_of_a_reply():
     table = opened(make_table())
-    plain, warm = predictions(table), predictions(table, temperature=2.0)
+    plain, warm = read_predictions(table), read_predictions(table, temperature=2.0)
     odds = plain.log_probabilities[:, 0] - plain.log_probabilities[:, 1]
     halved = warm.log_probabilities[:, 0] - warm.log_probabilities[:, 1]
     assert halved == pytest.approx(odds / 2, abs=1e-12)
     assert warm.convention == "seq-product,T:2"
-    assert predictions(table, temperature=np.inf).confidence == pytest.approx(0.5)
+    assert read_predictions(table, temperature=np.inf).confidence == pytest.approx(0.5)
     assert (warm.correct == plain.correct).all()
 
 
@@ -347,22 +360,22 @@ def test_temperature_divides_the_log_odds_of_a_reply():
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_no_other_temperature_is_better(target, share):
     table = opened(make_table(scale=3.0), share, SOFT)
-    best = best_temperature(predictions(table, target=target)).value
-    lowest = value("nll", predictions(table, best, target=target))
+    best = best_temperature(read_predictions(table, target=target)).value
+    lowest = value("nll", read_predictions(table, best, target=target))
     for factor in (0.5, 0.99, 1.01, 2.0):
-        other = predictions(table, best * factor, target=target)
+        other = read_predictions(table, best * factor, target=target)
         assert lowest <= value("nll", other) + 1e-12
 
 
 def test_cross_fitting_open_answers():
     table = opened(make_table(scale=8.0), 0.25, SOFT)
     for choice in ({}, {"target": "soft"}, {"confidence": "answer-set"}):
-        fitted = out_of_fold(predictions(table, **choice))
-        raw = predictions(table, **choice)
-        assert len(fitted.seen) == len(fitted.fold) == len(raw)
+        fitted = out_of_fold(read_predictions(table, **choice))
+        raw = read_predictions(table, **choice)
+        assert len(fitted.predictions) == len(fitted.fold) == len(raw)
         for f, temperature in enumerate(fitted.fitted):
             assert temperature == best_temperature(raw.take(fitted.fold != f))
-        assert value("nll", fitted.seen) < value("nll", raw)
+        assert value("nll", fitted.predictions) < value("nll", raw)
 
 
 # Four letters ---------------------------------------------------------------------------------
@@ -378,20 +391,20 @@ def lettered():
 
 
 def test_always_four_spreads_over_a_to_d(lettered):
-    seen = predictions(lettered, answer_set="four")
-    assert (seen.probabilities[:, :4] > 0).all()
-    assert not seen.probabilities[:, 4].any()
-    assert seen.convention == "always-four"
-    fifth = seen.label == 4
+    predictions = read_predictions(lettered, answer_set="four")
+    assert (predictions.probabilities[:, :4] > 0).all()
+    assert not predictions.probabilities[:, 4].any()
+    assert predictions.convention == "always-four"
+    fifth = predictions.outcome_column == 4
     assert fifth.any()
-    assert not seen.correct[fifth].any()
-    own = predictions(lettered)
+    assert not predictions.correct[fifth].any()
+    own = read_predictions(lettered)
     four = own.n_options == 4
-    assert seen.probabilities[four] == pytest.approx(own.probabilities[four])
-    assert (seen.confidence[~four & ~fifth] <= own.confidence[~four & ~fifth] + 1).all()
+    assert predictions.probabilities[four] == pytest.approx(own.probabilities[four])
+    assert (predictions.confidence[~four & ~fifth] <= own.confidence[~four & ~fifth] + 1).all()
     few = own.n_options < 4
-    assert (seen.confidence[few & (seen.predicted == own.predicted)] < 1).all()
-    assert value("brier", seen.take(fifth)) > 1
+    assert (predictions.confidence[few & (predictions.predicted == own.predicted)] < 1).all()
+    assert value("brier", predictions.take(fifth)) > 1
 
 
 def test_a_fifth_option_makes_nll_infinite(lettered):
@@ -419,13 +432,13 @@ def test_infinite_nll_is_never_a_significant_difference(lettered, tmp_path):
 
 
 def test_the_best_temperature_of_four_ignores_the_fifth(lettered):
-    seen = predictions(lettered, answer_set="four")
-    possible = seen.take(seen.label < 4)
-    assert best_temperature(seen) == best_temperature(possible)
-    assert best_temperature(seen.take(seen.label == 4)).kind == "flat"
+    predictions = read_predictions(lettered, answer_set="four")
+    possible = predictions.take(predictions.outcome_column < 4)
+    assert best_temperature(predictions) == best_temperature(possible)
+    assert best_temperature(predictions.take(predictions.outcome_column == 4)).kind == "flat"
 
 
 def test_always_four_needs_letters(table):
     with pytest.raises(PlanError, match="needs answers A to D; here: yes, no"):
-        predictions(table, answer_set="four")
-    assert predictions(opened(table), answer_set="four").convention == "seq-product"
+        read_predictions(table, answer_set="four")
+    assert read_predictions(opened(table), answer_set="four").convention == "seq-product"

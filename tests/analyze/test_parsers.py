@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from calprune import registry
 from calprune.analyze.command import analyze
 from calprune.analyze.parsers import option_texts
-from calprune.analyze.predictions.build import predictions
-from calprune.analyze.predictions.sequence_likelihood import log_confidence
+from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.predictions.sequence_likelihood import sequence_log_likelihood
 from calprune.analyze.results.estimate import estimate
 from calprune.data.storage.logits import Replies
 from calprune.errors import PlanError
@@ -292,22 +292,22 @@ def test_the_reply_decides_where_there_is_one():
     assert [value(table, m) for m in ("precision", "recall", "yes-ratio")] == [0.5, 1.0, 0.5]
     without = replace(table, replies=None, parser="")
     assert value(without) == pytest.approx(2 / 5)  # all said yes
-    assert predictions(table).greedy.tolist() == [1, 0, 1, 0]
-    assert predictions(without).greedy.tolist() == [0] * 4
+    assert read_predictions(table).parsed_answer.tolist() == [1, 0, 1, 0]
+    assert read_predictions(without).parsed_answer.tolist() == [0] * 4
 
 
 def test_confidence_stays_that_of_the_first_token():
     table = replying(*POPE, "pope", "f1-over-splits")
     for confidence in ("auto", "product", "answer-set", "raw"):
         with_, without = (
-            predictions(t, confidence=confidence)
+            read_predictions(t, confidence=confidence)
             for t in (table, replace(table, replies=None, parser=""))
         )
         assert with_.convention == without.convention
         assert (with_.confidence == without.confidence).all()
         assert (with_.correct == without.correct).all()
         assert not with_.replied.any()
-    assert log_confidence(table.replies, "product").shape == (0,)
+    assert sequence_log_likelihood(table.replies, "product").shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_the_table_says_what_decided():
 def test_a_rule_that_is_not_installed_is_named():
     table = replying(*POPE, "poope", "f1-over-splits")
     with pytest.raises(PlanError, match="unknown parser 'poope': did you mean pope"):
-        predictions(table)
+        read_predictions(table)
 
 
 def test_open_rows_beside_closed_replies():
@@ -366,10 +366,10 @@ def test_open_rows_beside_closed_replies():
     logprob = np.array([-9, -9, -0.1, -0.2, -9, -9, -0.3, -0.4], np.float32)
     replies = replace(table.replies, logprob=logprob, references=((), ("cat",), (), ("cat",)))
     table = replace(table, offered=offered, replies=replies)
-    seen = predictions(table)
-    assert seen.replied.tolist() == [False, True, False, True]
-    assert seen.score.tolist() == [1, 1, 1, 0]
-    assert seen.confidence[[1, 3]] == pytest.approx(np.exp([-0.1, -0.3]))
+    predictions = read_predictions(table)
+    assert predictions.replied.tolist() == [False, True, False, True]
+    assert predictions.item_scores.tolist() == [1, 1, 1, 0]
+    assert predictions.confidence[[1, 3]] == pytest.approx(np.exp([-0.1, -0.3]))
     for rule, expected in (("first", [-0.1, -0.3]), ("mean", [-0.1, -0.3]), ("min", [-0.1, -0.3])):
-        assert log_confidence(replies, rule) == pytest.approx(expected, abs=1e-6)
+        assert sequence_log_likelihood(replies, rule) == pytest.approx(expected, abs=1e-6)
     assert "said:reply(pope)|" in estimate([table], ["score"], draws=0)[0].signature

@@ -11,12 +11,12 @@ import pytest
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.statistics.multiple_testing import adjust
 from calprune.analyze.statistics.resampling import Clusters, Sampler, cluster_sums, design_effect
 from calprune.analyze.statistics.sign_flips import swap_test
-from tests.analyze.conftest import make_seen, make_table
+from tests.analyze.conftest import make_predictions, make_table
 
 CASES = {
     "smooth": make_table(),
@@ -29,12 +29,12 @@ CASES = {
 
 @pytest.fixture(params=list(CASES))
 def case(request):
-    return predictions(CASES[request.param])
+    return read_predictions(CASES[request.param])
 
 
-def value(metric, seen):
+def value(metric, predictions):
     (found,) = resolve([metric])
-    return float(Sampler.of([found], seen, Clusters.of(seen)).point()[0])
+    return float(Sampler.of([found], predictions, Clusters.of(predictions)).point()[0])
 
 
 def test_accuracy_is_scikit_learns(case):
@@ -88,7 +88,7 @@ def test_netcal_compares_the_last_column_with_the_frequency_of_ones():
     # The other column is not looked at, nor is the larger one taken.
     assert ece.measure(columns[:, ::-1], label) == pytest.approx(0.275, abs=1e-9)
     sure, right = columns.max(axis=1), columns.argmax(axis=1) == label
-    assert value(Ece(1, "left"), make_seen(sure, right)) == pytest.approx(top, abs=1e-9)
+    assert value(Ece(1, "left"), make_predictions(sure, right)) == pytest.approx(top, abs=1e-9)
     assert ece.measure(sure, right.astype(int)) == pytest.approx(top, abs=1e-9)
 
 
@@ -111,7 +111,7 @@ def test_torchmetrics_takes_class_1_of_two_and_gives_certainty_a_bin():
     sure, right = np.array([0.95, 1.0]), np.array([1, 0])
     peer = float(binary(torch.tensor(sure), torch.tensor(right), n_bins=10))
     assert peer == pytest.approx((0.05 + 1) / 2, abs=1e-6)
-    ours = value(Ece(10, "left"), make_seen(sure, right))
+    ours = value(Ece(10, "left"), make_predictions(sure, right))
     assert ours == pytest.approx((1 - 0.05) / 2, abs=1e-9)
 
 
@@ -135,11 +135,13 @@ def test_log_loss_stops_at_the_epsilon_of_the_dtype_and_nll_does_not(dtype, most
     sklearn = pytest.importorskip("sklearn.metrics")
     certain = np.array([[1, 0], [1, 0]], dtype=dtype)
     assert 2 * sklearn.log_loss([0, 1], certain, labels=[0, 1]) == pytest.approx(most, abs=0.01)
-    seen = predictions(make_table(scale=100.0))
-    nats = -seen.log_probabilities[np.arange(len(seen)), seen.label]
+    predictions = read_predictions(make_table(scale=100.0))
+    nats = -predictions.log_probabilities[np.arange(len(predictions)), predictions.outcome_column]
     assert nats.max() > 100
-    assert value("nll", seen) == pytest.approx(nats.mean())
-    peer = sklearn.log_loss(seen.label, seen.probabilities.astype(dtype), labels=[0, 1])
+    assert value("nll", predictions) == pytest.approx(nats.mean())
+    peer = sklearn.log_loss(
+        predictions.outcome_column, predictions.probabilities.astype(dtype), labels=[0, 1]
+    )
     assert peer == pytest.approx(np.minimum(nats, most).mean(), rel=0.01)
     assert peer < nats.mean() / 1.5
 
@@ -170,7 +172,7 @@ def test_aurc_orders_rows_as_failure_auroc_does(case):
 
 def test_a_permutation_of_images_is_scipys():
     stats = pytest.importorskip("scipy.stats")
-    few = [predictions(make_table(images=9, noise=i, signal=1.0)) for i in (1, 2)]
+    few = [read_predictions(make_table(images=9, noise=i, signal=1.0)) for i in (1, 2)]
     (metric,) = resolve(["brier"])
     a, b = (cluster_sums(metric.tally(s), Clusters.of(s))[:, 0] for s in few)
     exact = stats.permutation_test(
@@ -227,8 +229,10 @@ def test_the_best_temperature_is_scikit_learns(case):
 def test_the_table_of_peers_names_the_versions_that_are_tested():
     root = Path(__file__).parents[2]
     _, table = (root / "docs/metrics.md").read_text(encoding="utf-8").split("## Peers")
-    seen = dict(re.findall(r"^\| ([a-z-]+) \| ([^ |]+)", table, re.MULTILINE))
+    predictions = dict(re.findall(r"^\| ([a-z-]+) \| ([^ |]+)", table, re.MULTILINE))
     pins = (line.split("==") for line in (root / "constraints.txt").read_text().split())
-    tested = {name: version for name, version in (p for p in pins if len(p) == 2) if name in seen}
+    tested = {
+        name: version for name, version in (p for p in pins if len(p) == 2) if name in predictions
+    }
     assert len(tested) == 5
-    assert tested == {name: seen[name] for name in tested}
+    assert tested == {name: predictions[name] for name in tested}

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import norm
 
 from calprune.analyze.command import analyze
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.power import multiple, power, power_grids, sentences
 from calprune.analyze.study import Study
@@ -29,7 +29,7 @@ def lone(images: int, noise: int = 0):
 def test_independent_rows_have_the_power_of_the_normal_approximation():
     tables = [lone(600), lone(600, 1)]
     (row,) = power(compare(tables, ["accuracy"], draws=4000, permutations=1), detect=0.02)
-    ours, theirs = (predictions(t).correct.astype(float) for t in reversed(tables))
+    ours, theirs = (read_predictions(t).correct.astype(float) for t in reversed(tables))
     sd = (ours - theirs).std() / np.sqrt(600)
     assert row.sd == pytest.approx(sd, rel=0.04)
     found = norm.sf(norm.isf(0.025) - row.detectable / row.sd)

@@ -22,7 +22,7 @@ from calprune.analyze.statistics.resampling import (
     redraws,
     swaps,
 )
-from tests.analyze.conftest import make_seen
+from tests.analyze.conftest import make_predictions
 
 
 def test_each_draw_takes_as_many_clusters_as_there_are():
@@ -47,19 +47,19 @@ def test_another_seed_draws_others():
     assert (one != two).any()
 
 
-def test_a_draw_equals_the_metric_of_repeated_rows(seen):
+def test_a_draw_equals_the_metric_of_repeated_rows(predictions):
     metrics = resolve(["accuracy", "aurc", "brier", "ece", "nll", "overconfidence"])
-    clusters = Clusters.of(seen)
+    clusters = Clusters.of(predictions)
     weights = next(multiplicities(len(clusters), 5, 0))
-    drawn = Sampler.of(metrics, seen, clusters)(weights)
+    drawn = Sampler.of(metrics, predictions, clusters)(weights)
     for b, counts in enumerate(weights.astype(int)):
-        again = seen.take(np.repeat(np.arange(len(seen)), counts[clusters.code]))
+        again = predictions.take(np.repeat(np.arange(len(predictions)), counts[clusters.code]))
         expected = Sampler.of(metrics, again, Clusters.of(again)).point()
         assert drawn[:, b] == pytest.approx(expected, abs=1e-9)
 
 
-def test_cluster_sums_are_sums_to_a_millionth_of_a_millionth(seen):
-    tally, clusters = Ece().tally(seen), Clusters.of(seen)
+def test_cluster_sums_are_sums_to_a_millionth_of_a_millionth(predictions):
+    tally, clusters = Ece().tally(predictions), Clusters.of(predictions)
     sums = cluster_sums(tally, clusters)
     expected = np.stack([tally[clusters.code == g].sum(axis=0) for g in range(len(clusters))])
     assert sums == pytest.approx(expected, abs=1e-10)
@@ -80,17 +80,17 @@ def test_the_design_effect_counts_copies():
     hits = rng.random(300) < c
     copies = np.repeat(np.arange(300), 4)
     names = [f"im{i:03d}" for i in copies]
-    one, four = make_seen(c, hits), make_seen(c[copies], hits[copies], names)
+    one, four = make_predictions(c, hits), make_predictions(c[copies], hits[copies], names)
     assert design_effect(one, Clusters.of(one)) == 1.0
     assert design_effect(four, Clusters.of(four)) == pytest.approx(4 * 300 / 299)
 
 
 def test_redraws_follow_confidence():
     rng = np.random.default_rng(1)
-    seen = make_seen(rng.uniform(0.5, 1, 500), rng.random(500) < 0.5)
-    slot = Ece().slot(seen.confidence)
-    right = redraws(seen, slot, 15, 400, 0)
-    expected = np.bincount(slot, seen.confidence, 15)
+    predictions = make_predictions(rng.uniform(0.5, 1, 500), rng.random(500) < 0.5)
+    slot = Ece().slot(predictions.confidence)
+    right = redraws(predictions, slot, 15, 400, 0)
+    expected = np.bincount(slot, predictions.confidence, 15)
     assert right.mean(axis=0) == pytest.approx(expected, abs=1.5)
     assert not right[:, :7].any()
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from calprune import registry
 from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
-from calprune.analyze.scorers import MeanOfRows, greedy
+from calprune.analyze.scorers import MeanOfRows, first_token_answers
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
@@ -25,9 +25,9 @@ BINARY = ("precision", "recall", "f1", "yes-ratio")
 SCORED = ("score", "accuracy", "acc-plus", "vanilla", *BINARY)
 
 
-def value(metric, seen):
+def value(metric, predictions):
     """The metric of these rows as they are."""
-    return float(Sampler.of(resolve([metric]), seen, Clusters.of(seen)).point()[0])
+    return float(Sampler.of(resolve([metric]), predictions, Clusters.of(predictions)).point()[0])
 
 
 def score(table, by=None):
@@ -43,30 +43,32 @@ def said(first, label, scorer="accuracy", **options):
 
 
 def test_the_first_token_decides_also_beyond_the_options(table):
-    assert greedy(saying(table, [NO, NONSENSE, YES], [0, 0, 0])).tolist() == [1, -1, 0]
+    assert first_token_answers(saying(table, [NO, NONSENSE, YES], [0, 0, 0])).tolist() == [1, -1, 0]
     letters = make_table(answers=5, uneven=True, letters=True)
     fifth = replace(letters, top_token=np.full((len(letters), 1), 8, dtype=np.int32))
-    assert (greedy(fifth) == 4).all()
+    assert (first_token_answers(fifth) == 4).all()
     assert not registry.load("scorers", "accuracy")().rows(fifth)[~fifth.offered[:, 4]].any()
 
 
 def test_the_second_spelling_is_the_same_answer(table):
     second = replace(table, top_token=np.full((len(table), 1), 3, dtype=np.int32))
-    assert (greedy(second) == 1).all()
+    assert (first_token_answers(second) == 1).all()
     unused = replace(table, answer_tokens=np.array([[0, -1], [2, -1]], dtype=np.int32))
     other = replace(unused, top_token=np.full((len(table), 1), -1, dtype=np.int32))
-    assert (greedy(other) == -1).all()
+    assert (first_token_answers(other) == -1).all()
 
 
 def test_files_without_top_tokens_are_refused(table):
     with pytest.raises(Mismatch, match="no top tokens"):
-        predictions(replace(table, top_token=np.zeros((len(table), 0), dtype=np.int32)))
+        read_predictions(replace(table, top_token=np.zeros((len(table), 0), dtype=np.int32)))
 
 
 def test_accuracy_judges_what_was_said(table):
     assert score(said([YES, NONSENSE, NO, NO], [0, 0, 1, 0])) == {"all": 0.5}
-    seen = predictions(replace(table, scorer="accuracy"))
-    assert value("score", seen) == value("accuracy", seen)  # nothing but answers was said
+    predictions = read_predictions(replace(table, scorer="accuracy"))
+    assert value("score", predictions) == value(
+        "accuracy", predictions
+    )  # nothing but answers was said
 
 
 def test_f1_counts_nonsense_as_yes_and_averages_splits():
@@ -78,9 +80,9 @@ def test_f1_counts_nonsense_as_yes_and_averages_splits():
         "one": pytest.approx(2 / 3),
         "two": 0.0,
     }
-    assert predictions(table).score.tolist() == [1, 0, 0, 1]
-    assert value("f1", predictions(table)) == pytest.approx(2 / 4)  # pooled: TP 1, FP 1, FN 1
-    assert value("yes-ratio", predictions(table)) == 0.5
+    assert read_predictions(table).item_scores.tolist() == [1, 0, 0, 1]
+    assert value("f1", read_predictions(table)) == pytest.approx(2 / 4)  # pooled: TP 1, FP 1, FN 1
+    assert value("yes-ratio", read_predictions(table)) == 0.5
 
 
 def test_mme_adds_accuracy_and_pairs_by_category():
@@ -88,7 +90,7 @@ def test_mme_adds_accuracy_and_pairs_by_category():
     table = said([YES, NO, YES, YES], [0, 1, 0, 1], "pairs")
     assert score(table) == {"all": 250.0}
     assert score(table, "category") == {"all": 250.0, "one": 200.0, "two": 50.0}
-    assert value("acc-plus", predictions(table)) == 0.5
+    assert value("acc-plus", read_predictions(table)) == 0.5
     lame = said([YES, NONSENSE], [0, 1], "pairs")
     assert score(lame) == {"all": 50.0}
 
@@ -103,13 +105,13 @@ def test_mme_by_split_gives_perception_and_cognition():
 def test_circular_needs_every_pass():
     table = said([2, 3, 0, 1], [2, 3, 0, 2], "circular", answers=4, letters=True)
     assert score(table) == {"all": 0.5}
-    seen = predictions(table)
-    assert value("vanilla", seen) == 1.0
-    assert "first-of-group" in resolve(["vanilla"])[0].signature(seen)
-    passes = replace(seen, tags={"pass": np.array(["1", "0", "1", "0"])})
+    predictions = read_predictions(table)
+    assert value("vanilla", predictions) == 1.0
+    assert "first-of-group" in resolve(["vanilla"])[0].signature(predictions)
+    passes = replace(predictions, tags={"pass": np.array(["1", "0", "1", "0"])})
     assert value("vanilla", passes) == 0.5
     assert "pass0" in resolve(["vanilla"])[0].signature(passes)
-    assert value("acc-plus", seen) == 0.5
+    assert value("acc-plus", predictions) == 0.5
 
 
 def test_vanilla_of_the_other_passes_is_undefined():
@@ -144,18 +146,18 @@ def test_binary_metrics_are_scikit_learns(metric):
     sklearn = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(0)
     table = said(rng.integers(-1, 2, 60).tolist(), rng.integers(0, 2, 60).tolist())
-    seen = predictions(table)
-    yes, gold = seen.greedy != 1, seen.gold == 0
+    predictions = read_predictions(table)
+    yes, gold = predictions.parsed_answer != 1, predictions.label == 0
     if metric == "yes-ratio":
-        assert value(metric, seen) == yes.mean()
+        assert value(metric, predictions) == yes.mean()
     else:
         peer = getattr(sklearn, f"{metric}_score")(gold, yes)
-        assert value(metric, seen) == pytest.approx(peer, abs=1e-12)
+        assert value(metric, predictions) == pytest.approx(peer, abs=1e-12)
 
 
 def test_nothing_positive_is_0_as_in_scikit_learn():
-    seen = predictions(said([NO, NO], [1, 1], "f1-over-splits"))
-    assert [value(m, seen) for m in ("precision", "recall", "f1", "score")] == [0, 0, 0, 0]
+    predictions = read_predictions(said([NO, NO], [1, 1], "f1-over-splits"))
+    assert [value(m, predictions) for m in ("precision", "recall", "f1", "score")] == [0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("metric", BINARY)
@@ -179,7 +181,7 @@ def test_a_missing_scorer_matters_only_to_the_score(scorer, why):
     assert estimate([table], ["accuracy", "f1"], draws=0)
     with pytest.raises(IncompleteError, match=f"'score'.*full.*{why}"):
         estimate([table], ["score"], draws=0)
-    with pytest.raises(Mismatch, match="no official verdicts"):
+    with pytest.raises(Mismatch, match="no item scores"):
         estimate([replace(table, group=table.cluster)], ["acc-plus"], draws=0)
 
 
@@ -250,9 +252,9 @@ def test_a_greedy_tie_belongs_to_the_first_token(table):
     turned = replace(
         table, top_token=table.answer_tokens[1 - table.label][:, :1], scorer="accuracy"
     )
-    seen = predictions(turned)
-    assert seen.correct.mean() > 0.5
-    assert value("score", seen) == 0
+    predictions = read_predictions(turned)
+    assert predictions.correct.mean() > 0.5
+    assert value("score", predictions) == 0
 
 
 tables = st.lists(
@@ -269,27 +271,27 @@ def table_of(rows, scorer):
 @given(tables, st.randoms(use_true_random=False))
 @settings(max_examples=25, deadline=None)
 def test_neither_row_order_nor_doubling_changes_a_score(scorer, rows, random):
-    seen = predictions(table_of(rows, scorer))
+    predictions = read_predictions(table_of(rows, scorer))
     order = list(range(len(rows)))
     random.shuffle(order)
-    twice = seen.take(np.tile(order, 2))
+    twice = predictions.take(np.tile(order, 2))
     again = replace(twice, group=np.char.add(twice.group, np.repeat(["a", "b"], len(rows))))
     for metric in (m for m in SCORED if m != "vanilla"):
-        assert value(metric, seen.take(np.array(order))) == value(metric, seen)
-        assert value(metric, again) == pytest.approx(value(metric, seen), abs=1e-12)
+        assert value(metric, predictions.take(np.array(order))) == value(metric, predictions)
+        assert value(metric, again) == pytest.approx(value(metric, predictions), abs=1e-12)
 
 
 @pytest.mark.parametrize("scorer", ["accuracy", "f1-over-splits", "pairs", "circular"])
 @given(tables, st.data())
 @settings(max_examples=25, deadline=None)
 def test_a_drawn_score_is_that_of_repeated_rows(scorer, rows, data):
-    seen = predictions(table_of(rows, scorer))
-    clusters, metrics = Clusters.of(seen), resolve(SCORED)
+    predictions = read_predictions(table_of(rows, scorer))
+    clusters, metrics = Clusters.of(predictions), resolve(SCORED)
     n = len(clusters)
     counts = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(any))
-    drawn = Sampler.of(metrics, seen, clusters)(np.array([counts], dtype=float))[:, 0]
+    drawn = Sampler.of(metrics, predictions, clusters)(np.array([counts], dtype=float))[:, 0]
     copies = [(np.flatnonzero(clusters.code == c), i) for c in range(n) for i in range(counts[c])]
-    again = seen.take(np.concatenate([own for own, _ in copies]))
+    again = predictions.take(np.concatenate([own for own, _ in copies]))
     mark = np.concatenate([np.full(len(own), f"#{i}") for own, i in copies])
     again = replace(
         again,

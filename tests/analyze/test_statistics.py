@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
 from calprune.analyze.metrics import never_negative, resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared
 from calprune.analyze.statistics.clustering import clusters_of, intra_image
@@ -21,7 +21,7 @@ from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
 from calprune.analyze.statistics.sign_flips import swap_test
 from calprune.analyze.tables.written import p_text
 from calprune.errors import Mismatch, PlanError
-from tests.analyze.conftest import make_condition, make_seen, make_study_tables, make_table
+from tests.analyze.conftest import make_condition, make_predictions, make_study_tables, make_table
 from tests.analyze.test_printed import bound
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -60,9 +60,9 @@ def test_mcnemar_of_many_rows_is_exact_however_small(gained, lost):
 def test_cluster_t_is_that_of_least_squares():
     from statsmodels.api import OLS
 
-    seen = [predictions(make_table(noise=i)) for i in (0, 1)]
-    d = seen[0].correct.astype(float) - seen[1].correct
-    clusters = clusters_of(seen[0])
+    predictions = [read_predictions(make_table(noise=i)) for i in (0, 1)]
+    d = predictions[0].correct.astype(float) - predictions[1].correct
+    clusters = clusters_of(predictions[0])
     fit = OLS(d, np.ones(len(d))).fit(
         cov_type="cluster", cov_kwds={"groups": clusters.code}, use_t=True
     )
@@ -76,10 +76,10 @@ def test_cluster_t_is_that_of_least_squares():
 def test_the_design_effect_is_that_of_least_squares():
     from statsmodels.api import OLS
 
-    seen = predictions(make_table())
-    gap = seen.correct - seen.confidence
+    predictions = read_predictions(make_table())
+    gap = predictions.correct - predictions.confidence
     robust = OLS(gap, np.ones(len(gap))).fit(
-        cov_type="cluster", cov_kwds={"groups": clusters_of(seen).code}
+        cov_type="cluster", cov_kwds={"groups": clusters_of(predictions).code}
     )
     n = len(gap)
     plain = gap.std() / np.sqrt(n)
@@ -89,22 +89,24 @@ def test_the_design_effect_is_that_of_least_squares():
 
 def test_correlation_is_that_of_equal_images_in_closed_form():
     y = np.random.default_rng(0).random((30, 4)) < np.linspace(0.2, 0.9, 30)[:, None]
-    seen = make_seen(np.full(120, 0.8), y.ravel(), np.repeat([f"i{i}" for i in range(30)], 4))
+    predictions = make_predictions(
+        np.full(120, 0.8), y.ravel(), np.repeat([f"i{i}" for i in range(30)], 4)
+    )
     between = 4 * y.mean(axis=1).var(ddof=1)
     within = y.var(axis=1, ddof=1).mean()
     expected = (between - within) / (between + 3 * within)
-    assert intra_image(seen, clusters_of(seen)) == pytest.approx(expected)
-    twice = seen.take(np.repeat(np.arange(120), 2))
+    assert intra_image(predictions, clusters_of(predictions)) == pytest.approx(expected)
+    twice = predictions.take(np.repeat(np.arange(120), 2))
     assert intra_image(twice, clusters_of(twice)) == pytest.approx(expected)
-    assert intra_image(make_seen([0.8] * 3, [1, 0, 1]), clusters_of(seen)) is None
+    assert intra_image(make_predictions([0.8] * 3, [1, 0, 1]), clusters_of(predictions)) is None
 
 
 def test_few_images_are_swapped_in_all_ways_as_scipy_does():
     from scipy.stats import permutation_test
 
     metrics = resolve(["accuracy"])
-    seen = [predictions(make_table(images=8, noise=i)) for i in (0, 1)]
-    sums = [np.bincount(clusters_of(s).code, s.correct) for s in seen]
+    predictions = [read_predictions(make_table(images=8, noise=i)) for i in (0, 1)]
+    sums = [np.bincount(clusters_of(s).code, s.correct) for s in predictions]
     expected = permutation_test(
         sums,
         lambda x, y, axis: np.mean(x, axis=axis) - np.mean(y, axis=axis),
@@ -112,7 +114,7 @@ def test_few_images_are_swapped_in_all_ways_as_scipy_does():
         vectorized=True,
         n_resamples=np.inf,
     ).pvalue
-    a, b = (prepared(metrics, [s])[0] for s in seen)
+    a, b = (prepared(metrics, [s])[0] for s in predictions)
     assert swap_test(a, b, 1000, 0)[0] == pytest.approx(expected)
     assert swap_test(a, b, 1000, 0) == swap_test(a, b, 256, 5)
 

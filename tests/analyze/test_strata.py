@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared, resampled
 from calprune.analyze.results.trend import trend
@@ -43,7 +43,7 @@ def clusters_with(parts):
 
 def drawn(table, metric="score", draws=300):
     """The metric of the rows as they are and of resamples, (1 + draws,)."""
-    (sampler,) = prepared(resolve([metric]), [predictions(table)])
+    (sampler,) = prepared(resolve([metric]), [read_predictions(table)])
     return resampled([sampler], draws, 0)[0][0]
 
 
@@ -110,7 +110,7 @@ def test_splits_of_other_images_keep_their_place_in_the_mean():
     of_image = np.repeat(np.array(["a", "a", "b", "b"]), 6)
     apart = replace(table, split=of_image)
     values = drawn(apart, draws=1000)[1:]
-    (sampler,) = prepared(resolve(["score"]), [predictions(apart)])
+    (sampler,) = prepared(resolve(["score"]), [read_predictions(apart)])
     weights = next(multiplicities_within(np.array([0, 0, 1, 1]), 1000, 0))
     assert (weights[:, :2].sum(axis=1) == 2).all()
     assert (weights[:, 2:].sum(axis=1) == 2).all()
@@ -145,7 +145,7 @@ def test_trends_follow():
 
 def test_scores_that_are_means_over_rows_or_groups_have_no_parts():
     assert not hasattr(Circular(), "parts")
-    assert Pairs().parts(predictions(mme([1, 1], ["b", "a"]))).tolist() == [1, 1, 0, 0]
+    assert Pairs().parts(read_predictions(mme([1, 1], ["b", "a"]))).tolist() == [1, 1, 0, 0]
 
 
 # Strata ----------------------------------------------------------------------------------------

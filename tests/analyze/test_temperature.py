@@ -10,32 +10,32 @@ import pytest
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.statistics.resampling import Clusters, Sampler
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table
 
 
-def nll(seen):
-    return float(Sampler.of(resolve(["nll"]), seen, Clusters.of(seen)).point()[0])
+def nll(predictions):
+    return float(Sampler.of(resolve(["nll"]), predictions, Clusters.of(predictions)).point()[0])
 
 
 @pytest.mark.parametrize("answers", [2, 4])
 def test_no_other_temperature_is_better(answers):
     table = make_table(answers=answers, scale=3.0)
-    best = best_temperature(predictions(table)).value
-    lowest = nll(predictions(table, temperature=best))
+    best = best_temperature(read_predictions(table)).value
+    lowest = nll(read_predictions(table, temperature=best))
     for factor in (0.5, 0.99, 1.01, 2.0, 1 / best):
-        assert lowest <= nll(predictions(table, temperature=best * factor)) + 1e-12
+        assert lowest <= nll(read_predictions(table, temperature=best * factor)) + 1e-12
 
 
 @pytest.mark.parametrize("scale", [0.01, 0.5, 8.0, 300.0])
 def test_temperature_scales_with_logits(scale):
     table = make_table(answers=3, uneven=True)
     single = replace(table, answer_tokens=np.array([[1, -1], [2, -1], [3, -1]]))
-    once = best_temperature(predictions(single))
+    once = best_temperature(read_predictions(single))
     larger = replace(single, answer_logits=single.answer_logits * np.float32(scale))
-    again = best_temperature(predictions(larger))
+    again = best_temperature(read_predictions(larger))
     assert again.value == pytest.approx(once.value * scale, rel=1e-5)
 
 
@@ -46,37 +46,37 @@ def test_calibrated_answers_need_none():
     p = 1 / (1 + np.exp(logits[:, 1, 0] - logits[:, 0, 0]))
     label = (rng.random(4000) > p).astype(np.int16)
     both = np.concatenate([logits, np.full_like(logits, -np.inf)], axis=2)
-    seen = predictions(replace(table, answer_logits=both, label=label))
-    assert best_temperature(seen).value == pytest.approx(1, abs=0.1)
+    predictions = read_predictions(replace(table, answer_logits=both, label=label))
+    assert best_temperature(predictions).value == pytest.approx(1, abs=0.1)
 
 
 def test_ends_are_named():
     table = make_table()
-    best = predictions(table).predicted.astype(np.int16)
-    assert best_temperature(predictions(replace(table, label=best))).kind == "all right"
-    wrong = predictions(replace(table, label=1 - best))
+    best = read_predictions(table).predicted.astype(np.int16)
+    assert best_temperature(read_predictions(replace(table, label=best))).kind == "all right"
+    wrong = read_predictions(replace(table, label=1 - best))
     assert best_temperature(wrong).kind == "no better than chance"
     assert best_temperature(wrong).value == np.inf
-    flat = predictions(replace(table, answer_logits=np.zeros_like(table.answer_logits)))
+    flat = read_predictions(replace(table, answer_logits=np.zeros_like(table.answer_logits)))
     assert best_temperature(flat).kind == "flat"
 
 
 def test_cross_fitting_never_scales_an_image_by_itself():
     table = make_table(images=50, scale=4.0)
-    fitted = out_of_fold(predictions(table))
+    fitted = out_of_fold(read_predictions(table))
     assert len(set(zip(table.cluster.tolist(), fitted.fold.tolist(), strict=True))) == 50
     assert np.bincount(fitted.fold).tolist() == [60] * 5
-    raw = predictions(table)
+    raw = read_predictions(table)
     for f, temperature in enumerate(fitted.fitted):
         assert temperature == best_temperature(raw.take(fitted.fold != f))
-    assert nll(fitted.seen) < nll(raw)
-    assert (fitted.seen.predicted == raw.predicted).all()
-    assert out_of_fold(predictions(table)).fitted == fitted.fitted
+    assert nll(fitted.predictions) < nll(raw)
+    assert (fitted.predictions.predicted == raw.predicted).all()
+    assert out_of_fold(read_predictions(table)).fitted == fitted.fitted
 
 
 def test_cross_fitting_says_what_it_cannot_do(table):
     with pytest.raises(PlanError, match="folds"):
-        out_of_fold(predictions(make_table(images=3)))
-    best = predictions(table).predicted.astype(np.int16)
+        out_of_fold(read_predictions(make_table(images=3)))
+    best = read_predictions(table).predicted.astype(np.int16)
     with pytest.raises(PlanError, match="all training answers"):
-        out_of_fold(predictions(replace(table, label=best)))
+        out_of_fold(read_predictions(replace(table, label=best)))

@@ -12,7 +12,7 @@ from scipy.stats import linregress
 
 from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate, prepared
 from calprune.analyze.results.trend import trend
@@ -35,7 +35,7 @@ def sweep(alphas, budget=16, **options):
 
 
 def samplers(tables):
-    return [prepared(resolve(METRICS), [predictions(t)]) for t in tables]
+    return [prepared(resolve(METRICS), [read_predictions(t)]) for t in tables]
 
 
 @pytest.mark.parametrize("images", [5, 40])
@@ -48,7 +48,7 @@ def test_two_levels_are_the_swap_test(images):
 def test_few_images_are_dealt_in_all_ways():
     tables = sweep([0.0, 1.0, 3.0], images=3, per_image=5, signal=0.5)
     cells, levels = samplers(tables), [0.0, 1.0, 3.0]
-    right = np.array([predictions(t).correct.reshape(3, 5).sum(1) for t in tables])
+    right = np.array([read_predictions(t).correct.reshape(3, 5).sum(1) for t in tables])
     slope = contrast(levels)
     every = [
         abs(sum(slope @ right[list(order), g] for g, order in enumerate(orders)))

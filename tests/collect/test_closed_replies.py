@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import calprune
-from calprune.analyze.predictions.build import predictions
+from calprune.analyze.predictions.build import read_predictions
 from calprune.collect import run
 from calprune.collect.cost.estimate import bill, render_bill
 from calprune.collect.stages import audit as audits
@@ -95,14 +95,14 @@ def test_the_first_token_is_that_of_the_logits(store: Path) -> None:
 
 
 def test_replies_move_the_score_and_no_confidence(store: Path) -> None:
-    plain, replied = (predictions(t) for t in halves(store))
+    plain, replied = (read_predictions(t) for t in halves(store))
     assert replied.confidence == pytest.approx(plain.confidence, abs=1e-5)
     assert (replied.correct == plain.correct).all()
     table = halves(store)[1]
     assert table.replies is not None
     no = [bool({"No", "no", "not"} & set(t.strip().split(" "))) for t in table.replies.text]
-    assert replied.score is not None
-    assert replied.score.tolist() == (np.array(no) == (table.label == 1)).tolist()
+    assert replied.item_scores is not None
+    assert replied.item_scores.tolist() == (np.array(no) == (table.label == 1)).tolist()
     study = calprune.open(store)
     found = study.estimates(["score", "ece"], draws=0)
     assert len(found) == 8
@@ -157,7 +157,7 @@ def test_letters_are_read_with_their_options(tiny_llava: Path, tmp_path: Path) -
     assert table.parser == "scienceqa"
     assert table.replies is not None
     wordy = replace(table.replies, text=tuple(f"{table.answers[i]}. so" for i in table.label))
-    assert predictions(replace(table, replies=wordy)).score.mean() == 1.0  # type: ignore[union-attr]
+    assert read_predictions(replace(table, replies=wordy)).score.mean() == 1.0  # type: ignore[union-attr]
 
 
 def rewritten(

@@ -12,7 +12,7 @@ import pytest
 from calprune.collect import run
 from calprune.collect.grid import grid
 from calprune.collect.in_model.compatibility import fits
-from calprune.collect.in_model.decoder import check
+from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.models import Reach, open_adapter
 from calprune.collect.selectors.fastv import FastV
 from calprune.data.condition import Budget
@@ -150,11 +150,23 @@ def test_decoders_that_are_not_known_are_refused() -> None:
     class Foreign:
         name, axes = "far", 3
         reach: ClassVar[dict[str, Reach]] = {"full_attention": Reach()}
-        language = SimpleNamespace(model_type="qwen2_5_vl_text")
+        decoder_kind, decoder, embedded, whole = "qwen2_5_vl_text", None, None, None
 
     adapter: Any = Foreign()
     with pytest.raises(PlanError, match=r"far: its decoder is qwen2_5_vl_text; .* select before"):
-        check(adapter)
+        layerwise(adapter)
+    Foreign.axes, Foreign.decoder_kind = 1, "llama"
+    assert layerwise(adapter) is adapter
     Foreign.reach = {"sliding_attention": Reach(8), "full_attention": Reach()}
     with pytest.raises(PlanError, match="known for llama and mistral decoders with one kind"):
-        check(adapter)
+        layerwise(adapter)
+
+
+def test_a_family_without_a_decoder_to_run_layer_by_layer_is_refused() -> None:
+    class Other:
+        name, axes = "other", 1
+        reach: ClassVar[dict[str, Reach]] = {"full_attention": Reach()}
+
+    adapter: Any = Other()
+    with pytest.raises(PlanError, match=r"^other: its family gives no decoder .*LayerwiseModel"):
+        layerwise(adapter)

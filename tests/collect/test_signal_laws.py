@@ -1,4 +1,4 @@
-"""The laws of further signals notice what breaks them."""
+"""The laws of auxiliary features notice what breaks them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from calprune.collect.models import Options, open_adapter
+from calprune.collect.signals import SIGNALS, of_question
 from calprune.testing.signals import phrases_hold, signals_hold
 from tests.collect.checkpoints import save_checkpoint
 
@@ -84,3 +85,13 @@ def test_phrases_that_break_their_laws(next_folder: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(adapter, "phrase", spoilt)
     with pytest.raises(AssertionError, match="text-words of a single question"):
         phrases_hold(adapter, QUESTIONS)
+
+
+def test_the_guide_lists_every_signal_with_its_meaning() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "extending.md").read_text()
+    table = guide.split("| signal | shape | what it is |\n", 1)[1].split("\n\n", 1)[0]
+    rows = [row.strip("| ").split(" | ") for row in table.splitlines()[1:]]
+    listed = {name.strip("`"): meaning for name, _, meaning in rows}
+    assert listed == {name: signal.meaning for name, signal in SIGNALS.items()}
+    for name, signal in SIGNALS.items():
+        assert of_question(name) == (signal.rows == "question")

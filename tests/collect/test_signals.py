@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from calprune.collect import run
 from calprune.collect.grid import Chosen
 from calprune.collect.hf import clip
 from calprune.collect.hf.clip_model import ClipModel
-from calprune.collect.hf.clip_signals import described, own_words
+from calprune.collect.hf.clip_signals import ClipSignals, own_words
 from calprune.collect.models import Options, open_adapter
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.reply import Packed
@@ -166,7 +167,12 @@ def test_signals_of_images_are_transformers_own(
 
 
 def test_blocks_of_towers_of_any_depth() -> None:
-    named = {depth: described(-2, depth, None) for depth in (2, 3, 5, 24)}
+    named = {}
+    for depth in (2, 3, 5, 24):
+        tower: Any = SimpleNamespace(
+            layer=-2, clip=None, vision=SimpleNamespace(num_hidden_layers=depth)
+        )
+        named[depth] = ClipSignals(tower).described()
     early = {depth: found["received-early"] for depth, found in named.items()}
     assert early == {
         2: "received@-2:mean",
@@ -349,7 +355,7 @@ RANKING = "bdb9361da5f8b802aa7004107362b968070eeb2e6f22edf99e5b9d348ea49d6e"
 
 
 def test_keys_of_the_embedded_model_are_what_they_were(tmp_path: Path) -> None:
-    """Before there were further signals: caches that exist stay valid, with --clip as without."""
+    """Before there were auxiliary features: caches that exist stay valid, --clip or not."""
     clip_folder = save_clip(tmp_path / "clip", 128)
     for beside in ("", str(clip_folder)):
         plan = run.prepare(

@@ -56,12 +56,12 @@ class OfConfidence(Protocol):
 
 
 @runtime_checkable
-class Fitting(Protocol):
+class DataDependentCalibrator(Protocol):
     """A calibrator that takes one of the two shapes when it sees what is to be calibrated."""
 
-    def chosen(self, seen: Predictions) -> OfAnswers | OfConfidence:
+    def for_predictions(self, predictions: Predictions) -> OfAnswers | OfConfidence:
         """The calibrator for these rows."""
         ...
 
 
-Calibrator = OfAnswers | OfConfidence | Fitting
+Calibrator = OfAnswers | OfConfidence | DataDependentCalibrator

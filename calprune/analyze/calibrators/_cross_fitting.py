@@ -1,7 +1,7 @@
 """Calibration after the fact, out of fold: no image is calibrated by what was learnt on it.
 
-Images are dealt to folds by a seed. A calibrator learns on all other folds and is used on the one
-left, and the rows are pooled again, so that every metric is computed once over all of them.
+Images are assigned to folds by a seed. A calibrator learns on all other folds and is used on the
+one left, and the rows are pooled again, so that every metric is computed once over all of them.
 Resampling takes these predictions as they are: intervals do not hold the spread of fitting anew.
 
 A calibrator of answers gives probabilities of all of them. One of confidence gives c for the
@@ -36,18 +36,18 @@ class CrossFitted:
     """Predictions in which no row saw a calibrator that learnt on its own image.
 
     Attributes:
-        seen: out-of-fold predictions of all rows, pooled; compute each metric once on them.
+        predictions: those of all rows, out of fold and pooled; compute each metric once on them.
         fold: (n,), index of each row's fold.
         fitted: per fold, what was learnt on all the other folds, such as a ``Temperature``.
     """
 
-    seen: Predictions
+    predictions: Predictions
     fold: Indices
     fitted: tuple[Callable[[Floats], Floats], ...]
 
     def pooled(self, metric: str | Metric) -> float:
         """The metric of all rows at once."""
-        return _value(metric, self.seen)
+        return _value(metric, self.predictions)
 
     def mean_of_folds(self, metric: str | Metric) -> float:
         """The mean of each fold's own metric.
@@ -55,68 +55,71 @@ class CrossFitted:
         Of ECE this is larger, as the ECE of fewer rows is.
         """
         folds = range(len(self.fitted))
-        return float(np.mean([_value(metric, self.seen.take(self.fold == f)) for f in folds]))
+        return float(
+            np.mean([_value(metric, self.predictions.take(self.fold == f)) for f in folds])
+        )
 
 
-def _value(metric: str | Metric, seen: Predictions) -> float:
+def _value(metric: str | Metric, predictions: Predictions) -> float:
     from calprune.analyze.metrics import resolve
     from calprune.analyze.statistics.resampling import Clusters, Sampler
 
-    return float(Sampler.of(resolve([metric]), seen, Clusters.of(seen)).point()[0])
+    return float(Sampler.of(resolve([metric]), predictions, Clusters.of(predictions)).point()[0])
 
 
 def out_of_fold(
-    seen: Predictions, calibrate: str = "temperature", folds: int = 5, seed: int = 0
+    predictions: Predictions, calibrate: str = "temperature", folds: int = 5, seed: int = 0
 ) -> CrossFitted:
     """Calibrate each fold of images by what the others teach.
 
     Args:
-        seen: predictions at temperature 1.
+        predictions: at temperature 1.
         calibrate: a calibrator with its parameters, such as ``histogram:bins=10``.
         folds: at least 2 and at most the number of images.
-        seed: deals images to folds; conditions with the same images get the same folds.
+        seed: assigns images to folds; conditions with the same images get the same folds.
 
     Raises:
         PlanError: an unknown calibrator, fewer images than folds, training rows that teach
             nothing, or a calibrator of answers where only confidence can be calibrated.
     """
-    calibrator = _chosen(calibrate, seen)
-    fold = _dealt(seen, folds, seed)
-    several = np.isfinite(seen.log_probabilities).sum(axis=1) > 1
+    calibrator = _chosen(calibrate, predictions)
+    fold = _assign_folds(predictions, folds, seed)
+    has_alternatives = np.isfinite(predictions.log_probabilities).sum(axis=1) > 1
     try:
         if hasattr(calibrator, "learn"):
-            new, fitted = _of_answers(calibrator, seen, fold, folds, several)
+            new, fitted = _of_answers(calibrator, predictions, fold, folds, has_alternatives)
         else:
-            new, fitted = _of_confidence(calibrator, seen, fold, folds, several)
+            new, fitted = _of_confidence(calibrator, predictions, fold, folds, has_alternatives)
     except PlanError as error:
-        raise PlanError(f"{seen.where}: calibrate {calibrate!r}: {error}") from error
-    note = f"{seen.convention},calib:{calibrate},folds:{folds},seed:{seed}"
+        raise PlanError(f"{predictions.where}: calibrate {calibrate!r}: {error}") from error
+    note = f"{predictions.convention},calib:{calibrate},folds:{folds},seed:{seed}"
     return CrossFitted(replace(new, convention=note, scale="probabilities"), fold, tuple(fitted))
 
 
-def _chosen(calibrate: str, seen: Predictions) -> OfAnswers | OfConfidence:
+def _chosen(calibrate: str, predictions: Predictions) -> OfAnswers | OfConfidence:
     name, cls, values = registry.parse("calibrators", calibrate)
     if any(len(given) > 1 for given in values.values()):
         raise PlanError(f"calibrator {calibrate!r} takes one value of each parameter")
     found: Calibrator = cls(**{key: given[0] for key, given in values.items()})
-    made: Any = found.chosen(seen) if hasattr(found, "chosen") else found
+    made: Any = found.for_predictions(predictions) if hasattr(found, "for_predictions") else found
     if not hasattr(made, "learn") and not hasattr(made, "fit"):
         raise PlanError(f"calibrator {name!r} has neither learn nor fit")
-    if hasattr(made, "learn") and seen.scale != "probabilities":
+    if hasattr(made, "learn") and predictions.scale != "probabilities":
         raise PlanError(
-            f"{seen.where}: calibrate {name!r} needs the probabilities of all answers, which "
-            f"confidence {seen.convention!r} has not; take isotonic, platt or histogram"
+            f"{predictions.where}: calibrate {name!r} needs the probabilities of all answers, "
+            f"which confidence {predictions.convention!r} has not; take isotonic, platt or "
+            "histogram"
         )
     shape: OfAnswers | OfConfidence = made
     return shape
 
 
-def _dealt(seen: Predictions, folds: int, seed: int) -> Indices:
+def _assign_folds(predictions: Predictions, folds: int, seed: int) -> Indices:
     """Fold of each row, the same for all rows of an image."""
-    names, code = np.unique(seen.cluster, return_inverse=True)
+    names, code = np.unique(predictions.cluster, return_inverse=True)
     if not 2 <= folds <= len(names):
         raise PlanError(
-            f"{seen.where}: {folds} folds need 2 <= folds <= images; there are {len(names)} "
+            f"{predictions.where}: {folds} folds need 2 <= folds <= images; there are {len(names)} "
             "images; choose fewer with --folds, or leave --calibrate out"
         )
     order = np.random.default_rng([seed, len(names), 3]).permutation(len(names))
@@ -124,58 +127,75 @@ def _dealt(seen: Predictions, folds: int, seed: int) -> Indices:
 
 
 def _of_answers(
-    calibrator: Any, seen: Predictions, fold: Indices, folds: int, several: NDArray[np.bool_]
+    calibrator: Any,
+    predictions: Predictions,
+    fold: Indices,
+    folds: int,
+    has_alternatives: NDArray[np.bool_],
 ) -> tuple[Predictions, Sequence[Callable[[Floats], Floats]]]:
-    log_p, truth = seen.log_probabilities, seen.truth
-    taught = several & np.isfinite(log_p[np.arange(len(seen)), seen.label])
+    log_p, truth = predictions.log_probabilities, predictions.truth
+    taught = has_alternatives & np.isfinite(
+        log_p[np.arange(len(predictions)), predictions.outcome_column]
+    )
     new, fitted = log_p.copy(), []
     for f in range(folds):
-        train, test = taught & (fold != f), several & (fold == f)
+        train, test = taught & (fold != f), has_alternatives & (fold == f)
         _enough(train)
         fitted.append(calibrator.learn(log_p[train], truth[train]))
         new[test] = fitted[-1](log_p[test])
     p = np.exp(new)
-    predicted = np.where(seen.replied, 0, new.argmax(axis=1))
+    predicted = np.where(predictions.replied, 0, new.argmax(axis=1))
     tied = (new == new.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    hit = predicted == seen.label
-    confidence = np.where(seen.replied, p[:, 0], p.max(axis=1))
-    correct = hit if seen.correct.dtype == np.bool_ else np.where(seen.replied, seen.correct, hit)
+    hit = predicted == predictions.outcome_column
+    confidence = np.where(predictions.replied, p[:, 0], p.max(axis=1))
+    correct = (
+        hit
+        if predictions.correct.dtype == np.bool_
+        else np.where(predictions.replied, predictions.correct, hit)
+    )
     return replace(
-        seen,
+        predictions,
         log_probabilities=new,
         probabilities=p,
         confidence=confidence,
         predicted=predicted,
         correct=correct,
-        tied=tied & ~seen.replied,
+        tied=tied & ~predictions.replied,
     ), fitted
 
 
 def _of_confidence(
-    calibrator: Any, seen: Predictions, fold: Indices, folds: int, several: NDArray[np.bool_]
+    calibrator: Any,
+    predictions: Predictions,
+    fold: Indices,
+    folds: int,
+    has_alternatives: NDArray[np.bool_],
 ) -> tuple[Predictions, Sequence[Callable[[Floats], Floats]]]:
-    right = seen.correct.astype(np.float64)
-    c, fitted = np.ones(len(seen)), []
+    correct = predictions.correct.astype(np.float64)
+    c, fitted = np.ones(len(predictions)), []
     for f in range(folds):
-        train, test = several & (fold != f), several & (fold == f)
+        train, test = has_alternatives & (fold != f), has_alternatives & (fold == f)
         _enough(train)
-        if right[train].min() == right[train].max():
+        if correct[train].min() == correct[train].max():
             raise PlanError(
                 "all training answers of a fold are equally right, so nothing can be learnt; use "
                 "more questions or fewer folds"
             )
-        fitted.append(calibrator.fit(seen.confidence[train], right[train]))
-        c[test] = fitted[-1](seen.confidence[test])
-    at = np.arange(len(seen)), seen.predicted
-    rest = seen.log_probabilities.copy()
+        fitted.append(calibrator.fit(predictions.confidence[train], correct[train]))
+        c[test] = fitted[-1](predictions.confidence[test])
+    at = np.arange(len(predictions)), predictions.predicted
+    rest = predictions.log_probabilities.copy()
     rest[at] = -np.inf
     with np.errstate(divide="ignore", invalid="ignore"):
         share = rest - np.logaddexp.reduce(rest, axis=1)[:, None]
         new = np.log1p(-c)[:, None] + share
         new[at] = np.log(c)
-    new[~several] = seen.log_probabilities[~several]
+    new[~has_alternatives] = predictions.log_probabilities[~has_alternatives]
     return replace(
-        seen, log_probabilities=new, probabilities=np.exp(new), confidence=np.where(several, c, 1.0)
+        predictions,
+        log_probabilities=new,
+        probabilities=np.exp(new),
+        confidence=np.where(has_alternatives, c, 1.0),
     ), fitted
 
 

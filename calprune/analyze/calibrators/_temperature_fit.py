@@ -35,9 +35,9 @@ class Temperature:
         return np.asarray(z - np.log(_total(np.exp(z)))[:, None])
 
 
-def best_temperature(seen: Predictions) -> Temperature:
+def best_temperature(predictions: Predictions) -> Temperature:
     """``minimiser`` for these predictions, which must be at temperature 1."""
-    return minimiser(seen.log_probabilities, seen.truth)
+    return minimiser(predictions.log_probabilities, predictions.truth)
 
 
 class _Evidence(NamedTuple):

@@ -30,12 +30,16 @@ class Platt:
 
     title: ClassVar[str] = "Platt scaling"
 
-    def chosen(self, seen: Predictions) -> TwoAnswers | OneScore:
-        """See ``Fitting``."""
-        two = seen.answers == 2 and bool(seen.offered.all()) and not seen.replied.any()
-        if two and seen.scale == "probabilities":
+    def for_predictions(self, predictions: Predictions) -> TwoAnswers | OneScore:
+        """See ``DataDependentCalibrator``."""
+        two = (
+            predictions.answers == 2
+            and bool(predictions.offered.all())
+            and not predictions.replied.any()
+        )
+        if two and predictions.scale == "probabilities":
             return TwoAnswers()
-        return OneScore(log_odds=seen.scale != "score")
+        return OneScore(log_odds=predictions.scale != "score")
 
 
 @dataclass(frozen=True)

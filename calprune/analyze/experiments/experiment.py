@@ -208,15 +208,15 @@ def _position(cell: Cell) -> tuple[object, ...]:
     return (not cell.full, -nominal, cell.selector, numbers, condition.seed or 0, cell.name)
 
 
-def groupings(seen: Predictions) -> dict[str, NDArray[Any]]:
+def groupings(predictions: Predictions) -> dict[str, NDArray[Any]]:
     """What rows can be grouped by, (n,) each: GROUPINGS, then the tags of the files.
 
     ``kind`` is ``closed`` for questions that offer answers and else ``open``; ``n_options`` counts
     the answers offered.
     """
-    kind = np.where(seen.n_options > 0, "closed", "open")
-    own = (seen.split, seen.category, kind, seen.n_options)
-    return {**seen.tags, **dict(zip(GROUPINGS, own, strict=True))}
+    kind = np.where(predictions.n_options > 0, "closed", "open")
+    own = (predictions.split, predictions.category, kind, predictions.n_options)
+    return {**predictions.tags, **dict(zip(GROUPINGS, own, strict=True))}
 
 
 def group_count(setting: Setting, by: str | None) -> int:
@@ -237,7 +237,10 @@ def check_shown(setting: Setting, by: str | None) -> None:
 
 
 def groups(
-    seen: Predictions, by: str | None, where: str = "these questions", most: int = MOST_GROUPS
+    predictions: Predictions,
+    by: str | None,
+    where: str = "these questions",
+    most: int = MOST_GROUPS,
 ) -> list[tuple[str, NDArray[np.bool_] | None]]:
     """Names and row masks: ``all`` first (mask None), then the values of ``by`` as they come.
 
@@ -249,7 +252,7 @@ def groups(
     found: list[tuple[str, NDArray[np.bool_] | None]] = [(POOLED, None)]
     if by is None:
         return found
-    columns = groupings(seen)
+    columns = groupings(predictions)
     there = sorted(name for name, column in columns.items() if (column != "").any())
     if by in columns and by not in there:
         raise PlanError(f"{where} have no {by}: leave --by out, or take one of {', '.join(there)}")

@@ -11,44 +11,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import Cell, Setting, told_apart
-from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
 from calprune.data.condition import Experiment
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch
 
 
 def aligned(
-    setting: Setting, base: Cell, reading: Reading, common: bool = False
+    setting: Setting, base: Cell, reading: PredictionOptions, common: bool = False
 ) -> dict[str, list[Predictions]]:
     """Predictions of all cells by name, with rows in the order of the reference's.
 
     With ``common`` only the questions that all of them hold; otherwise Mismatch if they differ.
     """
-    read = {c.name: [predictions(t, **reading) for t in c.tables] for c in setting.cells}
+    read = {c.name: [read_predictions(t, **reading) for t in c.tables] for c in setting.cells}
     if common:
         read = only_common(read)
     first, found = read[base.name][0], {}
     for cell in setting.cells:
         parts = []
-        for table, seen in zip(cell.tables, read[cell.name], strict=True):
-            if not np.array_equal(seen.id, first.id) and len(seen) == len(first):
-                seen = seen.take(np.argsort(seen.id)[np.argsort(np.argsort(first.id))])
-            _same_questions(seen, first, table, base.tables[0])
-            parts.append(seen)
+        for table, predictions in zip(cell.tables, read[cell.name], strict=True):
+            if not np.array_equal(predictions.id, first.id) and len(predictions) == len(first):
+                predictions = predictions.take(
+                    np.argsort(predictions.id)[np.argsort(np.argsort(first.id))]
+                )
+            _same_questions(predictions, first, table, base.tables[0])
+            parts.append(predictions)
         found[cell.name] = parts
     return found
 
 
 def only_common(read: Mapping[str, Sequence[Predictions]]) -> dict[str, list[Predictions]]:
     """The same, each restricted to the questions (ids) that all of them hold."""
-    every = [seen.id for parts in read.values() for seen in parts]
+    every = [predictions.id for parts in read.values() for predictions in parts]
     shared = every[0]
     for ids in every[1:]:
         shared = shared[np.isin(shared, ids)]
     if not len(shared):
         raise Mismatch("these conditions have no question in common; compare them one by one")
     return {
-        name: [seen.take(np.isin(seen.id, shared)) for seen in parts]
+        name: [predictions.take(np.isin(predictions.id, shared)) for predictions in parts]
         for name, parts in read.items()
     }
 
@@ -155,17 +157,17 @@ def numerics(table: LogitTable) -> dict[str, object]:
 
 
 def _same_questions(
-    seen: Predictions, first: Predictions, table: LogitTable, base: LogitTable
+    predictions: Predictions, first: Predictions, table: LogitTable, base: LogitTable
 ) -> None:
-    mine, theirs = _asked(seen), _asked(first)
+    mine, theirs = _asked(predictions), _asked(first)
     names = f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label})"
-    if set(seen.id) != set(first.id):
-        shared = int(np.isin(seen.id, first.id).sum())
-        odd = sorted(set(seen.id.tolist()) ^ set(first.id.tolist()))
+    if set(predictions.id) != set(first.id):
+        shared = int(np.isin(predictions.id, first.id).sum())
+        odd = sorted(set(predictions.id.tolist()) ^ set(first.id.tolist()))
         raise Mismatch(
-            f"{names} differ in id: {len(seen)} and {len(first)} questions, {shared} of them in "
-            f"common; {', '.join(odd[:3])}{', …' * (len(odd) > 3)} in one only; --common (in "
-            "Python: common=True) compares what they share"
+            f"{names} differ in id: {len(predictions)} and {len(first)} questions, {shared} of "
+            f"them in common; {', '.join(odd[:3])}{', …' * (len(odd) > 3)} in one only; --common "
+            "(in Python: common=True) compares what they share"
         )
     for column in (name for name in mine if name in theirs):
         if not np.array_equal(mine[column], theirs[column]):
@@ -175,9 +177,20 @@ def _same_questions(
             )
 
 
-def _asked(seen: Predictions) -> dict[str, NDArray[Any]]:
+def _asked(predictions: Predictions) -> dict[str, NDArray[Any]]:
     """What belongs to the questions and not to the answers; older files lack groups and tags."""
-    found = {"id": seen.id, "label": seen.gold, "cluster": seen.cluster, "split": seen.split}
-    found |= {"category": seen.category, "options": seen.n_options, "replies": seen.replied}
-    found |= {"offered": seen.offered} | ({} if seen.group is None else {"group": seen.group})
-    return found | {f"tag {name}": column for name, column in seen.tags.items()}
+    found = {
+        "id": predictions.id,
+        "label": predictions.label,
+        "cluster": predictions.cluster,
+        "split": predictions.split,
+    }
+    found |= {
+        "category": predictions.category,
+        "options": predictions.n_options,
+        "replies": predictions.replied,
+    }
+    found |= {"offered": predictions.offered} | (
+        {} if predictions.group is None else {"group": predictions.group}
+    )
+    return found | {f"tag {name}": column for name, column in predictions.tags.items()}

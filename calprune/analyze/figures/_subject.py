@@ -12,7 +12,7 @@ from calprune import registry
 from calprune.analyze.experiments.experiment import Cell, Setting, check_shown, settings
 from calprune.analyze.metrics import Metric
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.parameter_effect import Change, changes
@@ -58,7 +58,7 @@ class Subject:
         correction, interval, resample: as in ``compare``; bins always have percentile intervals.
         mixed_numerics: pair what other devices or versions computed.
         of: what is shown, for titles; empty for the model and the benchmark.
-        reading: answer_set, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``read_predictions``.
 
     Raises:
         PlanError: several models, benchmarks or ways of asking.
@@ -73,7 +73,7 @@ class Subject:
     resample: Resample = "images"
     mixed_numerics: bool = False
     of: str = ""
-    reading: Reading = field(default_factory=Reading)
+    reading: PredictionOptions = field(default_factory=PredictionOptions)
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -17,7 +17,7 @@ from calprune.analyze.experiments.experiment import (
 )
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metrics import resolve, spec
-from calprune.analyze.predictions.build import Reading, predictions
+from calprune.analyze.predictions.build import PredictionOptions, read_predictions
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
@@ -80,7 +80,7 @@ class Content:
     ungraded: tuple[str, ...]
     draws: int
     seed: int
-    reading: Reading
+    reading: PredictionOptions
     untrusted: tuple[str, ...] = ()
     mixed_numerics: bool = False
     slopes: tuple[Grid, ...] = ()
@@ -118,7 +118,7 @@ def gather(
     strict: bool = False,
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> Content:
     """Estimates, comparisons and groups of these tables.
 
@@ -131,7 +131,7 @@ def gather(
         draws: resamples of images.
         seed: of the resampling.
         each_seed: random selectors seed by seed.
-        reading: answer_set, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``read_predictions``.
         mixed_numerics: compare even what other devices or versions computed; otherwise such
             conditions are left out of comparisons and named.
         strict: replies without grades are an error.
@@ -160,7 +160,7 @@ def gather(
     unlike: list[str] = []
     defined: list[Defined] = []
     moved: list[CalibrationSlopeDifference] = []
-    regressed = all(predictions(t, **reading).scale != "score" for t in kept[:1])
+    regressed = all(read_predictions(t, **reading).scale != "score" for t in kept[:1])
     shared: Any = {"each_seed": each_seed, **reading}
     for setting in referenced:
         alike, others = _alike(setting, reference, mixed_numerics)

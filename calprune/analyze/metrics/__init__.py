@@ -1,8 +1,8 @@
 """What a metric is: a sum over questions and a last step, or a ranking of questions.
 
-A third kind, ``Chosen``, names one of the two only when it has seen the answers. A metric of either
-shape that adds up sizes of gaps between confidence and accuracy may say which (``Gapped``): its
-interval and its noise floor then allow for the bias that taking sizes brings.
+A third kind, ``DataDependentMetric``, names one of the two only when it has seen the answers. A
+metric of either shape that adds up sizes of gaps between confidence and accuracy may say which
+(``Gapped``): its interval and its noise floor then allow for the bias that taking sizes brings.
 
 One file here is one metric; its name is the file's, with dashes. Other packages add theirs by
 entry points of the group ``calprune.metrics``. Either shape gets intervals, paired tests, groups
@@ -24,7 +24,7 @@ from calprune.analyze.predictions.confidence_scores import Scale
 from calprune.errors import PlanError
 
 DisplayUnit = Literal["plain", "percent", "points", "score"]
-Needs = Literal["correct", "score", "confidence", "probabilities"]
+Requirement = Literal["correct", "score", "confidence", "probabilities"]
 """What a metric reads of predictions: only which are right; the order of confidence as well;
 confidence as the probability of being right; or the probabilities of all answers."""
 WHAT = {
@@ -36,7 +36,7 @@ _ORDER = ("correct", "score", "confidence", "probabilities")
 Direction = Literal["lower", "higher", "nearer 0", "neither"]
 
 
-class Described(Protocol):
+class MetricDescription(Protocol):
     """What every metric says about itself.
 
     Attributes:
@@ -46,8 +46,8 @@ class Described(Protocol):
         unit: how people see it: three decimals, percent, signed percentage points, or a score of
             any size with one decimal.
 
-    A metric may also have ``needs: ClassVar[Needs]``; one that does not say is taken to read the
-    probabilities of all answers, and is refused where confidence is defined as less.
+    A metric may also have ``requires: ClassVar[Requirement]``; one that does not say is taken to
+    read the probabilities of all answers, and is refused where confidence is defined as less.
     """
 
     @property
@@ -59,21 +59,21 @@ class Described(Protocol):
     @property
     def unit(self) -> DisplayUnit: ...  # noqa: D102
 
-    def signature(self, seen: Predictions) -> str:
+    def signature(self, predictions: Predictions) -> str:
         """Name and every choice that changes the number, e.g. ``ece|bins:15|closed:right``."""
         ...
 
 
 @runtime_checkable
-class Additive(Described, Protocol):
+class Additive(MetricDescription, Protocol):
     """A metric that is a function of sums over questions.
 
     One whose value adds up parts of the benchmark, such as subtasks, may also have
-    ``parts(seen)``, which part each row is in, (n,) counted from 0, or None: a resample then draws
-    images within the parts, so that it never misses one.
+    ``parts(predictions)``, which part each row is in, (n,) counted from 0, or None: a resample then
+    draws images within the parts, so that it never misses one.
     """
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """Contribution of each question, (n, ...)."""
         ...
 
@@ -83,14 +83,14 @@ class Additive(Described, Protocol):
 
 
 @runtime_checkable
-class Ranked(Described, Protocol):
+class Ranked(MetricDescription, Protocol):
     """A metric that depends on the order of questions."""
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """The metric (draws,) when row i counts ``weights[:, cluster[i]]`` times.
 
         Args:
-            seen: n rows.
+            predictions: n rows.
             weights: whole numbers (draws, clusters).
             cluster: (n,), index of each row's cluster.
         """
@@ -98,10 +98,10 @@ class Ranked(Described, Protocol):
 
 
 @runtime_checkable
-class Chosen(Described, Protocol):
+class DataDependentMetric(MetricDescription, Protocol):
     """A metric that depends on what is measured, such as the benchmark's own score."""
 
-    def chosen(self, seen: Predictions) -> Additive | Ranked:
+    def for_predictions(self, predictions: Predictions) -> Additive | Ranked:
         """The metric for these rows; an error if there is none."""
         ...
 
@@ -135,7 +135,7 @@ class GapParts(Protocol):
 
 
 @runtime_checkable
-class Gapped(Described, Protocol):
+class Gapped(MetricDescription, Protocol):
     """A metric that adds up sizes of gaps, such as ECE; also ``Additive`` or ``Ranked``.
 
     It is the mean over classes of sum over parts of abs(sum of probability - truth), over rows; or,
@@ -145,34 +145,36 @@ class Gapped(Described, Protocol):
     @property
     def squared(self) -> bool: ...  # noqa: D102
 
-    def gap_parts(self, seen: Predictions) -> GapParts:
+    def gap_parts(self, predictions: Predictions) -> GapParts:
         """The rows in their parts, which resamples keep."""
         ...
 
 
 Measure = Additive | Ranked
-Metric = Measure | Chosen
+Metric = Measure | DataDependentMetric
 
 
-def settled(metrics: Sequence[Metric], seen: Predictions) -> tuple[Measure, ...]:
+def resolve_for(metrics: Sequence[Metric], predictions: Predictions) -> tuple[Measure, ...]:
     """The same metrics, those that depend on the rows chosen for these."""
-    found = tuple(m.chosen(seen) if isinstance(m, Chosen) else m for m in metrics)
+    found = tuple(
+        m.for_predictions(predictions) if isinstance(m, DataDependentMetric) else m for m in metrics
+    )
     for metric in found:
-        if not allowed(metric, seen.scale):
+        if not supports(metric, predictions.scale):
             raise PlanError(
-                f"{seen.where}: metric {metric.name!r} reads {WHAT[needs(metric)]}, and "
-                f"confidence {seen.convention!r} is {WHAT[seen.scale]}; --calibrate isotonic or "
-                "platt makes it a probability, --confidence answer-set is one"
+                f"{predictions.where}: metric {metric.name!r} reads {WHAT[requires(metric)]}, and "
+                f"confidence {predictions.convention!r} is {WHAT[predictions.scale]}; --calibrate "
+                "isotonic or platt makes it a probability, --confidence answer-set is one"
             )
     return found
 
 
-def spec(metric: Described) -> str:
+def spec(metric: MetricDescription) -> str:
     """The name with the parameters that are not as they are by default, as ``resolve`` takes it."""
     return ":".join([metric.name, *_given(metric)])
 
 
-def heading_of(metric: Described) -> str:
+def heading_of(metric: MetricDescription) -> str:
     """The title with the same parameters, so that no two metrics have equal headings."""
     given = ", ".join(_given(metric))
     return f"{metric.title} ({given})" if given else metric.title
@@ -191,23 +193,23 @@ def _written(value: Any) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def needs(metric: Described) -> Needs:
-    """What a metric reads: its own ``needs``, or everything where it does not say."""
-    found: Needs = getattr(metric, "needs", "probabilities")
+def requires(metric: MetricDescription) -> Requirement:
+    """What a metric reads: its own ``requires``, or everything where it does not say."""
+    found: Requirement = getattr(metric, "requires", "probabilities")
     return found
 
 
-def allowed(metric: Described, scale: Scale) -> bool:
+def supports(metric: MetricDescription, scale: Scale) -> bool:
     """Whether what predictions hold is enough for a metric."""
-    return _ORDER.index(needs(metric)) <= _ORDER.index(scale)
+    return _ORDER.index(requires(metric)) <= _ORDER.index(scale)
 
 
-def never_negative(metric: Described) -> bool:
+def never_negative(metric: MetricDescription) -> bool:
     """Whether 0 is the least a metric can be: errors are, unless they say ``below_zero = True``."""
     return metric.direction == "lower" and not getattr(metric, "below_zero", False)
 
 
-def debiased(metric: Described) -> bool:
+def debiased(metric: MetricDescription) -> bool:
     """Whether a metric of sizes of gaps is already less its expected bias: it may be below 0."""
     return isinstance(metric, Gapped) and bool(getattr(metric, "below_zero", False))
 
@@ -220,7 +222,7 @@ def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
     found = []
     for metric in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics):
         made = _made(metric) if isinstance(metric, str) else metric
-        if not isinstance(made, Additive | Ranked | Chosen):
+        if not isinstance(made, Additive | Ranked | DataDependentMetric):
             raise PlanError(
                 f"metric {metric!r} has neither tally and value nor weighted: see "
                 "calprune.analyze.metrics for the two shapes"

@@ -30,12 +30,14 @@ class Binned:
     bins: int
 
     @classmethod
-    def of(cls, seen: Predictions, slot: Indices, bins: int) -> Binned:
+    def of(cls, predictions: Predictions, slot: Indices, bins: int) -> Binned:
         """One class: confidence, and whether it is right."""
         column = (-1, 1)
-        correct = np.asarray(seen.correct, dtype=np.float64).reshape(column)
-        offered = np.ones((len(seen), 1), dtype=np.bool_)
-        return cls(seen.confidence.reshape(column), correct, offered, slot.reshape(column), bins)
+        correct = np.asarray(predictions.correct, dtype=np.float64).reshape(column)
+        offered = np.ones((len(predictions), 1), dtype=np.bool_)
+        return cls(
+            predictions.confidence.reshape(column), correct, offered, slot.reshape(column), bins
+        )
 
     def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
         """See ``GapParts``; exact for any order of rows, also if clusters are resampled."""
@@ -79,16 +81,16 @@ class Bins:
             edges, confidence, side="left" if self.closed == "right" else "right"
         )
 
-    def gap_parts(self, seen: Predictions) -> Binned:
+    def gap_parts(self, predictions: Predictions) -> Binned:
         """See ``Gapped``."""
-        return Binned.of(seen, self.slot(seen.confidence), self.bins)
+        return Binned.of(predictions, self.slot(predictions.confidence), self.bins)
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(count, confidence, correct) in each answer's bin, (n, 3, bins); its sum is the curve."""
-        n = len(seen)
+        n = len(predictions)
         table = np.zeros((n, 3, self.bins))
-        rows = np.stack([np.ones(n), seen.confidence, seen.correct], axis=1)
-        table[np.arange(n), :, self.slot(seen.confidence)] = rows
+        rows = np.stack([np.ones(n), predictions.confidence, predictions.correct], axis=1)
+        table[np.arange(n), :, self.slot(predictions.confidence)] = rows
         return table
 
 

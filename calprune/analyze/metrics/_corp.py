@@ -11,7 +11,9 @@ from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
 
-def decomposed(seen: Predictions, weights: NDArray[Any], cluster: Indices) -> tuple[Floats, Floats]:
+def decomposed(
+    predictions: Predictions, weights: NDArray[Any], cluster: Indices
+) -> tuple[Floats, Floats]:
     """Miscalibration and discrimination, (draws,) each.
 
     With x the isotonic fit of correct on confidence, equal confidences pooled first: mean (c -
@@ -20,7 +22,7 @@ def decomposed(seen: Predictions, weights: NDArray[Any], cluster: Indices) -> tu
     """
     from scipy.optimize import isotonic_regression
 
-    tied = Tied.of(seen, weights, cluster, seen.correct)
+    tied = Tied.of(predictions, weights, cluster, predictions.correct)
     rising = tied.confidence[::-1]
     found = []
     for rows, right in tied.blocks(weights):

@@ -35,10 +35,14 @@ class Tied:
 
     @classmethod
     def of(
-        cls, seen: Predictions, weights: NDArray[Any], cluster: Indices, *columns: NDArray[Any]
+        cls,
+        predictions: Predictions,
+        weights: NDArray[Any],
+        cluster: Indices,
+        *columns: NDArray[Any],
     ) -> Tied:
         """Groups of the rows, with sums of ``columns`` (n,) each; weights only give the scale."""
-        levels, rank = np.unique(-seen.confidence, return_inverse=True)
+        levels, rank = np.unique(-predictions.confidence, return_inverse=True)
         shape = (len(levels), weights.shape[1])
         total = float(weights.sum(axis=1).max()) * len(cluster)
         parts = [summed(x, rank, cluster, shape, total) for x in (np.ones(len(rank)), *columns)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import group_tally, ratio
-from calprune.analyze.scorers import decided_by, verdicts
+from calprune.analyze.scorers import answer_source_of, item_scores_of
 
 __all__ = ["AccPlus"]
 
@@ -25,15 +25,15 @@ class AccPlus:
     title: ClassVar[str] = "acc+"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    needs: ClassVar[Needs] = "correct"
+    requires: ClassVar[Requirement] = "correct"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
-        return f"acc-plus|verdict:{seen.scorer}{decided_by(seen)}"
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
+        return f"acc-plus|verdict:{predictions.scorer}{answer_source_of(predictions)}"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(seen, verdicts(seen) >= 0.5, "metric 'acc-plus'")
+        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "metric 'acc-plus'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Accuracy"]
@@ -26,15 +26,15 @@ class Accuracy:
     title: ClassVar[str] = "accuracy"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    needs: ClassVar[Needs] = "correct"
+    requires: ClassVar[Requirement] = "correct"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "accuracy|ties:first"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(correct, 1), (n, 2)."""
-        return mean_of(seen.correct)
+        return mean_of(predictions.correct)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

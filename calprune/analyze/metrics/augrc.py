@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._tied import Tied, pairs_before
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -30,15 +30,15 @@ class Augrc:
     title: ClassVar[str] = "AUGRC"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "score"
+    requires: ClassVar[Requirement] = "score"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "augrc|coverage:k/n|ties:averaged"
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied, found = Tied.of(seen, weights, cluster, seen.correct), []
+        tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
         for rows, right in tied.blocks(weights):
             wrong, n = rows - right, rows.sum(axis=0)
             errors = wrong.sum(axis=0)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._walk import walked
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -33,34 +33,34 @@ class Aurc:
     title: ClassVar[str] = "AURC"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "score"
+    requires: ClassVar[Requirement] = "score"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "aurc|coverage:k/n|ties:averaged"
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
         clusters = weights.shape[1]
         total = (weights @ np.bincount(cluster, minlength=clusters)).astype(np.intp)
-        errors = weights @ np.bincount(cluster, _risk(seen), clusters)
+        errors = weights @ np.bincount(cluster, _risk(predictions), clusters)
         harmonic, sums = _harmonic(int(total.max()))
-        order = np.argsort(-seen.confidence, kind="stable")
+        order = np.argsort(-predictions.confidence, kind="stable")
         waiting = walked(
             cluster[order],
-            np.diff(seen.confidence[order], append=-np.inf) != 0,
-            np.asarray(_risk(seen)[order], dtype=np.float64),
+            np.diff(predictions.confidence[order], append=-np.inf) != 0,
+            np.asarray(_risk(predictions)[order], dtype=np.float64),
             np.ascontiguousarray(weights.T, dtype=np.int32),
             sums,
         )
         return np.asarray((errors * harmonic[total] - waiting) / total)
 
 
-def _risk(seen: Predictions) -> NDArray[Any]:
+def _risk(predictions: Predictions) -> NDArray[Any]:
     """How wrong each row is, (n,): 0 or 1, or in steps of 2**-FINEST."""
-    if seen.correct.dtype == np.bool_:
-        return np.asarray(np.logical_not(seen.correct), dtype=np.int32)
-    return np.asarray(np.ldexp(np.rint(np.ldexp(1.0 - seen.correct, FINEST)), -FINEST))
+    if predictions.correct.dtype == np.bool_:
+        return np.asarray(np.logical_not(predictions.correct), dtype=np.int32)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(1.0 - predictions.correct, FINEST)), -FINEST))
 
 
 def _harmonic(n: int) -> tuple[Floats, Floats]:

@@ -29,14 +29,14 @@ class Brier:
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
-        return f"brier|form:{'single-probability' if seen.answers == 2 else 'class-sum'}"
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
+        return f"brier|form:{'single-probability' if predictions.answers == 2 else 'class-sum'}"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(squared error, 1), (n, 2)."""
-        squared = ((seen.probabilities - seen.truth) ** 2).sum(axis=1)
-        return mean_of(squared / 2 if seen.answers == 2 else squared)
+        squared = ((predictions.probabilities - predictions.truth) ** 2).sum(axis=1)
+        return mean_of(squared / 2 if predictions.answers == 2 else squared)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

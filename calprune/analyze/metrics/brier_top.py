@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["BrierTop"]
@@ -24,15 +24,15 @@ class BrierTop:
     title: ClassVar[str] = "Brier top"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "brier-top|form:top-answer"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(squared error, 1), (n, 2)."""
-        return mean_of((seen.confidence - seen.correct) ** 2)
+        return mean_of((predictions.confidence - predictions.correct) ** 2)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

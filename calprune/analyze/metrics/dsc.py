@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._corp import decomposed
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -27,12 +27,12 @@ class Dsc:
     title: ClassVar[str] = "DSC"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "dsc|score:brier-top|corp"
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        return decomposed(seen, weights, cluster)[1]
+        return decomposed(predictions, weights, cluster)[1]

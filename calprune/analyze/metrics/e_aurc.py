@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -29,14 +29,16 @@ class EAurc:
     title: ClassVar[str] = "E-AURC"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "score"
+    requires: ClassVar[Requirement] = "score"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "e-aurc|coverage:k/n|ties:averaged|oracle:discrete"
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        best = replace(seen, confidence=np.asarray(seen.correct, dtype=np.float64))
-        found = Aurc().weighted(seen, weights, cluster) - Aurc().weighted(best, weights, cluster)
+        best = replace(predictions, confidence=np.asarray(predictions.correct, dtype=np.float64))
+        found = Aurc().weighted(predictions, weights, cluster) - Aurc().weighted(
+            best, weights, cluster
+        )
         return np.asarray(np.maximum(found, 0.0))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Bins
 from calprune.analyze.predictions.build import Floats, Predictions
 
@@ -26,11 +26,11 @@ class Ece(Bins):
     title: ClassVar[str] = "ECE"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
     squared: ClassVar[bool] = False
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return f"ece|{self.choices()}"
 
     def value(self, total: Floats) -> Floats:

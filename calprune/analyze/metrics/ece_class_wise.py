@@ -31,28 +31,28 @@ class EceClassWise(Bins):
     unit: ClassVar[DisplayUnit] = "plain"
     squared: ClassVar[bool] = False
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
-        return f"ece-class-wise|classes:{seen.answers}|{self.choices()}"
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
+        return f"ece-class-wise|classes:{predictions.answers}|{self.choices()}"
 
-    def gap_parts(self, seen: Predictions) -> Binned:
+    def gap_parts(self, predictions: Predictions) -> Binned:
         """See ``Gapped``; a class is an answer."""
         return Binned(
-            seen.probabilities,
-            np.asarray(seen.truth, dtype=np.float64),
-            seen.offered,
-            self.slot(seen.probabilities),
+            predictions.probabilities,
+            np.asarray(predictions.truth, dtype=np.float64),
+            predictions.offered,
+            self.slot(predictions.probabilities),
             self.bins,
         )
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(p - truth in its bin, and 1 in a bin more) for each offered answer, (n, a, bins + 1)."""
-        n, answers = seen.probabilities.shape
+        n, answers = predictions.probabilities.shape
         table = np.zeros((n, answers, self.bins + 1))
         row, answer = np.indices((n, answers))
-        gap = np.where(seen.offered, seen.probabilities - seen.truth, 0.0)
-        table[row, answer, self.slot(seen.probabilities)] = gap
-        table[..., -1] = seen.offered
+        gap = np.where(predictions.offered, predictions.probabilities - predictions.truth, 0.0)
+        table[row, answer, self.slot(predictions.probabilities)] = gap
+        table[..., -1] = predictions.offered
         return table
 
     def value(self, total: Floats) -> Floats:

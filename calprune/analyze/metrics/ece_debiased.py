@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Bins, excess
 from calprune.analyze.predictions.build import Floats, Predictions
 
@@ -30,22 +30,22 @@ class EceDebiased(Bins):
     title: ClassVar[str] = "ECE debiased"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
     below_zero: ClassVar[bool] = True
     squared: ClassVar[bool] = False
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return f"ece-debiased|{self.choices()}|bias:folded-normal/images"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(gap, gap times that of its image and bin) in each bin, then (1, 1 / rows of the image).
 
         (n, 2, bins + 1); sums over rows give g_b, sum_i S_ib^2, rows and images.
         """
-        n, slot = len(seen), self.slot(seen.confidence)
-        _, code, size = np.unique(seen.unit, return_inverse=True, return_counts=True)
-        gap, place = seen.correct - seen.confidence, code * self.bins + slot
+        n, slot = len(predictions), self.slot(predictions.confidence)
+        _, code, size = np.unique(predictions.unit, return_inverse=True, return_counts=True)
+        gap, place = predictions.correct - predictions.confidence, code * self.bins + slot
         table = np.zeros((n, 2, self.bins + 1))
         table[np.arange(n), 0, slot] = gap
         table[np.arange(n), 1, slot] = gap * np.bincount(place, gap)[place]

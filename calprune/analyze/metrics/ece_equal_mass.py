@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Binned
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
@@ -37,27 +37,29 @@ class EceEqualMass:
     title: ClassVar[str] = "ECE equal mass"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
     squared: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.bins < 1:
             raise PlanError(f"bins >= 1 are needed; not {self}")
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return f"ece-equal-mass|bins:{self.bins}|edges:midpoint|closed:right"
 
-    def gap_parts(self, seen: Predictions) -> Binned:
+    def gap_parts(self, predictions: Predictions) -> Binned:
         """See ``Gapped``; fewer bins where ties join them."""
-        rising, rank, rows = np.unique(seen.confidence, return_inverse=True, return_counts=True)
+        rising, rank, rows = np.unique(
+            predictions.confidence, return_inverse=True, return_counts=True
+        )
         upto = _cuts(np.cumsum(rows).astype(np.float64), rising, self.bins)
         upto = np.unique(upto)
-        return Binned.of(seen, np.searchsorted(upto, rank).astype(np.intp), len(upto))
+        return Binned.of(predictions, np.searchsorted(upto, rank).astype(np.intp), len(upto))
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied = Tied.of(seen, weights, cluster, seen.confidence - seen.correct)
+        tied = Tied.of(predictions, weights, cluster, predictions.confidence - predictions.correct)
         rising, found = tied.confidence[::-1], []
         for rows, gap in tied.blocks(weights):
             end = np.cumsum(rows[::-1], axis=0).T  # (draws, groups), least sure first

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._tied import STRIDE, summed
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -36,30 +36,30 @@ class EceSmooth:
     title: ClassVar[str] = "smooth ECE"
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
     squared: ClassVar[bool] = False
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "ece-smooth|kernel:reflected-gaussian|bandwidth:auto"
 
-    def gap_parts(self, seen: Predictions) -> Smoothed:
+    def gap_parts(self, predictions: Predictions) -> Smoothed:
         """See ``Gapped``: points of the mesh, at the bandwidth of these rows."""
-        one, all_rows = np.ones((1, 1)), np.zeros(len(seen), dtype=np.intp)
-        width = float(_bisected(_Smooth(seen, one, all_rows), 1)[1][0])
+        one, all_rows = np.ones((1, 1)), np.zeros(len(predictions), dtype=np.intp)
+        width = float(_bisected(_Smooth(predictions, one, all_rows), 1)[1][0])
         points = max(GRID, round(20 / width)) // 2 + 1
         return Smoothed(
-            seen.confidence[:, None],
-            np.asarray(seen.correct, dtype=np.float64)[:, None],
-            np.ones((len(seen), 1), dtype=np.bool_),
+            predictions.confidence[:, None],
+            np.asarray(predictions.correct, dtype=np.float64)[:, None],
+            np.ones((len(predictions), 1), dtype=np.bool_),
             _kernel(points, width),
             points,
             _mesh(points, max(width, FINEST_MESH)),
         )
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        return _bisected(_Smooth(seen, weights, cluster), len(weights))[0]
+        return _bisected(_Smooth(predictions, weights, cluster), len(weights))[0]
 
 
 @dataclass(frozen=True)
@@ -132,9 +132,9 @@ def _bisected(smooth: _Smooth, count: int) -> tuple[Floats, Floats]:
 class _Smooth:
     """The smoothed error of some draws at one bandwidth; keeps rows laid on the last grid."""
 
-    def __init__(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> None:
-        self._confidence = seen.confidence
-        self._gap = seen.confidence - seen.correct
+    def __init__(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> None:
+        self._confidence = predictions.confidence
+        self._gap = predictions.confidence - predictions.correct
         self._weights, self._cluster = weights, cluster
         self._laid: dict[int, tuple[Any, Any]] = {}
 

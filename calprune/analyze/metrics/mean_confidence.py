@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["MeanConfidence"]
@@ -19,15 +19,15 @@ class MeanConfidence:
     title: ClassVar[str] = "confidence"
     direction: ClassVar[Direction] = "neither"
     unit: ClassVar[DisplayUnit] = "percent"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "mean-confidence"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(confidence, 1), (n, 2)."""
-        return mean_of(seen.confidence)
+        return mean_of(predictions.confidence)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

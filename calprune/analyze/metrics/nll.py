@@ -30,15 +30,15 @@ class Nll:
     direction: ClassVar[Direction] = "lower"
     unit: ClassVar[DisplayUnit] = "plain"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "nll|log:natural"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(-log p, 1, whether p is 0), (n, 3); where p is 0 the first is 0."""
-        target = seen.truth
+        target = predictions.truth
         with np.errstate(invalid="ignore"):
-            loss = np.where(target > 0, -target * seen.log_probabilities, 0.0).sum(axis=1)
+            loss = np.where(target > 0, -target * predictions.log_probabilities, 0.0).sum(axis=1)
         impossible = np.isposinf(loss)
         return np.stack([np.where(impossible, 0.0, loss), np.ones(len(loss)), impossible], axis=1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs, mean_of
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement, mean_of
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Overconfidence"]
@@ -22,15 +22,15 @@ class Overconfidence:
     title: ClassVar[str] = "overconf."
     direction: ClassVar[Direction] = "nearer 0"
     unit: ClassVar[DisplayUnit] = "points"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "overconfidence|confidence-accuracy"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(confidence - correct, 1), (n, 2)."""
-        return mean_of(seen.confidence - seen.correct)
+        return mean_of(predictions.confidence - predictions.correct)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import confusion, ratio, said_by
+from calprune.analyze.predictions.correctness import confusion, ratio, source_note
 
 __all__ = ["Precision"]
 
@@ -24,15 +24,15 @@ class Precision:
     title: ClassVar[str] = "precision"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    needs: ClassVar[Needs] = "correct"
+    requires: ClassVar[Requirement] = "correct"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
-        return f"precision|positive:first|parse:all-but-second{said_by(seen.decided, False)}"
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
+        return f"precision|positive:first|parse:all-but-second{source_note(predictions, False)}"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(true positive, false positive, false negative, true negative), (n, 4)."""
-        return confusion(seen, "metric 'precision'")
+        return confusion(predictions, "metric 'precision'")
 
     def value(self, total: Floats) -> Floats:
         """Precision, (draws,)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune import registry
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import IncompleteError
 
@@ -30,15 +30,15 @@ class Score:
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "score"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
-        return self.chosen(seen).signature(seen)
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
+        return self.for_predictions(predictions).signature(predictions)
 
-    def chosen(self, seen: Predictions) -> OwnScore:
+    def for_predictions(self, predictions: Predictions) -> OwnScore:
         """The rule that these files name; IncompleteError, with the reason, if there is none."""
-        if seen.score is None:
-            raise IncompleteError(f"metric 'score': {seen.unscored}")
-        return OwnScore(registry.load("scorers", seen.scorer)())
+        if predictions.item_scores is None:
+            raise IncompleteError(f"metric 'score': {predictions.unscored}")
+        return OwnScore(registry.load("scorers", predictions.scorer)())
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class OwnScore:
     scorer: Scorer
 
     name: ClassVar[str] = "score"
-    needs: ClassVar[Needs] = "correct"
+    requires: ClassVar[Requirement] = "correct"
 
     @property
     def title(self) -> str:
@@ -65,20 +65,20 @@ class OwnScore:
         """As the rule says."""
         return self.scorer.unit
 
-    def signature(self, seen: Predictions) -> str:
+    def signature(self, predictions: Predictions) -> str:
         """``score|``, the rule's own, and what decided."""
-        from calprune.analyze.scorers import decided_by
+        from calprune.analyze.scorers import answer_source_of
 
-        return f"score|{self.scorer.signature(seen)}{decided_by(seen)}"
+        return f"score|{self.scorer.signature(predictions)}{answer_source_of(predictions)}"
 
-    def parts(self, seen: Predictions) -> Indices | None:
+    def parts(self, predictions: Predictions) -> Indices | None:
         """See ``Additive``."""
         own = getattr(self.scorer, "parts", None)
-        return None if own is None else own(seen)
+        return None if own is None else own(predictions)
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """See ``Scorer``."""
-        return self.scorer.tally(seen)
+        return self.scorer.tally(predictions)
 
     def value(self, total: Floats) -> Floats:
         """See ``Scorer``."""

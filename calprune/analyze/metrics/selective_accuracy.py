@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.errors import PlanError
@@ -36,19 +36,19 @@ class SelectiveAccuracy:
     title: ClassVar[str] = "selective acc."
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    needs: ClassVar[Needs] = "score"
+    requires: ClassVar[Requirement] = "score"
 
     def __post_init__(self) -> None:
         if not 0 < self.coverage <= 1:
             raise PlanError(f"coverage lies above 0 and at most at 1; not {self.coverage}")
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return f"selective-accuracy|coverage:{self.coverage:g}|k:ceil|ties:averaged"
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied, found = Tied.of(seen, weights, cluster, seen.correct), []
+        tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
         share = Fraction(repr(float(self.coverage)))
         for rows, right in tied.blocks(weights):
             end, hits = np.cumsum(rows, axis=0), np.cumsum(right, axis=0)

@@ -44,13 +44,13 @@ class TOpt:
         if not 0 <= self.grid < np.inf:
             raise PlanError(f"grid is 0 for the exact minimum or a step above 0; not {self.grid}")
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return f"t-opt|objective:nll|{f'grid:{self.grid:g}' if self.grid else 'exact'}"
 
-    def weighted(self, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        losses = _Losses.of(seen, weights, cluster)
+        losses = _Losses.of(predictions, weights, cluster)
         best = _exact(losses, weights)
         if not self.grid:
             return best
@@ -66,7 +66,7 @@ class TOpt:
 class _Losses:
     """NLL and its slope in beta = 1/T, summed over each cluster."""
 
-    seen: Predictions
+    predictions: Predictions
     cluster: Indices
     scores: Floats
     right: Floats
@@ -74,21 +74,23 @@ class _Losses:
     total: float
 
     @classmethod
-    def of(cls, seen: Predictions, weights: NDArray[Any], cluster: Indices) -> _Losses:
+    def of(cls, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> _Losses:
         # An answer that has no probability at all has none at any temperature.
-        seen = replace(seen, offered=seen.offered & np.isfinite(seen.log_probabilities))
-        possible = seen.offered[np.arange(len(seen)), seen.label]
+        predictions = replace(
+            predictions, offered=predictions.offered & np.isfinite(predictions.log_probabilities)
+        )
+        possible = predictions.offered[np.arange(len(predictions)), predictions.outcome_column]
         if not possible.all():
-            seen, cluster = seen.take(possible), cluster[possible]
-        scores = np.where(seen.offered, seen.log_probabilities, 0.0)
-        total = float(weights.sum(axis=1).max()) * max(1, len(seen))
-        right = (seen.truth * scores).sum(axis=1)
-        return cls(seen, cluster, scores, right, (1, weights.shape[1]), total)
+            predictions, cluster = predictions.take(possible), cluster[possible]
+        scores = np.where(predictions.offered, predictions.log_probabilities, 0.0)
+        total = float(weights.sum(axis=1).max()) * max(1, len(predictions))
+        right = (predictions.truth * scores).sum(axis=1)
+        return cls(predictions, cluster, scores, right, (1, weights.shape[1]), total)
 
     def __call__(self, beta: float) -> tuple[Floats, Floats]:
         """NLL and slope, (clusters,) each."""
-        top = np.where(self.seen.offered, self.scores, -np.inf).max(axis=1, keepdims=True)
-        shifted = np.where(self.seen.offered, beta * (self.scores - top), -np.inf)
+        top = np.where(self.predictions.offered, self.scores, -np.inf).max(axis=1, keepdims=True)
+        shifted = np.where(self.predictions.offered, beta * (self.scores - top), -np.inf)
         powered = np.exp(shifted)
         mass = powered.sum(axis=1)
         slope = (powered * self.scores).sum(axis=1) / mass - self.right
@@ -104,7 +106,9 @@ class _Losses:
         often = counts[self.cluster].astype(np.intp)
         if not often.any():
             return 1.0
-        return best_temperature(self.seen.take(np.repeat(np.arange(len(often)), often))).value
+        return best_temperature(
+            self.predictions.take(np.repeat(np.arange(len(often)), often))
+        ).value
 
 
 def _exact(losses: _Losses, weights: NDArray[Any]) -> Floats:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.predictions.build import Floats, Predictions
 
 __all__ = ["Unc"]
@@ -25,16 +25,16 @@ class Unc:
     title: ClassVar[str] = "UNC"
     direction: ClassVar[Direction] = "neither"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "confidence"
+    requires: ClassVar[Requirement] = "confidence"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "unc|score:brier-top|corp"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(correct, correct^2, 1), (n, 3)."""
-        correct = np.asarray(seen.correct, dtype=np.float64)
-        return np.stack([correct, correct**2, np.ones(len(seen))], axis=1)
+        correct = np.asarray(predictions.correct, dtype=np.float64)
+        return np.stack([correct, correct**2, np.ones(len(predictions))], axis=1)
 
     def value(self, total: Floats) -> Floats:
         """Variance, (draws,)."""

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import group_code, ratio
-from calprune.analyze.scorers import decided_by, verdicts
+from calprune.analyze.scorers import answer_source_of, item_scores_of
 
 __all__ = ["Vanilla"]
 
@@ -27,21 +27,21 @@ class Vanilla:
     title: ClassVar[str] = "vanilla"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    needs: ClassVar[Needs] = "correct"
+    requires: ClassVar[Requirement] = "correct"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
-        rows = "pass0" if "pass" in seen.tags else "first-of-group"
-        return f"vanilla|rows:{rows}|verdict:{seen.scorer}{decided_by(seen)}"
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
+        rows = "pass0" if "pass" in predictions.tags else "first-of-group"
+        return f"vanilla|rows:{rows}|verdict:{predictions.scorer}{answer_source_of(predictions)}"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(verdict, 1) on these rows, else 0, (n, 2)."""
-        if "pass" in seen.tags:
-            counted = seen.tags["pass"] == "0"
+        if "pass" in predictions.tags:
+            counted = predictions.tags["pass"] == "0"
         else:
-            counted = np.zeros(len(seen), dtype=bool)
-            counted[group_code(seen, "metric 'vanilla'")[1]] = True
-        return np.where(counted, [verdicts(seen), np.ones(len(seen))], 0.0).T
+            counted = np.zeros(len(predictions), dtype=bool)
+            counted[group_code(predictions, "metric 'vanilla'")[1]] = True
+        return np.where(counted, [item_scores_of(predictions), np.ones(len(predictions))], 0.0).T
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Needs
+from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
 from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.predictions.correctness import ratio
 from calprune.errors import PlanError
@@ -28,21 +28,21 @@ class VerbalizerMass:
     title: ClassVar[str] = "answer mass"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "plain"
-    needs: ClassVar[Needs] = "correct"
+    requires: ClassVar[Requirement] = "correct"
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "verbalizer-mass|of:vocabulary"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(mass, 1) of rows with an answer set, else 0, (n, 2)."""
-        if seen.mass is None:
+        if predictions.mass is None:
             raise PlanError(
-                f"{seen.where}: metric 'verbalizer-mass' needs the mass of the answer set, which "
-                "only predictions of a logit file have; leave it out"
+                f"{predictions.where}: metric 'verbalizer-mass' needs the mass of the answer set, "
+                "which only predictions of a logit file have; leave it out"
             )
-        known = np.isfinite(seen.mass)
-        return np.stack([np.where(known, seen.mass, 0.0), known], axis=1).astype(np.float64)
+        known = np.isfinite(predictions.mass)
+        return np.stack([np.where(known, predictions.mass, 0.0), known], axis=1).astype(np.float64)
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

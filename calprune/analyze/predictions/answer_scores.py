@@ -31,7 +31,7 @@ def offered_answers(table: LogitTable, answer_set: AnswerSet) -> Bools:
     return mask
 
 
-def log_masses(
+def answer_log_scores(
     table: LogitTable, offered: Bools, rows: Indices, verbalizers: str = ""
 ) -> tuple[Floats, Floats, str]:
     """Joined logit of each answer's spellings (rows, a), -inf if not offered; and two more things.
@@ -66,10 +66,10 @@ def log_masses(
         refuse(table, rows, missing, "an offered answer has no finite logit")
         note = ""
     largest = _largest(logits.reshape(len(logits), -1))
-    return joined_by_log(logits - largest[:, None, None]), largest, note
+    return logsumexp(logits - largest[:, None, None]), largest, note
 
 
-def joined_by_log(logits: Floats) -> Floats:
+def logsumexp(logits: Floats) -> Floats:
     """Log-sum-exp over the last axis, which is short; -inf where all are."""
     largest = _largest(logits)
     safe = np.where(np.isneginf(largest), 0.0, largest)

@@ -23,19 +23,23 @@ from calprune.analyze.predictions.answer_scores import (
     Bools,
     Floats,
     Indices,
-    joined_by_log,
+    answer_log_scores,
     labels,
-    log_masses,
+    logsumexp,
     offered_answers,
     where,
 )
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS, SCALES, Scale, surest
-from calprune.analyze.predictions.correctness import decided, official, said
-from calprune.analyze.predictions.sequence_likelihood import Rule, log_confidence, log_rest
+from calprune.analyze.predictions.correctness import answer_sources, item_scores, parsed_answers
+from calprune.analyze.predictions.sequence_likelihood import (
+    Rule,
+    log_complement,
+    sequence_log_likelihood,
+)
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, Mismatch, PlanError
 
-__all__ = ["Bools", "Floats", "Indices", "Predictions", "Reading", "predictions"]
+__all__ = ["Bools", "Floats", "Indices", "PredictionOptions", "Predictions", "read_predictions"]
 
 Confidence = Literal[
     "auto", "answer-set", "raw", "margin", "entropy", "gap", "first", "mean", "product", "min"
@@ -44,8 +48,8 @@ Target = Literal["hard", "soft"]
 _SETS = {"offered": "answer-set", "all": "all-answers", "four": "always-four"}
 
 
-class Reading(TypedDict, total=False):
-    """How a file is read: keyword arguments that are handed on to ``predictions``."""
+class PredictionOptions(TypedDict, total=False):
+    """How a file is read: keyword arguments that are handed on to ``read_predictions``."""
 
     answer_set: AnswerSet
     confidence: Confidence
@@ -69,22 +73,23 @@ class Predictions:
         confidence: float64 (n,), of the prediction: its probability, or what the definition of
             confidence makes of it; of a reply, column 0.
         correct: (n,), whether the prediction is the label: bool, or float64 in [0, 1] with soft
-            targets, where a reply's is its verdict. A closed row's is the verdict on the likeliest
-            answer among those offered, not on what the model said: that is ``score``.
-        predicted, label: index (n,) of the likeliest (first on ties) and of the right column.
+            targets, where a reply's is its item score. A closed row's is about the likeliest answer
+            among those offered, not what the model said: that is ``item_scores``.
+        predicted, outcome_column: index (n,) of the likeliest (first on ties) and of the correct
+            column; of a reply 0 if it is correct and else 1.
         tied: bool (n,), whether several answers share the largest probability.
         offered: bool (n, a), answers over which probabilities are spread.
         replied: bool (n,), which rows are read from replies.
-        gold: (n,), label of the table, -1 for a question without answers to choose from.
-        greedy: (n,), the answer that the greedy reply gives, or else its first token, -1 if none;
-            see ``verdicts.said``.
+        label: (n,), label of the table, -1 for a question without answers to choose from.
+        parsed_answer: (n,), the answer that the greedy reply gives, or else its first token, -1 if
+            none; see ``correctness.parsed_answers``.
         n_options: (n,), answers that the question offers in the table.
         id, split, category, cluster: text (n,), as in the table.
         duplicate_of: (n,), row of the table that asks the same first.
         group: text (n,), rows that are scored together; None if there are none.
         tags: further groups, text (n,) by name.
-        score: float64 (n,) in [0, 1], the official verdicts of ``scorer``; None if there are none,
-            ``unscored`` says why.
+        item_scores: float64 (n,) in [0, 1], by ``scorer``, the benchmark's own rule; None if there
+            are none, ``unscored`` says why.
         mass: float64 (n,), exp(logsumexp(answers) - log_z), what the model gives the answer set;
             NaN for replies.
         scorer: name of the table's scorer, empty if it names none.
@@ -93,8 +98,9 @@ class Predictions:
         where: file and condition, for messages.
         convention: how confidence was made, for signatures; ``answer-set`` by default.
         scale: what may be read as a probability: ``probabilities`` of all answers, ``confidence``
-            alone, or nothing (``score``). Metrics say what they need: ``metrics.allowed``.
-        decided: text (n,), what verdicts look at, see ``verdicts.decided``; None if not known.
+            alone, or nothing (``score``). Metrics say what they need: ``metrics.supports``.
+        answer_source: text (n,), what item scores look at, see ``correctness.answer_sources``; None
+            if not known.
     """
 
     probabilities: Floats
@@ -102,12 +108,12 @@ class Predictions:
     confidence: Floats
     correct: Bools | Floats
     predicted: Indices
-    label: Indices
+    outcome_column: Indices
     tied: Bools
     offered: Bools
     replied: Bools
-    gold: Indices
-    greedy: Indices
+    label: Indices
+    parsed_answer: Indices
     n_options: Indices
     id: NDArray[np.str_]
     split: NDArray[np.str_]
@@ -116,7 +122,7 @@ class Predictions:
     duplicate_of: NDArray[np.int32]
     group: NDArray[np.str_] | None = None
     tags: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
-    score: Floats | None = None
+    item_scores: Floats | None = None
     mass: Floats | None = None
     scorer: str = ""
     unscored: str = "no scorer was named"
@@ -125,7 +131,7 @@ class Predictions:
     where: str = "these questions"
     convention: str = "answer-set"
     scale: Scale = "probabilities"
-    decided: NDArray[np.str_] | None = None
+    answer_source: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.confidence)
@@ -151,7 +157,9 @@ class Predictions:
 
         With soft targets a reply of verdict s has s and 1 - s.
         """
-        target = np.asarray(np.arange(self.answers) == self.label[:, None], dtype=np.float64)
+        target = np.asarray(
+            np.arange(self.answers) == self.outcome_column[:, None], dtype=np.float64
+        )
         if self.soft:
             target[self.replied, 0] = self.correct[self.replied]
             target[self.replied, 1] = 1.0 - self.correct[self.replied]
@@ -184,7 +192,7 @@ class Predictions:
         return replace(self, **columns, tags={name: x[rows] for name, x in self.tags.items()})
 
 
-def predictions(
+def read_predictions(
     table: LogitTable,
     temperature: float | Floats | None = None,
     answer_set: AnswerSet = "offered",
@@ -217,7 +225,7 @@ def predictions(
         calibrate: a calibrator with its parameters, such as ``histogram:bins=10``, fitted and
             applied out of fold over images; empty for none.
         folds: how many folds.
-        fold_seed: deals images to folds.
+        fold_seed: assigns images to folds.
 
     Raises:
         Mismatch: logits that are NaN, infinite or missing, or labels that were not offered.
@@ -248,18 +256,18 @@ def predictions(
         sure = surest(confidence, table, log_p, offered, total)
     else:
         sure = np.where(replied, probabilities[:, 0], probabilities.max(axis=1))
-    seen = Predictions(
+    predictions = Predictions(
         probabilities=probabilities,
         log_probabilities=log_p,
         confidence=sure,
         correct=correct,
         predicted=predicted,
-        label=label,
+        outcome_column=label,
         tied=tied & ~replied,
         offered=offered,
         replied=replied,
-        gold=table.label[kept].astype(np.intp),
-        greedy=said(table)[kept],
+        label=table.label[kept].astype(np.intp),
+        parsed_answer=parsed_answers(table)[kept],
         n_options=table.offered.sum(axis=1)[kept],
         id=table.id[kept],
         split=table.split[kept],
@@ -268,7 +276,7 @@ def predictions(
         duplicate_of=table.duplicate_of[kept],
         group=None if table.group is None else table.group[kept],
         tags={name: column[kept] for name, column in table.tags.items()},
-        score=None if score is None else score[kept],
+        item_scores=None if score is None else score[kept],
         mass=total,
         scorer=table.scorer,
         unscored=unscored,
@@ -277,9 +285,13 @@ def predictions(
         where=where(table),
         convention=_convention(replied, answer_set, confidence, target, temperature, spelt),
         scale=SCALES.get(confidence, "probabilities"),
-        decided=decided(table)[kept],
+        answer_source=answer_sources(table)[kept],
     )
-    return out_of_fold(seen, calibrate, folds, fold_seed).seen if calibrate else seen
+    return (
+        out_of_fold(predictions, calibrate, folds, fold_seed).predictions
+        if calibrate
+        else predictions
+    )
 
 
 def _rule(confidence: Confidence) -> Rule:
@@ -339,7 +351,7 @@ def _sources(table: LogitTable, confidence: Confidence) -> tuple[Bools, Bools]:
 def _verdicts(table: LogitTable, replied: Bools) -> tuple[Floats | None, str]:
     """Official verdicts on all rows, or None and why; an error if replies depend on them."""
     try:
-        return official(table), ""
+        return item_scores(table), ""
     except CalpruneError as error:
         if not replied.any():
             return None, str(error)
@@ -368,14 +380,14 @@ def _outcomes(
     if len(chosen):
         a = len(table.answers)
         offered[chosen, :a] = offered_answers(table, answer_set)[chosen]
-        joined, largest, spelt = log_masses(table, offered[chosen, :a], chosen, verbalizers)
+        joined, largest, spelt = answer_log_scores(table, offered[chosen, :a], chosen, verbalizers)
         mass[chosen, :a] = joined
-        together = joined_by_log(joined) + largest - table.log_z[chosen]
+        together = logsumexp(joined) + largest - table.log_z[chosen]
         total[chosen] = np.exp(np.minimum(together, 0.0))  # both are rounded to float32
         label[chosen] = labels(table, offered[chosen, :a], chosen, answer_set)
     if len(spoken) and table.replies is not None and score is not None:
-        log_c = log_confidence(table.replies, _rule(confidence))
-        mass[spoken, :2] = np.stack([log_c, log_rest(log_c)], axis=1)
+        log_c = sequence_log_likelihood(table.replies, _rule(confidence))
+        mass[spoken, :2] = np.stack([log_c, log_complement(log_c)], axis=1)
         offered[spoken, :2] = True
         label[spoken] = score[spoken] < 0.5
     return mass[kept], offered[kept], label[kept], total[kept], spelt

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_PARTS = 200  # splits or categories of one benchmark
 
 
-def greedy(table: LogitTable) -> NDArray[np.intp]:
+def first_token_answers(table: LogitTable) -> NDArray[np.intp]:
     """Index of the answer that the model's greedy first token spells, (n,); -1 if it spells none.
 
     Not restricted to the answers that a row offers: a letter beyond a row's options is an answer,
@@ -45,15 +45,15 @@ def replied(table: LogitTable) -> NDArray[np.bool_]:
     return table.replies.given & ~table.replies.open & table.offered.any(axis=1)
 
 
-def said(table: LogitTable) -> NDArray[np.intp]:
+def parsed_answers(table: LogitTable) -> NDArray[np.intp]:
     """Index of the answer that the model gave, (n,); -1 if it gave none.
 
     Where replies to questions with answers to choose from are stored, they are read by the rule of
-    the benchmark's own script (``calprune.analyze.parsers``); elsewhere as ``greedy``.
+    the benchmark's own script (``calprune.analyze.parsers``); elsewhere as ``first_token_answers``.
 
     Raises PlanError if that rule is not installed.
     """
-    found, rows = greedy(table), np.flatnonzero(replied(table)).tolist()
+    found, rows = first_token_answers(table), np.flatnonzero(replied(table)).tolist()
     if table.replies is None or not rows:
         return found
     from calprune.analyze.parsers import option_texts
@@ -68,7 +68,7 @@ def said(table: LogitTable) -> NDArray[np.intp]:
     return found
 
 
-def decided(table: LogitTable) -> NDArray[np.str_]:
+def answer_sources(table: LogitTable) -> NDArray[np.str_]:
     """What a verdict on each row looks at, (n,).
 
     ``first-token``; ``reply:RULE``, or ``cut:RULE`` where the limit ended that reply; or
@@ -82,17 +82,18 @@ def decided(table: LogitTable) -> NDArray[np.str_]:
     return kinds[kind]
 
 
-def said_by(decided: NDArray[np.str_] | None, references: bool = True) -> str:
+def source_note(predictions: Predictions, references: bool = True) -> str:
     """What decided, for signatures: ``|said:first-token``, ``|said:reply(pope),cut:3``.
 
     Empty where nothing is known, or all rows are held to references; where these are not looked at
     (``references`` is false), the first token decides there too.
     """
-    if decided is None:
+    answer_source = predictions.answer_source
+    if answer_source is None:
         return ""
     if not references:
-        decided = np.where(decided == "reference", "first-token", decided)
-    kinds, counts = np.unique(decided, return_counts=True)
+        answer_source = np.where(answer_source == "reference", "first-token", answer_source)
+    kinds, counts = np.unique(answer_source, return_counts=True)
     parts = ["first-token"] * ("first-token" in kinds)
     rules = sorted({kind.partition(":")[2] for kind in kinds.tolist() if ":" in kind})
     parts += [f"reply({rule})" for rule in rules]
@@ -100,16 +101,16 @@ def said_by(decided: NDArray[np.str_] | None, references: bool = True) -> str:
     return f"|said:{'+'.join(parts)}{f',cut:{cut}' * bool(cut)}" if parts else ""
 
 
-def said_right(table: LogitTable) -> NDArray[np.float64]:
-    """1 where the model gave the right answer, see ``said``, else 0, float64 (n,).
+def parsed_correct(table: LogitTable) -> NDArray[np.float64]:
+    """1 where the model gave the right answer, see ``parsed_answers``, else 0, float64 (n,).
 
     Raises Mismatch if a row has no right answer to compare with.
     """
     _labelled(table)
-    return np.asarray(said(table) == table.label, dtype=np.float64)
+    return np.asarray(parsed_answers(table) == table.label, dtype=np.float64)
 
 
-def says_no_right(table: LogitTable) -> NDArray[np.float64]:
+def parsed_no_correct(table: LogitTable) -> NDArray[np.float64]:
     """1 where it is right to read what was said as the second answer, "no", or else as the first.
 
     float64 (n,); whatever is not "no" counts as yes.
@@ -122,7 +123,7 @@ def says_no_right(table: LogitTable) -> NDArray[np.float64]:
             f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
             f"and this file has {len(table.answers)}"
         )
-    return np.asarray((said(table) == 1) == (table.label == 1), dtype=np.float64)
+    return np.asarray((parsed_answers(table) == 1) == (table.label == 1), dtype=np.float64)
 
 
 def _labelled(table: LogitTable) -> None:
@@ -133,7 +134,7 @@ def _labelled(table: LogitTable) -> None:
         )
 
 
-def official(table: LogitTable) -> NDArray[np.float64]:
+def item_scores(table: LogitTable) -> NDArray[np.float64]:
     """The verdicts of the table's own scorer on all rows, float64 (n,) in [0, 1].
 
     Raises:
@@ -167,24 +168,24 @@ def official(table: LogitTable) -> NDArray[np.float64]:
     return rows
 
 
-def confusion(seen: Predictions, what: str) -> NDArray[np.float64]:
+def confusion(predictions: Predictions, what: str) -> NDArray[np.float64]:
     """(true positive, false positive, false negative, true negative) of each row, (n, 4).
 
     The first answer is the positive one, and whatever is not the second answer counts as it, as in
     POPE's own script. Raises PlanError unless the table has exactly two answers, and for rows that
     are open or read from their reply, which have no such answer; ``what`` asks.
     """
-    if len(seen.names) != 2:
+    if len(predictions.names) != 2:
         raise PlanError(
-            f"{seen.where}: {what} is for benchmarks with two answers, and this one has "
-            f"{len(seen.names)}; leave it out, or choose another with --bench"
+            f"{predictions.where}: {what} is for benchmarks with two answers, and this one has "
+            f"{len(predictions.names)}; leave it out, or choose another with --bench"
         )
-    if ((seen.gold < 0) | seen.replied).any():
+    if ((predictions.label < 0) | predictions.replied).any():
         raise PlanError(
-            f"{seen.where}: {what} is for questions answered by yes or no, and here replies are "
-            "read; --confidence answer-set reads the closed questions alone"
+            f"{predictions.where}: {what} is for questions answered by yes or no, and here replies "
+            "are read; --confidence answer-set reads the closed questions alone"
         )
-    said, is_ = seen.greedy != 1, seen.gold == 0
+    said, is_ = predictions.parsed_answer != 1, predictions.label == 0
     cells = np.stack([said & is_, said & ~is_, ~said & is_, ~said & ~is_], axis=1)
     return cells.astype(np.float64)
 
@@ -202,48 +203,50 @@ def ratio(
     return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), empty), where=whole > 0))
 
 
-def group_code(seen: Predictions, what: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def group_code(predictions: Predictions, what: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Index (n,) of each row's group, and the first row (groups,) of each.
 
     A row of the empty group stands alone. Raises PlanError, naming ``what`` asks, if the files
     record no groups, and Mismatch if a group lies in several clusters: images are resampled whole,
     and a group must stay together.
     """
-    if seen.group is None:
+    if predictions.group is None:
         raise PlanError(
-            f"{seen.where}: {what} needs rows that are scored together, and there are no groups; "
-            "leave it out, or choose another benchmark with --bench"
+            f"{predictions.where}: {what} needs rows that are scored together, and there are no "
+            "groups; leave it out, or choose another benchmark with --bench"
         )
-    names, code = np.unique(seen.group, return_inverse=True)
-    alone = np.flatnonzero(seen.group == "")
+    names, code = np.unique(predictions.group, return_inverse=True)
+    alone = np.flatnonzero(predictions.group == "")
     code[alone] = len(names) + np.arange(len(alone))
     _, first, code = np.unique(code, return_index=True, return_inverse=True)
-    for row in np.flatnonzero(seen.cluster != seen.cluster[first][code])[:1]:
+    for row in np.flatnonzero(predictions.cluster != predictions.cluster[first][code])[:1]:
         raise Mismatch(
-            f"{seen.where}: group {str(seen.group[row])!r} lies in several clusters, "
-            f"{str(seen.cluster[row])!r} among them; rows that are scored together need one"
+            f"{predictions.where}: group {str(predictions.group[row])!r} lies in several clusters, "
+            f"{str(predictions.cluster[row])!r} among them; rows that are scored together need one"
         )
     return code, first
 
 
 def parts_of(
-    seen: Predictions, column: str, what: str
+    predictions: Predictions, column: str, what: str
 ) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
     """Values of ``split`` or ``category`` and each row's; PlanError for too many to sum over."""
-    names, code = np.unique(getattr(seen, column), return_inverse=True)
+    names, code = np.unique(getattr(predictions, column), return_inverse=True)
     if len(names) > MOST_PARTS:
         raise PlanError(
-            f"{seen.where}: {what} sums over every {column}, and there are {len(names)}, more than "
-            f"{MOST_PARTS}; is it a {column} at all? leave the score out, or collect with tags "
-            "in its place"
+            f"{predictions.where}: {what} sums over every {column}, and there are {len(names)}, "
+            f"more than {MOST_PARTS}; is it a {column} at all? leave the score out, or collect "
+            "with tags in its place"
         )
     return names, code.astype(np.intp)
 
 
-def group_tally(seen: Predictions, right: NDArray[np.bool_], what: str) -> NDArray[np.float64]:
+def group_tally(
+    predictions: Predictions, right: NDArray[np.bool_], what: str
+) -> NDArray[np.float64]:
     """(all rows of the group are right, 1) on the first row of each group, else 0, (n, 2)."""
-    code, first = group_code(seen, what)
+    code, first = group_code(predictions, what)
     wrong = np.bincount(code, ~right, len(first))
-    tally = np.zeros((len(seen), 2))
+    tally = np.zeros((len(predictions), 2))
     tally[first] = np.stack([wrong == 0, np.ones(len(first))], axis=1)
     return tally

@@ -15,7 +15,7 @@ SUREST = float(np.log1p(-(2.0**-24)))
 """Log of the largest confidence of a reply: one float32 step below 1."""
 
 
-def log_confidence(replies: Replies, rule: Rule) -> NDArray[np.float64]:
+def sequence_log_likelihood(replies: Replies, rule: Rule) -> NDArray[np.float64]:
     """Log c of each reply, float64 (replies,), in the order of ``np.flatnonzero(replies.open)``.
 
     With l_1 .. l_T the log-probabilities of the tokens that the model chose: ``first`` is l_1,
@@ -46,6 +46,6 @@ def log_confidence(replies: Replies, rule: Rule) -> NDArray[np.float64]:
     return np.asarray(np.minimum(found, SUREST)[open_])
 
 
-def log_rest(log_c: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_complement(log_c: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log(1 - c), exact for small and large c; finite, as no c is 1."""
     return np.asarray(np.log(-np.expm1(log_c)))

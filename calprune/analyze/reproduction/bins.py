@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.reliability import Bin, reliability_bins
@@ -16,7 +16,7 @@ HEADER = ("", "bin", "answers", "confidence", "accuracy")
 
 
 def bins_of(
-    study: Study, subject: Subject, title: str, draws: int, seed: int, reading: Reading
+    study: Study, subject: Subject, title: str, draws: int, seed: int, reading: PredictionOptions
 ) -> Reproduced:
     """Every bin that holds answers, of every row; none of these numbers is published."""
     table = subject.table

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from calprune.analyze.experiments.experiment import Cell, Setting
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.shares import Shares
 from calprune.analyze.reproduction.subjects import Subject, matching
@@ -23,10 +23,10 @@ class Measuring:
     Args:
         draws: resamples of images.
         seed: of the resampling.
-        reading: as in ``predictions``.
+        reading: as in ``read_predictions``.
     """
 
-    def __init__(self, draws: int, seed: int, reading: Reading) -> None:
+    def __init__(self, draws: int, seed: int, reading: PredictionOptions) -> None:
         self._how: dict[str, Any] = {"draws": draws, "seed": seed}
         self._reading: dict[str, Any] = dict(reading)
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Unpack
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
 from calprune.analyze.reproduction.rows import (
@@ -39,7 +39,7 @@ def reproduce(
     draws: int = 1000,
     seed: int = 0,
     published: Path | str | Sequence[Path | str] = (),
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Reproduced]:
     """The study's tables with what the cache holds of them.
 
@@ -55,7 +55,7 @@ def reproduce(
         published: CSV files with more published numbers; columns study, table, row, column, value
             and, if wanted, source, unit and note. They go before those that come with the study.
             Lines that name no place of a study are told on stderr, the rest is used.
-        reading: as in ``predictions``.
+        reading: as in ``read_predictions``.
 
     Raises:
         PlanError: an unknown study, a bad file of numbers.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import Cell, Setting
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import Floats, Reading, predictions
+from calprune.analyze.predictions.build import Floats, PredictionOptions, read_predictions
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.resampled import prepared, resampled
@@ -27,10 +27,10 @@ class Shares:
     Args:
         draws: resamples of images.
         seed: of the resampling; each benchmark of a mean has one of its own.
-        reading: as in ``predictions``.
+        reading: as in ``read_predictions``.
     """
 
-    def __init__(self, draws: int, seed: int, reading: Reading) -> None:
+    def __init__(self, draws: int, seed: int, reading: PredictionOptions) -> None:
         self._draws, self._seed = draws, seed
         self._reading: dict[str, Any] = dict(reading)
         self._known: dict[tuple[int, str, str, int], Values | str] = {}
@@ -80,9 +80,9 @@ class Shares:
 
     def _try(self, cell: Cell, metric: str, seed: int) -> Values | str:
         try:
-            seen = [predictions(t, **self._reading) for t in cell.tables]
-            samplers = prepared(resolve([metric]), seen)
+            predictions = [read_predictions(t, **self._reading) for t in cell.tables]
+            samplers = prepared(resolve([metric]), predictions)
             values = [v[0] for v in resampled(samplers, self._draws, seed)]
-            return np.mean(values, axis=0), np.sort(seen[0].id)
+            return np.mean(values, axis=0), np.sort(predictions[0].id)
         except CalpruneError as error:
             return str(error)

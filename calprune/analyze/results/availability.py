@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Unpack
 
 from calprune import registry
-from calprune.analyze.metrics import Additive, Metric, resolve, settled
-from calprune.analyze.predictions.build import Predictions, Reading, predictions
+from calprune.analyze.metrics import Additive, Metric, resolve, resolve_for
+from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, PlanError
 
 
 def check_answers(
-    tables: Sequence[LogitTable], metrics: Sequence[Metric], **reading: Unpack[Reading]
+    tables: Sequence[LogitTable], metrics: Sequence[Metric], **reading: Unpack[PredictionOptions]
 ) -> None:
     """PlanError for metrics that replies alone cannot give; lists those that remain.
 
@@ -22,23 +22,23 @@ def check_answers(
     for table in tables:
         if table.answers or table.replies is None or reading.get("confidence") == "answer-set":
             continue
-        seen = predictions(table, **reading)
-        lost = [m.name for m in metrics if not has_value(m, seen)]
+        predictions = read_predictions(table, **reading)
+        lost = [m.name for m in metrics if not has_value(m, predictions)]
         if lost:
             named = [resolve(name)[0] for name in registry.names("metrics")]
-            left = [m.name for m in named if has_value(m, seen)]
+            left = [m.name for m in named if has_value(m, predictions)]
             raise PlanError(
-                f"{seen.where}: all answers are generated text, without logits of answers to "
-                f"choose from, so there is no {', '.join(lost)}; these metrics remain: "
+                f"{predictions.where}: all answers are generated text, without logits of answers "
+                f"to choose from, so there is no {', '.join(lost)}; these metrics remain: "
                 f"{', '.join(left)}"
             )
 
 
-def has_value(metric: Metric, seen: Predictions) -> bool:
+def has_value(metric: Metric, predictions: Predictions) -> bool:
     """Whether the metric accepts these rows and any of them counts."""
     try:
-        (measure,) = settled([metric], seen)
-        measure.signature(seen)
-        return not isinstance(measure, Additive) or bool(measure.tally(seen).any())
+        (measure,) = resolve_for([metric], predictions)
+        measure.signature(predictions)
+        return not isinstance(measure, Additive) or bool(measure.tally(predictions).any())
     except CalpruneError:
         return False

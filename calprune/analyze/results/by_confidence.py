@@ -9,16 +9,16 @@ from typing import Any, Unpack
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import with_common_questions
 from calprune.analyze.metrics import (
-    Chosen,
+    DataDependentMetric,
     Direction,
     DisplayUnit,
     Metric,
-    allowed,
     heading_of,
     resolve,
     spec,
+    supports,
 )
-from calprune.analyze.predictions.build import Reading, predictions
+from calprune.analyze.predictions.build import PredictionOptions, read_predictions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.statistics.clustering import Resample
@@ -96,14 +96,14 @@ def definitions(
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Defined]:
     """Rows of every condition under every definition, in table order.
 
     Args:
         tables: sealed logits.
         metrics: names or instances.
-        confidences: definitions, values of ``confidence`` in ``predictions``.
+        confidences: definitions, values of ``confidence`` in ``read_predictions``.
         against: condition to compare all others with; None for values alone.
         draws: bootstrap resamples of images.
         permutations: swaps of whole images behind p.
@@ -114,7 +114,7 @@ def definitions(
         resample: ``images`` or ``rows``.
         common: where conditions cover different questions, read those that all of them hold.
         mixed_numerics: compare even what other devices or versions computed.
-        reading: as in ``predictions``, without ``confidence``.
+        reading: as in ``read_predictions``, without ``confidence``.
 
     Raises:
         PlanError: an unknown name.
@@ -125,8 +125,8 @@ def definitions(
     found: dict[tuple[str, str, str, str, int], Defined] = {}
     for definition in confidences:
         how: dict[str, Any] = {**reading, "confidence": definition}
-        scale = predictions(tables[0], **how).scale if tables else "probabilities"
-        usable = [m for m in chosen if isinstance(m, Chosen) or allowed(m, scale)]
+        scale = read_predictions(tables[0], **how).scale if tables else "probabilities"
+        usable = [m for m in chosen if isinstance(m, DataDependentMetric) or supports(m, scale)]
         own: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **how}
         own |= {"interval": interval, "resample": resample, "common": common}
         at = [i for i, m in enumerate(chosen) if m in usable]

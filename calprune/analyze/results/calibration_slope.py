@@ -13,7 +13,12 @@ import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
-from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
+from calprune.analyze.predictions.build import (
+    Floats,
+    PredictionOptions,
+    Predictions,
+    read_predictions,
+)
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.signature import drawn_unit, signed
 from calprune.analyze.statistics.calibration_slope import (
@@ -141,7 +146,7 @@ def calibration_slopes(
     each_seed: bool = False,
     resample: Resample = "images",
     common: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[CalibrationSlope]:
     """Three rows for each condition and group, in table order.
 
@@ -152,7 +157,7 @@ def calibration_slopes(
             and intercepts, with errors clustered over the rows of all.
         resample: errors are clustered by ``images``, or not at all: ``rows``.
         common: where conditions cover different questions, read those that all of them hold.
-        reading: options, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``read_predictions``.
 
     Raises:
         PlanError: a confidence that is not a probability, or an unknown grouping or unit.
@@ -161,7 +166,7 @@ def calibration_slopes(
     rows: list[CalibrationSlope] = []
     definition, found = str(reading.get("confidence", "auto")), settings(tables, each_seed)
     for setting in with_common_questions(found) if common else found:
-        read = {c.name: [predictions(t, **reading) for t in c.tables] for c in setting.cells}
+        read = {c.name: [read_predictions(t, **reading) for t in c.tables] for c in setting.cells}
         check_probabilities(read)
         for group, part in grouped(setting, only_common(read) if common else read, by).items():
             for cell in (c for c in setting.cells if c.name in part):

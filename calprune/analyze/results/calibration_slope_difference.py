@@ -9,7 +9,7 @@ from typing import Unpack
 from calprune.analyze.experiments.experiment import Setting
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.reference import Pair
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.calibration_slope import Runs, check_probabilities
 from calprune.analyze.results.compare import referenced, without
 from calprune.analyze.results.estimate import grouped
@@ -84,7 +84,7 @@ def calibration_slope_differences(
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[CalibrationSlopeDifference]:
     """Every other condition against the reference, paired as ``compare`` pairs them.
 
@@ -98,7 +98,7 @@ def calibration_slope_differences(
         resample: errors are clustered by ``images``, or not at all: ``rows``.
         common: compare on the questions that all conditions hold.
         mixed_numerics: pair even what other devices or versions computed.
-        reading: as in ``predictions``.
+        reading: as in ``read_predictions``.
 
     Raises:
         Mismatch: conditions that cannot be paired.

@@ -22,7 +22,7 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, Predictions, Reading
+from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled import (
     at_once,
@@ -149,7 +149,7 @@ def compare(
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Difference]:
     """Every other condition against the reference, paired by question and image.
 
@@ -163,7 +163,7 @@ def compare(
     ``common`` compares conditions of different questions on those that all of them hold.
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
     and transformers differ between them; such differences move logits by rounding. ``reading`` is
-    answer_set, confidence and target as in ``predictions``. A difference of values that are
+    answer_set, confidence and target as in ``read_predictions``. A difference of values that are
     undefined, or infinite in the same direction, is NaN, with p = 1.
 
     Raises:
@@ -184,8 +184,8 @@ def compare(
         base = pairs[0][1]
         if not mixed_numerics:
             same_numerics(setting, base.tables[0])
-        seen = aligned(setting, base, reading, common)
-        for group, part in grouped(setting, seen, by).items():
+        predictions = aligned(setting, base, reading, common)
+        for group, part in grouped(setting, predictions, by).items():
             rows += _group(setting, pairs, group, part, chosen, how)
     if not rows:
         raise IncompleteError(
@@ -282,7 +282,11 @@ def _difference(
 ) -> Difference:
     (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
     first = samplers[1][0]
-    seen, metric, images = first.seen, first.metrics[j], clusters_of(first.seen)
+    predictions, metric, images = (
+        first.predictions,
+        first.metrics[j],
+        clusters_of(first.predictions),
+    )
     kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):  # infinity less infinity
         delta = ours - theirs
@@ -297,7 +301,7 @@ def _difference(
     exact, robust = _accuracy_tests(metric, *samplers)
     signed = sign(
         metric,
-        seen,
+        predictions,
         first.clusters,
         interval_of(method, metric, of),
         how.draws,
@@ -336,13 +340,13 @@ def _difference(
         p_least=test.least,
         correction=how.correction,
         family=family,
-        n=len(seen),
+        n=len(predictions),
         clusters=len(images),
-        resampled=drawn_unit(seen, how.resample),
+        resampled=drawn_unit(predictions, how.resample),
         draws=how.draws,
         swaps=test.times,
-        replies=int(seen.replied.sum()),
-        left_out=seen.left_out,
+        replies=int(predictions.replied.sum()),
+        left_out=predictions.left_out,
         signature=f"{signed}{tail}|adjust:{how.correction}{family}",
         attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
@@ -357,11 +361,15 @@ def _accuracy_tests(
     """
     if metric.name != "accuracy":
         return None, None
-    clusters, a, b = clusters_of(ours[0].seen), ours[0].seen.correct, theirs[0].seen.correct
+    clusters, a, b = (
+        clusters_of(ours[0].predictions),
+        ours[0].predictions.correct,
+        theirs[0].predictions.correct,
+    )
     single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
     if single and a.dtype == b.dtype == np.bool_:
         return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
-    mine, other = (np.mean([s.seen.correct for s in x], axis=0) for x in (ours, theirs))
+    mine, other = (np.mean([s.predictions.correct for s in x], axis=0) for x in (ours, theirs))
     return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
 
 

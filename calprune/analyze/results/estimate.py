@@ -21,7 +21,12 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
+from calprune.analyze.predictions.build import (
+    Floats,
+    PredictionOptions,
+    Predictions,
+    read_predictions,
+)
 from calprune.analyze.results.resampled import (
     at_once,
     by_gaps,
@@ -142,7 +147,7 @@ def estimate(
     interval: Interval = "auto",
     resample: Resample = "images",
     common: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Estimate]:
     """Estimates of metrics for each condition and group, in table order.
 
@@ -159,7 +164,7 @@ def estimate(
             relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
         resample: ``images`` with all their questions, or ``rows`` one by one.
         common: where conditions cover different questions, read those that all of them hold.
-        reading: answer_set, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``read_predictions``.
     """
     if draws < 0 or seed < 0:
         raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
@@ -168,26 +173,27 @@ def estimate(
     check_interval(interval, chosen)
     rows, found = [], settings(tables, each_seed)
     for setting in with_common_questions(found) if common else found:
-        seen = {
-            cell.name: [predictions(t, **reading) for t in cell.tables] for cell in setting.cells
+        predictions = {
+            cell.name: [read_predictions(t, **reading) for t in cell.tables]
+            for cell in setting.cells
         }
-        seen = only_common(seen) if common else seen
-        for group, part in grouped(setting, seen, by).items():
+        predictions = only_common(predictions) if common else predictions
+        for group, part in grouped(setting, predictions, by).items():
             rows += _group(setting, group, part, chosen, how)
     return rows
 
 
 def grouped(
-    setting: Setting, seen: dict[str, list[Predictions]], by: str | None
+    setting: Setting, predictions: dict[str, list[Predictions]], by: str | None
 ) -> dict[str, dict[str, list[Predictions]]]:
     """Predictions by group and cell; groups in the order of the first cell that has them."""
     found: dict[str, dict[str, list[Predictions]]] = defaultdict(dict)
     where = f"questions of {setting.benchmark}"
     for cell in setting.cells:
-        masks = [dict(groups(one, by, where)) for one in seen[cell.name]]
+        masks = [dict(groups(one, by, where)) for one in predictions[cell.name]]
         for name in masks[0]:
             parts = []
-            for one, own in zip(seen[cell.name], masks, strict=True):
+            for one, own in zip(predictions[cell.name], masks, strict=True):
                 mask = own.get(name)
                 if mask is not None:
                     parts.append(one.take(np.flatnonzero(mask)))
@@ -249,10 +255,10 @@ def _cell(
     how: _How,
 ) -> list[Estimate]:
     """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
-    seen, images = samplers[0].seen, clusters_of(samplers[0].seen)
-    spread = float(np.mean([design_effect(s.seen, images) for s in samplers]))
-    alike = [x for s in samplers if (x := intra_image(s.seen, images)) is not None]
-    mean, wrong = values.mean(axis=0), 1.0 - np.asarray(seen.correct, dtype=np.float64)
+    predictions, images = samplers[0].predictions, clusters_of(samplers[0].predictions)
+    spread = float(np.mean([design_effect(s.predictions, images) for s in samplers]))
+    alike = [x for s in samplers if (x := intra_image(s.predictions, images)) is not None]
+    mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
     rows = []
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
@@ -285,24 +291,24 @@ def _cell(
                 interval_of=of,
                 method=method,
                 defined=found.defined,
-                n=len(seen),
+                n=len(predictions),
                 clusters=len(images),
                 errors=round(float(wrong.sum())),
                 error_images=len(np.unique(images.code[wrong > 0])),
-                resampled=drawn_unit(seen, how.resample),
+                resampled=drawn_unit(predictions, how.resample),
                 icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
-                replies=int(seen.replied.sum()),
-                left_out=seen.left_out,
-                ties=max(s.seen.ties for s in samplers),
-                floor=noise_floor(metric, seen, images, how.seed)
+                replies=int(predictions.replied.sum()),
+                left_out=predictions.left_out,
+                ties=max(s.predictions.ties for s in samplers),
+                floor=noise_floor(metric, predictions, images, how.seed)
                 if isinstance(metric, Gapped)
                 else None,
                 seeds=len(samplers),
                 seed_sd=_spread(values[:, j, 0]),
                 signature=sign(
                     metric,
-                    seen,
+                    predictions,
                     samplers[0].clusters,
                     interval_of(method, metric, of),
                     how.draws,

@@ -10,7 +10,7 @@ import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics import DisplayUnit
-from calprune.analyze.predictions.build import Reading
+from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.tables.grid import Grid
@@ -58,7 +58,7 @@ def overview(
     tables: Sequence[LogitTable],
     metric: str = "score",
     upper: str = "full",
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> tuple[list[Overview], Grid]:
     """Each condition on each benchmark of each model, and the same as a table.
 
@@ -107,7 +107,7 @@ def _grid(rows: Sequence[Overview], forms: dict[tuple[str, str], DisplayUnit], t
 
 
 def pareto(
-    tables: Sequence[LogitTable], each_seed: bool = False, **reading: Unpack[Reading]
+    tables: Sequence[LogitTable], each_seed: bool = False, **reading: Unpack[PredictionOptions]
 ) -> tuple[list[Tradeoff], list[Grid]]:
     """Tokens, accuracy and ECE of every condition, and who is on the front; a table a setting."""
     rows: list[Tradeoff] = []

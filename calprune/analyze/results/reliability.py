@@ -11,7 +11,12 @@ import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import Floats, Predictions, Reading, predictions
+from calprune.analyze.predictions.build import (
+    Floats,
+    PredictionOptions,
+    Predictions,
+    read_predictions,
+)
 from calprune.analyze.statistics.clustering import Resample, clusters_of
 from calprune.analyze.statistics.resampling import (
     Clusters,
@@ -69,21 +74,21 @@ def reliability_bins(
     each_seed: bool = False,
     resample: Resample = "images",
     only: Collection[str] | None = None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Bin]:
     """Bins of every condition, in table order; seeds are pooled.
 
     ``resample`` draws ``images`` or ``rows``; ``only`` names the conditions wanted, None means all.
     ``reading`` is answer_set, confidence and
-    target as in ``predictions``.
+    target as in ``read_predictions``.
     """
     chosen = metric or Ece()
     found = []
     for setting in settings(tables, each_seed):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            seen = [predictions(t, **reading) for t in cell.tables]
+            predictions = [read_predictions(t, **reading) for t in cell.tables]
             how = (draws, seed, resample)
-            found += _bins(setting.model, setting.benchmark, cell, seen, chosen, how)
+            found += _bins(setting.model, setting.benchmark, cell, predictions, chosen, how)
     return found
 
 
@@ -100,7 +105,7 @@ def isotonic_steps(
     tables: Sequence[LogitTable],
     *,
     only: Collection[str] | None = None,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Step]:
     """Accuracy as the best rising function of confidence, without any bins; seeds are pooled.
 
@@ -112,10 +117,12 @@ def isotonic_steps(
     found = []
     for setting in settings(tables):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            seen = [predictions(t, **reading) for t in cell.tables]
-            x, at = np.unique(np.concatenate([s.confidence for s in seen]), return_inverse=True)
+            predictions = [read_predictions(t, **reading) for t in cell.tables]
+            x, at = np.unique(
+                np.concatenate([s.confidence for s in predictions]), return_inverse=True
+            )
             count = np.bincount(at)
-            right = np.bincount(at, np.concatenate([s.correct for s in seen]))
+            right = np.bincount(at, np.concatenate([s.correct for s in predictions]))
             y = isotonic_regression(right / count, weights=count).x
             moves = np.flatnonzero(np.diff(y))
             corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
@@ -127,16 +134,16 @@ def _bins(
     model: str,
     benchmark: str,
     cell: Cell,
-    seen: Sequence[Predictions],
+    predictions: Sequence[Predictions],
     metric: Ece,
     how: tuple[int, int, Resample],
 ) -> list[Bin]:
     draws, seed, resample = how
-    clusters = clusters_of(seen[0], resample)
-    sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in seen], axis=0)
+    clusters = clusters_of(predictions[0], resample)
+    sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in predictions], axis=0)
     count, confidence, correct = sums.sum(axis=0)
     low, high = _intervals(sums, clusters, draws, seed)
-    band = _band(seen[0], clusters_of(seen[0]), metric, seed)
+    band = _band(predictions[0], clusters_of(predictions[0]), metric, seed)
     found = []
     for b in np.flatnonzero(count):
         centre = float(confidence[b] / count[b])
@@ -180,11 +187,11 @@ def _intervals(sums: Floats, clusters: Clusters, draws: int, seed: int) -> tuple
     return low, high
 
 
-def _band(seen: Predictions, clusters: Clusters, metric: Ece, seed: int) -> Floats:
+def _band(predictions: Predictions, clusters: Clusters, metric: Ece, seed: int) -> Floats:
     """Half width of the consistency band per bin, widened by the root of the design effect."""
-    slot = metric.slot(seen.confidence)
+    slot = metric.slot(predictions.confidence)
     count = np.maximum(np.bincount(slot, minlength=metric.bins), 1)
-    expected = np.bincount(slot, seen.confidence, metric.bins)
-    right = redraws(seen, slot, metric.bins, BAND_DRAWS, seed)
+    expected = np.bincount(slot, predictions.confidence, metric.bins)
+    right = redraws(predictions, slot, metric.bins, BAND_DRAWS, seed)
     off = np.quantile(np.abs(right - expected) / count, 0.95, axis=0)
-    return np.asarray(off * math.sqrt(design_effect(seen, clusters)))
+    return np.asarray(off * math.sqrt(design_effect(predictions, clusters)))

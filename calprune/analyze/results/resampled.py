@@ -53,14 +53,17 @@ def _gap_sums(sampler: Sampler, j: int) -> GapSums:
     metric = sampler.metrics[j]
     if not isinstance(metric, Gapped):
         raise TypeError(f"{metric.name} adds up no gaps")
-    return GapSums.of(metric, sampler.seen, sampler.clusters)
+    return GapSums.of(metric, sampler.predictions, sampler.clusters)
 
 
 def prepared(
     metrics: Sequence[Metric], joined: Sequence[Predictions], resample: Resample = "images"
 ) -> list[Sampler]:
     """A sampler for each seed of a cell."""
-    return [Sampler.of(metrics, seen, clusters_of(seen, resample)) for seen in joined]
+    return [
+        Sampler.of(metrics, predictions, clusters_of(predictions, resample))
+        for predictions in joined
+    ]
 
 
 def resampled(

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import Floats, Reading, predictions
+from calprune.analyze.predictions.build import Floats, PredictionOptions, read_predictions
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200
@@ -44,7 +44,7 @@ def risk_coverage(
     *,
     only: Collection[str] | None = None,
     steps: int = STEPS,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Risk]:
     """Curves of every condition, in table order, at ``steps`` equal steps of coverage.
 
@@ -52,13 +52,13 @@ def risk_coverage(
         tables: sealed logits.
         only: names of conditions; None for all.
         steps: points of a curve; never more than there are questions.
-        reading: answer_set, confidence and target, as in ``predictions``.
+        reading: answer_set, confidence and target, as in ``read_predictions``.
     """
     found = []
     for setting in settings(tables):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            seen = [predictions(t, **reading) for t in cell.tables]
-            curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in seen]
+            predictions = [read_predictions(t, **reading) for t in cell.tables]
+            curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
             n = len(curves[0])
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
             for k in np.unique(answered):

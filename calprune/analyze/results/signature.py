@@ -32,14 +32,14 @@ def told_once(signatures: Sequence[str]) -> list[str]:
     return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
 
 
-def drawn_unit(seen: Predictions, resample: Resample) -> str:
+def drawn_unit(predictions: Predictions, resample: Resample) -> str:
     """``images`` or ``rows``; ``questions`` with their repeats, where no image is known."""
-    return "questions" if resample == "images" and not has_images(seen) else resample
+    return "questions" if resample == "images" and not has_images(predictions) else resample
 
 
 def sign(
     metric: Measure,
-    seen: Predictions,
+    predictions: Predictions,
     clusters: Clusters,
     method: str,
     draws: int,
@@ -51,21 +51,25 @@ def sign(
     Where there are replies it names the scorer that judged them.
     """
     drawn = f"boot:{draws}|seed:{seed}"
-    return signed(metric.signature(seen), seen, len(clusters), method, resample, drawn)
+    return signed(
+        metric.signature(predictions), predictions, len(clusters), method, resample, drawn
+    )
 
 
 def signed(
     head: str,
-    seen: Predictions,
+    predictions: Predictions,
     clusters: int,
     method: str,
     resample: Resample,
     drawn: str = "",
 ) -> str:
     """The same for what is no metric: ``head`` says what, ``drawn`` how resamples were made."""
-    parts = [head, f"conf:{seen.convention}"]
-    parts += [f"right:{seen.scorer}"] * bool(seen.replied.any()) + [f"n:{len(seen)}"]
-    parts += [f"clusters:{clusters}({drawn_unit(seen, resample)[:-1]})", f"ci:{method}"]
+    parts = [head, f"conf:{predictions.convention}"]
+    parts += [f"right:{predictions.scorer}"] * bool(predictions.replied.any()) + [
+        f"n:{len(predictions)}"
+    ]
+    parts += [f"clusters:{clusters}({drawn_unit(predictions, resample)[:-1]})", f"ci:{method}"]
     parts += [drawn] * bool(drawn) + [f"v:{_version()}"]
     return "|".join(parts)
 

@@ -19,7 +19,7 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, Predictions, Reading
+from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled import by_gaps, gap_bounds, gap_errors, prepared
@@ -149,7 +149,7 @@ def trend(
     resample: Resample = "images",
     common: bool = False,
     mixed_numerics: bool = False,
-    **reading: Unpack[Reading],
+    **reading: Unpack[PredictionOptions],
 ) -> list[Trend]:
     """Slopes over a numeric parameter of selectors, within each budget, other parameters equal.
 
@@ -178,8 +178,8 @@ def trend(
             own = replace(setting, cells=sweep.cells)
             if not mixed_numerics:
                 same_numerics(own, sweep.cells[0].tables[0])
-            seen = aligned(own, sweep.cells[0], reading, common)
-            for group, part in grouped(own, seen, by).items():
+            predictions = aligned(own, sweep.cells[0], reading, common)
+            for group, part in grouped(own, predictions, by).items():
                 read.setdefault(group, []).append(_sampled(sweep, part, chosen, resample))
         for group, sweeps in read.items():
             rows += _family(setting, group, sweeps, how)
@@ -294,7 +294,9 @@ def _trend(
         found = bounds(slopes, kind)
     of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
     method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
-    signed = sign(metric, sampler.seen, sampler.clusters, method, how.draws, how.seed, how.resample)
+    signed = sign(
+        metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.resample
+    )
     every = tries_all(many, clusters, how.permutations)
     tail = f"|p:{how.resample[:-1]}-order{'-exact' if every else how.permutations}"
     return Trend(
@@ -324,9 +326,9 @@ def _trend(
         p_least=least_p(many, clusters, how.permutations),
         correction=how.correction,
         family=tested[2],
-        n=len(sampler.seen),
-        clusters=len(clusters_of(sampler.seen)),
-        resampled=drawn_unit(sampler.seen, how.resample),
+        n=len(sampler.predictions),
+        clusters=len(clusters_of(sampler.predictions)),
+        resampled=drawn_unit(sampler.predictions, how.resample),
         draws=how.draws,
         permutations=how.permutations,
         signature=f"{signed}{tail}|adjust:{how.correction}{tested[2]}",

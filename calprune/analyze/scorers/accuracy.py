@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.predictions.build import Floats
-from calprune.analyze.predictions.correctness import said_right
+from calprune.analyze.predictions.correctness import parsed_correct
 from calprune.analyze.scorers import MeanOfRows
 from calprune.data.storage.logits import LogitTable
 
@@ -23,8 +23,8 @@ class Accuracy(MeanOfRows):
 
     name: ClassVar[str] = "accuracy"
     title: ClassVar[str] = "accuracy"
-    by_said: ClassVar[bool] = True
+    by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch if a row has no right answer to choose."""
-        return said_right(table)
+        return parsed_correct(table)

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_tally, ratio, said_right
-from calprune.analyze.scorers import verdicts
+from calprune.analyze.predictions.correctness import group_tally, parsed_correct, ratio
+from calprune.analyze.scorers import item_scores_of
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Circular"]
@@ -25,19 +25,19 @@ class Circular:
     title: ClassVar[str] = "circular accuracy"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    by_said: ClassVar[bool] = True
+    by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch if a row has no right answer to choose."""
-        return said_right(table)
+        return parsed_correct(table)
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "circular|groups:all-right"
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(seen, verdicts(seen) >= 0.5, "scorer 'circular'")
+        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "scorer 'circular'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

@@ -23,7 +23,7 @@ class ExactMatch(MeanOfRows):
 
     name = "exact-match"
     title = "exact match"
-    by_said = True
+    by_parsed_answer = True
 
     def rows(self, table: LogitTable) -> Floats:
         """1 for a reply that equals a reference, (n,); closed rows by their first token."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import confusion, f1, parts_of, says_no_right
+from calprune.analyze.predictions.correctness import confusion, f1, parsed_no_correct, parts_of
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["F1OverSplits"]
@@ -28,26 +28,28 @@ class F1OverSplits:
     title: ClassVar[str] = "mean F1"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "percent"
-    by_said: ClassVar[bool] = True
+    by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch unless the table has two answers and every row a right one."""
-        return says_no_right(table)
+        return parsed_no_correct(table)
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "f1-over-splits|positive:first|parse:all-but-second|within:split"
 
-    def parts(self, seen: Predictions) -> Indices:
+    def parts(self, predictions: Predictions) -> Indices:
         """Split of each row, (n,)."""
-        return parts_of(seen, "split", "scorer 'f1-over-splits'")[1]
+        return parts_of(predictions, "split", "scorer 'f1-over-splits'")[1]
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(confusion cells, 1) in the place of each row's split, (n, splits, 5)."""
-        names, split = parts_of(seen, "split", "scorer 'f1-over-splits'")
-        tally = np.zeros((len(seen), len(names), 5))
-        cells = confusion(seen, "scorer 'f1-over-splits'")
-        tally[np.arange(len(seen)), split] = np.column_stack([cells, np.ones(len(seen))])
+        names, split = parts_of(predictions, "split", "scorer 'f1-over-splits'")
+        tally = np.zeros((len(predictions), len(names), 5))
+        cells = confusion(predictions, "scorer 'f1-over-splits'")
+        tally[np.arange(len(predictions)), split] = np.column_stack(
+            [cells, np.ones(len(predictions))]
+        )
         return tally
 
     def value(self, total: Floats) -> Floats:

@@ -20,7 +20,7 @@ class Judged(MeanOfRows):
 
     name = "judged"
     title = "judge's grade"
-    by_said = True
+    by_parsed_answer = True
 
     def rows(self, table: LogitTable) -> Floats:
         """Grade of every reply, its mean over runs, (n,); closed rows by their first token.

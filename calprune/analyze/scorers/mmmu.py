@@ -41,7 +41,7 @@ class Mmmu(MeanOfRows):
 
     name = "mmmu"
     title = "MMMU accuracy"
-    by_said = True
+    by_parsed_answer = True
 
     def rows(self, table: LogitTable) -> Floats:
         """1 for a right answer, (n,)."""

@@ -9,8 +9,8 @@ import numpy as np
 
 from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import group_tally, parts_of, ratio, said_right
-from calprune.analyze.scorers import verdicts
+from calprune.analyze.predictions.correctness import group_tally, parsed_correct, parts_of, ratio
+from calprune.analyze.scorers import item_scores_of
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Pairs"]
@@ -29,27 +29,29 @@ class Pairs:
     title: ClassVar[str] = "acc + acc+"
     direction: ClassVar[Direction] = "higher"
     unit: ClassVar[DisplayUnit] = "score"
-    by_said: ClassVar[bool] = True
+    by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
         """See ``Scorer``; Mismatch if a row has no right answer to choose."""
-        return said_right(table)
+        return parsed_correct(table)
 
-    def signature(self, seen: Predictions) -> str:
-        """See ``Described``."""
+    def signature(self, predictions: Predictions) -> str:
+        """See ``MetricDescription``."""
         return "pairs|100(acc+acc+)|sum:category|within:category"
 
-    def parts(self, seen: Predictions) -> Indices:
+    def parts(self, predictions: Predictions) -> Indices:
         """Category of each row, (n,)."""
-        return parts_of(seen, "category", "scorer 'pairs'")[1]
+        return parts_of(predictions, "category", "scorer 'pairs'")[1]
 
-    def tally(self, seen: Predictions) -> Floats:
+    def tally(self, predictions: Predictions) -> Floats:
         """(right, 1, group right, 1 group) in the place of each category, (n, categories, 4)."""
-        names, category = parts_of(seen, "category", "scorer 'pairs'")
-        right = verdicts(seen)
-        groups = group_tally(seen, right >= 0.5, "scorer 'pairs'")
-        tally = np.zeros((len(seen), len(names), 4))
-        tally[np.arange(len(seen)), category] = np.column_stack([right, np.ones(len(seen)), groups])
+        names, category = parts_of(predictions, "category", "scorer 'pairs'")
+        right = item_scores_of(predictions)
+        groups = group_tally(predictions, right >= 0.5, "scorer 'pairs'")
+        tally = np.zeros((len(predictions), len(names), 4))
+        tally[np.arange(len(predictions)), category] = np.column_stack(
+            [right, np.ones(len(predictions)), groups]
+        )
         return tally
 
     def value(self, total: Floats) -> Floats:

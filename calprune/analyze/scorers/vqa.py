@@ -23,7 +23,7 @@ class Vqa(MeanOfRows):
 
     name = "vqa"
     title = "soft accuracy"
-    by_said = True
+    by_parsed_answer = True
 
     def rows(self, table: LogitTable) -> Floats:
         """Soft accuracy of every row, (n,); closed rows by their first token.

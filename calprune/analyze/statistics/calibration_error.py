@@ -46,9 +46,9 @@ class GapSums:
     squared: bool = False
 
     @classmethod
-    def of(cls, metric: Gapped, seen: Predictions, clusters: Clusters) -> GapSums:
+    def of(cls, metric: Gapped, predictions: Predictions, clusters: Clusters) -> GapSums:
         """Of the rows of one condition."""
-        parts, images = metric.gap_parts(seen), len(clusters)
+        parts, images = metric.gap_parts(predictions), len(clusters)
         gap = parts.sums(parts.probability - parts.truth, clusters.code, images)
         count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
         used = count.any(axis=(0, 1))

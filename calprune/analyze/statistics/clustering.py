@@ -24,35 +24,35 @@ def check_resample(resample: str) -> None:
         raise PlanError(registry.unknown("unit of resampling", resample, get_args(Resample)))
 
 
-def has_images(seen: Predictions) -> bool:
+def has_images(predictions: Predictions) -> bool:
     """Whether it is known which rows share an image."""
-    return bool((seen.cluster != "").any())
+    return bool((predictions.cluster != "").any())
 
 
-def clusters_of(seen: Predictions, resample: Resample = "images") -> Clusters:
+def clusters_of(predictions: Predictions, resample: Resample = "images") -> Clusters:
     """What is drawn together: images, or single rows if asked for.
 
     Where no image is known, rows that repeat one question are drawn together. Remembers the last
     few: conditions of a benchmark share their images.
     """
-    column = seen.unit if resample == "images" else seen.id
+    column = predictions.unit if resample == "images" else predictions.id
     for known, clusters in _last:
         if known is column or np.array_equal(known, column):
             return clusters
-    _last.insert(0, (column, Clusters.of(replace(seen, cluster=column))))
+    _last.insert(0, (column, Clusters.of(replace(predictions, cluster=column))))
     del _last[16:]
     return _last[0][1]
 
 
-def intra_image(seen: Predictions, clusters: Clusters) -> float | None:
+def intra_image(predictions: Predictions, clusters: Clusters) -> float | None:
     """Correlation of correctness between different questions of one image.
 
     The analysis-of-variance estimator for images of unequal size, (MSB - MSW) / (MSB + (m - 1)
     MSW) with m = (N - sum n_g^2 / N) / (G - 1), over rows that repeat no other. May be negative.
     None where it cannot be told: one image, one question an image, or no row differs.
     """
-    _, first = np.unique(seen.duplicate_of, return_index=True)
-    y, code = seen.correct[first].astype(np.float64), clusters.code[first]
+    _, first = np.unique(predictions.duplicate_of, return_index=True)
+    y, code = predictions.correct[first].astype(np.float64), clusters.code[first]
     sizes = np.bincount(code, minlength=len(clusters))
     sums = np.bincount(code, y, len(clusters))[sizes > 0]
     sizes = sizes[sizes > 0]

@@ -12,7 +12,9 @@ from calprune.analyze.statistics.resampling import Clusters, uniform
 DRAWS = 100
 
 
-def noise_floor(metric: Gapped, seen: Predictions, clusters: Clusters, seed: int) -> float | None:
+def noise_floor(
+    metric: Gapped, predictions: Predictions, clusters: Clusters, seed: int
+) -> float | None:
     """Mean error of a perfectly calibrated model on these rows; None with soft targets.
 
     Correctness is redrawn from confidence, independently for each row (consistency resampling,
@@ -20,17 +22,17 @@ def noise_floor(metric: Gapped, seen: Predictions, clusters: Clusters, seed: int
     root of its own design effect: repeats of a question fall into one bin and add up there, while
     different questions of an image mostly do not meet.
     """
-    if seen.soft:
+    if predictions.soft:
         return None
-    parts = metric.gap_parts(seen)
-    size, rows = np.zeros(1), parts.sums(np.ones_like(parts.probability), _one(seen), 1)[0]
-    drawn = uniform(DRAWS, len(seen), seed)
+    parts = metric.gap_parts(predictions)
+    size, rows = np.zeros(1), parts.sums(np.ones_like(parts.probability), _one(predictions), 1)[0]
+    drawn = uniform(DRAWS, len(predictions), seed)
     for u in drawn:
         truth = (u[:, None] < parts.probability).astype(np.float64)
         off = parts.probability - truth
-        gap = np.abs(parts.sums(off, _one(seen), 1)[0])
+        gap = np.abs(parts.sums(off, _one(predictions), 1)[0])
         if debiased(metric):
-            gap = gap - excess(gap, parts.squared(off**2) - gap**2 / len(seen))
+            gap = gap - excess(gap, parts.squared(off**2) - gap**2 / len(predictions))
         size = size + (gap**2 if metric.squared else gap) / DRAWS
     effect = design_effects(parts, clusters)
     total = rows.sum(axis=-1)
@@ -62,5 +64,5 @@ def design_effects(parts: GapParts, clusters: Clusters) -> Floats:
     return np.asarray(np.divide(between, within, out=np.ones_like(within), where=within > 1e-9))
 
 
-def _one(seen: Predictions) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    return np.zeros(len(seen), dtype=np.intp)
+def _one(predictions: Predictions) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+    return np.zeros(len(predictions), dtype=np.intp)

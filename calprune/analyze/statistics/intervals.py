@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from calprune import registry
-from calprune.analyze.metrics import Described, Gapped, Metric, resolve
+from calprune.analyze.metrics import Gapped, Metric, MetricDescription, resolve
 from calprune.analyze.predictions.build import Floats
 from calprune.errors import PlanError
 
@@ -34,7 +34,7 @@ class Bounds:
     defined: float = 1.0
 
 
-def check_interval(interval: str, metrics: Sequence[Described] = ()) -> None:
+def check_interval(interval: str, metrics: Sequence[MetricDescription] = ()) -> None:
     """PlanError unless there is such an interval, and a metric that it can be of."""
     if interval not in get_args(Interval):
         raise PlanError(registry.unknown("interval", interval, get_args(Interval)))
@@ -51,7 +51,7 @@ def usual_without_gaps(interval: Interval, metrics: Sequence[str | Metric]) -> I
     return interval if of_gaps else "auto"
 
 
-def kind_of(interval: Interval, metric: Described) -> Kind:
+def kind_of(interval: Interval, metric: MetricDescription) -> Kind:
     """The kind that a metric gets: ``auto`` is ``studentised`` for ECE and its relatives.
 
     ``studentised`` and ``bridge`` exist for those only; other metrics beside them get

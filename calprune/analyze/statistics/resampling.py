@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Additive, Measure, Metric, Ranked, settled
+from calprune.analyze.metrics import Additive, Measure, Metric, Ranked, resolve_for
 from calprune.analyze.metrics._exact import on_grid
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 
@@ -35,9 +35,9 @@ class Clusters:
     names: NDArray[np.str_]
 
     @classmethod
-    def of(cls, seen: Predictions) -> Clusters:
+    def of(cls, predictions: Predictions) -> Clusters:
         """The images of these rows."""
-        names, code = np.unique(seen.cluster, return_inverse=True)
+        names, code = np.unique(predictions.cluster, return_inverse=True)
         return cls(code.astype(np.intp), names)
 
     def __len__(self) -> int:
@@ -83,19 +83,19 @@ class Sampler:
     """Several metrics of one condition, for any multiplicities of its clusters."""
 
     metrics: tuple[Measure, ...]
-    seen: Predictions
+    predictions: Predictions
     clusters: Clusters
     sums: tuple[Floats, ...]  # per additive metric (clusters, ...); empty for ranked ones
 
     @classmethod
-    def of(cls, metrics: Sequence[Metric], seen: Predictions, clusters: Clusters) -> Sampler:
+    def of(cls, metrics: Sequence[Metric], predictions: Predictions, clusters: Clusters) -> Sampler:
         """Prepare: tally each additive metric and add up its clusters."""
-        measures = settled(metrics, seen)
+        measures = resolve_for(metrics, predictions)
         sums = [
-            cluster_sums(m.tally(seen), clusters) if isinstance(m, Additive) else np.empty(0)
+            cluster_sums(m.tally(predictions), clusters) if isinstance(m, Additive) else np.empty(0)
             for m in measures
         ]
-        return cls(measures, seen, clusters, tuple(sums))
+        return cls(measures, predictions, clusters, tuple(sums))
 
     def point(self) -> Floats:
         """The metrics of the rows as they are, (metrics,)."""
@@ -111,7 +111,7 @@ class Sampler:
         values = [
             np.full(len(weights), np.nan)
             if i in without
-            else metric.weighted(self.seen, weights, self.clusters.code)
+            else metric.weighted(self.predictions, weights, self.clusters.code)
             if isinstance(metric, Ranked)
             else metric.value(next(totals))
             for i, metric in enumerate(self.metrics)
@@ -143,30 +143,32 @@ def cluster_sums(tally: Floats, clusters: Clusters) -> Floats:
     return sums.reshape(len(clusters), *tally.shape[1:])
 
 
-def design_effect(seen: Predictions, clusters: Clusters) -> float:
+def design_effect(predictions: Predictions, clusters: Clusters) -> float:
     """Variance of mean (correct - confidence) with clusters over that of independent rows.
 
     Where confidence is only a score, of mean correct.
     Never below 1; 1 when every row is its own cluster.
     """
-    gap = seen.correct - (0.0 if seen.scale == "score" else seen.confidence)
+    gap = predictions.correct - (0.0 if predictions.scale == "score" else predictions.confidence)
     gap = gap - gap.mean()
     spread, n = float((gap**2).sum()), len(clusters)
-    if n < 2 or spread == 0 or n == len(seen):
+    if n < 2 or spread == 0 or n == len(predictions):
         return 1.0
     per_cluster = np.bincount(clusters.code, gap, n)
     return max(1.0, float((per_cluster**2).sum()) * n / (n - 1) / spread)
 
 
-def redraws(seen: Predictions, slot: Indices, bins: int, draws: int, seed: int) -> Floats:
+def redraws(predictions: Predictions, slot: Indices, bins: int, draws: int, seed: int) -> Floats:
     """Correct answers in each bin if confidence were exactly right, (draws, bins).
 
     Each row's correctness is redrawn from its confidence (consistency resampling), as if rows
     were independent; widen by the square root of the design effect. ``slot`` must not fall where
     confidence rises.
     """
-    order = np.argsort(seen.confidence)
-    right = uniform(draws, len(seen), seed) < seen.confidence[order].astype(np.float32)
+    order = np.argsort(predictions.confidence)
+    right = uniform(draws, len(predictions), seed) < predictions.confidence[order].astype(
+        np.float32
+    )
     counts = np.zeros((draws, bins))
     present, starts = np.unique(slot[order], return_index=True)
     counts[:, present] = np.add.reduceat(right, starts, axis=1, dtype=np.int32)

@@ -71,7 +71,7 @@ def swapped(a: Sampler, b: Sampler, coins: Floats) -> Floats:
 def _ranked(metric: Ranked, a: Sampler, b: Sampler, coins: Floats) -> tuple[Floats, Floats]:
     """Both values for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
     count = len(a.clusters)
-    both = stacked(a.seen, b.seen)
+    both = stacked(a.predictions, b.predictions)
     cluster = np.concatenate([a.clusters.code, b.clusters.code + count])
     mine = metric.weighted(both, np.concatenate([1 - coins, coins], axis=1), cluster)
     return mine, metric.weighted(both, np.concatenate([coins, 1 - coins], axis=1), cluster)

@@ -18,10 +18,10 @@ from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictio
 from calprune.analyze.statistics.resampling import BLOCK, Clusters, Sampler, products
 
 
-def _parts(metric: Measure, seen: Predictions) -> Indices | None:
+def _parts(metric: Measure, predictions: Predictions) -> Indices | None:
     """Which of the parts that a metric adds up each row is in, (n,); None if it adds up none."""
     parts = getattr(metric, "parts", None)
-    return None if parts is None or not isinstance(metric, Additive) else parts(seen)
+    return None if parts is None or not isinstance(metric, Additive) else parts(predictions)
 
 
 def strata(part: Indices, clusters: Clusters) -> tuple[Indices, bool]:
@@ -92,7 +92,7 @@ def within_parts(samplers: Sequence[Sampler], values: Sequence[Floats], seed: in
     known: dict[tuple[bytes, bytes], tuple[Indices, bool]] = {}  # conditions share their images
     for k, sampler in enumerate(samplers):
         for j, metric in enumerate(sampler.metrics):
-            part = _parts(metric, sampler.seen)
+            part = _parts(metric, sampler.predictions)
             if part is None or values[k].shape[1] < 2:
                 continue
             asked = part.tobytes(), sampler.clusters.code.tobytes()

@@ -102,8 +102,8 @@ def _joint(parts: Sequence[Sampler]) -> Sampler:
     code = np.concatenate([p.clusters.code + i * count for i, p in enumerate(parts)])
     names = np.tile(parts[0].clusters.names, len(parts))
     sums = tuple(np.concatenate(own) for own in zip(*(p.sums for p in parts), strict=True))
-    seen = stacked(*(p.seen for p in parts))
-    return Sampler(parts[0].metrics, seen, Clusters(code, names), sums)
+    predictions = stacked(*(p.predictions for p in parts))
+    return Sampler(parts[0].metrics, predictions, Clusters(code, names), sums)
 
 
 def _slopes(joint: Sequence[Sampler], slope: Floats, orders: Orders) -> Floats:

@@ -5,15 +5,64 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Collection
 from contextlib import ExitStack
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from calprune.collect.hf.clip_model import ClipModel
+
 Kind = Literal["states", "keys", "cls", "received"]
 Wanted = tuple[Kind, int]
 """What of which block; blocks count from the end, −2 is ``hidden_states[-2]``."""
+
+
+class ClipTower(Protocol):
+    """A model with a CLIP tower, as far as its signals are concerned: see ``clip_signals``.
+
+    Attributes:
+        name: for messages.
+        device: where, and in which ``dtype`` the tower computes.
+        vision: the tower's configuration.
+        layer: the block that features come from, counted from the end.
+        clip: the CLIP model that the tower was taken from, if it was named.
+    """
+
+    name: str
+    device: str
+    dtype: str
+    vision: Any
+    layer: int
+    clip: ClipModel | None
+
+    @property
+    def tower(self) -> Any:
+        """The transformers vision model; its weights are loaded when first used."""
+        ...
+
+    def crops(self, opened: Image.Image) -> Tensor:
+        """Pixels (crops, 3, side, side) of one image."""
+        ...
+
+    def project(self, patches: Tensor) -> Tensor:
+        """Visual embeddings of patches."""
+        ...
+
+    def laid_out(self, name: str, rows: Tensor, size: tuple[int, int]) -> Tensor:
+        """Rows (v, d) in the order of the model's visual tokens, of those of crops (crops, p, d).
+
+        ``name`` is the signal's, ``size`` height and width of the image.
+        """
+        ...
+
+    def words(self, text: str) -> Tensor:
+        """The language model's own embeddings (t, D) of a text's tokens."""
+        ...
+
 
 _QUERIES = 64  # at once: attention over all queries of 40 crops would take a gigabyte
 

@@ -1,4 +1,4 @@
-"""Further signals of a CLIP tower and a question: what each is, and of which blocks.
+"""Signals of a CLIP tower and a question: of which blocks each is made, and how.
 
 Where methods read a block by its number, such as HiPrune, it is that of 24 blocks; other towers
 give the block at the same share of their depth.
@@ -6,62 +6,104 @@ give the block at the same share of their depth.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune import registry
 from calprune.collect.hf.checkpoint import DTYPES
-from calprune.collect.hf.clip import Wanted, look, to_numpy
-from calprune.collect.hf.clip_model import ClipModel
+from calprune.collect.hf.clip import ClipTower, Kind, Wanted, look, to_numpy
+from calprune.collect.signals import SIGNALS, Signals, of_question
 from calprune.data.benchmarks import Picture
 from calprune.data.pictures import open_picture
 from calprune.data.sources.labels import OPTION_LETTER, SHORT_ANSWER
 from calprune.errors import PlanError
 
-if TYPE_CHECKING:
-    from calprune.collect.models._llava_base import ClipLlama
-
-Signals = dict[str, NDArray[np.floating]]
-
 _INSTRUCTIONS = {SHORT_ANSWER.strip(), OPTION_LETTER.strip()}
 
 
-def reads(layer: int, depth: int) -> dict[str, tuple[Wanted, ...]]:
-    """What of which blocks each signal of an image is made of; ``layer`` counts from the end."""
-    early = depth // 3 - depth  # block 8 of 24, counted from 0
-    last = range(max(layer - 2, -depth), layer + 1)
-    return {
-        "keys": (("keys", layer),),
-        "cls-last3": tuple(("cls", block) for block in last),
-        "received-early": (("received", early),),
-        "received": (("received", layer),),
-        "projected": (("states", layer),),
-        "cls-token": (("states", layer),),
-        "joint": (("states", layer),),
-    }
+@dataclass(frozen=True)
+class _OfImage:
+    """One signal of an image.
+
+    Attributes:
+        mark: what it is, as in ``Adapter.measures``, with the first and the last block read.
+        kind: what is read of the blocks.
+        blocks: which they are, given the layer that features come from and the tower's depth.
+        make: the signal (crops, ...) of what was read of the crops, one tensor a block.
+    """
+
+    mark: str
+    kind: Kind
+    blocks: Callable[[int, int], Sequence[int]]
+    make: Callable[[ClipTower, Sequence[Tensor]], Tensor]
 
 
-def described(layer: int, depth: int, clip: ClipModel | None) -> dict[str, str]:
-    """Signals and what they are, as in ``Adapter.measures``; some need a CLIP model."""
-    blocks = reads(layer, depth)
-    early, first = blocks["received-early"][0][1], blocks["cls-last3"][0][1]
-    found = {
-        "keys": f"keys@{layer}:mean",
-        "cls-last3": f"cls@{first}..{layer}:mean",
-        "received-early": f"received@{early}:mean",
-        "received": f"received@{layer}:mean",
-        "projected": f"projected@{layer}",
-        "cls-token": f"cls-token@{layer}",
-        "text-words": "words",
-    }
-    if clip is not None:
-        found |= {"joint": f"joint@{layer}/{clip.mark}", "text-clip": f"segments/{clip.mark}"}
+@dataclass(frozen=True)
+class _OfQuestion:
+    """One signal of questions: what it is, and its rows (r, width) for each of some texts."""
+
+    mark: str
+    make: Callable[[ClipTower, Sequence[str]], Sequence[Tensor]]
+
+
+def _same(layer: int, depth: int) -> Sequence[int]:
+    return (layer,)
+
+
+def _early(layer: int, depth: int) -> Sequence[int]:
+    return (depth // 3 - depth,)  # block 8 of 24, counted from 0
+
+
+def _last_three(layer: int, depth: int) -> Sequence[int]:
+    return range(max(layer - 2, -depth), layer + 1)
+
+
+def _column(tower: ClipTower, read: Sequence[Tensor]) -> Tensor:
+    return read[0][..., None]
+
+
+def _mean_of_heads(tower: ClipTower, read: Sequence[Tensor]) -> Tensor:
+    heads: int = tower.vision.num_attention_heads
+    return torch.stack(list(read)).sum(0)[..., None] / heads
+
+
+def _joint(tower: ClipTower, read: Sequence[Tensor]) -> Tensor:
+    assert tower.clip is not None
+    found = tower.clip.joint(read[0][:, 1:], tower.tower.post_layernorm)
+    return found.to(read[0].dtype)
+
+
+def _words(tower: ClipTower, texts: Sequence[str]) -> Sequence[Tensor]:
+    found = [tower.words(text) for text in texts]
+    for text, rows in zip(texts, found, strict=True):
+        if not len(rows):
+            raise PlanError(f"{tower.name}: no token of its vocabulary in the question {text!r}")
     return found
+
+
+def _segments(tower: ClipTower, texts: Sequence[str]) -> Sequence[Tensor]:
+    assert tower.clip is not None
+    return tower.clip.phrase(texts) if texts else ()
+
+
+_OF_IMAGE = {
+    "keys": _OfImage("keys@{last}:mean", "keys", _same, lambda _, read: read[0]),
+    "cls-last3": _OfImage("cls@{first}..{last}:mean", "cls", _last_three, _mean_of_heads),
+    "received-early": _OfImage("received@{last}:mean", "received", _early, _column),
+    "received": _OfImage("received@{last}:mean", "received", _same, _column),
+    "projected": _OfImage(
+        "projected@{last}", "states", _same, lambda tower, read: tower.project(read[0][:, 1:])
+    ),
+    "cls-token": _OfImage("cls-token@{last}", "states", _same, lambda _, read: read[0][:, 0]),
+    "joint": _OfImage("joint@{last}/{clip}", "states", _same, _joint),
+}
+_OF_QUESTION = {
+    "text-words": _OfQuestion("words", _words),
+    "text-clip": _OfQuestion("segments/{clip}", _segments),
+}
 
 
 def own_words(question: str) -> str:
@@ -70,70 +112,66 @@ def own_words(question: str) -> str:
     return "\n".join(lines) if any(line.strip() for line in lines) else question
 
 
-@torch.inference_mode()
-def measure(adapter: ClipLlama, images: Sequence[Picture], names: Collection[str]) -> list[Signals]:
-    """See ``Adapter.measure``."""
-    _check(adapter, names)
-    if not (images and names):
-        return [{} for _ in images]
-    opened = [open_picture(i) for i in images]
-    crops = [adapter.crops(i) for i in opened]
-    blocks = reads(adapter.layer, adapter.vision.num_hidden_layers)
-    wanted = {want for name in names for want in blocks[name]}
-    pixels = torch.cat(crops).to(adapter.device, DTYPES[adapter.dtype])
-    seen, found, first = look(adapter.tower, pixels, wanted), [], 0
-    for image, part in zip(opened, crops, strict=True):
-        own = {want: rows[first : first + len(part)] for want, rows in seen.items()}
-        size, first = (image.height, image.width), first + len(part)
-        found.append({n: _signal(adapter, n, [own[w] for w in blocks[n]], size) for n in names})
-    return found
+class ClipSignals:
+    """What a model with a CLIP tower measures of images and questions, beside its features."""
 
+    def __init__(self, tower: ClipTower) -> None:
+        self.tower = tower
+        depth = tower.vision.num_hidden_layers
+        self._reads: dict[str, list[Wanted]] = {
+            name: [(made.kind, block) for block in made.blocks(tower.layer, depth)]
+            for name, made in _OF_IMAGE.items()
+        }
 
-def _signal(
-    adapter: ClipLlama, name: str, read: Sequence[Tensor], size: tuple[int, int]
-) -> NDArray[np.floating]:
-    """One signal of one image from what was read of its crops (crops, ...)."""
-    rows = read[0]
-    if name == "cls-token":
-        return to_numpy(rows[:, 0])
-    if name == "projected":
-        rows = adapter.project(rows[:, 1:])
-    elif name == "joint":
-        assert adapter.clip is not None
-        rows = adapter.clip.joint(rows[:, 1:], adapter.tower.post_layernorm).to(rows.dtype)
-    elif name == "cls-last3":
-        rows = torch.stack(list(read)).sum(0)[..., None] / adapter.vision.num_attention_heads
-    elif name != "keys":
-        rows = rows[..., None]
-    return to_numpy(adapter.laid_out(name, rows, size))
+    def described(self) -> dict[str, str]:
+        """Signals and what they are, as in ``Adapter.measures``; some need a CLIP model."""
+        clip = self.tower.clip
+        marks = {name: made.mark for name, made in _OF_IMAGE.items()}
+        marks |= {name: made.mark for name, made in _OF_QUESTION.items()}
+        found = {}
+        for name, mark in marks.items():
+            blocks = [block for _, block in self._reads.get(name, [])] or [0]
+            if clip is not None or "{clip}" not in mark:
+                own = clip.mark if clip is not None else ""
+                found[name] = mark.format(first=blocks[0], last=blocks[-1], clip=own)
+        return found
 
+    @torch.inference_mode()
+    def measure(self, images: Sequence[Picture], names: Collection[str]) -> list[Signals]:
+        """See ``Adapter.measure``."""
+        self._check(names)
+        if not (images and names):
+            return [{} for _ in images]
+        tower, opened = self.tower, [open_picture(i) for i in images]
+        crops = [tower.crops(i) for i in opened]
+        wanted = {want for name in names for want in self._reads[name]}
+        pixels = torch.cat(crops).to(tower.device, DTYPES[tower.dtype])
+        seen, found, first = look(tower.tower, pixels, wanted), [], 0
+        for image, part in zip(opened, crops, strict=True):
+            own = {want: rows[first : first + len(part)] for want, rows in seen.items()}
+            size, first = (image.height, image.width), first + len(part)
+            signals: Signals = {}
+            for name in names:
+                rows = _OF_IMAGE[name].make(tower, [own[w] for w in self._reads[name]])
+                if SIGNALS[name].rows == "tokens":
+                    rows = tower.laid_out(name, rows, size)
+                signals[name] = to_numpy(rows)
+            found.append(signals)
+        return found
 
-@torch.inference_mode()
-def phrase(adapter: ClipLlama, questions: Sequence[str], names: Collection[str]) -> list[Signals]:
-    """See ``Adapter.phrase``."""
-    _check(adapter, names)
-    own, found = [own_words(q) for q in questions], [dict[str, Any]() for _ in questions]
-    if "text-words" in names:
-        for signals, words in zip(found, own, strict=True):
-            signals["text-words"] = to_numpy(_embedded(adapter, words))
-    if "text-clip" in names and own:
-        assert adapter.clip is not None
-        for signals, rows in zip(found, adapter.clip.phrase(own), strict=True):
-            signals["text-clip"] = to_numpy(rows)
-    return found
+    @torch.inference_mode()
+    def phrase(self, questions: Sequence[str], names: Collection[str]) -> list[Signals]:
+        """See ``Adapter.phrase``."""
+        self._check(names)
+        own = [own_words(q) for q in questions]
+        found: list[Signals] = [{} for _ in questions]
+        for name in filter(of_question, names):
+            for signals, rows in zip(found, _OF_QUESTION[name].make(self.tower, own), strict=True):
+                signals[name] = to_numpy(rows)
+        return found
 
-
-def _embedded(adapter: ClipLlama, text: str) -> Tensor:
-    """The language model's own embeddings (t, D) of a text's tokens."""
-    ids = adapter.checkpoint.tokenizer(text, add_special_tokens=False)["input_ids"]
-    if not ids:
-        raise PlanError(f"{adapter.name}: no token of its vocabulary in the question {text!r}")
-    embeds: Tensor = adapter.decoder.embed_tokens(torch.tensor(ids, device=adapter.device))
-    return embeds
-
-
-def _check(adapter: ClipLlama, names: Collection[str]) -> None:
-    known = sorted(adapter.measures.keys() - {"view", "saliency"})
-    for name in names:
-        if name not in known:
-            raise PlanError(f"{adapter.name}: {registry.unknown('signal', name, known)}")
+    def _check(self, names: Collection[str]) -> None:
+        known = sorted(self.described())
+        for name in names:
+            if name not in known:
+                raise PlanError(f"{self.tower.name}: {registry.unknown('signal', name, known)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calprune.collect.adapter import Adapter, Frame
 from calprune.collect.grid import Chosen
-from calprune.collect.in_model.decoder import check
+from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.pruning_stages import InModelSelector, Stage, planned
 from calprune.collect.suggestions import serving
 from calprune.data.condition import Budget
@@ -19,7 +19,7 @@ def fits(
     chosen: Chosen, selector: InModelSelector, budget: Budget, adapter: Adapter, q: Questions
 ) -> None:
     """PlanError for an unknown decoder, replies, or stages that an image does not allow."""
-    check(adapter)
+    layerwise(adapter)
     if q.open or q.closed_tokens:
         way = "ask questions with fixed answers" if q.open else "leave out --reply-tokens"
         before = serving(adapter, before_layers=True)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor
 
-from calprune.collect.adapter import Adapter
+from calprune.collect.adapter import Adapter, LayerwiseModel
 from calprune.errors import PlanError
 
 Rope = tuple[Tensor, Tensor]
 Head = tuple[Tensor, Tensor]
 KINDS = ("llama", "mistral")
+_MEMBERS = ("decoder_kind", "decoder", "embedded", "whole")
 _MOST_PROBABILITIES = 1 << 25  # float32 values that rows of attention may take at a time
 
 
@@ -39,15 +40,14 @@ class Decoder:
     """The language model of an adapter.
 
     Args:
-        adapter: must offer ``decoder``, a transformers text model of a known kind with one kind of
-            layer; PlanError otherwise.
+        adapter: a ``LayerwiseModel`` whose decoder is of a known kind with one kind of layer;
+            PlanError otherwise.
         head: keys and values (1, heads, h, width) of the prompt's head, one pair a layer; may be
             empty.
     """
 
     def __init__(self, adapter: Adapter, head: Sequence[Head] = ()) -> None:
-        check(adapter)
-        self.text: Any = adapter.decoder  # type: ignore[attr-defined]
+        self.text: Any = layerwise(adapter).decoder
         self.layers: Sequence[Any] = self.text.layers
         self.head = head
         self.window = next(iter(adapter.reach.values())).window
@@ -143,15 +143,28 @@ class Decoder:
         return cos, sin
 
 
-def check(adapter: Adapter) -> None:
-    """PlanError if tokens cannot be pruned inside this model's decoder; loads no weights."""
-    kind = getattr(getattr(adapter, "language", None), "model_type", "of an unknown kind")
-    plain = len(adapter.reach) == 1 and all(r.both == "none" for r in adapter.reach.values())
-    if kind not in KINDS or not plain or adapter.axes != 1 or not hasattr(type(adapter), "decoder"):
+def layerwise(adapter: Adapter) -> LayerwiseModel:
+    """The adapter, if tokens can be pruned inside its decoder; PlanError if not. Loads no weights.
+
+    Looks at the class: asking an adapter for its decoder would load it.
+    """
+    if not _is_layerwise(adapter):
         raise PlanError(
-            f"{adapter.name}: its decoder is {kind}; pruning inside the language model is known "
-            f"for {' and '.join(KINDS)} decoders with one kind of layer: select before it instead"
+            f"{adapter.name}: its family gives no decoder that runs layer by layer "
+            "(LayerwiseModel), so that no tokens can be pruned inside it: select before it instead"
         )
+    plain = len(adapter.reach) == 1 and all(r.both == "none" for r in adapter.reach.values())
+    if adapter.decoder_kind not in KINDS or not plain or adapter.axes != 1:
+        raise PlanError(
+            f"{adapter.name}: its decoder is {adapter.decoder_kind}; pruning inside the language "
+            f"model is known for {' and '.join(KINDS)} decoders with one kind of layer: select "
+            "before it instead"
+        )
+    return adapter
+
+
+def _is_layerwise(adapter: Adapter) -> TypeGuard[LayerwiseModel]:
+    return all(hasattr(type(adapter), name) for name in _MEMBERS)
 
 
 def _rows(q: Tensor, k: Tensor, seen: Tensor, scaling: float) -> Tensor:

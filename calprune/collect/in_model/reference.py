@@ -19,8 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.adapter import Adapter, Prompt
-from calprune.collect.in_model.decoder import check
+from calprune.collect.adapter import Adapter
+from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.in_model.token_merging import noise
 from calprune.collect.pruning_stages import Stage
 from calprune.data.benchmarks import Picture
@@ -114,15 +114,15 @@ Answer = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 @torch.inference_mode()
-def from_pixels(adapter: Any, image: Picture, question: str) -> Tensor:
+def from_pixels(adapter: Adapter, image: Picture, question: str) -> Tensor:
     """Embeddings (n, D) of the whole prompt, the image's by transformers' own functions."""
-    prompt: Prompt = adapter.prompt(question)
-    words = adapter.model.get_input_embeddings()
+    model, prompt = layerwise(adapter), adapter.prompt(question)
+    words = model.decoder.embed_tokens
     before, after = (
         words(torch.tensor(ids, dtype=torch.long, device=adapter.device))
         for ids in (prompt.head, prompt.tail)
     )
-    return torch.cat([before, adapter.whole(image).to(before.dtype), after])
+    return torch.cat([before, model.whole(image).to(before.dtype), after])
 
 
 def answer(adapter: Adapter, asked: Question, stages: Sequence[Stage], contiguous: bool) -> Answer:
@@ -138,10 +138,9 @@ def hidden_away(adapter: Adapter, asked: Question, stages: Sequence[Stage]) -> A
 
     The stages must rank by layers that have run. A second pass is a second forward.
     """
-    check(adapter)
     if any(s.merged or s.by != s.before - 1 for s in stages):
         raise ModelError("keys can be hidden only by what has run, and nothing merges in hiding")
-    text: Any = adapter.decoder  # type: ignore[attr-defined]
+    text: Any = layerwise(adapter).decoder
     n = len(asked.embeds)
     rating = _rating(asked, stages)
     watched = _Watched(torch.ones(n, dtype=torch.bool), next(iter(adapter.reach.values())).window)
@@ -181,8 +180,7 @@ def spelled_out(
     adapter: Adapter, asked: Question, stages: Sequence[Stage], contiguous: bool = True
 ) -> Answer:
     """Logits (vocabulary,) and tokens kept (k,), -1 for merged ones."""
-    check(adapter)
-    text: Any = adapter.decoder  # type: ignore[attr-defined]
+    text: Any = layerwise(adapter).decoder
     window = next(iter(adapter.reach.values())).window
     x, device = asked.embeds, asked.embeds.device
     name = [None] * asked.head + list(range(len(asked.glue)))

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.adapter import Adapter, Reach, Row
-from calprune.collect.in_model.decoder import Decoder
+from calprune.collect.adapter import Reach, Row
+from calprune.collect.in_model.decoder import Decoder, layerwise
 from calprune.collect.in_model.layout import Kept, Layout, spread
 from calprune.collect.in_model.scores import Picked, corrected_score, mean_score, pick, raters
 from calprune.collect.in_model.token_merging import merged, noise
@@ -162,7 +162,7 @@ class Run:
 
     def __init__(self, packed: Packed, name: str, contiguous: bool, seed: int = 0) -> None:
         self.packed, self.name, self.contiguous, self.seed = packed, name, contiguous, seed
-        self.adapter: Adapter = packed.adapter
+        self.adapter = layerwise(packed.adapter)
         self.decoder = Decoder(packed.adapter, packed.head)
         self.doing = f"asking {packed.adapter.name} with {name}"
 
@@ -186,7 +186,7 @@ class Run:
         mask = masks.tree_mask(pack, past, Reach(self.decoder.window), self.adapter.device)
         layout = Layout.packed(lines, pack, past, mask)
         step = self.packed.step(lines, pack, mask, None)
-        embeds: Tensor = self.adapter.embedded(step)  # type: ignore[attr-defined]
+        embeds = self.adapter.embedded(step)
         state = _State(
             asked,
             layout,

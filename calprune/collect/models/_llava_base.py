@@ -15,7 +15,6 @@ from torch import Tensor
 
 from calprune import registry
 from calprune.collect.adapter import Found, Frame, Options, Prompt, Reach, Seen, Shape, Step
-from calprune.collect.hf import clip_signals as further
 from calprune.collect.hf.checkpoint import (
     DTYPES,
     Checkpoint,
@@ -26,7 +25,9 @@ from calprune.collect.hf.checkpoint import (
 )
 from calprune.collect.hf.clip import see
 from calprune.collect.hf.clip_model import ClipModel
+from calprune.collect.hf.clip_signals import ClipSignals
 from calprune.collect.hf.templates import converse
+from calprune.collect.signals import Signals
 from calprune.data.benchmarks import Answer, Picture
 from calprune.errors import ModelError, PlanError
 
@@ -63,11 +64,11 @@ class ClipLlama:
             self.clip = ClipModel(
                 options.clip, self.width, self.name, self.device, options.download
             )
-        depth = self.vision.num_hidden_layers
+        self.clip_signals = ClipSignals(self)
         self.measures = {
             "view": f"patches@{self.layer}",
             "saliency": f"cls@{self.layer}:sum",
-            **further.described(self.layer, depth, self.clip),
+            **self.clip_signals.described(),
         }
         self.conversation = converse(
             self.checkpoint, self.image_id, options.template, _DECODERS[self.language.model_type]
@@ -190,11 +191,9 @@ class ClipLlama:
         pixels = pixels.to(self.device, DTYPES[self.dtype])
         return see(self.tower, pixels, self.layer)
 
-    def measure(
-        self, images: Sequence[Picture], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
+    def measure(self, images: Sequence[Picture], names: Collection[str]) -> list[Signals]:
         """See ``Adapter``; one more pass through the tower, as far as the signals need it."""
-        return further.measure(self, images, names)
+        return self.clip_signals.measure(images, names)
 
     def cells(self) -> NDArray[np.int32]:
         """Row and column (576, 2) of one crop's patches."""
@@ -215,11 +214,9 @@ class ClipLlama:
         """First token ids of the spellings."""
         return self.conversation.first(answers)
 
-    def phrase(
-        self, questions: Sequence[str], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
+    def phrase(self, questions: Sequence[str], names: Collection[str]) -> list[Signals]:
         """See ``Adapter``; of a question's own words, without template and answer format."""
-        return further.phrase(self, questions, names)
+        return self.clip_signals.phrase(questions, names)
 
     def text(self, ids: Sequence[int]) -> str:
         """As the tokenizer decodes them."""
@@ -252,6 +249,11 @@ class ClipLlama:
         return layers
 
     @property
+    def decoder_kind(self) -> str:
+        """See ``LayerwiseModel``."""
+        return str(self.language.model_type)
+
+    @property
     def decoder(self) -> Any:
         """The transformers text model, whose layers ``collect/in_model`` calls one by one."""
         return self.model.model.language_model
@@ -276,6 +278,14 @@ class ClipLlama:
             visual = self.embed(rows, torch.from_numpy(step.glue).to(self.device))
             # unlike an index, this does not wait for the device
             embeds = embeds.masked_scatter(step.place[:, :, None], visual.to(embeds.dtype))
+        return embeds
+
+    def words(self, text: str) -> Tensor:
+        """The language model's own embeddings (t, D) of a text's tokens."""
+        ids = self.checkpoint.tokenizer(text, add_special_tokens=False)["input_ids"]
+        embeds: Tensor = self.decoder.embed_tokens(
+            torch.tensor(ids, dtype=torch.long, device=self.device)
+        )
         return embeds
 
     def embed(self, rows: Tensor, glue: Tensor) -> Tensor:

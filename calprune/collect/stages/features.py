@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import recorded, unchanged
+from calprune.collect.signals import of_question
 from calprune.collect.stages.plan import Plan
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, as_text
@@ -36,7 +37,7 @@ def measure(plan: Plan, block: int, names: Sequence[str]) -> None:
     for blocks in signals.values():
         unchanged(blocks, block, model=plan.adapter)
     missing = [n for n, blocks in signals.items() if not blocks.has(block)]
-    text = [n for n in missing if n.startswith("text")]
+    text = [n for n in missing if of_question(n)]
     seen = [n for n in missing if n not in text]
     if seen:
         _seal(plan, block, _whole(plan, block), _of_images(plan, block, seen), seen)
@@ -90,7 +91,7 @@ def read_signals(
     """Signals by (image, −1) and, those of text, by (image, question); Mismatch if not ours."""
     found: dict[tuple[int, int], dict[str, Signal]] = {}
     for name in names:
-        units = _of_questions(plan, block) if name.startswith("text") else _whole(plan, block)
+        units = _of_questions(plan, block) if of_question(name) else _whole(plan, block)
         a = plan.signal(name).read(block, [plan.questions.images[i] for i, _ in units]).arrays
         for unit, (lo, hi) in zip(units, pairwise(a["image/offset"].tolist()), strict=True):
             found.setdefault(unit, {})[name] = a["signal/value"][lo:hi]

@@ -13,6 +13,7 @@ from calprune.collect.in_model.compatibility import fits
 from calprune.collect.packed.reply import Packed
 from calprune.collect.pruning_stages import is_in_model, positions_of
 from calprune.collect.selector import Merges, guided
+from calprune.collect.signals import of_question
 from calprune.collect.suggestions import serving, with_compat
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.pictures import size_of, turned
@@ -99,13 +100,13 @@ class Plan:
         return self.store.features(self.adapter.name, self.questions.name, manifest)
 
     def signal(self, name: str) -> SealedBlocks:
-        """A further signal of images or, if it is one of text, of questions."""
+        """A signal, an auxiliary feature, of images or of questions."""
         manifest = {
             **self.features.manifest,
             "signal": name,
             "measures": self.adapter.measures[name],
         }
-        if name.startswith("text"):
+        if of_question(name):
             manifest["questions"] = self._questions_digest
         return self.store.signal(self.adapter.name, self.questions.name, name, manifest)
 

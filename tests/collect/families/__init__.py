@@ -29,8 +29,8 @@ def spoken(ids: Sequence[int]) -> str:
     return " ".join(f"word-{i}" for i in ids if i >= SPECIAL)
 
 
-def nothing_further(asked: Sized, names: Collection[str]) -> list[dict[str, Any]]:
-    """``measure`` and ``phrase`` of a family without further signals."""
+def no_signals(asked: Sized, names: Collection[str]) -> list[dict[str, Any]]:
+    """``measure`` and ``phrase`` of a family without auxiliary features."""
     assert not names, f"not among the measures: {names}"
     return [{} for _ in range(len(asked))]
 

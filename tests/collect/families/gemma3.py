@@ -14,7 +14,7 @@ from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
 from calprune.data.pictures import open_picture
-from tests.collect.families import VOCABULARY, nothing_further, peaked, received, spoken, word_ids
+from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
 
 BEGIN, IMAGE, START_OF_IMAGE, END_OF_IMAGE = 1, 3, 5, 6
 GRID = 6
@@ -137,12 +137,12 @@ class Gemma3:
     def measure(
         self, images: Sequence[Picture], names: Collection[str]
     ) -> list[dict[str, NDArray[np.floating]]]:
-        return nothing_further(images, names)
+        return no_signals(images, names)
 
     def phrase(
         self, questions: Sequence[str], names: Collection[str]
     ) -> list[dict[str, NDArray[np.floating]]]:
-        return nothing_further(questions, names)
+        return no_signals(questions, names)
 
     def template(self) -> str:
         return "words: <bos> user <image>{question} model"

@@ -17,7 +17,7 @@ from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
 from calprune.data.benchmarks import Answer, Picture
 from calprune.data.pictures import open_picture
-from tests.collect.families import VOCABULARY, nothing_further, peaked, received, spoken, word_ids
+from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
 
 IMAGE, VISION_START, VISION_END = 3, 5, 6
 
@@ -155,12 +155,12 @@ class Qwen25VL:
     def measure(
         self, images: Sequence[Picture], names: Collection[str]
     ) -> list[dict[str, NDArray[np.floating]]]:
-        return nothing_further(images, names)
+        return no_signals(images, names)
 
     def phrase(
         self, questions: Sequence[str], names: Collection[str]
     ) -> list[dict[str, NDArray[np.floating]]]:
-        return nothing_further(questions, names)
+        return no_signals(questions, names)
 
     def template(self) -> str:
         return "words: system You help user <image>{question} assistant"
