@@ -24,6 +24,7 @@ PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
 PINS := $(VENV)/constraints.txt
 TORCH_STAMP := $(VENV)/.torch-$(shell printf '%s' '$(TORCH) $(TORCH_ARGS)' | cksum | cut -d' ' -f1)
 COLLECT_STAMP := $(VENV)/.collect-installed
+DOCS_STAMP := $(VENV)/.docs-installed
 TEST_STAMP := $(VENV)/.test-installed
 OLDEST_STAMP := $(VENV)/.oldest-installed
 
@@ -39,6 +40,11 @@ STORE := demo/store
 FIGURES := demo/figures
 REPORT := demo/report.html
 TRAINED := build/training
+SITE := build/site
+
+# Strict: a dead link, an unknown name or a page outside the navigation is an error. Not --quiet, which
+# keeps warnings from being counted.
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 .PHONY: help
 help:  ## this text
@@ -61,8 +67,13 @@ demo: $(COLLECT_STAMP)  ## install, collect and analyse the embedded model on dr
 	@echo 'figures: $(FIGURES)'
 	@echo 'cache:   $(STORE)   (again: export CALPRUNE_STORE=$(STORE); $(BIN)/calprune ls)'
 
+.PHONY: docs
+docs: $(DOCS_STAMP)  ## the documentation as a site; needs no torch
+	@$(MKDOCS) --site-dir $(SITE)
+	@echo 'site: $(SITE)/index.html   (opens as a file, needs no network)'
+
 .PHONY: test
-test: $(TEST_STAMP) $(OLDEST_STAMP)  ## lint, format, types, import contracts, tests with coverage
+test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP)  ## lint, format, types, import contracts, the site, tests with coverage
 	@echo '== lint'
 	@$(BIN)/ruff check
 	@echo '== format'
@@ -71,6 +82,8 @@ test: $(TEST_STAMP) $(OLDEST_STAMP)  ## lint, format, types, import contracts, t
 	@$(BIN)/mypy
 	@echo '== import contracts'
 	@$(BIN)/lint-imports --no-logo
+	@echo '== docs'
+	@$(MKDOCS) --site-dir $(SITE)
 	@echo '== tests'
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 	@echo '== tests with the oldest transformers'
@@ -88,7 +101,7 @@ train: $(COLLECT_STAMP)  ## train the embedded model anew, both seeds (hours); i
 
 .PHONY: clean
 clean:  ## remove the environment, the demo and caches; keep trained models
-	rm -rf $(VENV) demo dist .coverage .hypothesis .import_linter_cache .mypy_cache \
+	rm -rf $(VENV) $(SITE) demo dist .coverage .hypothesis .import_linter_cache .mypy_cache \
 	    .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -120,6 +133,11 @@ $(TORCH_STAMP): | $(PINS)
 $(COLLECT_STAMP): pyproject.toml $(PINS) $(TORCH_STAMP)
 	@echo '== installing calprune with [collect]'
 	@$(PIP) -c $(PINS) -e '.[collect]'
+	@touch $@
+
+$(DOCS_STAMP): pyproject.toml $(PINS)
+	@echo '== installing what the site needs'
+	@$(PIP) -c $(PINS) -e '.[docs]'
 	@touch $@
 
 $(TEST_STAMP): $(COLLECT_STAMP)

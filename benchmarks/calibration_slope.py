@@ -17,6 +17,7 @@ from scipy.special import ndtri
 
 from benchmarks.coverage import SCALES, Questions
 from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
     Coefficient,
@@ -24,7 +25,6 @@ from calprune.analyze.statistics.calibration_slope import (
     calibration_slope,
     log_odds,
 )
-from calprune.analyze.statistics.clustering import clusters_of
 
 EFFECTS = (0.0, 0.5, 1.0)
 IDEAL = {"slope": 1.0, "in-the-large": 0.0, "intercept": 0.0}

@@ -19,7 +19,8 @@ from benchmarks.bootstrap import made_up
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.resampled import gap_errors, prepared, resampled
+from calprune.analyze.results.resampled_metrics import prepared
+from calprune.analyze.results.shared_resamples import gap_errors, resampled
 
 METRICS = ("ece", "ece-equal-mass", "ece-class-wise", "rmsce", "ece-smooth")
 

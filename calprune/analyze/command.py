@@ -20,10 +20,10 @@ from calprune.analyze.results.compare import compare, without
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.overview import overview, pareto
 from calprune.analyze.results.power import power as could_show
+from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.results.trend import trend as slopes
 from calprune.analyze.results.trend import trendless
 from calprune.analyze.scorers.judged import Judged
-from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.analyze.study import DEFAULT_METRICS, Study

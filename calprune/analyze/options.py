@@ -9,7 +9,7 @@ from calprune import registry
 from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Confidence, Target
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
-from calprune.analyze.statistics.clustering import Resample
+from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import CORRECTIONS
 from calprune.data.storage.logits import LogitTable
@@ -34,6 +34,18 @@ def check_known(given: Mapping[str, Any]) -> None:
         for value in confidences(given) if name == "confidence" else [given[name]]:
             if value not in KNOWN[name]:
                 raise PlanError(registry.unknown(name.replace("_", " "), str(value), KNOWN[name]))
+
+
+def check_resample(resample: str) -> None:
+    """PlanError unless there is such a unit."""
+    if resample not in KNOWN["resample"]:
+        raise PlanError(registry.unknown("unit of resampling", resample, KNOWN["resample"]))
+
+
+def check_correction(correction: str) -> None:
+    """PlanError unless there is such a correction."""
+    if correction not in CORRECTIONS:
+        raise PlanError(registry.unknown("correction", correction, CORRECTIONS))
 
 
 def confidences(reading: Mapping[str, Any]) -> list[str]:

@@ -23,8 +23,8 @@ from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
 from calprune.analyze.results.power import power as could_show
+from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.results.trend import Trend, trend
-from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.analyze.tables.render import frame

@@ -40,6 +40,18 @@ def _verdict_scorer() -> Iterator[None]:
     del shelf["verdict"]
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures write their numbers alone: the pictures take nearly all of the time."""
+    monkeypatch.setattr("calprune.analyze.figures._style._WRITTEN", {})
+
+
+@pytest.fixture
+def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are written as SVG only."""
+    monkeypatch.setattr("calprune.analyze.figures._style._WRITTEN", {".svg": {}})
+
+
 def make_condition(
     selector: str = "full",
     budget: int | None = None,

@@ -62,6 +62,7 @@ def test_ungraded_conditions_are_left_out_and_named(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_comparisons_and_figures_leave_them_out_too(
     tmp_path: Path, others: list[LogitTable], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,6 +194,7 @@ def test_single_undefined_values_leave_gaps(subject, tables):
         assert "<svg" in figures.svg_of(kind, subject, metric=Sometimes())
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_numbers_of_a_figure_stand_beside_it(tables, tmp_path):
     study = Study(tuple(tables))
     for kind, columns in {
@@ -212,6 +213,7 @@ def test_the_numbers_of_a_figure_stand_beside_it(tables, tmp_path):
     assert sum(float(r["right"]) for r in counted) == pytest.approx(240 * expected["full"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_isotonic_curve_is_an_option(tables, tmp_path):
     *_, table = Study(tuple(tables)).plot("reliability:isotonic=true", tmp_path / "r", **QUICK)
     assert {r["curve"] for r in rows_of(table)} == {"bins", "isotonic"}

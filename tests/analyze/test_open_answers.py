@@ -25,7 +25,8 @@ from calprune.analyze.predictions.sequence_likelihood import (
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.reliability import reliability_bins
-from calprune.analyze.statistics.resampling import Clusters, Sampler, design_effect
+from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
+from calprune.analyze.statistics.clustering import Clusters, design_effect
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.conftest import (
@@ -44,7 +45,9 @@ SOFT = (0.0, 0.3, 0.6, 0.9, 1.0)
 def value(metric, predictions):
     """The metric of these rows as they are."""
     found = resolve([metric] if isinstance(metric, str) else metric)
-    return float(Sampler.of(found, predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of(found, predictions, Clusters.of(predictions.cluster)).point()[0]
+    )
 
 
 def replied_table(logprobs, verdicts=None, stop=True, **options):
@@ -211,6 +214,7 @@ def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
         estimate(tables, ["f1"], draws=0)
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_mixed_tables_are_compared_grouped_and_drawn(tmp_path):
     tables = [opened(t, 0.5, SOFT, i) for i, t in enumerate(make_study_tables()[:4])]
     text = analyze(tables, metrics=["ece"], by="kind", draws=100, target="soft", plot=tmp_path)
@@ -282,7 +286,9 @@ def test_soft_and_hard_agree_on_whole_verdicts():
         assert value(metric, soft) == pytest.approx(value(metric, hard), abs=1e-12)
     one, two = best_temperature(hard), best_temperature(soft)
     assert one.value == pytest.approx(two.value)
-    assert design_effect(soft, Clusters.of(soft)) == design_effect(hard, Clusters.of(hard))
+    assert design_effect(residual(soft), Clusters.of(soft.cluster)) == design_effect(
+        residual(hard), Clusters.of(hard.cluster)
+    )
 
 
 def test_soft_means_by_hand(soft):
@@ -318,18 +324,19 @@ def test_soft_aurc_is_the_mean_over_orders_of_ties():
 
 def test_soft_rows_count_as_often_as_drawn(soft):
     rng, metrics = np.random.default_rng(0), resolve(DEFAULT_METRICS)
-    clusters = Clusters.of(soft)
+    clusters = Clusters.of(soft.cluster)
     weights = rng.integers(0, 3, (3, len(clusters))).astype(float)
     mixed = soft.take(rng.permutation(len(soft)))
     straight, shuffled = (
-        Sampler.of(metrics, one, Clusters.of(one))(weights) for one in (soft, mixed)
+        ResampledMetrics.of(metrics, one, Clusters.of(one.cluster))(weights)
+        for one in (soft, mixed)
     )
     assert straight.tobytes() == shuffled.tobytes()
     for drawn, row in zip(straight.T, weights, strict=True):
         again = soft.take(np.repeat(np.arange(len(soft)), row[clusters.code].astype(int)))
         names = np.array([f"c{i}" for i in range(len(again))])
         again = replace(again, cluster=names)
-        expected = Sampler.of(metrics, again, Clusters.of(again)).point()
+        expected = ResampledMetrics.of(metrics, again, Clusters.of(again.cluster)).point()
         assert drawn == pytest.approx(expected, abs=1e-8)
 
 

@@ -68,6 +68,7 @@ def test_predictions_by_file(study):
     assert [path.name for path in found] == ["full.h5"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_method_reads_as_it_is_told(study_tables, tmp_path):
     study = Study(tuple(opened(t, 0.5, (0.0, 0.4, 1.0), i) for i, t in enumerate(study_tables[:3])))
     reading = {"answer_set": "all", "confidence": "mean", "target": "soft"}
@@ -106,6 +107,7 @@ def test_the_curve_is_drawn_with_its_numbers(study, tmp_path):
     assert [float(r["value"]) for r in rows_of(table)] == [e.value for e in expected]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_reliability_shows_full_and_one_budget(study, tmp_path):
     *_, table = study.plot("reliability", tmp_path / "r", budget=16, draws=10)
     names = list(dict.fromkeys(r["condition"] for r in rows_of(table)))
@@ -123,6 +125,7 @@ def test_figures_are_the_same_bytes_each_time(study, tmp_path, kind):
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
+@pytest.mark.usefixtures("drawn_once")
 def test_hostile_names_are_drawn_as_text(table, tmp_path):
     odd = hostile(table, "$\\frac{1$ \x1b[31m_^")
     other = make_table(make_condition("$x_{", 8), noise=1)

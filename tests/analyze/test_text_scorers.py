@@ -236,8 +236,9 @@ REPEATED = ("1", "1,111,", "1.1", "-1", ".1", "1e", "1e1.", "1 ", "so 1\n", "a."
 
 @pytest.mark.parametrize("unit", REPEATED)
 @pytest.mark.parametrize("name", ["exact-match", "vqa", "mmmu"])
-def test_a_reply_of_a_million_characters_takes_no_more_than_seconds(name: str, unit: str) -> None:
-    text = (unit * 1_000_000)[:1_000_000]
+def test_a_long_reply_takes_time_in_proportion(name: str, unit: str) -> None:
+    """What looks at each pair of characters would take hours."""
+    text = (unit * 200_000)[:200_000]
     people = ("yes",) * 10
     scorer = registry.load("scorers", name)()
     start = time.process_time()

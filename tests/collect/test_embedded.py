@@ -19,7 +19,7 @@ from calprune.data.storage.store import Store
 def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Store]:
     """The study's own grid on a few images, every condition audited."""
     folder = tmp_path_factory.mktemp("embedded")
-    return run.collect("shapes", store=folder, images=24, audit_rows=12), Store(folder)
+    return run.collect("shapes", store=folder, images=16, audit_rows=6), Store(folder)
 
 
 def test_it_is_small_and_safe() -> None:

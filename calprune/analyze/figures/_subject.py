@@ -15,11 +15,12 @@ from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.interval_kind import usual_without_gaps
 from calprune.analyze.results.parameter_effect import Change, changes
 from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
+from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.results.risk_coverage import Risk, risk_coverage
-from calprune.analyze.statistics.clustering import Resample
-from calprune.analyze.statistics.intervals import Interval, usual_without_gaps
+from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError

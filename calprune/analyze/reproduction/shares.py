@@ -12,7 +12,8 @@ from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import Floats, PredictionOptions, read_predictions
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
-from calprune.analyze.results.resampled import prepared, resampled
+from calprune.analyze.results.resampled_metrics import prepared
+from calprune.analyze.results.shared_resamples import resampled
 from calprune.analyze.statistics.intervals import bounds
 from calprune.data.studies import Line
 from calprune.errors import CalpruneError

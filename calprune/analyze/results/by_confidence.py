@@ -21,8 +21,9 @@ from calprune.analyze.metrics import (
 from calprune.analyze.predictions.build import PredictionOptions, read_predictions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.statistics.clustering import Resample
-from calprune.analyze.statistics.intervals import Interval, check_interval, usual_without_gaps
+from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps
+from calprune.analyze.results.resampled_metrics import Resample
+from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.analyze.tables.grid import Grid
 from calprune.analyze.tables.notes import brackets, with_reason

@@ -13,6 +13,7 @@ import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
+from calprune.analyze.options import check_resample
 from calprune.analyze.predictions.build import (
     Floats,
     PredictionOptions,
@@ -20,6 +21,7 @@ from calprune.analyze.predictions.build import (
     read_predictions,
 )
 from calprune.analyze.results.estimate import grouped
+from calprune.analyze.results.resampled_metrics import Resample, clusters_of
 from calprune.analyze.results.signature import drawn_unit, signed
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
@@ -29,7 +31,6 @@ from calprune.analyze.statistics.calibration_slope import (
     calibration_slope,
     log_odds,
 )
-from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 

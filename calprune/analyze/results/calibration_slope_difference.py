@@ -9,18 +9,19 @@ from typing import Unpack
 from calprune.analyze.experiments.experiment import Setting
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.reference import Pair
+from calprune.analyze.options import check_correction, check_resample
 from calprune.analyze.predictions.build import PredictionOptions
 from calprune.analyze.results.calibration_slope import Runs, check_probabilities
 from calprune.analyze.results.compare import referenced, without
 from calprune.analyze.results.estimate import grouped
+from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
     Coefficient,
     Quantity,
     calibration_slope,
 )
-from calprune.analyze.statistics.clustering import Resample, check_resample
-from calprune.analyze.statistics.multiple_testing import Correction, adjust, check_correction
+from calprune.analyze.statistics.multiple_testing import Correction, adjust_p
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError
 
@@ -146,7 +147,7 @@ def _family(
     rows = []
     for metric in QUANTITIES:
         tested = [one[metric].p for one in found]
-        adjusted = adjust([1.0 if p is None else p for p in tested], correction)
+        adjusted = adjust_p([1.0 if p is None else p for p in tested], correction)
         for (cell, base), one, p_adjusted in zip(pairs, found, adjusted, strict=True):
             own, delta = runs[cell.name], one[metric]
             lacks = next((n for n in (cell.name, base.name) if means[n][metric].why), "")

@@ -22,31 +22,30 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
+from calprune.analyze.options import check_correction, check_resample
 from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled import (
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
+from calprune.analyze.results.resampled_metrics import (
+    Resample,
+    ResampledMetrics,
+    clusters_of,
+    prepared,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
-from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.multiple_testing import Correction, adjust, check_correction
+from calprune.analyze.statistics.intervals import OF_GAPS, Interval, bounds
+from calprune.analyze.statistics.multiple_testing import Correction, adjust_p
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
-from calprune.analyze.statistics.permutation_test import PermutationTest, permutation_test
-from calprune.analyze.statistics.resampling import Sampler
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 
@@ -163,7 +162,7 @@ def compare(
     ``common`` compares conditions of different questions on those that all of them hold.
     ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
     and transformers differ between them; such differences move logits by rounding. ``reading`` is
-    answer_set, confidence and target as in ``read_predictions``. A difference of values that are
+    answer_set, confidence and target as in ``predictions``. A difference of values that are
     undefined, or infinite in the same direction, is NaN, with p = 1.
 
     Raises:
@@ -236,11 +235,11 @@ def _group(
     values = means(samplers, how.draws, how.seed, without)
     gaps = _errors_between(pairs, samplers, without, how)
     tests = [
-        permutation_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs
+        difference_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs
     ]
     rows = []
     for j in range(len(measures)):
-        adjusted = adjust([own.p[j] for own in tests], how.correction)
+        adjusted = adjust_p([own.p[j] for own in tests], how.correction)
         for i, (cell, base) in enumerate(pairs):
             delta = (values[cell.name][j], values[base.name][j])
             pair = (samplers[cell.name], samplers[base.name])
@@ -252,7 +251,7 @@ def _group(
 
 def _errors_between(
     pairs: Sequence[Pair],
-    samplers: dict[str, list[Sampler]],
+    samplers: dict[str, list[ResampledMetrics]],
     resampled_gaps: frozenset[int],
     how: How,
 ) -> dict[int, list[Combined]]:
@@ -276,8 +275,8 @@ def _difference(
     j: int,
     values: tuple[Floats, Floats],
     gap: Combined | None,
-    samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
-    p: tuple[PermutationTest, float, int],
+    samplers: tuple[Sequence[ResampledMetrics], Sequence[ResampledMetrics]],
+    p: tuple[DifferenceTest, float, int],
     how: How,
 ) -> Difference:
     (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
@@ -308,7 +307,7 @@ def _difference(
         how.seed,
         how.resample,
     )
-    tail = f"|p:{how.resample[:-1]}-{test.move}{'-exact' * test.every}{test.times}"
+    tail = f"|p:{how.resample[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
     drawn = delta[1:][np.isfinite(delta[1:])]
     return Difference(
         model=setting.model,
@@ -344,7 +343,7 @@ def _difference(
         clusters=len(images),
         resampled=drawn_unit(predictions, how.resample),
         draws=how.draws,
-        swaps=test.times,
+        swaps=test.permutations,
         replies=int(predictions.replied.sum()),
         left_out=predictions.left_out,
         signature=f"{signed}{tail}|adjust:{how.correction}{family}",
@@ -353,7 +352,7 @@ def _difference(
 
 
 def _accuracy_tests(
-    metric: Measure, ours: Sequence[Sampler], theirs: Sequence[Sampler]
+    metric: Measure, ours: Sequence[ResampledMetrics], theirs: Sequence[ResampledMetrics]
 ) -> tuple[float | None, tuple[float, float] | None]:
     """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics.
 
@@ -374,7 +373,7 @@ def _accuracy_tests(
 
 
 def means(
-    samplers: dict[str, list[Sampler]],
+    samplers: dict[str, list[ResampledMetrics]],
     draws: int,
     seed: int,
     without: frozenset[int] = frozenset(),

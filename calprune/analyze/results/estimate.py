@@ -21,40 +21,33 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
+from calprune.analyze.options import check_resample
 from calprune.analyze.predictions.build import (
     Floats,
     PredictionOptions,
     Predictions,
     read_predictions,
 )
-from calprune.analyze.results.resampled import (
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.resampled_metrics import (
+    Resample,
+    ResampledMetrics,
+    clusters_of,
+    if_calibrated,
+    prepared,
+    residual,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
-from calprune.analyze.statistics.calibration_error import (
-    Combined,
-    Contrast,
-)
-from calprune.analyze.statistics.clustering import (
-    Resample,
-    check_resample,
-    clusters_of,
-    intra_image,
-)
-from calprune.analyze.statistics.ece_if_calibrated import noise_floor
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.resampling import Sampler, design_effect
+from calprune.analyze.statistics.calibration_error import Combined, Contrast
+from calprune.analyze.statistics.clustering import design_effect, icc
+from calprune.analyze.statistics.intervals import OF_GAPS, Interval, bounds
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -164,7 +157,7 @@ def estimate(
             relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
         resample: ``images`` with all their questions, or ``rows`` one by one.
         common: where conditions cover different questions, read those that all of them hold.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
+        reading: answer_set, confidence and target, as in ``predictions``.
     """
     if draws < 0 or seed < 0:
         raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
@@ -225,7 +218,7 @@ def _group(
 
 
 def _errors_alone(
-    samplers: Sequence[Sequence[Sampler]], resampled: frozenset[int], how: _How
+    samplers: Sequence[Sequence[ResampledMetrics]], resampled: frozenset[int], how: _How
 ) -> dict[int, list[Combined]]:
     """Of each metric that adds up gaps, by index, the error of each cell."""
     found: dict[int, list[Combined]] = {}
@@ -248,7 +241,7 @@ def _errors_alone(
 def _cell(
     setting: Setting,
     cell: Cell,
-    samplers: Sequence[Sampler],
+    samplers: Sequence[ResampledMetrics],
     values: Floats,
     gaps: Mapping[int, Combined],
     group: str,
@@ -256,8 +249,12 @@ def _cell(
 ) -> list[Estimate]:
     """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
     predictions, images = samplers[0].predictions, clusters_of(samplers[0].predictions)
-    spread = float(np.mean([design_effect(s.predictions, images) for s in samplers]))
-    alike = [x for s in samplers if (x := intra_image(s.predictions, images)) is not None]
+    spread = float(np.mean([design_effect(residual(s.predictions), images) for s in samplers]))
+    alike = [
+        x
+        for s in samplers
+        if (x := icc(s.predictions.correct, images, s.predictions.duplicate_of)) is not None
+    ]
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
     rows = []
     for j, metric in enumerate(samplers[0].metrics):
@@ -301,7 +298,7 @@ def _cell(
                 replies=int(predictions.replied.sum()),
                 left_out=predictions.left_out,
                 ties=max(s.predictions.ties for s in samplers),
-                floor=noise_floor(metric, predictions, images, how.seed)
+                floor=if_calibrated(metric, predictions, images, how.seed)
                 if isinstance(metric, Gapped)
                 else None,
                 seeds=len(samplers),

@@ -10,7 +10,7 @@ from typing import Any
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.metrics import Direction, DisplayUnit, Metric
 from calprune.analyze.results.compare import Difference, compare
-from calprune.analyze.statistics.multiple_testing import adjust
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.data.storage.logits import LogitTable
 
 Line = tuple[str, str]
@@ -119,7 +119,7 @@ def changes(
                 for cell, d in _against(piled, base, metric, how):
                     shared = (selector, others, budget, cell.kept)
                     own.append(_change(setting, cell, base, d, shared, parameter))
-        adjusted = adjust([c.p for c in own], own[0].correction if own else "holm")
+        adjusted = adjust_p([c.p for c in own], own[0].correction if own else "holm")
         found += [
             replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
             for c, p in zip(own, adjusted, strict=True)

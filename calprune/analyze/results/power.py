@@ -27,8 +27,8 @@ class Power:
     """What a paired comparison of a condition with the reference could show.
 
     Attributes:
-        model, benchmark, condition, against, reference, seed, by, group, metric, title, unit,
-            direction: what is compared, as in ``Difference``.
+        model, benchmark, condition, against, reference, seed, by, group: what is compared.
+        metric, title, unit, direction: by what, as in ``Difference``.
         delta: the difference found, in the metric's own unit (accuracy in [0, 1]).
         delta_debiased: of ECE and its relatives, less the expected bias.
         sd: standard deviation of ``delta`` over resampled images; None if it is undefined.

@@ -17,15 +17,9 @@ from calprune.analyze.predictions.build import (
     Predictions,
     read_predictions,
 )
-from calprune.analyze.statistics.clustering import Resample, clusters_of
-from calprune.analyze.statistics.resampling import (
-    Clusters,
-    cluster_sums,
-    design_effect,
-    multiplicities,
-    products,
-    redraws,
-)
+from calprune.analyze.results.resampled_metrics import Resample, clusters_of, residual
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
+from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
 from calprune.data.storage.logits import LogitTable
 
 BAND_DRAWS = 400
@@ -80,7 +74,7 @@ def reliability_bins(
 
     ``resample`` draws ``images`` or ``rows``; ``only`` names the conditions wanted, None means all.
     ``reading`` is answer_set, confidence and
-    target as in ``read_predictions``.
+    target as in ``predictions``.
     """
     chosen = metric or Ece()
     found = []
@@ -192,6 +186,6 @@ def _band(predictions: Predictions, clusters: Clusters, metric: Ece, seed: int) 
     slot = metric.slot(predictions.confidence)
     count = np.maximum(np.bincount(slot, minlength=metric.bins), 1)
     expected = np.bincount(slot, predictions.confidence, metric.bins)
-    right = redraws(predictions, slot, metric.bins, BAND_DRAWS, seed)
+    right = consistency_resampling(predictions.confidence, slot, metric.bins, BAND_DRAWS, seed)
     off = np.quantile(np.abs(right - expected) / count, 0.95, axis=0)
-    return np.asarray(off * math.sqrt(design_effect(predictions, clusters)))
+    return np.asarray(off * math.sqrt(design_effect(residual(predictions), clusters)))

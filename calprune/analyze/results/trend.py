@@ -19,28 +19,24 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
+from calprune.analyze.options import check_correction, check_resample
 from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled import by_gaps, gap_bounds, gap_errors, prepared
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.permuted_metrics import trend_p
+from calprune.analyze.results.resampled_metrics import (
+    Resample,
+    ResampledMetrics,
+    clusters_of,
+    prepared,
+)
+from calprune.analyze.results.shared_resamples import by_gaps, gap_bounds, gap_errors
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.calibration_error import Combined
-from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.multiple_testing import (
-    Correction,
-    adjust,
-    check_correction,
-    too_few,
-)
-from calprune.analyze.statistics.resampling import Sampler
-from calprune.analyze.statistics.trend_test import contrast, least_p, trend_test, tries_all
+from calprune.analyze.statistics.intervals import OF_GAPS, Interval, bounds
+from calprune.analyze.statistics.multiple_testing import Correction, adjust_p, too_few
+from calprune.analyze.statistics.trend_test import contrast, least_trend_p, tries_all
 from calprune.analyze.tables.grid import Grid
 from calprune.analyze.tables.notes import (
     SWAPPED,
@@ -131,7 +127,7 @@ class _Sweep:
     name: str
     levels: tuple[float, ...]
     cells: tuple[Cell, ...]
-    samplers: tuple[list[Sampler], ...] = ()
+    samplers: tuple[list[ResampledMetrics], ...] = ()
 
 
 def trend(
@@ -244,11 +240,11 @@ def _unknown(found: Sequence[Setting], parameter: str) -> str:
 
 
 def _family(setting: Setting, group: str, sweeps: Sequence[_Sweep], how: _How) -> list[Trend]:
-    tested = [trend_test(s.levels, s.samplers, how.permutations, how.seed) for s in sweeps]
+    tested = [trend_p(s.levels, s.samplers, how.permutations, how.seed) for s in sweeps]
     drawn = [_values(s, how) for s in sweeps]
     rows = []
     for j in range(len(tested[0])):
-        adjusted = adjust([p[j] for p in tested], how.correction)
+        adjusted = adjust_p([p[j] for p in tested], how.correction)
         for sweep, p, values, p_adjusted in zip(sweeps, tested, drawn, adjusted, strict=True):
             own = (float(p[j]), float(p_adjusted), len(sweeps))
             gap = _slope_of_errors(sweep, j, how)
@@ -323,7 +319,7 @@ def _trend(
         defined=found.defined,
         p=tested[0],
         p_adjusted=tested[1],
-        p_least=least_p(many, clusters, how.permutations),
+        p_least=least_trend_p(many, clusters, how.permutations),
         correction=how.correction,
         family=tested[2],
         n=len(sampler.predictions),

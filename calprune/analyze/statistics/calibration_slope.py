@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from calprune.analyze.arrays import Floats, Indices
+
 Quantity = Literal["slope", "intercept", "in-the-large"]
 QUANTITIES: tuple[Quantity, ...] = ("slope", "in-the-large", "intercept")
 FEW_CLUSTERS = 40  # below, these errors are too small even with t(G - 1)
@@ -37,7 +37,7 @@ class Part(NamedTuple):
 
     log_odds: Floats
     correct: Floats
-    cluster: NDArray[np.intp]
+    cluster: Indices
 
 
 @dataclass(frozen=True)

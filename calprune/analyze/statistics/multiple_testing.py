@@ -9,9 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from calprune import registry
-from calprune.analyze.predictions.build import Floats
-from calprune.errors import PlanError
+from calprune.analyze.arrays import Floats
 
 Correction = Literal["holm", "bh"]
 CORRECTIONS = ("holm", "bh")
@@ -19,13 +17,7 @@ LEVEL = 0.05
 _METHODS = {"holm": "holm", "bh": "fdr_bh"}
 
 
-def check_correction(correction: str) -> None:
-    """PlanError unless there is such a correction."""
-    if correction not in CORRECTIONS:
-        raise PlanError(registry.unknown("correction", correction, CORRECTIONS))
-
-
-def adjust(p: Iterable[float], correction: str) -> Floats:
+def adjust_p(p: Iterable[float], correction: str) -> Floats:
     """Holm's step-down or Benjamini and Hochberg's step-up p-values, in the given order.
 
     From statsmodels' ``multipletests``; a family of one needs no correction.
