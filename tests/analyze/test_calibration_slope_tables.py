@@ -13,9 +13,10 @@ import pytest
 from scipy.special import expit
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.command import regressions
+from calprune.analyze.command import Asked, regressions
 from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.slopes import slopes as section
+from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.calibration_slope import calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
@@ -33,6 +34,21 @@ from tests.analyze.test_calibration_slope import sandwich
 FORMATS = ("table", "md", "latex", "csv", "json")
 
 
+def slopes_of(tables, **given):
+    return calibration_slopes(tables, AnalysisOptions.of(**given))
+
+
+def moved(tables, against="full", **given):
+    return calibration_slope_differences(tables, against, AnalysisOptions.of(**given))
+
+
+def text_of(tables, fmt="table", against=None, confidence="auto", **given):
+    """What the command prints."""
+    definitions = confidence.split(",")
+    asked = Asked(confidences=definitions, against=against, given=given.keys())
+    return regressions(tables, asked, AnalysisOptions.of(confidence=definitions[0], **given), fmt)
+
+
 def by_metric(rows, condition="full"):
     return {r.metric: r for r in rows if r.condition == condition}
 
@@ -43,7 +59,7 @@ def tables():
 
 
 def test_every_condition_and_group_has_three_numbers(tables):
-    rows = calibration_slopes(tables, by="split")
+    rows = slopes_of(tables, by="split")
     conditions, groups = {r.condition for r in rows}, ("all", "random", "popular", "adversarial")
     assert len(conditions) == 4
     assert len(rows) == 4 * 4 * 3
@@ -74,14 +90,14 @@ def test_with_two_answers_the_slope_at_intercept_zero_is_one_over_t():
 def test_a_scaled_model_shows_its_temperature():
     """Logits that are 2.5 times as large have a slope 2.5 times smaller."""
     plain, sharp = (make_table(make_condition(), scale=s) for s in (1.0, 2.5))
-    a, b = (by_metric(calibration_slopes([t])) for t in (plain, sharp))
+    a, b = (by_metric(slopes_of([t])) for t in (plain, sharp))
     assert b["slope"].value == pytest.approx(a["slope"].value / 2.5, rel=1e-5)  # float32 logits
     assert b["intercept"].value == pytest.approx(a["intercept"].value, abs=1e-4)
 
 
 def test_seeds_are_averaged_and_their_errors_share_images(tables):
-    joined = by_metric(calibration_slopes(tables), "random-k32")
-    single = [r for r in calibration_slopes(tables, each_seed=True) if "random" in r.condition]
+    joined = by_metric(slopes_of(tables), "random-k32")
+    single = [r for r in slopes_of(tables, each_seed=True) if "random" in r.condition]
     for name in QUANTITIES:
         own = [r for r in single if r.metric == name]
         values = [r.value for r in own]
@@ -98,9 +114,9 @@ def test_seeds_are_averaged_and_their_errors_share_images(tables):
 
 
 def test_differences_are_those_of_the_values_and_a_family(tables):
-    alone = calibration_slopes(tables)
+    alone = slopes_of(tables)
     for correction in ("holm", "bh"):
-        rows = calibration_slope_differences(tables, correction=correction)
+        rows = moved(tables, correction=correction)
         assert [r.metric for r in rows] == [name for name in QUANTITIES for _ in range(3)]
         for name in QUANTITIES:
             own = [r for r in rows if r.metric == name]
@@ -121,32 +137,28 @@ def test_differences_are_those_of_the_values_and_a_family(tables):
 def test_pairing_by_image_counts():
     """Two conditions that are alike on images differ by less than their own errors say."""
     pair = [make_table(), make_table(make_condition("scope", 16), noise=0, signal=2.1)]
-    (row,) = (r for r in calibration_slope_differences(pair) if r.metric == "slope")
-    own = [by_metric(calibration_slopes([t]), t.condition.label)["slope"].error for t in pair]
+    (row,) = (r for r in moved(pair) if r.metric == "slope")
+    own = [by_metric(slopes_of([t]), t.condition.label)["slope"].error for t in pair]
     assert row.error < 0.6 * math.hypot(*own)
 
 
 def test_soft_verdicts_are_a_fractional_logit():
     open_table = opened(make_table(images=60), verdicts=(0.0, 0.3, 1.0))
-    hard, soft = (by_metric(calibration_slopes([open_table], target=t)) for t in ("hard", "soft"))
+    hard, soft = (by_metric(slopes_of([open_table], target=t)) for t in ("hard", "soft"))
     assert hard["slope"].value != pytest.approx(soft["slope"].value, abs=1e-3)
     seen = read_predictions(open_table, target="soft")
     x = np.log(seen.confidence) - np.log1p(-seen.confidence)
     p = expit(soft["intercept"].value + soft["slope"].value * x)
     assert [(p - seen.correct).sum(), x @ (p - seen.correct)] == pytest.approx([0, 0], abs=1e-7)
-    assert "fractional logit" in regressions([open_table], target="soft")
-    assert "fractional logit" not in regressions([open_table], target="hard")
+    assert "fractional logit" in text_of([open_table], target="soft")
+    assert "fractional logit" not in text_of([open_table], target="hard")
 
 
 @pytest.mark.parametrize("against", [None, "full"])
 @pytest.mark.parametrize("fmt", FORMATS)
 def test_all_formats_have_all_numbers(tables, fmt, against):
-    text = regressions(tables, fmt=fmt, against=against)
-    rows = (
-        calibration_slopes(tables)
-        if against is None
-        else calibration_slope_differences(tables, reference=against)
-    )
+    text = text_of(tables, fmt=fmt, against=against)
+    rows = slopes_of(tables) if against is None else moved(tables, against=against)
     first = rows[0]
     shown = first.value if against is None else first.delta
     if fmt == "json":
@@ -164,14 +176,12 @@ def test_all_formats_have_all_numbers(tables, fmt, against):
 def test_python_has_the_same_rows(tables):
     study = Study(tuple(tables))
     found = study.calibration_slope(by="split")
-    rows = calibration_slopes(tables, by="split")
+    rows = slopes_of(tables, by="split")
     assert found["value"].tolist() == [r.value for r in rows]
-    moved = study.calibration_slope(against="full", correction="bh")
-    assert moved["p_adjusted"].tolist() == [
-        r.p_adjusted for r in calibration_slope_differences(tables, correction="bh")
-    ]
+    compared = study.calibration_slope(against="full", correction="bh")
+    assert compared["p_adjusted"].tolist() == [r.p_adjusted for r in moved(tables, correction="bh")]
     for unread in ({"correction": "bh"}, {"mixed_numerics": True}):
-        with pytest.raises(PlanError, match="read with against"):
+        with pytest.raises(PlanError, match="unknown option"):
             study.calibration_slope(**unread)
 
 
@@ -194,18 +204,18 @@ def test_where_nothing_can_be_estimated_the_reason_stands_in_the_table(correct, 
     full, plain = make_table(), make_table(make_condition("scope", 16), noise=2)
     odd = right(full, correct(read_predictions(full).confidence))
     plain = replace(plain, label=odd.label)
-    assert by_metric(calibration_slopes([odd]))["slope"].why == why
-    assert f"- [{why}]" in regressions([odd])
-    text = regressions([odd, plain], against="full")
+    assert by_metric(slopes_of([odd]))["slope"].why == why
+    assert f"- [{why}]" in text_of([odd])
+    text = text_of([odd, plain], against="full")
     assert f"- [full: {why}]" in text
-    (slope, *_) = calibration_slope_differences([odd, plain])
+    (slope, *_) = moved([odd, plain])
     assert math.isnan(slope.delta)
     assert (slope.p, slope.p_adjusted, slope.family) == (None, None, 1)
-    assert json.loads(regressions([odd, plain], against="full", fmt="json"))["rows"][0]["p"] is None
+    assert json.loads(text_of([odd, plain], against="full", fmt="json"))["rows"][0]["p"] is None
 
 
 def test_one_image_has_values_and_no_interval():
-    text = regressions([make_table(images=1, per_image=60)])
+    text = text_of([make_table(images=1, per_image=60)])
     row = next(line for line in text.splitlines() if line.startswith("full"))
     assert row.count("[one image has no spread]") == 3
     assert "95 %" not in text
@@ -213,7 +223,7 @@ def test_one_image_has_values_and_no_interval():
 
 @pytest.mark.parametrize(("images", "said"), [(39, True), (40, False)])
 def test_few_images_are_a_caution(images, said):
-    assert ("fewer than 40 images" in regressions([make_table(images=images)])) is said
+    assert ("fewer than 40 images" in text_of([make_table(images=images)])) is said
 
 
 def test_certain_confidences_are_counted_and_told():
@@ -221,41 +231,41 @@ def test_certain_confidences_are_counted_and_told():
     logits = table.answer_logits.copy()
     logits[:5] = np.array([[60, 58], [0, -2]])
     sure = replace(table, answer_logits=logits)
-    rows = calibration_slopes([sure])
+    rows = slopes_of([sure])
     assert {r.clipped for r in rows} == {5}
-    text = regressions([sure])
+    text = text_of([sure])
     assert "confidences of exactly 0 or 1" in text
     assert "decide the slope: full 5" in text
-    assert "exactly 0 or 1" not in regressions([table])
+    assert "exactly 0 or 1" not in text_of([table])
 
 
 @pytest.mark.parametrize("definition", ["margin", "entropy", "gap", "raw,margin"])
 @pytest.mark.parametrize("against", [None, "full"])
 def test_scores_are_refused(tables, definition, against):
     with pytest.raises(PlanError, match="is only a score; --calibrate isotonic or platt"):
-        regressions(tables, confidence=definition, against=against)
+        text_of(tables, confidence=definition, against=against)
 
 
 def test_several_definitions_are_told_apart(tables):
-    text = regressions(tables, confidence="answer-set,raw")
+    text = text_of(tables, confidence="answer-set,raw")
     assert "calibration slope, confidence raw" in text
-    rows = json.loads(regressions(tables, confidence="answer-set,raw", fmt="json"))["rows"]
+    rows = json.loads(text_of(tables, confidence="answer-set,raw", fmt="json"))["rows"]
     assert [r["definition"] for r in rows] == ["answer-set"] * 12 + ["raw"] * 12
 
 
 def test_a_calibrated_score_is_a_probability(tables):
-    rows = calibration_slopes(tables[:1], confidence="margin", calibrate="platt")
+    rows = slopes_of(tables[:1], confidence="margin", calibrate="platt")
     assert by_metric(rows)["slope"].value == pytest.approx(1, abs=0.2)
 
 
 def test_rows_and_files_without_images_say_what_they_are_clustered_by(tables):
-    rows = by_metric(calibration_slopes(tables[:1], resample="rows"))["slope"]
+    rows = by_metric(slopes_of(tables[:1], resample="rows"))["slope"]
     assert (rows.freedom, rows.clusters, rows.resampled) == (239, 40, "rows")
-    assert "rows count as independent" in regressions(tables[:1], resample="rows")
+    assert "rows count as independent" in text_of(tables[:1], resample="rows")
     bare = replace(tables[0], cluster=np.full(240, ""))
-    found = by_metric(calibration_slopes([bare]))["slope"]
+    found = by_metric(slopes_of([bare]))["slope"]
     assert (found.freedom, found.resampled) == (239, "questions")
-    assert "no image is known" in regressions([bare])
+    assert "no image is known" in text_of([bare])
 
 
 def test_what_cannot_be_paired_is_refused_as_elsewhere(tables):
@@ -263,15 +273,15 @@ def test_what_cannot_be_paired_is_refused_as_elsewhere(tables):
         make_table(make_condition("scope", 8)), id=np.array([f"x{i}" for i in range(240)])
     )
     with pytest.raises(Mismatch, match="--common"):
-        calibration_slope_differences([tables[0], few])
+        moved([tables[0], few])
     with pytest.raises(IncompleteError, match="it is the only condition"):
-        calibration_slope_differences(tables[:1])
+        moved(tables[:1])
     with pytest.raises(PlanError, match="did you mean full"):
-        calibration_slope_differences(tables, reference="ful")
+        moved(tables, against="ful")
     other = replace(tables[1], provenance={"numerics": {"device": "another"}})
     with pytest.raises(Mismatch, match="mixed-numerics"):
-        calibration_slope_differences([tables[0], other])
-    assert len(calibration_slope_differences([tables[0], other], mixed_numerics=True)) == 3
+        moved([tables[0], other])
+    assert len(moved([tables[0], other], mixed_numerics=True)) == 3
 
 
 def test_common_questions_alone_are_read(tables):
@@ -279,16 +289,16 @@ def test_common_questions_alone_are_read(tables):
     other = replace(
         other, id=np.array([f"{x}{i}" if x == "x" else x for i, x in enumerate(other.id)])
     )
-    rows = calibration_slope_differences([tables[0], other], common=True)
+    rows = moved([tables[0], other], common=True)
     assert {r.n for r in rows} == {200}
-    assert {r.n for r in calibration_slopes([tables[0], other], common=True)} == {200}
+    assert {r.n for r in slopes_of([tables[0], other], common=True)} == {200}
 
 
 def test_the_page_has_a_section_unless_confidence_is_a_score(tables):
-    content = gather(tables, draws=100)
+    content = gather(tables, options=AnalysisOptions.of(draws=100))
     text = section(content) or ""
     for said in ("calibration slope", "calibration slope against full", "in the large against"):
         assert said in text
     assert "degrees of freedom" in text
-    scored = gather(tables[:1], draws=100, metrics=["aurc"], confidence="margin")
+    scored = gather(tables[:1], ["aurc"], None, AnalysisOptions.of(draws=100, confidence="margin"))
     assert section(scored) is None

@@ -7,15 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.cautions import cautions
-from calprune.analyze.results.by_confidence import definition_grids, definitions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.by_confidence import definition_grids
 from calprune.analyze.results.power import power, power_grids
-from calprune.analyze.results.trend import trend, trend_grids
+from calprune.analyze.results.trend import trend_grids
 from calprune.analyze.tables.grid import difference_grids, estimate_grids
 from calprune.errors import PlanError
+from tests.analyze.calls import compare, definitions, estimate, gather, trend
 from tests.analyze.conftest import ROWS, make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 40}

@@ -11,22 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze, trade_offs
-from calprune.analyze.html_report.content import gather
+from calprune.analyze.command import trade_offs
 from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
 from calprune.analyze.metrics import heading_of, resolve, spec
-from calprune.analyze.results.by_confidence import definition_grids, definitions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.overview import pareto
-from calprune.analyze.results.trend import trend, trend_grids
+from calprune.analyze.results.by_confidence import definition_grids
+from calprune.analyze.results.trend import trend_grids
 from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study
 from calprune.analyze.tables.grid import difference_grids
 from calprune.analyze.tables.latex import as_latex
 from calprune.analyze.tables.written import p_text
+from tests.analyze.calls import analyze, compare, definitions, gather, pareto, trend
 from tests.analyze.conftest import make_condition, make_table
 
 FORMATS = ("table", "md", "latex", "csv", "json")

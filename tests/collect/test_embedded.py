@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calprune.analyze.results.estimate import estimate
 from calprune.collect import run
 from calprune.collect.hf.names import EMBEDDED, find
 from calprune.collect.progress import bars
 from calprune.collect.run import Outcome
 from calprune.data.storage.store import Store
+from tests.analyze.calls import estimate
 
 
 @pytest.fixture(scope="module")

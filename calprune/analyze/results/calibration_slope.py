@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
-from calprune.analyze.options import check_resample
-from calprune.analyze.predictions.build import (
-    Floats,
-    PredictionOptions,
-    Predictions,
-    read_predictions,
-)
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample
+from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled_metrics import Resample, clusters_of
+from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.results.signature import drawn_unit, signed
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
@@ -141,43 +138,35 @@ class Runs:
 
 
 def calibration_slopes(
-    tables: Sequence[LogitTable],
-    *,
-    by: str | None = None,
-    each_seed: bool = False,
-    resample: Resample = "images",
-    common: bool = False,
-    **reading: Unpack[PredictionOptions],
+    tables: Sequence[LogitTable], options: AnalysisOptions = DEFAULTS
 ) -> list[CalibrationSlope]:
     """Three rows for each condition and group, in table order.
 
     Args:
         tables: sealed logits, of any number of models and benchmarks.
-        by: as in ``estimate``.
-        each_seed: show seeds of a random selector one by one; otherwise the mean of their slopes
-            and intercepts, with errors clustered over the rows of all.
-        resample: errors are clustered by ``images``, or not at all: ``rows``.
-        common: where conditions cover different questions, read those that all of them hold.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
+        options: grouping, predictions and the unit of resampling, by which errors are clustered.
+            Of several seeds slopes and intercepts are averaged, with errors over the rows of all.
 
     Raises:
-        PlanError: a confidence that is not a probability, or an unknown grouping or unit.
+        PlanError: a confidence that is not a probability, or an unknown grouping.
     """
-    check_resample(resample)
     rows: list[CalibrationSlope] = []
-    definition, found = str(reading.get("confidence", "auto")), settings(tables, each_seed)
-    for setting in with_common_questions(found) if common else found:
-        read = {c.name: [read_predictions(t, **reading) for t in c.tables] for c in setting.cells}
+    cache, found = PredictionCache(), settings(tables, options.each_seed)
+    for setting in with_common_questions(found) if options.common else found:
+        read = {c.name: [cache(t, options.predictions) for t in c.tables] for c in setting.cells}
         check_probabilities(read)
-        for group, part in grouped(setting, only_common(read) if common else read, by).items():
+        read = only_common(read) if options.common else read
+        for group, part in grouped(setting, read, options.by).items():
             for cell in (c for c in setting.cells if c.name in part):
-                runs = Runs.of(cell, part[cell.name], resample)
-                rows += _rows(setting, runs, (definition, by or "", group))
+                runs = Runs.of(cell, part[cell.name], options.resampling.unit)
+                rows += _rows(setting, runs, group, options)
     return rows
 
 
-def _rows(setting: Setting, runs: Runs, where: tuple[str, str, str]) -> list[CalibrationSlope]:
-    (definition, by, group), cell, found = where, runs.cell, runs.mean()
+def _rows(
+    setting: Setting, runs: Runs, group: str, options: AnalysisOptions
+) -> list[CalibrationSlope]:
+    cell, found = runs.cell, runs.mean()
     single = (
         [calibration_slope([part], [1.0]) for part in runs.parts] if len(runs.parts) > 1 else []
     )
@@ -191,8 +180,8 @@ def _rows(setting: Setting, runs: Runs, where: tuple[str, str, str]) -> list[Cal
             parameters=cell.parameters,
             budget=cell.budget,
             seed=cell.seed,
-            definition=definition,
-            by=by,
+            definition=options.predictions.confidence,
+            by=options.by or "",
             group=group,
             metric=metric,
             value=found[metric].value,

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 from calprune.analyze.experiments.experiment import Setting
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.reference import Pair
-from calprune.analyze.options import check_correction, check_resample
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.calibration_slope import Runs, check_probabilities
 from calprune.analyze.results.compare import referenced, without
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled_metrics import Resample
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
     Coefficient,
     Quantity,
     calibration_slope,
 )
-from calprune.analyze.statistics.multiple_testing import Correction, adjust_p
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError
 
@@ -76,59 +73,40 @@ class CalibrationSlopeDifference:
 
 
 def calibration_slope_differences(
-    tables: Sequence[LogitTable],
-    *,
-    reference: str = "full",
-    by: str | None = None,
-    each_seed: bool = False,
-    correction: Correction = "holm",
-    resample: Resample = "images",
-    common: bool = False,
-    mixed_numerics: bool = False,
-    **reading: Unpack[PredictionOptions],
+    tables: Sequence[LogitTable], against: str = "full", options: AnalysisOptions = DEFAULTS
 ) -> list[CalibrationSlopeDifference]:
     """Every other condition against the reference, paired as ``compare`` pairs them.
 
+    The family that ``correction`` covers is all comparisons with the reference, for one model,
+    benchmark and group, and for each of slope, in-the-large and intercept by itself.
+
     Args:
         tables: sealed logits.
-        reference: as in ``compare``.
-        by: as in ``estimate``.
-        each_seed: seeds one by one.
-        correction: ``holm`` or ``bh``, over all comparisons with the reference, for each of slope,
-            intercept and in-the-large by itself.
-        resample: errors are clustered by ``images``, or not at all: ``rows``.
-        common: compare on the questions that all conditions hold.
-        mixed_numerics: pair even what other devices or versions computed.
-        reading: as in ``read_predictions``.
+        against: as in ``compare``.
+        options: all are read but draws, interval and permutations.
 
     Raises:
         Mismatch: conditions that cannot be paired.
         PlanError: a confidence that is not a probability, or an unknown name.
         IncompleteError: nothing to compare.
     """
-    check_correction(correction)
-    check_resample(resample)
     rows: list[CalibrationSlopeDifference] = []
-    definition = str(reading.get("confidence", "auto"))
-    for setting, pairs in referenced(tables, reference, each_seed, common):
+    for setting, pairs in referenced(tables, against, options):
         if not pairs:
             continue
-        base = pairs[0][1]
-        if not mixed_numerics:
+        base, unit = pairs[0][1], options.resampling.unit
+        if not options.testing.mixed_numerics:
             same_numerics(setting, base.tables[0])
-        read = aligned(setting, base, reading, common)
+        read = aligned(setting, base, options)
         check_probabilities(read)
-        for group, part in grouped(setting, read, by).items():
-            runs = {
-                c.name: Runs.of(c, part[c.name], resample) for c in setting.cells if c.name in part
-            }
+        for group, part in grouped(setting, read, options.by).items():
+            runs = {c.name: Runs.of(c, part[c.name], unit) for c in setting.cells if c.name in part}
             there = [(c, b) for c, b in pairs if c.name in part and b.name in part]
-            where = (reference, definition, by or "", group)
-            rows += _family(setting, there, runs, where, correction)
+            rows += _family(setting, there, runs, (against, group), options)
     if not rows:
         raise IncompleteError(
-            f"nothing to compare with {reference!r}: it is the only condition"
-            + "".join(f"; {x}" for x in without(tables, reference, common))
+            f"nothing to compare with {against!r}: it is the only condition"
+            + "".join(f"; {x}" for x in without(tables, against, options.common))
         )
     return rows
 
@@ -137,11 +115,11 @@ def _family(
     setting: Setting,
     pairs: Sequence[Pair],
     runs: dict[str, Runs],
-    where: tuple[str, str, str, str],
-    correction: str,
+    where: tuple[str, str],
+    options: AnalysisOptions,
 ) -> list[CalibrationSlopeDifference]:
     """Rows of one group, metric by metric."""
-    against, definition, by, group = where
+    (against, group), correction = where, options.testing.correction
     means = {name: own.mean() for name, own in runs.items()}
     found = [_between(runs[cell.name], runs[base.name]) for cell, base in pairs]
     rows = []
@@ -160,8 +138,8 @@ def _family(
                     against=against,
                     reference=base.name,
                     seed=cell.seed,
-                    definition=definition,
-                    by=by,
+                    definition=options.predictions.confidence,
+                    by=options.by or "",
                     group=group,
                     metric=metric,
                     value=means[cell.name][metric].value,

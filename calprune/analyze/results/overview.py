@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Unpack
 
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics import DisplayUnit
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.tables.grid import Grid
@@ -58,19 +57,20 @@ def overview(
     tables: Sequence[LogitTable],
     metric: str = "score",
     upper: str = "full",
-    **reading: Unpack[PredictionOptions],
+    options: PredictionOptions = AS_STORED,
 ) -> tuple[list[Overview], Grid]:
     """Each condition on each benchmark of each model, and the same as a table.
 
     The table's last column is the mean of the percentages, over so many of all benchmarks.
     ``upper`` names the selector of the upper bound; without it a benchmark has no percentages.
     """
+    told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
     forms: dict[tuple[str, str], DisplayUnit] = {}
     for setting in settings(tables):
         place = (setting.model, setting.benchmark)
         own = [t for cell in setting.cells for t in cell.tables]
-        found = {r.condition: r for r in estimate(own, [metric], draws=0, **reading)}
+        found = {r.condition: r for r in estimate(own, [metric], told)}
         best = [found[c.name].value for c in setting.cells if c.selector == upper]
         for cell in setting.cells:
             value = found[cell.name].value
@@ -107,14 +107,17 @@ def _grid(rows: Sequence[Overview], forms: dict[tuple[str, str], DisplayUnit], t
 
 
 def pareto(
-    tables: Sequence[LogitTable], each_seed: bool = False, **reading: Unpack[PredictionOptions]
+    tables: Sequence[LogitTable],
+    options: PredictionOptions = AS_STORED,
+    each_seed: bool = False,
 ) -> tuple[list[Tradeoff], list[Grid]]:
     """Tokens, accuracy and ECE of every condition, and who is on the front; a table a setting."""
+    told = AnalysisOptions(Resampling(0), predictions=options, each_seed=each_seed)
     rows: list[Tradeoff] = []
     grids = []
     for setting in settings(tables, each_seed):
         own = [t for cell in setting.cells for t in cell.tables]
-        found = estimate(own, ["accuracy", "ece"], draws=0, each_seed=each_seed, **reading)
+        found = estimate(own, ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
             ([r.value for r in across], across[0].direction),

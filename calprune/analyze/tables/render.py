@@ -13,9 +13,9 @@ import re
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from io import StringIO
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from calprune import registry
 from calprune.analyze.results.by_confidence import Defined, definition_grids
@@ -33,9 +33,6 @@ from calprune.analyze.tables.grid import Grid, difference_grids, estimate_grids
 from calprune.analyze.tables.latex import as_latex
 from calprune.errors import PlanError
 from calprune.terminal import printable
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 ONLY_FOR_LAYOUT = ("title", "unit", "attenuation")
@@ -150,14 +147,6 @@ def records(rows: Sequence[Any]) -> list[dict[str, Any]]:
     return [
         {k: _finite(v) for k, v in asdict(row).items() if k not in ONLY_FOR_LAYOUT} for row in rows
     ]
-
-
-def frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
-    """The same as a pandas table, with the columns of ``kind`` even without rows."""
-    from pandas import DataFrame
-
-    columns = [f.name for f in fields(kind) if f.name not in ("title", "unit")]
-    return DataFrame(records(rows), columns=columns)
 
 
 def _finite(value: Any) -> Any:
