@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from benchmarks.coverage import SCALES, Questions
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,

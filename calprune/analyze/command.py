@@ -10,7 +10,7 @@ from typing import Any
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
@@ -27,7 +27,8 @@ from calprune.analyze.results.trend import trend as slopes
 from calprune.analyze.results.trend import trendless
 from calprune.analyze.scorers.judged import Judged
 from calprune.analyze.study import DEFAULT_METRICS, draw
-from calprune.analyze.tables.render import Report, check_format, render_rows
+from calprune.analyze.tables.overview import overview_table, trade_off_tables
+from calprune.analyze.tables.render import ResultTable, check_format, render_rows
 from calprune.data.grades import WAYS_OUT, grades_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
@@ -104,21 +105,21 @@ def analyze(
     if len(asked.confidences) > 1:
         rows = definitions(tables, chosen, asked.confidences, against, options)
         meta["confidence"] = ",".join(asked.confidences)
-        return Report(tuple(rows), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
+        return ResultTable(tuple(rows), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
     check_answers(tables, wanted, options.predictions)
     if asked.trend is not None:
         found = slopes(tables, chosen, asked.trend, options)
-        report = Report(tuple(found), {**meta, "trend": asked.trend})
+        report = ResultTable(tuple(found), {**meta, "trend": asked.trend})
         _tell(trendless(tables, asked.trend, options.common))
     elif against is None:
-        report = Report(tuple(estimate(tables, chosen, options)), meta)
+        report = ResultTable(tuple(estimate(tables, chosen, options)), meta)
     else:
         told = untested(options) if asked.power else options
         differences = compare(tables, chosen, against, told)
-        report = Report(tuple(differences), meta)
+        report = ResultTable(tuple(differences), meta)
         if asked.power:
             powers = could_show(differences, asked.detect)
-            report = Report(tuple(powers), {**meta, "detect": asked.detect})
+            report = ResultTable(tuple(powers), {**meta, "detect": asked.detect})
         _tell(without(tables, against, options.common))
     if plot is not None:
         shown = tuple(asked.metrics) or ("ece",)
@@ -171,8 +172,10 @@ def several(
             f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
             "out, or name another metric with --metric"
         )
-    rows, grid = overview(tables, metric, options=options.predictions)
-    return render_rows(rows, [grid], fmt, {"metric": metric, **_read(options, asked.given)})
+    rows = overview(tables, metric, options.predictions)
+    return render_rows(
+        rows, [overview_table(rows)], fmt, {"metric": metric, **_read(options, asked.given)}
+    )
 
 
 def trade_offs(
@@ -192,8 +195,8 @@ def trade_offs(
     check_format(fmt)
     tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
-    rows, grids = pareto(tables, options.predictions, options.each_seed)
-    return render_rows(rows, grids, fmt, _read(options, asked.given))
+    rows = pareto(tables, options.predictions, options.each_seed)
+    return render_rows(rows, trade_off_tables(rows), fmt, _read(options, asked.given))
 
 
 def regressions(
@@ -230,7 +233,7 @@ def regressions(
         _tell(without(tables, asked.against, options.common))
     meta = {"by": options.by, "against": asked.against, **_read(options, asked.given)}
     meta["confidence"] = ",".join(asked.confidences) or options.predictions.confidence
-    return Report(tuple(rows), meta).render(fmt)
+    return ResultTable(tuple(rows), meta).render(fmt)
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

@@ -12,7 +12,7 @@ from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import Metric
+from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     AnalysisOptions,
     ComparisonKeywords,
@@ -25,8 +25,8 @@ from calprune.analyze.options import (
     check_read,
     untested,
 )
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import (
     CalibrationSlopeDifference,
@@ -37,7 +37,7 @@ from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
 from calprune.analyze.results.power import power as could_show
 from calprune.analyze.results.trend import Trend, trend
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError

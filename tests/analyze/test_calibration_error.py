@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
-from calprune.analyze.metrics import Gapped, resolve
+from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.results.permuted_metrics import difference_test
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors
@@ -303,14 +303,14 @@ def test_an_undefined_resample_leaves_an_interval_over_the_others():
 
 
 def test_without_images_repeats_are_resampled_together_and_told():
-    from calprune.analyze.tables.grid import estimate_grids
+    from calprune.analyze.tables.estimates import estimate_tables
 
     table = replace(make_table(images=30, per_image=4), cluster=np.full(120, ""))
     repeats = replace(table, duplicate_of=np.repeat(np.arange(0, 120, 4), 4).astype(np.int32))
     (row,) = estimate([repeats], ["accuracy"], draws=20)
     assert (row.resampled, row.clusters) == ("questions", 30)
     assert "|clusters:30(question)|" in row.signature
-    (grid,) = estimate_grids([row])
+    (grid,) = estimate_tables([row])
     assert any("rows that repeat a question" in note for note in grid.notes)
 
 

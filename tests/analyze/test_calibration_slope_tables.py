@@ -17,7 +17,7 @@ from calprune.analyze.command import Asked, regressions
 from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.slopes import slopes as section
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.calibration_slope import calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
 from calprune.analyze.statistics.calibration_slope import (

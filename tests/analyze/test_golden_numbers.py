@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calprune.analyze.figures import Subject
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.cli import app
 from calprune.data.storage.store import SAMPLE, Store
 from tests.analyze.calls import subject_of

@@ -230,12 +230,12 @@ def test_figures_are_drawn_as_the_table_is(
 
     plain = forest("plain")
     assert "paired-studentised95(debiased)|boot:100|seed:0" in plain
-    assert "p:image-swap50|adjust:holm" in plain
+    assert "p:image-exchange50|adjust:holm" in plain
     told = forest(
         "told", "--interval", "basic", "--seed", "3", "--resample", "rows", "--correction", "bh"
     )
     assert "basic95(plug-in)|boot:100|seed:3" in told
-    assert "p:row-swap50|adjust:bh" in told
+    assert "p:row-exchange50|adjust:bh" in told
     note = next((tmp_path / "told").glob("*.svg")).read_text()
     assert note != next((tmp_path / "plain").glob("*.svg")).read_text()
     for words in (["--each-seed"], ["--common"], ["--figure", "curve", "--correction", "bh"]):
@@ -250,7 +250,7 @@ def test_several_definitions_are_compared_as_told(
     more = ("--permutations", "99", "--interval", "basic", "--resample", "rows")
     found = printed(capsys, *words, *more, *QUICK)
     assert "ci:paired-basic95" in found
-    assert "p:row-swap99|adjust:bh" in found
+    assert "p:row-exchange99|adjust:bh" in found
     assert "holm" not in found
 
 
@@ -280,7 +280,7 @@ def test_a_choice_that_does_not_exist_is_refused_everywhere(
     [
         (["--target", "soft"], "--target soft is about generated replies"),
         (["--target", "hard"], "--target hard is about generated replies"),
-        (["--confidence", "mean"], "--confidence mean is that of generated replies"),
+        (["--confidence", "minimum"], "--confidence minimum is that of generated replies"),
         (["--folds", "3"], "--folds is read with --calibrate"),
         (["--overview", "--target", "soft"], "--target"),
         (["--overview", "--calibrate", "platt"], "--calibrate is not read by the benchmarks' own"),
@@ -301,7 +301,7 @@ def check(table: LogitTable, **given: Any) -> None:
 
 def test_of_replies_alone_nothing_can_be_chosen() -> None:
     table = opened(make_table(images=12))
-    check(table, target="soft", confidence="mean")
+    check(table, target="soft", confidence="mean-logprob")
     for name, value in (("answer_set", "all"), ("verbalizers", "first")):
         with pytest.raises(PlanError, match=f"{modes.option(name)} is about answers"):
             check(table, **{name: value})
@@ -313,7 +313,7 @@ def test_of_replies_alone_nothing_can_be_chosen() -> None:
 
 def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
     study = Study((make_table(), make_table(make_condition("scope", 16), noise=1)))
-    asked: list[Any] = [{"target": "soft"}, {"confidence": "mean"}, {"folds": 3}]
+    asked: list[Any] = [{"target": "soft"}, {"confidence": "mean-logprob"}, {"folds": 3}]
     for own in asked:
         for method in (study.estimates, study.compare, study.power, study.predictions):
             with pytest.raises(PlanError, match=f"--{next(iter(own))}"):
@@ -391,7 +391,7 @@ def test_an_estimate_reads_numerics_positions_and_device(
     run(*words, "--select", "scope", "--keep", "64", "--numerics", "both", "--device", "cpu",
         "--positions", "original")  # fmt: skip
     told = capsys.readouterr().out
-    assert "-original-compat" in told
+    assert " positions=original numerics=compat" in told
     assert plain.count("to ask\n") < told.count("to ask\n")
     assert "14.1 GB" in plain or "weights" in plain
     assert plain.split("memory: ")[1] != told.split("memory: ")[1]

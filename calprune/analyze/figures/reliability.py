@@ -22,8 +22,8 @@ from calprune.analyze.figures._style import (
 from calprune.analyze.figures._subject import condition_names
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.reliability import Bin, Step
-from calprune.analyze.tables.render import records
-from calprune.analyze.tables.written import number
+from calprune.analyze.tables.numbers import number
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

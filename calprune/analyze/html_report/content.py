@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from calprune.analyze.command import graded
+from calprune.analyze.confidence_definition import of_answers
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
     Setting,
@@ -16,12 +17,11 @@ from calprune.analyze.experiments.experiment import (
     settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
-from calprune.analyze.metrics import resolve, spec
+from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.analyze.predictions.cache import PredictionCache
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
+from calprune.analyze.results.by_confidence import Defined, definitions
 from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import (
     CalibrationSlopeDifference,
@@ -29,14 +29,16 @@ from calprune.analyze.results.calibration_slope_difference import (
 )
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.results.power import power, sentences
+from calprune.analyze.results.power import power
 from calprune.analyze.study import DEFAULT_METRICS
-from calprune.analyze.tables.calibration_slope import (
-    calibration_slope_difference_grids,
-    calibration_slope_grids,
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
 )
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
@@ -81,8 +83,8 @@ class Content:
     ungraded: tuple[str, ...]
     options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
-    slopes: tuple[Grid, ...] = ()
-    confidences: tuple[Grid, ...] = ()
+    slopes: tuple[TextTable, ...] = ()
+    confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
@@ -184,7 +186,7 @@ def gather(
         options=options,
         untrusted=tuple(untrusted),
         slopes=_slopes(calibration_slopes(kept, whole) if regressed else [], moved),
-        confidences=tuple(definition_grids(defined)),
+        confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
     )
@@ -227,7 +229,7 @@ def _defined(
     if not closed or options.predictions.confidence not in ("auto", "answer-set"):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
-    return definitions(tables, DEFINED, DEFINITIONS, reference, fewer)
+    return definitions(tables, DEFINED, of_answers(), reference, fewer)
 
 
 def _has_log_odds(tables: Sequence[LogitTable], options: AnalysisOptions) -> bool:
@@ -238,10 +240,10 @@ def _has_log_odds(tables: Sequence[LogitTable], options: AnalysisOptions) -> boo
 
 def _slopes(
     rows: Sequence[CalibrationSlope], moved: Sequence[CalibrationSlopeDifference]
-) -> tuple[Grid, ...]:
+) -> tuple[TextTable, ...]:
     """Tables of each number, and of slopes and calibration in the large against the reference."""
     shown = [r for r in moved if r.metric != "intercept"]
-    return (*calibration_slope_grids(rows), *calibration_slope_difference_grids(shown))
+    return (*calibration_slope_tables(rows), *calibration_slope_difference_tables(shown))
 
 
 Row = TypeVar("Row", Estimate, Difference, Defined, CalibrationSlopeDifference)

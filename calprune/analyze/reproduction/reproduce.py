@@ -19,7 +19,7 @@ from calprune.analyze.reproduction.rows import (
     written,
 )
 from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
 from calprune.data.studies import Line, Study, Table, find_study
 from calprune.data.studies._numbers import Numbers, Printed, numbers
@@ -105,7 +105,7 @@ def _reproduced(
     notes = (*table.notes, *_noted(odd, len(rows)), *_reasons(rows))
     header = ("", *(c.label for c in subject.table.columns))
     title = _title(table, subject)
-    return Reproduced(title, Grid(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
+    return Reproduced(title, TextTable(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
 
 
 def _row(

@@ -15,8 +15,8 @@ from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.results.signature import drawn_unit, signed

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -20,7 +21,7 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample, Resampling
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
@@ -34,18 +35,8 @@ from calprune.analyze.results.shared_resamples import by_gaps, gap_bounds, gap_e
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
-from calprune.analyze.statistics.multiple_testing import adjust_p, too_few
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.trend_test import contrast, least_trend_p, tries_all
-from calprune.analyze.tables.grid import Grid
-from calprune.analyze.tables.notes import (
-    SWAPPED,
-    brackets,
-    defined_shares,
-    few_images,
-    questions_on,
-    with_reason,
-)
-from calprune.analyze.tables.written import heading, number, of_what, p_text
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -272,7 +263,7 @@ def _trend(
         metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.unit
     )
     every = tries_all(many, clusters, testing.permutations)
-    tail = f"|p:{how.unit[:-1]}-order{'-exact' if every else testing.permutations}"
+    tail = f"|p:{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
     return Trend(
         model=setting.model,
         benchmark=setting.benchmark,
@@ -306,60 +297,4 @@ def _trend(
         draws=how.draws,
         permutations=testing.permutations,
         signature=f"{signed}{tail}|adjust:{testing.correction}{tested[2]}",
-    )
-
-
-def trend_grids(rows: Sequence[Trend]) -> list[Grid]:
-    """One table per model, benchmark, metric and group: exactly one family each."""
-    families: dict[tuple[str, ...], list[Trend]] = {}
-    for r in rows:
-        stem = r.signature.split("|conf:")[0]
-        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
-    return [_grid(own) for own in families.values()]
-
-
-def _grid(rows: Sequence[Trend]) -> Grid:
-    r = rows[0]
-    part = f", {r.by} {r.group}" if r.group != "all" else ""
-    corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
-    points: DisplayUnit = "points" if r.unit in ("percent", "points") else "plain"
-    slope = heading(of_what("slope", r.interval_of), points)
-    shown = heading(r.title, r.unit)
-    header = ("condition", r.parameter, f"{shown} first", "last", slope, "p", corrected)
-    body = tuple(
-        (
-            row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
-            row.levels,
-            number(row.first, row.unit),
-            number(row.last, row.unit),
-            with_reason(
-                row.slope,
-                row.slope_debiased,
-                (row.low, row.high),
-                row.interval_of,
-                row.unit,
-                row.defined,
-                signed=True,
-            ),
-            p_text(row.p, row.p_least),
-            p_text(row.p_adjusted, row.p_least),
-        )
-        for row in rows
-    )
-    drawn = next((row for row in rows if row.low is not None), None)
-    kind = "" if drawn is None else brackets(drawn.interval_of)
-    few = too_few(max(row.p_least for row in rows), r.family)
-    notes = (
-        f"{questions_on(r)}; {r.direction} is better",
-        f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
-        *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
-        *defined_shares(rows),
-        *few_images(rows),
-        f"p: levels dealt anew on {SWAPPED[r.resampled]}, two-sided; {corrected}: corrected "
-        f"for {r.family} trend{'s' * (r.family > 1)}",
-        *([few] if few and r.correction == "holm" else ()),
-        r.signature,
-    )
-    return Grid(
-        f"{r.model} on {r.benchmark}{part}: {r.title} over {r.parameter}", header, body, notes
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
-from calprune.analyze.html_report.tables import grid_table
+from calprune.analyze.html_report.tables import table_of
 
 
 def slopes(content: Content) -> Html | None:
     """Tables of the regression; None where confidence is no probability."""
-    return join(*(grid_table(grid) for grid in content.slopes)) if content.slopes else None
+    return join(*(table_of(table) for table in content.slopes)) if content.slopes else None

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from calprune.analyze.results.calibration_slope import CalibrationSlope
 from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
 from calprune.analyze.statistics.calibration_slope import FEW_CLUSTERS, QUANTITIES
-from calprune.analyze.tables.grid import Grid, family_name
-from calprune.analyze.tables.notes import few_errors, left_out, questions_on
-from calprune.analyze.tables.written import number, p_text, shown_name, unique, with_interval
+from calprune.analyze.tables.families import family_name, place, shown_name, unique
+from calprune.analyze.tables.notes import few_errors, of_replies, questions_on
+from calprune.analyze.tables.numbers import corrected_heading, number, p_text, with_interval
+from calprune.analyze.tables.text_table import TextTable
 
 Row = CalibrationSlope | CalibrationSlopeDifference
 
@@ -21,8 +22,8 @@ IDEAL = (
 )
 
 
-def calibration_slope_grids(rows: Sequence[CalibrationSlope]) -> list[Grid]:
-    """One grid per model, benchmark, definition of confidence and group."""
+def calibration_slope_tables(rows: Sequence[CalibrationSlope]) -> list[TextTable]:
+    """One table per model, benchmark, definition of confidence and group."""
     piles: dict[tuple[str, ...], list[CalibrationSlope]] = {}
     for r in rows:
         piles.setdefault((r.model, r.benchmark, r.definition, r.group), []).append(r)
@@ -30,7 +31,7 @@ def calibration_slope_grids(rows: Sequence[CalibrationSlope]) -> list[Grid]:
     return [_conditions(own, several) for own in piles.values()]
 
 
-def _conditions(rows: Sequence[CalibrationSlope], several: bool) -> Grid:
+def _conditions(rows: Sequence[CalibrationSlope], several: bool) -> TextTable:
     body = []
     for name in unique([r.condition for r in rows]):
         own = {r.metric: r for r in rows if r.condition == name}
@@ -43,11 +44,13 @@ def _conditions(rows: Sequence[CalibrationSlope], several: bool) -> Grid:
     unit = "distinct" if r.resampled == "questions" else "images"
     header = ("condition", *(TITLES[q] for q in QUANTITIES), "n", unit)
     title = _title(r, "calibration slope", several)
-    return Grid(title, header, tuple(body), (*notes, *_signatures(rows)))
+    return TextTable(title, header, tuple(body), (*notes, *_signatures(rows)))
 
 
-def calibration_slope_difference_grids(rows: Sequence[CalibrationSlopeDifference]) -> list[Grid]:
-    """One grid per model, benchmark, definition, group and number: exactly one family each."""
+def calibration_slope_difference_tables(
+    rows: Sequence[CalibrationSlopeDifference],
+) -> list[TextTable]:
+    """One table per model, benchmark, definition, group and number: exactly one family each."""
     families: dict[tuple[str, ...], list[CalibrationSlopeDifference]] = {}
     for r in rows:
         families.setdefault((r.model, r.benchmark, r.definition, r.group, r.metric), []).append(r)
@@ -55,9 +58,9 @@ def calibration_slope_difference_grids(rows: Sequence[CalibrationSlopeDifference
     return [_family(own, several) for own in families.values()]
 
 
-def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> Grid:
+def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> TextTable:
     r = rows[0]
-    corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
+    corrected = corrected_heading(r.correction)
     body = [
         (
             shown_name(row),
@@ -75,13 +78,12 @@ def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> Grid:
         f"{r.family} comparison{'s' * (r.family > 1)}",
     ]
     header = ("condition", TITLES[r.metric], r.against, "difference", "p", corrected)
-    return Grid(title, header, tuple(body), (*notes, r.signature))
+    return TextTable(title, header, tuple(body), (*notes, r.signature))
 
 
 def _title(row: Row, what: str, several: bool) -> str:
-    part = f", {row.by} {row.group}" if row.group != "all" else ""
     confidence = f", confidence {row.definition}" * several
-    return f"{row.model} on {row.benchmark}{part}: {what}{confidence}"
+    return f"{place(row)}: {what}{confidence}"
 
 
 def _cell(value: float, row: Row, signed: bool = False) -> str:
@@ -113,7 +115,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         )
     if any("target:soft" in row.signature for row in rows):
         notes.append("replies count by their verdict: a fractional logit")
-    return notes + left_out([r] if r.group == "all" else [])
+    return notes + of_replies([r] if r.group == "all" else [])
 
 
 _UNITS = {"images": "image", "questions": "question", "rows": "row"}
