@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from calprune.analyze.tables.written import p_text
+from calprune.analyze.tables.numbers import p_text
 from hypothesis import example, given
 from hypothesis import strategies as st
 
