@@ -239,7 +239,7 @@ def test_certain_confidences_are_counted_and_told():
     assert "exactly 0 or 1" not in text_of([table])
 
 
-@pytest.mark.parametrize("definition", ["margin", "entropy", "gap", "raw,margin"])
+@pytest.mark.parametrize("definition", ["margin", "entropy", "logit-gap", "raw,margin"])
 @pytest.mark.parametrize("against", [None, "full"])
 def test_scores_are_refused(tables, definition, against):
     with pytest.raises(PlanError, match="is only a score; --calibrate isotonic or platt"):
