@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
@@ -100,7 +100,7 @@ def analyze(
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     if options.common:
-        _tell(dropped_sets(settings(tables, options.each_seed)))
+        _tell(dropped_sets(experiments(tables, options.each_seed)))
     meta = {"by": options.by, **_drawn(options), "against": against, **_read(options, asked.given)}
     if len(asked.confidences) > 1:
         rows = definitions(tables, chosen, asked.confidences, against, options)
@@ -221,7 +221,7 @@ def regressions(
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     if options.common:
-        _tell(dropped_sets(settings(tables, options.each_seed)))
+        _tell(dropped_sets(experiments(tables, options.each_seed)))
     rows: list[CalibrationSlope | CalibrationSlopeDifference] = []
     for definition in asked.confidences or [options.predictions.confidence]:
         told = replace(options, predictions=replace(options.predictions, confidence=definition))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.signals import Signals
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -65,10 +65,10 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids before the image, ``head``, and the question's ``tail`` after it."""
+    """Token ids before the image, ``prefix``, and the question's ``suffix`` after it."""
 
-    head: tuple[int, ...]
-    tail: tuple[int, ...]
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class ImageRequest:
 
     ``visual`` float (k, d): kept rows of the features that go to the projector; ``separator``
     bool (k,): which of them are separators; ``positions`` int64 (p, k): their position ids;
-    ``start``: position id of every tail's first token.
+    ``start``: position id of every suffix's first token.
     """
 
     visual: NDArray[np.floating]
     separator: NDArray[np.bool_]
     positions: NDArray[np.int64]
     start: int
-    tails: tuple[tuple[int, ...], ...]
+    suffixes: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -235,8 +235,8 @@ class Adapter(Protocol):
         """Token ids before and after the image."""
         ...
 
-    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
-        """Position ids (p, head + v + 1) of head, visual tokens and the tail's first token."""
+    def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
+        """Position ids (p, prefix + v + 1) of prefix, visual tokens and suffixes' first token."""
         ...
 
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
@@ -251,7 +251,7 @@ class Adapter(Protocol):
         """Hidden states (b, s, D) after the last norm."""
         ...
 
-    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
         """Logits (q, vocabulary) of hidden rows (q, D), computed in float32."""
         ...
 

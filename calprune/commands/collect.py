@@ -64,7 +64,8 @@ def collect(
     select: Annotated[
         list[str] | None,
         typer.Option(
-            help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2; may be repeated.  "
+            help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2, or a condition by "
+            "name, e.g. 'scope:alpha=0 @128'; may be repeated.  "
             "[default: the grid of the study calibration]"
         ),
     ] = None,

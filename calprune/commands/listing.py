@@ -14,7 +14,7 @@ from calprune import registry
 from calprune.commands.reading import Reader
 from calprune.data.condition_names import name_of
 from calprune.data.storage.store import Store, check_file, store_path
-from calprune.errors import BenchmarkError, MissingExtra, PlanError
+from calprune.errors import MissingExtra, PlanError
 from calprune.terminal import counted, in_columns, printable
 
 _NARROWEST = 100  # columns of the table of benchmarks
@@ -81,22 +81,14 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 
 def _where(plugin: Any) -> str:
-    """Whether a benchmark's files are in the hub's cache, told by their names; opens no table."""
-    from calprune.data.sources.hub import cached
-
-    parts = getattr(plugin, "parts", None)
-    if parts is None:
-        origin = str(getattr(plugin, "origin", ""))
-        return "generated" if origin.startswith("generated") else ""
-    if not parts:
-        return "--data"
-    try:
-        found = [bool(cached(part)) for part in parts.values()]
-    except BenchmarkError:
-        return "partly"
-    except Exception:  # a foreign plug-in with parts of its own making
-        return ""
-    return "fetched" if all(found) else "partly" if any(found) else "to fetch"
+    """Whether a benchmark's files are here, told by their names; opens no table."""
+    if callable(told := getattr(plugin, "availability", None)):
+        try:
+            return str(told())
+        except Exception:  # of a foreign plug-in
+            return ""
+    origin = str(getattr(plugin, "origin", ""))
+    return "generated" if origin.startswith("generated") else ""
 
 
 def _folded(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -18,6 +18,7 @@ from calprune.errors import PlanError, StoreError
 SCHEMA_MAJOR = 1
 
 Scalar = str | int | float | bool
+Scope = Literal["global", "split", "crop"]
 
 
 def canonical_json(value: Any) -> str:
@@ -42,7 +43,7 @@ class Budget:
 
     kind: Literal["count", "ratio"]
     value: int | float
-    scope: Literal["global", "split", "crop"] = "global"
+    scope: Scope = "global"
 
     def __post_init__(self) -> None:
         if self.kind not in ("count", "ratio") or self.scope not in _SCOPES:
@@ -101,7 +102,7 @@ _SCOPES = ("global", "split", "crop")
 ALL_TOKENS = Budget("ratio", 1.0)
 
 
-class Experiment(NamedTuple):
+class ExperimentKey(NamedTuple):
     """What two conditions share that may be compared, as in ``Condition``."""
 
     benchmark: str
@@ -213,9 +214,9 @@ class Condition:
         return sha256_of(self.to_json())
 
     @property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> ExperimentKey:
         """What it shares with all conditions that it may be compared with."""
-        return Experiment(*(getattr(self, name) for name in Experiment._fields))
+        return ExperimentKey(*(getattr(self, name) for name in ExperimentKey._fields))
 
     @property
     def picture(self) -> str:

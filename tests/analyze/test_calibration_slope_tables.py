@@ -261,6 +261,7 @@ def test_a_calibrated_score_is_a_probability(tables):
 def test_rows_and_files_without_images_say_what_they_are_clustered_by(tables):
     rows = by_metric(slopes_of(tables[:1], resample="rows"))["slope"]
     assert (rows.freedom, rows.clusters, rows.resampled) == (239, 40, "rows")
+    assert rows.error_images == by_metric(slopes_of(tables[:1]))["slope"].error_images <= 40
     assert "rows count as independent" in text_of(tables[:1], resample="rows")
     bare = replace(tables[0], cluster=np.full(240, ""))
     found = by_metric(slopes_of([bare]))["slope"]

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from calprune.analyze.tables.numbers import p_text
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.statistics.clustering import icc
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
+from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_study_tables, make_table

@@ -28,7 +28,7 @@ from calprune.data.condition import ALL_TOKENS
 from calprune.errors import BenchmarkError, ModelError, PlanError
 
 PUBLISHED = MODELS["llava-1.5-7b"]
-HEAD = tuple(range(35))
+PREFIX = tuple(range(35))
 # POPE's shape: "\nIs there a", one or two pieces of an object, 20 tokens to "ASSISTANT:".
 OBJECTS = [(1000 + i,) if i % 3 else (1000 + i, 2000 + i) for i in range(10)]
 TAILS = tuple((29871, 13, 3624, 727, 263, *o, *range(300, 320)) for o in OBJECTS)
@@ -75,7 +75,7 @@ class Meta(ClipLlama):
         return {"full_attention": Reach()}
 
     def prompt(self, question: str) -> Prompt:
-        return Prompt(HEAD, ())
+        return Prompt(PREFIX, ())
 
     def forward(self, step: Step) -> torch.Tensor:
         """transformers looks into masks of two axes, and ``meta`` has nothing to look at."""
@@ -84,8 +84,8 @@ class Meta(ClipLlama):
             step = replace(step, mask=torch.ones(b, 1, n, n, dtype=torch.bool, device="meta"))
         return super().forward(step)
 
-    def positions(self, head: int, layout: Any) -> Any:
-        return np.arange(head + 1)[None]
+    def positions(self, prefix: int, layout: Any) -> Any:
+        return np.arange(prefix + 1)[None]
 
     def token_layout(self, size: Any) -> Any:
         return None
@@ -104,7 +104,7 @@ def counted_pack(kept: int) -> float:
         TAILS,
     )
     packed = CountingPacked(Meta())
-    packed.head_cache(1)
+    packed.prefix_cache(1)
     with FlopCounterMode(display=False) as counter:
         packed.ask(row)
     return float(counter.get_total_flops())
@@ -125,12 +125,12 @@ class CountingPacked(Packed):
 def counted_row(kept: int) -> float:
     """One question of one image from pixels, as evaluation loops ask it."""
     model = full_size()
-    tail = len(TAILS[0])
+    suffix = len(TAILS[0])
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         pixels = torch.zeros(1, 3, 336, 336, device="meta")
         model.model.vision_tower(pixels, output_hidden_states=True)
         model.model.multi_modal_projector(torch.zeros(1, kept, 1024, device="meta"))
-        embeds = torch.zeros(1, 35 + kept + tail, 4096, device="meta")
+        embeds = torch.zeros(1, 35 + kept + suffix, 4096, device="meta")
         mask = torch.ones(1, 1, *[embeds.shape[1]] * 2, dtype=torch.bool, device="meta")
         hidden = model.model.language_model(inputs_embeds=embeds, attention_mask=mask)
         model.lm_head(hidden.last_hidden_state[:, -1])
@@ -151,7 +151,7 @@ def work() -> Workload:
         images=1,
         rows=ROWS_PER_IMAGE,
         questions=len(TAILS),
-        head=35,
+        prefix=35,
         row_tokens=ROWS_PER_IMAGE * len(TAILS[0]),
         trie_tokens=trie_length(TAILS),
         crops=1,
@@ -182,14 +182,14 @@ def counted_layers(tokens: int, before: int) -> float:
 
 def test_layers_inside_agree_with_torchs_counter() -> None:
     """FastV at 128 and a PyramidDrop, put together from counted layers."""
-    trie, tail, q = trie_length(TAILS), len(TAILS[0]), len(TAILS)
-    fastv = 2 * counted_layers(576 + trie, 35) + 30 * q * counted_layers(128 + tail, 35)
-    alone = 32 * q * counted_layers(128 + tail, 35)
-    pyramid = sum(8 * q * counted_layers(n + tail, 35) for n in (288, 144, 72))
+    trie, suffix, q = trie_length(TAILS), len(TAILS[0]), len(TAILS)
+    fastv = 2 * counted_layers(576 + trie, 35) + 30 * q * counted_layers(128 + suffix, 35)
+    alone = 32 * q * counted_layers(128 + suffix, 35)
+    pyramid = sum(8 * q * counted_layers(n + suffix, 35) for n in (288, 144, 72))
     pyramid += 8 * counted_layers(576 + trie, 35)
     for drops, counted in (
         ((Drop(2, 128),), fastv),
-        ((Drop(2, 128, again=True),), fastv - 30 * q * counted_layers(128 + tail, 35) + alone),
+        ((Drop(2, 128, again=True),), fastv - 30 * q * counted_layers(128 + suffix, 35) + alone),
         ((Drop(8, 288), Drop(16, 144), Drop(24, 72)), pyramid),
     ):
         found = packed_cost(PUBLISHED.shape, work(), Asking(576, drops=drops))
@@ -204,7 +204,7 @@ def test_what_follows_the_question_shares_less() -> None:
     naive = {a: naive_cost(shape, work(), a) for a in (few, fastv, guided, Asking(576))}
     assert naive[guided] == naive[few]
     mean = 128 + 2 * (576 - 128) / 32
-    assert naive[fastv].tokens == round(ROWS_PER_IMAGE * (35 + mean + work().tail))
+    assert naive[fastv].tokens == round(ROWS_PER_IMAGE * (35 + mean + work().suffix))
     assert naive[few].flops < naive[fastv].flops < naive[Asking(576)].flops
     one = packed_cost(shape, replace(work(), questions=1, trie_tokens=len(TAILS[0])), few)
     by_question = packed_cost(shape, work(), guided)

@@ -100,7 +100,7 @@ def test_any_stages(
     seed: int,
 ) -> None:
     adapter = adapters[kind]
-    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    rows = [row(adapter, seed + i, suffixes) for i, suffixes in enumerate(sets)]
     falling = sorted(keep, reverse=True)
     stages = tuple(
         Stage(b, b if next_layer else b - 1, k)
@@ -172,19 +172,19 @@ def test_two_passes_are_the_references(adapters: dict[str, Any], kind: str) -> N
 def test_two_passes_are_a_shorter_prompt(adapters: dict[str, Any]) -> None:
     """At contiguous positions: what the packed route says about the kept tokens alone."""
     adapter = adapters["llama"]
-    whole, head = row(adapter, 1, TAILS), len(adapter.prompt("?").head)
+    whole, prefix = row(adapter, 1, TAILS), len(adapter.prompt("?").prefix)
     selector = FastVTwoPass(position_ids="contiguous")
     found = reply(Packed(adapter), [whole], "two", selector, [5], IMAGES[:1])
     assert found.visual.tolist() == [[5] * LAYERS] * 3
-    for i, (kept, tail) in enumerate(zip(found.kept, whole.tails, strict=True)):
-        places = (head + np.arange(5))[None]
+    for i, (kept, suffix) in enumerate(zip(found.kept, whole.suffixes, strict=True)):
+        places = (prefix + np.arange(5))[None]
         short = replace(
             whole,
             visual=whole.visual[kept],
             separator=whole.separator[kept],
             positions=places,
-            start=head + 5,
-            tails=(tail,),
+            start=prefix + 5,
+            suffixes=(suffix,),
         )
         alone = Packed(adapter).reply([short])
         assert np.abs(found.logits[i] - alone.logits[0]).max() < TOLERANCE
@@ -224,7 +224,7 @@ def test_any_questions_rate(
     adapters: dict[str, Any], kind: str, version: str, sets: Any, tokens: int, seed: int
 ) -> None:
     adapter = adapters[kind]
-    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    rows = [row(adapter, seed + i, suffixes) for i, suffixes in enumerate(sets)]
     stages, contiguous = sparse(version), version == "1.5"
     found = fast(adapter, rows, stages, contiguous, tokens)
     assume(version == "2.0" or found.margin.min() > CLOSE)
@@ -339,10 +339,10 @@ def test_sets_of_every_stage_are_the_references(
     rows = [row(adapter, i, TAILS[:2]) for i in range(2)]
     found = fast(adapter, rows, stages, contiguous)
     assert found.margin.min() > CLOSE, "choose other weights: rounding decides"
-    asked = [(r, t, image) for r, image in zip(rows, IMAGES, strict=False) for t in r.tails]
-    for at, (r, tail, image) in enumerate(asked):
+    asked = [(r, t, image) for r, image in zip(rows, IMAGES, strict=False) for t in r.suffixes]
+    for at, (r, suffix, image) in enumerate(asked):
         for n, s in enumerate(stages, 1):
-            one = question(adapter, r, tail, image)
+            one = question(adapter, r, suffix, image)
             _, kept = reference.spelled_out(adapter, one, stages[:n], contiguous)
             for layer in range(s.before, stages[n].before if n < len(stages) else LAYERS):
                 left = np.flatnonzero(found.until[at] > layer)

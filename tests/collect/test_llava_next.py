@@ -310,13 +310,13 @@ def test_full_equals_generate_from_pixels_and_text(folder: Path) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)
     seen = adapter.encode([picture])[0]
     prompt = adapter.prompt("Is there a dog in the image?")
-    places = adapter.positions(len(prompt.head), seen.layout)
+    places = adapter.positions(len(prompt.prefix), seen.layout)
     row = ImageRequest(
         seen.features["patches"],
         seen.layout.separator,
-        places[:, len(prompt.head) : -1],
+        places[:, len(prompt.prefix) : -1],
         int(places[0, -1]),
-        (prompt.tail,),
+        (prompt.suffix,),
     )
     processor = AutoProcessor.from_pretrained(folder)
     reference = LlavaNextForConditionalGeneration.from_pretrained(

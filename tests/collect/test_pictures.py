@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from calprune.collect import run
 from calprune.collect.models import ModelOptions, open_adapter
-from calprune.data.benchmarks import upright
+from calprune.data.benchmark import upright
 from calprune.data.pictures import open_picture, pad_to_square, size_of, turned
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store

@@ -59,7 +59,7 @@ def test_what_was_fetched_is_seen_by_its_files(cache: Path) -> None:
     assert rows()["pope"]["data"] == "fetched"
     (home / "README.md").write_text("---\nconfigs: [\n")
     assert rows()["pope"]["data"] == "fetched"
-    first = Gqa.parts["questions"]
+    first = Gqa.tables["questions"]
     file = f"{first.config}/{first.split}-00000-of-00001.parquet"
     fetched(cache, first.repositories[0], file)
     assert rows()["gqa"]["data"] == "partly"  # the images are not there
@@ -86,8 +86,15 @@ class Older:
 
 class Odd:
     title = property(lambda self: "of an instance")
-    parts = 7
+    availability = 7
     published = SimpleNamespace(rows="many")
+
+
+class Worse:
+    title = "one that does not know"
+
+    def availability(self) -> str:
+        raise ValueError
 
 
 class Bad:
@@ -103,6 +110,7 @@ def test_foreign_benchmarks_never_break_the_list(
     plugins = {
         "older" * 12: Older,
         "odd": Odd,
+        "worse": Worse(),
         "bad": Bad,
         "pope": registry.load("benchmarks", "pope"),
     }

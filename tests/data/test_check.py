@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from calprune.collect.stages.image_check import usable
+from calprune.data.benchmark import Published
 from calprune.data.benchmark_check import Check, check, counts, differences
-from calprune.data.benchmarks import Published
 from calprune.data.benchmarks.pope import Pope
 from calprune.data.questions import open_questions
 from calprune.errors import BenchmarkError, PlanError

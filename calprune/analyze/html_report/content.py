@@ -11,10 +11,10 @@ from calprune.analyze.command import graded
 from calprune.analyze.confidence_definition import of_answers
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
-    Setting,
+    Experiment,
     check_shown,
+    experiments,
     group_count,
-    settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metric import resolve, spec
@@ -72,7 +72,7 @@ class Content:
     """
 
     tables: tuple[LogitTable, ...]
-    settings: tuple[Setting, ...]
+    experiments: tuple[Experiment, ...]
     metrics: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     groups: tuple[Estimate, ...]
@@ -88,21 +88,21 @@ class Content:
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
-    def of(self, setting: Setting) -> list[Estimate]:
-        """Estimates of a setting over all its questions."""
-        return [r for r in self.estimates if _belongs(r, setting)]
+    def of(self, experiment: Experiment) -> list[Estimate]:
+        """Estimates of an experiment over all its questions."""
+        return [r for r in self.estimates if _belongs(r, experiment)]
 
-    def grouped(self, setting: Setting) -> list[Estimate]:
-        """Estimates of a setting by group, ``all`` included."""
-        return [r for r in self.groups if _belongs(r, setting)]
+    def grouped(self, experiment: Experiment) -> list[Estimate]:
+        """Estimates of an experiment by group, ``all`` included."""
+        return [r for r in self.groups if _belongs(r, experiment)]
 
-    def compared(self, setting: Setting) -> list[Difference]:
-        """Differences of a setting, in all groups."""
-        return [r for r in self.differences if _belongs(r, setting)]
+    def compared(self, experiment: Experiment) -> list[Difference]:
+        """Differences of an experiment, in all groups."""
+        return [r for r in self.differences if _belongs(r, experiment)]
 
 
-def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
-    return (row.model, row.benchmark) == (setting.model, setting.benchmark)
+def _belongs(row: Estimate | Difference, experiment: Experiment) -> bool:
+    return (row.model, row.benchmark) == (experiment.model, experiment.benchmark)
 
 
 def gather(
@@ -139,9 +139,9 @@ def gather(
     if not strict and options.predictions.confidence != "answer-set":
         kept = tuple(graded(tables))
     check_answers(kept, wanted, options.predictions)
-    found = tuple(settings(kept, options.each_seed))
-    for setting in found:
-        check_shown(setting, options.by)
+    found = tuple(experiments(kept, options.each_seed))
+    for experiment in found:
+        check_shown(experiment, options.by)
     reference = against or REFERENCE
     referenced = [s for s in found if s.named(reference)]
     if against is not None and not referenced:
@@ -153,24 +153,24 @@ def gather(
     defined: list[Defined] = []
     moved: list[CalibrationSlopeDifference] = []
     whole, regressed = replace(mixed, by=None), _has_log_odds(kept, options)
-    for setting in referenced:
-        alike, others = _alike(setting, reference, options.testing.mixed_numerics)
+    for experiment in referenced:
+        alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
-        if len(setting.cells) - len(others) > 1:
+        if len(experiment.conditions) - len(others) > 1:
             pairs = compare(alike, brief, reference, mixed)
-            differences += [_renamed(row, setting) for row in pairs]
-            defined += [_renamed(row, setting) for row in _defined(alike, reference, mixed)]
+            differences += [_renamed(row, experiment) for row in pairs]
+            defined += [_renamed(row, experiment) for row in _defined(alike, reference, mixed)]
             own = calibration_slope_differences(alike, reference, whole) if regressed else []
-            moved += [_renamed(row, setting) for row in own]
+            moved += [_renamed(row, experiment) for row in own]
     groups: list[Estimate] = []
-    for setting in found:
-        grouping = options.by or _usual(setting)
+    for experiment in found:
+        grouping = options.by or _usual(experiment)
         if grouping is not None:
-            rows = estimate(_tables(setting), brief, replace(options, by=grouping))
-            groups += [_renamed(row, setting) for row in rows]
+            rows = estimate(_tables(experiment), brief, replace(options, by=grouping))
+            groups += [_renamed(row, experiment) for row in rows]
     return Content(
         tables=kept,
-        settings=found,
+        experiments=found,
         metrics=shown,
         estimates=tuple(estimate(kept, shown, replace(options, by=None))),
         groups=tuple(groups),
@@ -192,28 +192,30 @@ def gather(
     )
 
 
-def _tables(setting: Setting) -> list[LogitTable]:
-    return [table for cell in setting.cells for table in cell.tables]
+def _tables(experiment: Experiment) -> list[LogitTable]:
+    return [table for runs in experiment.conditions for table in runs.tables]
 
 
-def _usual(setting: Setting) -> str | None:
-    """What a setting is grouped by if nobody says: splits, unless there is one, or too many."""
-    n = group_count(setting, "split")
+def _usual(experiment: Experiment) -> str | None:
+    """What an experiment is grouped by if nobody says: splits, unless there is one, or too many."""
+    n = group_count(experiment, "split")
     if n > MOST_SHOWN:
         print(
-            f"calprune: questions of {setting.benchmark} have {n:,} splits, and a report shows at "
-            f"most {MOST_SHOWN} groups: it has none of them",
+            f"calprune: questions of {experiment.benchmark} have {n:,} splits, and a report shows "
+            f"at most {MOST_SHOWN} groups: it has none of them",
             file=sys.stderr,
         )
     return "split" if 1 < n <= MOST_SHOWN else None
 
 
-def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:
+def _alike(
+    experiment: Experiment, reference: str, mixed: bool
+) -> tuple[list[LogitTable], list[str]]:
     """Tables that may be paired with the reference, and names of the conditions that may not."""
-    base = setting.find(reference).tables[0]
+    base = experiment.find(reference).tables[0]
     alike: list[LogitTable] = []
     others: list[str] = []
-    for cell in setting.cells:
+    for cell in experiment.conditions:
         if mixed or not any(moved_numerics(table, base) for table in cell.tables):
             alike += cell.tables
         else:
@@ -249,6 +251,6 @@ def _slopes(
 Row = TypeVar("Row", Estimate, Difference, Defined, CalibrationSlopeDifference)
 
 
-def _renamed(row: Row, setting: Setting) -> Row:
+def _renamed(row: Row, experiment: Experiment) -> Row:
     """With the names that tell settings apart, which were computed from one alone."""
-    return replace(row, model=setting.model, benchmark=setting.benchmark)
+    return replace(row, model=experiment.model, benchmark=experiment.benchmark)

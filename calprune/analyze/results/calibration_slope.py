@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import Cell, Setting, settings
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample
 from calprune.analyze.pipeline import PredictionCache
@@ -87,10 +87,10 @@ class CalibrationSlope:
 
 
 @dataclass(frozen=True)
-class Runs:
+class RunParts:
     """A condition's rows in one group: one part a seed, which share their clusters."""
 
-    cell: Cell
+    condition: ConditionRuns
     predictions: tuple[Predictions, ...]
     parts: tuple[Part, ...]
     clipped: int
@@ -98,7 +98,9 @@ class Runs:
     resample: Resample
 
     @classmethod
-    def of(cls, cell: Cell, runs: Sequence[Predictions], resample: Resample) -> Runs:
+    def of(
+        cls, condition: ConditionRuns, runs: Sequence[Predictions], resample: Resample
+    ) -> RunParts:
         """Log-odds and clusters of these predictions, one of each seed."""
         found = [clusters_of(one, resample) for one in runs]
         names = np.unique(np.concatenate([c.names for c in found]))
@@ -108,7 +110,7 @@ class Runs:
             code = np.searchsorted(names, clusters.names)[clusters.code]
             parts.append(Part(x, np.asarray(one.correct, dtype=np.float64), code))
             clipped = max(clipped, outside)
-        return cls(cell, tuple(runs), tuple(parts), clipped, len(names), resample)
+        return cls(condition, tuple(runs), tuple(parts), clipped, len(names), resample)
 
     def mean(self) -> dict[Quantity, Coefficient]:
         """Of the runs."""
@@ -151,35 +153,37 @@ def calibration_slopes(
         PlanError: a confidence that is not a probability, or an unknown grouping.
     """
     rows: list[CalibrationSlope] = []
-    cache, found = PredictionCache(), settings(tables, options.each_seed)
-    for setting in with_common_questions(found) if options.common else found:
-        read = {c.name: [cache(t, options.predictions) for t in c.tables] for c in setting.cells}
+    cache, found = PredictionCache(), experiments(tables, options.each_seed)
+    for experiment in with_common_questions(found) if options.common else found:
+        read = {
+            c.name: [cache(t, options.predictions) for t in c.tables] for c in experiment.conditions
+        }
         check_probabilities(read)
         read = only_common(read) if options.common else read
-        for group, part in grouped(setting, read, options.by).items():
-            for cell in (c for c in setting.cells if c.name in part):
-                runs = Runs.of(cell, part[cell.name], options.resampling.unit)
-                rows += _rows(setting, runs, group, options)
+        for group, part in grouped(experiment, read, options.by).items():
+            for condition in (c for c in experiment.conditions if c.name in part):
+                runs = RunParts.of(condition, part[condition.name], options.resampling.unit)
+                rows += _rows(experiment, runs, group, options)
     return rows
 
 
 def _rows(
-    setting: Setting, runs: Runs, group: str, options: AnalysisOptions
+    experiment: Experiment, runs: RunParts, group: str, options: AnalysisOptions
 ) -> list[CalibrationSlope]:
-    cell, found = runs.cell, runs.mean()
+    condition, found = runs.condition, runs.mean()
     single = (
         [calibration_slope([part], [1.0]) for part in runs.parts] if len(runs.parts) > 1 else []
     )
-    wrong = 1.0 - runs.parts[0].correct
+    wrong, images = 1.0 - runs.parts[0].correct, clusters_of(runs.predictions[0]).code
     return [
         CalibrationSlope(
-            model=setting.model,
-            benchmark=setting.benchmark,
-            condition=cell.name,
-            selector=cell.selector,
-            parameters=cell.parameters,
-            budget=cell.budget,
-            seed=cell.seed,
+            model=experiment.model,
+            benchmark=experiment.benchmark,
+            condition=condition.name,
+            selector=condition.selector,
+            parameters=condition.parameters,
+            budget=condition.budget,
+            seed=condition.seed,
             definition=options.predictions.confidence,
             by=options.by or "",
             group=group,
@@ -190,7 +194,7 @@ def _rows(
             high=found[metric].high,
             why=runs.why(found[metric]),
             errors=round(float(wrong.sum())),
-            error_images=len(np.unique(runs.parts[0].cluster[wrong > 0])),
+            error_images=len(np.unique(images[wrong > 0])),
             seeds=len(runs.parts),
             seed_sd=_spread(np.array([own[metric].value for own in single])),
             signature=runs.signature(metric, "cluster-t95"),

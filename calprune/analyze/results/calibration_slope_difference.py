@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.reference import Pair
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.analyze.results.calibration_slope import Runs, check_probabilities
+from calprune.analyze.results.calibration_slope import RunParts, check_probabilities
 from calprune.analyze.results.compare import referenced, without
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.statistics.calibration_slope import (
@@ -91,18 +91,22 @@ def calibration_slope_differences(
         IncompleteError: nothing to compare.
     """
     rows: list[CalibrationSlopeDifference] = []
-    for setting, pairs in referenced(tables, against, options):
+    for experiment, pairs in referenced(tables, against, options):
         if not pairs:
             continue
         base, unit = pairs[0][1], options.resampling.unit
         if not options.testing.mixed_numerics:
-            same_numerics(setting, base.tables[0])
-        read = aligned(setting, base, options)
+            same_numerics(experiment, base.tables[0])
+        read = aligned(experiment, base, options)
         check_probabilities(read)
-        for group, part in grouped(setting, read, options.by).items():
-            runs = {c.name: Runs.of(c, part[c.name], unit) for c in setting.cells if c.name in part}
+        for group, part in grouped(experiment, read, options.by).items():
+            runs = {
+                c.name: RunParts.of(c, part[c.name], unit)
+                for c in experiment.conditions
+                if c.name in part
+            }
             there = [(c, b) for c, b in pairs if c.name in part and b.name in part]
-            rows += _family(setting, there, runs, (against, group), options)
+            rows += _family(experiment, there, runs, (against, group), options)
     if not rows:
         raise IncompleteError(
             f"nothing to compare with {against!r}: it is the only condition"
@@ -112,37 +116,37 @@ def calibration_slope_differences(
 
 
 def _family(
-    setting: Setting,
+    experiment: Experiment,
     pairs: Sequence[Pair],
-    runs: dict[str, Runs],
+    runs: dict[str, RunParts],
     where: tuple[str, str],
     options: AnalysisOptions,
 ) -> list[CalibrationSlopeDifference]:
     """Rows of one group, metric by metric."""
     (against, group), correction = where, options.testing.correction
     means = {name: own.mean() for name, own in runs.items()}
-    found = [_between(runs[cell.name], runs[base.name]) for cell, base in pairs]
+    found = [_between(runs[condition.name], runs[base.name]) for condition, base in pairs]
     rows = []
     for metric in QUANTITIES:
         tested = [one[metric].p for one in found]
         adjusted = adjust_p([1.0 if p is None else p for p in tested], correction)
-        for (cell, base), one, p_adjusted in zip(pairs, found, adjusted, strict=True):
-            own, delta = runs[cell.name], one[metric]
-            lacks = next((n for n in (cell.name, base.name) if means[n][metric].why), "")
+        for (condition, base), one, p_adjusted in zip(pairs, found, adjusted, strict=True):
+            own, delta = runs[condition.name], one[metric]
+            lacks = next((n for n in (condition.name, base.name) if means[n][metric].why), "")
             tail = f"|p:cluster-t|adjust:{correction}{len(pairs)}"
             rows.append(
                 CalibrationSlopeDifference(
-                    model=setting.model,
-                    benchmark=setting.benchmark,
-                    condition=cell.name,
+                    model=experiment.model,
+                    benchmark=experiment.benchmark,
+                    condition=condition.name,
                     against=against,
                     reference=base.name,
-                    seed=cell.seed,
+                    seed=condition.seed,
                     definition=options.predictions.confidence,
                     by=options.by or "",
                     group=group,
                     metric=metric,
-                    value=means[cell.name][metric].value,
+                    value=means[condition.name][metric].value,
                     reference_value=means[base.name][metric].value,
                     delta=delta.value,
                     error=delta.error,
@@ -161,7 +165,7 @@ def _family(
     return rows
 
 
-def _between(ours: Runs, theirs: Runs) -> dict[Quantity, Coefficient]:
+def _between(ours: RunParts, theirs: RunParts) -> dict[Quantity, Coefficient]:
     """Mean over our runs minus that over theirs; questions, and so clusters, are the same."""
     a, b = len(ours.parts), len(theirs.parts)
     return calibration_slope([*ours.parts, *theirs.parts], [1 / a] * a + [-1 / b] * b)

@@ -52,9 +52,9 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         images=len(q.images),
         rows=len(q.examples),
         questions=sum(len(d) for d in plan.distinct),
-        head=len(plan.head),
-        row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
-        trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
+        prefix=len(plan.prefix),
+        row_tokens=sum(len(plan.suffixes[e.prompt]) for e in q.examples),
+        trie_tokens=sum(trie_length([plan.suffixes[p] for p in d]) for d in plan.distinct),
         crops=sum(seen for _, _, seen in layouts),
         reply_tokens=sum(sum(most) for b in range(plan.blocks) for most in limits(plan, b)),
     )
@@ -68,7 +68,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         {"condition": name_of(c.condition), "key": c.condition.key[:8], "sealed": c not in to_ask}
         for c in plan.cells
     ]
-    head = {
+    counts = {
         "benchmark": q.name,
         "model": adapter.name,
         "estimated": False,
@@ -80,7 +80,7 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         "feature_bytes": missing * rows * (adapter.width * size + 33),
         "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
     }
-    return head | disk | priced(adapter.shape, work, asked, gpu) | {"cells": cells}
+    return counts | disk | priced(adapter.shape, work, asked, gpu) | {"cells": cells}
 
 
 def _asking(cell: Cell, layers: int, layouts: Sequence[_Counts]) -> Asking:

@@ -47,7 +47,7 @@ def quote(
     ``choose`` gives the grid for so many tokens, that of the ``study`` if there is one. With
     ``every``, what the model cannot serve is left out rather than refused. What a ``store`` holds
     is not subtracted, and ``others`` of the run's options are refused, as they ask for files. The
-    head is counted in the original prompt.
+    prefix is counted in the original prompt.
     """
     short = {repository: name for name, repository in SHORT.items()}.get(model, model)
     counts = getattr(find_benchmark(bench), "published", None)
@@ -76,8 +76,8 @@ def quote(
         images=n,
         rows=rows,
         questions=questions,
-        head=known.head,
-        row_tokens=rows * counts.tail,
+        prefix=known.prefix,
+        row_tokens=rows * counts.suffix,
         trie_tokens=n * counts.trie,
         crops=n * known.crops,
         reply_tokens=questions * reply_tokens,

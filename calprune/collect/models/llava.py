@@ -14,7 +14,7 @@ from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLay
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 from calprune.data.pictures import open_picture, pad_to_square
 
 __all__ = ["Llava"]

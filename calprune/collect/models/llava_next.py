@@ -17,7 +17,7 @@ from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLay
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 from calprune.data.pictures import open_picture
 from calprune.errors import ModelError
 

@@ -127,7 +127,9 @@ def _limits_of(plan: Plan, cell: Cell, block: int) -> list[list[int]]:
 
 def _check_visual(plan: Plan, cell: Cell, rows: list[ImageRequest], reply: Reply) -> None:
     """Every layer must see exactly the kept tokens in its reach; else a mask did nothing."""
-    whole = [len(plan.head) + row.positions.shape[1] + len(t) for row in rows for t in row.tails]
+    whole = [
+        len(plan.prefix) + row.positions.shape[1] + len(t) for row in rows for t in row.suffixes
+    ]
     windows = any(r.window is not None for r in plan.adapter.reach.values())
     if not windows and (reply.tokens != np.array(whole)[:, None]).any():
         raise ModelError(

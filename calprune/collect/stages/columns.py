@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from calprune.collect.packed.decode import NOTHING, Generated
 from calprune.collect.packed.reply import Reply
 from calprune.collect.stages.plan import Cell, Plan
-from calprune.data.benchmarks import Example
+from calprune.data.benchmark import Example
 from calprune.data.condition import canonical_json
 from calprune.data.condition_names import name_of
 from calprune.data.storage.agreement import padded
@@ -87,8 +87,8 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
     offered = np.zeros((len(examples), len(source.answers)), dtype=np.bool_)
     for row, e in enumerate(examples):
         offered[row, list(e.offered)] = True
-    tails = [plan.tails[e.prompt] for e in examples]
-    width = max(len(t) for t in tails)
+    suffixes = [plan.suffixes[e.prompt] for e in examples]
+    width = max(len(t) for t in suffixes)
     arrays: Arrays = {
         "example/id": as_text([e.id for e in examples]),
         "example/split": as_text([e.split for e in examples]),
@@ -97,8 +97,8 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
         "example/label": np.array([e.label for e in examples], dtype=np.int16),
         "example/offered": offered,
         "benchmark/scorer": as_text([source.scorer]),
-        "prompt/head": np.array(plan.head, dtype=np.int32),
-        "prompt/tail": np.stack([pad(np.array(t, dtype=np.int64), width) for t in tails]),
+        "prompt/head": np.array(plan.prefix, dtype=np.int32),
+        "prompt/tail": np.stack([pad(np.array(t, dtype=np.int64), width) for t in suffixes]),
         "answer/name": as_text([a.name for a in source.answers]),
     }
     if plan.questions.closed_tokens:

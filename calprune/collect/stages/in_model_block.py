@@ -40,9 +40,9 @@ def replies(
     """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
     for i, s, prompts in asked:
-        tails = tuple(plan.tails[p] for p in prompts)
+        suffixes = tuple(plan.suffixes[p] for p in prompts)
         whole = np.arange(len(s.layout))
-        rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
+        rows.append(place(plan.adapter, s, whole, len(plan.prefix), suffixes, "original"))
         images.append(plan.questions.digests[i])
         budgets.append(tokens_of(cell.condition.budget, s.layout))
     return reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
@@ -52,8 +52,8 @@ def _columns(plan: Plan, cell: Cell, block: int, found: InModelReply) -> Arrays:
     units = [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]
     width, most = (max(map(len, x)) for x in (found.kept, found.until))
     _, source, _ = rows_in(plan, block)
-    head, anew = len(plan.head), cell.condition.positions == "contiguous"
-    places = [head + (np.arange(len(k)) if anew else k) for k in found.kept]
+    prefix, anew = len(plan.prefix), cell.condition.positions == "contiguous"
+    places = [prefix + (np.arange(len(k)) if anew else k) for k in found.kept]
     return {
         "image/id": as_text([plan.questions.images[i] for i, _ in units]),
         "image/question": np.array([q for _, q in units], dtype=np.int32),
@@ -78,10 +78,10 @@ def ask_again(
     )
     asked = reference.Question(
         reference.from_pixels(adapter, picture, prompt),
-        len(plan.head),
+        len(plan.prefix),
         seen.layout.separator,
         plan.questions.digests[image],
-        plan.tails[prompt],
+        plan.suffixes[prompt],
         cell.chosen.seed or 0,
     )
     logits, _ = reference.answer(adapter, asked, stages, selector.positions == "contiguous")

@@ -119,12 +119,14 @@ def rows_of(
     for k in kept:
         asked = plan.distinct[k.image]
         asked = asked if k.question < 0 else (asked[k.question],)
-        tails = tuple(plan.tails[p] for p in asked)
+        suffixes = tuple(plan.suffixes[p] for p in asked)
         if k.rows is not None:
-            rows.append(place_new(plan.adapter, k.rows, len(plan.head), tails))
+            rows.append(place_new(plan.adapter, k.rows, len(plan.prefix), suffixes))
             continue
         positions = cell.condition.positions
-        rows.append(place(plan.adapter, of[k.image], k.index, len(plan.head), tails, positions))
+        rows.append(
+            place(plan.adapter, of[k.image], k.index, len(plan.prefix), suffixes, positions)
+        )
     return rows
 
 

@@ -38,7 +38,7 @@ class Cell:
 class Plan:
     """Everything that is decided before a weight is loaded.
 
-    ``head`` holds the token ids before every image; ``tails`` maps each distinct prompt to its
+    ``prefix`` holds the token ids before every image; ``suffixes`` maps each distinct prompt to its
     token ids; ``distinct[i]`` lists, for image i, its distinct prompts, and ``asks[i]`` for each
     of its rows the index of its prompt among them.
     ``pixels`` says how these images become visual tokens, as in ``Condition``.
@@ -50,8 +50,8 @@ class Plan:
     questions: Questions
     packed: Packed
     cells: tuple[Cell, ...]
-    head: tuple[int, ...]
-    tails: dict[str, tuple[int, ...]]
+    prefix: tuple[int, ...]
+    suffixes: dict[str, tuple[int, ...]]
     distinct: tuple[tuple[str, ...], ...]
     asks: tuple[tuple[int, ...], ...]
     pixels: str
@@ -204,21 +204,21 @@ def make_plan(
     distinct = tuple(tuple(dict.fromkeys(p)) for p in prompts)
     asks = tuple(tuple(d.index(x) for x in p) for p, d in zip(prompts, distinct, strict=True))
     rendered = {p: _prompt(adapter, questions, p) for d in distinct for p in d}
-    heads = {r.head for r in rendered.values()} | {adapter.prompt("?").head}
-    if len(heads) > 1:
+    prefixes = {r.prefix for r in rendered.values()} | {adapter.prompt("?").prefix}
+    if len(prefixes) > 1:
         raise PlanError(
             f"{adapter.name}: its template puts the question before the image, so that questions "
             "cannot share an image; choose another template"
         )
-    tails = {p: r.tail for p, r in rendered.items()}
-    _check_context(adapter, questions, cells, len(adapter.prompt("?").head), tails)
+    suffixes = {p: r.suffix for p, r in rendered.items()}
+    _check_context(adapter, questions, cells, len(adapter.prompt("?").prefix), suffixes)
     return Plan(
         store,
         questions,
         packed,
         tuple(cells),
-        heads.pop(),
-        tails,
+        prefixes.pop(),
+        suffixes,
         distinct,
         asks,
         pixels,
@@ -283,8 +283,8 @@ def _check_context(
     adapter: Adapter,
     questions: Questions,
     cells: Sequence[Cell],
-    head: int,
-    tails: dict[str, tuple[int, ...]],
+    prefix: int,
+    suffixes: dict[str, tuple[int, ...]],
 ) -> None:
     """PlanError if a question and its reply go beyond the positions that the model knows.
 
@@ -297,7 +297,7 @@ def _check_context(
     if whole and max(counts) < kept:
         hint = f"leave out {', '.join(dict.fromkeys(whole))}, whose first layers see them all"
     for e in questions.examples:
-        needed = head + kept + len(tails[e.prompt]) + questions.reply_tokens(e)
+        needed = prefix + kept + len(suffixes[e.prompt]) + questions.reply_tokens(e)
         if 0 < adapter.shape.context < needed:
             raise PlanError(
                 f"{e.where or questions.name}, id {e.id!r}: {needed:,} tokens with {kept:,} visual "
