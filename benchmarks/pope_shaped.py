@@ -49,8 +49,9 @@ from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import route
 from calprune.collect.run import execute
-from calprune.collect.stages.image_check import usable
-from calprune.collect.stages.plan import Plan, make_plan
+from calprune.collect.stages.image_check import check_images
+from calprune.collect.stages.plan import Plan
+from calprune.collect.stages.planning import make_plan
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
 from tests.collect.checkpoints import save_checkpoint
@@ -125,12 +126,12 @@ class Naive:
         return answer.logits[0][0].numpy()
 
 
-def planned(data: Path, store: Path, adapter: Adapter) -> Plan:
+def plan_of(data: Path, store: Path, adapter: Adapter) -> Plan:
     """The eight conditions, on an adapter whose weights are in place."""
     chosen = [*grid(["full"]), *grid(["scope:alpha=1"], budgets("192,128,64,32"))]
     chosen += grid(["scope:alpha=0"], budgets("192,128,64"))
-    questions, _ = usable(open_questions("pope", data))
-    return make_plan(Store(store), questions, Packed(adapter), chosen)
+    questions, _ = check_images(open_questions("pope", data))
+    return make_plan(Store(store), questions, Packed(adapter), chosen, min_mass=0)
 
 
 def calm(folder: Path) -> None:
@@ -146,13 +147,13 @@ def calm(folder: Path) -> None:
 def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
     naive, slow, fast, spent = Naive(adapter), [], [], defaultdict(list)
     with tempfile.TemporaryDirectory() as store:  # compile what is compiled
-        plan = planned(data, Path(store), adapter)
-        execute(plan, min_mass=0)
+        plan = plan_of(data, Path(store), adapter)
+        execute(plan)
     for _ in range(repeats):
         naive.spent.clear()
         began, answers = time.process_time(), {}
-        for cell in plan.cells:
-            c = cell.condition
+        for planned in plan.conditions:
+            c = planned.condition
             alpha, k = dict(c.parameters).get("alpha"), int(c.budget.value)
             for i, e in enumerate(plan.questions.examples):
                 picture = plan.questions.picture(e.image)
@@ -163,7 +164,7 @@ def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
         with tempfile.TemporaryDirectory() as store:
             clock = Clock()
             began = time.process_time()
-            execute(planned(data, Path(store), adapter), min_mass=0, progress=clock)
+            execute(plan_of(data, Path(store), adapter), progress=clock)
             fast.append(time.process_time() - began)
             worst = largest_difference(Store(Path(store)), answers)
         for name, seconds in clock.spent.items():

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+STAND_IN_SIZE = (336, 336)  # of an image where none has to be looked at; LLaVA-1.5's
+
+
 @dataclass(frozen=True)
 class TokenLayout:
     """The v visual tokens of an image in the order in which the language model reads them.

@@ -24,7 +24,7 @@ STUDY_TOKENS = TOKENS
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectorChoice:
     """A selector as named in a condition, with one budget.
 
     ``compat``: it chooses in the precision of its reference code.
@@ -75,7 +75,7 @@ def grid(
     candidates: int = STUDY_TOKENS,
     study: str = "",
     about: tuple[str, str] = ("", ""),
-) -> list[Chosen]:
+) -> list[SelectorChoice]:
     """Every selector with every budget; a study's grid where none is asked for.
 
     A selector may be named with lists of values, or as its conditions are: ``scope:alpha=0 @128``.
@@ -96,7 +96,7 @@ def grid(
     ]
     if keep and wanted and all("@" in text for text in wanted):
         raise PlanError("--keep: each selection names its own budget: leave it out")
-    found: dict[tuple[str, Selector, Budget, bool], Chosen] = {}
+    found: dict[tuple[str, Selector, Budget, bool], SelectorChoice] = {}
     for text, budgets in asked:
         name, selectors, told, compat = _parse(text)
         for selector in selectors:
@@ -104,11 +104,13 @@ def grid(
             if own and told and own != told:
                 raise PlanError(f"{text!r}: {name} has a budget of its own: leave it out")
             for budget in (own,) if own else (told,) if told else budgets:
-                found[name, selector, budget, compat] = Chosen(name, selector, budget, compat)
+                found[name, selector, budget, compat] = SelectorChoice(
+                    name, selector, budget, compat
+                )
     return list(found.values())
 
 
-def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
+def in_numerics(chosen: Sequence[SelectorChoice], numerics: str) -> list[SelectorChoice]:
     """The same selectors, choosing canonically, in compat, or where they can in both.
 
     What measures nothing chooses the same in any numerics, and stays as it is.
@@ -131,14 +133,14 @@ def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
     return found
 
 
-def check_budgets_read(chosen: Sequence[Chosen]) -> None:
+def check_budgets_read(chosen: Sequence[SelectorChoice]) -> None:
     """PlanError, where budgets were asked for, if no selector would take them."""
     if all(c.selector.budget is not None for c in chosen):
         take = "takes" if len({c.name for c in chosen}) == 1 else "take"
         raise PlanError(f"--keep: {_named(chosen)} {take} no budget: leave it out")
 
 
-def _named(chosen: Sequence[Chosen]) -> str:
+def _named(chosen: Sequence[SelectorChoice]) -> str:
     return " and ".join(dict.fromkeys(c.name for c in chosen))
 
 

@@ -37,7 +37,7 @@ _COLLECT = (
     "bench model revision keep numerics positions picture template clip reply_tokens store data "
     "images device dtype strict max_left_out"
 )
-_RUN = "batch_tokens max_memory share audit min_mass"
+_RUN = "batch_tokens max_memory shard audit min_mass"
 _REPORT = f"store bench model format draws seed folds {_READING}"
 _PAGE = f"{_REPORT} out metric by against each_seed mixed_numerics"
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from calprune.collect import run
-from calprune.collect.grid import Chosen, budgets, grid, in_numerics
+from calprune.collect.grid import SelectorChoice, budgets, grid, in_numerics
 from calprune.collect.inspection.overlap import compare_selections
 from calprune.collect.selection import half_precision as compat
 from calprune.collect.selectors import VisualTokens
@@ -111,7 +111,7 @@ def test_similarity_of_zero_rows() -> None:
     assert found.tolist() == [[0.0, 0.0], [0.0, pytest.approx(1.0, abs=2e-3)]]
 
 
-def chosen(*select: str) -> list[Chosen]:
+def chosen(*select: str) -> list[SelectorChoice]:
     return grid(select, budgets("16"))
 
 
@@ -133,7 +133,7 @@ def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path
         "select": ["scope:alpha=0", "saliency"], "min_mass": 0,
     }  # fmt: skip
     outcome = run.collect("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
-    labels = [c.condition.label for c in outcome.plan.cells]
+    labels = [c.condition.label for c in outcome.plan.conditions]
     assert labels[:2] == ["scope-alpha0-gap_power1-k16", "scope-alpha0-gap_power1-k16-compat"]
     tables = {t.condition.label: t.condition for t in Store(tmp_path).tables()}
     assert set(tables) == set(labels)

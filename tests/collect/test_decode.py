@@ -28,9 +28,9 @@ from calprune.collect.packed.memory import load
 from calprune.collect.packed.packs import lay_out
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.collect.stages.ask import BlockCache
-from calprune.collect.stages.audit import _audit_cell
-from calprune.collect.stages.kept_tokens import chosen_in, rows_of
+from calprune.collect.stages.audit import _audit
+from calprune.collect.stages.block_cache import BlockCache
+from calprune.collect.stages.kept_tokens import kept_in, rows_of
 from calprune.data.storage.container import unpack
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
@@ -354,12 +354,12 @@ def test_an_audit_follows_replies(tiny_llava: Path, tmp_path: Path) -> None:
     options |= {"select": "random:seed=0", "keep": 8}
     run.collect("shapes", min_mass=0, **options)
     plan = run.prepare("shapes", **options)
-    (cell,) = plan.cells
-    sealed = unpack(plan.store.logits(cell.condition), "calprune.logits")
-    features = BlockCache(plan)
+    (planned,) = plan.conditions
+    sealed = unpack(plan.store.logits(planned.condition), "calprune.logits")
+    blocks = BlockCache(plan)
     n = len(sealed.arrays["example/id"])
-    seen = features.read(0).seen
-    rows = rows_of(plan, cell, 0, seen, chosen_in(plan, cell, 0, seen))
+    seen = blocks.features(0).seen
+    rows = rows_of(plan, planned, 0, seen, kept_in(plan, planned, 0, seen, blocks))
     said = plan.packed.reply(rows, 4).generated
     source = np.cumsum([0, *(len(d) for d in plan.distinct)])
     asked = [source[i] + j for i, asks in enumerate(plan.asks) for j in asks]
@@ -368,7 +368,7 @@ def test_an_audit_follows_replies(tiny_llava: Path, tmp_path: Path) -> None:
     def audited(**changed: Any) -> Any:
         offset = np.cumsum([0, *(len(i) for i in ids)], dtype=np.int64)
         arrays = sealed.arrays | {"gen/id": np.concatenate(ids), "gen/offset": offset} | changed
-        return _audit_cell(plan, cell, features, n, replace(sealed, arrays=arrays)).arrays
+        return _audit(plan, planned, blocks, n, replace(sealed, arrays=arrays)).arrays
 
     honest = audited()
     assert not honest["delta/flipped"].any()

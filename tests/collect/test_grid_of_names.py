@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from calprune import registry
 from calprune.collect.grid import grid, in_numerics
 from calprune.data.condition import Budget
+from calprune.data.condition_names import NEUTRAL
 from calprune.errors import PlanError
 
 SELECT = [
@@ -56,3 +58,12 @@ def test_a_part_of_a_name_and_lists_of_values() -> None:
 def test_names_that_cannot_be_asked_for(select: str, keep: list[Budget], said: str) -> None:
     with pytest.raises(PlanError, match=said):
         grid([select], keep)
+
+
+def test_neutral_values_are_the_defaults_of_the_selectors() -> None:
+    assert registry.names("selectors")
+    for name, values in NEUTRAL.items():
+        plain = registry.load("selectors", name)()
+        assert {k: (type(v), v) for k, v in values.items()} == {
+            k: (type(getattr(plain, k)), getattr(plain, k)) for k in values
+        }

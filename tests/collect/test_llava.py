@@ -20,7 +20,7 @@ from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.packs import Pack
 from calprune.collect.packed.reply import Packed
-from calprune.collect.stages.plan import make_plan
+from calprune.collect.stages.planning import make_plan
 from calprune.data.benchmark import Answer
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions

@@ -15,9 +15,10 @@ from calprune.collect.hf.checkpoint import device_named, dtype_named
 from calprune.collect.models import ImageRequest, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import memory
-from calprune.collect.packed.memory import parse_bytes, tokens_per_forward
+from calprune.collect.packed.memory import tokens_per_forward
 from calprune.collect.packed.packs import PackedSequence
 from calprune.collect.packed.reply import Packed
+from calprune.collect.request import parse_bytes
 from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 

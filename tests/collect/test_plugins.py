@@ -221,10 +221,10 @@ def test_a_part_of_another_source_is_not_joined(
 ) -> None:
     """Two processes share the work, and one has another version of the plug-in."""
     install(SOUND)
-    collected(images=40, share=(0, 2))
+    collected(images=40, shard=(0, 2))
     install("return by_score(-tokens.saliency, ~tokens.separator)")
     with pytest.raises(Mismatch, match="made by another source of the selector"):
-        collected(images=40, share=(1, 2))
+        collected(images=40, shard=(1, 2))
     assert not Store(tmp_path / "store").logit_files()
 
 

@@ -1,4 +1,4 @@
-"""Dimensions of the published models, for bills before their files are at hand."""
+"""Dimensions of the published models, for estimates before their files are at hand."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from calprune.collect import run
-from calprune.collect.cost.estimate import GPUS, render_bill
+from calprune.collect.cost.estimate import GPUS, render_estimate
 from calprune.collect.cost.flops import Asking, Drop, Workload, naive_cost, packed_cost, tower_flops
 from calprune.collect.cost.published_models import MODELS
 from calprune.collect.grid import grid
@@ -213,27 +213,27 @@ def test_what_follows_the_question_shares_less() -> None:
     assert packed_cost(shape, work(), fastv).flops > packed_cost(shape, work(), few).flops
 
 
-def test_bills_know_how_each_selector_asks(tmp_path: Path) -> None:
+def test_estimates_know_how_each_selector_asks(tmp_path: Path) -> None:
     """On the embedded model of 4 layers, and on a published one without files."""
     asked: dict[str, Any] = {"images": 2, "store": tmp_path}
-    bills = {
-        s: run.bill_of("shapes", select=s, keep=[64] if s != "pyramiddrop" else (), **asked)
+    estimates = {
+        s: run.estimate_cost("shapes", select=s, keep=[64] if s != "pyramiddrop" else (), **asked)
         for s in ("fastv", "pyramiddrop", "sparsevlm:seed=0", "mmtok", "scope")
     }
-    questions = bills["scope"]["questions"]
-    packs = {s: b["packed"]["forwards"] for s, b in bills.items()}
+    questions = estimates["scope"]["questions"]
+    packs = {s: b["packed"]["forwards"] for s, b in estimates.items()}
     assert packs["scope"] == 2
     assert packs["mmtok"] == questions
     assert packs["fastv"] == packs["pyramiddrop"] == packs["sparsevlm:seed=0"] == 2 + questions
-    assert [b["rankings"] for b in bills.values()] == [0, 0, 0, 1, 1]
-    per_row = {s: b["naive"]["tokens"] / b["rows"] for s, b in bills.items()}
+    assert [b["rankings"] for b in estimates.values()] == [0, 0, 0, 1, 1]
+    per_row = {s: b["naive"]["tokens"] / b["rows"] for s, b in estimates.items()}
     assert per_row["fastv"] - per_row["scope"] == pytest.approx((576 - 64) / 2, abs=1)
     assert per_row["pyramiddrop"] - per_row["scope"] == pytest.approx(270 - 64, abs=1)
-    whole = run.bill_of("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
+    whole = run.estimate_cost("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
     assert any(text.startswith("sparsevlm: its published") for text in whole["left_out"])
-    assert not any(c["condition"].startswith("sparsevlm") for c in whole["cells"])
+    assert not any(c["condition"].startswith("sparsevlm") for c in whole["conditions"])
     with pytest.raises(PlanError, match="sparsevlm: its published counts are for images of 576"):
-        run.bill_of("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
+        run.estimate_cost("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
 
 
 def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
@@ -248,44 +248,44 @@ def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
 
 
 def test_dry_run_of_published_names_needs_no_files(capsys: pytest.CaptureFixture[str]) -> None:
-    found = run.bill_of("pope", model="llava-1.5-7b", gpu="h100")
-    assert (found["rows"], found["questions"], len(found["cells"])) == (9000, 5127, 20)
+    found = run.estimate_cost("pope", model="llava-1.5-7b", gpu="h100")
+    assert (found["rows"], found["questions"], len(found["conditions"])) == (9000, 5127, 20)
     # FastV, which keeps a set for each question, shares less than the others
     assert found["naive"]["flops"] / found["packed"]["flops"] >= 9.0
     assert 60 < found["seconds"] < 300
-    text = render_bill(found, "table")
+    text = render_estimate(found, "table")
     for part in ("180,000 forwards", "PFLOP", "MB of features", "one h100", "an estimate"):
         assert part in text
-    slower = run.bill_of("pope", model="llava-hf/llava-1.5-7b-hf", gpu="a100")
+    slower = run.estimate_cost("pope", model="llava-hf/llava-1.5-7b-hf", gpu="a100")
     assert slower["seconds"] == pytest.approx(found["seconds"] * GPUS["h100"] / GPUS["a100"])
-    larger = run.bill_of("pope", model="llava-next-vicuna-13b", select="scope", keep=[640])
+    larger = run.estimate_cost("pope", model="llava-next-vicuna-13b", select="scope", keep=[640])
     assert larger["naive"]["tokens"] == 9000 * (35 + 640 + 26)
 
 
 def test_estimates_follow_the_options(tmp_path: Path) -> None:
-    crops = run.bill_of(
+    crops = run.estimate_cost(
         "pope", model="llava-next-vicuna-7b", select="scope", keep=[128], picture="per-crop"
     )
     assert crops["naive"]["tokens"] == 9000 * (35 + 640 + 26)
-    few = run.bill_of("pope", model="llava-1.5-7b", images=50)
+    few = run.estimate_cost("pope", model="llava-1.5-7b", images=50)
     assert (few["images"], few["rows"]) == (50, 900)
-    whole = run.bill_of("pope", model="llava-1.5-7b")
-    wide = run.bill_of("pope", model="llava-1.5-7b", dtype="float32")
+    whole = run.estimate_cost("pope", model="llava-1.5-7b")
+    wide = run.estimate_cost("pope", model="llava-1.5-7b", dtype="float32")
     assert 1.9 < wide["feature_bytes"] / whole["feature_bytes"] < 2.0
     for wrong in ({"picture": "split"}, {"template": "alpaca"}, {"dtype": "int3"}):
         with pytest.raises(PlanError, match="unknown"):
-            run.bill_of("pope", model="llava-1.5-7b", **wrong)
+            run.estimate_cost("pope", model="llava-1.5-7b", **wrong)
     with pytest.raises(BenchmarkError, match="lacks its files"):
-        run.bill_of("pope", model="shapes-llava", data=tmp_path)
+        run.estimate_cost("pope", model="shapes-llava", data=tmp_path)
 
 
-def test_bills_that_cannot_be_written() -> None:
+def test_estimates_that_cannot_be_made() -> None:
     with pytest.raises(PlanError, match=r"unknown gpu 'h1000'.*did you mean h100"):
-        run.bill_of("pope", model="llava-1.5-7b", gpu="h1000")
+        run.estimate_cost("pope", model="llava-1.5-7b", gpu="h1000")
     with pytest.raises(BenchmarkError, match="pope needs its data"):
-        run.bill_of("pope", model="shapes-llava")
+        run.estimate_cost("pope", model="shapes-llava")
     with pytest.raises(ModelError, match="hub"):
-        run.bill_of("shapes", model="llava-1.5-7b")
+        run.estimate_cost("shapes", model="llava-1.5-7b")
     with pytest.raises(PlanError, match="cannot keep 577"):
-        run.bill_of("pope", model="llava-1.5-7b", select="scope", keep=577)
+        run.estimate_cost("pope", model="llava-1.5-7b", select="scope", keep=577)
     assert grid(["full"])[0].budget == ALL_TOKENS
