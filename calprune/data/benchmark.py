@@ -85,7 +85,7 @@ Picture = NDArray[np.uint8] | Path | Blob
 
 @dataclass(frozen=True)
 class Published:
-    """Counts of a benchmark as released, for checks, and for bills before its files are at hand.
+    """Counts of a benchmark as released, for checks, and for costs before its files are at hand.
 
     Attributes:
         rows: questions in the usual setting.
