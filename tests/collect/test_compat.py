@@ -143,7 +143,7 @@ def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path
     assert {"scope-alpha0-gap_power1", "scope-alpha0-gap_power1-compat"} <= folders
     wanted.pop("min_mass")
     found = compare_selections("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
-    pair = next(p for p in found.pairs if p.other == f"{p.one} compat")
+    pair = next(p for p in found.pairs if p.other == f"{p.one} numerics=compat")
     assert 0.3 < pair.mean <= 1.0
     from calprune.analyze.study import open_study
 
