@@ -21,10 +21,18 @@ from calprune.analyze.options import (
     FigureKeywords,
     PowerKeywords,
     PredictionKeywords,
+    RegressionKeywords,
+    TestedRegressionKeywords,
     check_read,
+    untested,
 )
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
@@ -154,7 +162,9 @@ class Study:
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
         found, told = self._opened(_kept(given, PowerKeywords, by))
-        return _frame(could_show(compare(found, _listed(metric), against, told), detect), Power)
+        return _frame(
+            could_show(compare(found, _listed(metric), against, untested(told)), detect), Power
+        )
 
     def trend(
         self,
@@ -166,6 +176,20 @@ class Study:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
         found, told = self._opened(_kept(given, ComparisonKeywords, by))
         return _frame(trend(found, _listed(metric), parameter, told), Trend)
+
+    def calibration_slope(
+        self,
+        against: str | None = None,
+        by: str | None = None,
+        **given: Unpack[TestedRegressionKeywords],
+    ) -> DataFrame:
+        """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
+        if against is None:
+            found, told = self._opened(_kept(given, RegressionKeywords, by))
+            return _frame(calibration_slopes(found, told), CalibrationSlope)
+        found, told = self._opened(_kept(given, TestedRegressionKeywords, by))
+        rows = calibration_slope_differences(found, against, told)
+        return _frame(rows, CalibrationSlopeDifference)
 
     def plot(
         self,

@@ -72,6 +72,13 @@ def analyze(
     trend: Annotated[
         str | None, typer.Option(help="Slopes over a parameter, such as alpha, in each budget.")
     ] = None,
+    calibration_slope: Annotated[
+        bool,
+        typer.Option(
+            "--calibration-slope",
+            help="Cox's regression of correctness on the log-odds of confidence.",
+        ),
+    ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     overview: Annotated[
         bool, typer.Option("--overview", help="All benchmarks side by side, in percent of full.")

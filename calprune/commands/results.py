@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from calprune.analyze.options import (
 )
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.calibration_slope import calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
 from calprune.analyze.results.compare import compare, without
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.overview import overview, pareto
@@ -28,6 +30,10 @@ from calprune.analyze.results.power import power
 from calprune.analyze.results.trend import trend, trendless
 from calprune.analyze.study import Study, draw
 from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
+)
 from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.overview import overview_table, trade_off_tables
@@ -177,6 +183,23 @@ def _definitions(
     return Result(rows, by_confidence_tables(rows), meta, lacking)
 
 
+def _regressions(
+    experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
+) -> Result:
+    confidences = asked.confidences or [options.predictions.confidence]
+    each = [replace(options.predictions, confidence=name) for name in confidences]
+    told = [replace(options, predictions=read) for read in each]
+    meta = {"by": options.by, "against": asked.against, **_read(asked, options)}
+    meta["confidence"] = ",".join(confidences)
+    if asked.against is None:
+        rows = [row for one in told for row in calibration_slopes(experiments, one)]
+        return Result(rows, calibration_slope_tables(rows), meta)
+    against = asked.against
+    moved = [r for one in told for r in calibration_slope_differences(experiments, against, one)]
+    tables = calibration_slope_difference_tables(moved)
+    return Result(moved, tables, meta, without(experiments, against))
+
+
 def _overview(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
     if len(asked.metrics) > 1:
         raise PlanError(f"an overview shows one metric, not {', '.join(asked.metrics)}")
@@ -205,6 +228,8 @@ RESULTS: dict[str, Make] = {
     "--trend": _trends,
     "--confidence A,B": _definitions,
     "--confidence A,B --against": _definitions,
+    "--calibration-slope": _regressions,
+    "--calibration-slope --against": _regressions,
     "--overview": _overview,
     "--pareto": _trade_offs,
 }

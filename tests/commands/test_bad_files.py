@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two good files, and one of each kind that stopped everything."""
     root = tmp_path_factory.mktemp("bad") / "store"
     root.mkdir()
-    for name in ("full", "saliency @64"):
+    for name in ("full", "saliency-k64"):
         shutil.copy(next(SAMPLE.rglob(f"{name}-*.h5")), root)
     (root / "junk.h5").write_bytes(b"junk")
     odd = {
@@ -71,7 +71,7 @@ def test_the_others_are_read(
 
 
 def test_a_copy_is_read_once_and_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("full", "saliency @64"):
+    for name in ("full", "saliency-k64"):
         path = Path(shutil.copy(next(SAMPLE.rglob(f"{name}-*.h5")), tmp_path))
     shutil.copy(path, tmp_path / "zz-copy.h5")
     assert ended(lambda: app([*ANALYZE, "--store", str(tmp_path)])) == 0

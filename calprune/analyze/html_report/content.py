@@ -18,10 +18,19 @@ from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definitions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power
 from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
+)
 from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
 from calprune.analyze.tables.text_table import TextTable
@@ -49,6 +58,8 @@ class Content:
         unlike: conditions computed with other numerics, left out of comparisons.
         ungraded: conditions left out because their replies wait for grades.
         untrusted: files that could not be trusted and were left out.
+        slopes: Cox's slope and intercepts, and their differences to ``against``; none where
+            confidence is a score.
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
@@ -68,6 +79,7 @@ class Content:
     ungraded: tuple[str, ...]
     options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
+    slopes: tuple[TextTable, ...] = ()
     confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
@@ -138,12 +150,16 @@ def gather(
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[Defined] = []
+    moved: list[CalibrationSlopeDifference] = []
+    whole, regressed = replace(mixed, by=None), _has_log_odds(found, options)
     for experiment in referenced:
         alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
         if pairs_of(alike, reference):
             differences += compare([alike], brief, reference, mixed)
             defined += _defined(alike, reference, mixed)
+            if regressed:
+                moved += calibration_slope_differences([alike], reference, whole)
     groups: list[Estimate] = []
     for experiment in found:
         grouping = options.by or _usual(experiment)
@@ -167,6 +183,7 @@ def gather(
         ),
         options=options,
         untrusted=tuple(untrusted),
+        slopes=_slopes(calibration_slopes(found, whole) if regressed else [], moved),
         confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
@@ -214,3 +231,16 @@ def _defined(experiment: Experiment, reference: str, options: AnalysisOptions) -
     few = min(SWAPS, options.testing.permutations)
     fewer = replace(options, testing=replace(options.testing, permutations=few))
     return definitions([experiment], DEFINED, of_answers(), reference, fewer)
+
+
+def _has_log_odds(found: Sequence[Experiment], options: AnalysisOptions) -> bool:
+    """Whether confidence is a probability."""
+    return found[0].conditions[0].predictions(options.predictions)[0].scale != "score"
+
+
+def _slopes(
+    rows: Sequence[CalibrationSlope], moved: Sequence[CalibrationSlopeDifference]
+) -> tuple[TextTable, ...]:
+    """Tables of each number, and of slopes and calibration in the large against the reference."""
+    shown = [r for r in moved if r.metric != "intercept"]
+    return (*calibration_slope_tables(rows), *calibration_slope_difference_tables(shown))
