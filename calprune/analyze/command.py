@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metric import resolve
@@ -91,7 +92,7 @@ def analyze(
     wanted, plot = resolve(chosen), asked.plot
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
-    if not asked.strict and options.predictions.confidence != "answer-set":
+    if not asked.strict and reads_replies(options.predictions.confidence):
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     if options.common:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.signals import Signals
 from calprune.data.benchmark import Answer, Picture
+from calprune.data.condition import Scope
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,15 @@ class TokenLayout:
         """Crops and how many candidates each has."""
         crop, n = np.unique(self.cell[~self.separator, 0], return_counts=True)
         return dict(zip(crop.tolist(), n.tolist(), strict=True))
+
+    def pools(self, scope: Scope) -> list[tuple[int | None, NDArray[np.int64]]]:
+        """Tokens that compete with one another for a budget counted so: their places (n,).
+
+        The whole image (None), or each crop by its number.
+        """
+        if scope == "global":
+            return [(None, np.arange(len(self)))]
+        return [(crop, np.flatnonzero(self.cell[:, 0] == crop)) for crop in self.crops]
 
 
 @dataclass(frozen=True)
@@ -196,7 +206,7 @@ class Adapter(Protocol):
     selector_features: str
     measures: dict[str, str]
     pixels: str
-    scope: Literal["global", "split", "crop"]
+    scope: Scope
     ragged: bool
     candidates: int
     width: int

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from calprune.errors import PlanError, StoreError
 
@@ -91,6 +91,11 @@ class Budget:
         least = int(self.value > 0)
         return [min(n, max(least, math.floor(n * self.value + 0.5))) for n in crops]
 
+    def pool(self, crops: Sequence[int]) -> int:
+        """Candidates of which a count is a part, in an image with these in its crops."""
+        per_crop = self.scope == "crop" and self.kind == "count"
+        return max(crops) if per_crop else sum(crops)
+
     @property
     def label(self) -> str:
         """``k64``, or ``r0.25`` for a ratio; ``c`` is appended for budgets per crop."""
@@ -98,7 +103,7 @@ class Budget:
         return f"{sign}{self.value:g}{'c' if self.scope == 'crop' else ''}"
 
 
-_SCOPES = ("global", "split", "crop")
+_SCOPES = get_args(Scope)
 ALL_TOKENS = Budget("ratio", 1.0)
 
 

@@ -11,7 +11,7 @@ import torch
 from calprune.collect import run
 from calprune.collect.grid import SelectorChoice, budgets, grid, in_numerics
 from calprune.collect.inspection.overlap import compare_selections
-from calprune.collect.selection import half_precision as compat
+from calprune.collect.selection.half_precision import half_similarity
 from calprune.collect.selectors import VisualTokens
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.selectors.scope import Scope
@@ -107,7 +107,7 @@ def test_glue_is_neither_taken_nor_covered() -> None:
 
 
 def test_similarity_of_zero_rows() -> None:
-    found = compat.half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    found = half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
     assert found.tolist() == [[0.0, 0.0], [0.0, pytest.approx(1.0, abs=2e-3)]]
 
 
@@ -143,7 +143,7 @@ def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path
     assert {"scope-alpha0-gap_power1", "scope-alpha0-gap_power1-compat"} <= folders
     wanted.pop("min_mass")
     found = compare_selections("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
-    pair = next(p for p in found.pairs if p.other == f"{p.one}-compat")
+    pair = next(p for p in found.pairs if p.other == f"{p.one} numerics=compat")
     assert 0.3 < pair.mean <= 1.0
     from calprune.analyze.study import open_study
 

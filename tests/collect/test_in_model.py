@@ -240,7 +240,7 @@ def test_half_precision_ranks_in_float32(adapters: dict[str, Any], tmp_path: Any
     rows = [row(adapter, 1, TAILS)]
     for stages, contiguous in (
         (FastV().stages(5, PATCHES, LAYERS), False),
-        ((Stage(2, 1, 5, "raters", recycled=6, merged=2),), True),
+        ((Stage(2, 1, 5, "raters", merge_from=6, merged=2),), True),
         ((Stage(2, 1, 5, "raters", heads=1),), False),
     ):
         found = fast(adapter, rows, stages, contiguous)

@@ -138,9 +138,9 @@ def test_open_questions_are_refused(model: Path) -> None:
     adapter, (fastv,) = open_adapter(str(model)), grid(["fastv"], [Budget("count", 64)])
     questions: Any = SimpleNamespace(open=True)
     with pytest.raises(PlanError, match=r"fastv prunes .* replies of several tokens are not supp"):
-        fits(fastv, FastV(), fastv.budget, adapter, questions)
+        fits(fastv.name, FastV(), fastv.budget, adapter, questions)
     with pytest.raises(PlanError) as caught:
-        fits(fastv, FastV(), fastv.budget, adapter, questions)
+        fits(fastv.name, FastV(), fastv.budget, adapter, questions)
     proposed = str(caught.value).rpartition(": ")[2].split(", ")
     assert {"full", "scope", "visionzip", "mmtok"} <= set(proposed)
     assert not {"fastv", "fastv-two-pass", "pyramiddrop", "sparsevlm", "cdpruner"} & set(proposed)

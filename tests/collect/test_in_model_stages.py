@@ -17,7 +17,7 @@ from calprune.collect.grid import grid
 from calprune.collect.in_model import reference
 from calprune.collect.in_model.run import reply
 from calprune.collect.in_model.scores import corrected_score, raters
-from calprune.collect.in_model.token_merging import merged, noise
+from calprune.collect.in_model.token_merging import cluster_means, noise
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.pruning_stages import Stage, is_in_model, planned, positions_of, promised
@@ -56,7 +56,7 @@ def sparse(version: str, keep: tuple[int, ...] = (9, 6, 3)) -> tuple[Stage, ...]
     for before, k in zip((1, 3, 4), keep, strict=True):
         n, m = (left - k, 1 + (left > 10)) if version == "1.5" else (0, 0)
         heads = 1 if version == "2.0" else 0
-        stages.append(Stage(before, before - 1, k, "raters", heads, recycled=n, merged=m))
+        stages.append(Stage(before, before - 1, k, "raters", heads, merge_from=n, merged=m))
         left = k + m
     return tuple(stages)
 
@@ -311,7 +311,7 @@ def test_noise_is_named_by_seed_image_question_and_stage() -> None:
 def test_merged_tokens_are_cluster_means() -> None:
     """Two tight groups far apart, by hand."""
     tokens = np.array([[0.0, 0.0], [0.2, 0.0], [0.0, 0.2], [9.0, 9.0], [9.2, 9.0]])
-    found = merged(tokens, 2, np.linspace(0, 1, 5))
+    found = cluster_means(tokens, 2, np.linspace(0, 1, 5))
     expected = [tokens[:3].sum(0) / (3 + 1e-6), tokens[3:].sum(0) / (2 + 1e-6)]
     order = np.argsort(found[:, 0])
     np.testing.assert_allclose(found[order], expected)
@@ -396,7 +396,7 @@ class Odd:
         ((Stage(2, 1, 5), Stage(2, 1, 4)), "stage 2 stands before layer 2"),
         ((Stage(2, 0, 5),), "ranked by layer 0"),
         ((Stage(2, 1, 17),), "stage 1 keeps 17"),
-        ((Stage(2, 1, 4, recycled=3, merged=1),), "merged tokens have no position"),
+        ((Stage(2, 1, 4, merge_from=3, merged=1),), "merged tokens have no position"),
         ((Stage(2, 1, 4, again=True), Stage(3, 2, 3)), "a second pass stands alone"),
     ],
 )

@@ -8,7 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from calprune.analyze.command import graded
-from calprune.analyze.confidence_definition import of_answers
+from calprune.analyze.confidence_definition import (
+    AUTO,
+    OF_ANSWERS,
+    of_answers,
+    reads_replies,
+)
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
     Experiment,
@@ -123,7 +128,7 @@ def gather(
     shown = tuple(spec(metric) for metric in wanted)
     brief = shown if metrics else BRIEF_METRICS
     kept = tuple(tables)
-    if not strict and options.predictions.confidence != "answer-set":
+    if not strict and reads_replies(options.predictions.confidence):
         kept = tuple(graded(tables))
     check_answers(kept, wanted, options.predictions)
     found = tuple(experiments(kept, options.each_seed))
@@ -210,7 +215,7 @@ def _defined(
 ) -> list[Defined]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in tables)
-    if not closed or options.predictions.confidence not in ("auto", "answer-set"):
+    if not closed or options.predictions.confidence not in (AUTO, OF_ANSWERS):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
     return definitions(tables, DEFINED, of_answers(), reference, fewer)

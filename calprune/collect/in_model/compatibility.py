@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from calprune.collect.adapter import STAND_IN_SIZE, Adapter, TokenLayout
-from calprune.collect.grid import SelectorChoice
 from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.pruning_stages import InModelSelector, Stage, planned
 from calprune.collect.suggestions import serving
@@ -14,7 +13,7 @@ from calprune.errors import PlanError
 
 
 def fits(
-    choice: SelectorChoice,
+    name: str,
     selector: InModelSelector,
     budget: Budget,
     adapter: Adapter,
@@ -25,12 +24,10 @@ def fits(
     if q.open or q.closed_tokens:
         way = "ask questions with fixed answers" if q.open else "leave out --reply-tokens"
         before = serving(adapter, before_layers=True)
-        raise PlanError(
-            f"{no_replies(choice.name)}: {way}, or select before the language model: {before}"
-        )
+        raise PlanError(f"{no_replies(name)}: {way}, or select before the language model: {before}")
     sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {STAND_IN_SIZE}
     for size in sorted(sizes):
-        stages_of(choice.name, selector, budget, adapter.token_layout(size), adapter.shape.layers)
+        stages_of(name, selector, budget, adapter.token_layout(size), adapter.shape.layers)
 
 
 def no_replies(name: str) -> str:

@@ -68,7 +68,7 @@ def _path(line: PackedSequence, last: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StageKept:
     """What is left of one question's visual tokens, as columns (k,) of its line, in order.
 
     ``token`` (k,) which tokens these are; ``merged`` float (m, D) what is put after them.
@@ -86,7 +86,7 @@ def spread(
     layout: Layout,
     hidden: Tensor,
     questions: Sequence[int],
-    kept: Sequence[Kept],
+    kept: Sequence[StageKept],
     prefix: int,
     window: int | None,
     contiguous: bool,

@@ -205,7 +205,7 @@ def spelled_out(
             gone = [free[i] for i in order[stage.keep :]]
             stay = [i for i in range(len(x)) if i not in set(gone)]
             end = stay.index(visual[-1] + 1) if stay else 0
-            new = _clusters(asked, x, gone[: stage.recycled], stage.merged, number)
+            new = _clusters(asked, x, gone[: stage.merge_from], stage.merged, number)
             kept = torch.tensor(stay, device=device)
             x = torch.cat([x[kept][:end], new.to(x), x[kept][end:]])
             x = asked.embeds[kept] if stage.again else x

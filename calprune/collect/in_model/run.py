@@ -17,9 +17,9 @@ from torch import Tensor
 
 from calprune.collect.adapter import ImageRequest, Reach
 from calprune.collect.in_model.decoder import Decoder, layerwise
-from calprune.collect.in_model.layout import Kept, Layout, spread
+from calprune.collect.in_model.layout import Layout, StageKept, spread
 from calprune.collect.in_model.scores import Picked, corrected_score, mean_score, pick, raters
-from calprune.collect.in_model.token_merging import merged, noise
+from calprune.collect.in_model.token_merging import cluster_means, noise
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING
 from calprune.collect.packed.masks import Past
@@ -292,7 +292,7 @@ class Run:
 
     def _kept(
         self, state: _State, number: int, scores: Sequence[NDArray[np.float64]]
-    ) -> tuple[list[Kept], list[_Cut]]:
+    ) -> tuple[list[StageKept], list[_Cut]]:
         """What stays of each question's visual tokens, and how it was picked."""
         kept, cuts = [], []
         for q, (asked, score) in enumerate(zip(state.asked, scores, strict=True)):
@@ -303,9 +303,9 @@ class Run:
             stay = np.setdiff1d(np.arange(len(token)), rivals[out])
             new = None
             if stage.merged:
-                best = out[np.argsort(-score[out], kind="stable")[: stage.recycled]]
+                best = out[np.argsort(-score[out], kind="stable")[: stage.merge_from]]
                 new = self._merged(state, q, number, state.layout.visual[q][rivals[best]])
-            kept.append(Kept(state.layout.visual[q][stay], token[stay], new))
+            kept.append(StageKept(state.layout.visual[q][stay], token[stay], new))
             cuts.append(_Cut(np.append(token[stay], np.full(stage.merged, -1)), found))
         return kept, cuts
 
@@ -313,7 +313,7 @@ class Run:
         asked = state.asked[q]
         drawn = noise(self.seed, asked.image, asked.suffix, number, len(columns))
         tokens = state.hidden[int(state.layout.line[q]), columns].float().cpu().numpy()
-        means = merged(tokens, asked.stages[number].merged, drawn)
+        means = cluster_means(tokens, asked.stages[number].merged, drawn)
         return torch.from_numpy(means).to(state.hidden.device)
 
     def _end(self, state: _State) -> list[_Said]:

@@ -23,7 +23,7 @@ def noise(seed: int, image: str, suffix: Sequence[int], stage: int, n: int) -> N
     return Draws(seed, int(image[:16], 16), int(named[:16], 16), stage).uniforms(n)
 
 
-def merged(
+def cluster_means(
     tokens: NDArray[np.floating], clusters: int, drawn: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Means (clusters, D) of n tokens (n, D), the centres' by falling density times distance.

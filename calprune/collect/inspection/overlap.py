@@ -283,10 +283,9 @@ def choice_of(
     kept = index[~seen.layout.separator[index]]
     at = np.flatnonzero(np.isin(order, kept))
     decided = tied[at] | (margin[at] > 0.0)  # elsewhere no score did
-    pool = seen.layout.cell[order[at], 0]
-    if planned.condition.budget.scope == "global":
-        pool = np.zeros_like(pool)
-    last = [at[pool == crop][-1] for crop in np.unique(pool)]
+    pools = seen.layout.pools(planned.condition.budget.scope)
+    owned = [at[np.isin(order[at], places)] for _, places in pools]
+    last = [own[-1] for own in owned if len(own)]
     edges = [margin[i] for i in last if tied[i] or margin[i] > 0.0]
     return Choice(
         kept,

@@ -40,8 +40,7 @@ from calprune.collect.signals import Signals
 from calprune.data.benchmark import Answer, Picture
 from calprune.errors import ModelError, PlanError
 
-# Decoders whose masks and positions are known, and the prompt they were tuned with.
-_DECODERS = {"llama": "vicuna_v1", "mistral": "mistral_instruct"}
+_DECODERS = {"llama": "vicuna_v1", "mistral": "mistral_instruct"}  # known, and their prompts
 
 
 class ClipLlama:

@@ -77,7 +77,7 @@ def _fit(choice: SelectorChoice, adapter: Adapter, questions: Questions) -> Fitt
         )
     budget = _scoped(choice.budget, adapter)
     if is_in_model(choice.selector):
-        fits(choice, choice.selector, budget, adapter, questions)
+        fits(choice.name, choice.selector, budget, adapter, questions)
     return Fitted(choice, budget, features)
 
 
@@ -88,8 +88,8 @@ def _check_counts(budgets: Sequence[Budget], adapter: Adapter, questions: Questi
         return
     sizes = {size_of(questions.picture(image)) for image in questions.images}
     crops = [adapter.token_layout(size).crops.values() for size in sizes]
-    most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
     for budget in counts:
+        most = max(replace(budget, scope=adapter.scope).pool(list(c)) for c in crops)
         if budget.value > most:
             raise PlanError(
                 f"cannot keep {budget.value} visual tokens: the images of {questions.name} have "

@@ -67,10 +67,8 @@ def keep(
     layout, budget = seen.layout, planned.condition.budget
     order = order[order >= 0].astype(np.int64)
     shares = budget.shares(list(layout.crops.values()))
-    pools = [np.arange(len(order))]
-    if budget.scope != "global":
-        pools = [np.flatnonzero(layout.cell[order, 0] == crop) for crop in layout.crops]
-    at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
+    pools = [places for _, places in layout.pools(budget.scope)]
+    at = [np.flatnonzero(np.isin(order, own))[:k] for own, k in zip(pools, shares, strict=True)]
     if [len(x) for x in at] != shares:
         raise ModelError(
             f"{name_of(planned.condition)}: its ranking holds fewer than {shares} tokens"

@@ -76,10 +76,7 @@ def _select_block(
 
 def _pools(plan: Plan, seen: EncodedImage, digest: str, signals: dict[str, Signal]) -> list[Pool]:
     """The whole image, or its crops."""
-    crop = seen.layout.cell[:, 0]
-    parts: list[tuple[int | None, NDArray[np.int64]]] = [(None, np.arange(len(seen.layout)))]
-    if plan.adapter.scope != "global":
-        parts = [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
+    v = len(seen.layout)
     return [
         Pool(
             places,
@@ -90,12 +87,12 @@ def _pools(plan: Plan, seen: EncodedImage, digest: str, signals: dict[str, Signa
                 separator=seen.layout.separator[places],
                 cell=seen.layout.cell[places, 1:],
                 signals={
-                    name: values[places] if len(values) == len(crop) else values[[c or 0]]
+                    name: values[places] if len(values) == v else values[[c or 0]]
                     for name, values in signals.items()
                 },
             ),
         )
-        for c, places in parts
+        for c, places in seen.layout.pools(plan.adapter.scope)
     ]
 
 
