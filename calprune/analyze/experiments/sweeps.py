@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.data.condition import ALL_TOKENS, Condition
-from calprune.data.condition_names import name_of
+from calprune.data.condition_names import name_of, spec_of
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,11 @@ class Sweep:
     def name(self) -> str:
         """Of what they have in common, e.g. ``scope @64``."""
         return name_of(self.fixed)
+
+    @property
+    def title(self) -> str:
+        """For people, without the budget, e.g. ``SCOPE α=1``."""
+        return replace(spec_of(self.fixed), budget=None, scope=None).title
 
     @property
     def selector(self) -> str:

@@ -80,6 +80,18 @@ class FigureData:
         return {runs.name: runs for runs in self.experiment.conditions}
 
     @property
+    def series(self) -> dict[tuple[str, str], str]:
+        """What a line of conditions is called, by selector and parameters."""
+        return {
+            (runs.selector, runs.parameters): runs.series for runs in self.experiment.conditions
+        }
+
+    def caption(self, name: str) -> str:
+        """A condition for people, by its name; what is none of these conditions stays as it is."""
+        runs = self.conditions.get(name)
+        return name if runs is None else runs.caption
+
+    @property
     def pruned(self) -> list[ConditionRuns]:
         """All but the unpruned model."""
         return [runs for runs in self.experiment.conditions if not runs.full]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from calprune.analyze.figures._data import FigureData
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
@@ -54,7 +55,7 @@ def series_of(rows: Sequence[Any]) -> list[Series]:
     return sorted({(r.selector, r.parameters) for r in rows if r.selector != "full"})
 
 
-def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
+def series_styles(rows: Sequence[Any], data: FigureData) -> dict[Series, dict[str, Any]]:
     """Colour by selector; settings of one selector by shade, and equal colours by marker."""
     lines = series_of(rows)
     colours = colours_of([selector for selector, _ in lines])
@@ -68,24 +69,14 @@ def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
         found[selector, parameters] = {
             "color": shade,
             "marker": MARKERS[at % len(MARKERS)],
-            "label": series_label(rows, (selector, parameters)),
+            "label": series_label(data, (selector, parameters)),
         }
     return found
 
 
-def series_label(rows: Sequence[Any], line: Series) -> str:
-    """Selector with the parameters that tell its settings apart, and its seeds."""
-    selector, parameters = line
-    variants = [p for s, p in series_of(rows) if s == selector]
-    common = set.intersection(*(set(v.split()) for v in variants)) if variants[1:] else set()
-    told = [p.removesuffix(".0") for p in parameters.split() if p not in common]
-    own = next(r for r in rows if (r.selector, r.parameters) == line)
-    return brief(" ".join([selector, *told]), 44) + seeds(own)
-
-
-def seeds(row: Any) -> str:
-    """`` (3 seeds)`` where several are joined."""
-    return f" ({row.seed})" if row.seed.endswith("seeds") else ""
+def series_label(data: FigureData, line: Series) -> str:
+    """For people, with its seeds."""
+    return brief(data.series[line], 52)
 
 
 def curve_panel(

@@ -95,6 +95,8 @@ class Change:
 
 def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: str) -> Figure:
     first = rows[0]
+    found = sweeps(data.pruned, first.parameter)
+    titles = {(sweep.selector, sweep.others): sweep.title for sweep in found}
     kept = sorted({(r.kept, r.budget) for r in rows})
     levels = sorted({r.level for r in rows})
     labels = [f"{first.parameter} = {v:g}" for v in levels]
@@ -114,7 +116,7 @@ def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: s
         axes.tick_params(labelleft=i % columns == 0)
         axes.set_xlabel("visual tokens kept, K" if i + columns >= len(keys) else "")
         if len(keys) > 1 or key[1]:
-            axes.set_title(brief(" ".join(key), 40), loc="left", fontsize=9)
+            axes.set_title(brief(titles[key], 40), loc="left", fontsize=9)
         if i % columns == 0:
             axes.set_ylabel(axis_title(named(first), first.unit, first.direction, change=True))
     handles = [_patch(first.selector, levels, v) for v in levels]

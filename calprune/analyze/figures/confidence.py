@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import condition_names
-from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     INK,
     WRONG,
@@ -66,7 +65,7 @@ class Confidence:
         numbers = data.estimates("accuracy", "overconfidence", draws=0)
         parts = paged(condition_names(bins), PANELS)
         pages = [
-            _page(bins, names, numbers, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(bins, names, numbers, data, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, names in enumerate(parts, start=1)
         ]
         asked = ("model", "benchmark", "condition", "selector", "parameters", "budget", "seed")
@@ -82,7 +81,7 @@ def _page(
     bins: Sequence[Bin],
     names: Sequence[str],
     estimates: Sequence[Estimate],
-    of: str,
+    data: FigureData,
     part: str,
 ) -> Figure:
     columns = 2 if len(names) == 4 else min(3, len(names))
@@ -96,7 +95,7 @@ def _page(
         own = [b for b in bins if b.condition == name]
         _panel(axes, own, left)
         _means(axes, {e.metric: e.value for e in estimates if e.condition == name})
-        axes.set_title(brief(name + seeds(own[0])), loc="left", fontsize=8.2)
+        axes.set_title(brief(data.caption(name)), loc="left", fontsize=8.2)
         last = i + columns >= len(names)
         axes.tick_params(labelbottom=last)
         axes.set_xlabel("confidence" if last else "")
@@ -107,7 +106,7 @@ def _page(
     panels[0].yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     panels[0].locator_params(axis="y", nbins=5)
     footnote(figure, NOTE)
-    titled(figure, f"Confidence of {of}", part)
+    titled(figure, f"Confidence of {data.title}", part)
     return figure
 
 

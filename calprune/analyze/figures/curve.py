@@ -79,7 +79,7 @@ def _page(
     columns = 2 if len(groups) in (2, 4) else min(3, len(groups))
     bands = math.ceil(len(groups) / columns)
     wide, tall = (4.6, 3.0) if len(groups) == 1 else (2.35, 2.1)
-    styles = {line: style for line, style in series_styles(rows).items() if line in lines}
+    styles = {line: style for line, style in series_styles(rows, data).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width = max(4.6, wide * columns + 0.3)
     across, below = legend_rows(labels, width)

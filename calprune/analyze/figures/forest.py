@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import TESTED, condition_names
-from calprune.analyze.figures._series import axis_title, difference, named, scale, seeds
+from calprune.analyze.figures._series import axis_title, difference, named, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -68,7 +68,7 @@ def _page(
     part: str,
 ) -> Figure:
     first, conditions = rows[0], data.conditions
-    labels = [brief(n + seeds(conditions[n])) for n in names]
+    labels = [brief(data.caption(n)) for n in names]
     at, heads = _places([conditions[name] for name in names])
     margin = 0.075 * max(len(label) for label in labels) + 0.3
     wide = 3.2 if len(groups) == 1 else max(1.5, 5.6 / len(groups))
@@ -96,7 +96,9 @@ def _page(
         )  # fmt: skip
     _axis(figure, panels, first)
     footnote(figure, _note(first, data))
-    titled(figure, f"{first.title} of {data.title}, minus {brief(first.reference)}", part)
+    titled(
+        figure, f"{first.title} of {data.title}, minus {brief(data.caption(first.reference))}", part
+    )
     return figure
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
 from calprune.analyze.experiments.experiment import ConditionRuns
-from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
+from calprune.analyze.experiments.sweeps import Sweep, numeric_parameters, sweeps
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import TESTED
 from calprune.analyze.figures._series import Series, axis_title, scale
@@ -66,7 +66,7 @@ class Heatmap:
         p = {} if unpaired else _adjusted(data, spec)
         estimates = {r.condition: r for r in data.estimates(spec.metric)}
         found = sweeps(data.pruned, parameter)
-        piles = sorted(((x.selector, x.others), list(x.runs)) for x in found)
+        piles = [((x.title, x.others), list(x.runs)) for x in sorted(found, key=_order)]
         rows = []
         for _, own in piles:
             for runs in own:
@@ -79,6 +79,10 @@ class Heatmap:
             for i, part in enumerate(parts, start=1)
         ]
         return Drawn(tuple(pages), rows)
+
+
+def _order(sweep: Sweep) -> tuple[str, str]:
+    return sweep.selector, sweep.others
 
 
 def _adjusted(data: FigureData, spec: FigureSpec) -> dict[str, float]:
@@ -127,14 +131,14 @@ def _page(
         for side in axes.spines.values():
             side.set_visible(False)
         if len(piles) > 1 or key[1]:
-            axes.set_title(brief(" ".join(key), 12 + 9 * len(kept)), loc="left", fontsize=8.5)
+            axes.set_title(brief(key[0], 12 + 9 * len(kept)), loc="left", fontsize=8.5)
         axes.set_xlabel("tokens kept, K" if i + columns >= len(piles) else "")
         axes.set_ylabel(brief(parameter, 20) if i % columns == 0 else "")
     bar = figure.colorbar(shade.scale, ax=list(panels.ravel()), aspect=14, pad=0.02)
     bar.set_label(axis_title(first.title, first.unit, first.direction), fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    footnote(figure, _note(p, first, estimates, (against, data.swapped)))
+    footnote(figure, _note(p, first, estimates, (data.caption(against), data.swapped)))
     titled(figure, f"{first.title} of {data.title} by {parameter} and K", part)
     return figure
 

@@ -34,6 +34,7 @@ from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.tables.records import records
+from calprune.data.condition_names import TITLES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ class Pareto:
 def _page(
     across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], data: FigureData
 ) -> Figure:
-    points = _points(up)
+    points = _points(up, data)
     sizes = sorted({round(r.kept) for r in up})
     sizes = sizes if len(sizes) < 5 else [sizes[0], sizes[len(sizes) // 2], sizes[-1]]
     sized = [(_handle("#9a9a9a", "o", _area(k)), f"K = {k}") for k in sizes]
@@ -142,23 +143,29 @@ def _window(x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> 
     return (limits[0], limits[1]) if any(parts) and len(x) > 2 else None
 
 
-def _points(rows: Sequence[Estimate]) -> dict[tuple[str, str], tuple[Any, str, str]]:
+def _points(
+    rows: Sequence[Estimate], data: FigureData
+) -> dict[tuple[str, str], tuple[Any, str, str]]:
     """Colour, marker and label of each line; where there are many, of each selector."""
     lines = series_of(rows)
     colours = colours_of([selector for selector, _ in lines])
     found: dict[tuple[str, str], tuple[Any, str, str]] = {}
     if len(lines) <= MOST:
-        styles = series_styles(rows)
+        styles = series_styles(rows, data)
         for line in lines:
             style = styles[line]
-            found[line] = (style["color"], style["marker"], series_label(rows, line))
+            found[line] = (style["color"], style["marker"], series_label(data, line))
     else:
         used: dict[Any, list[str]] = {}
         for selector, parameters in lines:
             own = used.setdefault(colours[selector], [])
             own += [] if selector in own else [selector]
             marker = MARKERS[own.index(selector) % len(MARKERS)]
-            found[selector, parameters] = (colours[selector], marker, brief(selector))
+            found[selector, parameters] = (
+                colours[selector],
+                marker,
+                brief(TITLES.get(selector, selector)),
+            )
     full = {(r.selector, r.parameters): (INK, "s", "full") for r in rows if r.selector == "full"}
     return {**found, **full}
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import condition_names
-from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     BAND,
     INK,
@@ -103,7 +102,7 @@ def _page(
         _panel(top, own, left, _lowest(bins, left))
         _isotonic(top, [s for s in steps if s.condition == names[i]])
         _strip(strip, own, left, max(b.share for b in bins))
-        _caption(top, names[i], own, estimates)
+        _caption(top, names[i], data, estimates)
         top.tick_params(labelbottom=False, labelleft=column == 0)
         strip.tick_params(labelleft=column == 0)
         if column == 0:
@@ -162,8 +161,8 @@ def _limits(axes: Axes, left: float) -> None:
     axes.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
 
 
-def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Estimate]) -> None:
+def _caption(axes: Axes, name: str, data: FigureData, estimates: Sequence[Estimate]) -> None:
     shown = {e.metric: e for e in estimates if e.condition == name and e.group == "all"}
     numbers = [f"{e.title} {number(e.value, e.unit)}{UNITS[e.unit]}" for e in shown.values()]
-    title = f"{brief(name + seeds(bins[0]))}\n{', '.join(numbers)}"
+    title = f"{brief(data.caption(name))}\n{', '.join(numbers)}"
     axes.set_title(title, loc="left", fontsize=8.2)

@@ -52,16 +52,20 @@ class RiskCoverage:
         areas = {e.condition: e for e in data.estimates("aurc", draws=0)}
         parts = paged(series_of(rows), MOST) or [[]]
         pages = [
-            _page(rows, part, areas, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(rows, part, areas, data, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, part in enumerate(parts, start=1)
         ]
         return Drawn(tuple(pages), records(rows))
 
 
 def _page(
-    rows: Sequence[Risk], lines: Sequence[Series], areas: dict[str, Estimate], of: str, part: str
+    rows: Sequence[Risk],
+    lines: Sequence[Series],
+    areas: dict[str, Estimate],
+    data: FigureData,
+    part: str,
 ) -> Figure:
-    styles = {line: s for line, s in series_styles(rows).items() if line in lines}
+    styles = {line: s for line, s in series_styles(rows, data).items() if line in lines}
     curves: list[tuple[list[Risk], str, Any, Any]] = []
     for i, (line, style) in enumerate(styles.items()):
         own = [r for r in rows if (r.selector, r.parameters) == line]
@@ -86,7 +90,11 @@ def _page(
         f"Begins at {100 * FROM:g} %. AURC: mean over all coverages.",
     )
     budget = next((r.budget for r in rows if r.selector != "full"), "")
-    titled(figure, f"Risk of {of}" + (f" at K = {budget.removeprefix('k')}" * bool(budget)), part)
+    titled(
+        figure,
+        f"Risk of {data.title}" + (f" at K = {budget.removeprefix('k')}" * bool(budget)),
+        part,
+    )
     return figure
 
 

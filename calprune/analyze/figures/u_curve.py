@@ -61,7 +61,7 @@ class UCurve:
 def _page(
     rows: Sequence[Estimate], lines: Sequence[Series], data: FigureData, number: str
 ) -> Figure:
-    styles = {line: style for line, style in series_styles(rows).items() if line in lines}
+    styles = {line: style for line, style in series_styles(rows, data).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width, tall = 7.0, 2.8
     across, below = legend_rows(labels, width)
