@@ -10,8 +10,6 @@ from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
 from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.permuted_metrics import difference_test
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors
@@ -19,6 +17,7 @@ from calprune.analyze.statistics.calibration_error import GapSums, combined
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.ece_if_calibrated import design_effects
 from calprune.errors import PlanError
+from tests.analyze.calls import compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_table
 
 GAPPED = ["ece", "ece-equal-mass", "ece-class-wise", "ece-smooth", "ece-debiased", "rmsce"]

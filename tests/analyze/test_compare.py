@@ -9,16 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import difference, paired_test
 from calprune.analyze.results.resampled_metrics import stacked
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, gather
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -112,7 +110,7 @@ def test_groups_are_families_of_their_own(study_tables):
         ({"reference": "ful"}, "did you mean full"),
         ({"reference": "scope"}, "choose one"),
         ({"correction": "holms"}, "did you mean holm"),
-        ({"permutations": 0}, "permutations from 1"),
+        ({"permutations": 0}, "permutations are counted from 1"),
     ],
 )
 def test_impossible_requests_are_explained(study_tables, choice, why):

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.analyze.html_report.content import Content, gather
+from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, join, text
 from calprune.analyze.html_report.page import POLICY, check_path, page, write_page
 from calprune.analyze.html_report.sections import SECTIONS
 from calprune.analyze.html_report.sections.cautions import cautions
 from calprune.analyze.html_report.sections.summary import summary
 from calprune.analyze.html_report.tables import Column, TableCell, first_number, table, table_of
-from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.render import render_study
 from calprune.analyze.tables.text_table import TextTable
 from calprune.errors import PlanError, WriteError
+from tests.analyze.calls import estimate, gather
 from tests.analyze.conftest import hostile, make_condition, make_study_tables, make_table
 
 ATTACK = "</style></script><script>x()</script><b onload='y' class=\"z\">&amp;\u202e\u2066\x1b\n"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from calprune.analyze.command import analyze
 from calprune.analyze.tables.latex import as_latex, tex
 from calprune.analyze.tables.text_table import TextTable
+from tests.analyze.calls import analyze
 from tests.analyze.conftest import hostile, make_study_tables
 
 HOSTILE = "\\input{/etc/passwd} $a_1^2$ 100% #1 & ~ {<>|\"'`--} [x]* é 中 α × \u202e\x1b\n"

@@ -7,19 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.cautions import cautions
-from calprune.analyze.results.by_confidence import definitions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.power import power
-from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.powers import power_tables
 from calprune.analyze.tables.trends import trend_tables
 from calprune.errors import PlanError
+from tests.analyze.calls import compare, definitions, estimate, gather, trend
 from tests.analyze.conftest import ROWS, make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 40}

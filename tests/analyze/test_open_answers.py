@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.predictions.build import read_predictions
@@ -22,13 +21,11 @@ from calprune.analyze.predictions.sequence_likelihood import (
     log_complement,
     sequence_log_likelihood,
 )
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.reliability import reliability_bins
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics.clustering import Clusters, design_effect
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, reliability_bins
 from tests.analyze.conftest import (
     make_condition,
     make_predictions,

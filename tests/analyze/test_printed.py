@@ -11,16 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze, trade_offs
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
 from calprune.analyze.metrics import heading_of, resolve, spec
-from calprune.analyze.results.by_confidence import definitions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.overview import pareto
-from calprune.analyze.results.trend import trend
 from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study
@@ -28,7 +22,9 @@ from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.latex import as_latex
 from calprune.analyze.tables.numbers import p_text
+from calprune.analyze.tables.records import as_csv, records
 from calprune.analyze.tables.trends import trend_tables
+from tests.analyze.calls import analyze, compare, definitions, gather, pareto, trend
 from tests.analyze.conftest import make_condition, make_table
 
 FORMATS = ("table", "md", "latex", "csv", "json")
@@ -198,7 +194,7 @@ def test_the_table_and_the_figure_have_one_front(study_tables, tmp_path) -> None
 def test_the_full_model_is_not_on_the_front_beside_a_better_one() -> None:
     same = make_table()
     sure = make_table(make_condition("scope", 16), scale=0.8)
-    found = trade_offs([same, sure], fmt="csv")
+    found = as_csv(records(pareto([same, sure])))
     rows = {r["condition"]: r for r in csv.DictReader(StringIO(found))}
     assert rows["full"]["accuracy"] == rows["scope-k16"]["accuracy"]
     best = min(rows, key=lambda name: float(rows[name]["ece"]))

@@ -8,11 +8,11 @@ from io import StringIO
 
 import pytest
 
-from calprune.analyze.command import analyze
 from calprune.analyze.tables.numbers import estimated, number, with_interval
 from calprune.analyze.tables.render import ResultTable
 from calprune.errors import PlanError
 from calprune.terminal import printable
+from tests.analyze.calls import analyze
 from tests.analyze.conftest import hostile, make_condition, make_table
 
 HOSTILE = "=1+1|\x1b[31mred\x1b[0m\u202e[bold]x[/bold]<b>`$a$\n\r"

@@ -8,12 +8,11 @@ import pytest
 
 import calprune
 from calprune import registry
-from calprune.analyze.reproduction import reproduce
 from calprune.analyze.reproduction.rows import judged
-from calprune.analyze.results.overview import overview, pareto
 from calprune.analyze.tables.overview import overview_table
 from calprune.data.studies import find_study
 from calprune.data.studies._numbers import Number
+from tests.analyze.calls import overview, pareto, reproduce
 from tests.analyze.conftest import make_table
 
 STUDIES = ("calibration", "gap-power", "scope-appendix")

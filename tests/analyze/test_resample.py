@@ -96,7 +96,6 @@ def test_redraws_follow_confidence():
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
-from calprune.analyze.command import analyze
 before = set(sys.modules)
 from tests.analyze.conftest import make_table
 loaded = set(sys.modules) - before

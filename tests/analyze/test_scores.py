@@ -10,15 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.scorers import MeanOfRows, first_token_answers
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
 
 YES, NO, NONSENSE = 0, 1, -1

@@ -9,17 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import never_negative, resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
 from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.statistics.clustering import icc
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_study_tables, make_table
 
 QUICK = {"draws": 40, "permutations": 199}

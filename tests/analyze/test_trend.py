@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
+from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test, trend_p
-from calprune.analyze.results.trend import trend
 from calprune.analyze.statistics.trend_test import contrast
 from calprune.analyze.study import Study
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, trend
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}

@@ -12,9 +12,10 @@ import pytest
 import typer.main
 
 from calprune import cli
-from calprune.analyze.options import check_read
+from calprune.analyze.options import PredictionOptions, check_read
 from calprune.analyze.study import Study
 from calprune.commands import modes
+from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
@@ -288,18 +289,20 @@ def test_what_these_files_cannot_use_is_refused(
         run("analyze", *words)
 
 
+def check(table: LogitTable, **given: Any) -> None:
+    check_read([table], PredictionOptions(**given), given)
+
+
 def test_of_replies_alone_nothing_can_be_chosen() -> None:
     table = opened(make_table(images=12))
-    check_read([table], {"target": "soft", "confidence": "mean"})
-    for name in ("answer_set", "verbalizers"):
-        with pytest.raises(
-            PlanError, match=f"{modes.option(name)} is about answers to choose from"
-        ):
-            check_read([table], {name: "first"})
+    check(table, target="soft", confidence="mean")
+    for name, value in (("answer_set", "all"), ("verbalizers", "first")):
+        with pytest.raises(PlanError, match=f"{modes.option(name)} is about answers"):
+            check(table, **{name: value})
     half = opened(make_table(images=12), 0.5)
-    check_read([half], {"target": "soft", "answer_set": "all"})
+    check(half, target="soft", answer_set="all")
     with pytest.raises(PlanError, match=r"--target soft.* confidence raw reads none"):
-        check_read([half], {"target": "soft", "confidence": "raw"})
+        check(half, target="soft", confidence="raw")
 
 
 def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
@@ -382,7 +385,7 @@ def test_an_estimate_reads_numerics_positions_and_device(
     run(*words, "--select", "scope", "--keep", "64", "--numerics", "both", "--device", "cpu",
         "--positions", "original")  # fmt: skip
     told = capsys.readouterr().out
-    assert "-original-compat" in told
+    assert " positions=original numerics=compat" in told
     assert plain.count("to ask\n") < told.count("to ask\n")
     assert "14.1 GB" in plain or "weights" in plain
     assert plain.split("memory: ")[1] != told.split("memory: ")[1]

@@ -109,7 +109,7 @@ def _page(
             strip.set_ylabel("share")
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
     isotonic = " Black: isotonic curve, without bins." if steps else ""
-    footnote(figure, f"Bars: 95 %, {subject.resample} resampled. {NOTE}{isotonic}")
+    footnote(figure, f"Bars: 95 %, {subject.options.resampling.unit} resampled. {NOTE}{isotonic}")
     titled(figure, f"Reliability of {subject.title}", part)
     return figure
 

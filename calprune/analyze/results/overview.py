@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Unpack
 
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics import DisplayUnit
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.data.storage.logits import LogitTable
@@ -56,14 +55,15 @@ class Tradeoff:
 def overview(
     tables: Sequence[LogitTable],
     metric: str = "score",
-    **reading: Unpack[PredictionOptions],
+    options: PredictionOptions = AS_STORED,
 ) -> list[Overview]:
     """Each condition on each benchmark; where there is no ``UPPER``, there are no percentages."""
+    told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
     for setting in settings(tables):
         place = (setting.model, setting.benchmark)
         own = [t for cell in setting.cells for t in cell.tables]
-        found = {r.condition: r for r in estimate(own, [metric], draws=0, **reading)}
+        found = {r.condition: r for r in estimate(own, [metric], told)}
         best = [found[c.name].value for c in setting.cells if c.selector == UPPER]
         for cell in setting.cells:
             value, unit = found[cell.name].value, found[cell.name].unit
@@ -78,13 +78,16 @@ def _label(cell: Cell) -> str:
 
 
 def pareto(
-    tables: Sequence[LogitTable], each_seed: bool = False, **reading: Unpack[PredictionOptions]
+    tables: Sequence[LogitTable],
+    options: PredictionOptions = AS_STORED,
+    each_seed: bool = False,
 ) -> list[Tradeoff]:
     """Tokens, accuracy and ECE of every condition, and who is on the front."""
+    told = AnalysisOptions(Resampling(0), predictions=options, each_seed=each_seed)
     rows: list[Tradeoff] = []
     for setting in settings(tables, each_seed):
         own = [t for cell in setting.cells for t in cell.tables]
-        found = estimate(own, ["accuracy", "ece"], draws=0, each_seed=each_seed, **reading)
+        found = estimate(own, ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
             ([r.value for r in across], across[0].direction),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,11 @@ from calprune.analyze.metrics import (
     debiased,
     resolve_for,
 )
+from calprune.analyze.options import Resample
 from calprune.analyze.predictions.build import Predictions
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
 from calprune.analyze.statistics.resampling import products
-
-Resample = Literal["images", "rows"]
 
 _last: list[tuple[NDArray[np.str_], Clusters]] = []
 

@@ -7,8 +7,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from calprune.analyze.metrics import Gapped, Measure
+from calprune.analyze.options import Resample
 from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.results.resampled_metrics import Resample, has_images
+from calprune.analyze.results.resampled_metrics import has_images
 from calprune.analyze.statistics.clustering import Clusters
 
 

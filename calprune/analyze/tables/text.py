@@ -6,20 +6,12 @@ import shutil
 from io import StringIO
 
 from calprune.analyze.tables.text_table import TextTable
-from calprune.terminal import printable
+from calprune.terminal import in_columns, printable
 
 
 def as_text(grid: TextTable) -> str:
     """Aligned columns without any drawing: for pipes, files and greps."""
-    lines = [tuple(printable(cell) for cell in row) for row in (grid.header, *grid.body)]
-    widths = [max(len(row[i]) for row in lines) for i in range(len(grid.header))]
-    aligned = [
-        "  ".join(
-            [row[0].ljust(widths[0])]
-            + [c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]
-        )
-        for row in lines
-    ]
+    aligned = in_columns((grid.header, *grid.body), right=range(1, len(grid.header)))
     notes = [printable(note) for note in grid.notes]
     return "\n".join([printable(grid.title), "", *aligned, "", *notes])
 
