@@ -1,0 +1,201 @@
+"""What every row of a result is of: a condition, a metric, and the choices behind its numbers.
+
+Rows hold these as members. What programs read is flat: ``columns`` takes a row apart, and CSV, JSON
+and data frames have no other source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, runtime_checkable
+
+from calprune.analyze.experiments.experiment import Cell, Setting
+from calprune.analyze.metrics import Direction, DisplayUnit, MetricDescription, heading_of, spec
+from calprune.data.condition import Budget, Scalar
+from calprune.data.condition_names import ConditionSpec, seedless, spec_of
+
+HIDDEN = "hidden"
+"""In the metadata of a field: it is for tables alone, and no column."""
+
+
+@runtime_checkable
+class Columns(Protocol):
+    """A part of a row, or a row, that says what its columns are."""
+
+    def columns(self) -> dict[str, Any]:
+        """Values by name, in order: text, numbers, None, or what JSON can hold."""
+        ...
+
+
+@dataclass(frozen=True)
+class MetricInfo:
+    """A metric with its parameters.
+
+    Attributes:
+        spec: as on the command line, ``ece:bins=20``.
+        title: for people, ``ECE (20 bins)``; no two metrics have the same.
+        unit: how its values are shown.
+        direction: which values are better.
+    """
+
+    spec: str
+    title: str
+    unit: DisplayUnit
+    direction: Direction
+
+    @classmethod
+    def of(cls, metric: MetricDescription) -> MetricInfo:
+        """What a metric says about itself."""
+        return cls(spec(metric), heading_of(metric), metric.unit, metric.direction)
+
+    @property
+    def name(self) -> str:
+        """Without its parameters."""
+        return self.spec.split(":")[0]
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``; the title and the unit are for tables."""
+        return {"metric": self.spec, "direction": self.direction}
+
+
+@dataclass(frozen=True)
+class ConditionInfo:
+    """A condition, or all seeds of one, or all that differ in one parameter.
+
+    Attributes:
+        model, benchmark: as titles show them, with what tells ways of asking apart.
+        name: to type and to print.
+        title: for people.
+        keys: of the conditions, sorted by seed.
+        selector: its name.
+        parameters: those of the selector, and in which numerics it chose unless canonically.
+        budget: tokens kept.
+        seeds: of a random selector, those that are joined; empty where there is none.
+        kept: visual tokens that the last layer saw, mean over questions.
+    """
+
+    model: str
+    benchmark: str
+    name: str
+    title: str
+    keys: tuple[str, ...]
+    selector: str
+    parameters: tuple[tuple[str, Scalar], ...]
+    budget: Budget
+    seeds: tuple[int, ...]
+    kept: float
+
+    @classmethod
+    def of(cls, setting: Setting, *cells: Cell, told: ConditionSpec | None = None) -> ConditionInfo:
+        """Of one row of an experiment; of several that ``told`` names together."""
+        first = cells[0]
+        condition = first.tables[0].condition
+        named = told or (seedless(condition) if len(first.tables) > 1 else spec_of(condition))
+        shown = [p for p in condition.parameters if told is None or p[0] in dict(told.parameters)]
+        numerics = [] if condition.numerics is None else [("numerics", condition.numerics)]
+        return cls(
+            model=setting.model,
+            benchmark=setting.benchmark,
+            name=first.name if told is None else str(told),
+            title=named.title,
+            keys=tuple(t.condition.key for cell in cells for t in cell.tables),
+            selector=condition.selector,
+            parameters=(*shown, *numerics),
+            budget=condition.budget,
+            seeds=tuple(s for t in first.tables if (s := t.condition.seed) is not None),
+            kept=first.kept,
+        )
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing was pruned."""
+        return self.selector == "full"
+
+    @property
+    def joined(self) -> str:
+        """``3 seeds`` where several are joined, else nothing."""
+        return f"{len(self.seeds)} seeds" if len(self.seeds) > 1 else ""
+
+    @property
+    def shown(self) -> str:
+        """The name, with how many seeds are joined."""
+        return f"{self.name} ({self.joined})" if self.joined else self.name
+
+    @property
+    def shown_title(self) -> str:
+        """The title, with how many seeds are joined."""
+        return f"{self.title} ({self.joined})" if self.joined else self.title
+
+    @property
+    def place(self) -> str:
+        """``model on benchmark``."""
+        return f"{self.model} on {self.benchmark}"
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``; a single seed is a number, several are told by ``keys``."""
+        return {
+            "model": self.model,
+            "benchmark": self.benchmark,
+            "condition": self.name,
+            "key": " ".join(self.keys),
+            "selector": self.selector,
+            "parameters": dict(self.parameters),
+            "budget": self.budget.value,
+            "budget_kind": self.budget.kind,
+            "seed": self.seeds[0] if len(self.seeds) == 1 else None,
+            "seeds": max(len(self.seeds), 1),
+            "kept": self.kept,
+        }
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Every choice that went into a number.
+
+    Attributes:
+        metric: name and choices of the metric, as it says them: ``("ece", "bins:15")``.
+        parts: the other choices, name and value, in order.
+    """
+
+    metric: tuple[str, ...]
+    parts: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return "|".join([*self.metric, *(f"{name}:{value}" for name, value in self.parts)])
+
+    def choice(self, name: str) -> str:
+        """What the metric chose under a name; empty if nothing."""
+        found = (c.partition(":")[2] for c in self.metric[1:] if c.partition(":")[0] == name)
+        return next(found, "")
+
+    def without(self, *names: str) -> Signature:
+        """The same less some parts."""
+        return Signature(self.metric, tuple(p for p in self.parts if p[0] not in names))
+
+    def plus(self, **parts: object) -> Signature:
+        """The same with further parts, or with others of the same name."""
+        rest = self.without(*parts)
+        return Signature(rest.metric, (*rest.parts, *((k, str(v)) for k, v in parts.items())))
+
+
+def columns(row: Any) -> dict[str, Any]:
+    """A row as flat values by name: members that have columns of their own are taken apart."""
+    if isinstance(row, Columns):
+        return row.columns()
+    found: dict[str, Any] = {}
+    for field in fields(row):
+        if HIDDEN not in field.metadata:
+            found |= _flat(field.name, getattr(row, field.name))
+    return found
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Columns):
+        return value.columns()
+    return {name: str(value) if isinstance(value, Signature) else value}
+
+
+def part_of(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Some columns of a row, in this order."""
+    return {name: found[name] for name in names}
