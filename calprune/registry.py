@@ -28,6 +28,7 @@ GROUPS = {
     "metrics": "analyze/metrics",
     "scorers": "analyze/scorers",
     "parsers": "analyze/parsers",
+    "confidence": "analyze/confidence",
     "calibrators": "analyze/calibrators",
     "studies": "data/studies",
     "figures": "analyze/figures",
@@ -109,8 +110,20 @@ def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
     return name, cls, values
 
 
+def make(group: str, text: str) -> Any:
+    """The plug-in called so, made with the parameters given, as ``ece:bins=10``.
+
+    PlanError as of ``parse``, and for several values of one parameter.
+    """
+    _, cls, values = parse(group, text)
+    for key, given in values.items():
+        if len(given) > 1:
+            raise PlanError(f"{_one(group)} {text!r} takes one value of {key}, not {len(given)}")
+    return cls(**{key: given[0] for key, given in values.items()})
+
+
 def _one(group: str) -> str:
-    return "study" if group == "studies" else group[:-1]
+    return {"studies": "study", "confidence": "confidence"}.get(group) or group[:-1]
 
 
 def _parameters(cls: Any) -> list[str]:

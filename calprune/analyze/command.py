@@ -10,7 +10,7 @@ from typing import Any
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions

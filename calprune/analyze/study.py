@@ -12,7 +12,7 @@ from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import Metric
+from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     AnalysisOptions,
     ComparisonKeywords,
@@ -23,8 +23,8 @@ from calprune.analyze.options import (
     check_read,
     untested,
 )
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power

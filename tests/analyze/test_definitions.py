@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, definitions, estimate
 from tests.analyze.conftest import make_condition, make_table, opened
 
-CLOSED = ("answer-set", "raw", "margin", "entropy", "gap")
+CLOSED = ("answer-set", "raw", "margin", "entropy", "logit-gap")
 
 
 def single(logits, log_z=10.0):
@@ -37,7 +37,7 @@ def test_closed_forms():
     assert sure(table, "answer-set") == pytest.approx(0.6)
     assert sure(table, "raw") == pytest.approx(0.3)
     assert sure(table, "margin") == pytest.approx(0.3)
-    assert sure(table, "gap") == pytest.approx(np.log(2))
+    assert sure(table, "logit-gap") == pytest.approx(np.log(2))
     assert sure(table, "entropy") == pytest.approx(1 + (p * np.log(p)).sum() / np.log(3))
     assert read_predictions(table).mass == pytest.approx(0.5)
 
@@ -53,7 +53,7 @@ def test_entropy_is_normalised_by_the_rows_own_answers():
 def test_with_two_answers_all_but_raw_rank_alike(leads, moved):
     logits = np.stack([np.array(leads) / 8, np.zeros(len(leads))], axis=1)
     table, shifted = single(logits), single(logits + moved, log_z=10.0 + moved)
-    order = np.unique(sure(table, "gap"), return_inverse=True)[1]
+    order = np.unique(sure(table, "logit-gap"), return_inverse=True)[1]
     for definition in CLOSED:
         mine = sure(table, definition)
         if definition != "raw":
@@ -83,7 +83,7 @@ def test_definitions_read_no_reply():
 @pytest.mark.parametrize(
     ("metric", "definition", "fits"),
     [
-        ("accuracy", "gap", True),
+        ("accuracy", "logit-gap", True),
         ("aurc", "margin", True),
         ("ece", "margin", False),
         ("ece", "raw", True),
@@ -128,8 +128,8 @@ def test_a_foreign_metric_inherits_the_rule(table):
 def test_gap_needs_two_answers():
     table = make_table(answers=3)
     one = np.arange(3) == table.label[:, None]
-    with pytest.raises(PlanError, match="gap needs two answers"):
-        read_predictions(replace(table, offered=one), confidence="gap")
+    with pytest.raises(PlanError, match="logit-gap needs two answers"):
+        read_predictions(replace(table, offered=one), confidence="logit-gap")
     assert (sure(replace(table, offered=one), "entropy") == 1).all()
     assert (sure(replace(table, offered=one), "margin") == 1).all()
 

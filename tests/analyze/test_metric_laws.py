@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import DataDependentMetric, resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import DataDependentMetric, resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import CalpruneError

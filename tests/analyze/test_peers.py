@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual

@@ -14,7 +14,7 @@ from calprune import registry
 from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
-from calprune.analyze.metrics import heading_of, resolve, spec
+from calprune.analyze.metric import heading_of, resolve, spec
 from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import calprune
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.collect import run
 from calprune.collect.cost.estimate import bill, render_bill
 from calprune.collect.stages import audit as audits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.calibrators import Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.calibrators._temperature_fit import Temperature, minimiser
 from calprune.errors import PlanError
 

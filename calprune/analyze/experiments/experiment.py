@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.condition import ALL_TOKENS, Condition, Experiment, sha256_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import Cell, Setting, told_apart
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.condition import Experiment
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch

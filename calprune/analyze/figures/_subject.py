@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from calprune import registry
 from calprune.analyze.experiments.experiment import Cell, Setting, check_shown, settings
-from calprune.analyze.metrics import Metric
+from calprune.analyze.metric import Metric
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare

@@ -30,7 +30,7 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import ESTIMATED
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.tables.records import records

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from calprune.analyze.command import graded
+from calprune.analyze.confidence_definition import of_answers
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
     Setting,
@@ -16,9 +17,8 @@ from calprune.analyze.experiments.experiment import (
     settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
-from calprune.analyze.metrics import resolve, spec
+from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definitions
 from calprune.analyze.results.compare import Difference, compare
@@ -211,7 +211,7 @@ def _defined(
     if not closed or options.predictions.confidence not in ("auto", "answer-set"):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
-    return definitions(tables, DEFINED, DEFINITIONS, reference, fewer)
+    return definitions(tables, DEFINED, of_answers(), reference, fewer)
 
 
 Row = TypeVar("Row", Estimate, Difference, Defined)

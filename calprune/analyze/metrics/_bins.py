@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.exact_sums import on_grid
 from calprune.errors import PlanError
 

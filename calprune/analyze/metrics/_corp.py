@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.metrics._tied import Tied
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 
 def decomposed(

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.predictions.table import Predictions
 
 STRIDE = 64  # draws handled at once: keeps a block inside the processor's cache
 

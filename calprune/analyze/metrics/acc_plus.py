@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_tally, ratio
-from calprune.analyze.scorers import answer_source_of, item_scores_of
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._item_groups import group_tally
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import answer_source_of
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["AccPlus"]
 
@@ -33,7 +35,7 @@ class AccPlus:
 
     def tally(self, predictions: Predictions) -> Floats:
         """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "metric 'acc-plus'")
+        return group_tally(predictions, predictions.known_item_scores() >= 0.5, "metric 'acc-plus'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

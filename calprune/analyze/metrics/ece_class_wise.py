@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.metrics._bins import Binned, Bins
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["EceClassWise"]
 

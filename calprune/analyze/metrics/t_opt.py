@@ -9,10 +9,11 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import Direction, DisplayUnit
+from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.metrics._tied import summed
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
 
 __all__ = ["TOpt"]

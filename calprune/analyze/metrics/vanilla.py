@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_code, ratio
-from calprune.analyze.scorers import answer_source_of, item_scores_of
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._item_groups import group_code
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import answer_source_of
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Vanilla"]
 
@@ -41,7 +43,9 @@ class Vanilla:
         else:
             counted = np.zeros(len(predictions), dtype=bool)
             counted[group_code(predictions, "metric 'vanilla'")[1]] = True
-        return np.where(counted, [item_scores_of(predictions), np.ones(len(predictions))], 0.0).T
+        return np.where(
+            counted, [predictions.known_item_scores(), np.ones(len(predictions))], 0.0
+        ).T
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

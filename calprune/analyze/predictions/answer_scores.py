@@ -6,15 +6,12 @@ from functools import reduce
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.predictions.verbalizers import spellings
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch, PlanError
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
-Bools = NDArray[np.bool_]
 AnswerSet = Literal["offered", "all", "four"]
 FOUR = ("A", "B", "C", "D")
 

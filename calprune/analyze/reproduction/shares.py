@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.resampled_metrics import prepared

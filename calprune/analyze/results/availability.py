@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune import registry
-from calprune.analyze.metrics import Additive, Metric, resolve, resolve_for
+from calprune.analyze.metric import Additive, Metric, resolve, resolve_for
 from calprune.analyze.options import PredictionOptions
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, PlanError
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     DataDependentMetric,
     Direction,
     DisplayUnit,
@@ -18,7 +18,7 @@ from calprune.analyze.metrics import (
     supports,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOptions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, groups, settings
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -21,11 +22,8 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
-from calprune.analyze.predictions.build import (
-    Floats,
-    Predictions,
-)
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.resampled_metrics import (
     ResampledMetrics,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
-from calprune.analyze.metrics import Direction, DisplayUnit, Metric
+from calprune.analyze.metric import Direction, DisplayUnit, Metric
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.statistics.multiple_testing import adjust_p

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import (
@@ -17,8 +18,8 @@ from calprune.analyze.options import (
     PredictionOptions,
     Resampling,
 )
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products

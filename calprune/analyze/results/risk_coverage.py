@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.options import AS_STORED, PredictionOptions
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol, runtime_checkable
 
 from calprune.analyze.experiments.experiment import Cell, Setting
-from calprune.analyze.metrics import Direction, DisplayUnit, MetricDescription, heading_of, spec
+from calprune.analyze.metric import Direction, DisplayUnit, MetricDescription, heading_of, spec
 from calprune.data.condition import Budget, Scalar
 from calprune.data.condition_names import ConditionSpec, seedless, spec_of
 

@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metrics import Additive, Gapped, Measure
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.metric import Additive, Gapped, Measure
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import kind_of
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.calibration_error import (

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from calprune.analyze.metrics import Gapped, Measure
+from calprune.analyze.metric import Gapped, Measure
 from calprune.analyze.options import Resample
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import has_images
 from calprune.analyze.statistics.clustering import Clusters
 

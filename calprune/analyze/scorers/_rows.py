@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.predictions.correctness import parsed_answers
 from calprune.data.storage.logits import LogitTable
 

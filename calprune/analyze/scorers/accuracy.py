@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.predictions.correctness import parsed_correct
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.scorer import MeanOfRows
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Accuracy"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_tally, parsed_correct, ratio
-from calprune.analyze.scorers import item_scores_of
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import group_tally
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import parsed_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Circular"]
@@ -37,7 +39,7 @@ class Circular:
 
     def tally(self, predictions: Predictions) -> Floats:
         """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "scorer 'circular'")
+        return group_tally(predictions, predictions.known_item_scores() >= 0.5, "scorer 'circular'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

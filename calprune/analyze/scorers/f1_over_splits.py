@@ -7,9 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import confusion, f1, parsed_no_correct, parts_of
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import parts_of
+from calprune.analyze.metrics._two_class import confusion, f1
+from calprune.analyze.predictions.correctness import parsed_no_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["F1OverSplits"]

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.arrays import Floats
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.scorers._rows import score_rows
 from calprune.data.storage.logits import LogitTable
 

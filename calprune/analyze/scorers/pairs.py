@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import group_tally, parsed_correct, parts_of, ratio
-from calprune.analyze.scorers import item_scores_of
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import group_tally, parts_of
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import parsed_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Pairs"]
@@ -46,7 +48,7 @@ class Pairs:
     def tally(self, predictions: Predictions) -> Floats:
         """(right, 1, group right, 1 group) in the place of each category, (n, categories, 4)."""
         names, category = parts_of(predictions, "category", "scorer 'pairs'")
-        right = item_scores_of(predictions)
+        right = predictions.known_item_scores()
         groups = group_tally(predictions, right >= 0.5, "scorer 'pairs'")
         tally = np.zeros((len(predictions), len(names), 4))
         tally[np.arange(len(predictions)), category] = np.column_stack(
