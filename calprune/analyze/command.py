@@ -13,7 +13,7 @@ from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.by_confidence import by_confidence
 from calprune.analyze.results.compare import compare, without
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.overview import overview, pareto
@@ -98,7 +98,7 @@ def analyze(
         _tell(dropped_sets(settings(tables, options.each_seed)))
     meta = {"by": options.by, **_drawn(options), "against": against, **_read(options, asked.given)}
     if len(asked.confidences) > 1:
-        rows = definitions(tables, chosen, asked.confidences, against, options)
+        rows = by_confidence(tables, chosen, asked.confidences, against, options)
         meta["confidence"] = ",".join(asked.confidences)
         return ResultTable(tuple(rows), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
     check_answers(tables, wanted, options.predictions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -25,11 +25,10 @@ from calprune.analyze.options import (
 )
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
-from calprune.analyze.results.compare import Difference, compare
-from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.results.power import Power
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.power import power as could_show
-from calprune.analyze.results.trend import Trend, trend
+from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
@@ -120,7 +119,7 @@ class Study:
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
         told = self._told(_kept(given, EstimateKeywords, by))
-        return _frame(estimate(self.tables, metrics, told), Estimate)
+        return _frame(estimate(self.tables, metrics, told))
 
     def compare(
         self,
@@ -131,7 +130,7 @@ class Study:
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
         told = self._told(_kept(given, ComparisonKeywords, by))
-        return _frame(compare(self.tables, _listed(metric), against, told), Difference)
+        return _frame(compare(self.tables, _listed(metric), against, told))
 
     def power(
         self,
@@ -143,9 +142,7 @@ class Study:
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
         told = untested(self._told(_kept(given, PowerKeywords, by)))
-        return _frame(
-            could_show(compare(self.tables, _listed(metric), against, told), detect), Power
-        )
+        return _frame(could_show(compare(self.tables, _listed(metric), against, told), detect))
 
     def trend(
         self,
@@ -156,7 +153,7 @@ class Study:
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
         told = self._told(_kept(given, ComparisonKeywords, by))
-        return _frame(trend(self.tables, _listed(metric), parameter, told), Trend)
+        return _frame(trend(self.tables, _listed(metric), parameter, told))
 
     def plot(
         self,
@@ -296,8 +293,7 @@ def open_study(
     return Study(tuple(found))
 
 
-def _frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
+def _frame(rows: Sequence[Any]) -> DataFrame:
     from pandas import DataFrame
 
-    columns = [f.name for f in fields(kind) if f.name not in ("title", "unit")]
-    return DataFrame(records(rows), columns=columns)
+    return DataFrame(records(rows))

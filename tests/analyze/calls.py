@@ -11,9 +11,7 @@ from calprune.analyze.html_report.content import gather as _gather
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.reproduction import reproduce as _reproduce
 from calprune.analyze.results import (
-    by_confidence,
-    parameter_effect,
-    reliability,
+    by_confidence as _by_confidence,
 )
 from calprune.analyze.results import (
     compare as _compare,
@@ -25,6 +23,10 @@ from calprune.analyze.results import (
     overview as _overview,
 )
 from calprune.analyze.results import (
+    parameter_effect,
+    reliability,
+)
+from calprune.analyze.results import (
     risk_coverage as _risk_coverage,
 )
 from calprune.analyze.results import (
@@ -32,9 +34,9 @@ from calprune.analyze.results import (
 )
 
 __all__ = [
-    "analyze", "changes", "compare", "definitions", "estimate", "gather", "isotonic_steps",
-    "overview", "pareto", "reliability_bins", "reproduce", "risk_coverage", "subject_of",
-    "svg_of", "trend",
+    "analyze", "by_confidence", "compare", "estimate", "gather", "isotonic_steps",
+    "overview", "parameter_effects", "pareto", "reliability_bins", "reproduce", "risk_coverage",
+    "subject_of", "svg_of", "trend",
 ]  # fmt: skip
 
 
@@ -54,12 +56,14 @@ def trend(tables, metrics, parameter, **told):
     return _trend.trend(tables, metrics, parameter, options_of(**told))
 
 
-def definitions(tables, metrics, confidences, against=None, **told):
-    return by_confidence.definitions(tables, metrics, confidences, against, options_of(**told))
+def by_confidence(tables, metrics, confidences, against=None, **told):
+    return _by_confidence.by_confidence(tables, metrics, confidences, against, options_of(**told))
 
 
-def changes(tables, metric, parameter, baseline, **told):
-    return parameter_effect.changes(tables, metric, parameter, baseline, options_of(**told))
+def parameter_effects(tables, metric, parameter, baseline, **told):
+    return parameter_effect.parameter_effects(
+        tables, metric, parameter, baseline, options_of(**told)
+    )
 
 
 def overview(tables, metric="score", **told):

@@ -13,7 +13,7 @@ from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.parameter_effect import level, lines, numeric_parameters
 from calprune.analyze.results.risk_coverage import expected_risk
 from calprune.analyze.statistics.pareto_front import cost, front
-from tests.analyze.calls import changes, compare, estimate, isotonic_steps, risk_coverage
+from tests.analyze.calls import compare, estimate, isotonic_steps, parameter_effects, risk_coverage
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 
 answers = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=40)
@@ -66,12 +66,12 @@ def test_the_mean_risk_over_all_coverages_is_aurc():
 def test_the_curve_ends_at_the_error_rate_and_averages_seeds():
     tables = make_study_tables()
     rows = risk_coverage(tables, steps=40)
-    errors = {e.condition: 1 - e.value for e in estimate(tables, ["accuracy"], draws=0)}
-    last = {r.condition: r for r in rows}
+    errors = {e.condition.name: 1 - e.value for e in estimate(tables, ["accuracy"], draws=0)}
+    last = {r.condition.name: r for r in rows}
     assert {name: r.risk for name, r in last.items()} == pytest.approx(errors)
     assert {r.coverage for r in last.values()} == {1.0}
     assert len(rows) == 40 * len(errors)
-    assert {r.condition for r in risk_coverage(tables, only=["full"])} == {"full"}
+    assert {r.condition.name for r in risk_coverage(tables, only=["full"])} == {"full"}
 
 
 def test_there_are_never_more_points_than_questions():
@@ -149,20 +149,21 @@ def test_flags_and_words_are_no_numbers():
 
 def test_changes_are_paired_differences_within_each_budget():
     tables = powers()
-    rows = changes(tables, "ece", "gap_power", 1.0, draws=20, permutations=99)
-    assert [(r.budget, r.level) for r in rows] == [
-        *(("k32", 1.5), ("k32", 2.0)),
-        *(("k16", 1.5), ("k16", 2.0)),
+    rows = parameter_effects(tables, "ece", "gap_power", 1.0, draws=20, permutations=99)
+    assert [(r.condition.budget.value, r.level) for r in rows] == [
+        *((32, 1.5), (32, 2.0)),
+        *((16, 1.5), (16, 2.0)),
     ]
     at32 = [t for t in tables if t.condition.budget.label == "k32"]
     alone = compare(
         at32, ["ece"], reference="scope-alpha1-gap_power1-k32", draws=20, permutations=99
     )
-    by_name = {d.condition: d for d in alone}
+    by_name = {d.condition.name: d for d in alone}
     for r in rows[:2]:
         d = by_name[f"scope-alpha1-gap_power{r.level:g}-k32"]
-        assert (r.delta, r.low, r.high, r.p) == (d.delta, d.low, d.high, d.p)
-        assert r.condition == d.condition
+        own = r.difference
+        assert (own.delta, own.low, own.high, own.p) == (d.delta, d.low, d.high, d.p)
+        assert r.condition.name == d.condition.name
     assert {r.family for r in rows} == {4}
     assert all(r.p_adjusted >= r.p and r.signature.endswith("|adjust:holm4") for r in rows)
     smallest = min(rows, key=lambda r: r.p)
@@ -170,4 +171,4 @@ def test_changes_are_paired_differences_within_each_budget():
 
 
 def test_no_baseline_no_changes():
-    assert changes(powers(), "ece", "gap_power", 3.0, draws=5, permutations=9) == []
+    assert parameter_effects(powers(), "ece", "gap_power", 3.0, draws=5, permutations=9) == []

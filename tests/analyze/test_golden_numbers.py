@@ -26,7 +26,7 @@ from calprune.data.storage.store import SAMPLE, Store
 from tests.analyze.calls import subject_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "printed"
-RENAMED: Mapping[str, str] = {}
+RENAMED: Mapping[str, str] = {"floor": "ece_if_calibrated", "swaps": "permutations"}
 """Columns by the name that they had when they were recorded."""
 MANY = "accuracy,ece,ece:bins=10,ece-equal-mass,ece-debiased,brier,nll,aurc,overconfidence"
 TESTED = "--permutations 99 --draws 100"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.confidence_definition import resolve as definitions
+from calprune.analyze.confidence_definition import resolve as by_confidence
 from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.pipeline import read_predictions
@@ -97,7 +97,7 @@ def test_one_token_is_as_likely_as_its_logit_says(table):
 def test_rules_keep_their_order(logprobs):
     replies = make_replies(logprobs, stop=False)
     first, mean, product, least = (
-        reply_log_confidence(replies, definitions(rule).replies, "here") for rule in RULES
+        reply_log_confidence(replies, by_confidence(rule).replies, "here") for rule in RULES
     )
     assert (product <= least + 1e-9).all()
     assert (least <= mean + 1e-9).all()

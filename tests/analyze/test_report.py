@@ -123,7 +123,7 @@ def test_hostile_text_stays_text(table, fmt, by):
 
 def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    from calprune.analyze.results.estimate import estimate
+    from tests.analyze.calls import estimate
 
     tables = [*study_tables, hostile(study_tables[0], HOSTILE)]
     report = ResultTable(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})

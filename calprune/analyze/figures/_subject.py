@@ -16,7 +16,7 @@ from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import usual_without_gaps
-from calprune.analyze.results.parameter_effect import Change, changes
+from calprune.analyze.results.parameter_effect import ParameterEffect, parameter_effects
 from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
 from calprune.analyze.results.risk_coverage import Risk, risk_coverage
 from calprune.data.storage.logits import LogitTable
@@ -116,7 +116,7 @@ class Subject:
         """Why nothing of a metric can be drawn; empty if something can."""
         rows = self.estimates(metric)
         some = any(math.isfinite(row.value) for row in rows)
-        return "" if some else f"every {rows[0].title} is undefined or infinite"
+        return "" if some else f"every {rows[0].metric.title} is undefined or infinite"
 
     def differences(
         self, metric: str | Metric, against: str, by: str | None = None
@@ -141,11 +141,13 @@ class Subject:
             return str(error)
         return ""
 
-    def changes(self, metric: str | Metric, parameter: str, baseline: float) -> list[Change]:
-        """As ``levels.changes``."""
+    def changes(
+        self, metric: str | Metric, parameter: str, baseline: float
+    ) -> list[ParameterEffect]:
+        """As ``parameter_effect.parameter_effects``."""
         return self._once(
             ("changes", metric, parameter, baseline),
-            lambda: changes(
+            lambda: parameter_effects(
                 self.tables,
                 metric,
                 parameter,
@@ -218,4 +220,4 @@ class Subject:
 
 def condition_names(rows: Sequence[Any]) -> list[str]:
     """Conditions of any rows, in order."""
-    return list(dict.fromkeys(row.condition for row in rows))
+    return list(dict.fromkeys(row.condition.name for row in rows))

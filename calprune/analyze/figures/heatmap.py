@@ -64,7 +64,7 @@ class Heatmap:
         parameter = self.parameter or numeric_parameters(subject.pruned)[0]
         unpaired = subject.unpaired(view.metric, view.against)
         p = {} if unpaired else _adjusted(subject, view)
-        estimates = {r.condition: r for r in subject.estimates(view.metric)}
+        estimates = {r.condition.name: r for r in subject.estimates(view.metric)}
         piles = lines(subject.pruned, parameter)
         rows = []
         for _, own in sorted(piles.items()):
@@ -82,7 +82,7 @@ class Heatmap:
 
 def _adjusted(subject: Subject, view: View) -> dict[str, float]:
     rows = subject.differences(view.metric, view.against)
-    return {r.condition: r.p_adjusted for r in rows if r.group == "all"}
+    return {r.condition.name: r.p_adjusted for r in rows if r.group == "all"}
 
 
 def _of(at: int, parts: Sequence[Any]) -> str:
@@ -115,7 +115,7 @@ def _page(
             face = shade(row)
             axes.add_patch(_square(x, y, face))
             star = "*" if p.get(cell.name, 1.0) < ALPHA else ""
-            text = number(finite(row.value), row.unit) + star
+            text = number(finite(row.value), row.metric.unit) + star
             axes.text(x, y, text, color=_ink(face), fontsize=8.5, ha="center", va="center")
         axes.set_xlim(-0.5, len(kept) - 0.5)
         axes.set_ylim(-0.5, len(levels) - 0.5)
@@ -130,11 +130,13 @@ def _page(
         axes.set_xlabel("tokens kept, K" if i + columns >= len(piles) else "")
         axes.set_ylabel(brief(parameter, 20) if i % columns == 0 else "")
     bar = figure.colorbar(shade.scale, ax=list(panels.ravel()), aspect=14, pad=0.02)
-    bar.set_label(axis_title(first.title, first.unit, first.direction), fontsize=8.5)
+    bar.set_label(
+        axis_title(first.metric.title, first.metric.unit, first.metric.direction), fontsize=8.5
+    )
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     footnote(figure, _note(p, first, estimates, (against, subject.swapped)))
-    titled(figure, f"{first.title} of {subject.title} by {parameter} and K", part)
+    titled(figure, f"{first.metric.title} of {subject.title} by {parameter} and K", part)
     return figure
 
 
@@ -147,8 +149,8 @@ def _note(
     p: dict[str, float], first: Estimate, estimates: dict[str, Estimate], against: tuple[str, str]
 ) -> str:
     to, on = against
-    full = next((r for r in estimates.values() if r.selector == "full"), None)
-    parts = [] if full is None else [f"full: {number(finite(full.value), full.unit)}."]
+    full = next((r for r in estimates.values() if r.condition.selector == "full"), None)
+    parts = [] if full is None else [f"full: {number(finite(full.value), full.metric.unit)}."]
     if p:
         parts.append(
             f"* differs from {brief(to)}: p < {ALPHA:g}, conditions swapped on {on}, "
@@ -170,20 +172,20 @@ class _Shade:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        values = [scale(r.unit) * finite(r.value) for r in rows]
+        values = [scale(r.metric.unit) * finite(r.value) for r in rows]
         values = [v for v in values if not math.isnan(v)] or [0.0, 1.0]
         low, high = min(values), max(values)
-        if first.direction == "nearer 0":
+        if first.metric.direction == "nearer 0":
             high = max(abs(low), abs(high)) or 1.0
             low = -high
         if low == high:
             low, high = low - 0.5, high + 0.5
-        name = "vlag" if first.direction == "nearer 0" else "crest"
+        name = "vlag" if first.metric.direction == "nearer 0" else "crest"
         colours = seaborn.color_palette(name, as_cmap=True)
-        return cls(ScalarMappable(Normalize(low, high), colours), first.unit)
+        return cls(ScalarMappable(Normalize(low, high), colours), first.metric.unit)
 
     def __call__(self, row: Estimate) -> tuple[float, ...]:
-        value = scale(row.unit) * finite(row.value)
+        value = scale(row.metric.unit) * finite(row.value)
         if math.isnan(value):
             return (1.0, 1.0, 1.0)
         return tuple(float(c) for c in self.scale.to_rgba(value)[:3])

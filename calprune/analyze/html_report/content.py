@@ -20,7 +20,7 @@ from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import Defined, definitions
+from calprune.analyze.results.by_confidence import ConfidenceSensitivity, by_confidence
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power
@@ -89,7 +89,7 @@ class Content:
 
 
 def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
-    return (row.model, row.benchmark) == (setting.model, setting.benchmark)
+    return row.condition.place == f"{setting.model} on {setting.benchmark}"
 
 
 def gather(
@@ -137,7 +137,7 @@ def gather(
     mixed = replace(options, testing=replace(options.testing, mixed_numerics=True))
     differences: list[Difference] = []
     unlike: list[str] = []
-    defined: list[Defined] = []
+    defined: list[ConfidenceSensitivity] = []
     for setting in referenced:
         alike, others = _alike(setting, reference, options.testing.mixed_numerics)
         unlike += others
@@ -205,18 +205,19 @@ def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTab
 
 def _defined(
     tables: Sequence[LogitTable], reference: str, options: AnalysisOptions
-) -> list[Defined]:
+) -> list[ConfidenceSensitivity]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in tables)
     if not closed or options.predictions.confidence not in ("auto", "answer-set"):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
-    return definitions(tables, DEFINED, of_answers(), reference, fewer)
+    return by_confidence(tables, DEFINED, of_answers(), reference, fewer)
 
 
-Row = TypeVar("Row", Estimate, Difference, Defined)
+Row = TypeVar("Row", Estimate, Difference, ConfidenceSensitivity)
 
 
 def _renamed(row: Row, setting: Setting) -> Row:
     """With the names that tell settings apart, which were computed from one alone."""
-    return replace(row, model=setting.model, benchmark=setting.benchmark)
+    condition = replace(row.condition, model=setting.model, benchmark=setting.benchmark)
+    return replace(row, condition=condition)

@@ -64,7 +64,7 @@ def _row(study: Study, subject: Subject, line: Line, b: Bin | None) -> Reproduct
     return replace(
         blank,
         column=f"bin {b.low_edge:.3f} to {b.high_edge:.3f}",
-        condition=b.condition,
+        condition=b.condition.name,
         value=b.accuracy,
         low=b.low,
         high=b.high,

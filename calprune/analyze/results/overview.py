@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
-from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.row import ConditionInfo, MetricInfo
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.data.storage.logits import LogitTable
 
@@ -21,12 +21,8 @@ UPPER = "full"
 class Overview:
     """One condition on one benchmark; ``percent`` is of the upper bound, where that is known."""
 
-    condition: str
-    budget: str
-    model: str
-    benchmark: str
-    metric: str
-    unit: DisplayUnit
+    condition: ConditionInfo
+    metric: MetricInfo
     value: float
     percent: float | None
 
@@ -42,9 +38,7 @@ class Tradeoff:
             ECE and better in one of them; see ``pareto_front``.
     """
 
-    model: str
-    benchmark: str
-    condition: str
+    condition: ConditionInfo
     last: float
     mean: float
     accuracy: float
@@ -61,14 +55,15 @@ def overview(
     told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
     for setting in settings(tables):
-        place = (setting.model, setting.benchmark)
         own = [t for cell in setting.cells for t in cell.tables]
-        found = {r.condition: r for r in estimate(own, [metric], told)}
+        found = {r.condition.name: r for r in estimate(own, [metric], told)}
         best = [found[c.name].value for c in setting.cells if c.selector == UPPER]
         for cell in setting.cells:
-            value, unit = found[cell.name].value, found[cell.name].unit
+            own_row = found[cell.name]
+            value = own_row.value
             percent = 100 * value / best[0] if best and best[0] else None
-            rows.append(Overview(_label(cell), cell.budget, *place, metric, unit, value, percent))
+            condition = replace(own_row.condition, name=_label(cell))
+            rows.append(Overview(condition, own_row.metric, value, percent))
     return rows
 
 
@@ -90,14 +85,12 @@ def pareto(
         found = estimate(own, ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
-            ([r.value for r in across], across[0].direction),
-            ([r.value for r in up], up[0].direction),
+            ([r.value for r in across], across[0].metric.direction),
+            ([r.value for r in up], up[0].metric.direction),
         )
         rows += [
             Tradeoff(
-                setting.model,
-                setting.benchmark,
-                cell.name,
+                x.condition,
                 cell.kept,
                 float(np.mean([t.visual.mean() for t in cell.tables])),
                 x.value,

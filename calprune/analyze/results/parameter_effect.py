@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from calprune.analyze.experiments.experiment import Cell, Setting, settings
-from calprune.analyze.metric import Direction, DisplayUnit, Metric
+from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.metric import Metric
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
+from calprune.analyze.results.row import ConditionInfo
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.data.storage.logits import LogitTable
 
@@ -50,55 +52,44 @@ def numeric_parameters(cells: Sequence[Cell]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Change:
+class ParameterEffect:
     """A condition minus the one that differs in nothing but one parameter.
 
     Attributes:
-        model, benchmark, condition, reference: what was compared.
-        selector, others, budget, kept: what both have in common.
+        difference: of the two; p is corrected over all conditions of all budgets.
         parameter, level, baseline: what differs, the condition's value and the reference's.
-        metric, title, unit, direction, value, reference_value, delta, delta_debiased, low, high,
-            interval_of, p: as ``Difference``.
-        p_adjusted, correction, family: over all conditions of all budgets.
-        signature: the choices behind the numbers.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    reference: str
-    selector: str
-    others: str
-    budget: str
-    kept: float
+    difference: Difference
     parameter: str
     level: float
     baseline: float
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
-    value: float
-    reference_value: float
-    delta: float
-    delta_debiased: float | None
-    low: float | None
-    high: float | None
-    interval_of: str
-    p: float
-    p_adjusted: float
-    correction: str
-    family: int
-    signature: str
+
+    @property
+    def condition(self) -> ConditionInfo:
+        """Which is compared."""
+        return self.difference.condition
+
+    @property
+    def line(self) -> str:
+        """What both have in common at any budget, for people."""
+        spec = self.condition.spec
+        rest = tuple(p for p in spec.parameters if p[0] != self.parameter)
+        return replace(spec, parameters=rest, budget=None, scope=None, seed=None).title
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``."""
+        own = {"parameter": self.parameter, "level": self.level, "baseline": self.baseline}
+        return {**self.difference.columns(), **own}
 
 
-def changes(
+def parameter_effects(
     tables: Sequence[LogitTable],
     metric: str | Metric,
     parameter: str,
     baseline: float,
     options: AnalysisOptions = DEFAULTS,
-) -> list[Change]:
+) -> list[ParameterEffect]:
     """Each level of ``parameter`` against ``baseline`` at the same budget, paired.
 
     Conditions without a counterpart at ``baseline`` are left out. p-values are corrected over all
@@ -113,21 +104,29 @@ def changes(
     """
     found = []
     for setting in settings(tables):
-        own: list[Change] = []
-        for (selector, others), cells in lines(setting.cells, parameter).items():
+        own: list[ParameterEffect] = []
+        for cells in lines(setting.cells, parameter).values():
             for budget in dict.fromkeys(c.budget for c in cells):
                 piled = [c for c in cells if c.budget == budget]
                 base = next((c for c in piled if level(c, parameter) == baseline), None)
                 if base is None or len(piled) < 2:
                     continue
                 for cell, d in _against(piled, base, metric, options):
-                    shared = (selector, others, budget, cell.kept)
-                    own.append(_change(setting, cell, base, d, shared, parameter))
-        adjusted = adjust_p([c.p for c in own], own[0].correction if own else "holm")
-        found += [
-            replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
-            for c, p in zip(own, adjusted, strict=True)
-        ]
+                    named = replace(
+                        d,
+                        condition=ConditionInfo.of(setting, cell),
+                        reference=ConditionInfo.of(setting, base),
+                    )
+                    value = level(cell, parameter) or 0.0
+                    own.append(ParameterEffect(named, parameter, value, baseline))
+        correction = options.testing.correction
+        adjusted = adjust_p([c.difference.p for c in own], correction)
+        for row, p in zip(own, adjusted, strict=True):
+            signature = row.difference.signature.plus(adjust=f"{correction}{len(own)}")
+            corrected = replace(
+                row.difference, p_adjusted=float(p), family=len(own), signature=signature
+            )
+            found.append(replace(row, difference=corrected))
     return found
 
 
@@ -139,54 +138,8 @@ def _against(
     (alone,) = settings(pile)
     names = {cell.name: _same(piled, cell) for cell in alone.cells}
     reference = next(name for name, cell in names.items() if cell is base)
-    return [(names[d.condition], d) for d in compare(pile, [metric], reference, options)]
+    return [(names[d.condition.name], d) for d in compare(pile, [metric], reference, options)]
 
 
 def _same(cells: Sequence[Cell], wanted: Cell) -> Cell:
     return next(cell for cell in cells if cell.tables[0] is wanted.tables[0])
-
-
-def _change(
-    setting: Setting,
-    cell: Cell,
-    base: Cell,
-    d: Difference,
-    shared: tuple[str, str, str, float],
-    parameter: str,
-) -> Change:
-    selector, others, budget, kept = shared
-    return Change(
-        model=setting.model,
-        benchmark=setting.benchmark,
-        condition=cell.name,
-        reference=base.name,
-        selector=selector,
-        others=others,
-        budget=budget,
-        kept=kept,
-        parameter=parameter,
-        level=level(cell, parameter) or 0.0,
-        baseline=level(base, parameter) or 0.0,
-        metric=d.metric,
-        title=d.title,
-        unit=d.unit,
-        direction=d.direction,
-        value=d.value,
-        reference_value=d.reference_value,
-        delta=d.delta,
-        delta_debiased=d.delta_debiased,
-        low=d.low,
-        high=d.high,
-        interval_of=d.interval_of,
-        p=d.p,
-        p_adjusted=d.p_adjusted,
-        correction=d.correction,
-        family=d.family,
-        signature=d.signature,
-    )
-
-
-def _signed(change: Change, family: int) -> str:
-    """The signature with the family of all budgets."""
-    head, _, _ = change.signature.rpartition("|adjust:")
-    return f"{head}|adjust:{change.correction}{family}"

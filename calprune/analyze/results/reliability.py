@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import (
     AS_STORED,
@@ -21,6 +21,7 @@ from calprune.analyze.options import (
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
+from calprune.analyze.results.row import ConditionInfo
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
 from calprune.data.storage.logits import LogitTable
@@ -33,7 +34,7 @@ class Bin:
     """One bin of one condition; bins without answers do not exist.
 
     Attributes:
-        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        condition: what was asked.
         low_edge, high_edge: the bin.
         n: answers in it, mean over seeds; ``share`` is n over all answers.
         confidence, accuracy: means within the bin.
@@ -43,13 +44,7 @@ class Bin:
             right and wrong do.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    selector: str
-    parameters: str
-    budget: str
-    seed: str
+    condition: ConditionInfo
     low_edge: float
     high_edge: float
     n: float
@@ -78,9 +73,8 @@ def reliability_bins(
     for setting in settings(tables, options.each_seed):
         for cell in (c for c in setting.cells if only is None or c.name in only):
             predictions = [read(t, options.predictions) for t in cell.tables]
-            found += _bins(
-                setting.model, setting.benchmark, cell, predictions, chosen, options.resampling
-            )
+            condition = ConditionInfo.of(setting, cell)
+            found += _bins(condition, predictions, chosen, options.resampling)
     return found
 
 
@@ -88,7 +82,7 @@ def reliability_bins(
 class Step:
     """A corner of the isotonic reliability curve of one condition."""
 
-    condition: str
+    condition: ConditionInfo
     confidence: float
     accuracy: float
 
@@ -117,14 +111,13 @@ def isotonic_steps(
             y = isotonic_regression(right / count, weights=count).x
             moves = np.flatnonzero(np.diff(y))
             corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
-            found += [Step(cell.name, float(x[i]), float(y[i])) for i in corners]
+            condition = ConditionInfo.of(setting, cell)
+            found += [Step(condition, float(x[i]), float(y[i])) for i in corners]
     return found
 
 
 def _bins(
-    model: str,
-    benchmark: str,
-    cell: Cell,
+    condition: ConditionInfo,
     predictions: Sequence[Predictions],
     metric: Ece,
     how: Resampling,
@@ -139,13 +132,7 @@ def _bins(
         centre = float(confidence[b] / count[b])
         found.append(
             Bin(
-                model=model,
-                benchmark=benchmark,
-                condition=cell.name,
-                selector=cell.selector,
-                parameters=cell.parameters,
-                budget=cell.budget,
-                seed=cell.seed,
+                condition=condition,
                 low_edge=b / metric.bins,
                 high_edge=(b + 1) / metric.bins,
                 n=float(count[b]),

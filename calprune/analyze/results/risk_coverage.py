@@ -12,6 +12,7 @@ from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.options import AS_STORED, PredictionOptions
 from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.results.row import ConditionInfo
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200
@@ -22,19 +23,13 @@ class Risk:
     """One point of one condition's curve.
 
     Attributes:
-        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        condition: what was asked.
         coverage: share of the questions that are answered, the surest first.
         answered: how many these are.
         risk: expected share of errors among them, mean over seeds.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    selector: str
-    parameters: str
-    budget: str
-    seed: str
+    condition: ConditionInfo
     coverage: float
     answered: int
     risk: float
@@ -59,18 +54,12 @@ def risk_coverage(
         for cell in (c for c in setting.cells if only is None or c.name in only):
             predictions = [read(t, options) for t in cell.tables]
             curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
-            n = len(curves[0])
+            n, condition = len(curves[0]), ConditionInfo.of(setting, cell)
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
             for k in np.unique(answered):
                 found.append(
                     Risk(
-                        model=setting.model,
-                        benchmark=setting.benchmark,
-                        condition=cell.name,
-                        selector=cell.selector,
-                        parameters=cell.parameters,
-                        budget=cell.budget,
-                        seed=cell.seed,
+                        condition=condition,
                         coverage=float(k / n),
                         answered=int(k),
                         risk=float(np.mean([curve[k - 1] for curve in curves])),

@@ -7,7 +7,7 @@ and data frames have no other source.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 from calprune.analyze.experiments.experiment import Cell, Setting
@@ -66,7 +66,7 @@ class ConditionInfo:
     Attributes:
         model, benchmark: as titles show them, with what tells ways of asking apart.
         name: to type and to print.
-        title: for people.
+        spec: what the name tells.
         keys: of the conditions, sorted by seed.
         selector: its name.
         parameters: those of the selector, and in which numerics it chose unless canonically.
@@ -78,7 +78,7 @@ class ConditionInfo:
     model: str
     benchmark: str
     name: str
-    title: str
+    spec: ConditionSpec
     keys: tuple[str, ...]
     selector: str
     parameters: tuple[tuple[str, Scalar], ...]
@@ -98,7 +98,7 @@ class ConditionInfo:
             model=setting.model,
             benchmark=setting.benchmark,
             name=first.name if told is None else str(told),
-            title=named.title,
+            spec=named,
             keys=tuple(t.condition.key for cell in cells for t in cell.tables),
             selector=condition.selector,
             parameters=(*shown, *numerics),
@@ -106,6 +106,16 @@ class ConditionInfo:
             seeds=tuple(s for t in first.tables if (s := t.condition.seed) is not None),
             kept=first.kept,
         )
+
+    @property
+    def title(self) -> str:
+        """For people, ``SCOPE α=0, K=128``."""
+        return self.spec.title
+
+    @property
+    def line(self) -> str:
+        """The same at any budget and seed, ``SCOPE α=0``: what a curve over budgets is of."""
+        return replace(self.spec, budget=None, scope=None, seed=None).title
 
     @property
     def full(self) -> bool:
@@ -180,20 +190,22 @@ class Signature:
 
 
 def columns(row: Any) -> dict[str, Any]:
-    """A row as flat values by name: members that have columns of their own are taken apart."""
-    if isinstance(row, Columns):
-        return row.columns()
+    """A row as flat values by name, as it says itself or field by field."""
+    return row.columns() if isinstance(row, Columns) else columns_of(row)
+
+
+def columns_of(row: Any) -> dict[str, Any]:
+    """A row field by field: members that have columns of their own are taken apart."""
     found: dict[str, Any] = {}
     for field in fields(row):
-        if HIDDEN not in field.metadata:
-            found |= _flat(field.name, getattr(row, field.name))
+        value = getattr(row, field.name)
+        if HIDDEN in field.metadata:
+            continue
+        if isinstance(value, Columns):
+            found |= value.columns()
+        else:
+            found[field.name] = str(value) if isinstance(value, Signature) else value
     return found
-
-
-def _flat(name: str, value: Any) -> dict[str, Any]:
-    if isinstance(value, Columns):
-        return value.columns()
-    return {name: str(value) if isinstance(value, Signature) else value}
 
 
 def part_of(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -12,13 +12,9 @@ from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.metric import (
-    Direction,
-    DisplayUnit,
     Gapped,
     Metric,
-    heading_of,
     resolve,
-    spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample, Resampling
 from calprune.analyze.predictions.table import Predictions
@@ -31,12 +27,14 @@ from calprune.analyze.results.resampled_metrics import (
     clusters_of,
     prepared,
 )
+from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.shared_resamples import by_gaps, gap_bounds, gap_errors
-from calprune.analyze.results.signature import drawn_unit, interval_of, sign
+from calprune.analyze.results.signature import drawn_unit, interval_of, signature
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.trend_test import contrast, least_trend_p, tries_all
+from calprune.data.condition_names import seedless, spec_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -46,10 +44,9 @@ class Trend:
     """Slope of a metric over the levels of one parameter, all else equal.
 
     Attributes:
-        model, benchmark, condition: what was compared; the condition is named without the
-            parameter.
+        condition: what was compared, named without the parameter; the keys are those of all levels.
         parameter, levels: its name, and its values as text.
-        budget, seed, by, group, metric, title, unit, direction: as in ``Difference``.
+        by, group, metric: as in ``Difference``.
         first, last: the metric at the lowest and at the highest level.
         slope: least squares, per unit of the parameter.
         slope_debiased: of ECE and its relatives, that of the de-biased values; else None.
@@ -64,19 +61,12 @@ class Trend:
         signature: the choices behind the numbers.
     """
 
-    model: str
-    benchmark: str
-    condition: str
+    condition: ConditionInfo
     parameter: str
     levels: str
-    budget: str
-    seed: str
     by: str
     group: str
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
+    metric: MetricInfo
     first: float
     last: float
     slope: float
@@ -95,7 +85,7 @@ class Trend:
     resampled: str
     draws: int
     permutations: int
-    signature: str
+    signature: Signature
 
 
 @dataclass(frozen=True)
@@ -259,25 +249,16 @@ def _trend(
         found = bounds(slopes, kind)
     of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
     method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
-    signed = sign(
-        metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.unit
-    )
+    signed = signature(metric, sampler.predictions, sampler.clusters, method, how)
     every = tries_all(many, clusters, testing.permutations)
-    tail = f"|p:{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
+    moved = f"{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
     return Trend(
-        model=setting.model,
-        benchmark=setting.benchmark,
-        condition=sweep.name,
+        condition=_without(parameter, setting, sweep),
         parameter=parameter,
         levels=", ".join(f"{x:g}" for x in sweep.levels),
-        budget=sweep.cells[0].budget,
-        seed=sweep.cells[0].seed,
         by=options.by or "",
         group=group,
-        metric=spec(metric),
-        title=heading_of(metric),
-        unit=metric.unit,
-        direction=metric.direction,
+        metric=MetricInfo.of(metric),
         first=float(values[0, 0]),
         last=float(values[-1, 0]),
         slope=float(slopes[0]),
@@ -296,5 +277,14 @@ def _trend(
         resampled=drawn_unit(sampler.predictions, how.unit),
         draws=how.draws,
         permutations=testing.permutations,
-        signature=f"{signed}{tail}|adjust:{testing.correction}{tested[2]}",
+        signature=signed.plus(p=moved, adjust=f"{testing.correction}{tested[2]}"),
     )
+
+
+def _without(parameter: str, setting: Setting, sweep: _Sweep) -> ConditionInfo:
+    """What the conditions of a sweep have in common."""
+    first = sweep.cells[0]
+    condition = first.tables[0].condition
+    spec = seedless(condition) if len(first.tables) > 1 else spec_of(condition)
+    rest = tuple(p for p in spec.parameters if p[0] != parameter)
+    return ConditionInfo.of(setting, *sweep.cells, told=replace(spec, parameters=rest))

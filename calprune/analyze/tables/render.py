@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from calprune import registry
-from calprune.analyze.results.by_confidence import Defined
+from calprune.analyze.results.by_confidence import ConfidenceSensitivity
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.power import Power
@@ -42,7 +42,7 @@ class ResultTable:
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate | Difference | Power | Trend | Defined, ...]
+    rows: tuple[Estimate | Difference | Power | Trend | ConfidenceSensitivity, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class ResultTable:
             *power_tables([r for r in self.rows if isinstance(r, Power)]),
             *trend_tables([r for r in self.rows if isinstance(r, Trend)]),
             *estimate_tables([r for r in self.rows if isinstance(r, Estimate)]),
-            *by_confidence_tables([r for r in self.rows if isinstance(r, Defined)]),
+            *by_confidence_tables([r for r in self.rows if isinstance(r, ConfidenceSensitivity)]),
         ]
 
     def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
