@@ -34,6 +34,9 @@ GROUPS = {
     "figures": "analyze/figures",
 }
 
+WORDS = {"selectors": "all", "confidence": "auto"}
+"""What else may stand where a plug-in's name does, so that none is called so."""
+
 
 @cache
 def _shelf(group: str) -> dict[str, str | EntryPoint]:
@@ -48,6 +51,11 @@ def _shelf(group: str) -> dict[str, str | EntryPoint]:
             raise PlanError(
                 f"two {group} are called {entry.name!r}; one of them is {entry.value}: "
                 "rename or uninstall that plug-in"
+            )
+        if entry.name == WORDS.get(group):
+            raise PlanError(
+                f"none of the {group} can be called {entry.name!r}, a word with a meaning here; "
+                f"{entry.value} is: rename or uninstall that plug-in"
             )
         shelf[entry.name] = entry
     return shelf

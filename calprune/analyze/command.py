@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.confidence_definition import reads_replies
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
@@ -91,11 +92,11 @@ def analyze(
     wanted, plot = resolve(chosen), asked.plot
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
-    if not asked.strict and options.predictions.confidence != "answer-set":
+    if not asked.strict and reads_replies(options.predictions.confidence):
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     if options.common:
-        _tell(dropped_sets(settings(tables, options.each_seed)))
+        _tell(dropped_sets(experiments(tables, options.each_seed)))
     meta = {"by": options.by, **_drawn(options), "against": against, **_read(options, asked.given)}
     if len(asked.confidences) > 1:
         rows = by_confidence(tables, chosen, asked.confidences, against, options)

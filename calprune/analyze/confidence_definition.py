@@ -18,7 +18,7 @@ from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.errors import PlanError
 
 AUTO = "auto"
-DEFAULTS = ("answer-set", "product")
+OF_ANSWERS, OF_REPLIES = "answer-set", "product"
 """What ``auto`` is: the definition of answers, and that of replies."""
 
 Scale = Literal["probabilities", "confidence", "score"]
@@ -124,13 +124,13 @@ def resolve(confidence: str) -> Definitions:
     plug-in.
     """
     if confidence == AUTO:
-        return Definitions(_made(DEFAULTS[0]), _made(DEFAULTS[1]))
+        return Definitions(_made(OF_ANSWERS), _made(OF_REPLIES))
     name, known = confidence.split(":")[0], registry.names("confidence")
     if name not in known:
         raise PlanError(registry.unknown("confidence", name, [AUTO, *known]))
     found = _made(confidence)
     if isinstance(found, ReplyConfidence):
-        return Definitions(_made(DEFAULTS[0]), found)
+        return Definitions(_made(OF_ANSWERS), found)
     if not isinstance(found, AnswerConfidence) or found.scale not in _SCALES:
         raise PlanError(
             f"confidence {confidence!r} has neither scale and confidence nor log_confidence: see "
@@ -152,4 +152,4 @@ def of_answers() -> list[str]:
     """All definitions of answers by name, those first that say most; the default leads."""
     found = {name: resolve(name) for name in registry.names("confidence")}
     named = [name for name, pair in found.items() if pair.replies is None]
-    return sorted(named, key=lambda x: (x != DEFAULTS[0], _SCALES.index(found[x].answers.scale), x))
+    return sorted(named, key=lambda x: (x != OF_ANSWERS, _SCALES.index(found[x].answers.scale), x))

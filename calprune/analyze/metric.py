@@ -26,8 +26,8 @@ from calprune.errors import PlanError
 
 DisplayUnit = Literal["plain", "percent", "points", "score"]
 Requirement = Literal["correct", "score", "confidence", "probabilities"]
-"""What a metric reads of predictions: only which are right; the order of confidence as well;
-confidence as the probability of being right; or the probabilities of all answers."""
+"""What a metric reads of predictions: only which are correct; the order of confidence as well;
+confidence as the probability of being correct; or the probabilities of all answers."""
 WHAT = {
     "score": "only a score",
     "confidence": "a probability for the prediction alone",

@@ -97,7 +97,7 @@ class PredictionOptions:
             allows, as the published study did on ScienceQA.
         confidence: a definition of ``calprune ls confidence``, or ``auto``: the answer set and, of
             replies, ``product``.
-        target: ``hard`` counts a reply as right if its score is at least 0.5, ``soft`` takes the
+        target: ``hard`` counts a reply as correct if its score is at least 0.5, ``soft`` takes the
             score as it is.
         verbalizers: which token ids spell the answers; empty for those stored.
         calibrate: a calibrator with its parameters, applied out of fold over images; or empty.

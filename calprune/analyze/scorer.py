@@ -60,7 +60,7 @@ class MeanOfRows:
         return self.name
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(verdict, 1), (n, 2)."""
+        """(item score, 1), (n, 2)."""
         return mean_of(predictions.known_item_scores())
 
     def value(self, total: Floats) -> Floats:

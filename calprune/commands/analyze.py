@@ -90,8 +90,8 @@ def analyze(
     confidence: Annotated[
         str,
         typer.Option(
-            help="auto, answer-set, raw, margin, entropy, gap; of replies: first, mean, product, "
-            "min. Several, separated by commas, give one table of them all."
+            help="What confidence is: auto, or one of {names of confidence} "
+            "('calprune ls confidence'). Several, separated by commas, give one table of them all."
         ),
     ] = "auto",
     verbalizers: Annotated[

@@ -6,15 +6,19 @@ that was given twice where one value is read.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from typer.core import TyperCommand
 
+from calprune import registry
 from calprune.errors import PlanError
 
 Values = Mapping[str, Any]
+
+_NAMES = re.compile(r"\{names of ([a-z]+)\}")
 
 _READING = "answer_set confidence calibrate target"
 _ANALYZE = f"store bench model format folds verbalizers {_READING}"
@@ -32,7 +36,7 @@ _COLLECT = (
     "bench model revision keep numerics positions picture template clip reply_tokens store data "
     "images device dtype strict max_left_out"
 )
-_RUN = "batch_tokens max_memory share audit min_mass"
+_RUN = "batch_tokens max_memory shard audit min_mass"
 _REPORT = f"store bench model format draws seed folds {_READING}"
 _PAGE = f"{_REPORT} out metric by against each_seed mixed_numerics"
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
@@ -221,6 +225,15 @@ class Command(TyperCommand):
                     + f": {why}" * bool(why)
                 )
         return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, in which ``{names of GROUP}`` is filled with the plug-ins that there are."""
+        params: list[Any] = self.params
+        for param in params:
+            text = getattr(param, "help", None)
+            if text:
+                param.help = _NAMES.sub(lambda m: ", ".join(registry.names(m[1])), text)
+        super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Check, then run."""

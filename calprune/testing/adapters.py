@@ -25,7 +25,7 @@ from calprune.collect.packed.packs import Pack, cut, lay_out
 from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.errors import ModelError
 from calprune.testing.signals import phrases_hold, signals_hold
 
@@ -48,9 +48,9 @@ class Case:
     def rows(self, adapter: Adapter) -> list[ImageRequest]:
         """As the room that asks makes them."""
         prompts = [adapter.prompt(q) for q in self.questions]
-        head, tails = len(prompts[0].head), tuple(p.tail for p in prompts)
+        prefix, suffixes = len(prompts[0].prefix), tuple(p.suffix for p in prompts)
         return [
-            place(adapter, s, kept, head, tails, self.positions)
+            place(adapter, s, kept, prefix, suffixes, self.positions)
             for s, kept in zip(self.seen, self.kept, strict=True)
         ]
 
@@ -200,22 +200,22 @@ def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
     )
     hidden, model = [], Packed(adapter)
     for row, kept in zip(whole.rows(adapter), case.kept, strict=True):
-        for tail in row.tails:
+        for suffix in row.suffixes:
             line = lay_out(
-                ImageRequest(row.visual, row.separator, row.positions, row.start, (tail,))
+                ImageRequest(row.visual, row.separator, row.positions, row.start, (suffix,))
             )
             gone = np.setdiff1d(np.arange(line.visual), kept)
             stays = ~np.isin(np.arange(len(line)), gone)
             pack = replace(cut([line], "all"), depth=np.cumsum(stays)[None] - 1)
-            past = Past.head(1, model.head_length)
+            past = Past.prefix(1, model.prefix_length)
             built = masks.masks_of(pack, past, adapter.reach, adapter.device)
             for mask in built.values() if isinstance(built, dict) else (built,):
                 mask[..., past.seen.shape[1] + torch.from_numpy(gone)] = False
                 # what is hidden still needs something to see
                 own = torch.arange(mask.shape[2])
                 mask[:, :, own, past.seen.shape[1] + own] = True
-            out = adapter.forward(model.step([line], pack, built, model.head_cache(1)))
-            hidden.append(adapter.head(out[0, line.last])[0])
+            out = adapter.forward(model.step([line], pack, built, model.prefix_cache(1)))
+            hidden.append(adapter.lm_head(out[0, line.last])[0])
     return _apart(packed, np.stack(hidden), "dropping against hiding")
 
 
@@ -225,7 +225,9 @@ def company_does_not_matter(adapter: Adapter, case: Case) -> float:
     together = Packed(adapter, tokens=1 << 20).reply(rows).logits
     worst = 0.0
     for i, row in enumerate(rows):
-        turned = ImageRequest(row.visual, row.separator, row.positions, row.start, row.tails[::-1])
+        turned = ImageRequest(
+            row.visual, row.separator, row.positions, row.start, row.suffixes[::-1]
+        )
         alone = Packed(adapter, tokens=1).reply([turned]).logits[::-1]
         worst = max(worst, _apart(alone, together[q * i : q * i + q], f"image {i} by itself"))
     return worst
@@ -276,8 +278,10 @@ def pruning_shows(adapter: Adapter, case: Case) -> None:
 
 def _binds(adapter: Adapter, rows: Sequence[ImageRequest]) -> bool:
     """Some question has a token that a window hides from it."""
-    head = len(adapter.prompt("?").head)
-    longest = max(head + r.positions.shape[1] + len(tail) for r in rows for tail in r.tails)
+    prefix = len(adapter.prompt("?").prefix)
+    longest = max(
+        prefix + r.positions.shape[1] + len(suffix) for r in rows for suffix in r.suffixes
+    )
     return any(r.window is not None and r.window < longest for r in adapter.reach.values())
 
 

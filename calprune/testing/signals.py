@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from calprune.collect.adapter import Adapter, EncodedImage
 from calprune.collect.signals import SIGNALS, of_question
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 
 RELATIVE = 1e-4
 """Of a signal's largest value; how far company may move it."""

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from calprune import registry
+from calprune.analyze.confidence_definition import (
+    Definitions,
+    of_answers,
+    reads_replies,
+    resolve,
+)
 from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions import build
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, by_confidence, estimate
 from tests.analyze.conftest import make_condition, make_table, opened
@@ -213,3 +221,78 @@ def test_the_table_of_definitions():
 def test_several_definitions_print_one_table(table, fmt):
     text = analyze([table], metrics=["aurc"], confidence="answer-set, margin", draws=100, fmt=fmt)
     assert "margin" in text
+
+
+# Definitions of others ------------------------------------------------------------------------
+
+
+class Odd:
+    """Gives what it is told to."""
+
+    title, signature, scale = "odd", "odd", "confidence"
+
+    def __init__(self, found):
+        self.found = found
+
+    def confidence(self, answers):
+        return self.found(len(answers.mass))
+
+
+class OddOfReplies(Odd):
+    def log_confidence(self, replies):
+        return self.found(len(replies.start))
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (lambda n: np.full(n, 1.5), "'odd' gave 1.5 for an answer"),
+        (lambda n: np.full(n, -0.1), "'odd' gave -0.1 for an answer"),
+        (lambda n: np.full(n, np.nan), "'odd' gave nan for an answer"),
+        (lambda n: np.ones(n + 1), "'odd' has shape"),
+    ],
+)
+def test_what_is_no_confidence_is_refused(table, monkeypatch, found, why):
+    monkeypatch.setattr(build, "resolve", lambda _: Definitions(Odd(found), None))
+    with pytest.raises(Mismatch, match=f"full.*{why}"):
+        read_predictions(table, confidence="odd")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (lambda n: np.full(n, 0.5), "'odd' gave 0.5 for the log of a probability"),
+        (lambda n: np.full(n, np.nan), "'odd' gave nan"),
+        (lambda n: np.zeros((n, 1)), "'odd' has shape"),
+    ],
+)
+def test_what_is_no_confidence_in_a_reply_is_refused(table, monkeypatch, found, why):
+    made = Definitions(resolve("answer-set").answers, OddOfReplies(found))
+    monkeypatch.setattr(build, "resolve", lambda _: made)
+    with pytest.raises(Mismatch, match=f"full.*{why}"):
+        read_predictions(opened(table), confidence="odd")
+
+
+def test_each_kind_of_question_is_read_by_one_definition():
+    assert of_answers() == ["answer-set", "raw", "entropy", "logit-gap", "margin"]
+    auto = resolve("auto")
+    assert (auto.answers, auto.replies) == (
+        resolve("answer-set").answers,
+        resolve("product").replies,
+    )
+    assert resolve("minimum").answers == auto.answers
+    assert resolve("margin").replies is None
+    assert [reads_replies(x) for x in ("auto", "raw", "first-token")] == [True, False, True]
+
+
+def test_a_definition_is_misspelt_or_given_parameters_it_has_not():
+    with pytest.raises(PlanError, match="unknown confidence 'entropie': did you mean entropy"):
+        resolve("entropie")
+    with pytest.raises(PlanError, match="confidence 'raw' takes no parameters, 'power=2' was"):
+        resolve("raw:power=2")
+
+
+def test_a_plug_in_of_neither_shape_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "make", lambda group, text: object())
+    with pytest.raises(PlanError, match="confidence 'raw' has neither scale and confidence nor"):
+        resolve("raw")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.parameter_effect import level, lines, numeric_parameters
 from calprune.analyze.results.risk_coverage import expected_risk
@@ -131,12 +131,12 @@ def powers():
 
 
 def test_parameters_that_move_something():
-    (setting,) = settings(powers())
-    assert numeric_parameters(setting.cells) == ["gap_power", "alpha"]
-    found = lines(setting.cells, "gap_power")
+    (experiment,) = experiments(powers())
+    assert numeric_parameters(experiment.conditions) == ["gap_power", "alpha"]
+    found = lines(experiment.conditions, "gap_power")
     assert {key: len(cells) for key, cells in found.items()} == {("scope", "alpha=1.0"): 6}
     assert {level(c, "gap_power") for c in found["scope", "alpha=1.0"]} == {1.0, 1.5, 2.0}
-    assert level(setting.cells[0], "gap_power") is None
+    assert level(experiment.conditions[0], "gap_power") is None
 
 
 def test_flags_and_words_are_no_numbers():
@@ -144,7 +144,7 @@ def test_flags_and_words_are_no_numbers():
         make_table(make_condition("scope", k, flag=flag, word=word, alpha=1.0), noise=k)
         for k, flag, word in ((8, True, "a"), (16, False, "b"))
     ]
-    assert numeric_parameters(settings(cells)[0].cells) == []
+    assert numeric_parameters(experiments(cells)[0].conditions) == []
 
 
 def test_changes_are_paired_differences_within_each_budget():
@@ -164,9 +164,11 @@ def test_changes_are_paired_differences_within_each_budget():
         own = r.difference
         assert (own.delta, own.low, own.high, own.p) == (d.delta, d.low, d.high, d.p)
         assert r.condition.name == d.condition.name
-    assert {r.family for r in rows} == {4}
-    assert all(r.p_adjusted >= r.p and r.signature.endswith("|adjust:holm4") for r in rows)
-    smallest = min(rows, key=lambda r: r.p)
+    found = [r.difference for r in rows]
+    assert {d.family for d in found} == {4}
+    assert all(d.p_adjusted >= d.p for d in found)
+    assert all(str(d.signature).endswith("|adjust:holm4") for d in found)
+    smallest = min(found, key=lambda d: d.p)
     assert smallest.p_adjusted == pytest.approx(min(1.0, 4 * smallest.p))
 
 

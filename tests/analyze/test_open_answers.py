@@ -121,7 +121,7 @@ def test_a_certain_wrong_reply_has_a_finite_nll():
 # Rows with two outcomes -----------------------------------------------------------------------
 
 
-def test_a_reply_is_right_or_it_is_not():
+def test_a_reply_is_correct_or_it_is_not():
     predictions = read_predictions(replied_table([[-0.1, 0.0], [-2.0, 0.0]], [0.5, 0.4]))
     c = np.exp([-0.1, -2.0])
     assert predictions.probabilities == pytest.approx(np.stack([c, 1 - c], axis=1))
@@ -258,7 +258,7 @@ def test_replies_without_a_verdict_are_refused():
             read_predictions(replace(table, scorer=scorer), confidence="answer-set").item_scores
             is None
         )
-    with pytest.raises(Mismatch, match="'q00120' has no right answer to choose"):
+    with pytest.raises(Mismatch, match="'q00120' has no correct answer to choose"):
         read_predictions(replace(table, scorer="accuracy"))
 
 

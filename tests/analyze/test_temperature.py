@@ -58,7 +58,7 @@ def test_calibrated_answers_need_none():
 def test_ends_are_named():
     table = make_table()
     best = read_predictions(table).predicted.astype(np.int16)
-    assert best_temperature(read_predictions(replace(table, label=best))).kind == "all right"
+    assert best_temperature(read_predictions(replace(table, label=best))).kind == "all correct"
     wrong = read_predictions(replace(table, label=1 - best))
     assert best_temperature(wrong).kind == "no better than chance"
     assert best_temperature(wrong).value == np.inf

@@ -149,7 +149,7 @@ def _of_confidence(
         _enough(train)
         if correct[train].min() == correct[train].max():
             raise PlanError(
-                "all training answers of a fold are equally right, so nothing can be learnt; use "
+                "all training answers of a fold are equally correct, so nothing can be learnt; use "
                 "more questions or fewer folds"
             )
         fitted.append(calibrator.fit(predictions.confidence[train], correct[train]))

@@ -1,4 +1,4 @@
-"""``histogram``: the share of right answers in each bin of confidence."""
+"""``histogram``: the share of correct answers in each bin of confidence."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Histogram:
 
     Attributes:
         bins: number of bins.
-        prior: rows added to each bin, half right and half wrong, times two: (right + prior) /
+        prior: rows added to each bin, half correct and half wrong, times two: (correct + prior) /
             (rows + 2 prior); 1 is Laplace's rule, 0 the plain share.
     """
 

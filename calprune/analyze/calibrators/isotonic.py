@@ -15,7 +15,7 @@ __all__ = ["Isotonic"]
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Isotonic regression of being right on confidence (Zadrozny and Elkan 2002).
+    """Isotonic regression of being correct on confidence (Zadrozny and Elkan 2002).
 
     Pool adjacent violators; rows of equal confidence are joined first. Straight lines between the
     points of the fit, constant beyond them, as ``sklearn.isotonic.IsotonicRegression`` with

@@ -21,7 +21,7 @@ class Platt:
 
     Where all questions have the same two answers, x is the log-odds of the first and the curve
     gives its probability: a bias towards one answer is mended, and the likeliest may become the
-    other. Else the curve gives the probability that the prediction is right, x being the
+    other. Else the curve gives the probability that the prediction is correct, x being the
     confidence, of a probability its log-odds. Equals scikit-learn's ``LogisticRegression`` without
     penalty; Platt's own targets, drawn in by one row, are not used.
     """

@@ -59,7 +59,7 @@ class Pareto:
         (metric,) = resolve([view.metric])
         if metric.name == "accuracy":
             return "accuracy is the other axis; take another metric"
-        if len(subject.setting.cells) < 2:
+        if len(subject.experiment.conditions) < 2:
             return "one condition has no other to be compared with"
         direction = subject.estimates(view.metric)[0].metric.direction
         if direction == "neither":

@@ -8,13 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from calprune.analyze.command import graded
-from calprune.analyze.confidence_definition import of_answers
+from calprune.analyze.confidence_definition import (
+    AUTO,
+    OF_ANSWERS,
+    of_answers,
+    reads_replies,
+)
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
-    Setting,
+    Experiment,
     check_shown,
+    experiments,
     group_count,
-    settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metric import resolve, spec
@@ -60,7 +65,7 @@ class Content:
     """
 
     tables: tuple[LogitTable, ...]
-    settings: tuple[Setting, ...]
+    experiments: tuple[Experiment, ...]
     metrics: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     groups: tuple[Estimate, ...]
@@ -75,21 +80,21 @@ class Content:
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
-    def of(self, setting: Setting) -> list[Estimate]:
-        """Estimates of a setting over all its questions."""
-        return [r for r in self.estimates if _belongs(r, setting)]
+    def of(self, experiment: Experiment) -> list[Estimate]:
+        """Estimates of an experiment over all its questions."""
+        return [r for r in self.estimates if _belongs(r, experiment)]
 
-    def grouped(self, setting: Setting) -> list[Estimate]:
-        """Estimates of a setting by group, ``all`` included."""
-        return [r for r in self.groups if _belongs(r, setting)]
+    def grouped(self, experiment: Experiment) -> list[Estimate]:
+        """Estimates of an experiment by group, ``all`` included."""
+        return [r for r in self.groups if _belongs(r, experiment)]
 
-    def compared(self, setting: Setting) -> list[Difference]:
-        """Differences of a setting, in all groups."""
-        return [r for r in self.differences if _belongs(r, setting)]
+    def compared(self, experiment: Experiment) -> list[Difference]:
+        """Differences of an experiment, in all groups."""
+        return [r for r in self.differences if _belongs(r, experiment)]
 
 
-def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
-    return row.condition.place == f"{setting.model} on {setting.benchmark}"
+def _belongs(row: Estimate | Difference, experiment: Experiment) -> bool:
+    return row.condition.place == f"{experiment.model} on {experiment.benchmark}"
 
 
 def gather(
@@ -123,12 +128,12 @@ def gather(
     shown = tuple(spec(metric) for metric in wanted)
     brief = shown if metrics else BRIEF_METRICS
     kept = tuple(tables)
-    if not strict and options.predictions.confidence != "answer-set":
+    if not strict and reads_replies(options.predictions.confidence):
         kept = tuple(graded(tables))
     check_answers(kept, wanted, options.predictions)
-    found = tuple(settings(kept, options.each_seed))
-    for setting in found:
-        check_shown(setting, options.by)
+    found = tuple(experiments(kept, options.each_seed))
+    for experiment in found:
+        check_shown(experiment, options.by)
     reference = against or REFERENCE
     referenced = [s for s in found if s.named(reference)]
     if against is not None and not referenced:
@@ -138,22 +143,22 @@ def gather(
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[ConfidenceSensitivity] = []
-    for setting in referenced:
-        alike, others = _alike(setting, reference, options.testing.mixed_numerics)
+    for experiment in referenced:
+        alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
-        if len(setting.cells) - len(others) > 1:
+        if len(experiment.conditions) - len(others) > 1:
             pairs = compare(alike, brief, reference, mixed)
-            differences += [_renamed(row, setting) for row in pairs]
-            defined += [_renamed(row, setting) for row in _defined(alike, reference, mixed)]
+            differences += [_renamed(row, experiment) for row in pairs]
+            defined += [_renamed(row, experiment) for row in _defined(alike, reference, mixed)]
     groups: list[Estimate] = []
-    for setting in found:
-        grouping = options.by or _usual(setting)
+    for experiment in found:
+        grouping = options.by or _usual(experiment)
         if grouping is not None:
-            rows = estimate(_tables(setting), brief, replace(options, by=grouping))
-            groups += [_renamed(row, setting) for row in rows]
+            rows = estimate(_tables(experiment), brief, replace(options, by=grouping))
+            groups += [_renamed(row, experiment) for row in rows]
     return Content(
         tables=kept,
-        settings=found,
+        experiments=found,
         metrics=shown,
         estimates=tuple(estimate(kept, shown, replace(options, by=None))),
         groups=tuple(groups),
@@ -174,28 +179,30 @@ def gather(
     )
 
 
-def _tables(setting: Setting) -> list[LogitTable]:
-    return [table for cell in setting.cells for table in cell.tables]
+def _tables(experiment: Experiment) -> list[LogitTable]:
+    return [table for runs in experiment.conditions for table in runs.tables]
 
 
-def _usual(setting: Setting) -> str | None:
-    """What a setting is grouped by if nobody says: splits, unless there is one, or too many."""
-    n = group_count(setting, "split")
+def _usual(experiment: Experiment) -> str | None:
+    """What an experiment is grouped by if nobody says: splits, unless there is one, or too many."""
+    n = group_count(experiment, "split")
     if n > MOST_SHOWN:
         print(
-            f"calprune: questions of {setting.benchmark} have {n:,} splits, and a report shows at "
-            f"most {MOST_SHOWN} groups: it has none of them",
+            f"calprune: questions of {experiment.benchmark} have {n:,} splits, and a report shows "
+            f"at most {MOST_SHOWN} groups: it has none of them",
             file=sys.stderr,
         )
     return "split" if 1 < n <= MOST_SHOWN else None
 
 
-def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:
+def _alike(
+    experiment: Experiment, reference: str, mixed: bool
+) -> tuple[list[LogitTable], list[str]]:
     """Tables that may be paired with the reference, and names of the conditions that may not."""
-    base = setting.find(reference).tables[0]
+    base = experiment.find(reference).tables[0]
     alike: list[LogitTable] = []
     others: list[str] = []
-    for cell in setting.cells:
+    for cell in experiment.conditions:
         if mixed or not any(moved_numerics(table, base) for table in cell.tables):
             alike += cell.tables
         else:
@@ -208,7 +215,7 @@ def _defined(
 ) -> list[ConfidenceSensitivity]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in tables)
-    if not closed or options.predictions.confidence not in ("auto", "answer-set"):
+    if not closed or options.predictions.confidence not in (AUTO, OF_ANSWERS):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
     return by_confidence(tables, DEFINED, of_answers(), reference, fewer)
@@ -217,7 +224,7 @@ def _defined(
 Row = TypeVar("Row", Estimate, Difference, ConfidenceSensitivity)
 
 
-def _renamed(row: Row, setting: Setting) -> Row:
+def _renamed(row: Row, experiment: Experiment) -> Row:
     """With the names that tell settings apart, which were computed from one alone."""
-    condition = replace(row.condition, model=setting.model, benchmark=setting.benchmark)
+    condition = replace(row.condition, model=experiment.model, benchmark=experiment.benchmark)
     return replace(row, condition=condition)

@@ -31,7 +31,7 @@ class Binned:
 
     @classmethod
     def of(cls, predictions: Predictions, slot: Indices, bins: int) -> Binned:
-        """One class: confidence, and whether it is right."""
+        """One class: confidence, and whether it is correct."""
         column = (-1, 1)
         correct = np.asarray(predictions.correct, dtype=np.float64).reshape(column)
         offered = np.ones((len(predictions), 1), dtype=np.bool_)
@@ -59,7 +59,7 @@ class Bins:
 
     Attributes:
         bins: number of bins on [0, 1].
-        closed: the side on which a bin owns its edge. ``right`` is Guo et al.'s (low, high];
+        closed: the side on which a bin owns its edge. ``correct`` is Guo et al.'s (low, high];
             ``left`` is that of netcal and torchmetrics.
     """
 

@@ -1,4 +1,4 @@
-"""Share of groups in which every question is answered rightly."""
+"""Share of groups in which every question is answered correctly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["AccPlus"]
 
 @dataclass(frozen=True)
 class AccPlus:
-    """Share of groups of questions that are all right by the official verdict, in [0, 1].
+    """Share of groups of questions that are all correct by item score, in [0, 1].
 
     Groups are what the benchmark scores together, such as the two questions about a picture of MME
     or the passes of a question of MMBench; of a group of rows (``--by``) the part that is there.
@@ -34,7 +34,7 @@ class AccPlus:
         return f"acc-plus|verdict:{predictions.scorer}{answer_source_of(predictions)}"
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(all right, 1) on the first row of each group, (n, 2)."""
+        """(all correct, 1) on the first row of each group, (n, 2)."""
         return group_tally(predictions, predictions.known_item_scores() >= 0.5, "metric 'acc-plus'")
 
     def value(self, total: Floats) -> Floats:

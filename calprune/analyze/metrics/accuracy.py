@@ -1,4 +1,4 @@
-"""Share of questions answered rightly."""
+"""Share of questions answered correctly."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["Accuracy"]
 class Accuracy:
     """Mean of correct, in [0, 1]; the first answer wins a tie.
 
-    A question with answers to choose from is right if the likeliest of the *offered* ones is, even
-    where the model would have said something else: this is the prediction that its confidence
-    belongs to. The benchmark's verdict on what the model says is ``score``, and the two differ
-    where the first token spells no answer, or one that is not offered. A reply is right by its
-    verdict. Equals scikit-learn's ``accuracy_score``.
+    A question with answers to choose from is correct if the likeliest of the *offered* ones is,
+    even where the model would have said something else: this is the prediction that its confidence
+    belongs to. The benchmark's score of what the model says is ``score``, and the two differ where
+    the first token spells no answer, or one that is not offered. A reply is correct by its item
+    score. Equals scikit-learn's ``accuracy_score``.
     """
 
     name: ClassVar[str] = "accuracy"

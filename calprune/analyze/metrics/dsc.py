@@ -19,7 +19,7 @@ __all__ = ["Dsc"]
 class Dsc:
     """How much better recalibrated confidence is than the best constant one, in [0, 1/4].
 
-    0 where confidence says nothing about being right. One of the three terms of brier-top = mcb -
+    0 where confidence says nothing about being correct. One of the three terms of brier-top = mcb -
     dsc + unc (Dimitriadis, Gneiting and Jordan 2021), equal to model-diagnostics' ``decompose``.
     Equal confidences are one point of the isotonic fit.
     """

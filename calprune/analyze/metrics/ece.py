@@ -20,7 +20,7 @@ class Ece(Bins):
     """Mean gap between confidence and accuracy, bin by bin, in [0, 1]; 0 is perfect.
 
     Closed on the right it equals uncertainty-calibration's ``get_ece`` and on the left netcal's
-    ``ECE``, both given the confidence and whether it is right; see ``Bins`` for the parameters.
+    ``ECE``, both given the confidence and whether it is correct; see ``Bins`` for the parameters.
     """
 
     name: ClassVar[str] = "ece"

@@ -19,8 +19,8 @@ __all__ = ["Mce"]
 class Mce(Bins):
     """Largest gap between confidence and accuracy of any bin that holds a row, in [0, 1].
 
-    A bin of one row counts as much as any other, so it is noisy. Equals netcal's ``MCE`` of
-    the confidence and whether it is right when closed on the left; see ``Bins`` for the parameters.
+    A bin of one row counts as much as any other, so it is noisy. Equals netcal's ``MCE`` of the
+    confidence and whether it is correct when closed on the left; see ``Bins`` for the parameters.
     """
 
     name: ClassVar[str] = "mce"

@@ -1,4 +1,4 @@
-"""Share of the positive predictions that are right."""
+"""Share of the positive predictions that are correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Share of groups whose first question is answered rightly."""
+"""Share of groups whose first question is answered correctly."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Vanilla"]
 
 @dataclass(frozen=True)
 class Vanilla:
-    """Mean official verdict over one row of each group, in [0, 1]: pass 0 of MMBench.
+    """Mean item score over one row of each group, in [0, 1]: pass 0 of MMBench.
 
     Where the files have a tag ``pass`` these are the rows of pass 0, else the first row of each
     group in the order of the file. Undefined where no such row is there.
@@ -37,7 +37,7 @@ class Vanilla:
         return f"vanilla|rows:{rows}|verdict:{predictions.scorer}{answer_source_of(predictions)}"
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(verdict, 1) on these rows, else 0, (n, 2)."""
+        """(item score, 1) on these rows, else 0, (n, 2)."""
         if "pass" in predictions.tags:
             counted = predictions.tags["pass"] == "0"
         else:

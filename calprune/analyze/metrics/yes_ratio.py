@@ -18,7 +18,7 @@ __all__ = ["YesRatio"]
 class YesRatio:
     """Share of questions to which the model says yes, the first of two answers, in [0, 1].
 
-    Of its predictions, not of the right answers; whatever is not the second answer counts as the
+    Of its predictions, not of the correct answers; whatever is not the second answer counts as the
     first, so that a model that talks nonsense has 1.
     """
 

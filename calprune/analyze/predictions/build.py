@@ -60,7 +60,8 @@ def build(
         answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
             every answer of the table, as if each question allowed them all; ``four`` over A to D of
             lettered tables, whatever a question allows, as the published study did on ScienceQA: a
-            fifth option cannot be said, so where it is right the row is wrong and its NLL infinite.
+            fifth option cannot be said, so where it is correct the row is wrong and its NLL
+            infinite.
         confidence: a definition of ``calprune.analyze.confidence``, or ``auto``. Where it is one of
             replies, rows without a reply to read use the default of answers; one of answers reads
             no reply and leaves out rows in which nothing is offered.
@@ -188,7 +189,7 @@ def _scores(table: LogitTable, replied: Bools) -> tuple[Floats | None, str]:
         if not replied.any():
             return None, str(error)
         raise type(error)(
-            f"{error}; without it nobody can say which replies are right (confidence answer-set "
+            f"{error}; without it nobody can say which replies are correct (confidence answer-set "
             "reads only questions with answers to choose from)"
         ) from error
 

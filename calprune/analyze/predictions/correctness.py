@@ -9,6 +9,7 @@ from calprune import registry
 from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.parser import option_texts
 from calprune.analyze.predictions.table import Predictions
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
 
@@ -25,8 +26,8 @@ def first_token_answers(table: LogitTable) -> Indices:
         return found
     if not table.top_token.shape[1]:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): holds no top tokens, so what the model said "
-            "first is not known; delete this file and collect the condition again"
+            f"{table.path} ({name_of(table.condition)}): holds no top tokens, so what the model "
+            "said first is not known; delete this file and collect the condition again"
         )
     said = table.top_token[:, 0]
     for index, tokens in enumerate(table.answer_tokens):
@@ -63,7 +64,7 @@ def parsed_answers(table: LogitTable) -> Indices:
 
 
 def answer_sources(table: LogitTable) -> NDArray[np.str_]:
-    """What a verdict on each row looks at, (n,).
+    """What the item score of each row looks at, (n,).
 
     ``first-token``; ``reply:RULE``, or ``cut:RULE`` where the limit ended that reply; or
     ``reference``, of a reply that is held to references.
@@ -96,26 +97,26 @@ def source_note(predictions: Predictions, references: bool = True) -> str:
 
 
 def parsed_correct(table: LogitTable) -> Floats:
-    """1 where the model gave the right answer, see ``parsed_answers``, else 0, float64 (n,).
+    """1 where the model gave the correct answer, see ``parsed_answers``, else 0, float64 (n,).
 
-    Raises Mismatch if a row has no right answer to compare with.
+    Raises Mismatch if a row has no correct answer to compare with.
     """
     _labelled(table)
     return np.asarray(parsed_answers(table) == table.label, dtype=np.float64)
 
 
 def parsed_no_correct(table: LogitTable) -> Floats:
-    """1 where it is right to read what was said as the second answer, "no", or else as the first.
+    """1 where it is correct to read what was said as the second answer, "no", or else as the first.
 
     float64 (n,); whatever is not "no" counts as yes.
 
-    Raises Mismatch if the table has not exactly two answers or a row has no right one.
+    Raises Mismatch if the table has not exactly two answers or a row has no correct one.
     """
     _labelled(table)
     if len(table.answers) != 2:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
-            f"and this file has {len(table.answers)}"
+            f"{table.path} ({name_of(table.condition)}): scorer {table.scorer!r} needs two "
+            f"answers, and this file has {len(table.answers)}"
         )
     return np.asarray((parsed_answers(table) == 1) == (table.label == 1), dtype=np.float64)
 
@@ -123,20 +124,20 @@ def parsed_no_correct(table: LogitTable) -> Floats:
 def _labelled(table: LogitTable) -> None:
     for row in np.flatnonzero(table.label < 0)[:1]:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): row {str(table.id[row])!r} has no right "
-            f"answer to choose, so scorer {table.scorer!r} cannot judge it"
+            f"{table.path} ({name_of(table.condition)}): row {str(table.id[row])!r} has no "
+            f"correct answer to choose, so scorer {table.scorer!r} cannot judge it"
         )
 
 
 def item_scores(table: LogitTable) -> Floats:
-    """The verdicts of the table's own scorer on all rows, float64 (n,) in [0, 1].
+    """The item scores of all rows by the table's own scorer, float64 (n,) in [0, 1].
 
     Raises:
         IncompleteError: the file names no scorer.
         PlanError: its scorer is not installed, or fails.
-        Mismatch: its scorer cannot judge this file, or gives verdicts that are none.
+        Mismatch: its scorer cannot judge this file, or gives scores that are none.
     """
-    where = f"{table.path} ({table.condition.label})"
+    where = f"{table.path} ({name_of(table.condition)})"
     if not table.scorer:
         raise IncompleteError(
             f"{where}: names no scorer, as older files do; delete it and collect it again"

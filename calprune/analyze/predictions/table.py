@@ -20,7 +20,7 @@ __all__ = ["Predictions"]
 class Predictions:
     """What a model believed about ``n`` questions with ``a`` answers.
 
-    A row that is read from a reply has two outcomes, the reply is right or it is not: columns 0
+    A row that is read from a reply has two outcomes, the reply is correct or it is not: columns 0
     and 1 of its probabilities. ``a`` is at least 2 where there are such rows.
 
     Attributes:
@@ -104,14 +104,14 @@ class Predictions:
 
     @property
     def soft(self) -> bool:
-        """Whether replies count by their verdict and not as right or wrong."""
+        """Whether replies count by their item score and not as correct or wrong."""
         return self.correct.dtype != np.bool_ and bool(self.replied.any())
 
     @property
     def truth(self) -> Floats:
-        """What the probabilities should have been, (n, a): 1 for the right column.
+        """What the probabilities should have been, (n, a): 1 for the correct column.
 
-        With soft targets a reply of verdict s has s and 1 - s.
+        With soft targets a reply of item score s has s and 1 - s.
         """
         target = np.asarray(
             np.arange(self.answers) == self.outcome_column[:, None], dtype=np.float64

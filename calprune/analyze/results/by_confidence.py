@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import with_common_questions
 from calprune.analyze.metric import (
     DataDependentMetric,
@@ -117,7 +117,7 @@ def by_confidence(
         for index, metric in zip(at, usable, strict=True):
             for d in compare(tables, [metric], against, _own(told, read, [metric])):
                 differences[*_place(d.condition), definition, index] = d
-    settled = settings(tables, told.each_seed)
+    settled = experiments(tables, told.each_seed)
     return [
         ConfidenceSensitivity(
             condition,
@@ -128,7 +128,7 @@ def by_confidence(
         )
         for s in (with_common_questions(settled) if told.common else settled)
         for index, metric in enumerate(chosen)
-        for condition in [ConditionInfo.of(s, cell) for cell in s.cells]
+        for condition in [ConditionInfo.of(s, runs) for runs in s.conditions]
         for definition in confidences
     ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.experiments.experiment import ConditionRuns, experiments
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.row import ConditionInfo, MetricInfo
@@ -54,22 +54,22 @@ def overview(
     """Each condition on each benchmark; where there is no ``UPPER``, there are no percentages."""
     told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
-    for setting in settings(tables):
-        own = [t for cell in setting.cells for t in cell.tables]
+    for experiment in experiments(tables):
+        own = [t for runs in experiment.conditions for t in runs.tables]
         found = {r.condition.name: r for r in estimate(own, [metric], told)}
-        best = [found[c.name].value for c in setting.cells if c.selector == UPPER]
-        for cell in setting.cells:
-            own_row = found[cell.name]
+        best = [found[c.name].value for c in experiment.conditions if c.selector == UPPER]
+        for runs in experiment.conditions:
+            own_row = found[runs.name]
             value = own_row.value
             percent = 100 * value / best[0] if best and best[0] else None
-            condition = replace(own_row.condition, name=_label(cell))
+            condition = replace(own_row.condition, name=_label(runs))
             rows.append(Overview(condition, own_row.metric, value, percent))
     return rows
 
 
-def _label(cell: Cell) -> str:
+def _label(runs: ConditionRuns) -> str:
     """Of a condition without its seed, alike on every benchmark."""
-    return replace(cell.tables[0].condition, seed=None).label
+    return replace(runs.tables[0].condition, seed=None).label
 
 
 def pareto(
@@ -80,8 +80,8 @@ def pareto(
     """Tokens, accuracy and ECE of every condition, and who is on the front."""
     told = AnalysisOptions(Resampling(0), predictions=options, each_seed=each_seed)
     rows: list[Tradeoff] = []
-    for setting in settings(tables, each_seed):
-        own = [t for cell in setting.cells for t in cell.tables]
+    for experiment in experiments(tables, each_seed):
+        own = [t for runs in experiment.conditions for t in runs.tables]
         found = estimate(own, ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
@@ -91,12 +91,12 @@ def pareto(
         rows += [
             Tradeoff(
                 x.condition,
-                cell.kept,
-                float(np.mean([t.visual.mean() for t in cell.tables])),
+                runs.kept,
+                float(np.mean([t.visual.mean() for t in runs.tables])),
                 x.value,
                 y.value,
                 bool(on),
             )
-            for cell, x, y, on in zip(setting.cells, across, up, best, strict=True)
+            for runs, x, y, on in zip(experiment.conditions, across, up, best, strict=True)
         ]
     return rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.experiments.experiment import ConditionRuns, experiments
 from calprune.analyze.metric import Metric
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
@@ -19,33 +19,33 @@ Line = tuple[str, str]
 """A selector, and as text all of its parameters but one."""
 
 
-def level(cell: Cell, parameter: str) -> float | None:
-    """The number that a cell's selector was given for ``parameter``; None if there is none."""
-    value = dict(cell.tables[0].condition.parameters).get(parameter)
+def level(runs: ConditionRuns, parameter: str) -> float | None:
+    """The number that a runs's selector was given for ``parameter``; None if there is none."""
+    value = dict(runs.tables[0].condition.parameters).get(parameter)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and value is not None else None
 
 
-def line(cell: Cell, parameter: str) -> Line:
+def line(runs: ConditionRuns, parameter: str) -> Line:
     """Selector and the other parameters: what stays the same while ``parameter`` moves."""
-    parts = (p for p in cell.parameters.split(" ") if not p.startswith(f"{parameter}="))
-    return cell.selector, " ".join(parts)
+    parts = (p for p in runs.parameters.split(" ") if not p.startswith(f"{parameter}="))
+    return runs.selector, " ".join(parts)
 
 
-def lines(cells: Sequence[Cell], parameter: str) -> dict[Line, list[Cell]]:
+def lines(conditions: Sequence[ConditionRuns], parameter: str) -> dict[Line, list[ConditionRuns]]:
     """Cells along ``parameter``, where it takes several values; all levels, any budget."""
-    found: dict[Line, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        if level(cell, parameter) is not None:
-            found[line(cell, parameter)].append(cell)
+    found: dict[Line, list[ConditionRuns]] = defaultdict(list)
+    for runs in conditions:
+        if level(runs, parameter) is not None:
+            found[line(runs, parameter)].append(runs)
     return {k: own for k, own in found.items() if len({level(c, parameter) for c in own}) > 1}
 
 
-def numeric_parameters(cells: Sequence[Cell]) -> list[str]:
+def numeric_parameters(conditions: Sequence[ConditionRuns]) -> list[str]:
     """Parameters that move along some line, those with most levels first."""
-    names = sorted({name for c in cells for name, _ in c.tables[0].condition.parameters})
+    names = sorted({name for c in conditions for name, _ in c.tables[0].condition.parameters})
     levels = {
-        name: len({level(c, name) for own in lines(cells, name).values() for c in own})
+        name: len({level(c, name) for own in lines(conditions, name).values() for c in own})
         for name in names
     }
     return sorted((name for name in names if levels[name]), key=lambda name: -levels[name])
@@ -103,21 +103,21 @@ def parameter_effects(
         options: all are read but ``by``, ``each_seed`` and ``common``.
     """
     found = []
-    for setting in settings(tables):
+    for experiment in experiments(tables):
         own: list[ParameterEffect] = []
-        for cells in lines(setting.cells, parameter).values():
-            for budget in dict.fromkeys(c.budget for c in cells):
-                piled = [c for c in cells if c.budget == budget]
+        for conditions in lines(experiment.conditions, parameter).values():
+            for budget in dict.fromkeys(c.budget for c in conditions):
+                piled = [c for c in conditions if c.budget == budget]
                 base = next((c for c in piled if level(c, parameter) == baseline), None)
                 if base is None or len(piled) < 2:
                     continue
-                for cell, d in _against(piled, base, metric, options):
+                for runs, d in _against(piled, base, metric, options):
                     named = replace(
                         d,
-                        condition=ConditionInfo.of(setting, cell),
-                        reference=ConditionInfo.of(setting, base),
+                        condition=ConditionInfo.of(experiment, runs),
+                        reference=ConditionInfo.of(experiment, base),
                     )
-                    value = level(cell, parameter) or 0.0
+                    value = level(runs, parameter) or 0.0
                     own.append(ParameterEffect(named, parameter, value, baseline))
         correction = options.testing.correction
         adjusted = adjust_p([c.difference.p for c in own], correction)
@@ -131,15 +131,18 @@ def parameter_effects(
 
 
 def _against(
-    piled: Sequence[Cell], base: Cell, metric: str | Metric, options: AnalysisOptions
-) -> list[tuple[Cell, Difference]]:
-    """Differences to ``base`` with their cells: alone, these may be called otherwise."""
-    pile = [table for cell in piled for table in cell.tables]
-    (alone,) = settings(pile)
-    names = {cell.name: _same(piled, cell) for cell in alone.cells}
-    reference = next(name for name, cell in names.items() if cell is base)
+    piled: Sequence[ConditionRuns],
+    base: ConditionRuns,
+    metric: str | Metric,
+    options: AnalysisOptions,
+) -> list[tuple[ConditionRuns, Difference]]:
+    """Differences to ``base`` with their conditions: alone, these may be called otherwise."""
+    pile = [table for runs in piled for table in runs.tables]
+    (alone,) = experiments(pile)
+    names = {runs.name: _same(piled, runs) for runs in alone.conditions}
+    reference = next(name for name, runs in names.items() if runs is base)
     return [(names[d.condition.name], d) for d in compare(pile, [metric], reference, options)]
 
 
-def _same(cells: Sequence[Cell], wanted: Cell) -> Cell:
-    return next(cell for cell in cells if cell.tables[0] is wanted.tables[0])
+def _same(conditions: Sequence[ConditionRuns], wanted: ConditionRuns) -> ConditionRuns:
+    return next(runs for runs in conditions if runs.tables[0] is wanted.tables[0])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import (
     AS_STORED,
@@ -70,10 +70,10 @@ def reliability_bins(
     """
     chosen, read = metric or Ece(), PredictionCache()
     found = []
-    for setting in settings(tables, options.each_seed):
-        for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read(t, options.predictions) for t in cell.tables]
-            condition = ConditionInfo.of(setting, cell)
+    for experiment in experiments(tables, options.each_seed):
+        for runs in (c for c in experiment.conditions if only is None or c.name in only):
+            predictions = [read(t, options.predictions) for t in runs.tables]
+            condition = ConditionInfo.of(experiment, runs)
             found += _bins(condition, predictions, chosen, options.resampling)
     return found
 
@@ -100,9 +100,9 @@ def isotonic_steps(
     from scipy.optimize import isotonic_regression
 
     found, read = [], PredictionCache()
-    for setting in settings(tables):
-        for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read(t, options) for t in cell.tables]
+    for experiment in experiments(tables):
+        for runs in (c for c in experiment.conditions if only is None or c.name in only):
+            predictions = [read(t, options) for t in runs.tables]
             x, at = np.unique(
                 np.concatenate([s.confidence for s in predictions]), return_inverse=True
             )
@@ -111,7 +111,7 @@ def isotonic_steps(
             y = isotonic_regression(right / count, weights=count).x
             moves = np.flatnonzero(np.diff(y))
             corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
-            condition = ConditionInfo.of(setting, cell)
+            condition = ConditionInfo.of(experiment, runs)
             found += [Step(condition, float(x[i]), float(y[i])) for i in corners]
     return found
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.options import AS_STORED, PredictionOptions
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.row import ConditionInfo
@@ -50,11 +50,11 @@ def risk_coverage(
         steps: points of a curve; never more than there are questions.
     """
     found, read = [], PredictionCache()
-    for setting in settings(tables):
-        for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read(t, options) for t in cell.tables]
+    for experiment in experiments(tables):
+        for runs in (c for c in experiment.conditions if only is None or c.name in only):
+            predictions = [read(t, options) for t in runs.tables]
             curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
-            n, condition = len(curves[0]), ConditionInfo.of(setting, cell)
+            n, condition = len(curves[0]), ConditionInfo.of(experiment, runs)
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
             for k in np.unique(answered):
                 found.append(

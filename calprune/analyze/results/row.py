@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
-from calprune.analyze.experiments.experiment import Cell, Setting
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.metric import Direction, DisplayUnit, MetricDescription, heading_of, spec
 from calprune.data.condition import Budget, Scalar
 from calprune.data.condition_names import ConditionSpec, seedless, spec_of
@@ -87,19 +87,21 @@ class ConditionInfo:
     kept: float
 
     @classmethod
-    def of(cls, setting: Setting, *cells: Cell, told: ConditionSpec | None = None) -> ConditionInfo:
+    def of(
+        cls, experiment: Experiment, *conditions: ConditionRuns, told: ConditionSpec | None = None
+    ) -> ConditionInfo:
         """Of one row of an experiment; of several that ``told`` names together."""
-        first = cells[0]
+        first = conditions[0]
         condition = first.tables[0].condition
         named = told or (seedless(condition) if len(first.tables) > 1 else spec_of(condition))
         shown = [p for p in condition.parameters if told is None or p[0] in dict(told.parameters)]
         numerics = [] if condition.numerics is None else [("numerics", condition.numerics)]
         return cls(
-            model=setting.model,
-            benchmark=setting.benchmark,
+            model=experiment.model,
+            benchmark=experiment.benchmark,
             name=first.name if told is None else str(told),
             spec=named,
-            keys=tuple(t.condition.key for cell in cells for t in cell.tables),
+            keys=tuple(t.condition.key for runs in conditions for t in runs.tables),
             selector=condition.selector,
             parameters=(*shown, *numerics),
             budget=condition.budget,

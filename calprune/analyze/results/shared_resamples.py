@@ -40,15 +40,15 @@ def at_once(items: Sequence[Item], clusters: int) -> Iterator[Sequence[Item]]:
 
 
 def gap_errors(
-    cells: Sequence[Sequence[ResampledMetrics]],
+    conditions: Sequence[Sequence[ResampledMetrics]],
     metric: int,
     contrasts: Sequence[Contrast],
     draws: int,
     seed: int,
 ) -> list[Combined]:
     """Contrasts of a metric that adds up gaps, in the resamples that all metrics share."""
-    sums = [[_gap_sums(s, metric) for s in joined] for joined in cells]
-    return combined(sums, contrasts, _blocks(len(cells[0][0].clusters), draws, seed))
+    sums = [[_gap_sums(s, metric) for s in joined] for joined in conditions]
+    return combined(sums, contrasts, _blocks(len(conditions[0][0].clusters), draws, seed))
 
 
 def _gap_sums(sampler: ResampledMetrics, j: int) -> GapSums:

@@ -1,4 +1,4 @@
-"""``circular``: MMBench's own number, questions right in every order of their options."""
+"""``circular``: MMBench's own number, questions correct in every order of their options."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Circular"]
 
 @dataclass(frozen=True)
 class Circular:
-    """Share of groups, a question in all its passes, whose every row is right, in [0, 1].
+    """Share of groups, a question in all its passes, whose every row is correct, in [0, 1].
 
-    A row is right where the greedy reply gives the right letter, or else its first token does.
+    A row is correct where the greedy reply gives the correct letter, or else its first token does.
     """
 
     name: ClassVar[str] = "circular"
@@ -30,7 +30,7 @@ class Circular:
     by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
-        """See ``Scorer``; Mismatch if a row has no right answer to choose."""
+        """See ``Scorer``; Mismatch if a row has no correct answer to choose."""
         return parsed_correct(table)
 
     def signature(self, predictions: Predictions) -> str:
@@ -38,7 +38,7 @@ class Circular:
         return "circular|groups:all-right"
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(all right, 1) on the first row of each group, (n, 2)."""
+        """(all correct, 1) on the first row of each group, (n, 2)."""
         return group_tally(predictions, predictions.known_item_scores() >= 0.5, "scorer 'circular'")
 
     def value(self, total: Floats) -> Floats:

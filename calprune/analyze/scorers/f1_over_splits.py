@@ -24,7 +24,7 @@ class F1OverSplits:
 
     As in POPE's script everything that is not "no" counts as yes, nonsense too; that is decided by
     the greedy reply, or by its first token where no reply is stored. A split in which nothing is
-    positive, neither said nor right, has F1 0.
+    positive, neither said nor correct, has F1 0.
     """
 
     name: ClassVar[str] = "f1-over-splits"
@@ -34,7 +34,7 @@ class F1OverSplits:
     by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
-        """See ``Scorer``; Mismatch unless the table has two answers and every row a right one."""
+        """See ``Scorer``; Mismatch unless the table has two answers and every row a correct one."""
         return parsed_no_correct(table)
 
     def signature(self, predictions: Predictions) -> str:

@@ -90,9 +90,9 @@ def sentences(rows: Sequence[Power]) -> tuple[str, ...]:
         words = " points" if unit == "points" else ""
         found.append(
             f"{own[0].metric.title}: with these questions a paired difference of "
-            f"{_size(plain, unit)}{words} would be found in {100 * POWER:.0f} % of studies at {100 * LEVEL:.0f} %, and "
-            f"one of {_size(first, unit)}{words} at Holm's first step (medians over {len(own)} "
-            f"comparison{'s' * (len(own) > 1)})."
+            f"{_size(plain, unit)}{words} would be found in {100 * POWER:.0f} % of studies at "
+            f"{100 * LEVEL:.0f} %, and one of {_size(first, unit)}{words} at Holm's first step "
+            f"(medians over {len(own)} comparison{'s' * (len(own) > 1)})."
         )
     if found:
         found.append("Of a smaller difference that is not significant nothing can be said.")

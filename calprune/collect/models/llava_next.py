@@ -17,7 +17,8 @@ from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLay
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
+from calprune.data.condition import Scope
 from calprune.data.pictures import open_picture
 from calprune.errors import ModelError
 
@@ -40,7 +41,7 @@ class Convention:
     fixed: bool
     unpad: bool
     newline: Literal["none", "separator", "compete"]
-    scope: Literal["global", "split", "crop"]
+    scope: Scope
     first: Literal["width", "height"] = "width"
 
 

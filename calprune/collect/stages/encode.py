@@ -12,19 +12,19 @@ from calprune.collect.adapter import EncodedImage, TokenLayout
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import unchanged
 from calprune.collect.stages.features import measure, measured_by
-from calprune.collect.stages.plan import Cell, Plan
+from calprune.collect.stages.plan import Plan, PlannedCondition
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
 
 _AT_ONCE = 8
 
 
-def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
-    """Encode the missing blocks of this share, and measure what the selectors of ``cells`` need.
+def encode(plan: Plan, conditions: Sequence[PlannedCondition] = ()) -> Iterator[int]:
+    """Encode the missing blocks of this shard, and measure what these conditions' selectors need.
 
     Yields each block once it is sealed.
     """
-    features, names = plan.features, plan.signals(cells)
+    features, names = plan.features, plan.signals(conditions)
     for block in plan.mine:
         unchanged(features, block, model=plan.adapter)
         if not features.has(block):
@@ -34,8 +34,8 @@ def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
 
 
 def _encode_block(plan: Plan, block: int) -> Arrays:
-    at = list(plan.images(block))
-    names = [plan.questions.images[i] for i in at]
+    units = plan.whole_images(block)
+    names = plan.names(units)
     seen: list[EncodedImage] = []
 
     def see(few: Sequence[str]) -> list[EncodedImage]:
@@ -53,7 +53,7 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
             )
     arrays: Arrays = {
         "image/id": as_text(names),
-        "image/digest": as_text([plan.questions.digests[i] for i in at]),
+        "image/digest": as_text(plan.digests(units)),
         "image/offset": np.cumsum([0, *(len(s.layout) for s in seen)]).astype(np.int64),
         "image/size": np.array([s.layout.size for s in seen], dtype=np.int32),
         "token/cell": np.concatenate([s.layout.cell for s in seen]),
@@ -77,8 +77,8 @@ class Encoded:
 
 def read_features(plan: Plan, block: int) -> Encoded:
     """The encoded images of a block; Mismatch if they are not this plan's."""
-    names = [plan.questions.images[i] for i in plan.images(block)]
-    a = (sealed := plan.features.read(block, names)).arrays
+    sealed = plan.features.read(block, plan.names(plan.whole_images(block)))
+    a = sealed.arrays
     offset = a["image/offset"]
     views = [n for n in a if n.startswith("view/")]
     signals = [n for n in a if n.startswith("saliency/")]
