@@ -207,7 +207,7 @@ def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
     rows = estimate(tables, [*DEFAULT_METRICS, "score"], draws=50)
     assert all(np.isfinite(r.value) and r.low <= r.high for r in rows)
     assert {(r.replies, r.left_out) for r in rows} == {(240, 0)}
-    assert "|conf:seq-product|right:verdict|n:240|" in rows[0].signature
+    assert "|conf:seq-product|right:verdict|n:240|" in str(rows[0].signature)
     assert best_temperature(read_predictions(tables[0])).kind == "found"
     assert reliability_bins(tables, draws=20)
     Study(tuple(tables)).draw(tmp_path, draws=10)

@@ -53,7 +53,7 @@ def test_without_a_cache_everything_is_missing_and_nothing_is_dropped() -> None:
 def test_another_model_claims_nothing() -> None:
     table = condition_of(make_table(), "shapes", "toy")
     first = reproduce([table], "calibration", draws=50)[0]
-    assert "not the study's model" in first.metric.title
+    assert "not the study's model" in first.title
     by_place = {(r.row, r.column): r for r in first.rows}
     assert by_place["576", "ECE"].agrees == "other model"
     assert by_place["128", "ECE"].agrees == "missing"
@@ -62,7 +62,7 @@ def test_another_model_claims_nothing() -> None:
 def test_the_studys_model_is_judged_on_the_whole_benchmark_only() -> None:
     table = condition_of(make_table(), "pope", "llava-1.5-7b")
     first = reproduce([table], "calibration", draws=50)[0]
-    assert first.metric.title.endswith("(llava-1.5-7b)")
+    assert first.title.endswith("(llava-1.5-7b)")
     assert {r.agrees for r in first.rows if r.row == "576" and r.column == "ECE"} == {
         "other questions"
     }
@@ -263,5 +263,5 @@ def test_scores_that_are_shares_are_printed_in_percent(name) -> None:
     measured = [r for t in found for r in t.rows if r.value is not None]
     assert measured
     scores = [r for r in measured if "change" not in " ".join((r.table, r.column)).lower()]
-    assert {r.metric.unit for r in scores} <= {"percent", "percent of upper bound"}
+    assert {r.unit for r in scores} <= {"percent", "percent of upper bound"}
     assert any(80 < r.value < 100 for r in scores)

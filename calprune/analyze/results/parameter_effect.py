@@ -20,7 +20,7 @@ Line = tuple[str, str]
 
 
 def level(runs: ConditionRuns, parameter: str) -> float | None:
-    """The number that a runs's selector was given for ``parameter``; None if there is none."""
+    """The number that a condition's selector was given for ``parameter``; None if there is none."""
     value = dict(runs.tables[0].condition.parameters).get(parameter)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and value is not None else None
