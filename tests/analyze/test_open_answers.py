@@ -343,7 +343,7 @@ def test_soft_rows_count_as_often_as_drawn(soft):
 
 def test_soft_targets_have_no_noise_floor():
     table = opened(make_table(), 0.6, SOFT)
-    assert estimate([table], ["ece"], draws=0)[0].floor is not None
+    assert estimate([table], ["ece"], draws=0)[0].ece_if_calibrated is not None
     (row,) = estimate([table], ["ece"], draws=0, target="soft")
     assert row.floor is None
     closed = estimate([make_table()], ["ece"], draws=0, target="soft")[0]
