@@ -162,6 +162,21 @@ class ComparisonKeywords(EstimateKeywords, total=False):
     mixed_numerics: bool
 
 
+class RegressionKeywords(PredictionKeywords, total=False):
+    """What the calibration slope reads, as keywords of a method: nothing is drawn."""
+
+    resample: Resample
+    each_seed: bool
+    common: bool
+
+
+class TestedRegressionKeywords(RegressionKeywords, total=False):
+    """The same where conditions are compared."""
+
+    correction: Correction
+    mixed_numerics: bool
+
+
 class PowerKeywords(GroupKeywords, total=False):
     """What power reads, as keywords of a method: no interval and no p is shown."""
 

@@ -20,11 +20,17 @@ from calprune.analyze.options import (
     FigureKeywords,
     PowerKeywords,
     PredictionKeywords,
+    RegressionKeywords,
+    TestedRegressionKeywords,
     check_read,
     untested,
 )
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.results.calibration_slope import calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.power import power as could_show
@@ -154,6 +160,20 @@ class Study:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
         told = self._told(_kept(given, ComparisonKeywords, by))
         return _frame(trend(self.tables, _listed(metric), parameter, told))
+
+    def calibration_slope(
+        self,
+        against: str | None = None,
+        by: str | None = None,
+        **given: Unpack[TestedRegressionKeywords],
+    ) -> DataFrame:
+        """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
+        if against is None:
+            told = self._told(_kept(given, RegressionKeywords, by))
+            return _frame(calibration_slopes(self.tables, told))
+        told = self._told(_kept(given, TestedRegressionKeywords, by))
+        rows = calibration_slope_differences(self.tables, against, told)
+        return _frame(rows)
 
     def plot(
         self,

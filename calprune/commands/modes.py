@@ -24,6 +24,7 @@ _READING = "answer_set confidence calibrate target"
 _ANALYZE = f"store bench model format folds verbalizers {_READING}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"
+_SLOPES = "calibration_slope by each_seed resample common"
 _TABLES = {
     "": f"{_ESTIMATED} by interval",
     "--against": f"{_ESTIMATED} by interval {_TESTED} against",
@@ -52,6 +53,10 @@ MODES: dict[str, dict[str, str]] = {
         **{f"{mode} --plot".strip(): _plotted(text) for mode, text in _TABLES.items()},
         "--confidence A,B": f"{_ESTIMATED} interval",
         "--confidence A,B --against": f"{_ESTIMATED} interval {_TESTED} against",
+        "--calibration-slope": f"{_ANALYZE} {_SLOPES}",
+        "--calibration-slope --against": (
+            f"{_ANALYZE} {_SLOPES} against mixed_numerics correction"
+        ),
         "--overview": f"{_ANALYZE} overview metric",
         "--pareto": f"{_ANALYZE} pareto each_seed",
     },
@@ -91,6 +96,8 @@ def _analyze(values: Values) -> str:
     if values["overview"]:
         return "--overview"
     against = values["against"] is not None
+    if values["calibration_slope"]:
+        return "--calibration-slope" + " --against" * against
     if "," in values["confidence"]:
         return "--confidence A,B" + " --against" * against
     table = "--against" if against else ""

@@ -40,7 +40,7 @@ class Case:
     """Images with what is kept of each, and the questions asked about all of them."""
 
     pictures: Sequence[Picture]
-    seen: Sequence[EncodedImage]
+    encoded: Sequence[EncodedImage]
     kept: Sequence[NDArray[np.int64]]
     questions: Sequence[str]
     positions: str
@@ -51,7 +51,7 @@ class Case:
         prefix, suffixes = len(prompts[0].prefix), tuple(p.suffix for p in prompts)
         return [
             place(adapter, s, kept, prefix, suffixes, self.positions)
-            for s, kept in zip(self.seen, self.kept, strict=True)
+            for s, kept in zip(self.encoded, self.kept, strict=True)
         ]
 
 
@@ -71,39 +71,41 @@ def conformance(
         answers: whose first tokens the vocabulary has.
         seed: of what is kept.
     """
-    seen = adapter.encode(pictures)
-    frames_agree(adapter, pictures, seen)
+    encoded = adapter.encode(pictures)
+    layouts_agree(adapter, pictures, encoded)
     answers_have_tokens(adapter, answers)
     rng = np.random.default_rng(seed)
     worst: dict[str, float] = {}
-    everything = [np.arange(len(s.layout)) for s in seen]
-    few = [_some(rng, s, share) for s, share in zip(seen, _shares(len(seen)), strict=True)]
+    everything = [np.arange(len(s.layout)) for s in encoded]
+    few = [_some(rng, s, share) for s, share in zip(encoded, _shares(len(encoded)), strict=True)]
     for name, kept, positions in (
         ("all tokens", everything, "contiguous"),
         ("few tokens", few, "contiguous"),
         ("all tokens, original positions", everything, "original"),
         ("few tokens, original positions", few, "original"),
     ):
-        case = Case(pictures, seen, kept, questions, positions)
+        case = Case(pictures, encoded, kept, questions, positions)
         worst[name] = packed_is_generate(adapter, case)
-    case = Case(pictures, seen, few, questions, "original")
+    case = Case(pictures, encoded, few, questions, "original")
     worst["dropped is hidden"] = dropped_is_hidden(adapter, case)
     worst["company"] = company_does_not_matter(adapter, case)
     worst["ends"] = replies_end_where_they_should(adapter, case)
-    worst["signals"] = max(signals_hold(adapter, pictures, seen), phrases_hold(adapter, questions))
+    worst["signals"] = max(
+        signals_hold(adapter, pictures, encoded), phrases_hold(adapter, questions)
+    )
     wrong_masks_are_noticed(adapter, case)
     wrong_replies_are_noticed(adapter, case)
     pruning_shows(adapter, case)
     return worst
 
 
-def frames_agree(
-    adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[EncodedImage]
+def layouts_agree(
+    adapter: Adapter, pictures: Sequence[Picture], encoded: Sequence[EncodedImage]
 ) -> None:
     """The layout that arithmetic promises is the layout that the tower gives."""
     from calprune.data.pictures import size_of
 
-    for picture, s in zip(pictures, seen, strict=True):
+    for picture, s in zip(pictures, encoded, strict=True):
         promised = adapter.token_layout(size_of(picture))
         np.testing.assert_array_equal(promised.cell, s.layout.cell)
         np.testing.assert_array_equal(promised.separator, s.layout.separator)
@@ -193,8 +195,8 @@ def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
     packed = Packed(adapter, tokens=1 << 20).reply(case.rows(adapter)).logits
     whole = Case(
         case.pictures,
-        case.seen,
-        [np.arange(len(s.layout)) for s in case.seen],
+        case.encoded,
+        [np.arange(len(s.layout)) for s in case.encoded],
         case.questions,
         "original",
     )
@@ -270,8 +272,8 @@ def wrong_replies_are_noticed(adapter: Adapter, case: Case) -> None:
 
 def pruning_shows(adapter: Adapter, case: Case) -> None:
     """Keeping other tokens must change answers, else equality proves nothing."""
-    others = [len(s.layout) - 1 - k[::-1] for s, k in zip(case.seen, case.kept, strict=True)]
-    moved = Case(case.pictures, case.seen, others, case.questions, case.positions)
+    others = [len(s.layout) - 1 - k[::-1] for s, k in zip(case.encoded, case.kept, strict=True)]
+    moved = Case(case.pictures, case.encoded, others, case.questions, case.positions)
     a, b = (Packed(adapter, tokens=1 << 20).reply(c.rows(adapter)).logits for c in (case, moved))
     assert np.abs(a - b).max() > 100 * TOLERANCE, "the model does not look at the image"
 
@@ -372,10 +374,10 @@ def _spoilt(spoil: Callable[[Pack, Mapping[str, Reach]], Asked]) -> Iterator[Non
         masks.masks_of = honest
 
 
-def _some(rng: np.random.Generator, seen: EncodedImage, share: float) -> NDArray[np.int64]:
-    candidates = np.flatnonzero(~seen.layout.separator)
+def _some(rng: np.random.Generator, encoded: EncodedImage, share: float) -> NDArray[np.int64]:
+    candidates = np.flatnonzero(~encoded.layout.separator)
     taken = rng.permutation(candidates)[: max(1, int(share * len(candidates)))]
-    return np.sort(np.concatenate([taken, np.flatnonzero(seen.layout.separator)]))
+    return np.sort(np.concatenate([taken, np.flatnonzero(encoded.layout.separator)]))
 
 
 def _shares(n: int) -> list[float]:

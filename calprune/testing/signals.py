@@ -16,14 +16,14 @@ RELATIVE = 1e-4
 
 
 def signals_hold(
-    adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[EncodedImage]
+    adapter: Adapter, pictures: Sequence[Picture], encoded: Sequence[EncodedImage]
 ) -> float:
     """Auxiliary features have the layout's rows, 0 on separators, the same for any batch."""
     names = sorted(n for n in auxiliary(adapter) if not of_question(n))
     if not names:
         return 0.0
     together, worst = adapter.measure(pictures, names), 0.0
-    for picture, s, signals in zip(pictures, seen, together, strict=True):
+    for picture, s, signals in zip(pictures, encoded, together, strict=True):
         crop = s.layout.cell[:, 0]
         crops = len(np.unique(crop[crop >= 0]))
         rows = {n: crops for n in names if n in SIGNALS and SIGNALS[n].rows == "crops"}

@@ -24,13 +24,23 @@ from calprune.analyze.experiments.experiment import (
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import ConfidenceSensitivity, by_confidence
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
+)
 from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
 from calprune.analyze.tables.text_table import TextTable
@@ -58,6 +68,8 @@ class Content:
         unlike: conditions computed with other numerics, left out of comparisons.
         ungraded: conditions left out because their replies wait for grades.
         untrusted: files that could not be trusted and were left out.
+        slopes: Cox's slope and intercepts, and their differences to ``against``; none where
+            confidence is a score.
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
@@ -76,6 +88,7 @@ class Content:
     ungraded: tuple[str, ...]
     options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
+    slopes: tuple[TextTable, ...] = ()
     confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
@@ -143,6 +156,8 @@ def gather(
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[ConfidenceSensitivity] = []
+    moved: list[CalibrationSlopeDifference] = []
+    whole, regressed = replace(mixed, by=None), _has_log_odds(kept, options)
     for experiment in referenced:
         alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
@@ -150,6 +165,8 @@ def gather(
             pairs = compare(alike, brief, reference, mixed)
             differences += [_renamed(row, experiment) for row in pairs]
             defined += [_renamed(row, experiment) for row in _defined(alike, reference, mixed)]
+            own = calibration_slope_differences(alike, reference, whole) if regressed else []
+            moved += [_renamed(row, experiment) for row in own]
     groups: list[Estimate] = []
     for experiment in found:
         grouping = options.by or _usual(experiment)
@@ -173,6 +190,7 @@ def gather(
         ),
         options=options,
         untrusted=tuple(untrusted),
+        slopes=_slopes(calibration_slopes(kept, whole) if regressed else [], moved),
         confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
@@ -221,7 +239,21 @@ def _defined(
     return by_confidence(tables, DEFINED, of_answers(), reference, fewer)
 
 
-Row = TypeVar("Row", Estimate, Difference, ConfidenceSensitivity)
+def _has_log_odds(tables: Sequence[LogitTable], options: AnalysisOptions) -> bool:
+    """Whether confidence is a probability."""
+    read = PredictionCache()
+    return all(read(table, options.predictions).scale != "score" for table in tables[:1])
+
+
+def _slopes(
+    rows: Sequence[CalibrationSlope], moved: Sequence[CalibrationSlopeDifference]
+) -> tuple[TextTable, ...]:
+    """Tables of each number, and of slopes and calibration in the large against the reference."""
+    shown = [r for r in moved if r.metric.spec != "intercept"]
+    return (*calibration_slope_tables(rows), *calibration_slope_difference_tables(shown))
+
+
+Row = TypeVar("Row", Estimate, Difference, ConfidenceSensitivity, CalibrationSlopeDifference)
 
 
 def _renamed(row: Row, experiment: Experiment) -> Row:

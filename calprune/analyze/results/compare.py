@@ -29,7 +29,13 @@ from calprune.analyze.results.resampled_metrics import (
     clusters_of,
     prepared,
 )
-from calprune.analyze.results.row import HIDDEN, ConditionInfo, MetricInfo, Signature, columns_of
+from calprune.analyze.results.row import (
+    HIDDEN,
+    ConditionInfo,
+    MetricInfo,
+    Signature,
+    compared_columns,
+)
 from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
@@ -119,8 +125,7 @@ class Difference:
 
     def columns(self) -> dict[str, Any]:
         """See ``Columns``; of the reference its name and key."""
-        named = {"reference": self.reference.name, "reference_key": " ".join(self.reference.keys)}
-        return {**self.condition.columns(), "against": self.against, **named, **columns_of(self)}
+        return compared_columns(self)
 
 
 def compare(

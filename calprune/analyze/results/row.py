@@ -6,7 +6,6 @@ and data frames have no other source.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -210,6 +209,21 @@ def columns_of(row: Any) -> dict[str, Any]:
     return found
 
 
-def part_of(found: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """Some columns of a row, in this order."""
-    return {name: found[name] for name in names}
+class Compared(Protocol):
+    """A row with a reference."""
+
+    @property
+    def condition(self) -> ConditionInfo: ...  # noqa: D102
+    @property
+    def against(self) -> str:
+        """What was asked for."""
+
+    @property
+    def reference(self) -> ConditionInfo:
+        """What it means for this row."""
+
+
+def compared_columns(row: Compared) -> dict[str, Any]:
+    """As ``columns_of``, with name and key of the reference, which is hidden otherwise."""
+    named = {"reference": row.reference.name, "reference_key": " ".join(row.reference.keys)}
+    return {**row.condition.columns(), "against": row.against, **named, **columns_of(row)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 
 from calprune.analyze.metric import Gapped, Measure
 from calprune.analyze.options import Resample, Resampling
@@ -47,12 +48,25 @@ def signature(
 
     Where there are replies it names the scorer that judged them.
     """
-    drawn = drawn_unit(predictions, how.unit)[:-1]
+    boot = {"boot": str(how.draws), "seed": str(how.seed)}
+    head = tuple(metric.signature(predictions).split("|"))
+    return signed(head, predictions, len(clusters), method, how.unit, boot)
+
+
+def signed(
+    head: tuple[str, ...],
+    predictions: Predictions,
+    clusters: int,
+    method: str,
+    resample: Resample,
+    boot: Mapping[str, str] = MappingProxyType({}),
+) -> Signature:
+    """The same for what is no metric: ``head`` says what, ``boot`` how resamples were made."""
+    drawn = drawn_unit(predictions, resample)[:-1]
     parts = {"conf": predictions.convention}
     parts |= {"right": predictions.scorer} if predictions.replied.any() else {}
-    parts |= {"n": str(len(predictions)), "clusters": f"{len(clusters)}({drawn})", "ci": method}
-    parts |= {"boot": str(how.draws), "seed": str(how.seed), "v": _version()}
-    return Signature(tuple(metric.signature(predictions).split("|")), tuple(parts.items()))
+    parts |= {"n": str(len(predictions)), "clusters": f"{clusters}({drawn})", "ci": method}
+    return Signature(head, tuple({**parts, **boot, "v": _version()}.items()))
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from calprune.analyze.results.row import ConditionInfo, Signature
+from calprune.analyze.results.row import Compared, ConditionInfo, Signature
 
 
 class Belonging(Protocol):
@@ -50,18 +50,6 @@ def place(row: Grouped) -> str:
     """``model on benchmark, split random``: where a family is, for titles."""
     part = f", {row.by} {row.group}" if row.group != "all" else ""
     return f"{row.condition.place}{part}"
-
-
-class Compared(Protocol):
-    """A row with a reference."""
-
-    @property
-    def against(self) -> str:
-        """What was asked for."""
-
-    @property
-    def reference(self) -> ConditionInfo:
-        """What it means for this row."""
 
 
 def family_name(rows: Sequence[Compared]) -> str:

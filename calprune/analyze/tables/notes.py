@@ -9,7 +9,7 @@ from typing import Protocol
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.row import MetricInfo
+from calprune.analyze.results.row import ConditionInfo, MetricInfo
 from calprune.analyze.statistics.intervals import DEFINED
 from calprune.analyze.tables.families import by_metric, unique
 from calprune.analyze.tables.numbers import estimated
@@ -52,6 +52,30 @@ class Bounded(Protocol):
     def clusters(self) -> int: ...  # noqa: D102
 
 
+class Erring(Protocol):
+    """A row that counts what is wrong."""
+
+    @property
+    def condition(self) -> ConditionInfo: ...  # noqa: D102
+    @property
+    def metric(self) -> MetricInfo: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def error_images(self) -> int: ...  # noqa: D102
+
+
+class Read(Protocol):
+    """A row that says which questions it was read from."""
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def replies(self) -> int: ...  # noqa: D102
+    @property
+    def left_out(self) -> int: ...  # noqa: D102
+
+
 def brackets(of: str) -> str:
     """What the brackets of a table hold, up to the name of the interval."""
     less = "(de-biased [low, high]): less the expected bias, and the"
@@ -79,7 +103,7 @@ def few_images(rows: Sequence[Bounded]) -> list[str]:
     return [f"fewer than {FEW_IMAGES} images{where}: no interval holds what it promises"]
 
 
-def few_errors(rows: Sequence[Estimate]) -> list[str]:
+def few_errors(rows: Sequence[Erring]) -> list[str]:
     """Conditions with too few wrong rows, or images that have one, in one line."""
     few = {
         r.condition.name: f"{r.condition.name} {r.errors} on {r.error_images}"
@@ -150,7 +174,7 @@ def shared(row: Estimate | Difference) -> list[str]:
     return ["rows resampled, intervals too narrow if rows share images"]
 
 
-def of_replies(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+def of_replies(rows: Sequence[Read]) -> list[str]:
     """Which rows are read from replies, and which are not there."""
     notes = []
     for r in rows[:1]:
@@ -197,6 +221,6 @@ def questions_on(r: Counted) -> str:
     return f"{r.n} questions on {r.clusters} images"
 
 
-def is_metric(row: Estimate, name: str) -> bool:
+def is_metric(row: Erring, name: str) -> bool:
     """Whether a row is of that metric, with any parameters."""
     return row.metric.name == name

@@ -207,9 +207,9 @@ def compare(plan: Plan, progress: Progress | None = None) -> Comparison:
                 progress(name, done, steps)
     selections = [Selection(planned, {}) for planned in plan.conditions]
     for done, block in enumerate(plan.mine, 1):
-        seen = read_features(plan, block).seen
+        images = read_features(plan, block).images
         for selection in selections:
-            selection.by_unit.update(_choices(plan, selection.planned, block, seen))
+            selection.by_unit.update(_choices(plan, selection.planned, block, images))
         if progress:
             progress("compare", done, steps)
     compared = [(a, b, _details(plan, a, b)) for a, b in _paired(selections)]
@@ -255,10 +255,10 @@ def _paired(selections: Sequence[Selection]) -> Iterator[tuple[Selection, Select
 
 
 def _choices(
-    plan: Plan, planned: PlannedCondition, block: int, seen: Sequence[EncodedImage]
+    plan: Plan, planned: PlannedCondition, block: int, images: Sequence[EncodedImage]
 ) -> Iterator[tuple[Unit, Choice]]:
     units = plan.units(block, planned.selector)
-    of = dict(zip(plan.images(block), seen, strict=True))
+    of = dict(zip(plan.images(block), images, strict=True))
     if isinstance(planned.selector, Merges):
         for unit, merged in zip(units, read_merges(plan, planned, block), strict=True):
             token = np.unique(merged.token[merged.weight != 0.0])
@@ -273,17 +273,17 @@ def _choices(
 def choice_of(
     planned: PlannedCondition,
     unit: Unit,
-    seen: EncodedImage,
+    encoded: EncodedImage,
     order: NDArray[np.integer],
     margin: NDArray[np.float64],
     tied: NDArray[np.bool_],
 ) -> Choice:
     """What is kept of a ranking ``order`` (v,) with its ``margin`` and ``tied``."""
-    index = keep(planned, unit, seen, order, tied).index
-    kept = index[~seen.layout.separator[index]]
+    index = keep(planned, unit, encoded, order, tied).index
+    kept = index[~encoded.layout.separator[index]]
     at = np.flatnonzero(np.isin(order, kept))
     decided = tied[at] | (margin[at] > 0.0)  # elsewhere no score did
-    pools = seen.layout.pools(planned.condition.budget.scope)
+    pools = encoded.layout.pools(planned.condition.budget.scope)
     owned = [at[np.isin(order[at], places)] for _, places in pools]
     last = [own[-1] for own in owned if len(own)]
     edges = [margin[i] for i in last if tied[i] or margin[i] > 0.0]

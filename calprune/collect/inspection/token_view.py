@@ -170,8 +170,8 @@ def _view(plan: Plan, at: int, question: int) -> TokenView:
             pass
     block = at // BLOCK_IMAGES
     blocks = BlockCache(plan)
-    encoded = blocks.features(block).seen
-    seen = encoded[at - plan.images(block).start]
+    images = blocks.features(block).images
+    encoded = images[at - plan.images(block).start]
     name = plan.questions.images[at]
     picture = open_picture(plan.questions.picture(name))
     size = (picture.height, picture.width)
@@ -183,8 +183,8 @@ def _view(plan: Plan, at: int, question: int) -> TokenView:
         question=plan.distinct[at][question],
         pixels=np.asarray(picture),
         size=size,
-        layout=seen.layout,
-        saliency=seen.saliency[plan.adapter.saliency].astype(np.float64),
+        layout=encoded.layout,
+        saliency=encoded.saliency[plan.adapter.saliency].astype(np.float64),
         measure=plan.adapter.measures.get("saliency", plan.adapter.saliency),
         marks=tuple(_mark(plan, c, Unit(at, question), blocks) for c in plan.conditions),
     )
@@ -192,16 +192,16 @@ def _view(plan: Plan, at: int, question: int) -> TokenView:
 
 def _mark(plan: Plan, planned: PlannedCondition, unit: Unit, blocks: BlockCache) -> SelectionMark:
     block = unit.image // BLOCK_IMAGES
-    encoded = blocks.features(block).seen
-    seen = encoded[unit.image - plan.images(block).start]
+    images = blocks.features(block).images
+    encoded = images[unit.image - plan.images(block).start]
     selector: Any = planned.selector
     if is_in_model(selector):
-        return _in_model(plan, planned, selector, unit, seen)
+        return _in_model(plan, planned, selector, unit, encoded)
     wanted = unit if guided(planned.selector) else Unit(unit.image)
     at = plan.units(block, planned.selector).index(wanted)
-    layout = seen.layout
+    layout = encoded.layout
     kept, part = np.zeros(len(layout), np.bool_), np.zeros(len(layout), np.bool_)
-    index = kept_in(plan, planned, block, encoded, blocks)[at].index
+    index = kept_in(plan, planned, block, images, blocks)[at].index
     kept[index[index >= 0]] = True
     kept &= ~layout.separator
     tokens = int(kept.sum())
@@ -215,13 +215,17 @@ def _mark(plan: Plan, planned: PlannedCondition, unit: Unit, blocks: BlockCache)
 
 
 def _in_model(
-    plan: Plan, planned: PlannedCondition, selector: InModelSelector, unit: Unit, seen: EncodedImage
+    plan: Plan,
+    planned: PlannedCondition,
+    selector: InModelSelector,
+    unit: Unit,
+    encoded: EncodedImage,
 ) -> SelectionMark:
     """What the last layer sees when the model is asked."""
     prompt = plan.distinct[unit.image][unit.question]
-    found = replies(plan, planned, selector, [(unit.image, seen, [prompt])])
+    found = replies(plan, planned, selector, [(unit.image, encoded, [prompt])])
     (until,), layers = found.until, found.visual.shape[1]
-    kept = (until == layers) & ~seen.layout.separator
+    kept = (until == layers) & ~encoded.layout.separator
     tokens = int(kept.sum() + found.merged[0, -1])
     since = int(until[until < layers].max(initial=0))
     name, title = name_of(planned.condition), title_of(planned.condition)

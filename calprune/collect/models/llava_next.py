@@ -158,11 +158,11 @@ class LlavaNext(ClipLlama):
         patches, saliency = self.see(torch.cat(pixels))
         shares = [len(p) for p in pixels]
         return [
-            self._seen((i.height, i.width), p.flatten(0, 1), s.flatten())
+            self._encoded((i.height, i.width), p.flatten(0, 1), s.flatten())
             for i, p, s in zip(opened, patches.split(shares), saliency.split(shares), strict=True)
         ]
 
-    def _seen(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> EncodedImage:
+    def _encoded(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> EncodedImage:
         layout, order = self.token_layout(size), self._order(size)
         newline = order == NEWLINE
         seen = to_numpy(saliency)[order]

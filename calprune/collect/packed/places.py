@@ -12,7 +12,7 @@ from calprune.collect.adapter import Adapter, EncodedImage, ImageRequest, Reach
 
 def place(
     adapter: Adapter,
-    seen: EncodedImage,
+    encoded: EncodedImage,
     kept: NDArray[np.int64],
     prefix: int,
     suffixes: tuple[tuple[int, ...], ...],
@@ -23,14 +23,14 @@ def place(
     ``original`` positions are those of the whole image, with gaps; ``contiguous`` ones are counted
     anew after the ``prefix`` tokens of the prompt, on every axis.
     """
-    places = adapter.positions(prefix, seen.layout)
+    places = adapter.positions(prefix, encoded.layout)
     visual, start = places[:, prefix + kept], int(places[:, -1].max())
     if positions == "contiguous":
         start = prefix + len(kept)
         visual = np.tile(np.arange(prefix, start), (len(places), 1))
     return ImageRequest(
-        seen.features[adapter.projector_input][kept],
-        seen.layout.separator[kept],
+        encoded.features[adapter.projector_input][kept],
+        encoded.layout.separator[kept],
         visual,
         start,
         suffixes,

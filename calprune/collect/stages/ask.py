@@ -61,10 +61,10 @@ def _ask_block(
     selector, route, encoded = planned.selector, {}, blocks.features(block)
     reply: Reply
     if is_in_model(selector):
-        reply, about = ask_in_model(plan, planned, selector, block, encoded.seen)
+        reply, about = ask_in_model(plan, planned, selector, block, encoded.images)
         route = {"route": "pack+questions+head-kv"}
     else:
-        reply, about = _ask_packed(plan, planned, block, encoded.seen, blocks)
+        reply, about = _ask_packed(plan, planned, block, encoded.images, blocks)
     numerics = plan.packed.numerics() | route  # batches may have become smaller by now
     arrays = record(plan, planned, block, reply) | about
     source = plan.questions.source
@@ -82,11 +82,15 @@ def _ask_block(
 
 
 def _ask_packed(
-    plan: Plan, planned: PlannedCondition, block: int, seen: list[EncodedImage], blocks: BlockCache
+    plan: Plan,
+    planned: PlannedCondition,
+    block: int,
+    images: list[EncodedImage],
+    blocks: BlockCache,
 ) -> tuple[Reply, Arrays]:
     """Replies about what was chosen before the language model, and the columns about that."""
-    kept = kept_in(plan, planned, block, seen, blocks)
-    rows = rows_of(plan, planned, block, seen, kept)
+    kept = kept_in(plan, planned, block, images, blocks)
+    rows = rows_of(plan, planned, block, images, kept)
     reply = plan.packed.reply(rows, _limits_of(plan, planned, block))
     _check_visual(plan, planned, rows, reply)
     return reply, described(plan, planned, kept, rows)

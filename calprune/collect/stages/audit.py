@@ -130,7 +130,7 @@ def _generate(
         question = plan.asks[image][plan.questions.rows[image].index(row)]
         found = next(
             k
-            for k in kept_in(plan, planned, block, blocks.features(block).seen, blocks)
+            for k in kept_in(plan, planned, block, blocks.features(block).images, blocks)
             if k.unit.image == image and k.unit.question in (WHOLE, question)
         )
         picture = plan.questions.picture(plan.questions.images[image])

@@ -35,7 +35,7 @@ class BlockCache:
         if block in self._features:
             return self._features[block]
         encoded = read_features(self._plan, block)
-        size = sum(view.nbytes for s in encoded.seen for view in s.features.values())
+        size = sum(x.nbytes for image in encoded.images for x in image.features.values())
         if size <= self._room:
             self._features[block] = encoded
             self._room -= size

@@ -25,13 +25,13 @@ def ask_in_model(
     planned: PlannedCondition,
     selector: InModelSelector,
     block: int,
-    seen: list[EncodedImage],
+    encoded: list[EncodedImage],
 ) -> tuple[InModelReply, Arrays]:
     """Replies to a block's distinct questions, and the columns about what each one's was left.
 
     ``image/position`` are those of the last layer.
     """
-    asked = [(i, s, plan.distinct[i]) for i, s in zip(plan.images(block), seen, strict=True)]
+    asked = [(i, s, plan.distinct[i]) for i, s in zip(plan.images(block), encoded, strict=True)]
     found = replies(plan, planned, selector, asked)
     return found, _columns(plan, planned, block, found)
 
@@ -76,14 +76,14 @@ def ask_again(
     """First id (1,) and logits (1, vocabulary) of one question from pixels, by a slow route."""
     adapter: Any = plan.adapter
     picture = plan.questions.picture(plan.questions.images[image])
-    (seen,) = adapter.encode([picture])
+    (encoded,) = adapter.encode([picture])
     stages = stages_of(
-        planned.name, selector, planned.condition.budget, seen.layout, adapter.shape.layers
+        planned.name, selector, planned.condition.budget, encoded.layout, adapter.shape.layers
     )
     asked = reference.Question(
         reference.from_pixels(adapter, picture, prompt),
         len(plan.prefix),
-        seen.layout.separator,
+        encoded.layout.separator,
         plan.questions.digests[image],
         plan.suffixes[prompt],
         planned.condition.seed or 0,

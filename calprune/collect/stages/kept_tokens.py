@@ -42,12 +42,12 @@ def kept_in(
     plan: Plan,
     planned: PlannedCondition,
     block: int,
-    seen: Sequence[EncodedImage],
+    encoded: Sequence[EncodedImage],
     blocks: BlockCache,
 ) -> list[KeptTokens]:
     """What a condition keeps of each image of a block, or for each question about it."""
     units = plan.units(block, planned.selector)
-    of = dict(zip(plan.images(block), seen, strict=True))
+    of = dict(zip(plan.images(block), encoded, strict=True))
     if isinstance(planned.selector, Merges):
         return _made(plan, planned, block, units, of)
     return [
@@ -59,12 +59,12 @@ def kept_in(
 def keep(
     planned: PlannedCondition,
     unit: Unit,
-    seen: EncodedImage,
+    encoded: EncodedImage,
     order: NDArray[np.integer],
     tied: NDArray[np.bool_],
 ) -> KeptTokens:
     """The first k of a ranking in raster order; with them all separator."""
-    layout, budget = seen.layout, planned.condition.budget
+    layout, budget = encoded.layout, planned.condition.budget
     order = order[order >= 0].astype(np.int64)
     shares = budget.shares(list(layout.crops.values()))
     pools = [places for _, places in layout.pools(budget.scope)]
@@ -123,11 +123,11 @@ def rows_of(
     plan: Plan,
     planned: PlannedCondition,
     block: int,
-    seen: Sequence[EncodedImage],
+    encoded: Sequence[EncodedImage],
     kept: Sequence[KeptTokens],
 ) -> list[ImageRequest]:
     """The rows to ask: an image with all its questions, or with the one it was pruned for."""
-    of = dict(zip(plan.images(block), seen, strict=True))
+    of = dict(zip(plan.images(block), encoded, strict=True))
     rows = []
     for k in kept:
         asked = plan.distinct[k.unit.image]

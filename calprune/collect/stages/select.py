@@ -62,8 +62,8 @@ def _select_block(
     """Per selector its choices in a block; images outermost: similarity is shared."""
     found: list[list[Ranking | Merged]] = [[] for _ in conditions]
     signals = read_signals(plan, block, plan.signals(conditions))
-    for i, seen in zip(plan.images(block), read_features(plan, block).seen, strict=True):
-        pools = _pools(plan, seen, plan.questions.digests[i], signals.get(Unit(i), {}))
+    for i, encoded in zip(plan.images(block), read_features(plan, block).images, strict=True):
+        pools = _pools(plan, encoded, plan.questions.digests[i], signals.get(Unit(i), {}))
         for choices, planned in zip(found, conditions, strict=True):
             if not guided(planned.selector):
                 choices.append(_choice(planned, pools))
@@ -74,25 +74,27 @@ def _select_block(
     return found  # type: ignore[return-value]
 
 
-def _pools(plan: Plan, seen: EncodedImage, digest: str, signals: dict[str, Signal]) -> list[Pool]:
+def _pools(
+    plan: Plan, encoded: EncodedImage, digest: str, signals: dict[str, Signal]
+) -> list[Pool]:
     """The whole image, or its crops."""
-    v = len(seen.layout)
+    v = len(encoded.layout)
     return [
         Pool(
             places,
             VisualTokens(
                 image=digest if c is None else sha256_of([digest, c]),
-                features=seen.features[plan.adapter.selector_features][places],
-                saliency=seen.saliency[plan.adapter.saliency][places].astype(np.float64),
-                separator=seen.layout.separator[places],
-                cell=seen.layout.cell[places, 1:],
+                features=encoded.features[plan.adapter.selector_features][places],
+                saliency=encoded.saliency[plan.adapter.saliency][places].astype(np.float64),
+                separator=encoded.layout.separator[places],
+                cell=encoded.layout.cell[places, 1:],
                 signals={
                     name: values[places] if len(values) == v else values[[c or 0]]
                     for name, values in signals.items()
                 },
             ),
         )
-        for c, places in seen.layout.pools(plan.adapter.scope)
+        for c, places in encoded.layout.pools(plan.adapter.scope)
     ]
 
 
