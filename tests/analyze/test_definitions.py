@@ -199,12 +199,12 @@ def test_the_table_of_definitions():
     assert [(r.metric.spec, r.condition.name, r.definition) for r in rows] == [
         (m, c, d)
         for m in ("aurc", "ece")
-        for c in ("full", "scope-k16")
+        for c in ("full", "scope @16")
         for d in ("answer-set", "margin")
     ]
     by = {(r.metric.spec, r.condition.name, r.definition): r for r in rows}
-    assert by["ece", "scope-k16", "margin"].estimate is None
-    one, full = by["aurc", "scope-k16", "margin"], by["aurc", "full", "margin"]
+    assert by["ece", "scope @16", "margin"].estimate is None
+    one, full = by["aurc", "scope @16", "margin"], by["aurc", "full", "margin"]
     assert one.difference.delta == pytest.approx(one.estimate.value - full.estimate.value)
     assert one.difference.p <= one.difference.p_adjusted
     assert one.difference.family == 1

@@ -210,7 +210,7 @@ def test_a_foreign_scorer_scores():
     assert (row.value, row.metric.title, row.metric.unit) == (0.625, "score (verdict)", "percent")
     assert str(row.signature).startswith("score|verdict|conf:answer-set|n:240")
     assert row.low <= row.value <= row.high
-    assert MeanOfRows.direction == row.metric.direction == "higher"
+    assert MeanOfRows.direction == row.direction == "higher"
 
 
 def test_the_score_is_printed_as_its_rule_says():
@@ -235,7 +235,7 @@ def test_scores_are_compared_and_drawn(tmp_path):
     tables = make_study_tables(scorer="f1-over-splits", pairs=True)
     rows = compare(tables, ["score", "acc-plus"], draws=50, permutations=99)
     assert len(rows) == 18
-    weakest = next(r for r in rows if r.condition.name == "random-k8" and r.metric.spec == "score")
+    weakest = next(r for r in rows if r.condition.name == "random @8" and r.metric.spec == "score")
     assert weakest.delta < 0
     assert weakest.p < 0.05
     assert str(weakest.signature).startswith("score|f1-over-splits|")

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from calprune.analyze.experiments.experiment import experiments
-from calprune.analyze.experiments.pairing import with_common_questions
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.metric import (
     DataDependentMetric,
     Metric,
@@ -15,12 +14,10 @@ from calprune.analyze.metric import (
     supports,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOptions
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps
 from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
-from calprune.data.storage.logits import LogitTable
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class ConfidenceSensitivity:
 
 
 def by_confidence(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metrics: Sequence[str | Metric],
     confidences: Sequence[str],
     against: str | None = None,
@@ -89,7 +86,7 @@ def by_confidence(
     """Rows of every condition under every definition, in table order.
 
     Args:
-        tables: sealed logits.
+        experiments: of any number of models and benchmarks.
         metrics: names or instances.
         confidences: definitions, values of ``confidence`` in ``read_predictions``.
         against: condition to compare all others with; None for values alone.
@@ -106,18 +103,17 @@ def by_confidence(
     differences: dict[tuple[str, str, str, str, int], Difference] = {}
     for definition in confidences:
         read = replace(told.predictions, confidence=definition)
-        scale = PredictionCache()(tables[0], read).scale if tables else "probabilities"
+        scale = experiments[0].conditions[0].predictions(read)[0].scale
         usable = [m for m in chosen if isinstance(m, DataDependentMetric) or supports(m, scale)]
         at = [i for i, m in enumerate(chosen) if m in usable]
-        rows = estimate(tables, usable, _own(told, read, usable)) if usable else []
+        rows = estimate(experiments, usable, _own(told, read, usable)) if usable else []
         for place, row in enumerate(rows):
             estimates[*_place(row.condition), definition, at[place % len(at)]] = row
         if against is None:
             continue
         for index, metric in zip(at, usable, strict=True):
-            for d in compare(tables, [metric], against, _own(told, read, [metric])):
+            for d in compare(experiments, [metric], against, _own(told, read, [metric])):
                 differences[*_place(d.condition), definition, index] = d
-    settled = experiments(tables, told.each_seed)
     return [
         ConfidenceSensitivity(
             condition,
@@ -126,9 +122,9 @@ def by_confidence(
             estimates.get((*_place(condition), definition, index)),
             differences.get((*_place(condition), definition, index)),
         )
-        for s in (with_common_questions(settled) if told.common else settled)
+        for experiment in experiments
         for index, metric in enumerate(chosen)
-        for condition in [ConditionInfo.of(s, runs) for runs in s.conditions]
+        for condition in [ConditionInfo.of(experiment, runs) for runs in experiment.conditions]
         for definition in confidences
     ]
 

@@ -6,13 +6,14 @@ and data frames have no other source.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol, runtime_checkable
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.metric import Direction, DisplayUnit, MetricDescription, heading_of, spec
-from calprune.data.condition import Budget, Scalar
-from calprune.data.condition_names import ConditionSpec, seedless, spec_of
+from calprune.data.condition import Budget, Condition, Scalar
+from calprune.data.condition_names import ConditionSpec, spec_of
 
 HIDDEN = "hidden"
 """In the metadata of a field: it is for tables alone, and no column."""
@@ -64,8 +65,7 @@ class ConditionInfo:
 
     Attributes:
         model, benchmark: as titles show them, with what tells ways of asking apart.
-        name: to type and to print.
-        spec: what the name tells.
+        spec: what its names tell.
         keys: of the conditions, sorted by seed.
         selector: its name.
         parameters: those of the selector, and in which numerics it chose unless canonically.
@@ -76,7 +76,6 @@ class ConditionInfo:
 
     model: str
     benchmark: str
-    name: str
     spec: ConditionSpec
     keys: tuple[str, ...]
     selector: str
@@ -86,27 +85,33 @@ class ConditionInfo:
     kept: float
 
     @classmethod
-    def of(
-        cls, experiment: Experiment, *conditions: ConditionRuns, told: ConditionSpec | None = None
+    def of(cls, experiment: Experiment, runs: ConditionRuns) -> ConditionInfo:
+        """Of one condition of an experiment."""
+        return cls.of_all(experiment, runs.condition, [runs])
+
+    @classmethod
+    def of_all(
+        cls, experiment: Experiment, common: Condition, runs: Sequence[ConditionRuns]
     ) -> ConditionInfo:
-        """Of one row of an experiment; of several that ``told`` names together."""
-        first = conditions[0]
-        condition = first.tables[0].condition
-        named = told or (seedless(condition) if len(first.tables) > 1 else spec_of(condition))
-        shown = [p for p in condition.parameters if told is None or p[0] in dict(told.parameters)]
-        numerics = [] if condition.numerics is None else [("numerics", condition.numerics)]
+        """Of several, by what they have in common."""
+        numerics = [] if common.numerics is None else [("numerics", common.numerics)]
+        seeds = (table.condition.seed for table in runs[0].tables)
         return cls(
             model=experiment.model,
             benchmark=experiment.benchmark,
-            name=first.name if told is None else str(told),
-            spec=named,
-            keys=tuple(t.condition.key for runs in conditions for t in runs.tables),
-            selector=condition.selector,
-            parameters=(*shown, *numerics),
-            budget=condition.budget,
-            seeds=tuple(s for t in first.tables if (s := t.condition.seed) is not None),
-            kept=first.kept,
+            spec=spec_of(common),
+            keys=tuple(t.condition.key for one in runs for t in one.tables),
+            selector=common.selector,
+            parameters=(*common.parameters, *numerics),
+            budget=common.budget,
+            seeds=tuple(seed for seed in seeds if seed is not None),
+            kept=runs[0].kept,
         )
+
+    @property
+    def name(self) -> str:
+        """To type and to print, ``scope:alpha=0 @128``."""
+        return str(self.spec)
 
     @property
     def title(self) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MARKERS = "osD^vPX<>*"
 PALEST = 0.6  # of the way to white; beyond, a line is lost on paper
 MOST = 8  # lines that one page can hold
-Line = tuple[str, str]
+Series = tuple[str, str]
 """A selector, and a curve over budgets by its title."""
 
 
@@ -36,7 +36,7 @@ def centre(row: Any) -> float:
 
 
 def difference(row: Any) -> float:
-    """The difference that the interval of a ``Difference`` or ``Change`` belongs to."""
+    """The difference that the interval of a ``Difference`` or ``ParameterEffect`` belongs to."""
     of_debiased = row.interval_of == "delta_debiased"
     return float(row.delta_debiased if of_debiased else row.delta)
 
@@ -55,19 +55,19 @@ def scale(unit: DisplayUnit) -> float:
     return 100.0 if unit in ("percent", "points") else 1.0
 
 
-def line_of(condition: ConditionInfo) -> Line:
+def series_key(condition: ConditionInfo) -> Series:
     """The curve that a condition is on."""
     return condition.selector, condition.line
 
 
-def lines_of(rows: Sequence[Any]) -> list[Line]:
+def series_of(rows: Sequence[Any]) -> list[Series]:
     """Curves of all rows but those of the unpruned model, sorted."""
-    return sorted({line_of(r.condition) for r in rows if not r.condition.full})
+    return sorted({series_key(r.condition) for r in rows if not r.condition.full})
 
 
-def line_styles(rows: Sequence[Any]) -> dict[Line, dict[str, Any]]:
+def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
     """Colour by selector; settings of one selector by shade, and equal colours by marker."""
-    lines = lines_of(rows)
+    lines = series_of(rows)
     colours = colours_of([selector for selector, _ in lines])
     used: dict[Any, int] = {}
     found = {}
@@ -79,14 +79,14 @@ def line_styles(rows: Sequence[Any]) -> dict[Line, dict[str, Any]]:
         found[selector, parameters] = {
             "color": shade,
             "marker": MARKERS[at % len(MARKERS)],
-            "label": line_label(rows, (selector, parameters)),
+            "label": series_label(rows, (selector, parameters)),
         }
     return found
 
 
-def line_label(rows: Sequence[Any], line: Line) -> str:
+def series_label(rows: Sequence[Any], line: Series) -> str:
     """What a curve is of, for people, and its seeds."""
-    own = next(r for r in rows if line_of(r.condition) == line)
+    own = next(r for r in rows if series_key(r.condition) == line)
     return brief(line_shown(own.condition), 44)
 
 
@@ -102,19 +102,22 @@ def line_shown(condition: ConditionInfo) -> str:
 
 
 def curve_panel(
-    axes: Axes, rows: Sequence[Estimate], styles: dict[Line, dict[str, Any]], labelled: bool = True
+    axes: Axes,
+    rows: Sequence[Estimate],
+    styles: dict[Series, dict[str, Any]],
+    labelled: bool = True,
 ) -> None:
     """One metric in one group against K, the unpruned model as a dashed line."""
     _unpruned(axes, rows)
     for j, (line, style) in enumerate(styles.items()):
         beside = 2 ** (0.05 * (j - (len(styles) - 1) / 2))
-        _line(axes, [r for r in rows if line_of(r.condition) == line], style, beside)
-    token_axis(axes, [r.condition.kept for r in rows if r.condition.selector != "full"], labelled)
+        _line(axes, [r for r in rows if series_key(r.condition) == line], style, beside)
+    token_axis(axes, [r.condition.kept for r in rows if not r.condition.full], labelled)
 
 
 def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
     for e in rows:
-        if e.condition.selector == "full":
+        if e.condition.full:
             by = scale(e.metric.unit)
             if e.low is not None and e.high is not None:
                 axes.axhspan(by * e.low, by * e.high, color=BAND, lw=0, zorder=0)
