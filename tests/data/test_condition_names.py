@@ -266,6 +266,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert parse_name(str(spec)) == spec
 
 
+@pytest.mark.torch
 def test_neutral_values_are_the_defaults_of_the_selectors() -> None:
     pytest.importorskip("torch")
     from calprune import registry
