@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calprune.analyze.options import AnalysisOptions, Resampling
 from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
@@ -93,17 +94,22 @@ def looped(predictions: Predictions) -> None:
         plain(predictions, rows_of[rng.integers(0, IMAGES, IMAGES)].ravel())
 
 
+def drawn(draws: int) -> AnalysisOptions:
+    """So many resamples, all else as usual."""
+    return AnalysisOptions(Resampling(draws))
+
+
 def main() -> None:
     """Time both and print their ratio."""
     given = [int(a) for a in sys.argv[1:]]
     conditions, draws = (*given, *(60, 1000)[len(given) :])
     tables = [made_up(i) for i in range(conditions)]
     tables = [replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables]
-    estimate(tables[:1], METRICS, draws=1)
+    estimate(tables[:1], METRICS, drawn(1))
     slow = seconds(lambda: looped(read_predictions(tables[0]))) / LOOPED * draws * conditions
     read = seconds(lambda: [read_predictions(t) for t in tables])
-    fast = seconds(lambda: estimate(tables, METRICS, draws=draws))
-    more = seconds(lambda: estimate(tables, METRICS, draws=10 * draws))
+    fast = seconds(lambda: estimate(tables, METRICS, drawn(draws)))
+    more = seconds(lambda: estimate(tables, METRICS, drawn(10 * draws)))
     rest = fast - read
     print(f"{conditions} conditions x {IMAGES * PER_IMAGE} rows x {draws} resamples x 5 metrics")
     print(f"plain loop over predictions, extrapolated from {LOOPED}: {slow:.2f} CPU s")

@@ -27,12 +27,15 @@ from scipy.special import expit, logit, ndtr
 
 from calprune.analyze.metrics import Gapped, resolve
 from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
-from calprune.analyze.results.resampled import gap_errors, prepared
-from calprune.analyze.statistics.clustering import clusters_of
-from calprune.analyze.statistics.ece_if_calibrated import noise_floor
-from calprune.analyze.statistics.multiple_testing import LEVEL, adjust
-from calprune.analyze.statistics.permutation_test import permutation_test
-from calprune.analyze.statistics.resampling import Sampler
+from calprune.analyze.results.permuted_metrics import difference_test
+from calprune.analyze.results.resampled_metrics import (
+    ResampledMetrics,
+    clusters_of,
+    if_calibrated,
+    prepared,
+)
+from calprune.analyze.results.shared_resamples import gap_errors
+from calprune.analyze.statistics.multiple_testing import LEVEL, adjust_p
 
 IMAGES = (30, 60, 120, 250, 500)
 KINDS = (("unequal", 2), ("unequal", 4), ("repeated", 2), ("repeated", 4))
@@ -141,7 +144,7 @@ def truth(metric: str, line: Line, scale: float) -> float:
     return float(sampled(metric, predictions).point()[0])
 
 
-def sampled(metric: str, predictions: Predictions) -> Sampler:
+def sampled(metric: str, predictions: Predictions) -> ResampledMetrics:
     """A sampler of one metric over images."""
     return prepared(resolve(metric), [predictions])[0]
 
@@ -221,7 +224,7 @@ def floor(runs: int, images: Sequence[int]) -> None:
         total = np.zeros(2)
         for run in range(runs):
             predictions = Questions(np.random.default_rng([run, 7]), line).answered(1.0)
-            expected = noise_floor(metric, predictions, clusters_of(predictions), run) or 0.0
+            expected = if_calibrated(metric, predictions, clusters_of(predictions), run) or 0.0
             total += [float(sampled("ece", predictions).point()[0]), expected]
         ece, expected = total / runs
         print(f"| {shown(line)} | {ece:.4f} | {expected:.4f} | {expected / ece:.2f} |", flush=True)
@@ -237,7 +240,7 @@ def errors(runs: int, images: Sequence[int]) -> None:
                 asked = Questions(np.random.default_rng([run, 8]), line)
                 predictions = [sampled("ece", asked.answered(scale)) for _ in range(4)]
                 ours = (predictions[:1], predictions[:3])
-                p = [permutation_test(x, predictions[3:], PERMUTATIONS, run).p[0] for x in ours]
+                p = [difference_test(x, predictions[3:], PERMUTATIONS, run).p[0] for x in ours]
                 hits += np.array(p) <= LEVEL
             shares = " | ".join(f"{x:.3f}" for x in hits / runs)
             print(f"| {shown(line)} | {name} | {shares} |", flush=True)
@@ -251,8 +254,8 @@ def family(runs: int, images: Sequence[int]) -> None:
         for run in range(runs):
             asked = Questions(np.random.default_rng([run, 9]), line)
             base, *others = (sampled("ece", asked.answered(1.0)) for _ in range(FAMILY + 1))
-            p = np.array([permutation_test([x], [base], PERMUTATIONS, run).p[0] for x in others])
-            hits += [(p <= LEVEL).any(), (adjust(p, "holm") <= LEVEL).any()]
+            p = np.array([difference_test([x], [base], PERMUTATIONS, run).p[0] for x in others])
+            hits += [(p <= LEVEL).any(), (adjust_p(p, "holm") <= LEVEL).any()]
         print(f"| {shown(line)} | {hits[0] / runs:.3f} | {hits[1] / runs:.3f} |", flush=True)
 
 
@@ -270,7 +273,7 @@ def power(runs: int, images: Sequence[int]) -> None:
                 sd = float(gap.plug[1:].std(ddof=1))
                 predictions = gap.attenuation.expected(true)
                 likely = [ndtr(d / sd - 1.96) for d in (true, predictions)]
-                p = permutation_test(pair[0], pair[1], PERMUTATIONS, run).p[0]
+                p = difference_test(pair[0], pair[1], PERMUTATIONS, run).p[0]
                 total += [*likely, p <= LEVEL]
             said = " | ".join(f"{x:.2f}" for x in total / runs)
             print(f"| {shown(line)} | {name} − exact | {true:.3f} | {said} |", flush=True)

@@ -15,7 +15,7 @@ import matplotlib as mpl
 import numpy as np
 
 from benchmarks.coverage import SCALES, Questions, sampled, truth
-from calprune.analyze.results.resampled import gap_errors
+from calprune.analyze.results.shared_resamples import gap_errors
 
 LINE, SETS, DRAWS = ("unequal", 2, 60, 0.5), 30, 1000
 HELD, MISSED, INK = "#4c72b0", "#c44e52", "#333333"

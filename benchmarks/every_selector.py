@@ -25,7 +25,7 @@ from calprune.collect.selectors import Merges, Picks, Ranks, VisualTokens
 from calprune.testing.selectors import WIDTHS, made_up
 
 SIZES = {"projected": 4096, "text-words": 4096, "joint": 768, "text-clip": 768, "cls-token": 1024}
-SHARED = ("view", "projected", "keys")
+SHARED = ("features", "projected", "keys")
 
 
 def milliseconds(work: Callable[[], object]) -> float:
@@ -38,7 +38,7 @@ def image() -> VisualTokens:
     """24 x 24 tokens with every signal."""
     tokens = made_up(0, grid=(24, 24), widths={**WIDTHS, **SIZES})
     view = tokens.signals["projected"][:, :1024].copy()
-    return replace(tokens, view=view, _known={})
+    return replace(tokens, features=view, _known={})
 
 
 def choosing(selector: Any, tokens: VisualTokens, k: int) -> Callable[[], object] | None:

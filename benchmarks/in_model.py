@@ -7,7 +7,7 @@
 before the image, 576 visual tokens, about 26 after), features cached, no tower on any side:
 
 ``full``     the full model, one forward per question by transformers' own classes
-``oracle``   FastV that saves nothing: dropped keys are hidden in the model's own forward
+``reference``   FastV that saves nothing: dropped keys are hidden in the model's own forward
 ``dropping`` FastV as its code does it, one question at a time: layers 0 and 1, then what is kept
 ``packed``   the full model, packed: what calprune does without pruning
 ``fastv``    calprune's route: early layers once an image, then all questions side by side
@@ -31,9 +31,9 @@ import transformers
 
 from benchmarks.evaluation_loop import alternately, ratio
 from benchmarks.pope_shaped import OBJECTS, calm, workload
-from calprune.collect.in_model import reference as oracle
+from calprune.collect.in_model import reference
 from calprune.collect.in_model.run import InModelReply, reply
-from calprune.collect.models import Options, Row, open_adapter
+from calprune.collect.models import ImageRequest, ModelOptions, open_adapter
 from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors.fastv import FastV
@@ -44,7 +44,9 @@ IMAGE = "0" * 64
 
 
 @torch.inference_mode()
-def embedded(adapter: Any, row: Row, tail: tuple[int, ...], head: tuple[int, ...]) -> torch.Tensor:
+def embedded(
+    adapter: Any, row: ImageRequest, tail: tuple[int, ...], head: tuple[int, ...]
+) -> torch.Tensor:
     words = adapter.model.get_input_embeddings()
     before, after = (words(torch.tensor(ids)) for ids in (head, tail))
     visual = adapter.project(torch.from_numpy(row.visual).to(before.dtype))
@@ -61,22 +63,24 @@ def full(adapter: Any, embeds: torch.Tensor) -> np.ndarray:
     return logits
 
 
-def alone(packed: Packed, row: Row, keep: int) -> list[InModelReply]:
+def alone(packed: Packed, row: ImageRequest, keep: int) -> list[InModelReply]:
     """The same code for one question at a time, so that nothing is shared but the head."""
-    rows = [Row(row.visual, row.glue, row.positions, row.start, (t,)) for t in row.tails]
+    rows = [
+        ImageRequest(row.visual, row.separator, row.positions, row.start, (t,)) for t in row.tails
+    ]
     return [reply(packed, [r], "fastv", SELECTOR, [keep], [IMAGE]) for r in rows]
 
 
-def compare(adapter: Any, row: Row, keep: int, repeats: int) -> None:
+def compare(adapter: Any, row: ImageRequest, keep: int, repeats: int) -> None:
     head = adapter.prompt("?").head
     embeds = [embedded(adapter, row, tail, head) for tail in row.tails]
     packed = Packed(adapter)
     packed.head_cache(1)
-    stages = SELECTOR.stages(keep, len(row.glue), adapter.shape.layers)
-    asked = [oracle.Question(e, len(head), row.glue) for e in embeds]
+    stages = SELECTOR.stages(keep, len(row.separator), adapter.shape.layers)
+    asked = [reference.Question(e, len(head), row.separator) for e in embeds]
     sides: dict[str, Callable[[], Any]] = {
         "full": lambda: [full(adapter, e) for e in embeds],
-        "oracle": lambda: [oracle.hidden_away(adapter, a, stages) for a in asked],
+        "reference": lambda: [reference.hidden_away(adapter, a, stages) for a in asked],
         "dropping": lambda: alone(packed, row, keep),
         "packed": lambda: packed.reply([row]),
         "fastv": lambda: reply(packed, [row], "fastv", SELECTOR, [keep], [IMAGE]),
@@ -84,9 +88,12 @@ def compare(adapter: Any, row: Row, keep: int, repeats: int) -> None:
     spent, said = alternately(sides, repeats)
     answers: Any = said
     fast, whole = answers["fastv"], answers["packed"]
-    same = sum(np.array_equal(a, b) for a, (_, b) in zip(fast.kept, answers["oracle"], strict=True))
+    same = sum(
+        np.array_equal(a, b) for a, (_, b) in zip(fast.kept, answers["reference"], strict=True)
+    )
     worst = max(
-        float(np.abs(a - b).max()) for a, (b, _) in zip(fast.logits, answers["oracle"], strict=True)
+        float(np.abs(a - b).max())
+        for a, (b, _) in zip(fast.logits, answers["reference"], strict=True)
     )
     base = float(np.abs(np.stack(answers["full"]) - whole.logits).max())
     for name, seconds in spent.items():
@@ -97,7 +104,7 @@ def compare(adapter: Any, row: Row, keep: int, repeats: int) -> None:
         )
     print(
         f"kept sets identical {same}/{len(embeds)}, largest difference of a logit {worst:.1e} "
-        f"from the oracle; full and packed {base:.1e}; smallest lead at a cut "
+        f"from the reference; full and packed {base:.1e}; smallest lead at a cut "
         f"{fast.margin.min():.1e}, ties {fast.tied.sum()}; visual tokens by layer "
         f"{fast.visual[0].tolist()}"
     )
@@ -116,7 +123,7 @@ def main() -> None:
         folder = save_checkpoint(Path(root) / "model", width=asked.width, layers=asked.layers)
         calm(folder)
         data = workload(Path(root) / "pope")
-        adapter: Any = open_adapter(str(folder), Options(device="cpu", picture="pad"))
+        adapter: Any = open_adapter(str(folder), ModelOptions(device="cpu", picture="pad"))
         adapter.layers()
         seen = adapter.encode([next(iter(sorted((data / "val2014").iterdir())))])[0]
         prompts = [
@@ -126,9 +133,9 @@ def main() -> None:
         ][:18]
         tails = tuple(adapter.prompt(p).tail for p in prompts)
         head = len(adapter.prompt("?").head)
-        row = place(adapter, seen, np.arange(len(seen.frame)), head, tails, "original")
+        row = place(adapter, seen, np.arange(len(seen.layout)), head, tails, "original")
         print(
-            f"FastV K={asked.keep}, 18 questions, {head} + {len(seen.frame)} + "
+            f"FastV K={asked.keep}, 18 questions, {head} + {len(seen.layout)} + "
             f"{max(map(len, tails))} tokens; decoder {asked.width} wide, {asked.layers} layers; "
             f"torch {torch.__version__}, transformers {transformers.__version__}, "
             f"{torch.get_num_threads()} thread(s), medians of {asked.repeats}"

@@ -17,9 +17,11 @@ from functools import partial
 
 from benchmarks.bootstrap import made_up
 from calprune.analyze.metrics import resolve
+from calprune.analyze.options import AnalysisOptions, Resampling
 from calprune.analyze.predictions.build import Predictions, read_predictions
 from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.resampled import gap_errors, prepared, resampled
+from calprune.analyze.results.resampled_metrics import prepared
+from calprune.analyze.results.shared_resamples import gap_errors, resampled
 
 METRICS = ("ece", "ece-equal-mass", "ece-class-wise", "rmsce", "ece-smooth")
 
@@ -53,8 +55,12 @@ def main() -> None:
     for name in METRICS:
         few = predictions[: 2 if name == "ece-smooth" else count]
         show(name, partial(percentile, name, few, draws), partial(studentised, name, few, draws))
-    show("ece, estimate", lambda: estimate(tables, ["ece"], draws=draws, interval="percentile"),
-         lambda: estimate(tables, ["ece"], draws=draws))  # fmt: skip
+    usual, ours = (AnalysisOptions(Resampling(draws, interval=x)) for x in ("percentile", "auto"))
+    show(
+        "ece, estimate",
+        lambda: estimate(tables, ["ece"], usual),
+        lambda: estimate(tables, ["ece"], ours),
+    )
 
 
 def show(name: str, usual: Callable[[], object], ours: Callable[[], object]) -> None:

@@ -22,7 +22,7 @@ import transformers
 
 from benchmarks.evaluation_loop import alternately, ratio
 from benchmarks.pope_shaped import OBJECTS, calm
-from calprune.collect.models import Adapter, Row, Seen, open_adapter
+from calprune.collect.models import Adapter, EncodedImage, ImageRequest, open_adapter
 from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
 from tests.collect.checkpoints import save_checkpoint
@@ -39,10 +39,12 @@ def prompts(image: int) -> list[str]:
 
 
 @torch.inference_mode()
-def loop(adapter: Adapter, seen: Seen, kept: np.ndarray, asked: list[str], most: int) -> list[list]:
+def loop(
+    adapter: Adapter, seen: EncodedImage, kept: np.ndarray, asked: list[str], most: int
+) -> list[list]:
     """One ``generate`` for each question, from visual embeddings that are there already."""
     model = adapter.model  # type: ignore[attr-defined]
-    rows = torch.from_numpy(seen.view[adapter.feed][kept])
+    rows = torch.from_numpy(seen.features[adapter.projector_input][kept])
     visual = model.model.multi_modal_projector(rows)
     words = model.model.language_model.embed_tokens
     said = []
@@ -70,8 +72,8 @@ def measure(adapter: Adapter, keeps: list[int], most: int, repeats: int) -> None
     head = len(adapter.prompt("?").head)
     print(f"{len(pictures)} images, {QUESTIONS} questions each, replies of {most} tokens")
     for k in keeps:
-        kept = np.sort(rng.permutation(len(seen[0].frame))[:k])
-        rows: list[Row] = [
+        kept = np.sort(rng.permutation(len(seen[0].layout))[:k])
+        rows: list[ImageRequest] = [
             place(adapter, s, kept, head, tuple(adapter.prompt(p).tail for p in a), "contiguous")
             for s, a in zip(seen, asked, strict=True)
         ]

@@ -25,14 +25,12 @@ from scipy.special import expit, ndtr, ndtri
 
 from calprune.analyze.metrics import Gapped, resolve
 from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.results.resampled import gap_errors, prepared, resampled
-from calprune.analyze.statistics.clustering import clusters_of
+from calprune.analyze.results.permuted_metrics import paired_test, trend_p
+from calprune.analyze.results.resampled_metrics import ResampledMetrics, clusters_of, prepared
+from calprune.analyze.results.shared_resamples import gap_errors, resampled
 from calprune.analyze.statistics.intervals import bounds
-from calprune.analyze.statistics.multiple_testing import LEVEL, adjust
+from calprune.analyze.statistics.multiple_testing import LEVEL, adjust_p
 from calprune.analyze.statistics.paired_tests import mcnemar
-from calprune.analyze.statistics.resampling import Sampler
-from calprune.analyze.statistics.sign_flips import swap_test
-from calprune.analyze.statistics.trend_test import trend_test
 
 METRICS = ("accuracy", "ece", "brier", "aurc")
 IMAGES, POSITIVE, NEGATIVE = 500, 3, 9  # questions of an image; a split asks 3 of each
@@ -97,7 +95,7 @@ def truth(scale: float) -> Floats:
     at = (np.arange(200_000) + 0.5) / 200_000
     predictions = believed(SHIFT + ndtri(at), scale)
     one = replace(predictions, cluster=np.full(len(predictions), "one"))
-    return Sampler.of(resolve(METRICS), one, clusters_of(one)).point()
+    return ResampledMetrics.of(resolve(METRICS), one, clusters_of(one)).point()
 
 
 def overconfident() -> float:
@@ -171,8 +169,8 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
             (a,), (b,) = three[:2]
             p = {f"bootstrap of {unit}, shifted": shifted(*resampled([a, b], draws, run))}
             if unit == "images":
-                p["swap of images"] = swap_test(b, a, permutations, run)
-                p["trend over three levels"] = trend_test([0, 1, 2], three, permutations, run)
+                p["swap of images"] = paired_test(b, a, permutations, run)
+                p["trend over three levels"] = trend_p([0, 1, 2], three, permutations, run)
             for name, found in p.items():
                 hits[name] += found <= LEVEL
         hits["McNemar on rows"][0] += (
@@ -201,14 +199,14 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
         tests = {}
         for unit in ("images", "rows"):
             base, *others = (prepared(metrics, [one], unit)[0] for one in predictions)
-            found = swap_test(
+            found = paired_test(
                 side_by_side(others), side_by_side([base] * FAMILY), permutations, run
             )
             tests[f"swap of {unit}"] = found.reshape(FAMILY, 3)
         exact = [mcnemar(one.correct, predictions[0].correct) for one in predictions[1:]]
         tests["McNemar on rows"] = np.array([[p, 1.0, 1.0] for p in exact])
         for name, p in tests.items():
-            holm = np.stack([adjust(column, "holm") for column in p.T], axis=1)
+            holm = np.stack([adjust_p(column, "holm") for column in p.T], axis=1)
             hits[name, "none"] += (p <= LEVEL).any(axis=0)
             hits[name, "Holm"] += (holm <= LEVEL).any(axis=0)
     for (name, correction), count in hits.items():
@@ -217,7 +215,7 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
         print(f"| {rho:.2f} | {name} | {correction} | {' | '.join(shown)} |", flush=True)
 
 
-def side_by_side(samplers: Sequence[Sampler]) -> Sampler:
+def side_by_side(samplers: Sequence[ResampledMetrics]) -> ResampledMetrics:
     """Additive metrics of several conditions as those of one, so that they share each exchange."""
     sums = tuple(x for sampler in samplers for x in sampler.sums)
     return replace(samplers[0], metrics=samplers[0].metrics * len(samplers), sums=sums)

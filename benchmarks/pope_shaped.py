@@ -44,7 +44,7 @@ from benchmarks.evaluation_loop import (
     ratio,
 )
 from calprune.collect.grid import budgets, grid
-from calprune.collect.models import Adapter, Options, Row, open_adapter
+from calprune.collect.models import Adapter, ImageRequest, ModelOptions, open_adapter
 from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import route
@@ -187,7 +187,7 @@ def one_condition(adapter: Adapter, data: Path, keeps: list[int], q: int, repeat
         for t in things
     ]
     head = len(adapter.prompt("?").head)
-    v = len(seen.frame)
+    v = len(seen.layout)
     print(f"one condition: {q} questions of one image, {v} visual tokens in full")
     for k in keeps:
         kept = np.sort(np.random.default_rng(k).permutation(v)[: min(k, v)])
@@ -222,7 +222,9 @@ def shares(adapter: Adapter, data: Path) -> None:
     seen = adapter.encode([picture])[0]
     prompt = adapter.prompt("Is there a dog in it?\nAnswer with a single word or phrase.")
     row = place(adapter, seen, np.arange(128), len(prompt.head), (prompt.tail,), "contiguous")
-    whole = Row(row.visual, row.glue, row.positions, row.start, (prompt.head + prompt.tail,))
+    whole = ImageRequest(
+        row.visual, row.separator, row.positions, row.start, (prompt.head + prompt.tail,)
+    )
     sides = {"tower": lambda: adapter.encode([picture]), "decoder": lambda: one.reply([whole])}
     one = Packed(adapter, route="tree")
     one.head_cache(1)
@@ -248,7 +250,7 @@ def main() -> None:
         calm(folder)
         data = workload(Path(root) / "pope")
         adapter = open_adapter(
-            str(folder), Options(picture="hf" if asked.family == "llava_next" else "pad")
+            str(folder), ModelOptions(picture="hf" if asked.family == "llava_next" else "pad")
         )
         adapter.layers()
         print(

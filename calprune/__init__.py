@@ -51,17 +51,11 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'calprune' has no attribute {name!r}")
-    module, attribute = _HOMES[name]
-    try:
-        found = getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("calprune"):
-            raise
-        from calprune.errors import MissingExtra
+    from calprune.extras import needed
 
-        raise MissingExtra(
-            f"calprune.{name} needs the package {error.name!r}: pip install 'calprune[collect]'"
-        ) from error
+    module, attribute = _HOMES[name]
+    with needed(f"calprune.{name}"):
+        found = getattr(import_module(module), attribute)
     # importing a subpackage binds its name here, which must not depend on the order of use
     return import_module("calprune.collect") if name == "collect" else found
 

@@ -18,7 +18,8 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from calprune.errors import MissingExtra, PlanError
+from calprune.errors import PlanError
+from calprune.extras import needed
 
 GROUPS = {
     "benchmarks": "data/benchmarks",
@@ -66,17 +67,10 @@ def load(group: str, name: str) -> Any:
     if name not in shelf:
         raise PlanError(unknown(_one(group), name, shelf))
     found = shelf[name]
-    try:
+    with needed(f"{_one(group)} {name!r}"):
         if isinstance(found, EntryPoint):
             return found.load()
         module = import_module(f"calprune.{GROUPS[group].replace('/', '.')}.{found}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("calprune"):
-            raise
-        raise MissingExtra(
-            f"{_one(group)} {name!r} needs the package {error.name!r}: "
-            "pip install 'calprune[collect]'"
-        ) from error
     (exported,) = module.__all__
     return getattr(module, exported)
 

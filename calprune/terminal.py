@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
 
 
 def printable(text: object) -> str:
     """Control, direction and other invisible characters as escapes, on one line."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+    plain = str(text)
+    if plain.isprintable():
+        return plain
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
 
 
 def remark(text: object) -> None:
     """One line on stderr."""
     print(f"calprune: {printable(text)}", file=sys.stderr)
+
+
+def counted(n: int, one: str, many: str = "") -> str:
+    """A number and what is counted: ``1 condition``, ``2,000 conditions``."""
+    return f"{n:,} {one if n == 1 else many or f'{one}s'}"
+
+
+def in_columns(rows: Sequence[Sequence[object]], right: Collection[int] = ()) -> list[str]:
+    """Lines of aligned columns, two blanks apart; wide letters take the two places they have.
+
+    Args:
+        rows: as many cells each, as text or what becomes printable text.
+        right: columns that are aligned to the right.
+    """
+    from rich.cells import cell_len
+
+    lines = [[printable(cell) for cell in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+
+    def padded(i: int, cell: str) -> str:
+        blank = " " * (widths[i] - cell_len(cell))
+        return blank + cell if i in right else cell + blank
+
+    return ["  ".join(padded(i, cell) for i, cell in enumerate(line)).rstrip() for line in lines]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from calprune import cli, registry
+from calprune.terminal import counted, in_columns
 
 RED = "\x1b[31m"
 SHOWN = "\\x1b[31m"
@@ -81,5 +82,27 @@ def test_names_of_images_and_files(
     assert err.startswith(f"calprune: {long}")
     code, out, err = said(*asked, *some, "--min-mass", "0")
     assert err.startswith(f"calprune: left out: {long}")
-    assert f"1 conditions of file:q{SHOWN} on tiny-llava" in out
+    assert f"1 condition of file:q{SHOWN} on tiny-llava" in out
     assert f"file:q{SHOWN}" in said("ls", "conditions", "--store", str(tmp_path / "store"))[1]
+
+
+def test_columns_are_as_wide_as_a_terminal_shows_letters() -> None:
+    rows = [("name", "n", "what"), ("日本", 10, f"a{RED}"), ("abc", 9, "")]
+    assert in_columns(rows, right=(1,)) == [
+        "name   n  what",
+        f"日本  10  a{SHOWN}",
+        "abc    9",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n", "words", "said"),
+    [
+        (1, ("condition",), "1 condition"),
+        (0, ("condition",), "0 conditions"),
+        (2000, ("reply", "replies"), "2,000 replies"),
+        (1, ("reply", "replies"), "1 reply"),
+    ],
+)
+def test_what_is_counted(n: int, words: tuple[str, ...], said: str) -> None:
+    assert counted(n, *words) == said

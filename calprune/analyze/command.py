@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import resolve
-from calprune.analyze.options import check_read, confidences
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
 from calprune.analyze.results.compare import compare, without
@@ -21,72 +21,60 @@ from calprune.analyze.results.power import power as could_show
 from calprune.analyze.results.trend import trend as slopes
 from calprune.analyze.results.trend import trendless
 from calprune.analyze.scorers.judged import Judged
-from calprune.analyze.statistics.clustering import Resample
-from calprune.analyze.statistics.intervals import Interval
-from calprune.analyze.statistics.multiple_testing import Correction
-from calprune.analyze.study import DEFAULT_METRICS, Study
-from calprune.analyze.tables.render import Report, check_format, render_rows
+from calprune.analyze.study import DEFAULT_METRICS, draw
+from calprune.analyze.tables.overview import overview_table, trade_off_tables
+from calprune.analyze.tables.render import ResultTable, check_format, render_rows
 from calprune.data.grades import WAYS_OUT, grades_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, PlanError
 from calprune.terminal import remark
 
-AS_READ = {"answer_set": "offered", "confidence": "auto", "target": "hard"}
-"""How files are read unless told otherwise, for JSON."""
 _NOT_BY_SCORE = ("answer_set", "target", "verbalizers", "calibrate", "folds")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked for, beside how numbers are made.
+
+    Attributes:
+        metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, or ECE and
+            accuracy in a comparison.
+        confidences: definitions of confidence; several give one table of them all.
+        against: condition to compare all others with, e.g. ``full``.
+        power: print which differences to ``against`` (default ``full``) could be shown.
+        detect: with ``power``, a difference whose number of images is wanted.
+        trend: print slopes of metrics over this parameter of selectors, within each budget.
+        plot: folder for figures and their numbers.
+        figures: kinds to draw there; none means all that make sense.
+        strict: replies without grades are an error; else such conditions are left out and named.
+        given: names of the options that were given, whatever their values.
+    """
+
+    metrics: Sequence[str] = ()
+    confidences: Sequence[str] = ()
+    against: str | None = None
+    power: bool = False
+    detect: float | None = None
+    trend: str | None = None
+    plot: Path | None = None
+    figures: Sequence[str] = ()
+    strict: bool = False
+    given: Collection[str] = ()
 
 
 def analyze(
     tables: Sequence[LogitTable],
-    *,
-    metrics: Sequence[str] = (),
-    by: str | None = None,
-    draws: int = 1000,
-    seed: int = 0,
+    asked: Asked,
+    options: AnalysisOptions = DEFAULTS,
     fmt: str = "table",
-    each_seed: bool = False,
-    plot: Path | None = None,
-    figures: Sequence[str] = (),
-    against: str | None = None,
-    mixed_numerics: bool = False,
-    interval: Interval = "auto",
-    resample: Resample = "images",
-    correction: Correction = "holm",
-    permutations: int = 10_000,
-    common: bool = False,
-    strict: bool = False,
-    power: bool = False,
-    detect: float | None = None,
-    trend: str | None = None,
-    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print: estimates, or differences to ``against``; figures go to ``plot``.
 
-    Conditions whose replies wait for a judge's grades are left out, and a line on stderr says so.
-
     Args:
         tables: sealed logits.
-        metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, or ECE and
-            accuracy in a comparison.
-        by: ``split``, ``category``, ``kind``, ``n_options``, a tag of the files, or None.
-        draws: resamples of images.
-        seed: of the resampling.
+        asked: which numbers.
+        options: how they are made.
         fmt: ``table``, ``md``, ``csv``, ``json`` or ``latex``.
-        each_seed: show the seeds of a random selector one by one.
-        plot: folder for figures and their numbers.
-        figures: kinds to draw there; none means all that make sense.
-        against: condition to compare all others with, e.g. ``full``.
-        mixed_numerics: compare even what other devices or versions computed.
-        interval: ``auto``, ``studentised``, ``bridge``, ``percentile`` or ``basic``.
-        resample: ``images`` or ``rows``.
-        correction: ``holm`` or ``bh``, over all comparisons with one reference.
-        permutations: swaps behind a p-value.
-        common: where conditions cover different questions, read those that all of them hold.
-        strict: replies without grades are an error.
-        power: print which differences to ``against`` (default ``full``) could be shown.
-        trend: print slopes of metrics over this parameter of selectors, within each budget.
-        detect: with ``power``, a difference whose number of images is wanted.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
 
     Raises:
         IncompleteError: no tables, or none whose replies are graded; or, if ``strict``, any whose
@@ -96,79 +84,52 @@ def analyze(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
-    against = "full" if against is None and power else against
-    chosen = list(dict.fromkeys(metrics)) or (
-        ["ece", "accuracy"] if against is not None or trend else list(DEFAULT_METRICS)
+    against = "full" if asked.against is None and asked.power else asked.against
+    chosen = list(dict.fromkeys(asked.metrics)) or (
+        ["ece", "accuracy"] if against is not None or asked.trend else list(DEFAULT_METRICS)
     )
-    wanted = resolve(chosen)
+    wanted, plot = resolve(chosen), asked.plot
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
-    if not strict and reading.get("confidence") != "answer-set":
+    if not asked.strict and options.predictions.confidence != "answer-set":
         tables = graded(tables)
-    check_read(tables, reading)
-    if common:
-        _tell(dropped_sets(settings(tables, each_seed)))
-    how: dict[str, Any] = {"by": by, "draws": draws, "seed": seed}
-    meta = {**how, "against": against, **AS_READ, **reading}
-    made: dict[str, Any] = {"interval": interval, "resample": resample, "common": common}
-    tested: dict[str, Any] = {"correction": correction, "permutations": permutations}
-    tested["mixed_numerics"] = mixed_numerics
-    several_of = confidences(reading)
-    if len(several_of) > 1:
-        rest: Any = {k: v for k, v in reading.items() if k != "confidence"}
-        defined = definitions(
-            tables,
-            chosen,
-            several_of,
-            against=against,
-            draws=draws,
-            seed=seed,
-            each_seed=each_seed,
-            **made,
-            **tested,
-            **rest,
-        )
-        return Report(tuple(defined), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
-    check_answers(tables, wanted, **reading)
-    how.update(reading)
-    if trend is not None:
-        report = Report(
-            tuple(
-                slopes(
-                    tables,
-                    chosen,
-                    parameter=trend,
-                    each_seed=each_seed,
-                    **tested,
-                    **how,
-                    **made,
-                )
-            ),
-            {**meta, "trend": trend},
-        )
-        _tell(trendless(tables, trend, common))
+    check_read(tables, options.predictions, asked.given, asked.confidences)
+    if options.common:
+        _tell(dropped_sets(settings(tables, options.each_seed)))
+    meta = {"by": options.by, **_drawn(options), "against": against, **_read(options, asked.given)}
+    if len(asked.confidences) > 1:
+        rows = definitions(tables, chosen, asked.confidences, against, options)
+        meta["confidence"] = ",".join(asked.confidences)
+        return ResultTable(tuple(rows), {k: v for k, v in meta.items() if k != "by"}).render(fmt)
+    check_answers(tables, wanted, options.predictions)
+    if asked.trend is not None:
+        found = slopes(tables, chosen, asked.trend, options)
+        report = ResultTable(tuple(found), {**meta, "trend": asked.trend})
+        _tell(trendless(tables, asked.trend, options.common))
     elif against is None:
-        estimates = estimate(tables, chosen, each_seed=each_seed, **how, **made)
-        report = Report(tuple(estimates), meta)
+        report = ResultTable(tuple(estimate(tables, chosen, options)), meta)
     else:
-        differences = compare(
-            tables,
-            chosen,
-            reference=against,
-            each_seed=each_seed,
-            **(tested | {"permutations": 1} if power else tested),  # with power no p is shown
-            **how,
-            **made,
-        )
-        report = Report(tuple(differences), meta)
-        if power:
-            report = Report(tuple(could_show(differences, detect)), {**meta, "detect": detect})
-        _tell(without(tables, against, common))
+        told = untested(options) if asked.power else options
+        differences = compare(tables, chosen, against, told)
+        report = ResultTable(tuple(differences), meta)
+        if asked.power:
+            powers = could_show(differences, asked.detect)
+            report = ResultTable(tuple(powers), {**meta, "detect": asked.detect})
+        _tell(without(tables, against, options.common))
     if plot is not None:
-        shown = tuple(metrics) or ("ece",)
-        drawn: dict[str, Any] = {"kinds": figures, "interval": interval, "resample": resample}
-        Study(tuple(tables)).draw(plot, shown, against=against or "full", **drawn, **tested, **how)
+        shown = tuple(asked.metrics) or ("ece",)
+        draw(tables, plot, shown, options.by, against or "full", asked.figures, options)
     return report.render(fmt)
+
+
+def _drawn(options: AnalysisOptions) -> dict[str, Any]:
+    return {"draws": options.resampling.draws, "seed": options.resampling.seed}
+
+
+def _read(options: AnalysisOptions, given: Collection[str]) -> dict[str, Any]:
+    """How files are read, for JSON: the three main choices, and what else was given."""
+    read = asdict(options.predictions)
+    return {k: v for k, v in read.items() if k in ("answer_set", "confidence", "target", *given)}
 
 
 def _tell(lines: Sequence[str]) -> None:
@@ -179,56 +140,58 @@ def _tell(lines: Sequence[str]) -> None:
 
 def several(
     tables: Sequence[LogitTable],
-    metrics: Sequence[str] = (),
+    asked: Asked,
+    options: AnalysisOptions = DEFAULTS,
     fmt: str = "table",
-    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print of all models and benchmarks side by side.
 
     Args:
         tables: sealed logits.
-        metrics: at most one, by default the benchmark's own score.
+        asked: at most one metric, by default the benchmark's own score.
+        options: how files are read.
         fmt: one of ``report.FORMATS``.
-        reading: as in ``read_predictions``.
 
     Raises:
         PlanError: several metrics.
     """
     check_format(fmt)
-    if len(metrics) > 1:
-        raise PlanError(f"an overview shows one metric, not {', '.join(metrics)}")
+    if len(asked.metrics) > 1:
+        raise PlanError(f"an overview shows one metric, not {', '.join(asked.metrics)}")
     tables = graded(tables)
-    check_read(tables, reading)
-    metric = metrics[0] if metrics else "score"
-    unread = next((name for name in _NOT_BY_SCORE if name in reading), None)
+    check_read(tables, options.predictions, asked.given, asked.confidences)
+    metric = asked.metrics[0] if asked.metrics else "score"
+    unread = next((name for name in _NOT_BY_SCORE if name in asked.given), None)
     if metric == "score" and unread is not None:
         raise PlanError(
             f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
             "out, or name another metric with --metric"
         )
-    rows, grid = overview(tables, metric, **reading)
-    return render_rows(rows, [grid], fmt, {"metric": metric, **AS_READ, **reading})
+    rows = overview(tables, metric, options.predictions)
+    return render_rows(
+        rows, [overview_table(rows)], fmt, {"metric": metric, **_read(options, asked.given)}
+    )
 
 
 def trade_offs(
     tables: Sequence[LogitTable],
+    asked: Asked,
+    options: AnalysisOptions = DEFAULTS,
     fmt: str = "table",
-    each_seed: bool = False,
-    **reading: Unpack[PredictionOptions],
 ) -> str:
     """The text to print of what pruning trades: tokens, accuracy, ECE, and who is on the front.
 
     Args:
         tables: sealed logits.
+        asked: nothing of it is read but what was given.
+        options: how files are read, and ``each_seed``.
         fmt: one of ``report.FORMATS``.
-        each_seed: show the seeds of a random selector one by one.
-        reading: as in ``read_predictions``.
     """
     check_format(fmt)
     tables = graded(tables)
-    check_read(tables, reading)
-    rows, grids = pareto(tables, each_seed, **reading)
-    return render_rows(rows, grids, fmt, {**AS_READ, **reading})
+    check_read(tables, options.predictions, asked.given, asked.confidences)
+    rows = pareto(tables, options.predictions, options.each_seed)
+    return render_rows(rows, trade_off_tables(rows), fmt, _read(options, asked.given))
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

@@ -1,21 +1,27 @@
-"""Choices by name: whether they are known, and whether anything in these files would read them."""
+"""What an analysis is told, as values that are checked when they are made.
+
+``AnalysisOptions`` is built once, by the command line or by a method of ``Study``, and handed on as
+a whole. Which of it a mode reads, and that nothing else was given, is checked where it is built.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from calprune import registry
 from calprune.analyze.predictions.answer_scores import AnswerSet
 from calprune.analyze.predictions.build import Confidence, Target
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
-from calprune.analyze.statistics.clustering import Resample
 from calprune.analyze.statistics.intervals import Interval
-from calprune.analyze.statistics.multiple_testing import CORRECTIONS
+from calprune.analyze.statistics.multiple_testing import CORRECTIONS, Correction
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
-KNOWN: dict[str, tuple[str, ...]] = {
+_OF_REPLIES = ("first", "mean", "product", "min")
+Resample = Literal["images", "rows"]
+_CHOICES: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,
     "interval": get_args(Interval),
     "resample": get_args(Resample),
@@ -23,33 +29,232 @@ KNOWN: dict[str, tuple[str, ...]] = {
     "confidence": get_args(Confidence),
     "target": get_args(Target),
 }
-"""What each choice may be; ``confidence`` may be several, separated by commas."""
-
-_OF_REPLIES = ("first", "mean", "product", "min")
 
 
-def check_known(given: Mapping[str, Any]) -> None:
-    """PlanError, with the list, for a choice that does not exist, whether it is read or not."""
-    for name in KNOWN.keys() & given.keys():
-        for value in confidences(given) if name == "confidence" else [given[name]]:
-            if value not in KNOWN[name]:
-                raise PlanError(registry.unknown(name.replace("_", " "), str(value), KNOWN[name]))
+def _check(name: str, value: str) -> None:
+    """PlanError, with the list, for a choice that does not exist."""
+    if value not in _CHOICES[name]:
+        raise PlanError(registry.unknown(name.replace("_", " "), str(value), _CHOICES[name]))
 
 
-def confidences(reading: Mapping[str, Any]) -> list[str]:
-    """The definitions of confidence asked for, in order."""
-    return [x.strip() for x in str(reading.get("confidence", "auto")).split(",")]
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are made.
+
+    Attributes:
+        draws: bootstrap resamples; 0 for no intervals.
+        seed: of the resamples, and of permutations.
+        unit: what is drawn: ``images`` with all their questions, or ``rows`` one by one.
+        interval: ``auto``, which is ``studentised`` on the de-biased value for ECE and its
+            relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
+
+    Raises:
+        PlanError: an unknown choice, or a number below 0.
+    """
+
+    draws: int = 1000
+    seed: int = 0
+    unit: Resample = "images"
+    interval: Interval = "auto"
+
+    def __post_init__(self) -> None:
+        if self.draws < 0 or self.seed < 0:
+            raise PlanError(
+                f"resamples and seeds are counted from 0: not {self.draws} and {self.seed}"
+            )
+        _check("resample", self.unit)
+        _check("interval", self.interval)
 
 
-def check_read(tables: Sequence[LogitTable], reading: Mapping[str, Any]) -> None:
-    """PlanError for a choice of reading that no row of these tables would use.
+@dataclass(frozen=True)
+class Testing:
+    """How conditions are tested against one another.
+
+    Attributes:
+        permutations: how often the labels of two conditions are swapped behind a p-value.
+        correction: ``holm`` or ``bh``, over all comparisons of a family.
+        mixed_numerics: pair even what other devices, kernels or versions computed.
+
+    Raises:
+        PlanError: an unknown correction, or no permutation.
+    """
+
+    permutations: int = 10_000
+    correction: Correction = "holm"
+    mixed_numerics: bool = False
+
+    def __post_init__(self) -> None:
+        if self.permutations < 1:
+            raise PlanError(f"permutations are counted from 1: not {self.permutations}")
+        _check("correction", self.correction)
+
+
+@dataclass(frozen=True)
+class PredictionOptions:
+    """How logits and replies become predictions with a confidence.
+
+    Attributes:
+        answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
+            every answer of the table; ``four`` over A to D of lettered tables, whatever a question
+            allows, as the published study did on ScienceQA.
+        confidence: a definition of ``calprune ls``, or ``auto``: the answer set and, of replies,
+            ``product``.
+        target: ``hard`` counts a reply as right if its score is at least 0.5, ``soft`` takes the
+            score as it is.
+        verbalizers: which token ids spell the answers; empty for those stored.
+        calibrate: a calibrator with its parameters, applied out of fold over images; or empty.
+        folds, fold_seed: how many folds, and what assigns images to them.
+
+    Raises:
+        PlanError: an unknown choice.
+    """
+
+    answer_set: AnswerSet = "offered"
+    confidence: str = "auto"
+    target: Target = "hard"
+    verbalizers: str = ""
+    calibrate: str = ""
+    folds: int = 5
+    fold_seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("answer_set", "confidence", "target"):
+            _check(name, getattr(self, name))
+
+
+class PredictionKeywords(TypedDict, total=False):
+    """``PredictionOptions`` as keywords of a method."""
+
+    answer_set: AnswerSet
+    confidence: str
+    target: Target
+    verbalizers: str
+    calibrate: str
+    folds: int
+    fold_seed: int
+
+
+class DrawKeywords(PredictionKeywords, total=False):
+    """What all that is resampled reads, as keywords of a method."""
+
+    draws: int
+    seed: int
+    resample: Resample
+
+
+class GroupKeywords(DrawKeywords, total=False):
+    """The same, and which seeds and questions are read together."""
+
+    each_seed: bool
+    common: bool
+
+
+class EstimateKeywords(GroupKeywords, total=False):
+    """What estimates read, as keywords of a method."""
+
+    interval: Interval
+
+
+class ComparisonKeywords(EstimateKeywords, total=False):
+    """What comparisons and trends read, as keywords of a method."""
+
+    permutations: int
+    correction: Correction
+    mixed_numerics: bool
+
+
+class PowerKeywords(GroupKeywords, total=False):
+    """What power reads, as keywords of a method: no interval and no p is shown."""
+
+    mixed_numerics: bool
+
+
+class FigureKeywords(DrawKeywords, total=False):
+    """What figures read, as keywords of a method: they join seeds."""
+
+    interval: Interval
+    permutations: int
+    correction: Correction
+    mixed_numerics: bool
+
+
+class AllKeywords(ComparisonKeywords, total=False):
+    """All of ``AnalysisOptions`` as keywords."""
+
+    by: str | None
+
+
+@dataclass(frozen=True)
+class AnalysisOptions:
+    """All that results can be told, beside which metrics of which conditions.
+
+    Attributes:
+        resampling, testing, predictions: the parts.
+        by: what questions are grouped by: ``split``, ``category``, ``kind``, ``n_options`` or a tag
+            of the files; None for all questions alone.
+        each_seed: show the seeds of a random selector one by one; otherwise their mean, taken
+            inside each resample.
+        common: where conditions cover different questions, read those that all of them hold.
+    """
+
+    resampling: Resampling = field(default_factory=Resampling)
+    testing: Testing = field(default_factory=Testing)
+    predictions: PredictionOptions = field(default_factory=PredictionOptions)
+    by: str | None = None
+    each_seed: bool = False
+    common: bool = False
+
+    @classmethod
+    def of(cls, **given: Unpack[AllKeywords]) -> AnalysisOptions:
+        """From keywords; what is not given has its default.
+
+        Raises:
+            PlanError: a value that does not exist, or a name.
+        """
+        known = AllKeywords.__optional_keys__
+        for name in given:
+            if name not in known:
+                raise PlanError(registry.unknown("option", name, known))
+        parts: dict[str, Any] = {
+            "resampling": _part(Resampling, given, {"unit": "resample"}),
+            "testing": _part(Testing, given, {}),
+            "predictions": _part(PredictionOptions, given, {}),
+        }
+        own: dict[str, Any] = {n: given.get(n) for n in ("by", "each_seed", "common") if n in given}
+        return cls(**parts, **own)
+
+
+def untested(options: AnalysisOptions) -> AnalysisOptions:
+    """The same where no p is shown, so that none is computed."""
+    return replace(options, testing=replace(options.testing, permutations=1))
+
+
+AS_STORED = PredictionOptions()
+DEFAULTS = AnalysisOptions()
+
+
+def _part(kind: type[Any], given: Mapping[str, Any], called: Mapping[str, str]) -> Any:
+    """One part of the options, from keywords; ``called`` are fields by another keyword."""
+    names = {f.name: called.get(f.name, f.name) for f in fields(kind)}
+    return kind(**{own: given[name] for own, name in names.items() if name in given})
+
+
+def check_read(
+    tables: Sequence[LogitTable],
+    options: PredictionOptions,
+    given: Collection[str],
+    confidences: Sequence[str] = (),
+) -> None:
+    """PlanError for an option that no row of these tables would use.
 
     Args:
         tables: sealed logits; of none at all nothing is said.
-        reading: what was asked for, as in ``read_predictions``, without defaults.
+        options: what was asked for.
+        given: names of the options that were given, whatever their values.
+        confidences: several definitions that were asked for at once; empty for that of ``options``.
     """
     for name in ("folds", "fold_seed"):
-        if name in reading and not reading.get("calibrate"):
+        if name in given and not options.calibrate:
             raise PlanError(
                 f"{_option(name)} is read where something is calibrated: name a calibrator with "
                 "--calibrate (in Python: calibrate=), or leave it out"
@@ -58,7 +263,7 @@ def check_read(tables: Sequence[LogitTable], reading: Mapping[str, Any]) -> None
         return
     open_rows = any(t.replies is not None and bool(t.replies.open.any()) for t in tables)
     closed_rows = any(bool(t.offered.any()) for t in tables)
-    wanted = confidences(reading)
+    wanted = list(confidences) or [options.confidence]
     replies = open_rows and any(x not in DEFINITIONS for x in wanted)
     why = (
         f"confidence {' and '.join(wanted)} reads none"
@@ -68,12 +273,12 @@ def check_read(tables: Sequence[LogitTable], reading: Mapping[str, Any]) -> None
     lost = [x for x in wanted if x in _OF_REPLIES and not open_rows]
     if lost:
         raise PlanError(f"--confidence {lost[0]} is that of generated replies, and {why}")
-    if "target" in reading and not replies:
+    if "target" in given and not replies:
         raise PlanError(
-            f"--target {reading['target']} is about generated replies, and {why}: leave it out"
+            f"--target {options.target} is about generated replies, and {why}: leave it out"
         )
     for name in ("answer_set", "verbalizers"):
-        if reading.get(name) and not closed_rows:
+        if name in given and getattr(options, name) and not closed_rows:
             raise PlanError(
                 f"{_option(name)} is about answers to choose from, and all answers of these "
                 "conditions are generated replies: leave it out"

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
+from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import dropped_sets
 from calprune.analyze.metrics import Metric
-from calprune.analyze.options import check_known, check_read
-from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
+from calprune.analyze.options import (
+    AnalysisOptions,
+    ComparisonKeywords,
+    EstimateKeywords,
+    FigureKeywords,
+    PowerKeywords,
+    PredictionKeywords,
+    check_read,
+    untested,
+)
+from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
 from calprune.analyze.results.power import power as could_show
 from calprune.analyze.results.trend import Trend, trend
-from calprune.analyze.statistics.clustering import Resample
-from calprune.analyze.statistics.intervals import Interval
-from calprune.analyze.statistics.multiple_testing import Correction
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError
@@ -38,8 +46,8 @@ DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
 class Study:
     """Conditions, each a sealed logit file; all methods leave it as it is.
 
-    Methods that read answers take ``answer_set``, ``confidence`` and ``target``, as
-    ``calprune.analyze.predictions.build.read_predictions`` does.
+    Methods take what they read of ``AnalysisOptions`` as keywords, such as ``draws``, ``interval``
+    or ``confidence``, and refuse the rest.
 
     >>> study.select(selector="scope", budget=64).estimates(by="split")  # doctest: +SKIP
     """
@@ -84,11 +92,14 @@ class Study:
                 left = having(left, name, value)
         return Study(left)
 
-    def _check(self, reading: PredictionOptions, common: bool, each_seed: bool) -> None:
-        """Refuse what nothing here would read, and say what ``common`` leaves out."""
-        check_read(self.tables, reading)
-        for line in dropped_sets(settings(self.tables, each_seed)) if common else ():
+    def _told(self, given: Mapping[str, Any]) -> AnalysisOptions:
+        """The options, refusing what nothing here would read; says what ``common`` leaves out."""
+        options = AnalysisOptions.of(**given)
+        check_read(self.tables, options.predictions, given)
+        found = settings(self.tables, options.each_seed) if options.common else ()
+        for line in dropped_sets(found):
             remark(line)
+        return options
 
     def conditions(self) -> DataFrame:
         """A row per sealed file: what was asked, how many rows and images, and where it lies."""
@@ -96,74 +107,31 @@ class Study:
 
         return DataFrame([described(table) for table in self.tables])
 
-    def predictions(self, **reading: Unpack[PredictionOptions]) -> dict[Path, Predictions]:
+    def predictions(self, **given: Unpack[PredictionKeywords]) -> dict[Path, Predictions]:
         """Probabilities, confidence and correctness of every question, by sealed file."""
-        check_read(self.tables, reading)
-        return {table.path: read_predictions(table, **reading) for table in self.tables}
+        options, read = self._told(given).predictions, PredictionCache()
+        return {table.path: read(table, options) for table in self.tables}
 
     def estimates(
         self,
         metrics: Sequence[str | Metric] = DEFAULT_METRICS,
         by: str | None = None,
-        draws: int = 1000,
-        seed: int = 0,
-        each_seed: bool = False,
-        interval: Interval = "auto",
-        resample: Resample = "images",
-        common: bool = False,
-        **reading: Unpack[PredictionOptions],
+        **given: Unpack[EstimateKeywords],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
-        self._check(reading, common, each_seed)
-        rows = estimate(
-            self.tables,
-            metrics,
-            by=by,
-            draws=draws,
-            seed=seed,
-            each_seed=each_seed,
-            interval=interval,
-            resample=resample,
-            common=common,
-            **reading,
-        )
-        return _frame(rows, Estimate)
+        told = self._told(_kept(given, EstimateKeywords, by))
+        return _frame(estimate(self.tables, metrics, told), Estimate)
 
     def compare(
         self,
         metric: str | Metric | Sequence[str | Metric] = "ece",
         against: str = "full",
         by: str | None = None,
-        draws: int = 1000,
-        permutations: int = 10_000,
-        seed: int = 0,
-        each_seed: bool = False,
-        correction: Correction = "holm",
-        interval: Interval = "auto",
-        resample: Resample = "images",
-        common: bool = False,
-        mixed_numerics: bool = False,
-        **reading: Unpack[PredictionOptions],
+        **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
-        self._check(reading, common, each_seed)
-        rows = compare(
-            self.tables,
-            list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
-            reference=against,
-            by=by,
-            draws=draws,
-            permutations=permutations,
-            seed=seed,
-            each_seed=each_seed,
-            correction=correction,
-            interval=interval,
-            resample=resample,
-            common=common,
-            mixed_numerics=mixed_numerics,
-            **reading,
-        )
-        return _frame(rows, Difference)
+        told = self._told(_kept(given, ComparisonKeywords, by))
+        return _frame(compare(self.tables, _listed(metric), against, told), Difference)
 
     def power(
         self,
@@ -171,67 +139,24 @@ class Study:
         against: str = "full",
         detect: float | None = None,
         by: str | None = None,
-        draws: int = 1000,
-        seed: int = 0,
-        each_seed: bool = False,
-        resample: Resample = "images",
-        common: bool = False,
-        mixed_numerics: bool = False,
-        **reading: Unpack[PredictionOptions],
+        **given: Unpack[PowerKeywords],
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
-        self._check(reading, common, each_seed)
-        rows = compare(
-            self.tables,
-            list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
-            reference=against,
-            by=by,
-            draws=draws,
-            permutations=1,  # no p is shown
-            seed=seed,
-            each_seed=each_seed,
-            resample=resample,
-            common=common,
-            mixed_numerics=mixed_numerics,
-            **reading,
+        told = untested(self._told(_kept(given, PowerKeywords, by)))
+        return _frame(
+            could_show(compare(self.tables, _listed(metric), against, told), detect), Power
         )
-        return _frame(could_show(rows, detect), Power)
 
     def trend(
         self,
         parameter: str,
         metric: str | Metric | Sequence[str | Metric] = "ece",
         by: str | None = None,
-        draws: int = 1000,
-        permutations: int = 10_000,
-        seed: int = 0,
-        each_seed: bool = False,
-        correction: Correction = "holm",
-        interval: Interval = "auto",
-        resample: Resample = "images",
-        common: bool = False,
-        mixed_numerics: bool = False,
-        **reading: Unpack[PredictionOptions],
+        **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
-        self._check(reading, common, each_seed)
-        rows = trend(
-            self.tables,
-            list(metric) if isinstance(metric, list | tuple) else [metric],  # type: ignore[list-item]
-            parameter=parameter,
-            by=by,
-            draws=draws,
-            permutations=permutations,
-            seed=seed,
-            each_seed=each_seed,
-            correction=correction,
-            interval=interval,
-            resample=resample,
-            common=common,
-            mixed_numerics=mixed_numerics,
-            **reading,
-        )
-        return _frame(rows, Trend)
+        told = self._told(_kept(given, ComparisonKeywords, by))
+        return _frame(trend(self.tables, _listed(metric), parameter, told), Trend)
 
     def plot(
         self,
@@ -241,15 +166,8 @@ class Study:
         budget: int | str | None = None,
         by: str | None = None,
         against: str = "full",
-        draws: int = 1000,
-        permutations: int = 10_000,
-        seed: int = 0,
-        correction: Correction = "holm",
-        interval: Interval = "auto",
-        resample: Resample = "images",
-        mixed_numerics: bool = False,
         of: str = "",
-        **reading: Unpack[PredictionOptions],
+        **given: Unpack[FigureKeywords],
     ) -> list[Path]:
         """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
 
@@ -260,30 +178,29 @@ class Study:
             budget: for the kinds that show one budget; by default that with most conditions.
             by: for ``curve`` and ``forest``, a panel per group.
             against: for the kinds that show differences, their reference.
-            draws: resamples of images.
-            permutations: swaps of conditions behind p-values.
-            seed: of both.
-            correction: ``holm`` or ``bh``.
-            interval: ``auto``, ``studentised``, ``bridge``, ``percentile`` or ``basic``.
-            resample: ``images`` or ``rows``.
-            mixed_numerics: pair what other devices or versions computed.
             of: what is shown, for the title; by default the model and the benchmark.
-            reading: answer_set, confidence and target, as in ``read_predictions``.
+            given: any of ``AnalysisOptions`` that the kind reads; figures join seeds.
 
         Raises:
             PlanError: an unknown kind, or one that these conditions do not allow, and why; a
                 choice that the kind does not read.
         """
         found = figures.of_kind(kind)
-        check_read(self.tables, reading)
-        how = (correction, interval, resample, mixed_numerics)
-        names = ("correction", "interval", "resample", "mixed_numerics")
-        given = dict(zip(names, how, strict=True))
-        check_known(given)
-        for name, value in {**given, "budget": budget, "by": by, "against": against}.items():
-            if value != _USUAL.get(name) and not figures.reads(found, name):
+        options = self._told(_kept(given, FigureKeywords))
+        default = AnalysisOptions.of()
+        told = {
+            "budget": budget is not None,
+            "by": by is not None,
+            "against": against != "full",
+            "correction": options.testing.correction != default.testing.correction,
+            "interval": options.resampling.interval != default.resampling.interval,
+            "resample": options.resampling.unit != default.resampling.unit,
+            "mixed_numerics": options.testing.mixed_numerics,
+        }
+        for name, given_here in told.items():
+            if given_here and not figures.reads(found, name):
                 raise PlanError(f"figure {kind} does not read {name}: leave it out")
-        subject = figures.Subject(self.tables, draws, permutations, seed, *how, of, reading)
+        subject = figures.Subject(self.tables, options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
         return figures.drawn(kind, subject, stem, figures.View(metric, budget, by, against))
@@ -295,14 +212,7 @@ class Study:
         by: str | None = None,
         against: str = "full",
         kinds: Sequence[str] = (),
-        draws: int = 1000,
-        permutations: int = 10_000,
-        seed: int = 0,
-        correction: Correction = "holm",
-        interval: Interval = "auto",
-        resample: Resample = "images",
-        mixed_numerics: bool = False,
-        **reading: Unpack[PredictionOptions],
+        **given: Unpack[FigureKeywords],
     ) -> list[Path]:
         """All kinds of figures that make sense here, for each model, benchmark and metric.
 
@@ -312,47 +222,54 @@ class Study:
         Args:
             folder: where to write.
             metrics: for the kinds that show one of choice.
-            by: as in ``plot``, like all that follow but ``kinds``.
+            by: as in ``plot``.
             against: reference.
-            kinds: only these; none means all.
-            draws: resamples.
-            permutations: swaps.
-            seed: of both.
-            correction: of p-values.
-            interval: which kind.
-            resample: what is drawn.
-            mixed_numerics: pair all the same.
-            reading: answer_set, confidence and target.
+            kinds: names of kinds with their parameters; none means all.
+            given: any of ``AnalysisOptions`` that a figure may read; figures join seeds.
         """
-        chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
-        check_known({"correction": correction, "interval": interval, "resample": resample})
-        check_read(self.tables, reading)
-        how = (correction, interval, resample, mixed_numerics)
-        paths = []
-        for setting in settings(self.tables):
-            tables = tuple(table for cell in setting.cells for table in cell.tables)
-            of = f"{setting.model} on {setting.benchmark}"
-            subject = figures.Subject(tables, draws, permutations, seed, *how, of, reading)
-            start = figures.file_stem(f"{setting.model}-{setting.benchmark}")
-            for kind, found in chosen.items():
-                for metric in metrics if found.per_metric else [None]:
-                    view = figures.View(metric or "ece", None, by, against)
-                    lacking = found.lacks(subject, view)
-                    if lacking:
-                        _left_out(kind, of, lacking, asked=bool(kinds))
-                        continue
-                    name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
-                    paths += figures.drawn(kind, subject, Path(folder) / f"{start}-{name}", view)
-        return paths
+        options = self._told(_kept(given, FigureKeywords))
+        return draw(self.tables, folder, metrics, by, against, kinds, options)
 
 
-_USUAL = {
-    "against": "full",
-    "correction": "holm",
-    "interval": "auto",
-    "resample": "images",
-    "mixed_numerics": False,
-}
+def draw(
+    tables: Sequence[LogitTable],
+    folder: str | Path,
+    metrics: Sequence[str],
+    by: str | None,
+    against: str,
+    kinds: Sequence[str],
+    options: AnalysisOptions,
+) -> list[Path]:
+    """As ``Study.draw``, with options that are built already."""
+    chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
+    paths = []
+    for setting in settings(tables):
+        own = tuple(table for cell in setting.cells for table in cell.tables)
+        of = f"{setting.model} on {setting.benchmark}"
+        subject = figures.Subject(own, options, of)
+        start = figures.file_stem(f"{setting.model}-{setting.benchmark}")
+        for kind, found in chosen.items():
+            for metric in metrics if found.per_metric else [None]:
+                view = figures.View(metric or "ece", None, by, against)
+                lacking = found.lacks(subject, view)
+                if lacking:
+                    _left_out(kind, of, lacking, asked=bool(kinds))
+                    continue
+                name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
+                paths += figures.drawn(kind, subject, Path(folder) / f"{start}-{name}", view)
+    return paths
+
+
+def _listed(metric: str | Metric | Sequence[str | Metric]) -> list[str | Metric]:
+    return list(metric) if isinstance(metric, list | tuple) else [metric]  # type: ignore[list-item]
+
+
+def _kept(given: Mapping[str, Any], known: Any, by: str | None = None) -> dict[str, Any]:
+    """The keywords with the grouping; PlanError for one that a method does not read."""
+    for name in given:
+        if name not in known.__optional_keys__:
+            raise PlanError(registry.unknown("option", name, known.__optional_keys__))
+    return {**given, "by": by}
 
 
 def _left_out(kind: str, of: str, why: str, asked: bool) -> None:

@@ -1,6 +1,6 @@
 """The contract of a model: what an adapter of a model family offers.
 
-An adapter knows one model family: it turns an image's size into a frame of visual tokens, images
+An adapter knows one model family: it turns an image's size into a layout of visual tokens, images
 into features, questions into token ids, and one forward into hidden states. Everything between
 (packing, masks, positions of packs, routes, batches) is shared code in ``collect/packed``.
 A plug-in file exports one class, a ``Family``, whose instances have the methods of ``Adapter``.
@@ -24,42 +24,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Frame:
+class TokenLayout:
     """The v visual tokens of an image in the order in which the language model reads them.
 
     Attributes:
         cell: int32 (v, 3) crop, row and column of each; crop 0 is the whole image where there are
-            several; −1 on glue.
-        glue: bool (v,) rows that are no patch and always kept, such as row ends.
-        box: float32 (v, 4) left, top, right, bottom in pixels of the image; NaN on glue.
+            several; −1 on separators.
+        separator: bool (v,) rows that are no patch and always kept, such as row ends.
+        box: float32 (v, 4) left, top, right, bottom in pixels of the image; NaN on separators.
         size: height and width of the image as processed.
     """
 
     cell: NDArray[np.int32]
-    glue: NDArray[np.bool_]
+    separator: NDArray[np.bool_]
     box: NDArray[np.float32]
     size: tuple[int, int]
 
     def __len__(self) -> int:
-        return len(self.glue)
+        return len(self.separator)
 
     @property
     def crops(self) -> dict[int, int]:
         """Crops and how many candidates each has."""
-        crop, n = np.unique(self.cell[~self.glue, 0], return_counts=True)
+        crop, n = np.unique(self.cell[~self.separator, 0], return_counts=True)
         return dict(zip(crop.tolist(), n.tolist(), strict=True))
 
 
 @dataclass(frozen=True)
-class Seen:
+class EncodedImage:
     """One encoded image.
 
-    ``view[name]`` float (v, d), on glue zero or what the family feeds there; ``saliency[name]``
-    float32 (v,), NaN on glue.
+    ``features[name]`` float (v, d), on separators zero or what the family reads there;
+    ``saliency[name]`` float32 (v,), NaN on separators.
     """
 
-    frame: Frame
-    view: dict[str, NDArray[np.floating]]
+    layout: TokenLayout
+    features: dict[str, NDArray[np.floating]]
     saliency: dict[str, NDArray[np.float32]]
 
 
@@ -72,16 +72,16 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class Row:
+class ImageRequest:
     """One image under one condition with all its distinct questions.
 
-    ``visual`` float (k, d): kept rows of the view that the language model reads; ``glue`` bool
-    (k,): which of them are glue; ``positions`` int64 (p, k): position ids of the kept tokens;
+    ``visual`` float (k, d): kept rows of the features that go to the projector; ``separator``
+    bool (k,): which of them are separators; ``positions`` int64 (p, k): their position ids;
     ``start``: position id of every tail's first token.
     """
 
     visual: NDArray[np.floating]
-    glue: NDArray[np.bool_]
+    separator: NDArray[np.bool_]
     positions: NDArray[np.int64]
     start: int
     tails: tuple[tuple[int, ...], ...]
@@ -107,8 +107,8 @@ class Step:
     Attributes:
         ids: int64 (b, s), 0 where a visual token stands.
         place: bool (b, s) where visual tokens stand.
-        visual: float (n, d) rows of the feed for those places, in row-major order.
-        glue: bool (n,) which of them are glue.
+        visual: float (n, d) rows of the projector's input for those places, in row-major order.
+        separator: bool (n,) which of them are separators.
         positions: int64 (p, b, s).
         mask: bool (b, 1, s, c + s), or one for each kind of layer in ``Adapter.reach``; or ones
             (b, s) for a plainly causal forward without a past.
@@ -118,7 +118,7 @@ class Step:
     ids: Tensor
     place: Tensor
     visual: NDArray[np.floating]
-    glue: NDArray[np.bool_]
+    separator: NDArray[np.bool_]
     positions: Tensor
     mask: Tensor | dict[str, Tensor]
     past: Any
@@ -156,23 +156,24 @@ class Adapter(Protocol):
         name: the model's name in labels and folders.
         source: where it came from: folder, or repository and commit.
         digest: SHA-256 over weights, configuration, tokenizer and image processor.
-        share: how questions share a prefix: ``tree``, ``branch`` or ``none``.
+        prefix_sharing: how questions share a prefix: ``tree``, ``branch`` or ``none``.
         reach: kinds of layers as the language model's masks are named, and how far each looks.
-        signals: saliencies that ``encode`` gives, of cls, received, probe, text.
-        signal: the one that selectors read.
+        saliencies: those that ``encode`` gives, of cls, received, probe, text.
+        saliency: the one that selectors read.
         axes: of position ids: 1, or 3 where time, height and width are counted apart.
-        feed: the view that the language model reads.
-        view: the view on which selectors measure similarity, mostly the feed.
-        measures: what ``view``, ``saliency`` and auxiliary features (``collect/signals``) are, by
-            the name under which selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and
+        projector_input: the name of the features that the projector, and so the language model,
+            reads.
+        selector_features: of those on which selectors measure similarity, mostly the same.
+        measures: what features, saliency and auxiliary features (``collect/signals``) are, by the
+            name under which selectors need them, e.g. ``patches@-2``, ``cls@-2:sum`` and
             ``keys@-2:mean``. Names that begin with ``text`` are measured on questions.
         pixels: the class that turns images into pixels, and by which rule. An adapter may have a
             method ``grid_of(sizes)``: what else ``Condition.pixels`` must say where images of these
             heights and widths are among those shown; empty if nothing.
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
-        ragged: the frame depends on the image's size.
+        ragged: the layout depends on the image's size.
         candidates: visual tokens an image has (the most, where images differ).
-        width: of the feed, for the bill.
+        width: of the projector's input, for the bill.
         shape: dimensions, for the bill.
         ends: token ids that end a reply; ``generate`` stops at them too. May be set anew.
         dtype: in which tower and language model compute.
@@ -183,13 +184,13 @@ class Adapter(Protocol):
     name: str
     source: dict[str, str]
     digest: str
-    share: Literal["tree", "branch", "none"]
+    prefix_sharing: Literal["tree", "branch", "none"]
     reach: Mapping[str, Reach]
-    signals: frozenset[str]
-    signal: str
+    saliencies: frozenset[str]
+    saliency: str
     axes: int
-    feed: str
-    view: str
+    projector_input: str
+    selector_features: str
     measures: dict[str, str]
     pixels: str
     scope: Literal["global", "split", "crop"]
@@ -201,20 +202,20 @@ class Adapter(Protocol):
     dtype: str
     device: str
 
-    def frame(self, size: tuple[int, int]) -> Frame:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         """The visual tokens of an image of this height and width; arithmetic, no weights."""
         ...
 
-    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+    def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
         """Run the vision tower once over a few images."""
         ...
 
     def measure(self, images: Sequence[Picture], names: Collection[str]) -> list[Signals]:
         """Signals of a few images by name, each (rows, width); see ``collect/signals`` for them.
 
-        Rows are the v tokens of the frame, zero on glue and, unless they are embedded, on other
-        row ends; of ``cls-token`` the crops. float32, wide ones in the tower's dtype where numpy
-        has it.
+        Rows are the v tokens of the layout, zero on separators and, unless they are embedded, on
+        other row ends; of ``cls-token`` the crops. float32, wide ones in the tower's dtype where
+        numpy has it.
         """
         ...
 
@@ -234,7 +235,7 @@ class Adapter(Protocol):
         """Token ids before and after the image."""
         ...
 
-    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
         """Position ids (p, head + v + 1) of head, visual tokens and the tail's first token."""
         ...
 
@@ -268,9 +269,9 @@ class Adapter(Protocol):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The greedy reply of transformers' own ``generate``, from pixels and text alone.
 
-        ``kept`` are indices (k,) of tokens, or new tokens (m, d) of the feed in their place.
-        Ids (t,) of ``most`` tokens or up to one of ``ends``, which is the last of them, and the raw
-        logits (t, vocabulary) that each is the largest of.
+        ``kept`` are indices (k,) of tokens, or new rows (m, d) of the projector's input in their
+        place. Ids (t,) of ``most`` tokens or up to one of ``ends``, which is the last of them, and
+        the raw logits (t, vocabulary) that each is the largest of.
         """
         ...
 
@@ -319,13 +320,13 @@ class Family(Protocol):
     title: ClassVar[str]
     pictures: ClassVar[tuple[str, ...]]
 
-    def __call__(self, found: Found, options: Options) -> Adapter:
+    def __call__(self, found: Found, options: ModelOptions) -> Adapter:
         """Read configuration and tokenizer; PlanError for options that this family lacks."""
         ...
 
 
 @dataclass(frozen=True)
-class Options:
+class ModelOptions:
     """How a model is run; empty text means the model's own default.
 
     ``picture``: how an image becomes visual tokens; ``template``: how a question becomes a prompt;

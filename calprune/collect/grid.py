@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields, replace
 
 from calprune import registry
 from calprune.collect.selector import Selector
-from calprune.data.condition import Budget, Scalar, selector_label
+from calprune.data.condition import ALL_TOKENS, Budget, Scalar, selector_label
+from calprune.data.condition_names import ConditionSpec, told
 from calprune.data.studies import TOKENS, find_study
 from calprune.errors import PlanError
 
@@ -35,9 +36,25 @@ class Chosen:
 
     @property
     def label(self) -> str:
-        """Selector, parameters, seed and numerics for people and folders."""
+        """Selector, parameters, seed and numerics, for folders."""
         label = selector_label(self.name, self.parameters, self.seed)
         return f"{label}-compat" if self.compat else label
+
+    def spec(self, positions: str = "contiguous") -> ConditionSpec:
+        """What it is called, as far as it is known before a model is.
+
+        ``positions`` are those that were asked for.
+        """
+        own = getattr(self.selector, "positions", positions)
+        return told(
+            self.name,
+            self.parameters,
+            self.budget,
+            seed=self.seed,
+            positions=positions if self.budget == ALL_TOKENS else own,
+            numerics="compat" if self.compat else None,
+            revision=self.selector.revision,
+        )
 
     @property
     def parameters(self) -> tuple[tuple[str, Scalar], ...]:

@@ -23,7 +23,7 @@ class Stage:
         before: index of the first layer that does not see them, 0 < before < layers.
         by: index of the layer whose softmaxed attention ranks them: ``before - 1``, which has just
             run, or ``before``, which is about to.
-        keep: candidates that stay; glue and text always do.
+        keep: candidates that stay; separators and text always do.
         rows: the queries of that attention: the ``last`` position of the prompt, or the ``raters``
             among the question's tokens (SparseVLM), averaged.
         heads: 0 averages all heads; n divides each head's attention by the rotary bias and averages
@@ -137,12 +137,12 @@ def _asked(name: str, selector: InModelSelector, *given: int) -> tuple[Stage, ..
     return stages
 
 
-def promised(stages: tuple[Stage, ...], candidates: int, glue: int, layers: int) -> list[int]:
-    """Visual tokens, glue included, that each layer works on."""
-    seen = [candidates + glue] * layers
+def promised(stages: tuple[Stage, ...], candidates: int, separator: int, layers: int) -> list[int]:
+    """Visual tokens, separators included, that each layer works on."""
+    seen = [candidates + separator] * layers
     for s in stages:
         first = 0 if s.again else s.before
-        seen[first:] = [s.keep + s.merged + glue] * (layers - first)
+        seen[first:] = [s.keep + s.merged + separator] * (layers - first)
     return seen
 
 

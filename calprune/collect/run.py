@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from calprune.collect.adapter import Adapter, Options
+from calprune.collect.adapter import Adapter, ModelOptions
 from calprune.collect.cost.estimate import bill
 from calprune.collect.cost.offline import quote
 from calprune.collect.grid import (
@@ -141,7 +141,7 @@ def prepare(
     if keep not in ((), [], ""):
         check_budgets_read(grid_of())
     root = Path(data) if data is not None else None
-    options = Options(device, dtype, picture, template, clip)
+    options = ModelOptions(device, dtype, picture, template, clip)
     adapter = open_adapter(model, options, revision=revision, download=download)
     opened = open_questions(bench, root, images, strict)
     if reply_tokens:
@@ -191,7 +191,7 @@ def _check_budgets(chosen: Sequence[Chosen], adapter: Adapter, questions: Questi
     if not (adapter.ragged and counts):
         return
     sizes = {size_of(questions.picture(image)) for image in questions.images}
-    crops = [adapter.frame(size).crops.values() for size in sizes]
+    crops = [adapter.token_layout(size).crops.values() for size in sizes]
     most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
     for budget in counts:
         if budget.value > most:

@@ -19,7 +19,7 @@ class SelectorInfo(Protocol):
 
     Attributes:
         title: one line for ``calprune ls``.
-        needs: what it reads: ``view``, ``saliency``, and auxiliary features by name (see
+        needs: what it reads: ``features``, ``saliency``, and auxiliary features by name (see
             ``collect/signals``).
         revision: raised by hand whenever its picks change; part of the condition.
         nested: the first k of its order are its choice of k, so one ranking serves all budgets.

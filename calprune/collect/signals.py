@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 Signals = dict[str, NDArray[np.floating]]
 
+BASE = {"features": "view", "saliency": "saliency"}
+"""What is measured for every image, by the name that selectors know, and its name in files."""
+
 
 @dataclass(frozen=True)
 class Signal:

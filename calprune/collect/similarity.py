@@ -11,16 +11,16 @@ _GRID = float(1 << 22)
 _AT_ONCE = 32  # rows that stay in cache as float64: half the time
 
 
-def canonical_similarity(view: NDArray[np.floating]) -> NDArray[np.float32]:
+def canonical_similarity(features: NDArray[np.floating]) -> NDArray[np.float32]:
     """Cosine similarities of rows, symmetric, unit diagonal, rounded to multiples of 2**-22.
 
     Args:
-        view: (v, d) features, any float type; a zero row is similar to nothing but itself.
+        features: (v, d) features, any float type; a zero row is similar to nothing but itself.
 
     Returns:
         float32 (v, v). The product is taken in float64, so that another BLAS gives the same matrix.
     """
-    x = view.astype(np.float64)
+    x = features.astype(np.float64)
     norm = np.sqrt(np.einsum("vd,vd->v", x, x))
     x /= np.where(norm > 0.0, norm, 1.0)[:, None]
     product = x @ x.T

@@ -25,20 +25,20 @@ class VisualTokens:
 
     Attributes:
         image: SHA-256 of the image, which names its draws.
-        view: float (v, d), what similarity is measured on (LLaVA: penultimate patches, before
+        features: float (v, d), what similarity is measured on (LLaVA: penultimate patches, before
             the projector).
-        saliency: float64 (v,), head-sum of the CLS attention of the same layer; NaN on glue.
-        glue: bool (v,), separator rows that are no patch; they are always kept, never ranked.
-        cell: int32 (v, 2), row and column of each in its crop or image; −1 on glue.
+        saliency: float64 (v,), head-sum of the CLS attention of the same layer; NaN on separators.
+        separator: bool (v,), separator rows that are no patch; they are always kept, never ranked.
+        cell: int32 (v, 2), row and column of each in its crop or image; −1 on separators.
         signals: auxiliary features that ``needs`` names, float (rows, width) each; see
             ``collect/signals``.
         compat: choose as reference code in float16 does; only of selectors that say they can.
     """
 
     image: str
-    view: NDArray[np.floating]
+    features: NDArray[np.floating]
     saliency: NDArray[np.float64]
-    glue: NDArray[np.bool_]
+    separator: NDArray[np.bool_]
     cell: NDArray[np.int32] = field(default_factory=lambda: np.zeros((0, 2), np.int32))
     signals: Mapping[str, NDArray[np.floating]] = field(default_factory=dict)
     compat: bool = False
@@ -51,16 +51,16 @@ class VisualTokens:
     @property
     def candidates(self) -> NDArray[np.int64]:
         """Indices of the tokens that compete, in raster order."""
-        return np.flatnonzero(~self.glue)
+        return np.flatnonzero(~self.separator)
 
     @property
     def similarity(self) -> NDArray[np.float32]:
         """Canonical cosine similarities (v, v), shared by all selectors that ask for them."""
-        return self.alike("view")
+        return self.alike("features")
 
     def alike(self, name: str) -> NDArray[np.float32]:
-        """Canonical cosine similarities (v, v) of ``view`` or a signal, computed once an image."""
-        rows = self.view if name == "view" else self.signals[name]
+        """Canonical cosine similarities (v, v) of features or a signal, computed once an image."""
+        rows = self.features if name == "features" else self.signals[name]
         return self.once(name, lambda: self._similarity(name, rows))
 
     def once(self, name: str, work: Callable[[], Known]) -> Known:
@@ -165,7 +165,7 @@ def check_scores(score: NDArray[np.floating], candidates: NDArray[np.bool_]) -> 
     """
     if np.asarray(candidates).dtype != np.bool_:
         raise TypeError(
-            "by_score takes candidates as a mask, bool (v,) such as ~tokens.glue, not "
+            "by_score takes candidates as a mask, bool (v,) such as ~tokens.separator, not "
             f"{np.asarray(candidates).dtype}"
         )
     if np.ndim(score) != 1 or np.shape(score) != np.shape(candidates):

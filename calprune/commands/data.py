@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from calprune.commands.modes import reading
-from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError
-from calprune.terminal import printable
+from calprune.commands.progress import bar
+from calprune.errors import BenchmarkError, CalpruneError, PlanError
+from calprune.extras import check as installed
+from calprune.extras import install
+from calprune.terminal import in_columns, printable
 
 if TYPE_CHECKING:
     from calprune.data.benchmark_check import Check
-    from calprune.data.usable_images import Tick
 
 data = typer.Typer(
     name="data",
@@ -56,7 +57,7 @@ def fetch(
     ] = None,
 ) -> None:
     """Download benchmarks from the hub, and check them. Goes on where it was interrupted."""
-    _needs("huggingface_hub", "pyarrow")
+    installed("data fetch", "data", "huggingface_hub", "pyarrow")
     parts = {name: _parts(name) for name in names}
 
     def one(name: str) -> None:
@@ -135,17 +136,6 @@ def _folder(given: Path | None, name: str, names: Sequence[str]) -> Path | None:
     return given / name if getattr(find_benchmark(name), "reads_files", True) else None
 
 
-def _needs(*packages: str) -> None:
-    """Said before anything is downloaded."""
-    from importlib.util import find_spec
-
-    for package in packages:
-        if find_spec(package) is None:
-            raise MissingExtra(
-                f"data fetch needs the package {package!r}: pip install 'calprune[data]'"
-            )
-
-
 def _parts(name: str) -> Any:
     """The tables of a benchmark; PlanError, with what to do instead, if the hub has none."""
     from calprune.data.questions import find_benchmark
@@ -178,22 +168,8 @@ def _download(name: str, parts: Any, folder: Path | None) -> None:
 def _checked(name: str, folder: Path | None) -> Check:
     from calprune.data.benchmark_check import check as check_all
 
-    with _progress(name) as tick:
+    with bar(f"checking {name}") as tick:
         return check_all(name, folder, tick)
-
-
-@contextmanager
-def _progress(name: str) -> Iterator[Tick | None]:
-    """A bar on a terminal: without an end while rows are read, then of images."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        bar = bars.add_task(f"checking {name}", total=None)
-        yield lambda done, of: bars.update(bar, completed=done, total=of)
 
 
 def _judge(found: Check) -> None:
@@ -213,11 +189,7 @@ def _table(found: Check) -> str:
         known = c.published is not None
         verdict = "" if not known else "DIFFERS" if c.differs else c.excuse or "ok"
         rows.append((c.what, f"{c.found:,}", f"{c.published:,}" if known else "", verdict))
-    widths = [max(len(printable(row[i])) for row in rows) for i in range(3)]
-    lines = [
-        f"{printable(a):{widths[0]}}  {b:>{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip()
-        for a, b, c, d in rows
-    ]
+    lines = in_columns(rows, right=(1, 2))
     facts = [f"{what:8}  {printable(text)}".rstrip() for what, text in _facts(found)]
     return "\n".join([printable(found.name), "", *lines, "", *facts])
 
@@ -230,7 +202,7 @@ def _facts(found: Check) -> Iterator[tuple[str, str]]:
         yield "from", revision
     yield "licence", found.licence
     if found.layout != "generated":
-        without = "read, not decoded: that takes Pillow, pip install 'calprune[collect]'"
+        without = f"read, not decoded: that takes Pillow, {install('collect')}"
         yield "images", "decoded" if found.decoded else without
     for note in found.notes:
         yield "note", note

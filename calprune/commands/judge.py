@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from calprune.commands.modes import reading
+from calprune.commands.progress import bar
 from calprune.errors import IncompleteError, PlanError
-from calprune.terminal import printable
+from calprune.terminal import counted, printable
 
 if TYPE_CHECKING:
     from calprune.data.storage.logits import LogitTable
@@ -53,7 +53,7 @@ def judge(
     condition: Annotated[
         str,
         typer.Option(
-            help="Of these grades: label of 'calprune ls', e.g. full, or key.  [default: the key "
+            help="Of these grades: name in 'calprune ls', e.g. full, or key.  [default: the key "
             "in the file's name]"
         ),
     ] = "",
@@ -98,36 +98,34 @@ def _scored(tables: Sequence[LogitTable], root: Path, scorer: str) -> list[Logit
     if not wanted:
         example = {"judged": "mm-vet", "exact-match": "gqa", "vqa": "textvqa"}.get(scorer, scorer)
         raise IncompleteError(
-            f"{root}: none of its {len(tables)} conditions has generated replies that are scored "
-            f"as {scorer}: run 'calprune collect --bench {example}' first"
+            f"{root}: none of its {counted(len(tables), 'condition')} has generated replies that "
+            f"are scored as {scorer}: run 'calprune collect --bench {example}' first"
         )
     return wanted
 
 
 def _chosen(tables: Sequence[LogitTable], condition: str, grades: Path) -> LogitTable:
     """The condition whose grades a file holds; PlanError if that is not clear."""
+    from calprune.data.condition_names import name_of, named
     from calprune.registry import unknown
-
-    def names(table: LogitTable) -> tuple[str, ...]:
-        label, key = table.condition.label, table.condition.key
-        return label, key, key[:8], f"{label}-{key[:8]}"
 
     if not condition:
         found = [t for t in tables if t.condition.key[:8] in grades.name]
         if len(found) != 1:
-            raise PlanError(f"--grades {grades}: say whose they are with --condition LABEL")
+            raise PlanError(f"--grades {grades}: say whose they are with --condition NAME")
         return found[0]
-    found = [t for t in tables if condition in names(t)]
+    found = [tables[i] for i in named(condition, [t.condition for t in tables])]
     if not found:
-        labels = {t.condition.label for t in tables}
-        raise PlanError(f"--condition: {unknown('condition', condition, labels)}")
+        known = {name_of(t.condition) for t in tables}
+        raise PlanError(f"--condition: {unknown('condition', condition, known)}")
     if len(found) > 1:
-        keys = ", ".join(
-            f"{t.condition.key[:8]} ({t.condition.model}, {t.condition.benchmark})" for t in found
+        listed = ", ".join(
+            f"{name_of(c)} ({c.key[:8]}, {c.model}, {c.benchmark})"
+            for c in (t.condition for t in found)
         )
         raise PlanError(
-            f"--condition {condition!r}: {len(found)} conditions are called so; write --model or "
-            f"--bench, or one of their keys: {keys}"
+            f"--condition {condition!r}: {len(found)} conditions are called so; write a whole "
+            f"name, --model or --bench, or one of their keys: {listed}"
         )
     return found[0]
 
@@ -146,7 +144,7 @@ def _judge(
     from calprune.judge.prompt import JUDGE
 
     try:
-        with _progress() as progress:
+        with bar("judging replies") as progress:
             run(
                 tables,
                 endpoint=endpoint,
@@ -177,47 +175,28 @@ def _import(table: LogitTable, grades: Path, replace: bool) -> None:
 
 
 def _report(tables: Sequence[LogitTable]) -> None:
+    from calprune.data.condition_names import name_of
     from calprune.data.grades import found_path, grades_of
     from calprune.judge.run import mean_score
 
     for table in tables:
         grades, c = grades_of(table), table.condition
-        score = f"{100 * mean_score(table, grades):.1f} over {len(grades)} replies"
+        score = (
+            f"{100 * mean_score(table, grades):.1f} over {counted(len(grades), 'reply', 'replies')}"
+        )
         where = found_path(table.path)
-        print(printable(f"{c.model} {c.benchmark} {c.label}: {score}, {where}"))
+        print(printable(f"{c.model} {c.benchmark} {name_of(c)}: {score}, {where}"))
 
 
 def _export(tables: Sequence[LogitTable], format: str, out: Path) -> None:
+    from calprune.data.condition_names import name_of
     from calprune.judge.exports import export, form_of
 
     for table in tables:
-        path, what = export(table, format, out), f"{len(table)} replies of {table.condition.label}"
-        print(printable(f"{path}: {what}"))
+        path = export(table, format, out)
+        print(
+            printable(
+                f"{path}: {counted(len(table), 'reply', 'replies')} of {name_of(table.condition)}"
+            )
+        )
     print(f"next: {form_of(format).next}")
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """A callback that moves a bar with an ETA on a terminal, else None."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    shown = Progress(
-        TextColumn("{task.description:>16}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with shown:
-        task = shown.add_task("judging replies", total=None)
-        yield lambda done, total: shown.update(task, completed=done, total=total)

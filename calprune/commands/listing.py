@@ -12,9 +12,10 @@ from typing import Any
 
 from calprune import registry
 from calprune.commands.reading import Reader
+from calprune.data.condition_names import name_of
 from calprune.data.storage.store import Store, check_file, store_path
 from calprune.errors import BenchmarkError, MissingExtra, PlanError
-from calprune.terminal import printable
+from calprune.terminal import counted, in_columns, printable
 
 _NARROWEST = 100  # columns of the table of benchmarks
 _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
@@ -30,12 +31,7 @@ def listing(what: str, store: Path | None, form: str, reader: Reader | None = No
     rows = _conditions(store, reader or Reader()) if what == "conditions" else _plugins(what)
     if form == "json":
         return json.dumps(rows, indent=2)
-    widths = [max(len(printable(row[c])) for row in rows) for c in rows[0]]
-    lines = (
-        "  ".join(printable(v).ljust(w) for v, w in zip(row.values(), widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(lines)
+    return "\n".join(in_columns([list(row.values()) for row in rows]))
 
 
 def _plugins(group: str) -> list[dict[str, Any]]:
@@ -117,12 +113,8 @@ def _folded(rows: Sequence[Mapping[str, Any]]) -> str:
     for line in lines:
         line[1] = line[1].replace("+", " + ")
         folded = [textwrap.wrap(v, w) or [""] for v, w in zip(line, widths, strict=True)]
-        for cells in zip_longest(*folded, fillvalue=""):
-            padded = [v.ljust(w) for v, w in zip(cells, widths, strict=True)]
-            for i in numbers:
-                padded[i] = cells[i].rjust(widths[i])
-            out.append("  ".join(padded).rstrip())
-    return "\n".join(out)
+        out += [list(cells) for cells in zip_longest(*folded, fillvalue="")]
+    return "\n".join(in_columns(out, numbers))
 
 
 def _cell(value: object) -> str:
@@ -134,13 +126,13 @@ def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
         {
             "model": t.condition.model,
             "benchmark": t.condition.benchmark,
-            "label": t.condition.label,
+            "condition": name_of(t.condition),
             "picture": t.condition.picture,
             "template": t.template,
             "dtype": t.condition.dtype,
             "kept": f"{t.visual[:, -1].mean():g} tokens",
-            "images": f"{len(set(t.cluster.tolist()))} images",
-            "rows": f"{len(t)} rows",
+            "images": counted(len(set(t.cluster.tolist())), "image"),
+            "rows": counted(len(t), "row"),
             "key": t.condition.key[:8],
             "file": str(t.path),
         }
@@ -175,4 +167,4 @@ def checked(store: Path | None) -> Iterator[tuple[bool, str]]:
             bad += 1
             told = error if str(path) in str(error) else f"{path}: {error}"
             yield True, printable(f"bad: {told}")
-    yield False, f"{good} files sound, {bad} bad (HDF5 {h5py.version.hdf5_version})"
+    yield False, f"{counted(good, 'file')} sound, {bad} bad (HDF5 {h5py.version.hdf5_version})"

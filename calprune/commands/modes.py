@@ -148,9 +148,9 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
         named: those that the user gave.
     """
     if command in ("analyze", "report"):
-        from calprune.analyze.options import check_known
+        from calprune.commands.reading import analysis_options
 
-        check_known({name: values[name] for name in named})
+        analysis_options(values)  # a choice that does not exist is refused, read or not
     mode = MODE_OF[command](values) if command in MODE_OF else ""
     listed = MODES[command]
     read = set(listed[mode].split())

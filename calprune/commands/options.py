@@ -59,6 +59,11 @@ def share_of(option: str, text: str | None) -> float | None:
     return share
 
 
+def listed(text: str | None) -> list[str]:
+    """Values that are separated by commas."""
+    return [x.strip() for x in text.split(",")] if text else []
+
+
 # How the cache is read and resampled.
 MetricOption = Annotated[
     str | None,

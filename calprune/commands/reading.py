@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import typer
 
+from calprune.commands.options import listed
 from calprune.errors import StoreError
 from calprune.terminal import remark
 
 if TYPE_CHECKING:
+    from calprune.analyze.options import AnalysisOptions
     from calprune.data.storage.logits import LogitTable
 
 
@@ -58,3 +61,21 @@ def _same(one: LogitTable, other: LogitTable) -> bool:
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("id", "answer_logits", "log_z", "label", "offered", "visual")
     )
+
+
+def analysis_options(values: Mapping[str, Any]) -> AnalysisOptions:
+    """What a command was told about how numbers are made, from all its options by name.
+
+    Of several definitions of confidence, separated by commas, the first.
+
+    Raises:
+        PlanError: a choice that does not exist.
+    """
+    from calprune.analyze.options import AllKeywords, AnalysisOptions
+
+    told: Any = {k: v for k, v in values.items() if k in AllKeywords.__optional_keys__}
+    told["verbalizers"] = ";".join(told.get("verbalizers") or ())
+    first, *others = listed(told.pop("confidence")) or [""]
+    for confidence in others:
+        AnalysisOptions.of(**told, confidence=confidence)
+    return AnalysisOptions.of(**told, confidence=first)

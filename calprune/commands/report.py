@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from calprune.commands.options import (
     OnlyModelOption,
     StoreOption,
     TargetOption,
+    listed,
 )
 from calprune.errors import PlanError
 
@@ -84,7 +85,7 @@ def report(
     from calprune.analyze.options import check_read
     from calprune.analyze.reproduction import reproduce
     from calprune.analyze.tables.render import check_format, render_study
-    from calprune.commands.reading import Reader
+    from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.store import store_path
 
     if format == "html":
@@ -96,33 +97,23 @@ def report(
         )
     else:
         check_format(format)
-    told: dict[str, Any] = {"answer_set": answer_set, "confidence": confidence, "target": target}
-    told |= {"calibrate": calibrate, "folds": folds}
-    asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
+    told = analysis_options(ctx.params)
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
-    check_read(tables, asked)
-    again: Any = ()
-    if study:
-        more = published or ()
-        again = reproduce(tables, study, draws=draws, seed=seed, published=more, **asked)
+    check_read(tables, told.predictions, given(ctx))
+    again = reproduce(tables, study, told, published or ()) if study else []
     if format != "html":
         print(render_study(again, format))
         reader.end()
         return
     content = gather(
         tables,
-        study=again,
-        metrics=[m.strip() for m in metric.split(",")] if metric else (),
-        by=by,
-        against=against,
-        draws=draws,
-        seed=seed,
-        each_seed=each_seed,
-        mixed_numerics=mixed_numerics,
+        listed(metric),
+        against,
+        told,
         strict=bench is not None,
+        study=again,
         untrusted=reader.left_out,
-        **asked,
     )
     print(write_page(page(content), out))
     reader.end()

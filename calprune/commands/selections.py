@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,8 +23,10 @@ from calprune.commands.options import (
     TowerRevisionOption,
     share_of,
 )
-from calprune.errors import MissingExtra, PlanError
-from calprune.terminal import printable, remark
+from calprune.commands.progress import bars
+from calprune.errors import PlanError
+from calprune.extras import needed
+from calprune.terminal import counted, in_columns, remark
 
 if TYPE_CHECKING:
     from calprune.collect.inspection.overlap import Comparison, Decided, Pair
@@ -89,8 +89,9 @@ def compare_selections(
 
     if format not in FORMATS:
         raise PlanError(registry.unknown("format", format, FORMATS))
-    compare = _comparing()
-    with _progress() as progress:
+    with needed("compare-selections"):
+        from calprune.collect.inspection.overlap import compare_selections as compare
+    with bars() as progress:
         found = compare(
             bench,
             select=select,
@@ -113,30 +114,9 @@ def compare_selections(
     print(rendered(found, format, per_image))
 
 
-def _comparing() -> Any:
-    try:
-        from calprune.collect.inspection.overlap import compare_selections
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("calprune"):
-            raise
-        raise MissingExtra(
-            f"compare-selections needs the package {error.name!r}: pip install 'calprune[collect]'"
-        ) from error
-    return compare_selections
-
-
-def _progress() -> Any:
-    """A context that gives a progress callback: bars with an ETA on a terminal, else None."""
-    if not sys.stderr.isatty():
-        return nullcontext(None)
-    from calprune.collect.progress import bars
-
-    return bars()
-
-
 def rendered(found: Comparison, format: str, per_image: bool) -> str:
     """A comparison as text; csv holds the pairs, or the images."""
-    from calprune.analyze.tables.render import as_csv, as_json
+    from calprune.analyze.tables.records import as_csv, as_json
 
     rows = [asdict(row) for row in (found.details if per_image else found.pairs)]
     if format == "csv":
@@ -144,7 +124,7 @@ def rendered(found: Comparison, format: str, per_image: bool) -> str:
     if format == "json":
         whole = asdict(found)
         return as_json(whole if per_image else {k: v for k, v in whole.items() if k != "details"})
-    title = f"{found.benchmark} on {found.model}, {found.images:,} images"
+    title = f"{found.benchmark} on {found.model}, {counted(found.images, 'image')}"
     if per_image:
         pairs = [
             (
@@ -159,9 +139,9 @@ def rendered(found: Comparison, format: str, per_image: bool) -> str:
             for r in found.details
         ]
         header = ("selections", "budget", "image", "question", "overlap", "ties", "edge")
-        return f"{title}\n\n{_aligned([header, *pairs], 4)}"
-    overlap = _aligned([_PAIRS, *map(_pair, found.pairs)], 2)
-    decided = _aligned([_DECIDED, *map(_decided, found.selectors)], 2)
+        return f"{title}\n\n{_table([header, *pairs], 4)}"
+    overlap = _table([_PAIRS, *map(_pair, found.pairs)], 2)
+    decided = _table([_DECIDED, *map(_decided, found.selectors)], 2)
     return "\n".join([title, "", overlap, "", decided, "", *_notes(found)])
 
 
@@ -172,13 +152,13 @@ _DECIDED = ("selection", "budget", "kept", "ties", "most", "close", "edge", "of"
 def _pair(p: Pair) -> tuple[str, ...]:
     name = f"{p.one} / {p.other}{' *' if p.merged else ''}"
     numbers = (f"{x:.3f}" for x in (p.mean, p.smallest, p.largest))
-    return (name, p.budget, *numbers, f"{100 * p.equal:.1f}", f"{p.choices} {p.per}s")
+    return (name, p.budget, *numbers, f"{100 * p.equal:.1f}", counted(p.choices, p.per))
 
 
 def _decided(d: Decided) -> tuple[str, ...]:
     ties, close = ("-" if x is None else f"{x:.2f}" for x in (d.ties, d.close))
     most = "-" if d.most_ties is None else str(d.most_ties)
-    of = f"{d.choices} {d.per}s"
+    of = counted(d.choices, d.per)
     return (d.selector, d.budget, f"{d.kept:g}", ties, most, close, _lead(d.edge), of)
 
 
@@ -198,14 +178,8 @@ def _notes(found: Comparison) -> list[str]:
     return notes
 
 
-def _aligned(rows: Sequence[Sequence[str]], left: int) -> str:
+def _table(rows: Sequence[Sequence[str]], left: int) -> str:
     """Columns side by side, the first ``left`` of them to the left; empty ones are dropped."""
-    lines = [[printable(cell) for cell in row] for row in rows]
-    columns = [i for i in range(len(lines[0])) if any(row[i] for row in lines[1:])]
-    width = {i: max(len(row[i]) for row in lines) for i in columns}
-    return "\n".join(
-        "  ".join(
-            row[i].ljust(width[i]) if i < left else row[i].rjust(width[i]) for i in columns
-        ).rstrip()
-        for row in lines
-    )
+    columns = [i for i in range(len(rows[0])) if any(row[i] for row in rows[1:])]
+    right = [n for n, i in enumerate(columns) if i >= left]
+    return "\n".join(in_columns([[row[i] for i in columns] for row in rows], right))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,7 +19,8 @@ from calprune.commands.options import (
     TowerPictureOption,
     TowerRevisionOption,
 )
-from calprune.errors import MissingExtra, PlanError
+from calprune.errors import PlanError
+from calprune.extras import needed
 from calprune.terminal import printable
 
 EPILOG = (
@@ -72,7 +73,9 @@ def tokens(
 
     if out is not None and out.suffix and out.suffix not in SUFFIXES:
         raise PlanError(f"--out {out}: pictures are written as {', '.join(PICTURES)}")
-    found = _looking()(
+    with needed("show tokens"):
+        from calprune.collect.inspection.token_view import look
+    found = look(
         bench,
         image,
         select=select,
@@ -90,24 +93,12 @@ def tokens(
     )
     stem = out or Path(file_stem(f"tokens-{found.benchmark}-{found.image}"))
     cls = "CLS attention, " if found.measure.startswith("cls") else ""
-    box, crop = found.frame.box, found.frame.cell[:, 0]
+    box, crop = found.layout.box, found.layout.cell[:, 0]
     shown = Shown(found.pixels, found.size, box, crop, found.saliency, cls + found.measure)
-    panels = [Panel(m.label, m.tokens, m.kept, m.part, m.since) for m in found.marks]
+    panels = [Panel(m.name, m.title, m.tokens, m.kept, m.part, m.since) for m in found.marks]
     title = f"Visual tokens kept of {found.image}, {found.model} on {found.benchmark}"
     if any(m.guided for m in found.marks):
         title += f": {found.question.splitlines()[0]}"
     stem = stem.with_suffix("") if stem.suffix in SUFFIXES else stem
     for path in kept_tokens(shown, panels, stem, title):
         print(printable(path))
-
-
-def _looking() -> Any:
-    try:
-        from calprune.collect.inspection.token_view import look
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("calprune"):
-            raise
-        raise MissingExtra(
-            f"show tokens needs the package {error.name!r}: pip install 'calprune[collect]'"
-        ) from error
-    return look

@@ -9,7 +9,7 @@ Files are called by ``Condition.label`` and the key, as ever.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from urllib.parse import quote, unquote
@@ -100,7 +100,7 @@ class ConditionSpec:
         set_to = (f"{_plain(k)}={_plain(v)}" for k, v in self.parameters)
         parts = [":".join([_plain(self.selector), *set_to])]
         if self.budget is not None:
-            parts.append(f"@{_amount(self.budget)}{f'/{self.scope}' if self.scope else ''}")
+            parts.append(f"@{_amount(self.budget, self.scope)}")
         if self.seed is not None:
             parts.append(f"seed={self.seed}")
         return " ".join([*parts, *(f"{k}={_plain(v, of='')}" for k, v in self.words)])
@@ -143,26 +143,55 @@ class ConditionSpec:
             and (asked is None or (asked.kind, asked.value) == (budget.kind, budget.value))
             and self.scope in (None, budget.scope)
             and self.seed in (None, condition.seed)
-            and all(v in _words(condition)[k] for k, v in self.words)
+            and all(_words(condition)[k] == v for k, v in self.words)
         )
 
 
 def spec_of(condition: Condition) -> ConditionSpec:
     """All that tells a condition from others of its experiment, and nothing that is neutral."""
     c = condition
-    neutral, words = NEUTRAL.get(c.selector, {}), _words(c)
-    budget = None if c.budget == BUDGETS.get(c.selector) else replace(c.budget, scope="global")
-    whole = c.budget.value == 0 or (c.budget.kind, c.budget.value) == ("ratio", 1.0)
-    usual = "global" if whole else SCOPES.get(c.picture, "global")
-    silent = {"positions": _positions(c), "numerics": "canonical", "revision": "1"}
-    told = [(k, words[k][0]) for k, value in silent.items() if value not in words[k]]
-    return ConditionSpec(
+    return told(
         c.selector,
-        tuple((k, value_text(v)) for k, v in c.parameters if not _is(neutral.get(k), v)),
-        budget,
-        c.budget.scope if budget and c.budget.scope != usual else None,
-        c.seed,
-        (*told, *_features(c.features)),
+        c.parameters,
+        c.budget,
+        seed=c.seed,
+        positions=c.positions,
+        numerics=c.numerics,
+        revision=c.revision,
+        features=c.features,
+        picture=c.picture,
+    )
+
+
+def told(
+    selector: str,
+    parameters: Sequence[tuple[str, Scalar]],
+    budget: Budget,
+    *,
+    seed: int | None,
+    positions: str,
+    numerics: str | None,
+    revision: int,
+    features: str | None = None,
+    picture: str = "",
+) -> ConditionSpec:
+    """As ``spec_of``, of a condition's fields; ``picture`` says how budgets are counted."""
+    neutral = NEUTRAL.get(selector, {})
+    whole = budget.value == 0 or (budget.kind, budget.value) == ("ratio", 1.0)
+    usual = "global" if whole else SCOPES.get(picture, "global")
+    silent = budget == BUDGETS.get(selector)
+    words = [
+        ("positions", positions, _positions(selector, dict(parameters), positions)),
+        ("numerics", numerics or "canonical", "canonical"),
+        ("revision", str(revision), "1"),
+    ]
+    return ConditionSpec(
+        selector,
+        tuple((k, value_text(v)) for k, v in parameters if not _is(neutral.get(k), v)),
+        None if silent else replace(budget, scope="global"),
+        None if silent or budget.scope == usual else budget.scope,
+        seed,
+        (*((k, v) for k, v, usually in words if v != usually), *_features(features)),
     )
 
 
@@ -174,6 +203,12 @@ def name_of(condition: Condition) -> str:
 def title_of(condition: Condition) -> str:
     """For people, e.g. ``SCOPE α=0, K=128``; unique within the experiment."""
     return spec_of(condition).title
+
+
+def budget_text(condition: Condition) -> str:
+    """The budget as it stands in names, and where it is silent there: ``64``, ``22%``, ``all``."""
+    spec = spec_of(condition)
+    return _amount(spec.budget or condition.budget, spec.scope)
 
 
 def seedless(condition: Condition) -> ConditionSpec:
@@ -241,28 +276,26 @@ def value_text(value: Scalar) -> str:
     return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
-def _words(c: Condition) -> dict[str, tuple[str, ...]]:
-    """What may be said of a condition after its budget, the first as names have it."""
-    own = dict(_features(c.features))
+def _words(c: Condition) -> dict[str, str]:
+    """What may be said of a condition after its budget."""
     return {
-        "positions": (c.positions,),
-        "numerics": (c.numerics or "canonical",),
-        "revision": (str(c.revision),),
-        "clip": (own.get("clip", "none"),),
-        "features": (c.features or "none",),
+        "positions": c.positions,
+        "numerics": c.numerics or "canonical",
+        "revision": str(c.revision),
+        "clip": dict(_features(c.features)).get("clip", "none"),
+        "features": c.features or "none",
     }
 
 
-def _positions(c: Condition) -> str:
+def _positions(selector: str, parameters: Mapping[str, Scalar], positions: str) -> str:
     """The neutral position ids: those of the paper; where all is kept the model decides."""
-    parameters = dict(c.parameters)
-    if c.selector == "full":
-        return c.positions
-    if c.selector == "fastv-two-pass":
+    if selector == "full":
+        return positions
+    if selector == "fastv-two-pass":
         return str(parameters.get("position_ids", "original"))
-    if c.selector == "sparsevlm" and parameters.get("version") == "2.0":
+    if selector == "sparsevlm" and parameters.get("version") == "2.0":
         return "original"
-    return "original" if c.selector == "fastv" else "contiguous"
+    return "original" if selector == "fastv" else "contiguous"
 
 
 def _features(features: str | None) -> tuple[tuple[str, str], ...]:
@@ -293,13 +326,13 @@ def _equal(value: Scalar, text: str) -> bool:
         return False
 
 
-def _amount(budget: Budget) -> str:
-    """``64``, ``22%`` or ``all``."""
-    if budget.kind == "count":
-        return str(budget.value)
-    if budget.value == 1.0:
-        return "all"
-    return f"{Decimal(repr(budget.value)).scaleb(2).normalize():f}%"
+def _amount(budget: Budget, scope: str | None = None) -> str:
+    """``64``, ``22%``, ``64/crop`` or ``all``."""
+    text = str(budget.value)
+    if budget.kind == "ratio":
+        share = Decimal(repr(budget.value)).scaleb(2).normalize()
+        text = "all" if budget.value == 1.0 else f"{share:f}%"
+    return f"{text}/{scope}" if scope else text
 
 
 def _budget(text: str, amount: str) -> Budget:

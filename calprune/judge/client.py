@@ -19,6 +19,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 
 from calprune.errors import CalpruneError, IncompleteError, ModelError, PlanError
+from calprune.terminal import printable
 
 KEY_ENV = "OPENAI_API_KEY"
 _MOST_BYTES = 1 << 20
@@ -259,8 +260,7 @@ def _message(raw: bytes) -> tuple[str, str]:
 
 def _short(text: str) -> str:
     """The beginning of what somebody else wrote, fit for a terminal."""
-    text = " ".join(text[:2000].split())
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+    text = printable(" ".join(text[:2000].split()))
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

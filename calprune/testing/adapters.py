@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 from torch import Tensor
 
-from calprune.collect.adapter import Adapter, Reach, Row, Seen
+from calprune.collect.adapter import Adapter, EncodedImage, ImageRequest, Reach
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import Generated
 from calprune.collect.packed.masks import Past
@@ -40,12 +40,12 @@ class Case:
     """Images with what is kept of each, and the questions asked about all of them."""
 
     pictures: Sequence[Picture]
-    seen: Sequence[Seen]
+    seen: Sequence[EncodedImage]
     kept: Sequence[NDArray[np.int64]]
     questions: Sequence[str]
     positions: str
 
-    def rows(self, adapter: Adapter) -> list[Row]:
+    def rows(self, adapter: Adapter) -> list[ImageRequest]:
         """As the room that asks makes them."""
         prompts = [adapter.prompt(q) for q in self.questions]
         head, tails = len(prompts[0].head), tuple(p.tail for p in prompts)
@@ -66,7 +66,7 @@ def conformance(
 
     Args:
         adapter: in float32.
-        pictures: at least two, of different sizes where the family's frame depends on them.
+        pictures: at least two, of different sizes where the family's layout depends on them.
         questions: at least two, with different lengths.
         answers: whose first tokens the vocabulary has.
         seed: of what is kept.
@@ -76,7 +76,7 @@ def conformance(
     answers_have_tokens(adapter, answers)
     rng = np.random.default_rng(seed)
     worst: dict[str, float] = {}
-    everything = [np.arange(len(s.frame)) for s in seen]
+    everything = [np.arange(len(s.layout)) for s in seen]
     few = [_some(rng, s, share) for s, share in zip(seen, _shares(len(seen)), strict=True)]
     for name, kept, positions in (
         ("all tokens", everything, "contiguous"),
@@ -97,20 +97,22 @@ def conformance(
     return worst
 
 
-def frames_agree(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[Seen]) -> None:
-    """The frame that arithmetic promises is the frame that the tower gives."""
+def frames_agree(
+    adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[EncodedImage]
+) -> None:
+    """The layout that arithmetic promises is the layout that the tower gives."""
     from calprune.data.pictures import size_of
 
     for picture, s in zip(pictures, seen, strict=True):
-        promised = adapter.frame(size_of(picture))
-        np.testing.assert_array_equal(promised.cell, s.frame.cell)
-        np.testing.assert_array_equal(promised.glue, s.frame.glue)
-        sizes = [len(x) for x in (*s.view.values(), *s.saliency.values())]
+        promised = adapter.token_layout(size_of(picture))
+        np.testing.assert_array_equal(promised.cell, s.layout.cell)
+        np.testing.assert_array_equal(promised.separator, s.layout.separator)
+        sizes = [len(x) for x in (*s.features.values(), *s.saliency.values())]
         assert set(sizes) == {len(promised)}, f"{sizes} rows for {len(promised)} visual tokens"
-        assert len(promised) - promised.glue.sum() <= adapter.candidates
+        assert len(promised) - promised.separator.sum() <= adapter.candidates
         for saliency in s.saliency.values():
-            assert np.isnan(saliency[promised.glue]).all(), "glue has no saliency"
-            assert np.isfinite(saliency[~promised.glue]).all()
+            assert np.isnan(saliency[promised.separator]).all(), "separator tokens have no saliency"
+            assert np.isfinite(saliency[~promised.separator]).all()
 
 
 def answers_have_tokens(adapter: Adapter, answers: Sequence[Answer]) -> None:
@@ -192,14 +194,16 @@ def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
     whole = Case(
         case.pictures,
         case.seen,
-        [np.arange(len(s.frame)) for s in case.seen],
+        [np.arange(len(s.layout)) for s in case.seen],
         case.questions,
         "original",
     )
     hidden, model = [], Packed(adapter)
     for row, kept in zip(whole.rows(adapter), case.kept, strict=True):
         for tail in row.tails:
-            line = lay_out(Row(row.visual, row.glue, row.positions, row.start, (tail,)))
+            line = lay_out(
+                ImageRequest(row.visual, row.separator, row.positions, row.start, (tail,))
+            )
             gone = np.setdiff1d(np.arange(line.visual), kept)
             stays = ~np.isin(np.arange(len(line)), gone)
             pack = replace(cut([line], "all"), depth=np.cumsum(stays)[None] - 1)
@@ -221,7 +225,7 @@ def company_does_not_matter(adapter: Adapter, case: Case) -> float:
     together = Packed(adapter, tokens=1 << 20).reply(rows).logits
     worst = 0.0
     for i, row in enumerate(rows):
-        turned = Row(row.visual, row.glue, row.positions, row.start, row.tails[::-1])
+        turned = ImageRequest(row.visual, row.separator, row.positions, row.start, row.tails[::-1])
         alone = Packed(adapter, tokens=1).reply([turned]).logits[::-1]
         worst = max(worst, _apart(alone, together[q * i : q * i + q], f"image {i} by itself"))
     return worst
@@ -264,13 +268,13 @@ def wrong_replies_are_noticed(adapter: Adapter, case: Case) -> None:
 
 def pruning_shows(adapter: Adapter, case: Case) -> None:
     """Keeping other tokens must change answers, else equality proves nothing."""
-    others = [len(s.frame) - 1 - k[::-1] for s, k in zip(case.seen, case.kept, strict=True)]
+    others = [len(s.layout) - 1 - k[::-1] for s, k in zip(case.seen, case.kept, strict=True)]
     moved = Case(case.pictures, case.seen, others, case.questions, case.positions)
     a, b = (Packed(adapter, tokens=1 << 20).reply(c.rows(adapter)).logits for c in (case, moved))
     assert np.abs(a - b).max() > 100 * TOLERANCE, "the model does not look at the image"
 
 
-def _binds(adapter: Adapter, rows: Sequence[Row]) -> bool:
+def _binds(adapter: Adapter, rows: Sequence[ImageRequest]) -> bool:
     """Some question has a token that a window hides from it."""
     head = len(adapter.prompt("?").head)
     longest = max(head + r.positions.shape[1] + len(tail) for r in rows for tail in r.tails)
@@ -364,10 +368,10 @@ def _spoilt(spoil: Callable[[Pack, Mapping[str, Reach]], Asked]) -> Iterator[Non
         masks.masks_of = honest
 
 
-def _some(rng: np.random.Generator, seen: Seen, share: float) -> NDArray[np.int64]:
-    candidates = np.flatnonzero(~seen.frame.glue)
+def _some(rng: np.random.Generator, seen: EncodedImage, share: float) -> NDArray[np.int64]:
+    candidates = np.flatnonzero(~seen.layout.separator)
     taken = rng.permutation(candidates)[: max(1, int(share * len(candidates)))]
-    return np.sort(np.concatenate([taken, np.flatnonzero(seen.frame.glue)]))
+    return np.sort(np.concatenate([taken, np.flatnonzero(seen.layout.separator)]))
 
 
 def _shares(n: int) -> list[float]:

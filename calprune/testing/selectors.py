@@ -22,7 +22,7 @@ from calprune.errors import CalpruneError
 _WIDTH = 32
 _SPACES = {"1": 1, "head": 64, "tower": _WIDTH, "model": 96, "joint": 16}
 WIDTHS = {name: _SPACES[signal.width] for name, signal in SIGNALS.items()}
-"""Width of each made-up signal; that of ``cls-token`` is the view's."""
+"""Width of each made-up signal; that of ``cls-token`` is that of the features."""
 
 _GRID = (8, 9)
 _BUDGETS = (1, 2, 7, 16, 30)
@@ -34,7 +34,7 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
 
     - It is a frozen dataclass with title, needs, revision, nested and budget, and ranks, picks or
       merges. Only rankings are nested: budgets share them.
-    - A ranking holds each candidate once, a pick exactly k of them, and neither glue; a merge
+    - A ranking holds each candidate once, a pick exactly k of them, neither a separator; a merge
       holds exactly k new tokens of old ones with finite weights.
     - The same image gives the same choice, however often and among whatever others, and its inputs
       stay as they are.
@@ -64,7 +64,7 @@ def laws(selector: Any, widths: Mapping[str, int] | None = None) -> None:
     _obeyed(selector, other)
     _same(first, _obeyed(selector, usual), "a second time, after another image")
     if not isinstance(selector, Merges):
-        _obeyed(selector, made_up(2, glue=True, widths=shelf))
+        _obeyed(selector, made_up(2, row_ends=True, widths=shelf))
     _same(first, _obeyed(selector, _blinded(usual, selector.needs)), "without what is not needed")
     if getattr(selector, "equivariant", False):
         _equivariant(selector, usual)
@@ -88,7 +88,7 @@ def made_up(
     seed: int = 0,
     *,
     grid: tuple[int, int] = _GRID,
-    glue: bool = False,
+    row_ends: bool = False,
     widths: Mapping[str, int] = WIDTHS,
 ) -> VisualTokens:
     """Visual tokens of an image that never was, in clusters, with every signal.
@@ -96,14 +96,14 @@ def made_up(
     Args:
         seed: of all values.
         grid: rows and columns of patches.
-        glue: end each row with a separator.
+        row_ends: end each row with a separator.
         widths: of the signals.
     """
     rng = np.random.default_rng(seed)
     rows, columns = grid
     cell = np.indices((rows, columns)).reshape(2, -1).T
     separator = np.zeros(rows * columns, np.bool_)
-    if glue:
+    if row_ends:
         ends = np.arange(1, rows + 1) * columns
         cell = np.insert(cell, ends, -1, axis=0)
         separator = np.insert(separator, ends, True)
@@ -123,9 +123,9 @@ def made_up(
 
     return VisualTokens(
         image=f"{seed:02x}" * 32,
-        view=clustered(_WIDTH),
+        features=clustered(_WIDTH),
         saliency=np.where(separator, np.nan, rng.gamma(0.5, size=v)),
-        glue=separator,
+        separator=separator,
         cell=cell.astype(np.int32),
         signals={name: signal(name, width) for name, width in sorted(widths.items())},
     )
@@ -134,11 +134,11 @@ def made_up(
 def degenerate(widths: Mapping[str, int] = WIDTHS) -> dict[str, VisualTokens]:
     """Images that show nothing or the same thing twice, by what is odd about them."""
     usual = made_up(3, widths=widths)
-    v, one = len(usual.glue), made_up(4, grid=(1, 1), widths=widths)
+    v, one = len(usual.separator), made_up(4, grid=(1, 1), widths=widths)
 
     def per_token(change: Callable[[Any], Any]) -> VisualTokens:
         signals = {n: change(x) if len(x) == v else x for n, x in usual.signals.items()}
-        return replace(usual, view=change(usual.view), signals=signals, _known={})
+        return replace(usual, features=change(usual.features), signals=signals, _known={})
 
     doubled = np.arange(v) // 2
     return {
@@ -220,7 +220,7 @@ def _choices(selector: Any, tokens: VisualTokens) -> Iterator[NDArray[Any]]:
 
 
 def _inputs(tokens: VisualTokens) -> Iterator[tuple[str, NDArray[Any]]]:
-    for name in ("view", "saliency", "glue", "cell"):
+    for name in ("features", "saliency", "separator", "cell"):
         yield name, getattr(tokens, name)
     yield from tokens.signals.items()
 
@@ -228,7 +228,7 @@ def _inputs(tokens: VisualTokens) -> Iterator[tuple[str, NDArray[Any]]]:
 def _subset(ranking: object, tokens: VisualTokens, k: int) -> NDArray[Any]:
     """The order of a ranking, −1 apart."""
     assert isinstance(ranking, Ranking), f"{type(ranking).__name__} returned, not a Ranking"
-    v = len(tokens.glue)
+    v = len(tokens.separator)
     for name in ("order", "score", "margin", "tied"):
         values = getattr(ranking, name)
         assert values.shape == (v,), f"{name} has shape {values.shape} for {v} tokens"
@@ -239,7 +239,7 @@ def _subset(ranking: object, tokens: VisualTokens, k: int) -> NDArray[Any]:
     assert (order >= 0).all(), f"only {(order >= 0).sum()} of {k} tokens"
     assert (order < v).all(), f"token {order.max()} of {v}"
     assert len(np.unique(order)) == k, "a token is taken twice"
-    assert not tokens.glue[order].any(), "glue is taken"
+    assert not tokens.separator[order].any(), "a separator token is taken"
     return order
 
 
@@ -253,7 +253,7 @@ def _merge(merged: object, tokens: VisualTokens, k: int) -> NDArray[Any]:
     assert merged.offset[-1] == len(merged.token) == len(merged.weight), "offset and entries differ"
     assert np.isfinite(merged.weight).all(), "a weight is not finite"
     assert (merged.token >= CLS).all(), "a token below that of CLS"
-    assert (merged.token < len(tokens.glue)).all(), "a token that is none"
+    assert (merged.token < len(tokens.separator)).all(), "a token that is none"
     return np.stack([np.repeat(np.arange(k), sizes), merged.token, merged.weight])
 
 
@@ -264,21 +264,21 @@ def _same(one: list[NDArray[Any]], other: list[NDArray[Any]], when: str) -> None
 
 def _blinded(tokens: VisualTokens, needs: frozenset[str]) -> VisualTokens:
     """The same image without what a selector does not say it reads."""
-    view = tokens.view if "view" in needs else np.full_like(tokens.view, np.nan)
+    features = tokens.features if "features" in needs else np.full_like(tokens.features, np.nan)
     saliency = tokens.saliency if "saliency" in needs else np.full_like(tokens.saliency, np.nan)
     signals = {name: x for name, x in tokens.signals.items() if name in needs}
-    return replace(tokens, view=view, saliency=saliency, signals=signals, _known={})
+    return replace(tokens, features=features, saliency=saliency, signals=signals, _known={})
 
 
 def _equivariant(selector: Any, tokens: VisualTokens) -> None:
     """Shuffled tokens give the same sets."""
-    v = len(tokens.glue)
+    v = len(tokens.separator)
     shuffle = np.random.default_rng(5).permutation(v)
     moved = replace(
         tokens,
-        view=tokens.view[shuffle],
+        features=tokens.features[shuffle],
         saliency=tokens.saliency[shuffle],
-        glue=tokens.glue[shuffle],
+        separator=tokens.separator[shuffle],
         cell=tokens.cell[shuffle],
         signals={n: x[shuffle] if len(x) == v else x for n, x in tokens.signals.items()},
         _known={},

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Adapter, Seen
+from calprune.collect.adapter import Adapter, EncodedImage
 from calprune.collect.signals import SIGNALS, of_question
 from calprune.data.benchmarks import Picture
 
@@ -15,20 +15,24 @@ RELATIVE = 1e-4
 """Of a signal's largest value; how far company may move it."""
 
 
-def signals_hold(adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[Seen]) -> float:
-    """Auxiliary features have the frame's rows, zero on glue, and are the same for any batch."""
+def signals_hold(
+    adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[EncodedImage]
+) -> float:
+    """Auxiliary features have the layout's rows, 0 on separators, the same for any batch."""
     names = sorted(n for n in auxiliary(adapter) if not of_question(n))
     if not names:
         return 0.0
     together, worst = adapter.measure(pictures, names), 0.0
     for picture, s, signals in zip(pictures, seen, together, strict=True):
-        crop = s.frame.cell[:, 0]
+        crop = s.layout.cell[:, 0]
         crops = len(np.unique(crop[crop >= 0]))
         rows = {n: crops for n in names if n in SIGNALS and SIGNALS[n].rows == "crops"}
         _promised(signals, names, {n: rows.get(n, len(crop)) for n in names})
         for name in names:
             if name not in rows:
-                assert not signals[name][s.frame.glue].any(), f"{name}: not zero on glue"
+                assert not signals[name][s.layout.separator].any(), (
+                    f"{name}: not zero on separators"
+                )
                 assert signals[name].any(), f"{name}: zero everywhere"
             (alone,) = adapter.measure([picture], [name])
             assert [*alone] == [name], f"{[*alone]} measured instead of {name}"
@@ -55,7 +59,7 @@ def phrases_hold(adapter: Adapter, questions: Sequence[str]) -> float:
 
 def auxiliary(adapter: Adapter) -> set[str]:
     """Signals beyond those that ``encode`` gives."""
-    return set(adapter.measures) - {"view", "saliency"}
+    return set(adapter.measures) - {"features", "saliency"}
 
 
 def _promised(

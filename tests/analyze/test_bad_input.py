@@ -7,12 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.command import analyze
-from calprune.analyze.html_report.content import gather
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, gather
 from tests.analyze.conftest import make_condition, make_table, opened
 
 QUICK = {"draws": 20}

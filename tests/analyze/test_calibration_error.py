@@ -10,14 +10,14 @@ from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
 from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.resampled import gap_errors
+from calprune.analyze.results.permuted_metrics import difference_test
+from calprune.analyze.results.resampled_metrics import if_calibrated
+from calprune.analyze.results.shared_resamples import gap_errors
 from calprune.analyze.statistics.calibration_error import GapSums, combined
-from calprune.analyze.statistics.ece_if_calibrated import design_effects, noise_floor
-from calprune.analyze.statistics.permutation_test import permutation_test
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.statistics.clustering import Clusters
+from calprune.analyze.statistics.ece_if_calibrated import design_effects
 from calprune.errors import PlanError
+from tests.analyze.calls import compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_table
 
 GAPPED = ["ece", "ece-equal-mass", "ece-class-wise", "ece-smooth", "ece-debiased", "rmsce"]
@@ -30,7 +30,9 @@ def questions(images, shape="unequal", answers=2, effect=1.0, run=0):
 
 def sums_of(spec, predictions):
     (metric,) = resolve([spec])
-    return GapSums.of(metric, predictions, Clusters.of(predictions))
+    return GapSums.of(
+        metric.gap_parts(predictions), Clusters.of(predictions.cluster), metric.squared
+    )
 
 
 def alone(sums, weights):
@@ -156,16 +158,16 @@ def test_a_small_root_of_squares_is_covered_where_few_bins_are_used():
     """Two confidences, each off by .02; quantiles of roots alone hold it in 85 %."""
     (metric,) = resolve(["rmsce"])
     shape, held = questions(60, "unequal", 2, 0.0).answered(1.0), 0
-    clusters, rng = Clusters.of(shape), np.random.default_rng(1)
+    clusters, rng = Clusters.of(shape.cluster), np.random.default_rng(1)
     weights = rng.multinomial(60, np.full(60, 1 / 60), 300).astype(float)
     for _ in range(100):
         upper = rng.random(len(shape)) < 0.5
         confidence = np.where(upper, 0.95, 0.7)
         right = rng.random(len(shape)) < np.where(upper, 0.97, 0.68)
         predictions = replace(shape, confidence=confidence, correct=right)
-        low, high = alone(GapSums.of(metric, predictions, clusters), weights).interval(
-            "studentised"
-        )
+        low, high = alone(
+            GapSums.of(metric.gap_parts(predictions), clusters, metric.squared), weights
+        ).interval("studentised")
         held += low <= 0.02 <= high
     assert held >= 92
 
@@ -198,7 +200,7 @@ def test_the_floor_is_the_mean_error_of_exact_confidences(shape, effect):
         predictions = questions(60, shape, 2, effect, run).answered(1.0)
         found += [
             sampled("ece", predictions).point()[0],
-            noise_floor(metric, predictions, Clusters.of(predictions), 0),
+            if_calibrated(metric, predictions, Clusters.of(predictions.cluster), 0),
         ]
     ece, floor = found / 60
     assert floor == pytest.approx(ece, rel=0.08)
@@ -212,7 +214,7 @@ def test_every_relative_has_a_floor_near_what_exact_confidences_score(spec):
         predictions = questions(60, "unequal", 4, 0.5, run).answered(1.0)
         found += [
             sampled(spec, predictions).point()[0],
-            noise_floor(metric, predictions, Clusters.of(predictions), 0),
+            if_calibrated(metric, predictions, Clusters.of(predictions.cluster), 0),
         ]
     rough = 0.25 if spec == "ece-debiased" else 0.12  # its excess is of rows, not of images
     assert found[1] == pytest.approx(found[0], rel=rough)
@@ -226,7 +228,7 @@ def test_repeats_widen_their_own_bin_and_different_questions_hardly():
         rows = metric.gap_parts(predictions).sums(
             np.ones((len(predictions), 1)), np.zeros(len(predictions), dtype=np.intp), 1
         )[0]
-        effects = design_effects(metric.gap_parts(predictions), Clusters.of(predictions))
+        effects = design_effects(metric.gap_parts(predictions), Clusters.of(predictions.cluster))
         assert least < np.average(effects, weights=rows) < most
 
 
@@ -236,7 +238,7 @@ def test_seeds_are_dealt_with_the_single_run_and_the_test_keeps_its_level():
         asked = questions(40, effect=0.5, run=run)
         predictions = [sampled("ece", asked.answered(1.0)) for _ in range(4)]
         p = [
-            permutation_test(ours, predictions[3:], 99, run).p[0]
+            difference_test(ours, predictions[3:], 99, run).p[0]
             for ours in (predictions[:1], predictions[:3])
         ]
         hits += np.array(p) <= 0.05
@@ -247,7 +249,7 @@ def test_few_images_are_dealt_in_all_ways():
     predictions = [questions(2, run=1).answered(1.0) for _ in range(3)]
     predictions = [replace(s, correct=np.roll(s.correct, i)) for i, s in enumerate(predictions)]
     runs = [sampled("accuracy", s) for s in predictions]
-    found = permutation_test(runs[:2], runs[2:], 99, 0)
+    found = difference_test(runs[:2], runs[2:], 99, 0)
     hits = np.array([np.bincount(r.clusters.code, r.predictions.correct, 2) for r in runs])
     rest = np.array([[1, 2], [0, 2], [0, 1]])
     moved = [
@@ -301,14 +303,14 @@ def test_an_undefined_resample_leaves_an_interval_over_the_others():
 
 
 def test_without_images_repeats_are_resampled_together_and_told():
-    from calprune.analyze.tables.grid import estimate_grids
+    from calprune.analyze.tables.estimates import estimate_tables
 
     table = replace(make_table(images=30, per_image=4), cluster=np.full(120, ""))
     repeats = replace(table, duplicate_of=np.repeat(np.arange(0, 120, 4), 4).astype(np.int32))
     (row,) = estimate([repeats], ["accuracy"], draws=20)
     assert (row.resampled, row.clusters) == ("questions", 30)
     assert "|clusters:30(question)|" in row.signature
-    (grid,) = estimate_grids([row])
+    (grid,) = estimate_tables([row])
     assert any("rows that repeat a question" in note for note in grid.notes)
 
 

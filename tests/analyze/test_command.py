@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calprune.analyze.command import analyze
 from calprune.analyze.study import Study
 from calprune.data.grades import grade_path
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch
+from tests.analyze.calls import analyze
 from tests.analyze.conftest import make_study_tables
 from tests.analyze.test_judge import ROWS, stored
 

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
-from calprune.analyze.statistics.multiple_testing import adjust
-from calprune.analyze.statistics.sign_flips import stacked, swap_test, swapped
+from calprune.analyze.results.estimate import prepared
+from calprune.analyze.results.permuted_metrics import difference, paired_test
+from calprune.analyze.results.resampled_metrics import stacked
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, gather
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -60,7 +59,7 @@ def test_equal_conditions_are_rarely_significant():
         pair = [
             prepared(metrics, [read_predictions(make_table(noise=2 * i + j))])[0] for j in (0, 1)
         ]
-        p.append(swap_test(pair[0], pair[1], 99, i))
+        p.append(paired_test(pair[0], pair[1], 99, i))
     assert (np.array(p) <= 0.05).mean(axis=0).max() <= 0.16
     assert np.mean(p, axis=0) == pytest.approx(0.5, abs=0.15)
 
@@ -76,7 +75,7 @@ def test_ranked_swaps_agree_with_swapping_rows_by_hand():
     x, y = (prepared(metrics, [s])[0].point()[0] for s in (mine, theirs))
 
     pair = [prepared(metrics, [s])[0] for s in (a, b)]
-    found = swapped(*pair, coins[None].astype(float))
+    found = difference(*pair, coins[None].astype(float))
     assert found[0, 0] == pytest.approx(x - y, abs=1e-12)
 
 
@@ -111,7 +110,7 @@ def test_groups_are_families_of_their_own(study_tables):
         ({"reference": "ful"}, "did you mean full"),
         ({"reference": "scope"}, "choose one"),
         ({"correction": "holms"}, "did you mean holm"),
-        ({"permutations": 0}, "permutations from 1"),
+        ({"permutations": 0}, "permutations are counted from 1"),
     ],
 )
 def test_impossible_requests_are_explained(study_tables, choice, why):
@@ -125,11 +124,11 @@ def test_corrections_keep_order_and_never_lower_p(p):
     raw = np.array(p)
     order = np.argsort(raw, kind="stable")
     for correction in ("holm", "bh"):
-        adjusted = adjust(p, correction)
+        adjusted = adjust_p(p, correction)
         assert (adjusted >= raw - 1e-15).all()
         assert (adjusted <= 1).all()
         assert (np.diff(adjusted[order]) >= 0).all()
-    assert (adjust(p, "bh") <= adjust(p, "holm") + 1e-12).all()
+    assert (adjust_p(p, "bh") <= adjust_p(p, "holm") + 1e-12).all()
 
 
 def test_other_numerics_are_not_paired_unasked(table):

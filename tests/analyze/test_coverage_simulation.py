@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks import pope_coverage as coverage
-from calprune.analyze.statistics.clustering import intra_image
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.statistics.clustering import Clusters, icc
 
 
 def test_rows_repeat_as_in_pope():
@@ -31,5 +30,7 @@ def test_images_are_as_alike_as_asked(rho):
         (predictions,) = coverage.equal_conditions(np.random.default_rng(run), r, 1, 1.0)
         first = np.unique(coverage.QUESTION, return_index=True)[1]
         predictions = predictions.take(first)
-        found.append(intra_image(predictions, Clusters.of(predictions)))
+        found.append(
+            icc(predictions.correct, Clusters.of(predictions.cluster), predictions.duplicate_of)
+        )
     assert np.mean(found) == pytest.approx(rho, abs=0.02)

@@ -10,11 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.by_confidence import definitions
-from calprune.analyze.results.estimate import estimate
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import analyze, definitions, estimate
 from tests.analyze.conftest import make_condition, make_table, opened
 
 CLOSED = ("answer-set", "raw", "margin", "entropy", "gap")

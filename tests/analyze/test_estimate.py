@@ -9,12 +9,10 @@ import pytest
 
 from calprune.analyze.experiments import experiment as cells
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.reliability import reliability_bins
 from calprune.data.condition import Budget
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import compare, estimate, reliability_bins
 from tests.analyze.conftest import make_condition, make_table, opened
 
 

@@ -10,12 +10,10 @@ from sklearn.isotonic import IsotonicRegression
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.parameter_effect import changes, level, lines, numeric_parameters
-from calprune.analyze.results.reliability import isotonic_steps
-from calprune.analyze.results.risk_coverage import expected_risk, risk_coverage
+from calprune.analyze.results.parameter_effect import level, lines, numeric_parameters
+from calprune.analyze.results.risk_coverage import expected_risk
 from calprune.analyze.statistics.pareto_front import cost, front
+from tests.analyze.calls import changes, compare, estimate, isotonic_steps, risk_coverage
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 
 answers = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=40)

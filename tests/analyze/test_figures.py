@@ -14,9 +14,9 @@ import pytest
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.figures._style import brief, paged
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
+from tests.analyze.calls import estimate, subject_of, svg_of
 from tests.analyze.conftest import (
     make_condition,
     make_study_tables,
@@ -37,7 +37,7 @@ def tables():
 @pytest.fixture(scope="module")
 def subject(tables):
     """Shared, as a report shares it: numbers are computed once."""
-    return figures.Subject(tuple(tables), **QUICK)
+    return subject_of(tables, **QUICK)
 
 
 def rows_of(path):
@@ -54,7 +54,7 @@ def test_the_kinds_there_are():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_figure_for_a_page_is_small_and_stands_alone(subject, kind):
-    text = figures.svg_of(kind, subject)
+    text = svg_of(kind, subject)
     assert len(text) < 200_000
     root = ElementTree.fromstring(text)
     assert root.tag == f"{SVG}svg"
@@ -64,12 +64,12 @@ def test_a_figure_for_a_page_is_small_and_stands_alone(subject, kind):
     assert len(own) == len(set(own))
     asked = set(re.findall(r'(?:href="|url\()#([^")]+)', text))
     assert asked == set(own)
-    assert figures.svg_of(kind, subject) == text
+    assert svg_of(kind, subject) == text
 
 
 def test_ids_are_different_in_different_figures(subject):
     found = [
-        {e.get("id") for e in ElementTree.fromstring(figures.svg_of(kind, subject)).iter()} - {None}
+        {e.get("id") for e in ElementTree.fromstring(svg_of(kind, subject)).iter()} - {None}
         for kind in KINDS
     ]
     assert sum(map(len, found)) == len(set.union(*found))
@@ -85,7 +85,7 @@ def test_names_of_strangers_are_text(kind):
         for a in (0.5, 1.0)
     ]
     tables = [replace(t, condition=replace(t.condition, model=odd)) for t in tables]
-    text = figures.svg_of(kind, tables, **QUICK)
+    text = svg_of(kind, tables, **QUICK)
     assert "<script" not in text
     assert "\x1b" not in text
     assert "&lt;script&gt;" in text
@@ -132,15 +132,15 @@ def test_many_conditions_come_on_pages(tmp_path):
         assert len([p for p in paths if p.suffix == ".csv"]) == 1
     shown = {r["condition"] for r in rows_of(tmp_path / "reliability.csv")}
     assert len(shown) == 13
-    text = figures.svg_of("curve", tables, draws=0)
+    text = svg_of("curve", tables, draws=0)
     assert text.count("<svg") == 2
 
 
 def test_groups_get_panels(subject):
-    text = figures.svg_of("curve", subject, by="category")
+    text = svg_of("curve", subject, by="category")
     assert ">colour<" in text
     assert ">count<" in text
-    assert ">colour<" in figures.svg_of("forest", subject, by="category")
+    assert ">colour<" in svg_of("forest", subject, by="category")
 
 
 @pytest.mark.parametrize("kind", ["curve", "forest"])
@@ -148,7 +148,7 @@ def test_more_than_a_hundred_panels_are_refused(kind):
     names = {"t": [f"v{i}" for i in range(101)]}
     tables = [make_table(c, 101, 1, tags=names) for c in (make_condition(), make_condition("a", 8))]
     with pytest.raises(PlanError, match="have 101 values of t, and a report or a figure shows"):
-        figures.svg_of(kind, tables, by="t", **QUICK)
+        svg_of(kind, tables, by="t", **QUICK)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -159,7 +159,7 @@ def test_replies_are_drawn(kind):
             [make_condition(), *(make_condition("scope", 8, alpha=a) for a in (0.5, 1.0))]
         )
     ]
-    assert "<svg" in figures.svg_of(kind, tables, reading={"target": "soft"}, **QUICK)
+    assert "<svg" in svg_of(kind, tables, target="soft", **QUICK)
 
 
 def test_metrics_that_are_undefined_everywhere_are_not_drawn():
@@ -167,10 +167,10 @@ def test_metrics_that_are_undefined_everywhere_are_not_drawn():
         make_table(c, answers=5, letters=True)
         for c in (make_condition(), *(make_condition("scope", 8, alpha=a) for a in (0.5, 1.0)))
     ]
-    how = {"metric": "nll", "reading": {"answer_set": "four"}, **QUICK}
+    how = {"metric": "nll", "answer_set": "four", **QUICK}
     for kind in ("curve", "heatmap", "change", "forest", "pareto"):
         with pytest.raises(PlanError, match="every NLL is undefined or infinite"):
-            figures.svg_of(kind, tables, **how)
+            svg_of(kind, tables, **how)
 
 
 def test_single_undefined_values_leave_gaps(subject, tables):
@@ -191,7 +191,7 @@ def test_single_undefined_values_leave_gaps(subject, tables):
     assert any(v != v for v in values)
     assert any(v == v for v in values)
     for kind in ("curve", "heatmap", "change", "forest", "pareto"):
-        assert "<svg" in figures.svg_of(kind, subject, metric=Sometimes())
+        assert "<svg" in svg_of(kind, subject, metric=Sometimes())
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -221,15 +221,15 @@ def test_the_isotonic_curve_is_an_option(tables, tmp_path):
 
 def test_parameters_of_kinds_are_checked(subject):
     with pytest.raises(PlanError, match="did you mean alpha"):
-        figures.svg_of("heatmap:parameter=alfa", subject)
+        svg_of("heatmap:parameter=alfa", subject)
     with pytest.raises(PlanError, match="nothing to compare with alpha = 7; values are"):
-        figures.svg_of("change:baseline=7", subject)
+        svg_of("change:baseline=7", subject)
     with pytest.raises(PlanError, match="accuracy is the other axis"):
-        figures.svg_of("pareto", subject, metric="accuracy")
+        svg_of("pareto", subject, metric="accuracy")
     with pytest.raises(PlanError, match="there is no condition 'fool'"):
-        figures.svg_of("forest", subject, against="fool")
+        svg_of("forest", subject, against="fool")
     with pytest.raises(PlanError, match="known: change, confidence, curve"):
-        figures.svg_of("pie", subject)
+        svg_of("pie", subject)
 
 
 def test_the_example_of_the_docs_draws(tables, monkeypatch, tmp_path):

@@ -20,9 +20,10 @@ import pytest
 from typer.testing import CliRunner
 
 from calprune.analyze.figures import Subject
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.cli import app
 from calprune.data.storage.store import SAMPLE, Store
+from tests.analyze.calls import subject_of
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "printed"
 RENAMED: Mapping[str, str] = {}
@@ -77,7 +78,7 @@ def of_figures() -> dict[str, Callable[[Subject], Sequence[Any]]]:
 
 @pytest.fixture(scope="module")
 def subject() -> Subject:
-    return Subject(tuple(Store(SAMPLE).tables()), draws=100, permutations=99)
+    return subject_of(Store(SAMPLE).tables(), draws=100, permutations=99)
 
 
 def rows_of(found: Any) -> list[dict[str, Any]]:
@@ -129,7 +130,7 @@ def test_figures_have_the_numbers_that_they_had(name: str, subject: Subject) -> 
 def record() -> None:
     """Write all anew."""
     GOLDEN.mkdir(exist_ok=True)
-    tables = Subject(tuple(Store(SAMPLE).tables()), draws=100, permutations=99)
+    tables = subject_of(Store(SAMPLE).tables(), draws=100, permutations=99)
     found = {n: rows_of(json.loads(printed(c, "json"))) for n, c in COMMANDS.items()}
     found |= {name: records(make(tables)) for name, make in of_figures().items()}
     for name, rows in found.items():

@@ -13,17 +13,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.analyze.html_report.content import Content, gather
+from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, join, text
 from calprune.analyze.html_report.page import POLICY, check_path, page, write_page
 from calprune.analyze.html_report.sections import SECTIONS
 from calprune.analyze.html_report.sections.cautions import cautions
 from calprune.analyze.html_report.sections.summary import summary
-from calprune.analyze.html_report.tables import Cell, Column, first_number, grid_table, table
-from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.html_report.tables import Column, TableCell, first_number, table, table_of
+from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.render import render_study
+from calprune.analyze.tables.text_table import TextTable
 from calprune.errors import PlanError, WriteError
+from tests.analyze.calls import estimate, gather
 from tests.analyze.conftest import hostile, make_condition, make_study_tables, make_table
 
 ATTACK = "</style></script><script>x()</script><b onload='y' class=\"z\">&amp;\u202e\u2066\x1b\n"
@@ -54,7 +55,7 @@ class Outline(HTMLParser):
 @dataclass(frozen=True)
 class OneStudyTable:
     title: str
-    grid: Grid
+    shown: TextTable
     rows: tuple[Any, ...]
     footnotes: tuple[str, ...]
 
@@ -126,7 +127,10 @@ def test_cells_sort_by_full_precision(whole: str, content: Content):
 
 
 def test_undefined_and_infinite_values_have_keys_that_sort():
-    cells = [[Cell("a"), Cell("–", float("nan"))], [Cell("b"), Cell("∞", float("inf"))]]
+    cells = [
+        [TableCell("a"), TableCell("–", float("nan"))],
+        [TableCell("b"), TableCell("∞", float("inf"))],
+    ]
     shown = table("t", [Column("c", "text"), Column("v")], cells)
     assert shown.count("data-v") == 1
     assert 'data-v="Infinity"' in shown
@@ -233,7 +237,7 @@ def test_models_asked_in_two_ways_keep_their_names():
 
 def test_a_study_stands_in_the_page_and_in_every_format(content: Content):
     rows: tuple[Estimate, ...] = tuple(estimate([make_table()], ["ece"], draws=0))
-    grid = Grid(
+    grid = TextTable(
         "Table 1", ("condition", "published", "ours"), (("full", "0.041", "0.050"),), ("a note",)
     )
     one = OneStudyTable("Table 1", grid, rows, ("a <footnote>",))
@@ -251,7 +255,7 @@ def test_a_study_stands_in_the_page_and_in_every_format(content: Content):
 
 
 def test_text_columns_of_a_grid_are_told_from_numbers():
-    shown = grid_table(Grid("t", ("a", "b", "c"), (("x", "0.5", "agrees"),), ()))
+    shown = table_of(TextTable("t", ("a", "b", "c"), (("x", "0.5", "agrees"),), ()))
     assert re.findall(r'data-kind="(\w+)"', shown) == ["text", "number", "text"]
 
 

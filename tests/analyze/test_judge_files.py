@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from calprune.analyze.scorers.judged import Judged
+from calprune.data.condition_names import name_of
 from calprune.data.grades import grade_path, grades_of
 from calprune.data.storage.store import Store
 from calprune.errors import (
@@ -28,7 +29,7 @@ from calprune.errors import (
 from calprune.judge.exports import export, replies
 from calprune.judge.imports import import_grades
 from calprune.judge.prompt import AGAIN, PROMPT, asked, score_of
-from tests.analyze.test_judge import ROWS, run, seal, stored
+from tests.analyze.test_judge import ROWS, run, stored, write_table
 from tests.analyze.test_text_scorers import condition, open_table
 
 
@@ -257,7 +258,7 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
     store, out = tmp_path / "store", tmp_path / "out"
     tables = [stored(store), stored(store, 8)]
     for table in tables:
-        seal(table)
+        write_table(table)
     done = run("--store", str(store), "--out", str(out))
     assert done.exit_code == 0, done.output
     assert "whyu/MM-Vet_Evaluator" in done.output
@@ -267,8 +268,8 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
     graded = tmp_path / f"{pruned.stem}_gpt-4-0613-grade-2runs.json"
     graded.write_text(official())
     assert run("--store", str(store), "--grades", str(graded)).exit_code == 0
-    label = tables[0].condition.label
-    done = run("--store", str(store), "--grades", str(graded), "--condition", label)
+    name = name_of(tables[0].condition)
+    done = run("--store", str(store), "--grades", str(graded), "--condition", name)
     assert "toy mm-vet full: 50.0 over 3 replies" in done.output
     assert [Judged().rows(t).tolist() for t in tables] == [[0.5] * 3] * 2
 
@@ -276,7 +277,7 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (["--grades", "x.json"], PlanError, "say whose they are with --condition LABEL"),
+        (["--grades", "x.json"], PlanError, "say whose they are with --condition NAME"),
         (["--grades", "x.json", "--condition", "ful"], PlanError, "did you mean full"),
         (["--grades", "x.json", "--condition", "full"], IncompleteError, "no such file: x.json"),
         (["--condition", "full"], PlanError, "--grades"),
@@ -290,18 +291,18 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
 def test_command_refuses(
     tmp_path: Path, arguments: list[str], error: type[CalpruneError], message: str
 ) -> None:
-    seal(stored(tmp_path))
+    write_table(stored(tmp_path))
     done = run("--store", str(tmp_path), *arguments)
     assert isinstance(done.exception, error), done.output
     with pytest.raises(error, match=message):
         raise done.exception
 
 
-def test_ambiguous_labels_are_told_apart_by_key(tmp_path: Path) -> None:
-    seal(stored(tmp_path))
+def test_ambiguous_names_are_told_apart_by_key(tmp_path: Path) -> None:
+    write_table(stored(tmp_path))
     made = condition(None, "mm-vet", "other")
     other = open_table(ROWS, path=Store(tmp_path).logits(made), made=made)
-    seal(other)
+    write_table(other)
     file = tmp_path / "g.json"
     file.write_text(official())
     done = run("--store", str(tmp_path), "--grades", str(file), "--condition", "full")

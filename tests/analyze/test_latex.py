@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from calprune.analyze.command import analyze
-from calprune.analyze.tables.grid import Grid
 from calprune.analyze.tables.latex import as_latex, tex
+from calprune.analyze.tables.text_table import TextTable
+from tests.analyze.calls import analyze
 from tests.analyze.conftest import hostile, make_study_tables
 
 HOSTILE = "\\input{/etc/passwd} $a_1^2$ 100% #1 & ~ {<>|\"'`--} [x]* é 中 α × \u202e\x1b\n"
@@ -22,7 +22,7 @@ DOCUMENT = (
 
 
 def test_a_table_is_booktabs_with_aligned_pairs():
-    grid = Grid(
+    grid = TextTable(
         "A 100 % title",
         ("condition", "ECE", "p"),
         (
@@ -66,7 +66,7 @@ def test_it_compiles_whatever_the_text(tmp_path: Path):
         analyze(tables, draws=20, fmt="latex"),
         analyze(make_study_tables(), metrics=["ece"], against="full", draws=20, fmt="latex"),
         analyze(tables[-1:], metrics=["ece"], by="split", draws=20, fmt="latex"),
-        as_latex([Grid(LETTERS, ("a",), ((LETTERS,), ("[1ex]",), ("*",)), (LETTERS,))]),
+        as_latex([TextTable(LETTERS, ("a",), ((LETTERS,), ("[1ex]",), ("*",)), (LETTERS,))]),
     ]
     (tmp_path / "t.tex").write_text(DOCUMENT.format("\n\\clearpage\n".join(parts)), "utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "t"]

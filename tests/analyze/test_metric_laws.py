@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from calprune import registry
 from calprune.analyze.metrics import DataDependentMetric, resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.statistics.resampling import Clusters, Sampler
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import CalpruneError
 from tests.analyze.conftest import make_condition, make_predictions, make_table, opened
 
@@ -39,7 +40,7 @@ def usable(predictions):
     for name in registry.names("metrics"):
         (metric,) = resolve([name])
         try:
-            Sampler.of([metric], predictions, Clusters.of(predictions))
+            ResampledMetrics.of([metric], predictions, Clusters.of(predictions.cluster))
         except CalpruneError:
             continue
         found.append(metric)
@@ -48,8 +49,8 @@ def usable(predictions):
 
 def measured(predictions, weights=None):
     """Each metric by name, of the rows as they are or under weights (1, clusters)."""
-    clusters, metrics = Clusters.of(predictions), usable(predictions)
-    sampler = Sampler.of(metrics, predictions, clusters)
+    clusters, metrics = Clusters.of(predictions.cluster), usable(predictions)
+    sampler = ResampledMetrics.of(metrics, predictions, clusters)
     values = sampler(np.ones((1, len(clusters))) if weights is None else weights)
     return {m.name: float(v) for m, v in zip(metrics, values[:, 0], strict=True)}
 
@@ -87,7 +88,7 @@ def test_with_groups_and_a_scorer_every_metric_has_a_value_inside_its_range():
 @settings(max_examples=80, deadline=None)
 def test_a_weight_is_a_repetition_of_whole_clusters(drawn, data):
     predictions = seen_of(drawn)
-    clusters = Clusters.of(predictions)
+    clusters = Clusters.of(predictions.cluster)
     size = len(clusters)
     counts = data.draw(st.lists(st.integers(0, 3), min_size=size, max_size=size).filter(any))
     row = [(i, k) for i, g in enumerate(clusters.code) for k in range(counts[g])]
@@ -99,8 +100,8 @@ def test_a_weight_is_a_repetition_of_whole_clusters(drawn, data):
 @pytest.mark.parametrize("answers", [2, 4])
 def test_a_resample_of_many_is_each_alone_and_is_the_repeated_rows(answers):
     predictions = read_predictions(make_table(answers=answers, step=0.25, signal=1.0))
-    clusters, metrics = Clusters.of(predictions), usable(predictions)
-    sampler = Sampler.of(metrics, predictions, clusters)
+    clusters, metrics = Clusters.of(predictions.cluster), usable(predictions)
+    sampler = ResampledMetrics.of(metrics, predictions, clusters)
     drawn = np.random.default_rng(1).integers(0, len(clusters), (70, len(clusters)))
     weights = np.stack([np.bincount(d, minlength=len(clusters)) for d in drawn]).astype(float)
     many = sampler(weights)
@@ -119,7 +120,8 @@ def test_row_order_changes_not_one_bit(step, answers):
     weights = np.random.default_rng(0).integers(0, 3, (5, 40)).astype(float)
     for metric in usable(predictions):
         straight, shuffled = (
-            Sampler.of([metric], one, Clusters.of(one))(weights) for one in (predictions, mixed)
+            ResampledMetrics.of([metric], one, Clusters.of(one.cluster))(weights)
+            for one in (predictions, mixed)
         )
         if metric.name == "t-opt":  # a single draw is solved by sums in row order
             assert straight == pytest.approx(shuffled, rel=1e-12)

@@ -11,9 +11,10 @@ import pytest
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.statistics.resampling import Clusters, Sampler
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
+from tests.analyze.calls import estimate
 from tests.analyze.conftest import make_predictions, make_table
 
 CASES = {
@@ -32,7 +33,9 @@ def case(request):
 
 def value(metric, predictions):
     (found,) = resolve([metric])
-    return float(Sampler.of([found], predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of([found], predictions, Clusters.of(predictions.cluster)).point()[0]
+    )
 
 
 def hit(predictions):
@@ -155,7 +158,7 @@ def test_t_opt_on_a_grid_is_the_best_of_its_points(case):
 
 def test_t_opt_of_resamples_is_that_of_the_repeated_rows(case):
     (metric,) = resolve(["t-opt"])
-    clusters = Clusters.of(case)
+    clusters = Clusters.of(case.cluster)
     drawn = np.random.default_rng(0).integers(0, 40, (20, 40))
     weights = np.stack([np.bincount(d, minlength=40) for d in drawn]).astype(float)
     many = metric.weighted(case, weights, clusters.code)

@@ -16,7 +16,8 @@ from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.statistics.resampling import Clusters, Sampler
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_predictions, make_table
 
@@ -33,7 +34,9 @@ def seen_of(pairs):
 
 def value(metric, predictions):
     """The metric of these rows, each its own cluster."""
-    return float(Sampler.of([metric], predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of([metric], predictions, Clusters.of(predictions.cluster)).point()[0]
+    )
 
 
 def test_every_metric_is_found_by_name():

@@ -7,15 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.cautions import cautions
-from calprune.analyze.results.by_confidence import definition_grids, definitions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.power import power, power_grids
-from calprune.analyze.results.trend import trend, trend_grids
-from calprune.analyze.tables.grid import difference_grids, estimate_grids
+from calprune.analyze.results.power import power
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.differences import difference_tables
+from calprune.analyze.tables.estimates import estimate_tables
+from calprune.analyze.tables.powers import power_tables
+from calprune.analyze.tables.trends import trend_tables
 from calprune.errors import PlanError
+from tests.analyze.calls import compare, definitions, estimate, gather, trend
 from tests.analyze.conftest import ROWS, make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 40}
@@ -64,13 +64,13 @@ def test_repeats_are_paired_whatever_the_order_of_rows():
 def test_where_no_image_is_known_none_are_counted():
     tables = [repeated(table) for table in pair(images=60)]
     rows = compare(tables, ["accuracy"], **QUICK)
-    (shown,) = estimate_grids(estimate(tables, ["ece"], draws=40))
-    text = said([shown, *difference_grids(rows), *power_grids(power(rows, 0.02))])
+    (shown,) = estimate_tables(estimate(tables, ["ece"], draws=40))
+    text = said([shown, *difference_tables(rows), *power_tables(power(rows, 0.02))])
     assert shown.header[-1] == "distinct"
     assert "360 questions, 120 of them distinct" in text
     assert "on 120 images" not in text
     assert "questions of one image" not in text
-    assert "questions" in power_grids(power(rows, 0.02))[0].header
+    assert "questions" in power_tables(power(rows, 0.02))[0].header
     page = cautions(gather(tables, draws=10))
     assert "no image is known" in str(page)
     assert "share 120 images" not in str(page)
@@ -78,10 +78,10 @@ def test_where_no_image_is_known_none_are_counted():
 
 def test_rows_of_one_image_have_intervals_and_nobody_says_otherwise():
     tables = pair(images=1)
-    assert "no interval can be given" in said(estimate_grids(estimate(tables, ["ece"], draws=40)))
-    by_rows = estimate_grids(estimate(tables, ["ece"], draws=40, resample="rows"))
+    assert "no interval can be given" in said(estimate_tables(estimate(tables, ["ece"], draws=40)))
+    by_rows = estimate_tables(estimate(tables, ["ece"], draws=40, resample="rows"))
     assert "no interval can be given" not in said(by_rows)
-    compared = said(difference_grids(compare(tables, ["ece"], **QUICK)))
+    compared = said(difference_tables(compare(tables, ["ece"], **QUICK)))
     assert "no interval can be given" in compared
     assert "95 % interval" not in compared
 
@@ -89,10 +89,10 @@ def test_rows_of_one_image_have_intervals_and_nobody_says_otherwise():
 def test_only_intervals_that_stand_in_a_table_are_explained():
     tables = pair()
     many = ["accuracy", "ece", "brier", "nll"]
-    assert "[low, high]: 95 %" not in said(estimate_grids(estimate(tables, many, draws=40)))
-    assert "[low, high]: 95 %" in said(estimate_grids(estimate(tables, many[:2], draws=40)))
+    assert "[low, high]: 95 %" not in said(estimate_tables(estimate(tables, many, draws=40)))
+    assert "[low, high]: 95 %" in said(estimate_tables(estimate(tables, many[:2], draws=40)))
     raw = said(
-        estimate_grids(estimate(tables, ["failure-auroc", "ece"], draws=40, interval="basic"))
+        estimate_tables(estimate(tables, ["failure-auroc", "ece"], draws=40, interval="basic"))
     )
     assert "basic intervals of ECE lie too high" in raw
 
@@ -100,19 +100,19 @@ def test_only_intervals_that_stand_in_a_table_are_explained():
 def test_the_kind_of_interval_is_named_though_the_first_metric_has_none():
     tables = pair(signal=7.0)  # no errors
     found = estimate(tables, ["failure-auroc", "ece"], draws=40, interval="percentile")
-    assert "percentile intervals of ECE lie too high" in said(estimate_grids(found))
+    assert "percentile intervals of ECE lie too high" in said(estimate_tables(found))
 
 
 def test_few_images_are_told_in_every_table_and_group():
     tables = [*pair(images=20), make_table(make_condition("scope", 8, alpha=1.0), 20, noise=5)]
     tables += [make_table(make_condition("scope", 8, alpha=0.5), 20, noise=6)]
     few = "fewer than 30 images: no interval"
-    assert few in said(difference_grids(compare(tables, ["ece"], **QUICK)))
-    assert few in said(trend_grids(trend(tables, ["ece"], parameter="alpha", **QUICK)))
+    assert few in said(difference_tables(compare(tables, ["ece"], **QUICK)))
+    assert few in said(trend_tables(trend(tables, ["ece"], parameter="alpha", **QUICK)))
     many = make_table(images=40, per_image=3)
     splits = np.where(np.arange(120) < 30, "small", "large")
     found = estimate([replace(many, split=splits)], ["ece"], by="split", draws=40)
-    assert "fewer than 30 images in small: no" in said(estimate_grids(found))
+    assert "fewer than 30 images in small: no" in said(estimate_tables(found))
 
 
 def test_several_seeds_on_both_sides_are_no_single_run():
@@ -121,8 +121,8 @@ def test_several_seeds_on_both_sides_are_no_single_run():
         for k in (8, 16)
         for s in (0, 1)
     ]
-    text = said(difference_grids(compare(tables, ["ece"], reference="random-k16", **QUICK)))
-    assert "all runs dealt anew" in text
+    text = said(difference_tables(compare(tables, ["ece"], reference="random-k16", **QUICK)))
+    assert "runs permuted within them" in text
     assert "single run" not in text
 
 
@@ -139,12 +139,12 @@ def test_an_undefined_resample_is_told_in_differences_trends_and_definitions():
     defined = definitions(
         tables, ["failure-auroc"], ["answer-set", "margin"], against="scope-alpha1-k16", **QUICK
     )
-    for grid in (*difference_grids([row]), *trend_grids([slope]), *definition_grids(defined)):
+    for grid in (*difference_tables([row]), *trend_tables([slope]), *by_confidence_tables(defined)):
         assert any("[undefined in" in cell for line in grid.body for cell in line)
     most = replace(row, defined=0.975, low=-0.1, high=0.1)
-    assert "in which it is defined, at least 97.5 %" in said(difference_grids([most]))
+    assert "in which it is defined, at least 97.5 %" in said(difference_tables([most]))
     assert "defined, at least 97.5 %" in said(
-        trend_grids([replace(slope, defined=0.975, low=-0.1, high=0.1)])
+        trend_tables([replace(slope, defined=0.975, low=-0.1, high=0.1)])
     )
 
 
@@ -152,18 +152,18 @@ def test_a_trend_says_what_its_brackets_hold():
     tables = [few_errors(1.0, 3), few_errors(0.5, 6)]
     for interval, told in (("auto", True), ("percentile", False)):
         rows = trend(tables, ["ece"], parameter="alpha", interval=interval, **QUICK)
-        assert ("(de-biased [low, high])" in said(trend_grids(rows))) == told
+        assert ("(de-biased [low, high])" in said(trend_tables(rows))) == told
 
 
 def test_definitions_refuse_an_interval_that_no_metric_has():
     with pytest.raises(PlanError, match="'aurc' is none"):
         definitions(pair(), ["aurc"], ["answer-set", "margin"], interval="bridge", draws=10)
     rows = definitions(pair(), ["ece"], ["answer-set", "margin"], against="full", **QUICK)
-    (grid,) = definition_grids(rows)
+    (grid,) = by_confidence_tables(rows)
     assert grid.header[2:4] == ("ECE (de-biased)", "minus full (de-biased)")
 
 
 @pytest.mark.parametrize(("images", "tried"), [(3, "in all 8 ways"), (60, "40 times")])
 def test_how_often_conditions_were_swapped_is_told(images, tried):
     rows = compare(pair(images=images), ["brier"], **QUICK)
-    assert f"swapped on whole images, {tried}, two-sided" in said(difference_grids(rows))
+    assert f"exchanged on whole images, {tried}, two-sided" in said(difference_tables(rows))

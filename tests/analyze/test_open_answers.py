@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.predictions.build import read_predictions
@@ -22,12 +21,11 @@ from calprune.analyze.predictions.sequence_likelihood import (
     log_complement,
     sequence_log_likelihood,
 )
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.reliability import reliability_bins
-from calprune.analyze.statistics.resampling import Clusters, Sampler, design_effect
+from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
+from calprune.analyze.statistics.clustering import Clusters, design_effect
 from calprune.analyze.study import DEFAULT_METRICS, Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, reliability_bins
 from tests.analyze.conftest import (
     make_condition,
     make_predictions,
@@ -44,7 +42,9 @@ SOFT = (0.0, 0.3, 0.6, 0.9, 1.0)
 def value(metric, predictions):
     """The metric of these rows as they are."""
     found = resolve([metric] if isinstance(metric, str) else metric)
-    return float(Sampler.of(found, predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of(found, predictions, Clusters.of(predictions.cluster)).point()[0]
+    )
 
 
 def replied_table(logprobs, verdicts=None, stop=True, **options):
@@ -283,7 +283,9 @@ def test_soft_and_hard_agree_on_whole_verdicts():
         assert value(metric, soft) == pytest.approx(value(metric, hard), abs=1e-12)
     one, two = best_temperature(hard), best_temperature(soft)
     assert one.value == pytest.approx(two.value)
-    assert design_effect(soft, Clusters.of(soft)) == design_effect(hard, Clusters.of(hard))
+    assert design_effect(residual(soft), Clusters.of(soft.cluster)) == design_effect(
+        residual(hard), Clusters.of(hard.cluster)
+    )
 
 
 def test_soft_means_by_hand(soft):
@@ -319,18 +321,19 @@ def test_soft_aurc_is_the_mean_over_orders_of_ties():
 
 def test_soft_rows_count_as_often_as_drawn(soft):
     rng, metrics = np.random.default_rng(0), resolve(DEFAULT_METRICS)
-    clusters = Clusters.of(soft)
+    clusters = Clusters.of(soft.cluster)
     weights = rng.integers(0, 3, (3, len(clusters))).astype(float)
     mixed = soft.take(rng.permutation(len(soft)))
     straight, shuffled = (
-        Sampler.of(metrics, one, Clusters.of(one))(weights) for one in (soft, mixed)
+        ResampledMetrics.of(metrics, one, Clusters.of(one.cluster))(weights)
+        for one in (soft, mixed)
     )
     assert straight.tobytes() == shuffled.tobytes()
     for drawn, row in zip(straight.T, weights, strict=True):
         again = soft.take(np.repeat(np.arange(len(soft)), row[clusters.code].astype(int)))
         names = np.array([f"c{i}" for i in range(len(again))])
         again = replace(again, cluster=names)
-        expected = Sampler.of(metrics, again, Clusters.of(again)).point()
+        expected = ResampledMetrics.of(metrics, again, Clusters.of(again.cluster)).point()
         assert drawn == pytest.approx(expected, abs=1e-8)
 
 

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze
 from calprune.analyze.parsers import option_texts
 from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import sequence_log_likelihood
-from calprune.analyze.results.estimate import estimate
 from calprune.data.storage.logits import Replies
 from calprune.errors import PlanError
+from tests.analyze.calls import analyze, estimate
 from tests.analyze.conftest import make_table, saying
 
 DOCS = Path(__file__).parents[2] / "docs"

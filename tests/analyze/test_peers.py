@@ -13,9 +13,10 @@ from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.predictions.build import read_predictions
 from calprune.analyze.results.estimate import prepared
-from calprune.analyze.statistics.multiple_testing import adjust
-from calprune.analyze.statistics.resampling import Clusters, Sampler, cluster_sums, design_effect
-from calprune.analyze.statistics.sign_flips import swap_test
+from calprune.analyze.results.permuted_metrics import paired_test
+from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from tests.analyze.conftest import make_predictions, make_table
 
 CASES = {
@@ -34,7 +35,9 @@ def case(request):
 
 def value(metric, predictions):
     (found,) = resolve([metric])
-    return float(Sampler.of([found], predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of([found], predictions, Clusters.of(predictions.cluster)).point()[0]
+    )
 
 
 def test_accuracy_is_scikit_learns(case):
@@ -179,12 +182,12 @@ def test_a_permutation_of_images_is_scipys():
     stats = pytest.importorskip("scipy.stats")
     few = [read_predictions(make_table(images=9, noise=i, signal=1.0)) for i in (1, 2)]
     (metric,) = resolve(["brier"])
-    a, b = (cluster_sums(metric.tally(s), Clusters.of(s))[:, 0] for s in few)
+    a, b = (cluster_sums(metric.tally(s), Clusters.of(s.cluster))[:, 0] for s in few)
     exact = stats.permutation_test(
         (a, b), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
     ).pvalue
     samplers = [prepared([metric], [s])[0] for s in few]
-    p = swap_test(samplers[0], samplers[1], 20_000, 0)[0]
+    p = paired_test(samplers[0], samplers[1], 20_000, 0)[0]
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 
 
@@ -194,25 +197,25 @@ def test_corrections_are_statsmodels(ours, theirs):
     rng = np.random.default_rng(0)
     for p in (rng.random(1), rng.random(23) ** 3, np.array([0.01, 0.01, 0.02, 1.0])):
         peer = multitest.multipletests(p, method=theirs)[1]
-        assert adjust(p, ours) == pytest.approx(peer, abs=1e-12)
+        assert adjust_p(p, ours) == pytest.approx(peer, abs=1e-12)
 
 
 def test_bh_is_scipys():
     stats = pytest.importorskip("scipy.stats")
     p = np.random.default_rng(1).random(40) ** 2
-    assert adjust(p, "bh") == pytest.approx(stats.false_discovery_control(p), abs=1e-12)
+    assert adjust_p(p, "bh") == pytest.approx(stats.false_discovery_control(p), abs=1e-12)
 
 
 def test_the_design_effect_is_statsmodels_cluster_variance(case):
     api = pytest.importorskip("statsmodels.api")
-    gap, clusters = case.correct - case.confidence, Clusters.of(case)
+    gap, clusters = case.correct - case.confidence, Clusters.of(case.cluster)
     fitted = api.OLS(gap, np.ones(len(gap))).fit(
         cov_type="cluster", cov_kwds={"groups": clusters.code, "use_correction": False}
     )
     g, n = len(clusters), len(gap)
     plain = gap.var() / n
     expected = max(1.0, fitted.bse[0] ** 2 * g / (g - 1) / plain)
-    assert design_effect(case, clusters) == pytest.approx(expected, rel=1e-9)
+    assert design_effect(residual(case), clusters) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_best_temperature_is_scikit_learns(case):

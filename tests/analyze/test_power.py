@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from calprune.analyze.command import analyze
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.power import multiple, power, power_grids, sentences
+from calprune.analyze.results.power import multiple, power
 from calprune.analyze.study import Study
+from calprune.analyze.tables.powers import power_tables, sentences
 from calprune.errors import PlanError
+from tests.analyze.calls import analyze, compare
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
 QUICK = {"draws": 60, "permutations": 1}
@@ -77,7 +77,7 @@ def test_a_debiased_difference_has_its_own_standard_deviation():
 def test_noise_is_told_where_it_is_allowed_for():
     tables = [make_table(), make_table(make_condition("scope", 16), noise=3, scale=1.7)]
     for interval, told in (("auto", True), ("percentile", False)):
-        (grid,) = power_grids(power(compare(tables, ["ece"], **QUICK, interval=interval)))
+        (grid,) = power_tables(power(compare(tables, ["ece"], **QUICK, interval=interval)))
         assert any("noise hides a part" in note for note in grid.notes) == told
 
 

@@ -11,22 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze, trade_offs
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
 from calprune.analyze.metrics import heading_of, resolve, spec
-from calprune.analyze.results.by_confidence import definition_grids, definitions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.overview import pareto
-from calprune.analyze.results.trend import trend, trend_grids
 from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study
-from calprune.analyze.tables.grid import difference_grids
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.latex import as_latex
-from calprune.analyze.tables.written import p_text
+from calprune.analyze.tables.numbers import p_text
+from calprune.analyze.tables.records import as_csv, records
+from calprune.analyze.tables.trends import trend_tables
+from tests.analyze.calls import analyze, compare, definitions, gather, pareto, trend
 from tests.analyze.conftest import make_condition, make_table
 
 FORMATS = ("table", "md", "latex", "csv", "json")
@@ -80,18 +78,18 @@ def test_p_is_the_same_in_text_page_latex_definitions_and_trends(images: int) ->
     how = {"permutations": 500, "draws": 20}
     (row,) = compare(tables, ["brier"], **how)  # type: ignore[arg-type]
     assert row.p == pytest.approx(2.0 ** (1 - images) if images < 30 else 1 / 501)
-    (grid,) = difference_grids([row])
+    (grid,) = difference_tables([row])
     shown = grid.body[0][grid.header.index("p")]
     assert shown == {4: "<=0.125", 5: "<=0.0625", 30: "<=0.002"}[images]
     assert bound(shown) >= row.p
     assert p_value(row.p, row) == shown.replace("<=", "≤ ")
     assert rf"$\le$\,{shown[2:]}" in as_latex([grid])
     defined = definitions(tables, ["brier"], ["answer-set"], against="full", **how)  # type: ignore[arg-type]
-    (table,) = definition_grids(defined)
+    (table,) = by_confidence_tables(defined)
     assert table.body[1][table.header.index("p")] == shown
     both = [tables[1], make_table(make_condition("scope", 16, alpha=1.0), images, 8, scale=4.0)]
     (slope,) = trend(both, ["brier"], parameter="alpha", **how)  # type: ignore[arg-type]
-    (sweep,) = trend_grids([slope])
+    (sweep,) = trend_tables([slope])
     assert bound(sweep.body[0][sweep.header.index("p")]) >= slope.p
 
 
@@ -180,7 +178,7 @@ def test_the_front_by_hand() -> None:
 
 
 def test_the_table_and_the_figure_have_one_front(study_tables, tmp_path) -> None:
-    rows, _ = pareto(study_tables)
+    rows = pareto(study_tables)
     *_, path = Study(tuple(study_tables)).plot("pareto", tmp_path / "p", draws=5)
     drawn = {
         r["condition"]: r["front"] == "True" for r in csv.DictReader(StringIO(path.read_text()))
@@ -196,7 +194,7 @@ def test_the_table_and_the_figure_have_one_front(study_tables, tmp_path) -> None
 def test_the_full_model_is_not_on_the_front_beside_a_better_one() -> None:
     same = make_table()
     sure = make_table(make_condition("scope", 16), scale=0.8)
-    found = trade_offs([same, sure], fmt="csv")
+    found = as_csv(records(pareto([same, sure])))
     rows = {r["condition"]: r for r in csv.DictReader(StringIO(found))}
     assert rows["full"]["accuracy"] == rows["scope-k16"]["accuracy"]
     best = min(rows, key=lambda name: float(rows[name]["ece"]))

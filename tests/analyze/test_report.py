@@ -8,11 +8,11 @@ from io import StringIO
 
 import pytest
 
-from calprune.analyze.command import analyze
-from calprune.analyze.tables.render import Report
-from calprune.analyze.tables.written import estimated, number, with_interval
+from calprune.analyze.tables.numbers import estimated, number, with_interval
+from calprune.analyze.tables.render import ResultTable
 from calprune.errors import PlanError
 from calprune.terminal import printable
+from tests.analyze.calls import analyze
 from tests.analyze.conftest import hostile, make_condition, make_table
 
 HOSTILE = "=1+1|\x1b[31mred\x1b[0m\u202e[bold]x[/bold]<b>`$a$\n\r"
@@ -126,7 +126,7 @@ def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
     from calprune.analyze.results.estimate import estimate
 
     tables = [*study_tables, hostile(study_tables[0], HOSTILE)]
-    report = Report(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})
+    report = ResultTable(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})
     text = report.render(terminal=True)
     first = estimate(tables[:1], ["ece"], draws=20)[0]
     ends = (first.low, first.high)

@@ -8,11 +8,11 @@ import pytest
 
 import calprune
 from calprune import registry
-from calprune.analyze.reproduction import reproduce
 from calprune.analyze.reproduction.rows import judged
-from calprune.analyze.results.overview import overview, pareto
+from calprune.analyze.tables.overview import overview_table
 from calprune.data.studies import find_study
 from calprune.data.studies._numbers import Number
+from tests.analyze.calls import overview, pareto, reproduce
 from tests.analyze.conftest import make_table
 
 STUDIES = ("calibration", "gap-power", "scope-appendix")
@@ -42,11 +42,11 @@ def test_agreement_is_judged_in_printed_digits() -> None:
 
 def test_without_a_cache_everything_is_missing_and_nothing_is_dropped() -> None:
     found = reproduce([], "calibration")
-    assert found[0].grid.title.startswith("Table 1")
+    assert found[0].shown.title.startswith("Table 1")
     first = found[0]
     assert len(first.rows) == 5 * 6
     assert {r.agrees for r in first.rows} == {"missing"}
-    assert first.grid.body[0][1] == "86.9 | missing"
+    assert first.shown.body[0][1] == "86.9 | missing"
     assert any("K = 192" in note for note in first.footnotes)
 
 
@@ -88,7 +88,7 @@ def test_a_file_that_is_used_in_part_says_so(
         "calibration,table-1,575,acc,1,\ncalibration,table-1,128,acc,87.3,mine\n"
     )
     first = reproduce([], "calibration", published=[file])[0]
-    assert first.grid.body[2][1] == "87.3 | missing"
+    assert first.shown.body[2][1] == "87.3 | missing"
     assert "acc of 128: mine" in first.footnotes
     told = capsys.readouterr().err
     assert told == (
@@ -164,13 +164,13 @@ def test_what_a_study_runs() -> None:
 
 
 def test_bounds_and_deviations_stand_beside_their_number() -> None:
-    tables = {t.rows[0].table: t for t in reproduce([], "calibration") if t.grid.body[0][1:]}
+    tables = {t.rows[0].table: t for t in reproduce([], "calibration") if t.shown.body[0][1:]}
     first = tables["table-1"].rows
     (row,) = (r for r in first if (r.row, r.column) == ("128", "ECE"))
     assert (row.published, row.published_low, row.published_high) == (0.024, 0.018, 0.03)
     (row,) = (r for r in tables["table-3"].rows if (r.row, r.column) == ("random, K = 128", "acc"))
     assert (row.published, row.published_sd) == (83.6, 0.2)
-    assert "83.6 +- 0.2 | missing" in tables["table-3"].grid.body[4]
+    assert "83.6 +- 0.2 | missing" in tables["table-3"].shown.body[4]
 
 
 def scored(selector, keep, verdict, benchmark, model, **parameters):
@@ -205,7 +205,7 @@ def test_percentages_are_paired_and_averaged() -> None:
     assert by_place["upper bound, percent", "avg"].value == 100.0
     assert ("upper bound, percent", "gqa") not in by_place
     assert ("SCOPE, K = 192", "avg") not in by_place
-    row = next(r for r in found.grid.body if r[0] == "SCOPE, K = 192")
+    row = next(r for r in found.shown.body if r[0] == "SCOPE, K = 192")
     assert row[-1] == ""
 
 
@@ -246,11 +246,12 @@ def test_overview_and_front() -> None:
     full = condition_of(make_table(), "shapes", "toy")
     other = condition_of(make_table(), "shapes-mc", "toy")
     pruned = condition_of(make_table(), "shapes", "toy", "saliency", 64)
-    rows, grid = overview([full, other, pruned], metric="accuracy")
+    rows = overview([full, other, pruned], metric="accuracy")
+    grid = overview_table(rows)
     assert {r.percent for r in rows if r.condition == "full"} == {100.0}
     assert grid.body[1][-1].endswith("over 1 of 2")
     assert "missing" in grid.body[1]
-    trade, _ = pareto([full, pruned])
+    trade = pareto([full, pruned])
     assert any(r.front for r in trade)
 
 

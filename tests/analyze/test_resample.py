@@ -11,16 +11,14 @@ import pytest
 
 from calprune.analyze.metrics import resolve
 from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics import resampling as resample
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.resampling import (
-    Clusters,
-    Sampler,
-    cluster_sums,
-    design_effect,
+    consistency_resampling,
+    exchanges,
     multiplicities,
     products,
-    redraws,
-    swaps,
 )
 from tests.analyze.conftest import make_predictions
 
@@ -35,10 +33,10 @@ def test_each_draw_takes_as_many_clusters_as_there_are():
 
 def test_blocks_join_to_the_same_draws(monkeypatch):
     whole = np.concatenate(list(multiplicities(7, 25, 3)))
-    coins = np.concatenate(list(swaps(7, 24, 3)))
+    coins = np.concatenate(list(exchanges(7, 24, 3)))
     monkeypatch.setattr(resample, "BLOCK", 8)
     assert (np.concatenate(list(multiplicities(7, 25, 3))) == whole).all()
-    assert np.concatenate(list(swaps(7, 24, 3))).shape == coins.shape
+    assert np.concatenate(list(exchanges(7, 24, 3))).shape == coins.shape
     assert set(np.unique(coins)) == {0.0, 1.0}
 
 
@@ -49,17 +47,17 @@ def test_another_seed_draws_others():
 
 def test_a_draw_equals_the_metric_of_repeated_rows(predictions):
     metrics = resolve(["accuracy", "aurc", "brier", "ece", "nll", "overconfidence"])
-    clusters = Clusters.of(predictions)
+    clusters = Clusters.of(predictions.cluster)
     weights = next(multiplicities(len(clusters), 5, 0))
-    drawn = Sampler.of(metrics, predictions, clusters)(weights)
+    drawn = ResampledMetrics.of(metrics, predictions, clusters)(weights)
     for b, counts in enumerate(weights.astype(int)):
         again = predictions.take(np.repeat(np.arange(len(predictions)), counts[clusters.code]))
-        expected = Sampler.of(metrics, again, Clusters.of(again)).point()
+        expected = ResampledMetrics.of(metrics, again, Clusters.of(again.cluster)).point()
         assert drawn[:, b] == pytest.approx(expected, abs=1e-9)
 
 
 def test_cluster_sums_are_sums_to_a_millionth_of_a_millionth(predictions):
-    tally, clusters = Ece().tally(predictions), Clusters.of(predictions)
+    tally, clusters = Ece().tally(predictions), Clusters.of(predictions.cluster)
     sums = cluster_sums(tally, clusters)
     expected = np.stack([tally[clusters.code == g].sum(axis=0) for g in range(len(clusters))])
     assert sums == pytest.approx(expected, abs=1e-10)
@@ -81,15 +79,15 @@ def test_the_design_effect_counts_copies():
     copies = np.repeat(np.arange(300), 4)
     names = [f"im{i:03d}" for i in copies]
     one, four = make_predictions(c, hits), make_predictions(c[copies], hits[copies], names)
-    assert design_effect(one, Clusters.of(one)) == 1.0
-    assert design_effect(four, Clusters.of(four)) == pytest.approx(4 * 300 / 299)
+    assert design_effect(residual(one), Clusters.of(one.cluster)) == 1.0
+    assert design_effect(residual(four), Clusters.of(four.cluster)) == pytest.approx(4 * 300 / 299)
 
 
 def test_redraws_follow_confidence():
     rng = np.random.default_rng(1)
     predictions = make_predictions(rng.uniform(0.5, 1, 500), rng.random(500) < 0.5)
     slot = Ece().slot(predictions.confidence)
-    right = redraws(predictions, slot, 15, 400, 0)
+    right = consistency_resampling(predictions.confidence, slot, 15, 400, 0)
     expected = np.bincount(slot, predictions.confidence, 15)
     assert right.mean(axis=0) == pytest.approx(expected, abs=1.5)
     assert not right[:, :7].any()
@@ -98,7 +96,6 @@ def test_redraws_follow_confidence():
 SCRIPT = """
 import sys
 sys.path[:0] = {path!r}
-from calprune.analyze.command import analyze
 before = set(sys.modules)
 from tests.analyze.conftest import make_table
 loaded = set(sys.modules) - before

@@ -10,14 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.scorers import MeanOfRows, first_token_answers
-from calprune.analyze.statistics.resampling import Clusters, Sampler
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
 
 YES, NO, NONSENSE = 0, 1, -1
@@ -27,7 +26,11 @@ SCORED = ("score", "accuracy", "acc-plus", "vanilla", *BINARY)
 
 def value(metric, predictions):
     """The metric of these rows as they are."""
-    return float(Sampler.of(resolve([metric]), predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of(
+            resolve([metric]), predictions, Clusters.of(predictions.cluster)
+        ).point()[0]
+    )
 
 
 def score(table, by=None):
@@ -287,10 +290,12 @@ def test_neither_row_order_nor_doubling_changes_a_score(scorer, rows, random):
 @settings(max_examples=25, deadline=None)
 def test_a_drawn_score_is_that_of_repeated_rows(scorer, rows, data):
     predictions = read_predictions(table_of(rows, scorer))
-    clusters, metrics = Clusters.of(predictions), resolve(SCORED)
+    clusters, metrics = Clusters.of(predictions.cluster), resolve(SCORED)
     n = len(clusters)
     counts = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n).filter(any))
-    drawn = Sampler.of(metrics, predictions, clusters)(np.array([counts], dtype=float))[:, 0]
+    drawn = ResampledMetrics.of(metrics, predictions, clusters)(np.array([counts], dtype=float))[
+        :, 0
+    ]
     copies = [(np.flatnonzero(clusters.code == c), i) for c in range(n) for i in range(counts[c])]
     again = predictions.take(np.concatenate([own for own, _ in copies]))
     mark = np.concatenate([np.full(len(own), f"#{i}") for own, i in copies])
@@ -299,4 +304,6 @@ def test_a_drawn_score_is_that_of_repeated_rows(scorer, rows, data):
         group=np.char.add(again.group, mark),
         cluster=np.char.add(again.cluster, mark),
     )
-    assert drawn == pytest.approx(Sampler.of(metrics, again, Clusters.of(again)).point(), abs=1e-10)
+    assert drawn == pytest.approx(
+        ResampledMetrics.of(metrics, again, Clusters.of(again.cluster)).point(), abs=1e-10
+    )

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import never_negative, resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
-from calprune.analyze.statistics.clustering import clusters_of, intra_image
+from calprune.analyze.results.estimate import prepared
+from calprune.analyze.results.permuted_metrics import paired_test
+from calprune.analyze.results.resampled_metrics import clusters_of
+from calprune.analyze.statistics.clustering import icc
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
-from calprune.analyze.statistics.sign_flips import swap_test
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_study_tables, make_table
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -71,10 +71,13 @@ def test_correlation_is_that_of_equal_images_in_closed_form():
     between = 4 * y.mean(axis=1).var(ddof=1)
     within = y.var(axis=1, ddof=1).mean()
     expected = (between - within) / (between + 3 * within)
-    assert intra_image(predictions, clusters_of(predictions)) == pytest.approx(expected)
+    assert icc(
+        predictions.correct, clusters_of(predictions), predictions.duplicate_of
+    ) == pytest.approx(expected)
     twice = predictions.take(np.repeat(np.arange(120), 2))
-    assert intra_image(twice, clusters_of(twice)) == pytest.approx(expected)
-    assert intra_image(make_predictions([0.8] * 3, [1, 0, 1]), clusters_of(predictions)) is None
+    assert icc(twice.correct, clusters_of(twice), twice.duplicate_of) == pytest.approx(expected)
+    alone = make_predictions([0.8] * 3, [1, 0, 1])
+    assert icc(alone.correct, clusters_of(alone), alone.duplicate_of) is None
 
 
 def test_few_images_are_swapped_in_all_ways_as_scipy_does():
@@ -91,8 +94,8 @@ def test_few_images_are_swapped_in_all_ways_as_scipy_does():
         n_resamples=np.inf,
     ).pvalue
     a, b = (prepared(metrics, [s])[0] for s in predictions)
-    assert swap_test(a, b, 1000, 0)[0] == pytest.approx(expected)
-    assert swap_test(a, b, 1000, 0) == swap_test(a, b, 256, 5)
+    assert paired_test(a, b, 1000, 0)[0] == pytest.approx(expected)
+    assert paired_test(a, b, 1000, 0) == paired_test(a, b, 256, 5)
 
 
 def test_intervals_shift_what_they_should():

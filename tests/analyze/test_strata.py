@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared, resampled
-from calprune.analyze.results.trend import trend
+from calprune.analyze.results import shared_resamples
+from calprune.analyze.results.estimate import prepared, resampled
 from calprune.analyze.scorers.circular import Circular
 from calprune.analyze.scorers.pairs import Pairs
 from calprune.analyze.statistics import resampling as resample
 from calprune.analyze.statistics import strata as strata_module
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.strata import multiplicities_within, strata
+from tests.analyze.calls import analyze, compare, estimate, trend
 from tests.analyze.conftest import make_condition, make_table, saying
 
 
@@ -101,7 +100,7 @@ def test_where_all_images_are_in_all_parts_nothing_moves(monkeypatch):
     """POPE asks about every image in every split."""
     table = replace(make_table(), scorer="f1-over-splits")
     before = drawn(table)
-    monkeypatch.setattr(strata_module, "_parts", lambda *_: None)
+    monkeypatch.setattr(shared_resamples, "_parts", lambda *_: None)
     assert (drawn(table) == before).all()
 
 

@@ -6,11 +6,10 @@ import csv
 
 import pytest
 
-from calprune.analyze.command import analyze
 from calprune.analyze.figures import file_stem, names
-from calprune.analyze.results.estimate import estimate
 from calprune.analyze.study import Study
 from calprune.errors import PlanError, WriteError
+from tests.analyze.calls import analyze, estimate
 from tests.analyze.conftest import hostile, make_condition, make_table, opened
 
 

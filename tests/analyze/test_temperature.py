@@ -11,13 +11,18 @@ from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.statistics.resampling import Clusters, Sampler
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_table
 
 
 def nll(predictions):
-    return float(Sampler.of(resolve(["nll"]), predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of(
+            resolve(["nll"]), predictions, Clusters.of(predictions.cluster)
+        ).point()[0]
+    )
 
 
 @pytest.mark.parametrize("answers", [2, 4])

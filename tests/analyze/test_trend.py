@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from calprune.analyze.command import analyze
 from calprune.analyze.metrics import resolve
 from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.results.compare import compare
-from calprune.analyze.results.estimate import estimate, prepared
-from calprune.analyze.results.trend import trend
-from calprune.analyze.statistics.sign_flips import swap_test
-from calprune.analyze.statistics.trend_test import contrast, trend_test
+from calprune.analyze.results.estimate import prepared
+from calprune.analyze.results.permuted_metrics import paired_test, trend_p
+from calprune.analyze.statistics.trend_test import contrast
 from calprune.analyze.study import Study
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import analyze, compare, estimate, trend
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -41,8 +39,8 @@ def samplers(tables):
 @pytest.mark.parametrize("images", [5, 40])
 def test_two_levels_are_the_swap_test(images):
     cells = samplers(sweep([0.0, 0.5], images=images))
-    expected = swap_test(cells[1][0], cells[0][0], 300, seed=3)
-    assert trend_test([0.0, 0.5], cells, 300, seed=3) == pytest.approx(expected, abs=1e-12)
+    expected = paired_test(cells[1][0], cells[0][0], 300, seed=3)
+    assert trend_p([0.0, 0.5], cells, 300, seed=3) == pytest.approx(expected, abs=1e-12)
 
 
 def test_few_images_are_dealt_in_all_ways():
@@ -56,8 +54,8 @@ def test_few_images_are_dealt_in_all_ways():
     ]
     assert len(every) == 216
     expected = np.mean(np.array(every) >= every[0] - 1e-9)
-    assert trend_test(levels, cells, 216, seed=0)[0] == pytest.approx(expected)
-    assert trend_test(levels, cells, 215, seed=0)[0] == pytest.approx(expected, abs=0.12)
+    assert trend_p(levels, cells, 216, seed=0)[0] == pytest.approx(expected)
+    assert trend_p(levels, cells, 215, seed=0)[0] == pytest.approx(expected, abs=0.12)
 
 
 def test_conditions_alike_have_p_one():

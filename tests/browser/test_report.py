@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.page import page, write_page
+from tests.analyze.calls import gather
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
 SORTED = "table.sortable"

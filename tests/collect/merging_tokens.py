@@ -45,9 +45,9 @@ def signalled(
     rng, v = np.random.default_rng(seed), shape[0] * shape[1]
     return VisualTokens(
         image=f"{seed + 1:064x}"[::-1],
-        view=features(rng, kind, v, d),
+        features=features(rng, kind, v, d),
         saliency=saliencies(rng, saliency, v),
-        glue=np.zeros(v, np.bool_),
+        separator=np.zeros(v, np.bool_),
         cell=np.stack(np.divmod(np.arange(v, dtype=np.int32), shape[1]), axis=1),
         signals={
             "keys": features(rng, kind, v, 16),

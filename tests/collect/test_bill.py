@@ -20,7 +20,7 @@ from calprune.collect.cost.flops import Asking, Drop, Workload, naive_cost, pack
 from calprune.collect.cost.published_models import MODELS
 from calprune.collect.grid import grid
 from calprune.collect.in_model.decoder import Decoder
-from calprune.collect.models import Prompt, Reach, Row, Step
+from calprune.collect.models import ImageRequest, Prompt, Reach, Step
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.packs import lay_out, trie_length
 from calprune.collect.packed.reply import Packed
@@ -84,19 +84,19 @@ class Meta(ClipLlama):
             step = replace(step, mask=torch.ones(b, 1, n, n, dtype=torch.bool, device="meta"))
         return super().forward(step)
 
-    def positions(self, head: int, frame: Any) -> Any:
+    def positions(self, head: int, layout: Any) -> Any:
         return np.arange(head + 1)[None]
 
-    def frame(self, size: Any) -> Any:
+    def token_layout(self, size: Any) -> Any:
         return None
 
-    encode = whole = frame  # type: ignore[assignment]
+    encode = whole = token_layout  # type: ignore[assignment]
 
 
 @cache
 def counted_pack(kept: int) -> float:
     """Both halves of one image's pack through the package's own packing, and the head."""
-    row = Row(
+    row = ImageRequest(
         np.zeros((kept, 1024), np.float32),
         np.zeros(kept, bool),
         np.arange(35, 35 + kept)[None],
@@ -116,7 +116,7 @@ class CountingPacked(Packed):
     watch = staticmethod(lambda *_: nullcontext([]))
 
     @torch.inference_mode()
-    def ask(self, row: Row) -> None:
+    def ask(self, row: ImageRequest) -> None:
         hidden, _ = self.hidden([lay_out(row)])
         full_size().lm_head(hidden)
 
@@ -231,7 +231,7 @@ def test_bills_know_how_each_selector_asks(tmp_path: Path) -> None:
     assert per_row["pyramiddrop"] - per_row["scope"] == pytest.approx(270 - 64, abs=1)
     whole = run.bill_of("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
     assert any(text.startswith("sparsevlm: its published") for text in whole["left_out"])
-    assert not any(c["label"].startswith("sparsevlm") for c in whole["cells"])
+    assert not any(c["condition"].startswith("sparsevlm") for c in whole["cells"])
     with pytest.raises(PlanError, match="sparsevlm: its published counts are for images of 576"):
         run.bill_of("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
 

@@ -39,7 +39,7 @@ def test_it_is_collected_audited_and_analysed(tiny_llava: Path, tmp_path: Path) 
     )
     assert outcome.sealed == 2
     audits = {a.label: a for a in outcome.audits}
-    assert set(audits) == {"cdpruner-theta0-k16", "full"}
+    assert {a.partition(" clip=")[0] for a in audits} == {"cdpruner @16", "full"}
     assert all(a.rows == 6 and a.worst_logit < 1e-4 and a.flipped == 0 for a in outcome.audits)
 
     path = next((store / "logits").rglob("cdpruner-theta0-k16-*.h5"))

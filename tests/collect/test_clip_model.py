@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, CLIPModel
 
 from calprune.collect import run
 from calprune.collect.hf.clip_model import ClipModel
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.errors import CalpruneError, ModelError, PlanError
 from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
@@ -49,7 +49,7 @@ def reference(clip_folder: Path) -> Any:
 
 
 def opened(folder: Path, clip: Path | str) -> ClipLlama:
-    adapter = open_adapter(str(folder), Options(clip=str(clip)), download=False)
+    adapter = open_adapter(str(folder), ModelOptions(clip=str(clip)), download=False)
     assert isinstance(adapter, ClipLlama)
     return adapter
 
@@ -191,7 +191,7 @@ def test_repositories_of_clip_models(llava: Path, clip_folder: Path, offline: Pa
         opened(llava, f"{EXAMPLE}@refs/pr/8")
     for name in ("nowhere", "./nowhere/x", "~nobody/x"):
         with pytest.raises(PlanError, match=f"--clip {name}: there is no such folder.*{EXAMPLE}"):
-            open_adapter(str(llava), Options(clip=name))
+            open_adapter(str(llava), ModelOptions(clip=name))
 
 
 def test_a_repository_that_the_hub_does_not_have(
@@ -204,7 +204,7 @@ def test_a_repository_that_the_hub_does_not_have(
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", missing)
     with pytest.raises(PlanError, match="--clip some/clip: the hub has no model 'some/clip'"):
-        open_adapter(str(llava), Options(clip="some/clip"))
+        open_adapter(str(llava), ModelOptions(clip="some/clip"))
 
 
 def test_bills_download_nothing(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,14 +19,14 @@ from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.grid import Chosen
 from calprune.collect.inspection.overlap import HALF, choice_of, compare, compare_selections
-from calprune.collect.models import Frame, Seen
+from calprune.collect.models import EncodedImage, TokenLayout
 from calprune.collect.packed import reply
 from calprune.collect.selectors import Merged, Ranking, VisualTokens, by_score
 from calprune.collect.stages.plan import make_plan
 from calprune.collect.stages.select import read_ranking
 from calprune.commands.selections import rendered
 from calprune.data.condition import Budget
-from calprune.data.storage.store import Store
+from calprune.data.storage.blocks import SealedBlocks
 from calprune.errors import PlanError
 
 WANTED: dict[str, Any] = {
@@ -46,7 +47,7 @@ class ByQuestion:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         first = len(tokens.signals["text-words"])
-        return by_score(-np.abs(np.arange(len(tokens.glue)) - first + 0.25), ~tokens.glue)
+        return by_score(-np.abs(np.arange(len(tokens.separator)) - first + 0.25), ~tokens.separator)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Level:
     budget: ClassVar[Budget | None] = None
 
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return by_score(np.ones(len(tokens.glue)), ~tokens.glue)
+        return by_score(np.ones(len(tokens.separator)), ~tokens.separator)
 
 
 @pytest.fixture(scope="module")
@@ -110,9 +111,7 @@ def test_overlap_is_that_of_the_sets(store: Path, tiny_llava: Path) -> None:
     a, b = orders["scope-alpha0-gap_power1-k64"], orders["saliency-k64"]
     shares = [len({*x[:64].tolist()} & {*y[:64].tolist()}) / 64 for x, y in zip(a, b, strict=True)]
     pair = next(
-        p
-        for p in found.pairs
-        if (p.one, p.other, p.budget) == ("scope-alpha0-gap_power1", "saliency", "k64")
+        p for p in found.pairs if (p.one, p.other, p.budget) == ("scope:alpha=0", "saliency", "64")
     )
     assert (pair.mean, pair.smallest, pair.largest) == pytest.approx(
         (np.mean(shares), min(shares), max(shares))
@@ -131,13 +130,13 @@ def test_ties_and_margins_are_those_of_the_ranking(store: Path, tiny_llava: Path
         np.concatenate([a[f"rank/{x}"] for a in ranks])[:, :16] for x in ("tied", "margin")
     )
     own = {(d.selector, d.budget): d for d in found.selectors}
-    saliency = own["saliency", "k16"]
+    saliency = own["saliency", "16"]
     assert saliency.kept == 16
     assert saliency.ties == tied.sum(1).mean()
     assert saliency.most_ties == tied.sum(1).max()
     assert saliency.close == (tied | (margin < HALF)).sum(1).mean()
     assert saliency.edge == margin[:, -1].min()
-    random = own["random-seed0", "k64"]
+    random = own["random seed=0", "64"]
     assert (random.ties, random.most_ties, random.close, random.edge) == (None,) * 4
 
 
@@ -150,7 +149,7 @@ def test_what_is_sealed_is_not_computed_again(
     def refuse(*_: object) -> None:
         raise AssertionError("sealed again")
 
-    monkeypatch.setattr(Store, "seal", refuse)
+    monkeypatch.setattr(SealedBlocks, "seal", refuse)
     steps: list[tuple[str, int, int]] = []
     again = compare_selections("shapes", **wanted, progress=lambda *step: steps.append(step))
     assert again == first
@@ -194,7 +193,7 @@ def test_of_new_tokens_all_parts_count(tmp_path: Path, tiny_llava: Path) -> None
 
 def test_of_several_crops_the_closest_edge_counts() -> None:
     crop = np.repeat([0, 1], 4)
-    frame = Frame(
+    layout = TokenLayout(
         np.stack([crop, np.arange(8) % 4, np.zeros(8)], 1).astype(np.int32),
         np.zeros(8, np.bool_),
         np.zeros((8, 4), np.float32),
@@ -205,7 +204,7 @@ def test_of_several_crops_the_closest_edge_counts() -> None:
     untied = np.zeros(8, np.bool_)
     budget = Budget("count", 4, "split")
     cell: Any = SimpleNamespace(condition=SimpleNamespace(budget=budget, label="made up"))
-    found = choice_of(cell, (0, -1), Seen(frame, {}, {}), order, margin, untied)
+    found = choice_of(cell, (0, -1), EncodedImage(layout, {}, {}), order, margin, untied)
     assert found.kept.tolist() == [1, 3, 6, 7]
     assert (found.ties, found.close, found.edge) == (0, 1, 0.0001)
 
@@ -233,7 +232,7 @@ def test_the_command_prints_it(store: Path, tiny_llava: Path) -> None:
         app, ["compare-selections", *args, "--select", "scope:alpha=0", "--numerics", "both"]
     )
     assert done.exit_code == 0, done.output
-    assert "scope-alpha0-gap_power1 / scope-alpha0-gap_power1-compat" in done.stdout
+    assert "scope:alpha=0 / scope:alpha=0 numerics=compat" in done.stdout
     wrong = CliRunner().invoke(
         app, ["compare-selections", *args, "--select", "scope", "--format", "md"]
     )
@@ -244,7 +243,7 @@ def test_all_are_those_that_can_be_compared(tmp_path: Path, tiny_llava: Path) ->
     found = compare_selections(
         "shapes", store=tmp_path, model=str(tiny_llava), images=1, select="all", keep=16
     )
-    names = {s.selector.split("-")[0] for s in found.selectors}
+    names = {re.split("[: ]", s.selector)[0] for s in found.selectors}
     assert {"scope", "saliency", "random", "uniform"} <= names
     assert not {"full", "blind", "fastv"} & names
     assert any("all leaves out" in note for note in found.notes)

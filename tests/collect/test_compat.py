@@ -25,14 +25,14 @@ def clustered(
     """Features that float16 holds exactly, around a few centres, with peaked attention."""
     rng = np.random.default_rng(seed)
     centre = rng.normal(size=(clusters, d))[rng.integers(0, clusters, v)]
-    view = (centre + spread * rng.normal(size=(v, d))).astype(np.float16)
+    features = (centre + spread * rng.normal(size=(v, d))).astype(np.float16)
     saliency = rng.lognormal(-6, 1, v).astype(np.float16).astype(np.float64)
-    return VisualTokens(f"{seed:064x}", view, saliency, np.zeros(v, np.bool_))
+    return VisualTokens(f"{seed:064x}", features, saliency, np.zeros(v, np.bool_))
 
 
 def reference(tokens: VisualTokens, alpha: float, power: float, k: int) -> list[int]:
     """SCOPE as its formula reads, every tensor in float16."""
-    x = torch.from_numpy(np.asarray(tokens.view, np.float32)).half()
+    x = torch.from_numpy(np.asarray(tokens.features, np.float32)).half()
     x = x / x.norm(dim=-1, keepdim=True)
     similarity = x @ x.T
     saliency = torch.from_numpy(tokens.saliency).half()
@@ -58,7 +58,9 @@ def test_scope_is_the_formula_in_float16(alpha: float, power: float) -> None:
 
 
 def replaced(tokens: VisualTokens) -> VisualTokens:
-    return VisualTokens(tokens.image, tokens.view, tokens.saliency, tokens.glue, compat=True)
+    return VisualTokens(
+        tokens.image, tokens.features, tokens.saliency, tokens.separator, compat=True
+    )
 
 
 def test_half_precision_makes_ties_at_alpha_0() -> None:
@@ -90,11 +92,15 @@ def test_saliency_ties_where_float16_does() -> None:
 
 def test_glue_is_neither_taken_nor_covered() -> None:
     rng = np.random.default_rng(0)
-    view, saliency = rng.normal(size=(12, 8)), rng.random(12)
-    glue = np.arange(12) % 4 == 3
-    whole = VisualTokens("0" * 64, view, np.where(glue, np.nan, saliency), glue, compat=True)
-    alone = VisualTokens("0" * 64, view[~glue], saliency[~glue], glue[~glue], compat=True)
-    places = np.flatnonzero(~glue)
+    features, saliency = rng.normal(size=(12, 8)), rng.random(12)
+    separator = np.arange(12) % 4 == 3
+    whole = VisualTokens(
+        "0" * 64, features, np.where(separator, np.nan, saliency), separator, compat=True
+    )
+    alone = VisualTokens(
+        "0" * 64, features[~separator], saliency[~separator], separator[~separator], compat=True
+    )
+    places = np.flatnonzero(~separator)
     for selector in (Scope(), Saliency()):
         there = selector.rank(whole).order
         np.testing.assert_array_equal(there[there >= 0], places[selector.rank(alone).order])

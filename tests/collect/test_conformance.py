@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from transformers import GenerationConfig
 
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.errors import ModelError
 from calprune.testing.adapters import conformance
 from tests.collect.checkpoints import save_checkpoint
@@ -61,7 +61,7 @@ def test_packed_answers_are_transformers_own(
     folder = checkpoints / name
     if not folder.exists():
         save_checkpoint(folder, **made)
-    adapter = open_adapter(str(folder), Options(picture=picture))
+    adapter = open_adapter(str(folder), ModelOptions(picture=picture))
     worst = conformance(adapter, pictures(), QUESTIONS)
     assert 0.0 < max(worst.values()) <= 1e-4
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from calprune.collect import run
 from calprune.collect.hf.checkpoint import counts_on, greedily
-from calprune.collect.models import Row, Step, open_adapter
+from calprune.collect.models import ImageRequest, Step, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING, Generated
@@ -71,7 +71,9 @@ def ending_at(adapter: Llava, ends: Collection[int]) -> Iterator[None]:
         adapter.ends = before
 
 
-def row(adapter: Llava, k: int, tails: Sequence[Sequence[int]], positions: str = CONTIGUOUS) -> Row:
+def row(
+    adapter: Llava, k: int, tails: Sequence[Sequence[int]], positions: str = CONTIGUOUS
+) -> ImageRequest:
     """Some k patches, not the same for each k, with questions of any ids."""
     rng, head = np.random.default_rng(k), len(adapter.prompt("?").head)
     kept = np.sort(rng.permutation(PATCHES)[:k])
@@ -79,17 +81,17 @@ def row(adapter: Llava, k: int, tails: Sequence[Sequence[int]], positions: str =
     start = head + (k if positions == CONTIGUOUS else PATCHES)
     visual = 3 * rng.normal(size=(k, adapter.width)).astype(np.float32)
     words = tuple(tuple(t) for t in tails)
-    return Row(visual, np.zeros(k, bool), (head + places)[None], start, words)
+    return ImageRequest(visual, np.zeros(k, bool), (head + places)[None], start, words)
 
 
 @torch.inference_mode()
-def embedded(adapter: Llava, asked: Row, tail: Sequence[int]) -> Tensor:
+def embedded(adapter: Llava, asked: ImageRequest, tail: Sequence[int]) -> Tensor:
     words, head = adapter.model.get_input_embeddings(), adapter.prompt("?").head
     before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (head, tail))
     return torch.cat([before, adapter.project(torch.from_numpy(asked.visual)), after])[None]
 
 
-def generated(adapter: Llava, asked: Row, tail: Sequence[int], most: int) -> Any:
+def generated(adapter: Llava, asked: ImageRequest, tail: Sequence[int], most: int) -> Any:
     """By transformers alone, for positions one after another: ids and logits."""
     embeds = embedded(adapter, asked, tail)
     there = torch.ones(embeds.shape[:2], dtype=torch.long)
@@ -97,7 +99,7 @@ def generated(adapter: Llava, asked: Row, tail: Sequence[int], most: int) -> Any
 
 
 @torch.inference_mode()
-def spelled_out(adapter: Llava, asked: Row, tail: Sequence[int], most: int) -> Any:
+def spelled_out(adapter: Llava, asked: ImageRequest, tail: Sequence[int], most: int) -> Any:
     """No cache, no ``generate``: the whole sequence again for each token, at its own positions."""
     embeds, model = embedded(adapter, asked, tail), adapter.model
     head = np.arange(len(adapter.prompt("?").head))
@@ -185,14 +187,16 @@ def test_replies_go_on_where_their_questions_stand(adapter: Llava, route: Route)
     assert any((a.logprob != b.logprob).all() for a, b in zip(reply.generated, moved, strict=True))
 
 
-def test_the_oracle_counts_on_from_gaps_in_positions(adapter: Llava) -> None:
+def test_the_reference_counts_on_from_gaps_in_positions(adapter: Llava) -> None:
     """``generate`` at original positions against the same sequence spelled out."""
     picture = np.random.default_rng(0).integers(0, 255, (40, 70, 3), dtype=np.uint8)
     kept, question = np.array([1, 5, 6, 14]), "Is there a dog in the image?"
     seen, prompt = adapter.encode([picture])[0], adapter.prompt(question)
     head = len(prompt.head)
     places, start = (head + kept)[None], head + PATCHES
-    asked = Row(seen.view["patches"][kept], np.zeros(4, bool), places, start, (prompt.tail,))
+    asked = ImageRequest(
+        seen.features["patches"][kept], np.zeros(4, bool), places, start, (prompt.tail,)
+    )
     ids, logits = adapter.generate(picture, question, kept, ORIGINAL, 6)
     expected, right = spelled_out(adapter, asked, prompt.tail, 6)
     assert (ids.dtype, logits.dtype) == (np.int64, np.float32)

@@ -7,12 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calprune.analyze.results.estimate import estimate
 from calprune.collect import run
 from calprune.collect.hf.names import EMBEDDED, find
-from calprune.collect.progress import bars
 from calprune.collect.run import Outcome
 from calprune.data.storage.store import Store
+from tests.analyze.calls import estimate
 
 
 @pytest.fixture(scope="module")
@@ -65,13 +64,3 @@ def test_without_an_image_it_cannot_know(tmp_path: Path) -> None:
         e.condition: e.value for e in estimate(Store(tmp_path).tables(), ["accuracy"], draws=0)
     }
     assert accuracy["blind-k0"] < 0.7 < accuracy["full"]
-
-
-def test_progress_bars(capsys: pytest.CaptureFixture[str]) -> None:
-    with bars() as advance:
-        advance("encode", 0, 2)
-        advance("encode", 2, 2)
-        advance("ask", 1, 4)
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "encoding images" in shown.err

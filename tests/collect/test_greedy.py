@@ -37,9 +37,9 @@ def brute_force(
 
 
 def check(
-    view: NDArray[np.float64], weight: NDArray[np.float64], power: float, grid: bool = True
+    features: NDArray[np.float64], weight: NDArray[np.float64], power: float, grid: bool = True
 ) -> None:
-    similarity = canonical_similarity(view)
+    similarity = canonical_similarity(features)
     if not grid:  # no multiples of 2**-22, and up to 1.5
         similarity *= np.float32(1.5)
         similarity[similarity < 1.0] *= np.float32(0.7)
@@ -58,9 +58,9 @@ def test_equals_brute_force_on_tie_ridden_features(
     data: st.DataObject, v: int, d: int, power: float
 ) -> None:
     """Few distinct integer features: copies, opposites and zero rows, so ties everywhere."""
-    view = data.draw(arrays(np.float64, (v, d), elements=st.integers(-2, 2).map(float)))
+    features = data.draw(arrays(np.float64, (v, d), elements=st.integers(-2, 2).map(float)))
     weight = data.draw(arrays(np.float64, v, elements=st.sampled_from([0.0, 0.5, 1.0, 1.0, -1.0])))
-    check(view, weight, power)
+    check(features, weight, power)
 
 
 def tie_ridden_case(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -68,24 +68,26 @@ def tie_ridden_case(rng: np.random.Generator) -> tuple[NDArray[np.float64], NDAr
     v, d = int(rng.integers(2, 25)), int(rng.integers(1, 7))
     kind = rng.choice(["copies", "quantised", "blocks", "mixed"])
     if kind == "copies":
-        view = rng.normal(size=(int(rng.integers(1, 7)), d))
-        view = view[rng.integers(len(view), size=v)] * 2.0 ** rng.integers(-2, 3, size=(v, 1))
+        features = rng.normal(size=(int(rng.integers(1, 7)), d))
+        features = features[rng.integers(len(features), size=v)] * 2.0 ** rng.integers(
+            -2, 3, size=(v, 1)
+        )
     elif kind == "quantised":
-        view = rng.integers(-2, 3, size=(v, d)).astype(np.float64)
+        features = rng.integers(-2, 3, size=(v, d)).astype(np.float64)
     elif kind == "blocks":  # one block of tokens again and again, each in dimensions of its own
         block = rng.integers(0, 3, size=(int(rng.integers(1, 5)), d)).astype(np.float64)
-        view = np.kron(np.eye(-(-v // len(block))), block)[rng.permutation(v)]
+        features = np.kron(np.eye(-(-v // len(block))), block)[rng.permutation(v)]
     else:
-        view = rng.normal(size=(v, d))
+        features = rng.normal(size=(v, d))
         few = rng.random(v) < 0.5
-        view[few] = np.rint(view[few])
-    view[rng.random(v) < rng.choice([0.0, 0.0, 0.3])] = 0.0
+        features[few] = np.rint(features[few])
+    features[rng.random(v) < rng.choice([0.0, 0.0, 0.3])] = 0.0
     saliency = rng.choice(
         np.array([np.ones(v), rng.dirichlet(np.full(v, 0.3)), rng.choice([0.0, 0.25, 1.0], size=v)])
     )
     weight = saliency ** rng.choice([0.0, 0.5, 1.0, 2.0])
     weight[rng.random(v) < rng.choice([0.0, 0.0, 0.2])] = -1.0
-    return view, weight
+    return features, weight
 
 
 @settings(max_examples=500)
@@ -122,8 +124,8 @@ def test_one_entry_off_the_grid_is_not_rounded(odd: float) -> None:
 def test_equals_brute_force_on_clustered_features(alpha: float, power: float) -> None:
     rng = np.random.default_rng(7)
     centres = rng.normal(size=(12, 32))
-    view = centres[rng.integers(12, size=150)] + 0.6 * rng.normal(size=(150, 32))
-    check(view, rng.dirichlet(np.full(150, 0.3)) ** alpha, power)
+    features = centres[rng.integers(12, size=150)] + 0.6 * rng.normal(size=(150, 32))
+    check(features, rng.dirichlet(np.full(150, 0.3)) ** alpha, power)
 
 
 def test_three_tokens_by_hand() -> None:
@@ -173,20 +175,20 @@ def test_small_noise_does_not_move_the_choice_at_alpha_zero() -> None:
     """Where pure coverage has exact algebraic ties; rounding once decided them."""
     rng = np.random.default_rng(3)
     centres = rng.normal(size=(40, 64))
-    view = centres[rng.integers(40, size=300)] + 0.5 * rng.normal(size=(300, 64))
-    clean, *_ = greedy_coverage(canonical_similarity(view), np.ones(300), 1.0, 120)
-    noisy = view * (1.0 + 1e-7 * rng.normal(size=view.shape))
+    features = centres[rng.integers(40, size=300)] + 0.5 * rng.normal(size=(300, 64))
+    clean, *_ = greedy_coverage(canonical_similarity(features), np.ones(300), 1.0, 120)
+    noisy = features * (1.0 + 1e-7 * rng.normal(size=features.shape))
     other, *_ = greedy_coverage(canonical_similarity(noisy), np.ones(300), 1.0, 120)
     assert len(set(clean.tolist()) & set(other.tolist())) >= 118
 
 
 @given(arrays(np.float64, (7, 3), elements=st.integers(-5000, 5000).map(lambda x: x / 1000)))
-def test_similarity_is_canonical(view: NDArray[np.float64]) -> None:
-    s = canonical_similarity(view)
+def test_similarity_is_canonical(features: NDArray[np.float64]) -> None:
+    s = canonical_similarity(features)
     assert s.dtype == np.float32
     np.testing.assert_array_equal(s, s.T)
     np.testing.assert_array_equal(np.diag(s), 1.0)
     np.testing.assert_array_equal(s * 2.0**22, np.rint(s * 2.0**22))
-    unit = view / np.maximum(np.linalg.norm(view, axis=1, keepdims=True), 1e-300)
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-300)
     off = ~np.eye(7, dtype=bool)
     np.testing.assert_allclose(s[off], (unit @ unit.T)[off], atol=2.0**-22)

@@ -85,7 +85,7 @@ def test_cdpruner_follows_its_rule(
     seed: int, shape: tuple[int, int], kind: str, theta: float, data: st.DataObject
 ) -> None:
     tokens = signalled(seed, shape, kind, segments=data.draw(st.integers(1, 3)))
-    k = data.draw(st.integers(1, len(tokens.view) - 1))
+    k = data.draw(st.integers(1, len(tokens.features) - 1))
     ranking = CDPruner(theta).pick(tokens, k)
     assert taken(ranking) == picked_by_hand(kernel_by_hand(tokens, theta), k)
     assert (np.diff(ranking.score[:k]) <= 1e-9 * ranking.score[0]).all()
@@ -152,7 +152,7 @@ def test_theta_near_one_stays_finite() -> None:
 
 
 def rows_by_hand(tokens: VisualTokens, text: float, vision: float) -> NDArray[np.float64]:
-    v, words = len(tokens.view), tokens.signals["text-words"]
+    v, words = len(tokens.features), tokens.signals["text-words"]
     found = []
     for word in words:
         e = [math.exp(cosine(word, x) / text) for x in tokens.signals["projected"]]
@@ -184,7 +184,7 @@ def test_mmtok_follows_its_rule(seed: int, shape: tuple[int, int], kind: str, wo
     order, ties = covered_by_hand(rows_by_hand(tokens, 0.02, 0.2))
     assert taken(ranking) == order
     assert ranking.tied.tolist() == ties
-    assert len(order) == len(tokens.view)
+    assert len(order) == len(tokens.features)
 
 
 @pytest.mark.parametrize(("text", "vision"), [(0.01, 0.2), (1.0, 5.0), (0.1, 0.05)])
@@ -248,24 +248,26 @@ def test_choices_move_with_the_tokens(selector: CDPruner | MMTok) -> None:
     tokens = signalled(8)
     turn = np.random.default_rng(0).permutation(30)
     signals = {n: x if len(x) < 30 else x[turn] for n, x in tokens.signals.items()}
-    moved = replace(tokens, view=tokens.view[turn], signals=signals, _known={})
+    moved = replace(tokens, features=tokens.features[turn], signals=signals, _known={})
     assert turn[order_of(selector, moved, 20)].tolist() == order_of(selector, tokens, 20)
 
 
 @pytest.mark.parametrize("selector", [CDPruner(), MMTok()])
 def test_glue_is_neither_taken_nor_measured(selector: CDPruner | MMTok) -> None:
     tokens = signalled(9, (4, 6))
-    places = np.delete(np.arange(26), [3, 25])  # as the frame gives it: zero on glue
+    places = np.delete(np.arange(26), [3, 25])  # as the layout gives it: zero on separators
 
     def wide(x: NDArray[np.floating]) -> NDArray[np.floating]:
         out = np.zeros((26, x.shape[1]), x.dtype)
         out[places] = x
         return out
 
-    glue = np.ones(26, np.bool_)
-    glue[places] = False
+    separator = np.ones(26, np.bool_)
+    separator[places] = False
     signals = {n: x if len(x) < 24 else wide(x) for n, x in tokens.signals.items()}
-    glued = VisualTokens(tokens.image, wide(tokens.view), np.ones(26), glue, signals=signals)
+    glued = VisualTokens(
+        tokens.image, wide(tokens.features), np.ones(26), separator, signals=signals
+    )
     assert order_of(selector, glued, 15) == places[order_of(selector, tokens, 15)].tolist()
 
 

@@ -13,13 +13,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calprune.collect.in_model import layout
-from calprune.collect.in_model import reference as oracle
+from calprune.collect.in_model import layout, reference
 from calprune.collect.in_model import run as fast_route
 from calprune.collect.in_model.decoder import Decoder
 from calprune.collect.in_model.run import Asked, InModelReply, Run, reply
 from calprune.collect.in_model.scores import pick
-from calprune.collect.models import Options, Row, open_adapter
+from calprune.collect.models import ImageRequest, ModelOptions, open_adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.pruning_stages import Stage, planned
 from calprune.collect.selectors.fastv import FastV
@@ -59,36 +58,38 @@ def calm(adapter: Any) -> Any:
     return adapter
 
 
-def row(adapter: Any, seed: int, tails: Sequence[Sequence[int]], v: int = PATCHES) -> Row:
-    """A whole image of random patches; LLaVA-NeXT ends each row of four with glue."""
+def row(adapter: Any, seed: int, tails: Sequence[Sequence[int]], v: int = PATCHES) -> ImageRequest:
+    """A whole image of random patches; LLaVA-NeXT ends each row of four with a separator."""
     rng, head = np.random.default_rng(seed), len(adapter.prompt("?").head)
     visual = 3 * rng.normal(size=(v, adapter.width)).astype(np.float32)
-    glue = np.zeros(v, bool)
+    separator = np.zeros(v, bool)
     if adapter.name.endswith("next"):
-        glue[4::5] = True
-        visual[glue] = 0
+        separator[4::5] = True
+        visual[separator] = 0
     places = (head + np.arange(v))[None]
-    return Row(visual, glue, places, head + v, tuple(tuple(t) for t in tails))
+    return ImageRequest(visual, separator, places, head + v, tuple(tuple(t) for t in tails))
 
 
 @torch.inference_mode()
-def question(adapter: Any, asked: Row, tail: Sequence[int], image: str) -> oracle.Question:
+def question(
+    adapter: Any, asked: ImageRequest, tail: Sequence[int], image: str
+) -> reference.Question:
     words, head = adapter.model.get_input_embeddings(), adapter.prompt("?").head
     before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (head, tail))
-    visual = adapter.embed(torch.from_numpy(asked.visual), torch.from_numpy(asked.glue))
+    visual = adapter.embed(torch.from_numpy(asked.visual), torch.from_numpy(asked.separator))
     embeds = torch.cat([before, visual, after])
-    return oracle.Question(embeds, len(head), asked.glue, image, tuple(tail))
+    return reference.Question(embeds, len(head), asked.separator, image, tuple(tail))
 
 
 def fast(
     adapter: Any,
-    rows: Sequence[Row],
+    rows: Sequence[ImageRequest],
     stages: tuple[Stage, ...],
     contiguous: bool = False,
     tokens: int = 1 << 20,
 ) -> InModelReply:
     asked = [
-        [Asked(image, r.glue, t, stages) for t in r.tails]
+        [Asked(image, r.separator, t, stages) for t in r.tails]
         for r, image in zip(rows, IMAGES, strict=False)
     ]
     return Run(Packed(adapter, tokens=tokens), "test", contiguous).reply(rows, asked)
@@ -96,19 +97,19 @@ def fast(
 
 def agree(
     adapter: Any,
-    rows: Sequence[Row],
+    rows: Sequence[ImageRequest],
     stages: tuple[Stage, ...],
     found: InModelReply,
     contiguous: bool = False,
 ) -> None:
-    """Kept sets are the oracles', logits within 1e-4."""
+    """Kept sets are the references', logits within 1e-4."""
     hidden = not contiguous and all(s.by == s.before - 1 for s in stages)
     at = 0
     for r, image in zip(rows, IMAGES, strict=False):
         for tail in r.tails:
             asked = question(adapter, r, tail, image)
-            answers = [oracle.hidden_away(adapter, asked, stages)] if hidden else []
-            answers.append(oracle.spelled_out(adapter, asked, stages, contiguous))
+            answers = [reference.hidden_away(adapter, asked, stages)] if hidden else []
+            answers.append(reference.spelled_out(adapter, asked, stages, contiguous))
             for logits, kept in answers:
                 assert found.kept[at].tolist() == kept[kept >= 0].tolist()
                 assert found.merged[at, -1] == (kept < 0).sum()
@@ -127,7 +128,7 @@ def moves(a: NDArray[np.float32], b: NDArray[np.float32]) -> None:
 
 @pytest.mark.parametrize("kind", MADE)
 @pytest.mark.parametrize("layer", [1, 2, 4, LAYERS - 1])
-def test_fastv_is_the_oracles(adapters: dict[str, Any], kind: str, layer: int) -> None:
+def test_fastv_is_the_references(adapters: dict[str, Any], kind: str, layer: int) -> None:
     adapter = adapters[kind]
     rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
     stages = FastV(layer=layer).stages(5, 12, LAYERS)
@@ -170,9 +171,9 @@ def test_fastv_sees_what_it_promises(adapters: dict[str, Any]) -> None:
     for kind in ("llama", "next"):
         adapter = adapters[kind]
         rows = [row(adapter, 1, TAILS), row(adapter, 2, TAILS[:1])]
-        glue = int(rows[0].glue.sum())
+        separator = int(rows[0].separator.sum())
         found = reply(Packed(adapter), rows, "fastv", FastV(), [5, 7], IMAGES[:2])
-        kept = np.array([5, 5, 5, 7]) + glue
+        kept = np.array([5, 5, 5, 7]) + separator
         whole = [PATCHES] * 4
         expected = np.stack([whole, whole, *[kept] * (LAYERS - 2)], axis=1)
         np.testing.assert_array_equal(found.visual, expected)
@@ -181,14 +182,14 @@ def test_fastv_sees_what_it_promises(adapters: dict[str, Any]) -> None:
         np.testing.assert_array_equal(found.tokens, expected + text[:, None])
         for k, n in zip(found.kept, kept, strict=True):
             assert len(k) == n
-            assert set(np.flatnonzero(rows[0].glue)) <= set(k.tolist())
+            assert set(np.flatnonzero(rows[0].separator)) <= set(k.tolist())
 
 
 def test_all_tokens_are_the_full_model(adapters: dict[str, Any]) -> None:
     for kind in ("llama", "window", "next"):
         adapter = adapters[kind]
         rows = [row(adapter, 3, TAILS)]
-        candidates = int((~rows[0].glue).sum())
+        candidates = int((~rows[0].separator).sum())
         found = reply(Packed(adapter), rows, "fastv", FastV(), [candidates], IMAGES[:1])
         full = Packed(adapter).reply(rows)
         assert np.abs(found.logits - full.logits).max() < TOLERANCE
@@ -225,15 +226,15 @@ def test_kept_tokens_are_those_of_eager_attention(adapters: dict[str, Any], kind
                     inputs_embeds=embeds, attention_mask=there, output_attentions=True
                 ).attentions
             weight = maps[2][0, :, -1, head : head + PATCHES].mean(0).numpy()
-            best = np.argsort(-np.where(whole.glue, 0, weight))[:5]
-            assert kept.tolist() == sorted([*best.tolist(), *np.flatnonzero(whole.glue)])
+            best = np.argsort(-np.where(whole.separator, 0, weight))[:5]
+            assert kept.tolist() == sorted([*best.tolist(), *np.flatnonzero(whole.separator)])
     finally:
         adapter.decoder.set_attn_implementation(usual)
 
 
 def test_half_precision_ranks_in_float32(adapters: dict[str, Any], tmp_path: Any) -> None:
     folder = save_checkpoint(tmp_path / "half", layers=LAYERS, vision_config={"image_size": 56})
-    adapter = open_adapter(str(folder), Options(dtype="bfloat16"))
+    adapter = open_adapter(str(folder), ModelOptions(dtype="bfloat16"))
     rows = [row(adapter, 1, TAILS)]
     for stages, contiguous in (
         (FastV().stages(5, PATCHES, LAYERS), False),

@@ -101,18 +101,18 @@ def test_files_hold_what_each_layer_saw(outcome: run.Outcome) -> None:
 
 
 def test_row_ends_are_never_dropped(tmp_path: Path) -> None:
-    """LLaVA-NeXT as transformers shows it: glue is seen by every layer."""
+    """LLaVA-NeXT as transformers shows it: separators are seen by every layer."""
     folder = save_checkpoint(tmp_path / "next", family="llava_next", layers=LAYERS)
     wanted: dict[str, Any] = {"select": ["fastv"], "keep": [300], "picture": "hf", "images": 1}
     done = run.collect("shapes", store=tmp_path / "s", model=str(folder), min_mass=0, **wanted)
     (cell,), adapter = done.plan.cells, done.plan.adapter
     a = unpack(done.plan.store.logits(cell.condition), "calprune.logits").arrays
     size = size_of(done.plan.questions.picture(done.plan.questions.images[0]))
-    glue = adapter.frame(size).glue
-    assert glue.any()
-    assert a["image/until"].shape[1] == len(glue)
-    assert (a["image/until"][:, glue] == LAYERS).all()
-    assert ((a["image/until"] == LAYERS).sum(axis=1) == 300 + glue.sum()).all()
+    separator = adapter.token_layout(size).separator
+    assert separator.any()
+    assert a["image/until"].shape[1] == len(separator)
+    assert (a["image/until"][:, separator] == LAYERS).all()
+    assert ((a["image/until"] == LAYERS).sum(axis=1) == 300 + separator.sum()).all()
     assert (a["image/until"].min(axis=1) == 2).all()
 
 

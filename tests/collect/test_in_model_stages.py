@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from calprune.collect.grid import grid
-from calprune.collect.in_model import reference as oracle
+from calprune.collect.in_model import reference
 from calprune.collect.in_model.run import reply
 from calprune.collect.in_model.scores import corrected_score, raters
 from calprune.collect.in_model.token_merging import merged, noise
@@ -107,7 +107,7 @@ def test_any_stages(
         for b, k in zip(sorted(before), falling, strict=False)
     )
     found = fast(adapter, rows, stages, contiguous, tokens)
-    dropped = stages[0].keep < PATCHES - int(rows[0].glue.sum())
+    dropped = stages[0].keep < PATCHES - int(rows[0].separator.sum())
     assume(not dropped or len(set(falling)) < 3 or found.margin.min() > CLOSE)
     agree(adapter, rows, stages, found, contiguous)
 
@@ -156,7 +156,7 @@ def test_a_pyramid_meets_its_budget_or_says_how(layers: int) -> None:
 
 
 @pytest.mark.parametrize("kind", MADE)
-def test_two_passes_are_the_oracles(adapters: dict[str, Any], kind: str) -> None:
+def test_two_passes_are_the_references(adapters: dict[str, Any], kind: str) -> None:
     adapter = adapters[kind]
     rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
     stages = FastVTwoPass().stages(5, 12, LAYERS)
@@ -181,7 +181,7 @@ def test_two_passes_are_a_shorter_prompt(adapters: dict[str, Any]) -> None:
         short = replace(
             whole,
             visual=whole.visual[kept],
-            glue=whole.glue[kept],
+            separator=whole.separator[kept],
             positions=places,
             start=head + 5,
             tails=(tail,),
@@ -196,7 +196,7 @@ def test_two_passes_are_a_shorter_prompt(adapters: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("kind", MADE)
 @pytest.mark.parametrize("version", ["1.5", "2.0"])
-def test_sparsevlm_is_the_oracles(adapters: dict[str, Any], kind: str, version: str) -> None:
+def test_sparsevlm_is_the_references(adapters: dict[str, Any], kind: str, version: str) -> None:
     adapter = adapters[kind]
     rows = [row(adapter, i, TAILS[: i + 1]) for i in range(3)]
     stages, contiguous = sparse(version), version == "1.5"
@@ -241,7 +241,7 @@ def test_published_counts_on_576_tokens(tmp_path: Any, version: str) -> None:
     assert found.visual.tolist() == [[576, *after]]
     stages = selector.stages(96, 576, LAYERS)
     asked = question(adapter, whole, TAILS[0], IMAGES[0])
-    by = oracle.spelled_out if version == "1.5" else oracle.hidden_away
+    by = reference.spelled_out if version == "1.5" else reference.hidden_away
     logits, kept = by(adapter, asked, stages)
     assert found.kept[0].tolist() == kept[kept >= 0].tolist()
     assert np.abs(found.logits[0] - logits).max() < TOLERANCE
@@ -331,7 +331,7 @@ def test_merged_tokens_are_cluster_means() -> None:
     ],
     ids=["pyramiddrop", "sparsevlm-1.5", "sparsevlm-2.0", "fastv-two-pass"],
 )
-def test_sets_of_every_stage_are_the_oracles(
+def test_sets_of_every_stage_are_the_references(
     adapters: dict[str, Any], kind: str, stages: tuple[Stage, ...], contiguous: bool
 ) -> None:
     """What a stage leaves is what is left at the end where no further stage follows."""
@@ -343,7 +343,7 @@ def test_sets_of_every_stage_are_the_oracles(
     for at, (r, tail, image) in enumerate(asked):
         for n, s in enumerate(stages, 1):
             one = question(adapter, r, tail, image)
-            _, kept = oracle.spelled_out(adapter, one, stages[:n], contiguous)
+            _, kept = reference.spelled_out(adapter, one, stages[:n], contiguous)
             for layer in range(s.before, stages[n].before if n < len(stages) else LAYERS):
                 left = np.flatnonzero(found.until[at] > layer)
                 assert left.tolist() == kept[kept >= 0].tolist()
@@ -420,8 +420,8 @@ def test_a_plug_in_that_fails_is_named(fails: Any, says: str) -> None:
         planned("odd", selector, 5, PATCHES, LAYERS)
 
 
-def test_the_hiding_oracle_refuses_what_hiding_cannot_do(adapters: dict[str, Any]) -> None:
+def test_the_hiding_reference_refuses_what_hiding_cannot_do(adapters: dict[str, Any]) -> None:
     adapter = adapters["llama"]
     asked = question(adapter, row(adapter, 0, TAILS), TAILS[0], IMAGES[0])
     with pytest.raises(ModelError, match="keys can be hidden only by what has run"):
-        oracle.hidden_away(adapter, asked, PyramidDrop().stages(7, PATCHES, LAYERS))
+        reference.hidden_away(adapter, asked, PyramidDrop().stages(7, PATCHES, LAYERS))

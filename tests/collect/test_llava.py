@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from calprune.collect.grid import budgets, grid
-from calprune.collect.models import Options, Row, Seen, open_adapter
+from calprune.collect.models import EncodedImage, ImageRequest, ModelOptions, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.packs import Pack
@@ -43,7 +43,7 @@ def reference(tiny_llava: Path) -> LlavaForConditionalGeneration:
 
 
 @pytest.fixture(scope="module")
-def seen(adapter: Llava) -> list[Seen]:
+def seen(adapter: Llava) -> list[EncodedImage]:
     questions = open_questions("shapes", images=3)
     return adapter.encode([questions.picture(n) for n in questions.images])
 
@@ -55,20 +55,26 @@ QUESTIONS = (
 )
 
 
-def ask(adapter: Llava, seen: list[Seen], kept: list[np.ndarray], original: bool) -> list[Row]:
+def ask(
+    adapter: Llava, seen: list[EncodedImage], kept: list[np.ndarray], original: bool
+) -> list[ImageRequest]:
     before = len(adapter.prompt("?").head)
     rows = []
     for s, index in zip(seen, kept, strict=True):
         places = (before + (index if original else np.arange(len(index))))[None]
-        start = before + (len(s.frame) if original else len(index))
+        start = before + (len(s.layout) if original else len(index))
         tails = tuple(adapter.prompt(q).tail for q in QUESTIONS)
-        glue = np.zeros(len(index), dtype=bool)
-        rows.append(Row(s.view["patches"][index], glue, places.astype(np.int64), start, tails))
+        separator = np.zeros(len(index), dtype=bool)
+        rows.append(
+            ImageRequest(
+                s.features["patches"][index], separator, places.astype(np.int64), start, tails
+            )
+        )
     return rows
 
 
 def test_features_and_cls_attention_are_transformers_own(
-    adapter: Llava, seen: list[Seen], reference: LlavaForConditionalGeneration
+    adapter: Llava, seen: list[EncodedImage], reference: LlavaForConditionalGeneration
 ) -> None:
     questions = open_questions("shapes", images=3)
     pixels = adapter._pixels([open_picture(questions.picture(n)) for n in questions.images])
@@ -78,13 +84,15 @@ def test_features_and_cls_attention_are_transformers_own(
         )
     cls = out.attentions[-2][:, :, 0, 1:].sum(1)
     for i, s in enumerate(seen):
-        np.testing.assert_allclose(s.view["patches"], out.hidden_states[-2][i, 1:], atol=1e-5)
+        np.testing.assert_allclose(s.features["patches"], out.hidden_states[-2][i, 1:], atol=1e-5)
         np.testing.assert_allclose(s.saliency["cls"], cls[i], atol=1e-6)
 
 
 @pytest.mark.parametrize("original", [False, True], ids=["contiguous", "original"])
 @pytest.mark.parametrize("k", [0, 1, 64, 576])
-def test_packed_equals_generate(adapter: Llava, seen: list[Seen], k: int, original: bool) -> None:
+def test_packed_equals_generate(
+    adapter: Llava, seen: list[EncodedImage], k: int, original: bool
+) -> None:
     rng = np.random.default_rng(k)
     kept = [np.sort(rng.permutation(576)[:k]) for _ in seen]
     rows = ask(adapter, seen, kept, original)
@@ -103,7 +111,10 @@ def test_packed_equals_generate(adapter: Llava, seen: list[Seen], k: int, origin
 
 
 def test_full_equals_generate_from_pixels_and_text(
-    adapter: Llava, seen: list[Seen], tiny_llava: Path, reference: LlavaForConditionalGeneration
+    adapter: Llava,
+    seen: list[EncodedImage],
+    tiny_llava: Path,
+    reference: LlavaForConditionalGeneration,
 ) -> None:
     """Nothing of ours on the other side: processor, placeholder expansion, eager attention."""
     processor = AutoProcessor.from_pretrained(tiny_llava)
@@ -127,7 +138,7 @@ def test_full_equals_generate_from_pixels_and_text(
         assert np.abs(answer.logits[0][0].numpy() - reply.logits[j]).max() < TOLERANCE
 
 
-def test_answers_move_when_tokens_do(adapter: Llava, seen: list[Seen]) -> None:
+def test_answers_move_when_tokens_do(adapter: Llava, seen: list[EncodedImage]) -> None:
     """Else the equalities above would prove nothing."""
     few = Packed(adapter).reply(ask(adapter, seen, [np.arange(64)] * 3, False)).logits
     others = Packed(adapter).reply(ask(adapter, seen, [np.arange(64) + 300] * 3, False)).logits
@@ -138,7 +149,7 @@ def test_answers_move_when_tokens_do(adapter: Llava, seen: list[Seen]) -> None:
 
 
 def test_a_mask_that_hides_an_image_shows_in_the_counts(
-    adapter: Llava, seen: list[Seen], monkeypatch: pytest.MonkeyPatch
+    adapter: Llava, seen: list[EncodedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest = masks.tree_mask
 
@@ -155,8 +166,8 @@ def test_a_mask_that_hides_an_image_shows_in_the_counts(
     assert (reply.visual == 59).all()
 
 
-def test_half_precision_keeps_a_float32_head(tiny_llava: Path, seen: list[Seen]) -> None:
-    half = open_adapter(str(tiny_llava), Options(dtype="bfloat16"))
+def test_half_precision_keeps_a_float32_head(tiny_llava: Path, seen: list[EncodedImage]) -> None:
+    half = open_adapter(str(tiny_llava), ModelOptions(dtype="bfloat16"))
     logits = Packed(half).reply(ask(half, seen, [np.arange(64)] * 3, False)).logits  # type: ignore[arg-type]
     assert logits.dtype == np.float32
     rounded = torch.from_numpy(logits).bfloat16().float().numpy()
@@ -207,7 +218,7 @@ def test_odd_model_folders(tiny_llava: Path, tmp_path: Path) -> None:
 
 def test_a_device_that_is_not_there(tiny_llava: Path) -> None:
     with pytest.raises(PlanError, match="--device 'warp'"):
-        open_adapter(str(tiny_llava), Options(device="warp"))
+        open_adapter(str(tiny_llava), ModelOptions(device="warp"))
 
 
 def test_digest_follows_every_file(tiny_llava: Path, tmp_path: Path) -> None:
@@ -228,7 +239,7 @@ def test_unreadable_models(tmp_path: Path, tiny_llava: Path) -> None:
     with pytest.raises(PlanError, match="did you mean llava"):
         open_adapter(str(tmp_path))
     with pytest.raises(PlanError, match="unknown dtype 'float8'"):
-        open_adapter(str(tiny_llava), Options(dtype="float8"))
+        open_adapter(str(tiny_llava), ModelOptions(dtype="float8"))
     broken = shutil.copytree(tiny_llava, tmp_path / "broken")
     weights = broken / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])

@@ -15,7 +15,7 @@ from PIL import Image
 from transformers import AutoProcessor
 
 from calprune.collect import run
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.collect.models.llava_next import CONVENTIONS, LlavaNext
 from calprune.data.condition import Budget
 from calprune.data.storage.store import Store, check_file
@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def by_picture(folder: Path) -> dict[str, LlavaNext]:
-    opened = {p: open_adapter(str(folder), Options(picture=p)) for p in CONVENTIONS}
+    opened = {p: open_adapter(str(folder), ModelOptions(picture=p)) for p in CONVENTIONS}
     return {p: a for p, a in opened.items() if isinstance(a, LlavaNext)}
 
 
@@ -59,18 +59,21 @@ def by_picture(folder: Path) -> dict[str, LlavaNext]:
 def test_frames_have_transformers_own_token_counts(
     by_picture: dict[str, LlavaNext], size: tuple[int, int], tokens: int
 ) -> None:
-    glue = by_picture["hf"].frame(size)
-    assert len(glue) == tokens
-    assert len(by_picture["packed"].frame(size)) == tokens
-    assert not by_picture["packed"].frame(size).glue.any()
-    assert glue.glue.sum() == (glue.cell[:, 0] == -1).sum() > 0
+    separator = by_picture["hf"].token_layout(size)
+    assert len(separator) == tokens
+    assert len(by_picture["packed"].token_layout(size)) == tokens
+    assert not by_picture["packed"].token_layout(size).separator.any()
+    assert separator.separator.sum() == (separator.cell[:, 0] == -1).sum() > 0
 
 
 @pytest.mark.parametrize(("size", "tokens"), SMALL.items())
 def test_small_pictures_are_packed_as_the_original_code_does(
     by_picture: dict[str, LlavaNext], size: tuple[int, int], tokens: tuple[int, int]
 ) -> None:
-    assert (len(by_picture["packed"].frame(size)), len(by_picture["hf"].frame(size))) == tokens
+    assert (
+        len(by_picture["packed"].token_layout(size)),
+        len(by_picture["hf"].token_layout(size)),
+    ) == tokens
 
 
 def best_canvas(width: int, height: int) -> tuple[int, int]:
@@ -155,8 +158,8 @@ def test_grids_are_natural_or_fixed(
     by_picture: dict[str, LlavaNext], size: tuple[int, int], crops: int
 ) -> None:
     for picture in ("split", "per-crop"):
-        assert list(by_picture[picture].frame(size).crops.values()) == [576] * crops
-    assert list(by_picture["fixed"].frame(size).crops.values()) == [576] * 5
+        assert list(by_picture[picture].token_layout(size).crops.values()) == [576] * crops
+    assert list(by_picture["fixed"].token_layout(size).crops.values()) == [576] * 5
 
 
 @given(st.integers(10, 1500), st.integers(10, 1500))
@@ -166,19 +169,19 @@ def test_every_patch_is_there_once_and_row_ends_are_no_patches(height: int, widt
     adapter.vision = type("Vision", (), {"image_size": 336})
     for convention in CONVENTIONS.values():
         adapter.convention = convention
-        frame = adapter.frame((height, width))
-        patch = frame.cell[:, 0] >= 0
-        assert len(np.unique(frame.cell[patch], axis=0)) == patch.sum()
-        assert (frame.cell[~patch] == -1).all()
-        assert np.isnan(frame.box[~patch]).all()
-        assert (frame.glue <= ~patch).all()
+        layout = adapter.token_layout((height, width))
+        patch = layout.cell[:, 0] >= 0
+        assert len(np.unique(layout.cell[patch], axis=0)) == patch.sum()
+        assert (layout.cell[~patch] == -1).all()
+        assert np.isnan(layout.box[~patch]).all()
+        assert (layout.separator <= ~patch).all()
         if not convention.unpad:
             assert patch.all()
-            assert len(frame) % 576 == 0
+            assert len(layout) % 576 == 0
         elif 0.2 < height / width < 5:
             # unpadded tiles show the image and nothing but the image, up to a patch's rounding
             side = max(height, width) / 24
-            box = frame.box[patch]
+            box = layout.box[patch]
             assert box[:, :2].min() > -side
             assert (box[:, 2] < width + side).all()
             assert (box[:, 3] < height + side).all()
@@ -236,7 +239,7 @@ def test_true_token_counts_are_recorded(
 def test_selection_is_per_crop_where_the_budget_is(folder: Path, tmp_path: Path) -> None:
     kept = collected(folder, tmp_path, keep=300)["random"].arrays["image/kept"][0]
     adapter = open_adapter(str(folder))
-    crop = adapter.frame((168, 168)).cell[kept, 0]
+    crop = adapter.token_layout((168, 168)).cell[kept, 0]
     assert np.unique(crop, return_counts=True)[1].tolist() == [100, 100, 100]
     places = [set((kept[crop == c] % 576).tolist()) for c in range(3)]
     assert places[0] != places[1], "crops draw their own tokens"
@@ -277,7 +280,7 @@ def test_the_studys_grid_keeps_the_same_shares(folder: Path) -> None:
     assert kept(picture="per-crop") == {32, 64, 128, 192}
     assert kept(select="scope", keep=[7]) == {7}
     bill = run.bill_of("pope", model="llava-next-vicuna-7b")
-    assert "scope-alpha1-gap_power1-k160" in {c["label"] for c in bill["cells"]}
+    assert "scope:alpha=1 @160" in {c["condition"] for c in bill["cells"]}
 
 
 def test_requests_that_make_no_sense(folder: Path) -> None:
@@ -300,17 +303,17 @@ def test_full_equals_generate_from_pixels_and_text(folder: Path) -> None:
     from PIL import Image
     from transformers import LlavaNextForConditionalGeneration
 
-    from calprune.collect.models import Row
+    from calprune.collect.models import ImageRequest
     from calprune.collect.packed.reply import Packed
 
-    adapter = open_adapter(str(folder), Options(picture="hf", template="hf"))
+    adapter = open_adapter(str(folder), ModelOptions(picture="hf", template="hf"))
     picture = np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)
     seen = adapter.encode([picture])[0]
     prompt = adapter.prompt("Is there a dog in the image?")
-    places = adapter.positions(len(prompt.head), seen.frame)
-    row = Row(
-        seen.view["patches"],
-        seen.frame.glue,
+    places = adapter.positions(len(prompt.head), seen.layout)
+    row = ImageRequest(
+        seen.features["patches"],
+        seen.layout.separator,
         places[:, len(prompt.head) : -1],
         int(places[0, -1]),
         (prompt.tail,),

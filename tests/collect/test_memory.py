@@ -12,11 +12,11 @@ import torch
 import calprune
 from calprune.collect import run
 from calprune.collect.hf.checkpoint import device_named, dtype_named
-from calprune.collect.models import Row, open_adapter
+from calprune.collect.models import ImageRequest, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import memory
 from calprune.collect.packed.memory import parse_bytes, tokens_per_forward
-from calprune.collect.packed.packs import Line
+from calprune.collect.packed.packs import PackedSequence
 from calprune.collect.packed.reply import Packed
 from calprune.data.storage.store import Store
 from calprune.errors import PlanError
@@ -35,13 +35,13 @@ class Short(Packed):
         return super().hidden(lines)
 
 
-def rows(adapter: Any, n: int) -> list[Row]:
+def rows(adapter: Any, n: int) -> list[ImageRequest]:
     tails = tuple(adapter.prompt(q).tail for q in ("Is there a red circle in the image?",))
     rng = np.random.default_rng(0)
     head = len(adapter.prompt("?").head)
     places = np.arange(head, head + 64)[None]
     visual = rng.normal(size=(n, 64, adapter.width)).astype(np.float32)
-    return [Row(v, np.zeros(64, bool), places, head + 64, tails) for v in visual]
+    return [ImageRequest(v, np.zeros(64, bool), places, head + 64, tails) for v in visual]
 
 
 @pytest.mark.parametrize("kind", [torch.OutOfMemoryError, MemoryError, RuntimeError])
@@ -108,7 +108,7 @@ def test_conditions_of_a_run_that_backed_off_can_be_compared(
 ) -> None:
     real = Packed.hidden
 
-    def short(self: Packed, lines: list[Line]) -> Any:
+    def short(self: Packed, lines: list[PackedSequence]) -> Any:
         if len(lines) * max(len(x) for x in lines) > 2500:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return real(self, lines)
@@ -142,7 +142,7 @@ def test_nothing_is_lost_when_memory_ends(
 
     real = Packed.hidden
 
-    def full_is_too_much(self: Packed, lines: list[Line]) -> Any:
+    def full_is_too_much(self: Packed, lines: list[PackedSequence]) -> Any:
         if max(x.visual for x in lines) > 500:
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return real(self, lines)

@@ -24,7 +24,7 @@ SHAPES = st.tuples(st.integers(1, 7), st.integers(2, 7))
 
 def zipped(tokens: VisualTokens, k: int, contextual: int) -> NDArray[np.float64]:
     """What VisionZip feeds, as features: [CLS, dominant in raster order, sums of means]."""
-    h, v = tokens.view.astype(np.float64), len(tokens.view)
+    h, v = tokens.features.astype(np.float64), len(tokens.features)
     dominant = sorted(falling(tokens.saliency)[: k - contextual - 1])
     out = [tokens.signals["cls-token"][0].astype(np.float64), *(h[u] for u in dominant)]
     rest = [u for u in range(v) if u not in dominant]
@@ -45,11 +45,11 @@ def test_visionzip_follows_its_rule(
     seed: int, shape: tuple[int, int], kind: str, saliency: str, data: st.DataObject
 ) -> None:
     tokens = signalled(seed, shape, kind, saliency, d=8)
-    v = len(tokens.view)
+    v = len(tokens.features)
     k = data.draw(st.integers(1, v - 1))
     contextual = data.draw(st.integers(0, k - 1))
     merged = VisionZip(contextual).merge(tokens, k)
-    fed = np.concatenate([tokens.view, tokens.signals["cls-token"]]).astype(np.float64)
+    fed = np.concatenate([tokens.features, tokens.signals["cls-token"]]).astype(np.float64)
     assert len(merged) == k
     expected = zipped(tokens, k, contextual)
     np.testing.assert_allclose(weights(merged, v) @ fed, expected, rtol=1e-12, atol=1e-12)
@@ -104,7 +104,7 @@ def test_visionzip_without_attention_takes_the_first_tokens() -> None:
 
 def test_cls_cannot_stand_beside_projected_tokens() -> None:
     tokens = signalled(5)
-    projected = replace(tokens, view=tokens.signals["projected"], _known={})
+    projected = replace(tokens, features=tokens.signals["projected"], _known={})
     with pytest.raises(PlanError, match=r"visionzip: .* CLS token of 64 values.* 128.*--picture"):
         VisionZip().merge(projected, 8)
 
@@ -186,8 +186,8 @@ def test_regions_of_a_crop_are_as_even_as_can_be(k: int) -> None:
 def test_pooling_of_squares_is_exact(k: int, side: int) -> None:
     tokens = signalled(0, (24, 24), d=3)
     n = 24 // side
-    image = tokens.view.astype(np.float64).reshape(n, side, n, side, 3)
-    made = weights(Pool().merge(tokens, k), 576)[:, :576] @ tokens.view.astype(np.float64)
+    image = tokens.features.astype(np.float64).reshape(n, side, n, side, 3)
+    made = weights(Pool().merge(tokens, k), 576)[:, :576] @ tokens.features.astype(np.float64)
     np.testing.assert_allclose(made, image.mean(axis=(1, 3)).reshape(k, 3), rtol=1e-12, atol=1e-12)
 
 

@@ -24,7 +24,7 @@ SHAPES = st.tuples(st.integers(1, 7), st.integers(3, 7))
 
 def groups_by_hand(tokens: VisualTokens, count: int, seed: int) -> list[int]:
     """Randomised PCA of the transposed sigmoid, with an orthonormal basis after every product."""
-    p = torch.sigmoid(torch.from_numpy(tokens.view).double()).T
+    p = torch.sigmoid(torch.from_numpy(tokens.features).double()).T
     p = p - p.mean(dim=0)
     q = min(count, *p.shape)
     sketch = torch.from_numpy(Draws(seed, int(tokens.image[:16], 16)).normals(p.shape[0], q))
@@ -36,7 +36,7 @@ def groups_by_hand(tokens: VisualTokens, count: int, seed: int) -> list[int]:
     kept = size > 1e-6 * max(0.5, float(size[0]))  # half of ours: a sigmoid is half a tanh
     weight = (basis @ turn.T)[:, kept].abs()
     if weight.shape[1] == 0:
-        return [0] * len(tokens.view)
+        return [0] * len(tokens.features)
     near = weight >= weight.amax(dim=1, keepdim=True) * (1 - 1e-9) - 1e-12
     return [row.index(True) for row in near.tolist()]
 
@@ -86,7 +86,7 @@ def test_prunesid_follows_its_rule(
     seed: int, shape: tuple[int, int], kind: str, saliency: str, data: st.DataObject
 ) -> None:
     tokens = signalled(seed, shape, kind, saliency, d=data.draw(st.sampled_from([3, 12, 40])))
-    v = len(tokens.view)
+    v = len(tokens.features)
     k = data.draw(st.integers(2, v - 1))
     merged = PruneSID(seed=seed % 3).merge(tokens, k)
     picks = merged.token[1:].tolist()
@@ -149,7 +149,9 @@ def test_picks_move_with_the_tokens() -> None:
     """The sketch is of channels, so that the order of tokens plays no part without ties."""
     tokens = signalled(8)
     turn = np.random.default_rng(1).permutation(30)
-    moved = replace(tokens, view=tokens.view[turn], saliency=tokens.saliency[turn], _known={})
+    moved = replace(
+        tokens, features=tokens.features[turn], saliency=tokens.saliency[turn], _known={}
+    )
     a, b = (PruneSID().merge(t, 16).token[1:] for t in (tokens, moved))
     assert turn[b].tolist() == a.tolist()
 
@@ -171,13 +173,15 @@ def test_one_token_is_cls() -> None:
 def test_constant_tokens_are_one_group_by_attention() -> None:
     tokens = signalled(10, kind="constant")
     assert PruneSID().merge(tokens, 12).token[1:].tolist() == falling(tokens.saliency)[:11]
-    still = replace(tokens, view=np.zeros_like(tokens.view), saliency=np.zeros(30), _known={})
+    still = replace(
+        tokens, features=np.zeros_like(tokens.features), saliency=np.zeros(30), _known={}
+    )
     assert PruneSID().merge(still, 12).token[1:].tolist() == list(range(11))
 
 
 def test_large_states_do_not_overflow() -> None:
     tokens = signalled(11)
-    large = replace(tokens, view=tokens.view * np.float32(1e6), _known={})
+    large = replace(tokens, features=tokens.features * np.float32(1e6), _known={})
     assert len(PruneSID().merge(large, 16)) == 16
 
 
@@ -197,6 +201,6 @@ def test_bad_parameters_are_refused(select: str, message: str) -> None:
 
 def test_cls_cannot_stand_beside_projected_tokens() -> None:
     tokens = signalled()
-    projected = replace(tokens, view=tokens.signals["projected"], _known={})
+    projected = replace(tokens, features=tokens.signals["projected"], _known={})
     with pytest.raises(PlanError, match=r"prunesid: .* after the projector"):
         PruneSID().merge(projected, 8)

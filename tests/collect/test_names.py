@@ -17,7 +17,7 @@ from calprune.collect import run
 from calprune.collect.cost.published_models import MODELS
 from calprune.collect.hf import checkpoint, digests, names
 from calprune.collect.hf.names import SHORT, find
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, ModelError, PlanError
 from tests.collect.checkpoints import COMMIT, hub_cache, save_checkpoint, save_pickled
@@ -155,7 +155,7 @@ def test_tiles_that_are_none(tmp_path: Path, pinpoints: list[list[int]]) -> None
 @pytest.mark.parametrize("device", ["meta", "hpu", "cuda:99", "warp"])
 def test_devices_that_are_not_there(folder: Path, device: str) -> None:
     with pytest.raises(PlanError, match=rf"--device '{device}'.*here are: cpu"):
-        open_adapter(str(folder), Options(device=device))
+        open_adapter(str(folder), ModelOptions(device=device))
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_whole_numbers_that_are_no_weights_may_stay(folder: Path, tmp_path: Path
     weights = load_file(old / "model.safetensors")
     weights["vision_tower.vision_model.embeddings.position_ids"] = torch.arange(577)[None]
     save_file(weights, old / "model.safetensors", metadata={"format": "pt"})
-    a, b = (open_adapter(str(f)).encode([IMAGE])[0].view["patches"] for f in (folder, old))
+    a, b = (open_adapter(str(f)).encode([IMAGE])[0].features["patches"] for f in (folder, old))
     np.testing.assert_array_equal(a, b)
 
 
@@ -257,7 +257,7 @@ def test_packages_are_found_without_their_parents() -> None:
 def test_sharded_weights(folder: Path, tmp_path: Path) -> None:
     sharded = save_checkpoint(tmp_path / "sharded", max_shard_size="1MB")
     assert len(list(sharded.glob("*.safetensors"))) > 1
-    a, b = (open_adapter(str(f)).encode([IMAGE])[0].view["patches"] for f in (folder, sharded))
+    a, b = (open_adapter(str(f)).encode([IMAGE])[0].features["patches"] for f in (folder, sharded))
     np.testing.assert_array_equal(a, b)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 from scipy.stats import entropy
 
-from calprune.collect.models import Reach, Row
+from calprune.collect.models import ImageRequest, Reach
 from calprune.collect.packed.decode import greedy
 from calprune.collect.packed.masks import Past, masks_of, tree_mask
 from calprune.collect.packed.memory import load
@@ -26,9 +26,9 @@ ROWS = st.lists(st.tuples(st.integers(0, 5), TAILS), min_size=1, max_size=3)
 REACHES = st.builds(Reach, st.none() | st.integers(1, 8), st.sampled_from(["none", "image"]))
 
 
-def row(k: int, tails: list[tuple[int, ...]]) -> Row:
+def row(k: int, tails: list[tuple[int, ...]]) -> ImageRequest:
     places = np.arange(HEAD, HEAD + k)[None]
-    return Row(np.ones((k, 2)), np.zeros(k, bool), places, HEAD + k, tuple(tails))
+    return ImageRequest(np.ones((k, 2)), np.zeros(k, bool), places, HEAD + k, tuple(tails))
 
 
 def test_a_line_by_hand() -> None:
@@ -59,7 +59,7 @@ def test_a_question_that_begins_another_ends_inside_it() -> None:
     assert trie_length([(1, 2, 3), (1, 2)]) == 3
 
 
-def sequences(r: Row) -> list[list[tuple[str, int]]]:
+def sequences(r: ImageRequest) -> list[list[tuple[str, int]]]:
     """Every question's own sequence as (what, id), the head apart."""
     visual = [("visual", i) for i in range(r.positions.shape[1])]
     return [visual + [("word", token) for token in tail] for tail in r.tails]

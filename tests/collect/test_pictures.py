@@ -12,7 +12,7 @@ import torch
 from PIL import ExifTags, Image
 
 from calprune.collect import run
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.data.benchmarks import upright
 from calprune.data.pictures import open_picture, pad_to_square, size_of, turned
 from calprune.data.questions import open_questions
@@ -68,7 +68,7 @@ def test_a_transparent_colour_is_the_colour_that_it_is(
     path, plain = see_through(tmp_path / name)
     with Image.open(path) as kept:
         assert "transparency" in kept.info
-    adapter = open_adapter(str(folder), Options(picture=picture))
+    adapter = open_adapter(str(folder), ModelOptions(picture=picture))
     crops = adapter.crops(open_picture(path))  # type: ignore[attr-defined]
     assert torch.equal(crops, adapter.crops(plain))  # type: ignore[attr-defined]
     std = (0.26862954, 0.26130258, 0.27577711)
@@ -83,7 +83,7 @@ def test_a_transparent_colour_is_what_it_is_in_tiles(tmp_path: Path, name: str) 
     found = adapter.crops(open_picture(path))  # type: ignore[attr-defined]
     assert torch.equal(found, adapter.crops(plain))  # type: ignore[attr-defined]
     (seen, same) = adapter.encode([path, np.asarray(plain)])
-    np.testing.assert_array_equal(seen.view["patches"], same.view["patches"])
+    np.testing.assert_array_equal(seen.features["patches"], same.features["patches"])
 
 
 def test_padding_is_the_originals(tmp_path: Path) -> None:
@@ -100,10 +100,12 @@ def test_padding_is_the_originals(tmp_path: Path) -> None:
 
 def test_pad_and_crop_show_different_parts(folder: Path, tmp_path: Path) -> None:
     wide = drawn(tmp_path / "wide.png", "RGB", (300, 100))
-    pad, crop = (open_adapter(str(folder), Options(picture=p)) for p in ("pad", "crop"))
-    assert pad.frame((100, 300)).box[0].tolist() == pytest.approx([0, -100, 12.5, -87.5])
-    assert crop.frame((100, 300)).box[0].tolist() == pytest.approx([100, 0, 104.1667, 4.1667], 1e-4)
-    a, b = (x.encode([wide])[0].view["patches"] for x in (pad, crop))
+    pad, crop = (open_adapter(str(folder), ModelOptions(picture=p)) for p in ("pad", "crop"))
+    assert pad.token_layout((100, 300)).box[0].tolist() == pytest.approx([0, -100, 12.5, -87.5])
+    assert crop.token_layout((100, 300)).box[0].tolist() == pytest.approx(
+        [100, 0, 104.1667, 4.1667], 1e-4
+    )
+    a, b = (x.encode([wide])[0].features["patches"] for x in (pad, crop))
     assert np.abs(a - b).max() > 0.1
     assert pad.pixels != crop.pixels
 
@@ -122,7 +124,7 @@ def test_three_rows_of_pixels_are_not_three_channels(folder: Path, picture: str,
     """Shape (3, 3, 3) could be either way round; older image processors guess."""
     colour = np.array([200, 100, 50], dtype=np.uint8)
     image = Image.fromarray(np.broadcast_to(colour, (side, side, 3)).copy())
-    adapter = open_adapter(str(folder), Options(picture=picture))
+    adapter = open_adapter(str(folder), ModelOptions(picture=picture))
     found = adapter._pixels([image])  # type: ignore[attr-defined]
     expected = (colour / 255 - MEAN) / (0.26862954, 0.26130258, 0.27577711)
     assert found.shape == (1, 3, 336, 336)
@@ -132,10 +134,10 @@ def test_three_rows_of_pixels_are_not_three_channels(folder: Path, picture: str,
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2000, 12)])
 def test_odd_sizes_can_be_shown(folder: Path, tmp_path: Path, size: tuple[int, int]) -> None:
     path = drawn(tmp_path / "odd.png", "RGB", size)
-    for adapter in (open_adapter(str(folder), Options(picture=p)) for p in ("pad", "crop")):
+    for adapter in (open_adapter(str(folder), ModelOptions(picture=p)) for p in ("pad", "crop")):
         seen = adapter.encode([path])[0]
-        assert np.isfinite(seen.view["patches"]).all()
-        assert len(seen.frame) == 576
+        assert np.isfinite(seen.features["patches"]).all()
+        assert len(seen.layout) == 576
 
 
 @pytest.mark.parametrize("size", [(20_000, 300), (1, 500), (9_000, 9_000)])

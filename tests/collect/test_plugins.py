@@ -16,7 +16,7 @@ import pytest
 from calprune import registry
 from calprune.collect import run
 from calprune.collect.hf.names import find
-from calprune.collect.models import Options
+from calprune.collect.models import ModelOptions
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plugin_source import source
@@ -56,7 +56,7 @@ class Mine:
         {body}
 '''
 RANK, PICK, MERGE = "rank(self, tokens)", "pick(self, tokens, k)", "merge(self, tokens, k)"
-SOUND = "return by_score(tokens.saliency, ~tokens.glue)"
+SOUND = "return by_score(tokens.saliency, ~tokens.separator)"
 
 Installing = Callable[..., None]
 
@@ -116,17 +116,17 @@ def test_an_order_is_of_indices() -> None:
     assert in_order(np.zeros(0), 2).order.tolist() == [-1, -1]
 
 
-V = "len(tokens.glue)"
+V = "len(tokens.separator)"
 FLAWED = {
     "by indices": (RANK, "return by_score(tokens.saliency, tokens.candidates)", "TypeError: by_sc"),
     "of candidates": (
         RANK,
-        "return by_score(tokens.saliency[:9], ~tokens.glue)",
+        "return by_score(tokens.saliency[:9], ~tokens.separator)",
         r"ValueError: by_score takes one score for each token: scores \(9,\), candidates \(576,\)",
     ),
     "not a number": (
         RANK,
-        "return by_score(tokens.saliency * np.nan, ~tokens.glue)",
+        "return by_score(tokens.saliency * np.nan, ~tokens.separator)",
         "its score is float64 and not finite",
     ),
     "some only": (
@@ -206,12 +206,12 @@ def test_a_source_that_has_changed_does_not_serve_what_the_old_one_chose(
         collected()
     install("# the most salient\n        " + SOUND)
     assert (collected().sealed, collected().missing) == (0, 0)
-    install("return by_score(-tokens.saliency, ~tokens.glue)")
+    install("return by_score(-tokens.saliency, ~tokens.separator)")
     with pytest.raises(Mismatch, match=f"logits.*mine-k16.*{changed}, which is 1"):
         collected()
     with pytest.raises(Mismatch, match=f"rankings.*{changed}"):  # one ranking, every budget
         collected(keep=[32])
-    install("return by_score(-tokens.saliency, ~tokens.glue)", revision=2)
+    install("return by_score(-tokens.saliency, ~tokens.separator)", revision=2)
     assert collected(keep=[16, 32]).sealed == 2
     assert len({t.condition.key for t in Store(tmp_path / "store").tables()}) == 3
 
@@ -222,7 +222,7 @@ def test_a_part_of_another_source_is_not_joined(
     """Two processes share the work, and one has another version of the plug-in."""
     install(SOUND)
     collected(images=40, share=(0, 2))
-    install("return by_score(-tokens.saliency, ~tokens.glue)")
+    install("return by_score(-tokens.saliency, ~tokens.separator)")
     with pytest.raises(Mismatch, match="made by another source of the selector"):
         collected(images=40, share=(1, 2))
     assert not Store(tmp_path / "store").logit_files()
@@ -249,7 +249,7 @@ def test_features_of_a_family_whose_source_has_changed_are_refused(
         invalidate_caches()
         family = import_module("other_family").Other
         plan = run.prepare("shapes", model=str(tiny_llava), images=2, store=tmp_path / "store")
-        plan = replace(plan, packed=Packed(family(find(str(tiny_llava)), Options())))
+        plan = replace(plan, packed=Packed(family(find(str(tiny_llava)), ModelOptions())))
         if crops.startswith("super"):
             assert list(encode(plan)) == list(encode(plan)) == [0]
             continue
@@ -266,7 +266,7 @@ def test_older_files_and_our_own_selectors_say_nothing_of_a_source(
         kind = f"calprune.{path.relative_to(tmp_path / 'store').parts[0]}"
         assert "plugins" not in unpack(path, kind).provenance
     assert source(Saliency()) == ""
-    assert source(Llava(find(str(tiny_llava)), Options())) == ""
+    assert source(Llava(find(str(tiny_llava)), ModelOptions())) == ""
     assert source(Path()) != ""
 
 

@@ -280,7 +280,7 @@ def test_a_selector_that_repeats_itself_is_refused(
     tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stuck(self: Saliency, tokens: Any) -> Any:
-        return in_order(np.zeros(64, dtype=np.int32), len(tokens.glue))
+        return in_order(np.zeros(64, dtype=np.int32), len(tokens.separator))
 
     monkeypatch.setattr(Saliency, "rank", stuck)
     with pytest.raises(PlanError, match="'saliency' ranked image"):

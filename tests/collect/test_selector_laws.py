@@ -41,7 +41,7 @@ class Honest:
     equivariant: ClassVar[bool] = True
 
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return by_score(tokens.saliency, ~tokens.glue)
+        return by_score(tokens.saliency, ~tokens.separator)
 
 
 class Twice(Honest):
@@ -53,12 +53,12 @@ class Twice(Honest):
 
 class WithGlue(Honest):
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return in_order(np.arange(len(tokens.candidates)), len(tokens.glue))
+        return in_order(np.arange(len(tokens.candidates)), len(tokens.separator))
 
 
 class TooFew(Honest):
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return in_order(tokens.candidates[:-1], len(tokens.glue))
+        return in_order(tokens.candidates[:-1], len(tokens.separator))
 
 
 class Remembering(Honest):
@@ -68,12 +68,12 @@ class Remembering(Honest):
         self.seen.append(tokens.image)
         order = super().rank(tokens).order
         there = order[order >= 0]
-        return in_order(np.roll(there, len(self.seen)), len(tokens.glue))
+        return in_order(np.roll(there, len(self.seen)), len(tokens.separator))
 
 
 class Curious(Honest):
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return by_score(np.nan_to_num(tokens.saliency + tokens.view[:, 0]), ~tokens.glue)
+        return by_score(np.nan_to_num(tokens.saliency + tokens.features[:, 0]), ~tokens.separator)
 
 
 class Careless(Honest):
@@ -85,7 +85,7 @@ class Careless(Honest):
 
 class Raster(Honest):
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return in_order(tokens.candidates, len(tokens.glue))
+        return in_order(tokens.candidates, len(tokens.separator))
 
 
 class Endless(Honest):
@@ -147,7 +147,7 @@ class Grudging:
     budget: ClassVar[Budget | None] = None
 
     def pick(self, tokens: VisualTokens, k: int) -> Ranking:
-        return in_order(tokens.candidates[: max(1, k - 1)], len(tokens.glue))
+        return in_order(tokens.candidates[: max(1, k - 1)], len(tokens.separator))
 
 
 @pytest.mark.parametrize("honest", [Honest, HonestMerge])
@@ -159,7 +159,7 @@ def test_honest_ones_pass(honest: Callable[[], Any]) -> None:
     ("broken", "said"),
     [
         (Twice, "taken twice"),
-        (WithGlue, "glue is taken"),
+        (WithGlue, "a separator token is taken"),
         (TooFew, "only 71 of 72"),
         (Remembering, "a second time"),
         (Curious, "not needed"),
@@ -195,23 +195,23 @@ def test_signals_of_ones_own() -> None:
         needs: ClassVar[frozenset[str]] = frozenset({"depth"})
 
         def rank(self, tokens: VisualTokens) -> Ranking:
-            return by_score(tokens.signals["depth"][:, 0].astype(np.float64), ~tokens.glue)
+            return by_score(tokens.signals["depth"][:, 0].astype(np.float64), ~tokens.separator)
 
     laws(Deep(), widths={"depth": 1})
 
 
 def test_made_up_images_have_every_signal_in_its_shape() -> None:
-    tokens = made_up(glue=True)
-    v = len(tokens.glue)
+    tokens = made_up(row_ends=True)
+    v = len(tokens.separator)
     shapes = {name: x.shape for name, x in tokens.signals.items()}
     assert shapes["keys"] == (v, 64)
     assert shapes["received"] == shapes["cls-last3"] == (v, 1)
     assert shapes["cls-token"][0] == 1
     assert shapes["text-words"][1] == shapes["projected"][1]
     assert shapes["text-clip"][1] == shapes["joint"][1]
-    assert (tokens.cell[tokens.glue] == -1).all()
-    assert np.isnan(tokens.saliency[tokens.glue]).all()
-    assert {len(t.glue) for t in degenerate().values()} == {72, 1}
+    assert (tokens.cell[tokens.separator] == -1).all()
+    assert np.isnan(tokens.saliency[tokens.separator]).all()
+    assert {len(t.separator) for t in degenerate().values()} == {72, 1}
 
 
 @dataclass(frozen=True)
@@ -252,7 +252,7 @@ class Nowhere(Halfway):
 
 
 class Needy(Halfway):
-    needs: ClassVar[frozenset[str]] = frozenset({"view"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
 
 
 @pytest.mark.parametrize(

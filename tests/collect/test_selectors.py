@@ -16,10 +16,10 @@ from calprune.data.condition import ALL_TOKENS, Budget
 from calprune.errors import PlanError
 
 
-def tokens(v: int = 40, seed: int = 0, glue: tuple[int, ...] = ()) -> VisualTokens:
+def tokens(v: int = 40, seed: int = 0, separator: tuple[int, ...] = ()) -> VisualTokens:
     rng = np.random.default_rng(seed)
     separators = np.zeros(v, dtype=np.bool_)
-    separators[list(glue)] = True
+    separators[list(separator)] = True
     saliency = np.where(separators, np.nan, rng.random(v))
     return VisualTokens(f"{seed:064x}"[::-1], rng.normal(size=(v, 8)), saliency, separators)
 
@@ -31,23 +31,25 @@ def simple() -> list[str]:
 
 
 @pytest.mark.parametrize("name", simple())
-@pytest.mark.parametrize("glue", [(), (3, 39)])
-def test_every_selector_ranks_patches_once_and_never_glue(name: str, glue: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("separator", [(), (3, 39)])
+def test_every_selector_ranks_patches_once_and_never_glue(
+    name: str, separator: tuple[int, ...]
+) -> None:
     selector: Ranks = registry.load("selectors", name)()
-    ranking = selector.rank(tokens(glue=glue))
+    ranking = selector.rank(tokens(separator=separator))
     order = ranking.order[ranking.order >= 0].tolist()
     assert len(ranking.order) == len(ranking.score) == len(ranking.tied) == 40
     assert len(set(order)) == len(order)
-    assert not set(order) & set(glue)
+    assert not set(order) & set(separator)
     if name != "blind":
-        assert len(order) == 40 - len(glue)
-    again = selector.rank(tokens(glue=glue))
+        assert len(order) == 40 - len(separator)
+    again = selector.rank(tokens(separator=separator))
     np.testing.assert_array_equal(again.order, ranking.order)
 
 
 def test_alpha_zero_ignores_saliency() -> None:
     seen = tokens()
-    other = VisualTokens(seen.image, seen.view, seen.saliency[::-1], seen.glue)
+    other = VisualTokens(seen.image, seen.features, seen.saliency[::-1], seen.separator)
     np.testing.assert_array_equal(Scope(0.0).rank(seen).order, Scope(0.0).rank(other).order)
     assert (Scope(1.0).rank(seen).order != Scope(1.0).rank(other).order).any()
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.collect.signals import SIGNALS, of_question
 from calprune.testing.signals import phrases_hold, signals_hold
 from tests.collect.checkpoints import save_checkpoint
@@ -36,7 +36,7 @@ def pictures() -> list[NDArray[np.uint8]]:
 @pytest.mark.parametrize(
     ("fault", "message"),
     [
-        ("glue", "keys: not zero on glue"),
+        ("separator", "keys: not zero on separators"),
         ("rows", r"keys: \d+ rows"),
         ("flat", r"keys: \(\d+,\) is not"),
         ("nan", "keys: not finite"),
@@ -48,7 +48,7 @@ def pictures() -> list[NDArray[np.uint8]]:
 def test_signals_that_break_their_laws(
     next_folder: Path, monkeypatch: pytest.MonkeyPatch, fault: str, message: str
 ) -> None:
-    adapter: Any = open_adapter(str(next_folder), Options(picture="hf"))
+    adapter: Any = open_adapter(str(next_folder), ModelOptions(picture="hf"))
     seen, honest = adapter.encode(pictures()), adapter.measure
 
     def spoilt(images: Any, names: Any) -> list[Signals]:
@@ -56,7 +56,7 @@ def test_signals_that_break_their_laws(
         for signals in found:
             keys = signals["keys"]
             spoil = {
-                "glue": keys + 1,
+                "separator": keys + 1,
                 "rows": keys[1:],
                 "flat": keys[:, 0],
                 "nan": np.full_like(keys, np.nan),
@@ -69,7 +69,7 @@ def test_signals_that_break_their_laws(
         return found
 
     monkeypatch.setattr(adapter, "measure", spoilt)
-    adapter.measures = {n: t for n, t in adapter.measures.items() if n in ("view", "keys")}
+    adapter.measures = {n: t for n, t in adapter.measures.items() if n in ("features", "keys")}
     with pytest.raises(AssertionError, match=message):
         signals_hold(adapter, pictures(), seen)
 

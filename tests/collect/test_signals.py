@@ -22,7 +22,7 @@ from calprune.collect.grid import Chosen
 from calprune.collect.hf import clip
 from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.hf.clip_signals import ClipSignals, own_words
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.collect.models._llava_base import ClipLlama
 from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors import Ranking, VisualTokens, in_order
@@ -87,7 +87,7 @@ def reference(clip_folder: Path) -> Any:
 
 
 def opened(folder: Path, clip_folder: Path, picture: str = "", **options: Any) -> ClipLlama:
-    asked = Options(picture=picture, clip=str(clip_folder), **options)
+    asked = ModelOptions(picture=picture, clip=str(clip_folder), **options)
     adapter = open_adapter(str(folder), asked, download=False)
     assert isinstance(adapter, ClipLlama)
     return adapter
@@ -142,16 +142,16 @@ def test_signals_of_images_are_transformers_own(
 ) -> None:
     family, picture = way
     adapter = opened(folders[family], clip_folder, picture)
-    assert set(adapter.measures) - {"view", "saliency"} == {*OF_IMAGES, *OF_TEXT}
+    assert set(adapter.measures) - {"features", "saliency"} == {*OF_IMAGES, *OF_TEXT}
     for image, found in zip(pictures(), adapter.measure(pictures(), OF_IMAGES), strict=True):
-        frame = adapter.frame(image.shape[:2])
-        crop, row, column = frame.cell.T
+        layout = adapter.token_layout(image.shape[:2])
+        crop, row, column = layout.cell.T
         patch, place = crop >= 0, 4 * row + column
         wanted = expected(eager[family], reference, adapter.crops(open_picture(image)))
         assert sorted(found) == sorted(OF_IMAGES)
         close(found["cls-token"], wanted.pop("cls-token"), "cls-token")
         for name, rows in wanted.items():
-            assert found[name].shape == (len(frame), rows.shape[-1]), name
+            assert found[name].shape == (len(layout), rows.shape[-1]), name
             right = rows.numpy()[crop[patch], place[patch]]
             assert right.std() > 1e-3, f"{name} says nothing"
             close(found[name][patch], right, name)
@@ -295,13 +295,13 @@ class Curious:
     """A selector that needs whatever there is."""
 
     title: ClassVar[str] = "needs everything"
-    needs: ClassVar[frozenset[str]] = frozenset({*OF_IMAGES, *OF_TEXT, "view"})
+    needs: ClassVar[frozenset[str]] = frozenset({*OF_IMAGES, *OF_TEXT, "features"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
 
     def rank(self, tokens: VisualTokens) -> Ranking:
-        return in_order(tokens.candidates, len(tokens.glue))
+        return in_order(tokens.candidates, len(tokens.separator))
 
 
 def curious_plan(adapter: ClipLlama, store: Path) -> Any:
@@ -340,7 +340,7 @@ def test_another_clip_model_is_another_condition(
     assert f"joint@-2/{mark}" in str(a.features)
     assert f"segments/{mark}" in str(a.features)
     assert plans[0].features.key == plans[1].features.key
-    for name in Curious.needs - {"view"}:
+    for name in Curious.needs - {"features"}:
         same = plans[0].signal(name).key == plans[1].signal(name).key
         assert same == (name not in ("joint", "text-clip")), name
 
@@ -381,7 +381,7 @@ def test_signals_that_there_are_not(folders: dict[str, Path], tmp_path: Path) ->
     assert {"joint", "text-clip"}.isdisjoint(adapter.measures)
     with pytest.raises(PlanError, match=r"llava: unknown signal 'key': did you mean keys"):
         adapter.measure(pictures(), ["key"])
-    for name in ("joint", "view"):
+    for name in ("joint", "features"):
         with pytest.raises(PlanError, match=f"unknown signal '{name}'.*projected"):
             adapter.measure(pictures(), [name])
     with pytest.raises(PlanError, match="unknown signal 'text-clip'"):

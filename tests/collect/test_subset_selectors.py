@@ -64,38 +64,41 @@ def seen(
     kind: str = "random",
     grid: tuple[int, int] = (6, 6),
     d: int = 12,
-    glue: Sequence[int] = (),
+    separator: Sequence[int] = (),
 ) -> VisualTokens:
-    """Tokens of a grid with all signals; ``glue`` says before which of them a row end stands."""
+    """Tokens of a grid with all signals; ``separator``: before which of them a row end stands."""
     rng = np.random.default_rng(seed)
     v = grid[0] * grid[1]
     saliency = rng.dirichlet(np.full(v, 0.3)) * 4.0
     if kind in ("constant", "quantised"):  # also zero attention, and ties
         saliency = rng.choice([0.0, 0.25], size=v) * (kind == "quantised")
     columns = {
-        "view": features(rng, kind, v, d),
+        "features": features(rng, kind, v, d),
         "projected": features(rng, kind, v, d + 3),
         "cls-last3": np.roll(saliency, 2)[:, None],
         "received-early": np.roll(saliency, 5)[:, None],
         "received": np.roll(saliency, 9)[:, None],
         "saliency": saliency,
         "cell": np.stack(np.divmod(np.arange(v), grid[1]), axis=1).astype(np.int32),
-        "glue": np.zeros(v, np.bool_),
+        "separator": np.zeros(v, np.bool_),
     }
-    ends = {"saliency": np.nan, "cell": -1, "glue": True}
-    a = {name: np.insert(x, list(glue), ends.get(name, 0), axis=0) for name, x in columns.items()}
+    ends = {"saliency": np.nan, "cell": -1, "separator": True}
+    a = {
+        name: np.insert(x, list(separator), ends.get(name, 0), axis=0)
+        for name, x in columns.items()
+    }
     image = f"{seed:064x}"[::-1]
     signals = {n: a[n] for n in ("projected", "cls-last3", "received-early", "received")}
-    return VisualTokens(image, a["view"], a["saliency"], a["glue"], a["cell"], signals)
+    return VisualTokens(image, a["features"], a["saliency"], a["separator"], a["cell"], signals)
 
 
 def moved(tokens: VisualTokens, to: NDArray[np.int64]) -> VisualTokens:
     """The same tokens in another order: token i of the result is ``to[i]`` of the original."""
     return VisualTokens(
         tokens.image,
-        tokens.view[to],
+        tokens.features[to],
         tokens.saliency[to],
-        tokens.glue[to],
+        tokens.separator[to],
         tokens.cell[to],
         {name: x[to] for name, x in tokens.signals.items()},
     )
@@ -158,11 +161,11 @@ def test_exactly_k_distinct_tokens_again_and_again(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("k", [1, 7, 29])
 def test_row_ends_play_no_part(selector: Ranks | Picks, kind: str, k: int) -> None:
-    plain, ends = seen(3, kind, (5, 6)), seen(3, kind, (5, 6), glue=(6, 12, 18, 24, 30))
+    plain, ends = seen(3, kind, (5, 6)), seen(3, kind, (5, 6), separator=(6, 12, 18, 24, 30))
     expected = taken(ranked(selector, plain, k))
     found = ranked(selector, ends, k)
     assert taken(found) == ends.candidates[expected].tolist()
-    assert len(found.order) == len(ends.glue) == 35
+    assert len(found.order) == len(ends.separator) == 35
 
 
 # HiPrune and Uniform look at where tokens stand; facility location has algebraic ties in its later
@@ -182,7 +185,7 @@ def test_order_of_the_tokens_plays_no_part(selector: Ranks | Picks, kind: str, s
 @pytest.mark.parametrize("selector", RANKS, ids=repr)
 def test_no_candidates_give_no_order(selector: Ranks) -> None:
     tokens = seen(0, grid=(2, 2))
-    only_glue = replace(tokens, glue=np.ones(4, np.bool_), saliency=np.full(4, np.nan))
+    only_glue = replace(tokens, separator=np.ones(4, np.bool_), saliency=np.full(4, np.nan))
     assert taken(selector.rank(only_glue)) == []
 
 
@@ -266,7 +269,7 @@ def test_clipped_facility_location_is_scope_without_saliency(seed: int, kind: st
 def test_negative_cosines_matter_only_unclipped() -> None:
     """Two opposite pairs and a lone token in between, which is nobody's opposite."""
     view = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [-1.0, 0.1]])
-    tokens = replace(seen(0, grid=(1, 5)), view=view)
+    tokens = replace(seen(0, grid=(1, 5)), features=view)
     assert FacilityLocation(clip=True).rank(tokens).order[0] != 2
     assert FacilityLocation().rank(tokens).order[0] == 2
 

@@ -86,7 +86,7 @@ def test_vispruner_at_full_size(k: int, part: float) -> None:
 def test_vispruner_by_hand() -> None:
     """Four in a row by attention: 0 and 2 are compared with 1 and 3, and 2 is a copy of 3."""
     view = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 2.0]])
-    tokens = replace(seen(0, grid=(2, 2)), view=view, saliency=np.array([0.4, 0.3, 0.2, 0.1]))
+    tokens = replace(seen(0, grid=(2, 2)), features=view, saliency=np.array([0.4, 0.3, 0.2, 0.1]))
     assert taken(VisPruner(0.0).pick(tokens, 3)) == [0, 1, 3]
     found = VisPruner(0.5).pick(tokens, 3)  # 0 is important; of 1, 2 and 3 those at 1 and 3 compete
     assert taken(found) == [0, 1, 2]
@@ -223,7 +223,7 @@ def test_copies_never_pass_the_gate() -> None:
     order = AgilePruner().rank(replace(tokens, saliency=np.arange(36.0))).order
     assert order.tolist() == list(range(35, -1, -1))  # one accepted, the others fill up
     pair = np.array([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0]])
-    three = replace(seen(0, grid=(1, 3)), view=pair, saliency=np.array([0.5, 0.3, 0.2]))
+    three = replace(seen(0, grid=(1, 3)), features=pair, saliency=np.array([0.5, 0.3, 0.2]))
     assert AgilePruner().rank(three).order.tolist() == [0, 2, 1]
 
 
@@ -289,7 +289,7 @@ def test_grids_of_a_mosaic() -> None:
     assert [g.shape for g in found] == [(3, 3), (5, 6)]
     assert found[0].ravel().tolist() == list(range(9))
     assert found[1][:2].tolist() == [list(range(9, 15)), list(range(16, 22))]
-    competing = replace(mosaic(), glue=np.zeros(44, np.bool_))
+    competing = replace(mosaic(), separator=np.zeros(44, np.bool_))
     assert [g.shape for g in grids(competing)] == [(3, 3), (5, 7)]
     assert np.concatenate([g.ravel() for g in grids(competing)]).tolist() == list(range(44))
 
@@ -299,7 +299,7 @@ def test_grids_without_cells_or_tokens() -> None:
     unknown = replace(tokens, cell=np.zeros((0, 2), np.int32))
     assert [g.shape for g in grids(unknown)] == [(1, 36)]
     assert taken(Uniform().pick(unknown, 4)) == [4, 13, 22, 31]
-    assert grids(replace(tokens, glue=np.ones(36, np.bool_))) == []
+    assert grids(replace(tokens, separator=np.ones(36, np.bool_))) == []
 
 
 @pytest.mark.parametrize("k", [1, 2, 13, 20, 38])
@@ -308,7 +308,7 @@ def test_each_grid_gets_its_part(k: int) -> None:
     order = taken(Uniform().pick(tokens, k))
     assert len(set(order)) == k
     assert sum(t < 9 for t in order) == 9 * k // 39
-    assert not tokens.glue[order].any()
+    assert not tokens.separator[order].any()
 
 
 def test_neighbours_stay_in_their_grid() -> None:

@@ -10,7 +10,7 @@ from transformers import AutoProcessor
 
 from calprune.collect import run
 from calprune.collect.hf import templates
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.data.benchmarks import YES_NO, Answer
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
@@ -53,7 +53,7 @@ def test_answers_are_the_pieces_with_a_leading_blank(folders: dict[str, Path]) -
 def test_the_chat_template_is_tokenised_as_transformers_does(
     folders: dict[str, Path], name: str
 ) -> None:
-    adapter = open_adapter(str(folders[name]), Options(template="hf"))
+    adapter = open_adapter(str(folders[name]), ModelOptions(template="hf"))
     processor = AutoProcessor.from_pretrained(folders[name])
     content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
     text = processor.apply_chat_template(
@@ -77,17 +77,17 @@ def test_mistral_is_asked_in_its_own_words(folders: dict[str, Path]) -> None:
 
 def test_other_templates_are_other_conditions(folders: dict[str, Path]) -> None:
     one, other = (
-        open_adapter(str(folders["vicuna"]), Options(template=t)) for t in ("vicuna_v1", "hf")
+        open_adapter(str(folders["vicuna"]), ModelOptions(template=t)) for t in ("vicuna_v1", "hf")
     )
     assert one.template() != other.template()
     assert one.digest == other.digest
     with pytest.raises(PlanError, match=r"unknown template 'vicuna'.*did you mean vicuna_v1"):
-        open_adapter(str(folders["vicuna"]), Options(template="vicuna"))
+        open_adapter(str(folders["vicuna"]), ModelOptions(template="vicuna"))
 
 
 @pytest.mark.parametrize("template", ["vicuna_v1", "hf"])
 def test_a_question_cannot_smuggle_in_an_image(folders: dict[str, Path], template: str) -> None:
-    adapter = open_adapter(str(folders["vicuna"]), Options(template=template))
+    adapter = open_adapter(str(folders["vicuna"]), ModelOptions(template=template))
     with pytest.raises(PlanError, match="image mark"):
         adapter.prompt("what is <image> here?")
 
@@ -106,7 +106,7 @@ def test_vicuna_v1_is_no_default_for_other_vocabularies(tmp_path: Path) -> None:
     vocabulary["▁US"], vocabulary["▁chat"] = vocabulary["▁chat"], vocabulary["▁US"]
     (folder / "tokenizer.json").write_text(json.dumps(core))
     assert open_adapter(str(folder)).template().startswith("hf: ")
-    asked = open_adapter(str(folder), Options(template="vicuna_v1"))
+    asked = open_adapter(str(folder), ModelOptions(template="vicuna_v1"))
     assert asked.template().startswith("vicuna_v1: ")
 
 
@@ -125,7 +125,7 @@ def test_without_a_chat_template(tmp_path: Path) -> None:
     (folder / "chat_template.json").unlink()
     assert len(open_adapter(str(folder)).prompt("x").head) == 35
     with pytest.raises(ModelError, match="no chat template"):
-        open_adapter(str(folder), Options(template="hf")).prompt("x")
+        open_adapter(str(folder), ModelOptions(template="hf")).prompt("x")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_without_a_chat_template(tmp_path: Path) -> None:
 def test_templates_that_cannot_be_rendered(tmp_path: Path, template: str, message: str) -> None:
     folder = save_checkpoint(tmp_path / "spoilt", template=template)
     with pytest.raises(ModelError, match=f"spoilt: no usable chat template .*{message}") as caught:
-        open_adapter(str(folder), Options(template="hf"))
+        open_adapter(str(folder), ModelOptions(template="hf"))
     assert "\n" not in str(caught.value)
 
 
@@ -153,4 +153,4 @@ def test_a_template_that_does_not_end(tmp_path: Path, monkeypatch: pytest.Monkey
     folder = save_checkpoint(tmp_path / "loop", template=loop)
     assert len(open_adapter(str(folder)).prompt("x").head) == 35
     with pytest.raises(ModelError, match=r"loop: its chat template is not rendered within 0\.2 s"):
-        open_adapter(str(folder), Options(template="hf"))
+        open_adapter(str(folder), ModelOptions(template="hf"))

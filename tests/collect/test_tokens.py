@@ -18,7 +18,8 @@ from calprune.analyze.figures._kept_tokens import WIDEST, Panel, Shown, folded, 
 from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.inspection.token_view import look
-from calprune.data.storage.store import check_file
+from calprune.data.condition_names import name_of
+from calprune.data.storage.store import Store, check_file
 from calprune.errors import CalpruneError, PlanError, WriteError
 from tests.collect.tiny import save_tiny_llava
 
@@ -64,6 +65,11 @@ def test_help_names_both() -> None:
     assert "--image" in shows("tokens", "--help")
 
 
+def sealed_at(store: Path, name: str) -> Path:
+    (path,) = (t.path for t in Store(store).tables() if name_of(t.condition) == name)
+    return path
+
+
 def test_the_command_draws(store: Path, tiny_llava: Path, tmp_path: Path) -> None:
     out = tmp_path / "pictures" / "kept.png"
     args = ["--model", str(tiny_llava), "--store", str(store), "--images", "3", "--keep", "16"]
@@ -77,8 +83,8 @@ def test_the_command_draws(store: Path, tiny_llava: Path, tmp_path: Path) -> Non
         assert drawn.width > 800
     rows = list(csv.DictReader(out.with_suffix(".csv").read_text().splitlines()))
     assert len(rows) == 576
-    for label in ("scope-alpha0-gap_power1-k16", "scope-alpha1-gap_power1-k16"):
-        assert sum(row[label] == "kept" for row in rows) == 16
+    for name in ("scope:alpha=0 @16", "scope:alpha=1 @16"):
+        assert sum(row[name] == "kept" for row in rows) == 16
 
 
 def test_what_is_sealed_is_drawn(
@@ -91,7 +97,7 @@ def test_what_is_sealed_is_drawn(
     found = look("shapes", "2", store=store, model=str(tiny_llava), images=3, **WANTED)
     assert (found.image, found.measure[:3]) == ("scene-0002", "cls")
     for mark in found.marks:
-        sealed = check_file(next((store / "logits").rglob(f"{mark.label}-*.h5")))
+        sealed = check_file(sealed_at(store, mark.name))
         kept = sealed.arrays["image/kept"][sealed.arrays["image/id"] == b"scene-0002"]
         assert np.flatnonzero(mark.kept).tolist() == kept[0].tolist()
 
@@ -104,7 +110,7 @@ def test_one_image_alone_gives_the_same_and_writes_nothing(
     alone = look("shapes", "1", store=tmp_path / "other", **wanted)
     assert not (tmp_path / "other").exists()
     for a, b in zip(sealed.marks, alone.marks, strict=True):
-        assert (a.label, a.tokens, a.kept.sum()) == (b.label, b.tokens, 16)
+        assert (a.name, a.title, a.tokens, a.kept.sum()) == (b.name, b.title, b.tokens, 16)
         np.testing.assert_array_equal(a.kept, b.kept)
 
 
@@ -136,7 +142,7 @@ def test_choices_inside_are_those_of_a_run(deep: Path, tmp_path: Path) -> None:
         assert [m.tokens for m in found.marks] == [64, 64, 64, 18, 72]
         for mark in found.marks[1:]:
             assert mark.guided
-            a = check_file(next((tmp_path / "store" / "logits").rglob(f"{mark.label}-*.h5"))).arrays
+            a = check_file(sealed_at(tmp_path / "store", mark.name)).arrays
             unit = (a["image/id"] == b"scene-0001") & (a["image/question"] == question)
             (kept,) = a["image/kept"][unit]
             assert np.flatnonzero(mark.kept).tolist() == kept[kept >= 0].tolist()
@@ -183,7 +189,10 @@ def made_up(crops: int, size: tuple[int, int] = (40, 60)) -> Shown:
 def test_whatever_is_kept_can_be_drawn(crops: int, kept: int, tmp_path: Path) -> None:
     shown = made_up(crops)
     mask = np.arange(16 * crops) < kept
-    panels = [Panel("a $label$\x07", kept, mask, ~mask), Panel("b", kept, mask, mask & ~mask)]
+    panels = [
+        Panel("a", "a $title$\x07", kept, mask, ~mask),
+        Panel("b", "b", kept, mask, mask & ~mask),
+    ]
     paths = kept_tokens(shown, panels, tmp_path / "a", "a title")
     if kept == 5:
         again = kept_tokens(shown, panels, tmp_path / "b", "a title")
@@ -193,18 +202,18 @@ def test_whatever_is_kept_can_be_drawn(crops: int, kept: int, tmp_path: Path) ->
     assert [row["b"] for row in rows].count("kept") == kept
 
 
-@given(st.text(st.sampled_from("ab-0.\n"), max_size=120), st.integers(1, 40))
-def test_headings_lose_nothing_and_stay_within_their_panel(label: str, most: int) -> None:
-    lines = folded(label, most)
-    assert "".join(lines) == label
+@given(st.text(st.sampled_from("ab 0.\n"), max_size=120), st.integers(1, 40))
+def test_headings_lose_nothing_and_stay_within_their_panel(title: str, most: int) -> None:
+    lines = folded(title, most)
+    assert "".join(lines) == title
     assert max(map(len, lines)) <= most
 
 
 def test_headings_are_broken_between_parameters() -> None:
-    assert folded("scope-alpha1-gap_power1-k64", WIDEST) == ["scope-alpha1-gap_power1-k64"]
-    assert folded("mmtok-text_temperature0.02-vision_temperature0.2-k64", WIDEST) == [
-        "mmtok-text_temperature0.02-",
-        "vision_temperature0.2-k64",
+    assert folded("SCOPE α=0, p=2, K=64", WIDEST) == ["SCOPE α=0, p=2, K=64"]
+    assert folded("MMTok text_temperature=0.1, vision_temperature=0.3, K=64", WIDEST) == [
+        "MMTok text_temperature=0.1, ",
+        "vision_temperature=0.3, K=64",
     ]
 
 
@@ -212,7 +221,7 @@ def test_flat_saliency_and_bad_folders(tmp_path: Path) -> None:
     shown = made_up(1)
     flat = Shown(shown.pixels, shown.size, shown.box, shown.crop, np.zeros(16), "none")
     mask = np.arange(16) < 4
-    assert kept_tokens(flat, [Panel("a", 4, mask, ~mask)], tmp_path / "flat", "t")
+    assert kept_tokens(flat, [Panel("a", "a", 4, mask, ~mask)], tmp_path / "flat", "t")
     (tmp_path / "file").write_text("")
     with pytest.raises(WriteError):
-        kept_tokens(shown, [Panel("a", 4, mask, ~mask)], tmp_path / "file" / "x", "t")
+        kept_tokens(shown, [Panel("a", "a", 4, mask, ~mask)], tmp_path / "file" / "x", "t")

@@ -23,7 +23,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from calprune.collect.hf.checkpoint import Checkpoint
 from calprune.collect.hf.names import find
-from calprune.collect.models import Row, Seen, open_adapter
+from calprune.collect.models import EncodedImage, ImageRequest, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.packs import cut, lay_out
@@ -66,18 +66,23 @@ def drawn(seed: int = 0) -> NDArray[np.uint8]:
 
 
 @pytest.fixture(scope="module")
-def seen(adapter: Llava) -> list[Seen]:
+def seen(adapter: Llava) -> list[EncodedImage]:
     return adapter.encode([drawn(0), drawn(1)])
 
 
 def row(
-    adapter: Llava, seen: Seen, kept: NDArray[np.int64], questions: Sequence[str] = QUESTIONS
-) -> Row:
+    adapter: Llava,
+    seen: EncodedImage,
+    kept: NDArray[np.int64],
+    questions: Sequence[str] = QUESTIONS,
+) -> ImageRequest:
     """What is kept at its original positions, with gaps."""
     head = len(adapter.prompt("?").head)
     tails = tuple(adapter.prompt(q).tail for q in questions)
-    glue, start = np.zeros(len(kept), dtype=bool), head + len(seen.frame)
-    return Row(seen.view["patches"][kept], glue, (head + kept)[None], start, tails)
+    separator, start = np.zeros(len(kept), dtype=bool), head + len(seen.layout)
+    return ImageRequest(
+        seen.features["patches"][kept], separator, (head + kept)[None], start, tails
+    )
 
 
 @contextmanager
@@ -114,24 +119,24 @@ def hiding(eager: Any, visual: Tensor, prompt: Any, kept: NDArray[np.int64]) -> 
 
 @ROUTES
 def test_gaps_in_positions_hide_nothing(
-    adapter: Llava, seen: list[Seen], eager: Any, route: Any
+    adapter: Llava, seen: list[EncodedImage], eager: Any, route: Any
 ) -> None:
-    """Tokens before a gap would become invisible: packed and oracle against hiding in the whole."""
+    """Tokens before a gap would become invisible: packed and reference against hiding."""
     reply = Packed(adapter, route=route).reply([row(adapter, seen[0], FEW)])
     head, visual = len(adapter.prompt("?").head), adapter.whole(drawn(0))
     for i, question in enumerate(QUESTIONS):
         prompt = adapter.prompt(question)
         expected = hiding(eager, visual, prompt, FEW)
         assert np.abs(reply.logits[i] - expected).max() < TOLERANCE
-        (oracle,) = adapter.generate(drawn(0), question, FEW, "original")[1]
-        assert np.abs(oracle - expected).max() < TOLERANCE
+        (reference,) = adapter.generate(drawn(0), question, FEW, "original")[1]
+        assert np.abs(reference - expected).max() < TOLERANCE
         assert (reply.tokens[i] == head + len(FEW) + len(prompt.tail)).all()
 
 
 def test_no_forward_goes_without_a_mask(
-    adapter: Llava, seen: list[Seen], monkeypatch: pytest.MonkeyPatch
+    adapter: Llava, seen: list[EncodedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The head, both routes and the oracle: only with a mask are positions one sequence's."""
+    """The head, both routes and the reference: only with a mask are positions one sequence's."""
     with heard(adapter.model.model.language_model) as calls:
         Packed(adapter, route="tree").reply([row(adapter, seen[0], FEW)])
         Packed(adapter, route="prefix").reply([row(adapter, seen[0], FEW)])
@@ -165,7 +170,9 @@ def test_a_model_that_came_with_eager_attention_is_refused(folder: Path) -> None
         Checkpoint(find(str(folder))).weights(Eager, "float32", "cpu")
 
 
-def test_masks_are_boolean_and_only_sdpa_reads_them(adapter: Llava, seen: list[Seen]) -> None:
+def test_masks_are_boolean_and_only_sdpa_reads_them(
+    adapter: Llava, seen: list[EncodedImage]
+) -> None:
     """The back-end is asserted for the layers themselves, not only for the model on top."""
     layers = adapter.layers()
     assert {layer.self_attn.config._attn_implementation for layer in layers} == {"sdpa"}
@@ -179,7 +186,7 @@ def test_masks_are_boolean_and_only_sdpa_reads_them(adapter: Llava, seen: list[S
 
 @pytest.mark.parametrize("given", ["nothing", "ones", "narrow"])
 def test_a_layer_without_the_packs_mask_is_refused(
-    adapter: Llava, seen: list[Seen], given: str
+    adapter: Llava, seen: list[EncodedImage], given: str
 ) -> None:
     """Transformers drops masks that it thinks nobody needs; logits would look like logits."""
     lines = [lay_out(row(adapter, seen[0], FEW))]
@@ -198,7 +205,7 @@ def test_a_layer_without_the_packs_mask_is_refused(
 
 
 def test_a_mask_that_transformers_made_itself_shows_in_the_counts(
-    adapter: Llava, seen: list[Seen], monkeypatch: pytest.MonkeyPatch
+    adapter: Llava, seen: list[EncodedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On top of a cache it makes a causal one of the right size: questions see one another."""
     asked = row(adapter, seen[0], FEW)
@@ -213,7 +220,7 @@ def test_a_mask_that_transformers_made_itself_shows_in_the_counts(
 
 
 def test_a_mask_of_four_axes_reaches_attention_of_any_name(
-    adapter: Llava, seen: list[Seen]
+    adapter: Llava, seen: list[EncodedImage]
 ) -> None:
     """Only masks that transformers would build itself get lost under an unknown name."""
     text = adapter.model.model.language_model
@@ -233,7 +240,7 @@ def test_a_mask_of_four_axes_reaches_attention_of_any_name(
 
 
 @ROUTES
-def test_asking_twice_gives_the_same(adapter: Llava, seen: list[Seen], route: Any) -> None:
+def test_asking_twice_gives_the_same(adapter: Llava, seen: list[EncodedImage], route: Any) -> None:
     """Each pack starts from a fresh cache; nothing of the one before is left in the head's."""
     packed = Packed(adapter, route=route)
     rows = [row(adapter, seen[0], FEW), row(adapter, seen[1], ALL)]
@@ -263,7 +270,9 @@ def test_caches_of_the_head_are_filled_and_share_nothing(adapter: Llava) -> None
 # 8. Shortcuts and arguments that come and go ---------------------------------------------------
 
 
-def test_what_the_decoder_is_given_it_knows_by_name(adapter: Llava, seen: list[Seen]) -> None:
+def test_what_the_decoder_is_given_it_knows_by_name(
+    adapter: Llava, seen: list[EncodedImage]
+) -> None:
     """A renamed argument would vanish in ``**kwargs``."""
     text = adapter.model.model.language_model
     with heard(text) as calls:
@@ -286,7 +295,7 @@ def test_parts_are_where_every_release_has_them(adapter: Llava) -> None:
 
 @ROUTES
 def test_masks_carry_causality_themselves(
-    adapter: Llava, seen: list[Seen], route: Any, monkeypatch: pytest.MonkeyPatch
+    adapter: Llava, seen: list[EncodedImage], route: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What reaches the kernel: a mask that hides what comes later, or the flag from the start."""
     kernel, calls = torch.nn.functional.scaled_dot_product_attention, []
@@ -310,11 +319,15 @@ def test_masks_carry_causality_themselves(
             assert not mask.triu(k - q + 1).any()
 
 
-def test_a_question_cannot_see_its_continuation(adapter: Llava, seen: list[Seen]) -> None:
+def test_a_question_cannot_see_its_continuation(adapter: Llava, seen: list[EncodedImage]) -> None:
     longer = row(adapter, seen[0], FEW)
     tail = longer.tails[0]
-    whole = Row(longer.visual, longer.glue, longer.positions, longer.start, (tail[:-2], tail))
-    first = Row(longer.visual, longer.glue, longer.positions, longer.start, (tail[:-2],))
+    whole = ImageRequest(
+        longer.visual, longer.separator, longer.positions, longer.start, (tail[:-2], tail)
+    )
+    first = ImageRequest(
+        longer.visual, longer.separator, longer.positions, longer.start, (tail[:-2],)
+    )
     both, alone = (Packed(adapter).reply([r]).logits for r in (whole, first))
     assert np.abs(both[0] - alone[0]).max() < TOLERANCE
     assert np.abs(both[1] - alone[0]).max() > 100 * TOLERANCE
@@ -324,7 +337,7 @@ def test_a_question_cannot_see_its_continuation(adapter: Llava, seen: list[Seen]
 
 
 def test_rows_of_different_lengths_are_gathered_by_hand(
-    adapter: Llava, seen: list[Seen], eager: Any
+    adapter: Llava, seen: list[EncodedImage], eager: Any
 ) -> None:
     """Logits of each question's own last position, from a float32 head."""
     questions = ("Why?", "Is there a red circle or a blue square in the image? Answer the question")
@@ -356,7 +369,7 @@ def test_names_that_mean_another_thing_by_release_are_not_used() -> None:
 
 
 @ROUTES
-def test_padding_never_gives_nan(adapter: Llava, seen: list[Seen], route: Any) -> None:
+def test_padding_never_gives_nan(adapter: Llava, seen: list[EncodedImage], route: Any) -> None:
     """No visual token in one line, all in the next, one short question against three."""
     rows = [row(adapter, seen[0], NONE, ("Why?",)), row(adapter, seen[1], ALL)]
     packed = Packed(adapter, tokens=1 << 20, route=route)
@@ -384,7 +397,7 @@ def test_padding_never_gives_nan(adapter: Llava, seen: list[Seen], route: Any) -
 
 
 @ROUTES
-def test_padding_moves_no_answer(adapter: Llava, seen: list[Seen], route: Any) -> None:
+def test_padding_moves_no_answer(adapter: Llava, seen: list[EncodedImage], route: Any) -> None:
     """Whatever side the tokenizer would pad on: packs pad on the right and keep positions."""
     assert adapter.checkpoint.tokenizer.padding_side == "left"
     short, long = row(adapter, seen[0], FEW, ("Why?",)), row(adapter, seen[1], ALL)
@@ -396,5 +409,5 @@ def test_padding_moves_no_answer(adapter: Llava, seen: list[Seen], route: Any) -
     both = Packed(adapter, tokens=1 << 20, route=route).reply([short, long])
     assert np.abs(both.logits[0] - alone.logits[0]).max() < TOLERANCE
     np.testing.assert_array_equal(both.tokens[0], alone.tokens[0])
-    (oracle,) = adapter.generate(drawn(0), "Why?", FEW, "original")[1]
-    assert np.abs(both.logits[0] - oracle).max() < TOLERANCE
+    (reference,) = adapter.generate(drawn(0), "Why?", FEW, "original")[1]
+    assert np.abs(both.logits[0] - reference).max() < TOLERANCE

@@ -17,7 +17,7 @@ from transformers import LlavaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from calprune.collect.hf.clip import see
-from calprune.collect.models import Options, open_adapter
+from calprune.collect.models import ModelOptions, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.models.llava_next import LlavaNext
 from tests.collect.checkpoints import save_checkpoint
@@ -47,7 +47,7 @@ def next_adapter(tmp_path_factory: pytest.TempPathFactory) -> LlavaNext:
         vision_config={"image_size": 56},
         image_grid_pinpoints=[[56, 112], [112, 56], [112, 112]],
     )
-    opened = open_adapter(str(made), Options(picture="split"))
+    opened = open_adapter(str(made), ModelOptions(picture="split"))
     assert isinstance(opened, LlavaNext)
     return opened
 
@@ -112,7 +112,7 @@ def test_image_features_in_every_shape_that_releases_give(
 ) -> None:
     """An object that is indexed like the list it was gives features before the projector."""
     seen = adapter.encode([picture()])[0]
-    expected = adapter.project(torch.from_numpy(seen.view["patches"])).detach()
+    expected = adapter.project(torch.from_numpy(seen.features["patches"])).detach()
     assert adapter.whole(picture()).shape == (16, adapter.shape.hidden)
     torch.testing.assert_close(adapter.whole(picture()), expected, atol=1e-5, rtol=0)
     other = BaseModelOutputWithPooling(torch.zeros(1, 16, 32), [expected])
@@ -128,7 +128,7 @@ def test_the_tower_itself_gives_every_hidden_state(next_adapter: LlavaNext) -> N
         states = tower(pixels(), output_hidden_states=True).hidden_states
     assert [type(s) for s in states] == [Tensor] * (1 + next_adapter.vision.num_hidden_layers)
     whole, seen = next_adapter.whole(picture()), next_adapter.encode([picture()])[0]
-    rows = next_adapter.project(torch.from_numpy(seen.view["patches"])).detach()
+    rows = next_adapter.project(torch.from_numpy(seen.features["patches"])).detach()
     torch.testing.assert_close(whole, rows, atol=1e-5, rtol=0)
 
 

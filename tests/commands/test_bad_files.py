@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.cautions import cautions
 from calprune.cli import app
 from calprune.commands.ending import ended
 from calprune.data.condition import sha256_of
 from calprune.data.storage.container import Sealed, pack, publish
 from calprune.data.storage.store import SAMPLE
+from tests.analyze.calls import gather
 from tests.analyze.conftest import make_table
 from tests.data.test_condition import PLAIN
 from tests.data.test_store import logit_arrays

@@ -12,9 +12,10 @@ import pytest
 import typer.main
 
 from calprune import cli
-from calprune.analyze.options import check_read
+from calprune.analyze.options import PredictionOptions, check_read
 from calprune.analyze.study import Study
 from calprune.commands import modes
+from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, PlanError
 from tests.analyze.conftest import make_condition, make_table, opened
@@ -223,12 +224,12 @@ def test_figures_are_drawn_as_the_table_is(
 
     plain = forest("plain")
     assert "paired-studentised95(debiased)|boot:100|seed:0" in plain
-    assert "p:image-swap50|adjust:holm" in plain
+    assert "p:image-exchange50|adjust:holm" in plain
     told = forest(
         "told", "--interval", "basic", "--seed", "3", "--resample", "rows", "--correction", "bh"
     )
     assert "basic95(plug-in)|boot:100|seed:3" in told
-    assert "p:row-swap50|adjust:bh" in told
+    assert "p:row-exchange50|adjust:bh" in told
     note = next((tmp_path / "told").glob("*.svg")).read_text()
     assert note != next((tmp_path / "plain").glob("*.svg")).read_text()
     for words in (["--each-seed"], ["--common"], ["--figure", "curve", "--correction", "bh"]):
@@ -243,7 +244,7 @@ def test_several_definitions_are_compared_as_told(
     more = ("--permutations", "99", "--interval", "basic", "--resample", "rows")
     found = printed(capsys, *words, *more, *QUICK)
     assert "ci:paired-basic95" in found
-    assert "p:row-swap99|adjust:bh" in found
+    assert "p:row-exchange99|adjust:bh" in found
     assert "holm" not in found
 
 
@@ -288,18 +289,20 @@ def test_what_these_files_cannot_use_is_refused(
         run("analyze", *words)
 
 
+def check(table: LogitTable, **given: Any) -> None:
+    check_read([table], PredictionOptions(**given), given)
+
+
 def test_of_replies_alone_nothing_can_be_chosen() -> None:
     table = opened(make_table(images=12))
-    check_read([table], {"target": "soft", "confidence": "mean"})
-    for name in ("answer_set", "verbalizers"):
-        with pytest.raises(
-            PlanError, match=f"{modes.option(name)} is about answers to choose from"
-        ):
-            check_read([table], {name: "first"})
+    check(table, target="soft", confidence="mean")
+    for name, value in (("answer_set", "all"), ("verbalizers", "first")):
+        with pytest.raises(PlanError, match=f"{modes.option(name)} is about answers"):
+            check(table, **{name: value})
     half = opened(make_table(images=12), 0.5)
-    check_read([half], {"target": "soft", "answer_set": "all"})
+    check(half, target="soft", answer_set="all")
     with pytest.raises(PlanError, match=r"--target soft.* confidence raw reads none"):
-        check_read([half], {"target": "soft", "confidence": "raw"})
+        check(half, target="soft", confidence="raw")
 
 
 def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
@@ -385,7 +388,7 @@ def test_an_estimate_reads_numerics_positions_and_device(
     run(*words, "--select", "scope", "--keep", "64", "--numerics", "both", "--device", "cpu",
         "--positions", "original")  # fmt: skip
     told = capsys.readouterr().out
-    assert "-original-compat" in told
+    assert " positions=original numerics=compat" in told
     assert plain.count("to ask\n") < told.count("to ask\n")
     assert "14.1 GB" in plain or "weights" in plain
     assert plain.split("memory: ")[1] != told.split("memory: ")[1]

@@ -11,6 +11,8 @@ import pytest
 from calprune.data.condition import Condition
 from calprune.data.storage import store as module
 from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.storage.logits import LogitTable, Replies
+from calprune.data.storage.schema import LOGITS
 from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store, check_file, read_logits, safe, store_path
 from calprune.data.storage.validation import check_values
@@ -347,3 +349,25 @@ def test_rankings_and_features_obey_their_laws(tmp_path: Path) -> None:
     }
     with pytest.raises(Mismatch, match="view/patches"):
         check_values("calprune.features", view)
+
+
+def test_every_field_of_a_table_is_of_one_column() -> None:
+    """So that a new column is one line of the format and one of the table."""
+    named = [c.field for c in LOGITS.columns if c.field]
+    assert len(set(named)) == len(named)
+    given = {"path", "condition", "provenance", "replies"}
+    own = {f.name for f in dataclasses.fields(LogitTable)} - given
+    replies = {f"replies.{f.name}" for f in dataclasses.fields(Replies)}
+    assert set(named) == own | replies
+
+
+def test_every_column_is_read_as_it_is_described() -> None:
+    golden = Path(__file__).parent.parent / "golden" / "logits-1.0.h5"
+    table = read_logits(golden)
+    arrays = check_file(golden).arrays
+    read = {c.field: arrays[c.path] for c in LOGITS.columns if c.field and c.path in arrays}
+    assert len(read) > 10
+    for field, array in read.items():
+        found = getattr(table, field)
+        plain = [x.decode() for x in array.ravel()] if array.dtype.kind == "S" else array.ravel()
+        assert list(np.ravel(found)) == list(plain)

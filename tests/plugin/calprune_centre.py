@@ -35,6 +35,6 @@ class Centre:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """All candidates, from the middle outwards."""
         cell = tokens.cell.astype(np.float64)
-        middle = cell[~tokens.glue].mean(axis=0)
+        middle = cell[~tokens.separator].mean(axis=0)
         far = (np.abs(cell - middle) ** self.power).sum(axis=1)
-        return by_score(1.0 / (1.0 + far), ~tokens.glue)
+        return by_score(1.0 / (1.0 + far), ~tokens.separator)

@@ -62,9 +62,14 @@ class CrossFitted:
 
 def _value(metric: str | Metric, predictions: Predictions) -> float:
     from calprune.analyze.metrics import resolve
-    from calprune.analyze.statistics.resampling import Clusters, Sampler
+    from calprune.analyze.results.resampled_metrics import ResampledMetrics
+    from calprune.analyze.statistics.clustering import Clusters
 
-    return float(Sampler.of(resolve([metric]), predictions, Clusters.of(predictions)).point()[0])
+    return float(
+        ResampledMetrics.of(
+            resolve([metric]), predictions, Clusters.of(predictions.cluster)
+        ).point()[0]
+    )
 
 
 def out_of_fold(

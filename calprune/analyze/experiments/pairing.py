@@ -11,21 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import Cell, Setting, told_apart
-from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
+from calprune.analyze.options import AnalysisOptions
+from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.data.condition import Experiment
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch
 
 
-def aligned(
-    setting: Setting, base: Cell, reading: PredictionOptions, common: bool = False
-) -> dict[str, list[Predictions]]:
+def aligned(setting: Setting, base: Cell, options: AnalysisOptions) -> dict[str, list[Predictions]]:
     """Predictions of all cells by name, with rows in the order of the reference's.
 
     With ``common`` only the questions that all of them hold; otherwise Mismatch if they differ.
     """
-    read = {c.name: [read_predictions(t, **reading) for t in c.tables] for c in setting.cells}
-    if common:
+    cache, told = PredictionCache(), options.predictions
+    read = {c.name: [cache(t, told) for t in c.tables] for c in setting.cells}
+    if options.common:
         read = only_common(read)
     first, found = read[base.name][0], {}
     for cell in setting.cells:

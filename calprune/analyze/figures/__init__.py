@@ -28,6 +28,7 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.figures._subject import Subject, View
 from calprune.analyze.metrics import Metric, resolve
+from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -143,7 +144,8 @@ def svg_of(
     budget: int | str | None = None,
     by: str | None = None,
     against: str = "full",
-    **how: Any,
+    options: AnalysisOptions = DEFAULTS,
+    of: str = "",
 ) -> str:
     """A figure as text for an HTML page: an ``<svg>`` element for each of its pages.
 
@@ -159,9 +161,10 @@ def svg_of(
         budget: as ``View``.
         by: as ``View``.
         against: as ``View``.
-        how: fields of ``Subject`` for tables, such as draws, permutations, seed, of and reading.
+        options: as ``Subject``, for tables.
+        of: likewise.
     """
-    subject = tables if isinstance(tables, Subject) else Subject(tuple(tables), **how)
+    subject = tables if isinstance(tables, Subject) else Subject(tuple(tables), options, of)
     with styled(words=True):
         made = _made(kind, subject, View(metric, budget, by, against))
         return "\n".join(inline(page) for page in made.pages)

@@ -54,10 +54,12 @@ class Shown:
 class Panel:
     """What one selector keeps: ``kept`` and, where tokens are merged, ``part``, bool (v,).
 
-    ``tokens``: how many the language model reads, row ends apart, from its layer ``since`` on.
+    ``name``: of the condition, for the column of numbers; ``title``: for people. ``tokens``: how
+    many the language model reads, row ends apart, from its layer ``since`` on.
     """
 
-    label: str
+    name: str
+    title: str
     tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
@@ -206,10 +208,10 @@ def _histogram(axes: Axes, shown: Shown, panel: Panel, edges: NDArray[np.float64
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def folded(label: str, most: int) -> list[str]:
-    """A label in lines of at most so many letters, broken after hyphens where there are any."""
+def folded(title: str, most: int) -> list[str]:
+    """A title in lines of at most so many letters, broken after blanks where there are any."""
     lines = [""]
-    for part in re.split(r"(?<=-)", label):
+    for part in re.split(r"(?<= )", title):
         if lines[-1] and len(lines[-1]) + len(part) > most:
             lines.append("")
         whole = lines.pop() + part
@@ -220,7 +222,7 @@ def folded(label: str, most: int) -> list[str]:
 def _heading(panel: Panel) -> list[str]:
     """Lines no wider than a panel: what chose, and from where on."""
     since = [f"from layer {panel.since} on"] if panel.since else []
-    return [*map(escaped, folded(panel.label, WIDEST)), *since]
+    return [*map(escaped, folded(panel.title, WIDEST)), *since]
 
 
 def _count(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> str:
@@ -257,7 +259,7 @@ def _rows(shown: Shown, panels: Sequence[Panel]) -> list[dict[str, Any]]:
             "crop": int(shown.crop[i]),
             **dict(zip(SIDES, map(plain, shown.box[i]), strict=True)),
             "saliency": plain(shown.saliency[i]),
-            **{p.label: "kept" if p.kept[i] else "part" if p.part[i] else "" for p in panels},
+            **{p.name: "kept" if p.kept[i] else "part" if p.part[i] else "" for p in panels},
         }
         for i in range(len(shown.crop))
     ]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
 from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.tables.written import heading
+from calprune.analyze.tables.numbers import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

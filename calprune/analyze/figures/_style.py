@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from calprune import registry
-from calprune.analyze.tables.render import as_csv
+from calprune.analyze.tables.records import as_csv
 from calprune.data.storage.container import replace_all
 from calprune.errors import PlanError
 from calprune.terminal import printable

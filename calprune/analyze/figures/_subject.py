@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -12,15 +12,13 @@ from calprune import registry
 from calprune.analyze.experiments.experiment import Cell, Setting, check_shown, settings
 from calprune.analyze.metrics import Metric
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
+from calprune.analyze.results.interval_kind import usual_without_gaps
 from calprune.analyze.results.parameter_effect import Change, changes
 from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
 from calprune.analyze.results.risk_coverage import Risk, risk_coverage
-from calprune.analyze.statistics.clustering import Resample
-from calprune.analyze.statistics.intervals import Interval, usual_without_gaps
-from calprune.analyze.statistics.multiple_testing import Correction
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -54,26 +52,16 @@ class Subject:
 
     Attributes:
         tables: sealed logits.
-        draws, permutations, seed: resamples of images, swaps of conditions, and their seed.
-        correction, interval, resample: as in ``compare``; bins always have percentile intervals.
-        mixed_numerics: pair what other devices or versions computed.
+        options: how numbers are made; seeds are always joined, and groups are the view's.
         of: what is shown, for titles; empty for the model and the benchmark.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
 
     Raises:
         PlanError: several models, benchmarks or ways of asking.
     """
 
     tables: tuple[LogitTable, ...]
-    draws: int = 1000
-    permutations: int = 10_000
-    seed: int = 0
-    correction: Correction = "holm"
-    interval: Interval = "auto"
-    resample: Resample = "images"
-    mixed_numerics: bool = False
+    options: AnalysisOptions = DEFAULTS
     of: str = ""
-    reading: PredictionOptions = field(default_factory=PredictionOptions)
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -95,13 +83,14 @@ class Subject:
     @property
     def intervals(self) -> str:
         """How intervals were made, for a footnote."""
-        kind = "" if self.interval in ("auto", "percentile") else f" {self.interval}"
-        return f"95 %{kind}, {self.resample} resampled"
+        how = self.options.resampling
+        kind = "" if how.interval in ("auto", "percentile") else f" {how.interval}"
+        return f"95 %{kind}, {how.unit} resampled"
 
     @property
     def swapped(self) -> str:
         """What conditions were swapped on, for a footnote."""
-        return "whole images" if self.resample == "images" else "rows"
+        return "whole images" if self.options.resampling.unit == "images" else "rows"
 
     @property
     def cells(self) -> dict[str, Cell]:
@@ -118,19 +107,9 @@ class Subject:
     ) -> list[Estimate]:
         """As ``estimate``; ``draws`` 0 for no intervals."""
         check_shown(self.setting, by)
-        times = self.draws if draws is None else draws
+        told = self._told(metrics, by, draws)
         return self._once(
-            ("estimates", metrics, by, times),
-            lambda: estimate(
-                self.tables,
-                metrics,
-                by=by,
-                draws=times,
-                seed=self.seed,
-                interval=usual_without_gaps(self.interval, metrics),
-                resample=self.resample,
-                **self.reading,
-            ),
+            ("estimates", metrics, told), lambda: estimate(self.tables, metrics, told)
         )
 
     def undefined(self, metric: str | Metric) -> str:
@@ -146,14 +125,7 @@ class Subject:
         check_shown(self.setting, by)
         return self._once(
             ("differences", metric, against, by),
-            lambda: compare(
-                self.tables,
-                [metric],
-                reference=against,
-                by=by,
-                **self._tested | {"interval": usual_without_gaps(self.interval, [metric])},
-                **self.reading,
-            ),
+            lambda: compare(self.tables, [metric], against, self._told([metric], by)),
         )
 
     def unpaired(self, metric: str | Metric, against: str, by: str | None = None) -> str:
@@ -178,15 +150,21 @@ class Subject:
                 metric,
                 parameter,
                 baseline,
-                **self._tested | {"interval": usual_without_gaps(self.interval, [metric])},
-                **self.reading,
+                self._told([metric]),
             ),
         )
 
-    @property
-    def _tested(self) -> dict[str, Any]:
-        names = ("draws", "permutations", "seed", "correction", "interval", "resample")
-        return {name: getattr(self, name) for name in (*names, "mixed_numerics")}
+    def _told(
+        self, metrics: Sequence[str | Metric], by: str | None = None, draws: int | None = None
+    ) -> AnalysisOptions:
+        """The options, with an interval that these metrics have."""
+        how = self.options.resampling
+        how = replace(
+            how,
+            interval=usual_without_gaps(how.interval, metrics),
+            draws=how.draws if draws is None else draws,
+        )
+        return replace(self.options, resampling=how, by=by, each_seed=False, common=False)
 
     def bins(self, budget: int | str | None, metric: Ece | None = None) -> list[Bin]:
         """As ``reliability_bins``, of the unpruned model and one budget."""
@@ -194,12 +172,9 @@ class Subject:
             ("bins", budget, metric),
             lambda: reliability_bins(
                 self.tables,
-                metric=metric,
-                draws=self.draws,
-                seed=self.seed,
-                resample=self.resample,
-                only=self.at(budget),
-                **self.reading,
+                replace(self.options, each_seed=False),
+                metric,
+                self.at(budget),
             ),
         )
 
@@ -207,14 +182,14 @@ class Subject:
         """As ``risk_coverage``, of the unpruned model and one budget."""
         return self._once(
             ("risks", budget),
-            lambda: risk_coverage(self.tables, only=self.at(budget), **self.reading),
+            lambda: risk_coverage(self.tables, self.options.predictions, self.at(budget)),
         )
 
     def isotonic(self, budget: int | str | None) -> list[Step]:
         """As ``isotonic_steps``, of the unpruned model and one budget."""
         return self._once(
             ("isotonic", budget),
-            lambda: isotonic_steps(self.tables, only=self.at(budget), **self.reading),
+            lambda: isotonic_steps(self.tables, self.options.predictions, self.at(budget)),
         )
 
     def at(self, budget: int | str | None) -> list[str]:

@@ -25,7 +25,7 @@ from calprune.analyze.figures._style import (
 from calprune.analyze.figures._subject import TESTED
 from calprune.analyze.results.parameter_effect import Change as Row
 from calprune.analyze.results.parameter_effect import Line, level, lines, numeric_parameters
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from calprune.analyze.figures._subject import condition_names
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.reliability import Bin
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

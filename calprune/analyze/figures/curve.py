@@ -29,7 +29,7 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

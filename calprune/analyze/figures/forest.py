@@ -21,7 +21,7 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.figures._subject import TESTED, condition_names
 from calprune.analyze.results.compare import Difference
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,8 +23,8 @@ from calprune.analyze.figures._style import (
 from calprune.analyze.figures._subject import TESTED
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.parameter_effect import Line, level, lines, numeric_parameters
-from calprune.analyze.tables.render import records
-from calprune.analyze.tables.written import number
+from calprune.analyze.tables.numbers import number
+from calprune.analyze.tables.records import records
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:

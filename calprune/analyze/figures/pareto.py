@@ -33,7 +33,7 @@ from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.metrics import resolve
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
-from calprune.analyze.tables.render import records
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -22,8 +22,8 @@ from calprune.analyze.figures._style import (
 from calprune.analyze.figures._subject import condition_names
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.reliability import Bin, Step
-from calprune.analyze.tables.render import records
-from calprune.analyze.tables.written import number
+from calprune.analyze.tables.numbers import number
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -109,7 +109,7 @@ def _page(
             strip.set_ylabel("share")
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
     isotonic = " Black: isotonic curve, without bins." if steps else ""
-    footnote(figure, f"Bars: 95 %, {subject.resample} resampled. {NOTE}{isotonic}")
+    footnote(figure, f"Bars: 95 %, {subject.options.resampling.unit} resampled. {NOTE}{isotonic}")
     titled(figure, f"Reliability of {subject.title}", part)
     return figure
 

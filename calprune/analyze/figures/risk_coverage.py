@@ -19,8 +19,8 @@ from calprune.analyze.figures._style import (
 )
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.risk_coverage import Risk
-from calprune.analyze.tables.render import records
-from calprune.analyze.tables.written import number
+from calprune.analyze.tables.numbers import number
+from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

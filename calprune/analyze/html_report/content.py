@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, Unpack
+from typing import TypeVar
 
 from calprune.analyze.command import graded
 from calprune.analyze.experiments.experiment import (
@@ -17,16 +17,18 @@ from calprune.analyze.experiments.experiment import (
 )
 from calprune.analyze.experiments.pairing import moved_numerics
 from calprune.analyze.metrics import resolve, spec
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.predictions.confidence_scores import DEFINITIONS
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import Defined, definition_grids, definitions
+from calprune.analyze.results.by_confidence import Defined, definitions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.results.power import power, sentences
+from calprune.analyze.results.power import power
 from calprune.analyze.study import DEFAULT_METRICS
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
@@ -54,7 +56,7 @@ class Content:
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
-        draws, seed, mixed_numerics, reading: how numbers were made.
+        options: how numbers were made.
     """
 
     tables: tuple[LogitTable, ...]
@@ -67,12 +69,9 @@ class Content:
     lacking: tuple[str, ...]
     unlike: tuple[str, ...]
     ungraded: tuple[str, ...]
-    draws: int
-    seed: int
-    reading: PredictionOptions
+    options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
-    mixed_numerics: bool = False
-    confidences: tuple[Grid, ...] = ()
+    confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
@@ -95,18 +94,13 @@ def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
 
 def gather(
     tables: Sequence[LogitTable],
-    *,
     metrics: Sequence[str] = (),
-    by: str | None = None,
     against: str | None = None,
-    draws: int = 1000,
-    seed: int = 0,
-    each_seed: bool = False,
-    mixed_numerics: bool = False,
+    options: AnalysisOptions = DEFAULTS,
+    *,
     strict: bool = False,
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
-    **reading: Unpack[PredictionOptions],
 ) -> Content:
     """Estimates, comparisons and groups of these tables.
 
@@ -114,14 +108,10 @@ def gather(
         tables: sealed logits.
         metrics: names; none means accuracy, ECE, Brier, NLL, AURC and overconfidence, and ECE and
             accuracy in comparisons and groups.
-        by: as in ``estimate``; None means splits, where a benchmark has several.
         against: reference of comparisons; None means ``full``, where there is one.
-        draws: resamples of images.
-        seed: of the resampling.
-        each_seed: random selectors seed by seed.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
-        mixed_numerics: compare even what other devices or versions computed; otherwise such
-            conditions are left out of comparisons and named.
+        options: all are read. Without ``by`` questions are grouped by splits, where a benchmark
+            has several; without ``mixed_numerics`` what other devices or versions computed is left
+            out of comparisons and named.
         strict: replies without grades are an error.
         study: tables of a named study.
         untrusted: files that could not be trusted; the page says that they are left out.
@@ -133,38 +123,39 @@ def gather(
     shown = tuple(spec(metric) for metric in wanted)
     brief = shown if metrics else BRIEF_METRICS
     kept = tuple(tables)
-    if not strict and reading.get("confidence") != "answer-set":
+    if not strict and options.predictions.confidence != "answer-set":
         kept = tuple(graded(tables))
-    check_answers(kept, wanted, **reading)
-    found = tuple(settings(kept, each_seed))
+    check_answers(kept, wanted, options.predictions)
+    found = tuple(settings(kept, options.each_seed))
     for setting in found:
-        check_shown(setting, by)
+        check_shown(setting, options.by)
     reference = against or REFERENCE
     referenced = [s for s in found if s.named(reference)]
     if against is not None and not referenced:
         found[0].find(reference)
-    how: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **reading}
+    # what may not be paired is left out of tables already
+    mixed = replace(options, testing=replace(options.testing, mixed_numerics=True))
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[Defined] = []
     for setting in referenced:
-        alike, others = _alike(setting, reference, mixed_numerics)
+        alike, others = _alike(setting, reference, options.testing.mixed_numerics)
         unlike += others
         if len(setting.cells) - len(others) > 1:
-            pairs = compare(alike, brief, reference=reference, by=by, mixed_numerics=True, **how)
+            pairs = compare(alike, brief, reference, mixed)
             differences += [_renamed(row, setting) for row in pairs]
-            defined += [_renamed(row, setting) for row in _defined(alike, reference, how)]
+            defined += [_renamed(row, setting) for row in _defined(alike, reference, mixed)]
     groups: list[Estimate] = []
     for setting in found:
-        grouping = by or _usual(setting)
+        grouping = options.by or _usual(setting)
         if grouping is not None:
-            rows = estimate(_tables(setting), brief, by=grouping, **how)
+            rows = estimate(_tables(setting), brief, replace(options, by=grouping))
             groups += [_renamed(row, setting) for row in rows]
     return Content(
         tables=kept,
         settings=found,
         metrics=shown,
-        estimates=tuple(estimate(kept, shown, **how)),
+        estimates=tuple(estimate(kept, shown, replace(options, by=None))),
         groups=tuple(groups),
         differences=tuple(differences),
         against=reference,
@@ -175,12 +166,9 @@ def gather(
             for t in tables
             if not any(t is one for one in kept)
         ),
-        draws=draws,
-        seed=seed,
-        reading=reading,
+        options=options,
         untrusted=tuple(untrusted),
-        mixed_numerics=mixed_numerics,
-        confidences=tuple(definition_grids(defined)),
+        confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
     )
@@ -215,21 +203,15 @@ def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTab
     return alike, others
 
 
-def _defined(tables: Sequence[LogitTable], reference: str, how: dict[str, Any]) -> list[Defined]:
+def _defined(
+    tables: Sequence[LogitTable], reference: str, options: AnalysisOptions
+) -> list[Defined]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in tables)
-    if not closed or how.get("confidence", "auto") not in ("auto", "answer-set"):
+    if not closed or options.predictions.confidence not in ("auto", "answer-set"):
         return []
-    rest = {k: v for k, v in how.items() if k != "confidence"}
-    return definitions(
-        tables,
-        DEFINED,
-        DEFINITIONS,
-        against=reference,
-        permutations=SWAPS,
-        mixed_numerics=True,
-        **rest,
-    )
+    fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
+    return definitions(tables, DEFINED, DEFINITIONS, reference, fewer)
 
 
 Row = TypeVar("Row", Estimate, Difference, Defined)

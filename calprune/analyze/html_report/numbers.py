@@ -8,7 +8,7 @@ from calprune.analyze.metrics import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.notes import without_interval
-from calprune.analyze.tables.written import number, p_text
+from calprune.analyze.tables.numbers import number, p_text
 
 ALPHA = 0.05
 UNITS = {"plain": "", "percent": " %", "points": " points", "score": ""}

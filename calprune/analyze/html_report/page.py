@@ -67,9 +67,10 @@ def _subject(content: Content) -> str:
 
 
 def _made(content: Content) -> str:
+    how = content.options.resampling
     return (
-        f"Made by calprune {_version()} from {len(content.tables)} sealed files: {content.draws} "
-        f"resamples of images, seed {content.seed}. The same files and choices give the same page."
+        f"Made by calprune {_version()} from {len(content.tables)} sealed files: {how.draws} "
+        f"resamples of {how.unit}, seed {how.seed}. The same files and choices give the same page."
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calprune.analyze.html_report.markup import Html, element, items, join, text
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.text_table import TextTable
 
 Kind = Literal["text", "number", "picture"]
 _NUMBER = re.compile(r"[-+−]?\d+(\.\d+)?(e[-+]?\d+)?")
@@ -25,7 +25,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """What is shown, the number to sort by in full precision, and smaller words below."""
 
     shown: str
@@ -36,7 +36,7 @@ class Cell:
 def table(
     caption: str,
     columns: Sequence[Column],
-    rows: Sequence[Sequence[Cell]],
+    rows: Sequence[Sequence[TableCell]],
     notes: Sequence[str] = (),
     signatures: Sequence[str] = (),
     marked: Sequence[int] = (),
@@ -71,14 +71,14 @@ def table(
     return element("div", box, below, *signed, class_="block")
 
 
-def grid_table(grid: Grid) -> Html:
+def table_of(grid: TextTable) -> Html:
     """A table of text as it is; it sorts by the first number of each cell."""
     kinds: list[Kind] = ["text", *["number" for _ in grid.header[1:]]]  # type: ignore[list-item]
     for i in range(1, len(grid.header)):
         if not any(_NUMBER.match(row[i]) for row in grid.body):
             kinds[i] = "text"
     columns = [Column(name, kind) for name, kind in zip(grid.header, kinds, strict=True)]
-    rows = [[Cell(cell, first_number(cell)) for cell in row] for row in grid.body]
+    rows = [[TableCell(cell, first_number(cell)) for cell in row] for row in grid.body]
     return table(grid.title, columns, rows, grid.notes)
 
 
@@ -94,7 +94,7 @@ def _heading(column: Column) -> Html:
     return element("th", title, hint, scope="col", class_=column.kind, data_kind=column.kind)
 
 
-def _row(columns: Sequence[Column], row: Sequence[Cell]) -> list[Html]:
+def _row(columns: Sequence[Column], row: Sequence[TableCell]) -> list[Html]:
     cells = []
     for i, (column, cell) in enumerate(zip(columns, row, strict=True)):
         below = element("span", cell.below, class_="interval") if cell.below else None

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from calprune import registry
 from calprune.analyze.predictions.build import Floats, Indices, Predictions
 from calprune.analyze.predictions.confidence_scores import Scale
+from calprune.analyze.statistics.gaps import GapParts
 from calprune.errors import PlanError
 
 DisplayUnit = Literal["plain", "percent", "points", "score"]
@@ -103,34 +104,6 @@ class DataDependentMetric(MetricDescription, Protocol):
 
     def for_predictions(self, predictions: Predictions) -> Additive | Ranked:
         """The metric for these rows; an error if there is none."""
-        ...
-
-
-class GapParts(Protocol):
-    """Rows laid out in the parts (bins) whose gaps a calibration error adds up.
-
-    Attributes:
-        probability: (n, classes), of each class (with one class: confidence).
-        truth: (n, classes), whether the class is right, 0 to 1.
-        offered: (n, classes), rows that count for the class.
-    """
-
-    @property
-    def probability(self) -> Floats: ...  # noqa: D102
-    @property
-    def truth(self) -> Floats: ...  # noqa: D102
-    @property
-    def offered(self) -> NDArray[np.bool_]: ...  # noqa: D102
-
-    def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
-        """Values (n, classes), added up in each part and cluster: (clusters, classes, parts)."""
-        ...
-
-    def squared(self, values: Floats) -> Floats:
-        """Sum over rows of value times the square of the row's weight in a part: (classes, parts).
-
-        With 0 and 1 for weights, as in bins, the plain sum.
-        """
         ...
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.metrics._exact import on_grid
 from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.statistics.exact_sums import on_grid
 from calprune.errors import PlanError
 
 
@@ -98,23 +97,3 @@ def gaps(count: Floats, confidence: Floats, correct: Floats) -> Floats:
     """abs(mean confidence - accuracy) of each bin, 0 for an empty one."""
     size = np.abs(confidence - correct)
     return np.asarray(np.divide(size, count, out=np.zeros_like(size), where=count > 0))
-
-
-def excess(size: Floats, variance: Floats) -> Floats:
-    """By how much abs(Normal(size, variance)) exceeds ``size`` >= 0 on average, (...,).
-
-    Mean of the folded normal, in closed form, less ``size``; 0 where ``variance`` is.
-    """
-    sd = np.sqrt(np.maximum(variance, 0.0))
-    z = np.divide(size, sd, out=np.full_like(size, np.inf), where=sd > 1e-150)
-    folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + size * _erf(z / np.sqrt(2))
-    return np.asarray(folded - size)
-
-
-def _erf(x: Floats) -> Floats:
-    """The error function; scipy takes a quarter of a second to import, so only for many values."""
-    if x.size < 1000:
-        return np.array([math.erf(v) for v in x.ravel()]).reshape(x.shape)
-    from scipy.special import erf
-
-    return np.asarray(erf(x))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,25 +39,13 @@ from calprune.analyze.predictions.sequence_likelihood import (
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, Mismatch, PlanError
 
-__all__ = ["Bools", "Floats", "Indices", "PredictionOptions", "Predictions", "read_predictions"]
+__all__ = ["Bools", "Floats", "Indices", "Predictions", "read_predictions"]
 
 Confidence = Literal[
     "auto", "answer-set", "raw", "margin", "entropy", "gap", "first", "mean", "product", "min"
 ]
 Target = Literal["hard", "soft"]
 _SETS = {"offered": "answer-set", "all": "all-answers", "four": "always-four"}
-
-
-class PredictionOptions(TypedDict, total=False):
-    """How a file is read: keyword arguments that are handed on to ``read_predictions``."""
-
-    answer_set: AnswerSet
-    confidence: Confidence
-    target: Target
-    verbalizers: str
-    calibrate: str
-    folds: int
-    fold_seed: int
 
 
 @dataclass(frozen=True)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.reliability import Bin, reliability_bins
-from calprune.analyze.tables.grid import Grid
-from calprune.analyze.tables.written import with_interval
+from calprune.analyze.tables.numbers import with_interval
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.studies import Line, Study
 
 HEADER = ("", "bin", "answers", "confidence", "accuracy")
 
 
-def bins_of(
-    study: Study, subject: Subject, title: str, draws: int, seed: int, reading: PredictionOptions
-) -> Reproduced:
+def bins_of(study: Study, subject: Subject, title: str, options: AnalysisOptions) -> Reproduced:
     """Every bin that holds answers, of every row; none of these numbers is published."""
     table = subject.table
     setting = subject.settings.get(table.benchmark)
@@ -29,13 +27,13 @@ def bins_of(
             body.append((line.label, "missing", "", "", ""))
             rows.append(_row(study, subject, line, None))
             continue
-        for b in reliability_bins(found[0].tables, draws=draws, seed=seed, **reading):
+        for b in reliability_bins(found[0].tables, options):
             edges = f"({b.low_edge:.3f}, {b.high_edge:.3f}]"
             accuracy = with_interval(b.accuracy, b.low, b.high, "plain")
             body.append((line.label, edges, f"{b.n:.0f}", f"{b.confidence:.3f}", accuracy))
             rows.append(_row(study, subject, line, b))
-    grid = Grid(title, HEADER, tuple(body), table.notes)
-    return Reproduced(title, grid, tuple(rows), table.notes)
+    shown = TextTable(title, HEADER, tuple(body), table.notes)
+    return Reproduced(title, shown, tuple(rows), table.notes)
 
 
 def _row(study: Study, subject: Subject, line: Line, b: Bin | None) -> Reproduction:

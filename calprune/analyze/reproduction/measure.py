@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 from calprune.analyze.experiments.experiment import Cell, Setting
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import AnalysisOptions, untested
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.shares import Shares
 from calprune.analyze.reproduction.subjects import Subject, matching
@@ -21,16 +21,13 @@ class Measuring:
     """Measures cells; what was measured is remembered, and a failure is remembered as its reason.
 
     Args:
-        draws: resamples of images.
-        seed: of the resampling.
-        reading: as in ``read_predictions``.
+        options: as ``reproduce`` takes them.
     """
 
-    def __init__(self, draws: int, seed: int, reading: PredictionOptions) -> None:
-        self._how: dict[str, Any] = {"draws": draws, "seed": seed}
-        self._reading: dict[str, Any] = dict(reading)
+    def __init__(self, options: AnalysisOptions) -> None:
+        self._options = options
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
-        self._shares = Shares(draws, seed, reading)
+        self._shares = Shares(options)
 
     def __call__(self, subject: Subject, line: Line) -> Measured:
         """The value of a cell; without one, why."""
@@ -57,10 +54,11 @@ class Measuring:
                 return Measured(row.condition, row.value, *ends, several, row.unit, less)
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
-    def _read(self, line: Line) -> dict[str, Any]:
+    def _told(self, line: Line, by: str | None = None) -> AnalysisOptions:
+        told = replace(self._options, by=by)
         if not line.calibrate:
-            return self._reading
-        return {**self._reading, "calibrate": line.calibrate}
+            return told
+        return replace(told, predictions=replace(told.predictions, calibrate=line.calibrate))
 
     def _estimates(self, setting: Setting, line: Line) -> list[Estimate] | str:
         by = "split" if line.group else ""
@@ -70,9 +68,8 @@ class Measuring:
         return self._known[key]
 
     def _try(self, setting: Setting, line: Line, by: str | None) -> list[Estimate] | str:
-        reading = self._read(line)
         try:
-            return estimate(_files(setting.cells), [line.metric], by=by, **self._how, **reading)
+            return estimate(_files(setting.cells), [line.metric], self._told(line, by))
         except CalpruneError as error:
             return str(error)
 
@@ -80,17 +77,15 @@ class Measuring:
         """A cell minus the one of ``line.minus`` at the same budget, paired."""
         base = Line("", line.minus, line.keep)
         others = matching(setting, base, tokens)
-        reading = self._read(line)
+        told = untested(self._told(line))
         if not others:
             return Measured(cell.name, note=f"{line.minus} K={line.keep} is not in the cache")
         try:
             (row,) = compare(
                 _files([cell, others[0]]),
                 [line.metric],
-                reference=others[0].tables[0].condition.label,
-                permutations=1,
-                **self._how,
-                **reading,
+                others[0].tables[0].condition.label,
+                told,
             )
         except CalpruneError as error:
             return Measured(cell.name, note=str(error))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import PredictionOptions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
 from calprune.analyze.reproduction.rows import (
@@ -19,7 +19,7 @@ from calprune.analyze.reproduction.rows import (
     written,
 )
 from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
 from calprune.data.studies import Line, Study, Table, find_study
 from calprune.data.studies._numbers import Numbers, Printed, numbers
@@ -35,11 +35,8 @@ LEGEND = (
 def reproduce(
     tables: Sequence[LogitTable],
     study: str | Study,
-    *,
-    draws: int = 1000,
-    seed: int = 0,
+    options: AnalysisOptions = DEFAULTS,
     published: Path | str | Sequence[Path | str] = (),
-    **reading: Unpack[PredictionOptions],
 ) -> list[Reproduced]:
     """The study's tables with what the cache holds of them.
 
@@ -50,19 +47,18 @@ def reproduce(
     Args:
         tables: sealed logits; none is allowed.
         study: its name, or the study.
-        draws: resamples of images.
-        seed: of the resampling.
+        options: resampling, predictions and ``mixed_numerics`` are read.
         published: CSV files with more published numbers; columns study, table, row, column, value
             and, if wanted, source, unit and note. They go before those that come with the study.
             Lines that name no place of a study are told on stderr, the rest is used.
-        reading: as in ``read_predictions``.
 
     Raises:
         PlanError: an unknown study, a bad file of numbers.
         IncompleteError: such a file does not exist.
     """
     asked = find_study(study) if isinstance(study, str) else study
-    known, measuring = numbers(asked, published), Measuring(draws, seed, reading)
+    told = replace(options, each_seed=False, common=False)
+    known, measuring = numbers(asked, published), Measuring(told)
     for line in known.unused:
         remark(line)
     found = settings(tables) if tables else []
@@ -77,7 +73,7 @@ def reproduce(
                 continue
             seen.add(what)
             if t.kind == "reliability":
-                made.append(bins_of(asked, subject, _title(table, subject), draws, seed, reading))
+                made.append(bins_of(asked, subject, _title(table, subject), told))
             else:
                 made.append(_reproduced(asked, table, subject, known, measuring))
     return made
@@ -109,7 +105,7 @@ def _reproduced(
     notes = (*table.notes, *_noted(odd, len(rows)), *_reasons(rows))
     header = ("", *(c.label for c in subject.table.columns))
     title = _title(table, subject)
-    return Reproduced(title, Grid(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
+    return Reproduced(title, TextTable(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
 
 
 def _row(

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.text_table import TextTable
 from calprune.data.studies import Line
 from calprune.data.studies._numbers import Number, Printed
 
@@ -70,13 +70,13 @@ class Reproduced:
 
     Attributes:
         title: the table's, and what was measured where that is not the study's own model.
-        grid: to print; every cell says published, ours with its interval, and whether they agree.
+        shown: to print; every cell says published, ours with its interval, and whether they agree.
         rows: the same, tidy.
         footnotes: what is odd about the published table, and what to know about ours.
     """
 
     title: str
-    grid: Grid
+    shown: TextTable
     rows: tuple[Reproduction, ...]
     footnotes: tuple[str, ...]
 

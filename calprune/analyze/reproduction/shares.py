@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import Cell, Setting
 from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import Floats, PredictionOptions, read_predictions
+from calprune.analyze.options import AnalysisOptions
+from calprune.analyze.predictions.build import Floats
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
-from calprune.analyze.results.resampled import prepared, resampled
+from calprune.analyze.results.resampled_metrics import prepared
+from calprune.analyze.results.shared_resamples import resampled
 from calprune.analyze.statistics.intervals import bounds
 from calprune.data.studies import Line
 from calprune.errors import CalpruneError
@@ -25,22 +26,19 @@ class Shares:
     """A score over that of the upper bound, in the same resamples of images.
 
     Args:
-        draws: resamples of images.
-        seed: of the resampling; each benchmark of a mean has one of its own.
-        reading: as in ``read_predictions``.
+        options: as ``reproduce`` takes them; each benchmark of a mean has a seed of its own.
     """
 
-    def __init__(self, draws: int, seed: int, reading: PredictionOptions) -> None:
-        self._draws, self._seed = draws, seed
-        self._reading: dict[str, Any] = dict(reading)
+    def __init__(self, options: AnalysisOptions) -> None:
+        self._options, self._read = options, PredictionCache()
         self._known: dict[tuple[int, str, str, int], Values | str] = {}
 
     def __call__(self, subject: Subject, line: Line) -> Measured:
         """The share (1 is the bound), a mean of shares where the line spans benchmarks, or why."""
         names = line.over or (line.benchmark or subject.table.benchmark,)
-        shares, condition = [], line.wanted
+        shares, condition, first = [], line.wanted, self._options.resampling.seed
         for i, name in enumerate(names):
-            found = self._share(subject, line, name, self._seed + i * bool(line.over))
+            found = self._share(subject, line, name, first + i * bool(line.over))
             if isinstance(found, str):
                 of = f"{name}: " if len(names) > 1 else ""
                 return Measured(condition, note=of + found)
@@ -80,9 +78,9 @@ class Shares:
 
     def _try(self, cell: Cell, metric: str, seed: int) -> Values | str:
         try:
-            predictions = [read_predictions(t, **self._reading) for t in cell.tables]
-            samplers = prepared(resolve([metric]), predictions)
-            values = [v[0] for v in resampled(samplers, self._draws, seed)]
+            predictions = [self._read(t, self._options.predictions) for t in cell.tables]
+            samplers = prepared(resolve([metric]), predictions, self._options.resampling.unit)
+            values = [v[0] for v in resampled(samplers, self._options.resampling.draws, seed)]
             return np.mean(values, axis=0), np.sort(predictions[0].id)
         except CalpruneError as error:
             return str(error)

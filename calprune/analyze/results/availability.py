@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
 
 from calprune import registry
 from calprune.analyze.metrics import Additive, Metric, resolve, resolve_for
-from calprune.analyze.predictions.build import PredictionOptions, Predictions, read_predictions
+from calprune.analyze.options import PredictionOptions
+from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, PlanError
 
 
 def check_answers(
-    tables: Sequence[LogitTable], metrics: Sequence[Metric], **reading: Unpack[PredictionOptions]
+    tables: Sequence[LogitTable], metrics: Sequence[Metric], options: PredictionOptions
 ) -> None:
     """PlanError for metrics that replies alone cannot give; lists those that remain.
 
     Only files none of whose questions has answers to choose from are looked at.
     """
+    read = PredictionCache()
     for table in tables:
-        if table.answers or table.replies is None or reading.get("confidence") == "answer-set":
+        if table.answers or table.replies is None or options.confidence == "answer-set":
             continue
-        predictions = read_predictions(table, **reading)
+        predictions = read(table, options)
         lost = [m.name for m in metrics if not has_value(m, predictions)]
         if lost:
             named = [resolve(name)[0] for name in registry.names("metrics")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
 
 from calprune.analyze.experiments.experiment import settings
 from calprune.analyze.experiments.pairing import with_common_questions
@@ -18,15 +17,11 @@ from calprune.analyze.metrics import (
     spec,
     supports,
 )
-from calprune.analyze.predictions.build import PredictionOptions, read_predictions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOptions
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.statistics.clustering import Resample
-from calprune.analyze.statistics.intervals import Interval, check_interval, usual_without_gaps
-from calprune.analyze.statistics.multiple_testing import Correction
-from calprune.analyze.tables.grid import Grid
-from calprune.analyze.tables.notes import brackets, with_reason
-from calprune.analyze.tables.written import heading, of_what, p_text
+from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps
 from calprune.data.storage.logits import LogitTable
 
 
@@ -85,18 +80,8 @@ def definitions(
     tables: Sequence[LogitTable],
     metrics: Sequence[str | Metric],
     confidences: Sequence[str],
-    *,
     against: str | None = None,
-    draws: int = 1000,
-    permutations: int = 10_000,
-    seed: int = 0,
-    each_seed: bool = False,
-    correction: Correction = "holm",
-    interval: Interval = "auto",
-    resample: Resample = "images",
-    common: bool = False,
-    mixed_numerics: bool = False,
-    **reading: Unpack[PredictionOptions],
+    options: AnalysisOptions = DEFAULTS,
 ) -> list[Defined]:
     """Rows of every condition under every definition, in table order.
 
@@ -105,59 +90,49 @@ def definitions(
         metrics: names or instances.
         confidences: definitions, values of ``confidence`` in ``read_predictions``.
         against: condition to compare all others with; None for values alone.
-        draws: bootstrap resamples of images.
-        permutations: swaps of whole images behind p.
-        seed: of the resampling.
-        each_seed: show the seeds of a random selector one by one.
-        correction: ``holm`` or ``bh``.
-        interval: ``auto``, ``studentised``, ``bridge``, ``percentile`` or ``basic``.
-        resample: ``images`` or ``rows``.
-        common: where conditions cover different questions, read those that all of them hold.
-        mixed_numerics: compare even what other devices or versions computed.
-        reading: as in ``read_predictions``, without ``confidence``.
+        options: all are read but ``by`` and the definition of confidence.
 
     Raises:
         PlanError: an unknown name.
         Mismatch: a file that cannot be used, or conditions that cannot be paired.
     """
-    chosen = resolve(metrics)
+    told = replace(options, by=None)
+    chosen, interval = resolve(metrics), told.resampling.interval
     check_interval(interval, chosen)
     found: dict[tuple[str, str, str, str, int], Defined] = {}
     for definition in confidences:
-        how: dict[str, Any] = {**reading, "confidence": definition}
-        scale = read_predictions(tables[0], **how).scale if tables else "probabilities"
+        read = replace(told.predictions, confidence=definition)
+        scale = PredictionCache()(tables[0], read).scale if tables else "probabilities"
         usable = [m for m in chosen if isinstance(m, DataDependentMetric) or supports(m, scale)]
-        own: dict[str, Any] = {"draws": draws, "seed": seed, "each_seed": each_seed, **how}
-        own |= {"interval": interval, "resample": resample, "common": common}
         at = [i for i, m in enumerate(chosen) if m in usable]
-        own["interval"] = usual_without_gaps(interval, usable) if usable else interval
-        rows = estimate(tables, usable, **own) if usable else []
+        rows = estimate(tables, usable, _own(told, read, usable)) if usable else []
         for place, row in enumerate(rows):
             key = (row.model, row.benchmark, row.condition, definition, at[place % len(at)])
             found[key] = _estimated(row, definition)
         if against is None:
             continue
         for index, metric in zip(at, usable, strict=True):
-            for d in compare(
-                tables,
-                [metric],
-                reference=against,
-                permutations=permutations,
-                correction=correction,
-                mixed_numerics=mixed_numerics,
-                **own | {"interval": usual_without_gaps(interval, [metric])},
-            ):
+            for d in compare(tables, [metric], against, _own(told, read, [metric])):
                 key = (d.model, d.benchmark, d.condition, definition, index)
                 found[key] = _compared(found[key], d)
-    settled = settings(tables, each_seed)
+    settled = settings(tables, told.each_seed)
     return [
         found.get((s.model, s.benchmark, cell.name, definition, index))
         or _none(s.model, s.benchmark, cell.name, definition, metric)
-        for s in (with_common_questions(settled) if common else settled)
+        for s in (with_common_questions(settled) if told.common else settled)
         for index, metric in enumerate(chosen)
         for cell in s.cells
         for definition in confidences
     ]
+
+
+def _own(
+    options: AnalysisOptions, read: PredictionOptions, metrics: Sequence[Metric]
+) -> AnalysisOptions:
+    """The options for one definition, with an interval that these metrics have."""
+    interval = usual_without_gaps(options.resampling.interval, metrics)
+    resampling = replace(options.resampling, interval=interval)
+    return replace(options, predictions=read, resampling=resampling)
 
 
 def _estimated(row: Estimate, definition: str) -> Defined:
@@ -208,50 +183,3 @@ def _compared(row: Defined, d: Difference) -> Defined:
 def _none(model: str, benchmark: str, condition: str, definition: str, metric: Metric) -> Defined:
     what = (spec(metric), heading_of(metric), metric.unit, metric.direction)
     return Defined(model, benchmark, condition, definition, *what)
-
-
-def definition_grids(rows: Sequence[Defined]) -> list[Grid]:
-    """A table per model, benchmark and metric; ``-`` where a metric cannot be had."""
-    piles: dict[tuple[str, str, str], list[Defined]] = {}
-    for r in rows:
-        piles.setdefault((r.model, r.benchmark, r.metric), []).append(r)
-    return [_grid(own) for own in piles.values()]
-
-
-def _grid(rows: Sequence[Defined]) -> Grid:
-    first = next((r for r in rows if r.reference), rows[0])
-    title = of_what(first.title, next((r.interval_of for r in rows if r.interval_of), ""))
-    header: tuple[str, ...] = ("condition", "definition", heading(title, first.unit))
-    if first.reference:
-        corrected = {"holm": "p (Holm)", "bh": "p (BH)"}.get(first.correction, first.correction)
-        of = next((r.delta_of for r in rows if r.delta_of), "")
-        header = (*header, of_what(f"minus {first.reference}", of), "p", corrected)
-    body = []
-    for r in rows:
-        shown = [r.condition, r.definition, "-"]
-        if r.value is not None:
-            own = (r.interval_of, r.unit, r.defined)
-            shown[2] = with_reason(r.value, r.debiased, (r.low, r.high), *own)
-        if first.reference:
-            shown += ["-"] * 3
-        if r.delta is not None and r.p is not None and r.p_adjusted is not None:
-            ends = (r.delta_low, r.delta_high)
-            own = (r.delta_of, r.unit, r.delta_defined)
-            gap = with_reason(r.delta, r.delta_debiased, ends, *own, signed=True)
-            shown[3:] = [gap, p_text(r.p, r.p_least), p_text(r.p_adjusted, r.p_least)]
-        body.append(tuple(shown))
-    notes = ["-: this metric cannot be had from this definition of confidence"]
-    if first.reference:
-        notes[0] += ", or the row is the reference"
-        notes.append(
-            f"{first.correction} over {first.family} comparisons, for each definition by itself"
-        )
-    bounded = [r for r in rows if r.low is not None]
-    if bounded:
-        notes.append(f"{brackets(bounded[0].interval_of)} 95 % interval")
-    notes += list(
-        {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}.values()
-    )
-    return Grid(
-        f"{first.model} on {first.benchmark}: {first.title}", header, tuple(body), tuple(notes)
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Unpack
 
 import numpy as np
 
@@ -22,33 +21,31 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
+from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled import (
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
+from calprune.analyze.results.resampled_metrics import (
+    ResampledMetrics,
+    clusters_of,
+    prepared,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
-from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.multiple_testing import Correction, adjust, check_correction
+from calprune.analyze.statistics.intervals import OF_GAPS, bounds
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
-from calprune.analyze.statistics.permutation_test import PermutationTest, permutation_test
-from calprune.analyze.statistics.resampling import Sampler
 from calprune.data.storage.logits import LogitTable
-from calprune.errors import IncompleteError, PlanError
+from calprune.errors import IncompleteError
 
 
 @dataclass(frozen=True)
@@ -120,89 +117,56 @@ class Difference:
     attenuation: Attenuation | None = field(default=None, repr=False, compare=False)
 
 
-@dataclass(frozen=True)
-class How:
-    """Choices that all comparisons of a call share."""
-
-    against: str
-    by: str
-    draws: int
-    swaps: int
-    seed: int
-    correction: str
-    interval: Interval
-    resample: Resample
-
-
 def compare(
     tables: Sequence[LogitTable],
     metrics: Sequence[str | Metric],
-    *,
-    reference: str = "full",
-    by: str | None = None,
-    draws: int = 1000,
-    permutations: int = 10_000,
-    seed: int = 0,
-    each_seed: bool = False,
-    correction: Correction = "holm",
-    interval: Interval = "auto",
-    resample: Resample = "images",
-    common: bool = False,
-    mixed_numerics: bool = False,
-    **reading: Unpack[PredictionOptions],
+    against: str = "full",
+    options: AnalysisOptions = DEFAULTS,
 ) -> list[Difference]:
     """Every other condition against the reference, paired by question and image.
 
-    ``reference`` is one condition, or a selector with parameters, such as ``scope:alpha=1``, which
+    ``against`` is one condition, or a selector with parameters, such as ``scope:alpha=1``, which
     stands for the condition that has them at the same budget. The family that ``correction`` covers
     is all comparisons against the reference, of all budgets, for one model, benchmark, metric and
     group. Seeds of a random selector are averaged inside each resample. Where several models,
     benchmarks or ways of asking are given, those without the reference are left out.
 
-    ``resample`` draws and swaps ``images`` with all their questions, or ``rows`` one by one;
-    ``common`` compares conditions of different questions on those that all of them hold.
-    ``mixed_numerics`` pairs conditions even if devices, kernels, batch sizes or versions of torch
-    and transformers differ between them; such differences move logits by rounding. ``reading`` is
-    answer_set, confidence and target as in ``read_predictions``. A difference of values that are
-    undefined, or infinite in the same direction, is NaN, with p = 1.
+    All ``options`` are read. Devices, kernels, batch sizes and versions of torch and transformers
+    move logits by rounding, so what differs in them is paired only with ``mixed_numerics``. A
+    difference of values that are undefined, or infinite in the same direction, is NaN, with p = 1.
 
     Raises:
         Mismatch: conditions that do not hold the same questions, labels and images, or that were
             computed with other numerics.
         PlanError: an unknown reference, metric, grouping, correction, interval or unit.
     """
-    check_correction(correction)
-    check_resample(resample)
-    if draws < 0 or seed < 0 or permutations < 1:
-        raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
-    how = How(reference, by or "", draws, permutations, seed, correction, interval, resample)
     chosen, rows = resolve(metrics), []
-    check_interval(interval, chosen)
-    for setting, pairs in referenced(tables, reference, each_seed, common):
+    check_interval(options.resampling.interval, chosen)
+    for setting, pairs in referenced(tables, against, options):
         if not pairs:
             continue
         base = pairs[0][1]
-        if not mixed_numerics:
+        if not options.testing.mixed_numerics:
             same_numerics(setting, base.tables[0])
-        predictions = aligned(setting, base, reading, common)
-        for group, part in grouped(setting, predictions, by).items():
-            rows += _group(setting, pairs, group, part, chosen, how)
+        predictions = aligned(setting, base, options)
+        for group, part in grouped(setting, predictions, options.by).items():
+            rows += _group(setting, pairs, group, part, chosen, against, options)
     if not rows:
         raise IncompleteError(
-            f"nothing to compare with {reference!r}: it is the only condition"
-            + "".join(f"; {x}" for x in without(tables, reference, common))
+            f"nothing to compare with {against!r}: it is the only condition"
+            + "".join(f"; {x}" for x in without(tables, against, options.common))
         )
     return rows
 
 
 def referenced(
-    tables: Sequence[LogitTable], reference: str, each_seed: bool, common: bool
+    tables: Sequence[LogitTable], against: str, options: AnalysisOptions
 ) -> list[tuple[Setting, list[Pair]]]:
     """Settings with their pairs; those without the reference are left out, unless all are."""
-    found = settings(tables, each_seed)
-    found = with_common_questions(found) if common else found
-    there = [s for s in found if has_reference(s, reference)] or found
-    return [(s, pairs_of(s, reference)) for s in there]
+    found = settings(tables, options.each_seed)
+    found = with_common_questions(found) if options.common else found
+    there = [s for s in found if has_reference(s, against)] or found
+    return [(s, pairs_of(s, against)) for s in there]
 
 
 def without(tables: Sequence[LogitTable], reference: str, common: bool = False) -> list[str]:
@@ -224,37 +188,41 @@ def _group(
     group: str,
     part: dict[str, list[Predictions]],
     metrics: Sequence[Metric],
-    how: How,
+    against: str,
+    options: AnalysisOptions,
 ) -> list[Difference]:
     pairs = [(cell, base) for cell, base in pairs if cell.name in part and base.name in part]
     if not pairs:
         return []
+    how, testing = options.resampling, options.testing
     names = list(dict.fromkeys(one.name for pair in pairs for one in pair))
-    samplers = {name: prepared(metrics, part[name], how.resample) for name in names}
+    samplers = {name: prepared(metrics, part[name], how.unit) for name in names}
     measures = samplers[names[0]][0].metrics
     without = by_gaps(measures, how.interval)
     values = means(samplers, how.draws, how.seed, without)
     gaps = _errors_between(pairs, samplers, without, how)
     tests = [
-        permutation_test(samplers[c.name], samplers[b.name], how.swaps, how.seed) for c, b in pairs
+        difference_test(samplers[c.name], samplers[b.name], testing.permutations, how.seed)
+        for c, b in pairs
     ]
     rows = []
     for j in range(len(measures)):
-        adjusted = adjust([own.p[j] for own in tests], how.correction)
+        adjusted = adjust_p([own.p[j] for own in tests], testing.correction)
         for i, (cell, base) in enumerate(pairs):
             delta = (values[cell.name][j], values[base.name][j])
             pair = (samplers[cell.name], samplers[base.name])
             p = (tests[i], float(adjusted[i]), len(pairs))
             gap = gaps[j][i] if j in gaps else None
-            rows.append(_difference(setting, (cell, base), group, j, delta, gap, pair, p, how))
+            both, told = (cell, base), (against, options)
+            rows.append(_difference(setting, both, group, j, delta, gap, pair, p, told))
     return rows
 
 
 def _errors_between(
     pairs: Sequence[Pair],
-    samplers: dict[str, list[Sampler]],
+    samplers: dict[str, list[ResampledMetrics]],
     resampled_gaps: frozenset[int],
-    how: How,
+    how: Resampling,
 ) -> dict[int, list[Combined]]:
     """Of each metric that adds up gaps, by index, the difference of each pair."""
     first = next(iter(samplers.values()))[0]
@@ -276,10 +244,11 @@ def _difference(
     j: int,
     values: tuple[Floats, Floats],
     gap: Combined | None,
-    samplers: tuple[Sequence[Sampler], Sequence[Sampler]],
-    p: tuple[PermutationTest, float, int],
-    how: How,
+    samplers: tuple[Sequence[ResampledMetrics], Sequence[ResampledMetrics]],
+    p: tuple[DifferenceTest, float, int],
+    told: tuple[str, AnalysisOptions],
 ) -> Difference:
+    (against, options), how = told, told[1].resampling
     (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
     first = samplers[1][0]
     predictions, metric, images = (
@@ -306,18 +275,18 @@ def _difference(
         interval_of(method, metric, of),
         how.draws,
         how.seed,
-        how.resample,
+        how.unit,
     )
-    tail = f"|p:{how.resample[:-1]}-{test.move}{'-exact' * test.every}{test.times}"
+    tail = f"|p:{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
     drawn = delta[1:][np.isfinite(delta[1:])]
     return Difference(
         model=setting.model,
         benchmark=setting.benchmark,
         condition=cell.name,
-        against=how.against,
+        against=against,
         reference=base.name,
         seed=cell.seed,
-        by=how.by,
+        by=options.by or "",
         group=group,
         metric=spec(metric),
         title=heading_of(metric),
@@ -338,22 +307,22 @@ def _difference(
         p_t=None if robust is None else robust[1],
         t=None if robust is None else robust[0],
         p_least=test.least,
-        correction=how.correction,
+        correction=options.testing.correction,
         family=family,
         n=len(predictions),
         clusters=len(images),
-        resampled=drawn_unit(predictions, how.resample),
+        resampled=drawn_unit(predictions, how.unit),
         draws=how.draws,
-        swaps=test.times,
+        swaps=test.permutations,
         replies=int(predictions.replied.sum()),
         left_out=predictions.left_out,
-        signature=f"{signed}{tail}|adjust:{how.correction}{family}",
+        signature=f"{signed}{tail}|adjust:{options.testing.correction}{family}",
         attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
 
 
 def _accuracy_tests(
-    metric: Measure, ours: Sequence[Sampler], theirs: Sequence[Sampler]
+    metric: Measure, ours: Sequence[ResampledMetrics], theirs: Sequence[ResampledMetrics]
 ) -> tuple[float | None, tuple[float, float] | None]:
     """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics.
 
@@ -374,7 +343,7 @@ def _accuracy_tests(
 
 
 def means(
-    samplers: dict[str, list[Sampler]],
+    samplers: dict[str, list[ResampledMetrics]],
     draws: int,
     seed: int,
     without: frozenset[int] = frozenset(),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 import numpy as np
 
@@ -21,42 +20,32 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.predictions.build import (
     Floats,
-    PredictionOptions,
     Predictions,
-    read_predictions,
 )
-from calprune.analyze.results.resampled import (
+from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.resampled_metrics import (
+    ResampledMetrics,
+    clusters_of,
+    if_calibrated,
+    prepared,
+    residual,
+)
+from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
     gap_bounds,
     gap_errors,
-    prepared,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
-from calprune.analyze.statistics.calibration_error import (
-    Combined,
-    Contrast,
-)
-from calprune.analyze.statistics.clustering import (
-    Resample,
-    check_resample,
-    clusters_of,
-    intra_image,
-)
-from calprune.analyze.statistics.ece_if_calibrated import noise_floor
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.resampling import Sampler, design_effect
+from calprune.analyze.statistics.calibration_error import Combined, Contrast
+from calprune.analyze.statistics.clustering import design_effect, icc
+from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.data.storage.logits import LogitTable
-from calprune.errors import PlanError
 
 
 @dataclass(frozen=True)
@@ -79,7 +68,7 @@ class Estimate:
         errors, error_images: wrong rows, and images that have one.
         resampled: ``images`` or ``rows``; ``questions``, where no image is known.
         icc: correlation of correctness between different questions of one image; None if it cannot
-            be told.
+            be options.
         design_effect: variance of mean (correct - confidence) over that of independent rows.
         replies: rows whose confidence is that of a generated reply.
         left_out: rows of the whole file that no group has: nothing is offered in them.
@@ -127,59 +116,28 @@ class Estimate:
     signature: str
 
 
-@dataclass(frozen=True)
-class _How:
-    by: str
-    draws: int
-    seed: int
-    interval: Interval
-    resample: Resample
-
-
 def estimate(
     tables: Sequence[LogitTable],
     metrics: Sequence[str | Metric],
-    *,
-    by: str | None = None,
-    draws: int = 1000,
-    seed: int = 0,
-    each_seed: bool = False,
-    interval: Interval = "auto",
-    resample: Resample = "images",
-    common: bool = False,
-    **reading: Unpack[PredictionOptions],
+    options: AnalysisOptions = DEFAULTS,
 ) -> list[Estimate]:
     """Estimates of metrics for each condition and group, in table order.
 
     Args:
         tables: sealed logits, of any number of models and benchmarks.
         metrics: names or instances.
-        by: ``split``, ``category``, ``kind``, ``n_options``, a tag of the files, or None; ``all``
-            rows always come first.
-        draws: bootstrap resamples of images; 0 for no intervals.
-        seed: of the resampling.
-        each_seed: show seeds of a random selector one by one; otherwise their mean, taken
-            inside each resample.
-        interval: ``auto``, which is ``studentised`` on the de-biased value for ECE and its
-            relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
-        resample: ``images`` with all their questions, or ``rows`` one by one.
-        common: where conditions cover different questions, read those that all of them hold.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
+        options: grouping, resampling and predictions are read; ``all`` rows always come first.
     """
-    if draws < 0 or seed < 0:
-        raise PlanError(f"resamples and seeds are counted from 0: not {draws} and {seed}")
-    check_resample(resample)
-    chosen, how = resolve(metrics), _How(by or "", draws, seed, interval, resample)
-    check_interval(interval, chosen)
-    rows, found = [], settings(tables, each_seed)
-    for setting in with_common_questions(found) if common else found:
+    chosen, read = resolve(metrics), PredictionCache()
+    check_interval(options.resampling.interval, chosen)
+    rows, found = [], settings(tables, options.each_seed)
+    for setting in with_common_questions(found) if options.common else found:
         predictions = {
-            cell.name: [read_predictions(t, **reading) for t in cell.tables]
-            for cell in setting.cells
+            cell.name: [read(t, options.predictions) for t in cell.tables] for cell in setting.cells
         }
-        predictions = only_common(predictions) if common else predictions
-        for group, part in grouped(setting, predictions, by).items():
-            rows += _group(setting, group, part, chosen, how)
+        predictions = only_common(predictions) if options.common else predictions
+        for group, part in grouped(setting, predictions, options.by).items():
+            rows += _group(setting, group, part, chosen, options)
     return rows
 
 
@@ -208,10 +166,11 @@ def _group(
     group: str,
     part: dict[str, list[Predictions]],
     metrics: Sequence[Metric],
-    how: _How,
+    options: AnalysisOptions,
 ) -> list[Estimate]:
     cells = [cell for cell in setting.cells if cell.name in part]
-    samplers = [prepared(metrics, part[cell.name], how.resample) for cell in cells]
+    how = options.resampling
+    samplers = [prepared(metrics, part[cell.name], how.unit) for cell in cells]
     without = by_gaps(samplers[0][0].metrics, how.interval) if samplers else frozenset()
     flat = [s for joined in samplers for s in joined]
     values = resampled(flat, how.draws, how.seed, without)
@@ -220,12 +179,12 @@ def _group(
     for i, (cell, joined) in enumerate(zip(cells, samplers, strict=True)):
         own, at = values[at : at + len(joined)], at + len(joined)
         alone = {j: found[i] for j, found in gaps.items()}
-        rows += _cell(setting, cell, joined, np.stack(own), alone, group, how)
+        rows += _cell(setting, cell, joined, np.stack(own), alone, group, options)
     return rows
 
 
 def _errors_alone(
-    samplers: Sequence[Sequence[Sampler]], resampled: frozenset[int], how: _How
+    samplers: Sequence[Sequence[ResampledMetrics]], resampled: frozenset[int], how: Resampling
 ) -> dict[int, list[Combined]]:
     """Of each metric that adds up gaps, by index, the error of each cell."""
     found: dict[int, list[Combined]] = {}
@@ -248,18 +207,22 @@ def _errors_alone(
 def _cell(
     setting: Setting,
     cell: Cell,
-    samplers: Sequence[Sampler],
+    samplers: Sequence[ResampledMetrics],
     values: Floats,
     gaps: Mapping[int, Combined],
     group: str,
-    how: _How,
+    options: AnalysisOptions,
 ) -> list[Estimate]:
     """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
     predictions, images = samplers[0].predictions, clusters_of(samplers[0].predictions)
-    spread = float(np.mean([design_effect(s.predictions, images) for s in samplers]))
-    alike = [x for s in samplers if (x := intra_image(s.predictions, images)) is not None]
+    spread = float(np.mean([design_effect(residual(s.predictions), images) for s in samplers]))
+    alike = [
+        x
+        for s in samplers
+        if (x := icc(s.predictions.correct, images, s.predictions.duplicate_of)) is not None
+    ]
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
-    rows = []
+    rows, how = [], options.resampling
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
         if gap is not None and (kind == "studentised" or kind == "bridge"):
@@ -278,7 +241,7 @@ def _cell(
                 budget=cell.budget,
                 seed=cell.seed,
                 kept=cell.kept,
-                by=how.by,
+                by=options.by or "",
                 group=group,
                 metric=spec(metric),
                 title=heading_of(metric),
@@ -295,13 +258,13 @@ def _cell(
                 clusters=len(images),
                 errors=round(float(wrong.sum())),
                 error_images=len(np.unique(images.code[wrong > 0])),
-                resampled=drawn_unit(predictions, how.resample),
+                resampled=drawn_unit(predictions, how.unit),
                 icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
                 replies=int(predictions.replied.sum()),
                 left_out=predictions.left_out,
                 ties=max(s.predictions.ties for s in samplers),
-                floor=noise_floor(metric, predictions, images, how.seed)
+                floor=if_calibrated(metric, predictions, images, how.seed)
                 if isinstance(metric, Gapped)
                 else None,
                 seeds=len(samplers),
@@ -313,7 +276,7 @@ def _cell(
                     interval_of(method, metric, of),
                     how.draws,
                     how.seed,
-                    how.resample,
+                    how.unit,
                 ),
             )
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from calprune.analyze.experiments.experiment import Cell, Setting, settings
 from calprune.analyze.metrics import Direction, DisplayUnit, Metric
+from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
-from calprune.analyze.statistics.multiple_testing import adjust
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.data.storage.logits import LogitTable
 
 Line = tuple[str, str]
@@ -93,7 +93,11 @@ class Change:
 
 
 def changes(
-    tables: Sequence[LogitTable], metric: str | Metric, parameter: str, baseline: float, **how: Any
+    tables: Sequence[LogitTable],
+    metric: str | Metric,
+    parameter: str,
+    baseline: float,
+    options: AnalysisOptions = DEFAULTS,
 ) -> list[Change]:
     """Each level of ``parameter`` against ``baseline`` at the same budget, paired.
 
@@ -105,7 +109,7 @@ def changes(
         metric: a name or an instance.
         parameter: of selectors, numeric.
         baseline: its value in the references.
-        how: draws, permutations, seed, correction, mixed_numerics and reading, as in ``compare``.
+        options: all are read but ``by``, ``each_seed`` and ``common``.
     """
     found = []
     for setting in settings(tables):
@@ -116,10 +120,10 @@ def changes(
                 base = next((c for c in piled if level(c, parameter) == baseline), None)
                 if base is None or len(piled) < 2:
                     continue
-                for cell, d in _against(piled, base, metric, how):
+                for cell, d in _against(piled, base, metric, options):
                     shared = (selector, others, budget, cell.kept)
                     own.append(_change(setting, cell, base, d, shared, parameter))
-        adjusted = adjust([c.p for c in own], own[0].correction if own else "holm")
+        adjusted = adjust_p([c.p for c in own], own[0].correction if own else "holm")
         found += [
             replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
             for c, p in zip(own, adjusted, strict=True)
@@ -128,14 +132,14 @@ def changes(
 
 
 def _against(
-    piled: Sequence[Cell], base: Cell, metric: str | Metric, how: dict[str, Any]
+    piled: Sequence[Cell], base: Cell, metric: str | Metric, options: AnalysisOptions
 ) -> list[tuple[Cell, Difference]]:
     """Differences to ``base`` with their cells: alone, these may be called otherwise."""
     pile = [table for cell in piled for table in cell.tables]
     (alone,) = settings(pile)
     names = {cell.name: _same(piled, cell) for cell in alone.cells}
     reference = next(name for name, cell in names.items() if cell is base)
-    return [(names[d.condition], d) for d in compare(pile, [metric], reference=reference, **how)]
+    return [(names[d.condition], d) for d in compare(pile, [metric], reference, options)]
 
 
 def _same(cells: Sequence[Cell], wanted: Cell) -> Cell:

@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
 from calprune.analyze.metrics import Direction, DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
-from calprune.analyze.tables.grid import Grid, family_name
-from calprune.analyze.tables.notes import questions_on
-from calprune.analyze.tables.written import heading, number, of_what
 from calprune.errors import PlanError
 
-LESS = "; a true difference, of which noise hides a part"
 POWER = 0.8
 SIDES = 2
 
@@ -149,92 +143,3 @@ def _images(r: Difference, least: float | None, detect: float | None) -> int | N
     times = (least / detect) ** 2 if lost is None else lost.times(detect, least)
     drawn = r.n if r.resampled == "rows" else r.clusters
     return max(1, math.ceil(drawn * times - 1e-9)) if math.isfinite(times) else None
-
-
-def power_grids(rows: Sequence[Power]) -> list[Grid]:
-    """One table per model, benchmark, metric and group."""
-    families: dict[tuple[str, ...], list[Power]] = {}
-    for r in rows:
-        stem = r.signature.split("|conf:")[0]
-        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
-    return [_grid(own) for own in families.values()]
-
-
-def _grid(rows: Sequence[Power]) -> Grid:
-    r = rows[0]
-    unit: DisplayUnit = "points" if r.unit in ("percent", "points") else r.unit
-    asked = r.detect is not None
-    drawn = r.resampled
-    header = (
-        "condition",
-        heading(of_what("difference", "debiased" * (r.delta_debiased is not None)), unit),
-        heading("SD", unit),
-        heading("detectable", unit),
-        heading("detectable (Holm)", unit),
-        *((drawn, f"{drawn} (Holm)") if asked else ()),
-    )
-    body = tuple(
-        (
-            row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
-            _delta(row, unit),
-            *(_size(x, unit) for x in (row.sd, row.detectable, row.detectable_first)),
-            *((_count(row.images), _count(row.images_first)) if asked else ()),
-        )
-        for row in rows
-    )
-    shown = "" if r.detect is None else f"{_size(r.detect, unit)}{heading('', unit)}"
-    notes = (
-        questions_on(r),
-        f"SD: of the paired difference over {r.draws} resamples of {r.resampled}",
-        f"detectable: found with {100 * POWER:.0f} % power by a two-sided test at "
-        f"{100 * LEVEL:.0f} %; (Holm): at its first step over {r.family} comparisons"
-        + LESS
-        * ("(debiased)" in r.signature),
-        *([f"{drawn}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
-        r.signature,
-    )
-    part = f", {r.by} {r.group}" if r.group != "all" else ""
-    title = f"{r.model} on {r.benchmark}{part}: power of {r.title} against {family_name(rows)}"
-    return Grid(title, header, body, notes)
-
-
-def _delta(row: Power, unit: DisplayUnit) -> str:
-    shown = number(row.delta, unit, signed=True)
-    if row.delta_debiased is None:
-        return shown
-    return f"{shown} ({number(row.delta_debiased, unit, signed=True)})"
-
-
-def _size(value: float | None, unit: DisplayUnit) -> str:
-    if value is None:
-        return "-"
-    return number(value, unit).lstrip("+")
-
-
-def _count(value: int | None) -> str:
-    return "-" if value is None else str(value)
-
-
-def sentences(rows: Sequence[Power]) -> tuple[str, ...]:
-    """At most three for a reader: what could be found in two metrics, and what that means."""
-    whole = [r for r in rows if r.group == "all" and r.detectable is not None]
-    found = []
-    for metric in list(dict.fromkeys(r.metric for r in whole))[:2]:
-        own = [r for r in whole if r.metric == metric]
-        plain = _median([r.detectable or 0.0 for r in own])
-        first = _median([r.detectable_first or 0.0 for r in own])
-        unit: DisplayUnit = "points" if own[0].unit in ("percent", "points") else own[0].unit
-        words = " points" if unit == "points" else ""
-        found.append(
-            f"{own[0].title}: with these questions a paired difference of {_size(plain, unit)}"
-            f"{words} would be found in {100 * POWER:.0f} % of studies at {100 * LEVEL:.0f} %, and "
-            f"one of {_size(first, unit)}{words} at Holm's first step (medians over {len(own)} "
-            f"comparison{'s' * (len(own) > 1)})."
-        )
-    if found:
-        found.append("Of a smaller difference that is not significant nothing can be said.")
-    return tuple(found)
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values))

@@ -5,27 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Cell, settings
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.predictions.build import (
-    Floats,
+from calprune.analyze.options import (
+    AS_STORED,
+    DEFAULTS,
+    AnalysisOptions,
     PredictionOptions,
-    Predictions,
-    read_predictions,
+    Resampling,
 )
-from calprune.analyze.statistics.clustering import Resample, clusters_of
-from calprune.analyze.statistics.resampling import (
-    Clusters,
-    cluster_sums,
-    design_effect,
-    multiplicities,
-    products,
-    redraws,
-)
+from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.results.resampled_metrics import clusters_of, residual
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
+from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
 from calprune.data.storage.logits import LogitTable
 
 BAND_DRAWS = 400
@@ -67,28 +63,23 @@ class Bin:
 
 def reliability_bins(
     tables: Sequence[LogitTable],
-    *,
+    options: AnalysisOptions = DEFAULTS,
     metric: Ece | None = None,
-    draws: int = 1000,
-    seed: int = 0,
-    each_seed: bool = False,
-    resample: Resample = "images",
     only: Collection[str] | None = None,
-    **reading: Unpack[PredictionOptions],
 ) -> list[Bin]:
     """Bins of every condition, in table order; seeds are pooled.
 
-    ``resample`` draws ``images`` or ``rows``; ``only`` names the conditions wanted, None means all.
-    ``reading`` is answer_set, confidence and
-    target as in ``read_predictions``.
+    Of ``options`` resampling and predictions are read, but always percentile intervals made;
+    ``only`` names the conditions wanted, None means all.
     """
-    chosen = metric or Ece()
+    chosen, read = metric or Ece(), PredictionCache()
     found = []
-    for setting in settings(tables, each_seed):
+    for setting in settings(tables, options.each_seed):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read_predictions(t, **reading) for t in cell.tables]
-            how = (draws, seed, resample)
-            found += _bins(setting.model, setting.benchmark, cell, predictions, chosen, how)
+            predictions = [read(t, options.predictions) for t in cell.tables]
+            found += _bins(
+                setting.model, setting.benchmark, cell, predictions, chosen, options.resampling
+            )
     return found
 
 
@@ -103,9 +94,8 @@ class Step:
 
 def isotonic_steps(
     tables: Sequence[LogitTable],
-    *,
+    options: PredictionOptions = AS_STORED,
     only: Collection[str] | None = None,
-    **reading: Unpack[PredictionOptions],
 ) -> list[Step]:
     """Accuracy as the best rising function of confidence, without any bins; seeds are pooled.
 
@@ -114,10 +104,10 @@ def isotonic_steps(
     """
     from scipy.optimize import isotonic_regression
 
-    found = []
+    found, read = [], PredictionCache()
     for setting in settings(tables):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read_predictions(t, **reading) for t in cell.tables]
+            predictions = [read(t, options) for t in cell.tables]
             x, at = np.unique(
                 np.concatenate([s.confidence for s in predictions]), return_inverse=True
             )
@@ -136,14 +126,13 @@ def _bins(
     cell: Cell,
     predictions: Sequence[Predictions],
     metric: Ece,
-    how: tuple[int, int, Resample],
+    how: Resampling,
 ) -> list[Bin]:
-    draws, seed, resample = how
-    clusters = clusters_of(predictions[0], resample)
+    clusters = clusters_of(predictions[0], how.unit)
     sums = np.mean([cluster_sums(metric.tally(s), clusters) for s in predictions], axis=0)
     count, confidence, correct = sums.sum(axis=0)
-    low, high = _intervals(sums, clusters, draws, seed)
-    band = _band(predictions[0], clusters_of(predictions[0]), metric, seed)
+    low, high = _intervals(sums, clusters, how.draws, how.seed)
+    band = _band(predictions[0], clusters_of(predictions[0]), metric, how.seed)
     found = []
     for b in np.flatnonzero(count):
         centre = float(confidence[b] / count[b])
@@ -192,6 +181,6 @@ def _band(predictions: Predictions, clusters: Clusters, metric: Ece, seed: int) 
     slot = metric.slot(predictions.confidence)
     count = np.maximum(np.bincount(slot, minlength=metric.bins), 1)
     expected = np.bincount(slot, predictions.confidence, metric.bins)
-    right = redraws(predictions, slot, metric.bins, BAND_DRAWS, seed)
+    right = consistency_resampling(predictions.confidence, slot, metric.bins, BAND_DRAWS, seed)
     off = np.quantile(np.abs(right - expected) / count, 0.95, axis=0)
-    return np.asarray(off * math.sqrt(design_effect(predictions, clusters)))
+    return np.asarray(off * math.sqrt(design_effect(residual(predictions), clusters)))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import Floats, PredictionOptions, read_predictions
+from calprune.analyze.options import AS_STORED, PredictionOptions
+from calprune.analyze.predictions.build import Floats
+from calprune.analyze.predictions.cache import PredictionCache
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200
@@ -41,23 +42,22 @@ class Risk:
 
 def risk_coverage(
     tables: Sequence[LogitTable],
-    *,
+    options: PredictionOptions = AS_STORED,
     only: Collection[str] | None = None,
     steps: int = STEPS,
-    **reading: Unpack[PredictionOptions],
 ) -> list[Risk]:
     """Curves of every condition, in table order, at ``steps`` equal steps of coverage.
 
     Args:
         tables: sealed logits.
+        options: how they are read.
         only: names of conditions; None for all.
         steps: points of a curve; never more than there are questions.
-        reading: answer_set, confidence and target, as in ``read_predictions``.
     """
-    found = []
+    found, read = [], PredictionCache()
     for setting in settings(tables):
         for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read_predictions(t, **reading) for t in cell.tables]
+            predictions = [read(t, options) for t in cell.tables]
             curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
             n = len(curves[0])
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers

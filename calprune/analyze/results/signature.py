@@ -7,9 +7,10 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from calprune.analyze.metrics import Gapped, Measure
+from calprune.analyze.options import Resample
 from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.statistics.clustering import Resample, has_images
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.results.resampled_metrics import has_images
+from calprune.analyze.statistics.clustering import Clusters
 
 
 def interval_of(method: str, metric: Measure, of: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 
@@ -19,38 +19,23 @@ from calprune.analyze.metrics import (
     resolve,
     spec,
 )
-from calprune.analyze.predictions.build import Floats, PredictionOptions, Predictions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample, Resampling
+from calprune.analyze.predictions.build import Floats, Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
-from calprune.analyze.results.resampled import by_gaps, gap_bounds, gap_errors, prepared
+from calprune.analyze.results.interval_kind import check_interval, kind_of
+from calprune.analyze.results.permuted_metrics import trend_p
+from calprune.analyze.results.resampled_metrics import (
+    ResampledMetrics,
+    clusters_of,
+    prepared,
+)
+from calprune.analyze.results.shared_resamples import by_gaps, gap_bounds, gap_errors
 from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.calibration_error import Combined
-from calprune.analyze.statistics.clustering import Resample, check_resample, clusters_of
-from calprune.analyze.statistics.intervals import (
-    OF_GAPS,
-    Interval,
-    bounds,
-    check_interval,
-    kind_of,
-)
-from calprune.analyze.statistics.multiple_testing import (
-    Correction,
-    adjust,
-    check_correction,
-    too_few,
-)
-from calprune.analyze.statistics.resampling import Sampler
-from calprune.analyze.statistics.trend_test import contrast, least_p, trend_test, tries_all
-from calprune.analyze.tables.grid import Grid
-from calprune.analyze.tables.notes import (
-    SWAPPED,
-    brackets,
-    defined_shares,
-    few_images,
-    questions_on,
-    with_reason,
-)
-from calprune.analyze.tables.written import heading, number, of_what, p_text
+from calprune.analyze.statistics.intervals import OF_GAPS, bounds
+from calprune.analyze.statistics.multiple_testing import adjust_p
+from calprune.analyze.statistics.trend_test import contrast, least_trend_p, tries_all
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -113,76 +98,50 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class _How:
-    parameter: str
-    by: str
-    draws: int
-    permutations: int
-    seed: int
-    correction: str
-    interval: Interval
-    resample: Resample
-
-
-@dataclass(frozen=True)
 class _Sweep:
     """Conditions that differ in one parameter, in rising order, read in one group."""
 
     name: str
     levels: tuple[float, ...]
     cells: tuple[Cell, ...]
-    samplers: tuple[list[Sampler], ...] = ()
+    samplers: tuple[list[ResampledMetrics], ...] = ()
 
 
 def trend(
     tables: Sequence[LogitTable],
     metrics: Sequence[str | Metric],
-    *,
     parameter: str,
-    by: str | None = None,
-    draws: int = 1000,
-    permutations: int = 10_000,
-    seed: int = 0,
-    each_seed: bool = False,
-    correction: Correction = "holm",
-    interval: Interval = "auto",
-    resample: Resample = "images",
-    common: bool = False,
-    mixed_numerics: bool = False,
-    **reading: Unpack[PredictionOptions],
+    options: AnalysisOptions = DEFAULTS,
 ) -> list[Trend]:
     """Slopes over a numeric parameter of selectors, within each budget, other parameters equal.
 
     The family that ``correction`` covers is all budgets and other parameters of one model,
     benchmark, metric and group. Models and benchmarks in which the parameter does not vary are left
-    out. The other arguments are those of ``compare``.
+    out. All ``options`` are read, as in ``compare``.
 
     Raises:
         PlanError: the parameter varies nowhere; lists those that do.
         Mismatch: conditions that cannot be paired, as in ``compare``.
     """
-    check_correction(correction)
-    check_resample(resample)
-    if draws < 0 or seed < 0 or permutations < 1:
-        raise PlanError("resamples and seeds are counted from 0 and permutations from 1")
-    how = _How(parameter, by or "", draws, permutations, seed, correction, interval, resample)
     chosen, rows = resolve(metrics), []
-    check_interval(interval, chosen)
-    found = settings(tables, each_seed)
-    found = with_common_questions(found) if common else found
+    check_interval(options.resampling.interval, chosen)
+    found = settings(tables, options.each_seed)
+    found = with_common_questions(found) if options.common else found
     if not any(_sweeps(setting, parameter) for setting in found):
         raise PlanError(_unknown(found, parameter))
     for setting in found:
         read: dict[str, list[_Sweep]] = {}
         for sweep in _sweeps(setting, parameter):
             own = replace(setting, cells=sweep.cells)
-            if not mixed_numerics:
+            if not options.testing.mixed_numerics:
                 same_numerics(own, sweep.cells[0].tables[0])
-            predictions = aligned(own, sweep.cells[0], reading, common)
-            for group, part in grouped(own, predictions, by).items():
-                read.setdefault(group, []).append(_sampled(sweep, part, chosen, resample))
+            predictions = aligned(own, sweep.cells[0], options)
+            for group, part in grouped(own, predictions, options.by).items():
+                read.setdefault(group, []).append(
+                    _sampled(sweep, part, chosen, options.resampling.unit)
+                )
         for group, sweeps in read.items():
-            rows += _family(setting, group, sweeps, how)
+            rows += _family(setting, group, sweeps, parameter, options)
     return rows
 
 
@@ -243,27 +202,31 @@ def _unknown(found: Sequence[Setting], parameter: str) -> str:
     return f"no numeric parameter {parameter!r} varies within a budget; {there}"
 
 
-def _family(setting: Setting, group: str, sweeps: Sequence[_Sweep], how: _How) -> list[Trend]:
-    tested = [trend_test(s.levels, s.samplers, how.permutations, how.seed) for s in sweeps]
+def _family(
+    setting: Setting, group: str, sweeps: Sequence[_Sweep], parameter: str, options: AnalysisOptions
+) -> list[Trend]:
+    how, testing = options.resampling, options.testing
+    tested = [trend_p(s.levels, s.samplers, testing.permutations, how.seed) for s in sweeps]
     drawn = [_values(s, how) for s in sweeps]
     rows = []
     for j in range(len(tested[0])):
-        adjusted = adjust([p[j] for p in tested], how.correction)
+        adjusted = adjust_p([p[j] for p in tested], testing.correction)
         for sweep, p, values, p_adjusted in zip(sweeps, tested, drawn, adjusted, strict=True):
             own = (float(p[j]), float(p_adjusted), len(sweeps))
             gap = _slope_of_errors(sweep, j, how)
-            rows.append(_trend(setting, group, sweep, j, values[:, j], gap, own, how))
+            told = (parameter, options)
+            rows.append(_trend(setting, group, sweep, j, values[:, j], gap, own, told))
     return rows
 
 
-def _values(sweep: _Sweep, how: _How) -> Floats:
+def _values(sweep: _Sweep, how: Resampling) -> Floats:
     """Metrics at each level, (levels, metrics, 1 + draws), from one set of resamples."""
     named = {c.name: s for c, s in zip(sweep.cells, sweep.samplers, strict=True)}
     without = by_gaps(sweep.samplers[0][0].metrics, how.interval)
     return np.stack(list(means(named, how.draws, how.seed, without).values()))
 
 
-def _slope_of_errors(sweep: _Sweep, j: int, how: _How) -> Combined | None:
+def _slope_of_errors(sweep: _Sweep, j: int, how: Resampling) -> Combined | None:
     """The slope of a metric that adds up gaps; None for others."""
     metric = sweep.samplers[0][0].metrics[j]
     if not isinstance(metric, Gapped):
@@ -281,8 +244,9 @@ def _trend(
     values: Floats,
     gap: Combined | None,
     tested: tuple[float, float, int],
-    how: _How,
+    told: tuple[str, AnalysisOptions],
 ) -> Trend:
+    (parameter, options), how, testing = told, told[1].resampling, told[1].testing
     sampler, many = sweep.samplers[0][0], len(sweep.cells)
     metric, clusters = sampler.metrics[j], len(sampler.clusters)
     kind = kind_of(how.interval, metric)
@@ -295,19 +259,19 @@ def _trend(
     of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
     method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
     signed = sign(
-        metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.resample
+        metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.unit
     )
-    every = tries_all(many, clusters, how.permutations)
-    tail = f"|p:{how.resample[:-1]}-order{'-exact' if every else how.permutations}"
+    every = tries_all(many, clusters, testing.permutations)
+    tail = f"|p:{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
     return Trend(
         model=setting.model,
         benchmark=setting.benchmark,
         condition=sweep.name,
-        parameter=how.parameter,
+        parameter=parameter,
         levels=", ".join(f"{x:g}" for x in sweep.levels),
         budget=sweep.cells[0].budget,
         seed=sweep.cells[0].seed,
-        by=how.by,
+        by=options.by or "",
         group=group,
         metric=spec(metric),
         title=heading_of(metric),
@@ -323,69 +287,13 @@ def _trend(
         defined=found.defined,
         p=tested[0],
         p_adjusted=tested[1],
-        p_least=least_p(many, clusters, how.permutations),
-        correction=how.correction,
+        p_least=least_trend_p(many, clusters, testing.permutations),
+        correction=testing.correction,
         family=tested[2],
         n=len(sampler.predictions),
         clusters=len(clusters_of(sampler.predictions)),
-        resampled=drawn_unit(sampler.predictions, how.resample),
+        resampled=drawn_unit(sampler.predictions, how.unit),
         draws=how.draws,
-        permutations=how.permutations,
-        signature=f"{signed}{tail}|adjust:{how.correction}{tested[2]}",
-    )
-
-
-def trend_grids(rows: Sequence[Trend]) -> list[Grid]:
-    """One table per model, benchmark, metric and group: exactly one family each."""
-    families: dict[tuple[str, ...], list[Trend]] = {}
-    for r in rows:
-        stem = r.signature.split("|conf:")[0]
-        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
-    return [_grid(own) for own in families.values()]
-
-
-def _grid(rows: Sequence[Trend]) -> Grid:
-    r = rows[0]
-    part = f", {r.by} {r.group}" if r.group != "all" else ""
-    corrected = {"holm": "p (Holm)", "bh": "p (BH)"}[r.correction]
-    points: DisplayUnit = "points" if r.unit in ("percent", "points") else "plain"
-    slope = heading(of_what("slope", r.interval_of), points)
-    shown = heading(r.title, r.unit)
-    header = ("condition", r.parameter, f"{shown} first", "last", slope, "p", corrected)
-    body = tuple(
-        (
-            row.condition + f" ({row.seed})" * row.seed.endswith("seeds"),
-            row.levels,
-            number(row.first, row.unit),
-            number(row.last, row.unit),
-            with_reason(
-                row.slope,
-                row.slope_debiased,
-                (row.low, row.high),
-                row.interval_of,
-                row.unit,
-                row.defined,
-                signed=True,
-            ),
-            p_text(row.p, row.p_least),
-            p_text(row.p_adjusted, row.p_least),
-        )
-        for row in rows
-    )
-    drawn = next((row for row in rows if row.low is not None), None)
-    kind = "" if drawn is None else brackets(drawn.interval_of)
-    few = too_few(max(row.p_least for row in rows), r.family)
-    notes = (
-        f"{questions_on(r)}; {r.direction} is better",
-        f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
-        *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
-        *defined_shares(rows),
-        *few_images(rows),
-        f"p: levels dealt anew on {SWAPPED[r.resampled]}, two-sided; {corrected}: corrected "
-        f"for {r.family} trend{'s' * (r.family > 1)}",
-        *([few] if few and r.correction == "holm" else ()),
-        r.signature,
-    )
-    return Grid(
-        f"{r.model} on {r.benchmark}{part}: {r.title} over {r.parameter}", header, body, notes
+        permutations=testing.permutations,
+        signature=f"{signed}{tail}|adjust:{testing.correction}{tested[2]}",
     )

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calprune.analyze.metrics._bins import excess
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
+from calprune.analyze.statistics.gaps import excess
 
 STEPS = np.concatenate([[0.0], np.geomspace(1e-4, 1.0, 400)])  # shifts of confidence
 MOST = 1e6  # times as many images, beyond which none are said to be enough

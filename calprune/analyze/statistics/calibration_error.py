@@ -16,12 +16,11 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.metrics import Gapped
-from calprune.analyze.metrics._bins import excess
-from calprune.analyze.metrics._exact import on_grid
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
 from calprune.analyze.statistics.attenuation import Attenuation
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.statistics.clustering import Clusters
+from calprune.analyze.statistics.exact_sums import on_grid
+from calprune.analyze.statistics.gaps import GapParts, excess
 
 Kind = Literal["studentised", "bridge"]
 Contrast = Sequence[tuple[int, float]]
@@ -46,13 +45,13 @@ class GapSums:
     squared: bool = False
 
     @classmethod
-    def of(cls, metric: Gapped, predictions: Predictions, clusters: Clusters) -> GapSums:
-        """Of the rows of one condition."""
-        parts, images = metric.gap_parts(predictions), len(clusters)
+    def of(cls, parts: GapParts, clusters: Clusters, squared: bool = False) -> GapSums:
+        """Of the rows of one condition, laid out in their parts."""
+        images = len(clusters)
         gap = parts.sums(parts.probability - parts.truth, clusters.code, images)
         count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
         used = count.any(axis=(0, 1))
-        return cls(gap[..., used], count[..., used], metric.squared)
+        return cls(gap[..., used], count[..., used], squared)
 
     @cached_property
     def rows(self) -> Floats:
@@ -119,7 +118,7 @@ class Resampled:
 
     @property
     def attenuation(self) -> Attenuation:
-        """What of a difference to a worse condition would be seen."""
+        """What of a difference to a worse condition would be predictions."""
         gap, noise, rows = self.parts
         share = float(self.debiased[0]) / max(float(self.plug[0]), 1e-12)
         kept = 0.0 if self.may_be_none else max(share, 0.0)
@@ -140,7 +139,7 @@ class Combined:
 
     @property
     def attenuation(self) -> Attenuation:
-        """That of its better term: what of a difference to it would be seen."""
+        """That of its better term: what of a difference to it would be predictions."""
         return min((part for part, _ in self.terms), key=lambda p: p.debiased[0]).attenuation
 
     @property

@@ -1,58 +1,85 @@
-"""How alike the questions of one image are, and what is resampled."""
+"""Rows that belong together: their sums, and how alike the questions of one image are."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Literal, get_args
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune import registry
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.statistics.resampling import Clusters
-from calprune.errors import PlanError
-
-Resample = Literal["images", "rows"]
-
-_last: list[tuple[NDArray[np.str_], Clusters]] = []
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.statistics.exact_sums import on_grid
 
 
-def check_resample(resample: str) -> None:
-    """PlanError unless there is such a unit."""
-    if resample not in get_args(Resample):
-        raise PlanError(registry.unknown("unit of resampling", resample, get_args(Resample)))
+@dataclass(frozen=True)
+class Clusters:
+    """Which rows belong together.
 
-
-def has_images(predictions: Predictions) -> bool:
-    """Whether it is known which rows share an image."""
-    return bool((predictions.cluster != "").any())
-
-
-def clusters_of(predictions: Predictions, resample: Resample = "images") -> Clusters:
-    """What is drawn together: images, or single rows if asked for.
-
-    Where no image is known, rows that repeat one question are drawn together. Remembers the last
-    few: conditions of a benchmark share their images.
+    Attributes:
+        code: (n,), index of each row's cluster, in the order of sorted names.
+        names: (clusters,), sorted.
     """
-    column = predictions.unit if resample == "images" else predictions.id
-    for known, clusters in _last:
-        if known is column or np.array_equal(known, column):
-            return clusters
-    _last.insert(0, (column, Clusters.of(replace(predictions, cluster=column))))
-    del _last[16:]
-    return _last[0][1]
+
+    code: Indices
+    names: NDArray[np.str_]
+
+    @classmethod
+    def of(cls, column: NDArray[np.str_]) -> Clusters:
+        """Of the name of each row's cluster, (n,)."""
+        names, code = np.unique(column, return_inverse=True)
+        return cls(code.astype(np.intp), names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def runs(self) -> tuple[Indices | None, Indices]:
+        """Rows sorted by cluster (None: they are), and where each cluster's begin."""
+        inside = (np.diff(self.code) >= 0).all()
+        order = None if inside else np.argsort(self.code, kind="stable")
+        code = self.code if order is None else self.code[order]
+        return order, np.searchsorted(code, np.arange(len(self))).astype(np.intp)
 
 
-def intra_image(predictions: Predictions, clusters: Clusters) -> float | None:
-    """Correlation of correctness between different questions of one image.
+def cluster_sums(tally: Floats, clusters: Clusters) -> Floats:
+    """Sum (n, ...) per cluster, exactly: (clusters, ...)."""
+    flat = tally.reshape(len(tally), -1)
+    used = flat.any(axis=0)
+    order, starts = clusters.runs
+    own = on_grid(flat[:, used], len(clusters) * np.bincount(clusters.code).max())
+    sums = np.zeros((len(clusters), flat.shape[1]))
+    sums[:, used] = np.add.reduceat(own if order is None else own[order], starts, axis=0)
+    return sums.reshape(len(clusters), *tally.shape[1:])
+
+
+def design_effect(gap: Floats, clusters: Clusters) -> float:
+    """Variance of the mean of a column (n,) with clusters over that of independent rows.
+
+    Never below 1; 1 when every row is its own cluster.
+    """
+    gap = gap - gap.mean()
+    spread, n = float((gap**2).sum()), len(clusters)
+    if n < 2 or spread == 0 or n == len(gap):
+        return 1.0
+    per_cluster = np.bincount(clusters.code, gap, n)
+    return max(1.0, float((per_cluster**2).sum()) * n / (n - 1) / spread)
+
+
+def icc(correct: Bools | Floats, clusters: Clusters, same_as: NDArray[np.integer]) -> float | None:
+    """Intra-class correlation of correctness between different questions of one image.
 
     The analysis-of-variance estimator for images of unequal size, (MSB - MSW) / (MSB + (m - 1)
     MSW) with m = (N - sum n_g^2 / N) / (G - 1), over rows that repeat no other. May be negative.
     None where it cannot be told: one image, one question an image, or no row differs.
+
+    Args:
+        correct: (n,), 0 to 1.
+        clusters: of the n rows.
+        same_as: (n,), equal for rows that repeat one question.
     """
-    _, first = np.unique(predictions.duplicate_of, return_index=True)
-    y, code = predictions.correct[first].astype(np.float64), clusters.code[first]
+    _, first = np.unique(same_as, return_index=True)
+    y, code = correct[first].astype(np.float64), clusters.code[first]
     sizes = np.bincount(code, minlength=len(clusters))
     sums = np.bincount(code, y, len(clusters))[sizes > 0]
     sizes = sizes[sizes > 0]

@@ -4,43 +4,48 @@ from __future__ import annotations
 
 import numpy as np
 
-from calprune.analyze.metrics import GapParts, Gapped, debiased
-from calprune.analyze.metrics._bins import excess
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.statistics.resampling import Clusters, uniform
+from calprune.analyze.arrays import Floats
+from calprune.analyze.statistics.clustering import Clusters
+from calprune.analyze.statistics.gaps import GapParts, excess
+from calprune.analyze.statistics.resampling import uniform
 
 DRAWS = 100
 
 
-def noise_floor(
-    metric: Gapped, predictions: Predictions, clusters: Clusters, seed: int
-) -> float | None:
-    """Mean error of a perfectly calibrated model on these rows; None with soft targets.
+def ece_if_calibrated(
+    parts: GapParts, clusters: Clusters, seed: int, squared: bool = False, debiased: bool = False
+) -> float:
+    """Mean error of a perfectly calibrated model on these rows.
 
     Correctness is redrawn from confidence, independently for each row (consistency resampling,
     Broecker and Smith 2007). As rows of one image are alike, the gap of each part is widened by the
     root of its own design effect: repeats of a question fall into one bin and add up there, while
     different questions of an image mostly do not meet.
+
+    Args:
+        parts: the rows in the parts whose gaps the error adds up.
+        clusters: their images.
+        seed: of the redrawing.
+        squared: whether the error is the root of squared gaps.
+        debiased: whether it is already less its expected bias.
     """
-    if predictions.soft:
-        return None
-    parts = metric.gap_parts(predictions)
-    size, rows = np.zeros(1), parts.sums(np.ones_like(parts.probability), _one(predictions), 1)[0]
-    drawn = uniform(DRAWS, len(predictions), seed)
-    for u in drawn:
+    n = len(parts.probability)
+    one = np.zeros(n, dtype=np.intp)
+    size, rows = np.zeros(1), parts.sums(np.ones_like(parts.probability), one, 1)[0]
+    for u in uniform(DRAWS, n, seed):
         truth = (u[:, None] < parts.probability).astype(np.float64)
         off = parts.probability - truth
-        gap = np.abs(parts.sums(off, _one(predictions), 1)[0])
-        if debiased(metric):
-            gap = gap - excess(gap, parts.squared(off**2) - gap**2 / len(predictions))
-        size = size + (gap**2 if metric.squared else gap) / DRAWS
+        gap = np.abs(parts.sums(off, one, 1)[0])
+        if debiased:
+            gap = gap - excess(gap, parts.squared(off**2) - gap**2 / n)
+        size = size + (gap**2 if squared else gap) / DRAWS
     effect = design_effects(parts, clusters)
     total = rows.sum(axis=-1)
-    if metric.squared:
+    if squared:
         size = np.divide(size, rows, out=np.zeros_like(rows), where=rows > 0)
-    widened = (size * (effect if metric.squared else np.sqrt(effect))).sum(axis=-1)
+    widened = (size * (effect if squared else np.sqrt(effect))).sum(axis=-1)
     found = float((widened[total > 0] / total[total > 0]).mean())
-    return float(np.sqrt(found)) if metric.squared else found
+    return float(np.sqrt(found)) if squared else found
 
 
 def design_effects(parts: GapParts, clusters: Clusters) -> Floats:
@@ -62,7 +67,3 @@ def design_effects(parts: GapParts, clusters: Clusters) -> Floats:
     squares, plain, ones = (parts.squared(x) for x in (gap**2, gap, np.ones_like(gap)))
     within = squares - 2 * mean * plain + mean**2 * ones
     return np.asarray(np.divide(between, within, out=np.ones_like(within), where=within > 1e-9))
-
-
-def _one(predictions: Predictions) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
-    return np.zeros(len(predictions), dtype=np.intp)

@@ -1,17 +1,13 @@
-"""95 % intervals: which kind a metric gets, and those from bootstrap values alone."""
+"""95 % intervals from bootstrap values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 
-from calprune import registry
-from calprune.analyze.metrics import Gapped, Metric, MetricDescription, resolve
-from calprune.analyze.predictions.build import Floats
-from calprune.errors import PlanError
+from calprune.analyze.arrays import Floats
 
 Interval = Literal["auto", "studentised", "bridge", "percentile", "basic"]
 Kind = Literal["studentised", "bridge", "percentile", "basic"]
@@ -32,34 +28,6 @@ class Bounds:
     low: float | None = None
     high: float | None = None
     defined: float = 1.0
-
-
-def check_interval(interval: str, metrics: Sequence[MetricDescription] = ()) -> None:
-    """PlanError unless there is such an interval, and a metric that it can be of."""
-    if interval not in get_args(Interval):
-        raise PlanError(registry.unknown("interval", interval, get_args(Interval)))
-    if interval in OF_GAPS and metrics and not any(isinstance(m, Gapped) for m in metrics):
-        raise PlanError(
-            f"interval {interval!r} is of ECE and its relatives, and {metrics[0].name!r} is none; "
-            "auto, percentile or basic"
-        )
-
-
-def usual_without_gaps(interval: Interval, metrics: Sequence[str | Metric]) -> Interval:
-    """The same, or ``auto`` where these metrics have no interval of that kind."""
-    of_gaps = interval not in OF_GAPS or any(isinstance(m, Gapped) for m in resolve(metrics))
-    return interval if of_gaps else "auto"
-
-
-def kind_of(interval: Interval, metric: MetricDescription) -> Kind:
-    """The kind that a metric gets: ``auto`` is ``studentised`` for ECE and its relatives.
-
-    ``studentised`` and ``bridge`` exist for those only; other metrics beside them get
-    ``percentile``.
-    """
-    if isinstance(metric, Gapped):
-        return "studentised" if interval == "auto" else interval
-    return "basic" if interval == "basic" else "percentile"
 
 
 def bounds(values: Floats, kind: Kind = "percentile", never_negative: bool = False) -> Bounds:

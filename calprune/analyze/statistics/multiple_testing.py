@@ -8,22 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from calprune import registry
-from calprune.analyze.predictions.build import Floats
-from calprune.errors import PlanError
+from calprune.analyze.arrays import Floats
 
 Correction = Literal["holm", "bh"]
 CORRECTIONS = ("holm", "bh")
 LEVEL = 0.05
 
 
-def check_correction(correction: str) -> None:
-    """PlanError unless there is such a correction."""
-    if correction not in CORRECTIONS:
-        raise PlanError(registry.unknown("correction", correction, CORRECTIONS))
-
-
-def adjust(p: Iterable[float], correction: str) -> Floats:
+def adjust_p(p: Iterable[float], correction: str) -> Floats:
     """Holm's step-down or Benjamini and Hochberg's step-up p-values, in the given order."""
     raw = np.asarray(list(p), dtype=np.float64)
     order, m = np.argsort(raw, kind="stable"), len(raw)

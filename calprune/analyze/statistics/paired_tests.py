@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Bools, Floats
-from calprune.analyze.statistics.resampling import Clusters
+from calprune.analyze.arrays import Bools, Floats
+from calprune.analyze.statistics.clustering import Clusters
 
 
 def mcnemar(ours: Bools, theirs: Bools) -> float:

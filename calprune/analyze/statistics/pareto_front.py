@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 
 
-def pareto_front(*columns: tuple[Sequence[float], Direction]) -> NDArray[np.bool_]:
+def pareto_front(*columns: tuple[Sequence[float], str]) -> NDArray[np.bool_]:
     """Which of n conditions no other one beats, (n,): what ``--pareto`` and the figure call so.
 
     Args:
-        columns: n values of a metric, and which are better; a value that is undefined or infinite
-            beats none and is never on the front.
+        columns: n values of a metric, and which are better: ``lower``, ``higher`` or ``nearer 0``;
+            a value that is undefined or infinite beats none and is never on the front.
     """
     costs = [cost(np.asarray(values, dtype=np.float64), direction) for values, direction in columns]
     return front(np.where(np.isfinite(costs), costs, np.nan).T)
@@ -37,7 +36,7 @@ def front(costs: Floats) -> NDArray[np.bool_]:
     return np.asarray(usable & ~np.any(beats, axis=1))
 
 
-def cost(value: Floats, direction: Direction) -> Floats:
+def cost(value: Floats, direction: str) -> Floats:
     """The same values with small ones good, whatever is better."""
     if direction == "higher":
         return -value

@@ -8,20 +8,14 @@ fixed. Where all images touch all parts there is one stratum, and nothing differ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Additive, Measure
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
-from calprune.analyze.statistics.resampling import BLOCK, Clusters, Sampler, products
-
-
-def _parts(metric: Measure, predictions: Predictions) -> Indices | None:
-    """Which of the parts that a metric adds up each row is in, (n,); None if it adds up none."""
-    parts = getattr(metric, "parts", None)
-    return None if parts is None or not isinstance(metric, Additive) else parts(predictions)
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.statistics.clustering import Clusters
+from calprune.analyze.statistics.resampling import BLOCK
 
 
 def strata(part: Indices, clusters: Clusters) -> tuple[Indices, bool]:
@@ -79,34 +73,3 @@ def multiplicities_within(stratum: Indices, draws: int, seed: int) -> Iterator[F
                 counts = np.bincount(drawn.ravel(), minlength=size * len(own))
                 weights[:, own] = counts.reshape(size, len(own))
         yield weights
-
-
-def within_parts(samplers: Sequence[Sampler], values: Sequence[Floats], seed: int) -> None:
-    """Draw anew, within their parts, the metrics that add up parts.
-
-    ``values`` holds (metrics, 1 + draws) of each sampler, the first column being the rows as they
-    are, and is changed in place. Samplers with equal strata share their resamples. NaN, for which
-    no interval is given, where a part does not vary.
-    """
-    shared: dict[bytes, tuple[Indices, list[tuple[int, int]]]] = {}
-    known: dict[tuple[bytes, bytes], tuple[Indices, bool]] = {}  # conditions share their images
-    for k, sampler in enumerate(samplers):
-        for j, metric in enumerate(sampler.metrics):
-            part = _parts(metric, sampler.predictions)
-            if part is None or values[k].shape[1] < 2:
-                continue
-            asked = part.tobytes(), sampler.clusters.code.tobytes()
-            stratum, varies = known.get(asked) or strata(part, sampler.clusters)
-            known[asked] = stratum, varies
-            if not varies:
-                values[k][j, 1:] = np.nan
-            elif stratum.any():
-                shared.setdefault(stratum.tobytes(), (stratum, []))[1].append((k, j))
-    for stratum, places in shared.values():
-        draws, at = values[places[0][0]].shape[1] - 1, 1
-        for weights in multiplicities_within(stratum, draws, seed):
-            for k, j in places:
-                metric, sums = samplers[k].metrics[j], samplers[k].sums[j]
-                assert isinstance(metric, Additive)
-                values[k][j, at : at + len(weights)] = metric.value(products(weights, [sums])[0])
-            at += len(weights)

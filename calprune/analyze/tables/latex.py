@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from calprune.analyze.tables.grid import Grid
+from calprune.analyze.tables.text_table import TextTable
 
 PREAMBLE = r"% \usepackage{booktabs}"
 GREEK = ("alpha", "beta", "gamma", "delta", "kappa", "mu", "rho", "tau")
@@ -42,7 +42,7 @@ _PAIR = re.compile(r"(\S+) (\[\S+, \S+\]|\(\S+ \[\S+, \S+\]\))")
 _NUMBER = re.compile(r"[-+]?\d")
 
 
-def as_latex(grids: Sequence[Grid]) -> str:
+def as_latex(grids: Sequence[TextTable]) -> str:
     """One ``table`` environment a grid; what packages they take stands in a comment above."""
     return "\n\n".join([PREAMBLE, *(_table(grid) for grid in grids)])
 
@@ -63,7 +63,7 @@ def _character(c: str) -> str:
     return c if c.isascii() or c in _ACCENTED else f"{{[}}U+{ord(c):04X}]"
 
 
-def _table(grid: Grid) -> str:
+def _table(grid: TextTable) -> str:
     split = [any(_PAIR.fullmatch(row[i]) for row in grid.body) for i in range(len(grid.header))]
     columns = "l" + "".join(r"r@{\ }l" if two else "r" for two in split[1:])
     head = [

@@ -24,9 +24,10 @@ from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.selector import guided
 from calprune.collect.stages.plan import Cell, Plan, limits
 from calprune.collect.stages.select import ranked
+from calprune.data.condition_names import name_of
 from calprune.data.pictures import size_of
 from calprune.errors import PlanError
-from calprune.terminal import printable
+from calprune.terminal import in_columns, printable
 
 # Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
 GPUS = {
@@ -40,13 +41,13 @@ GPUS = {
     "h200": 989,
 }
 UTILISATION = 0.4  # of the peak, what packed prefills are assumed to reach
-_Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, glue rows, crops
+_Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, separator rows, crops
 
 
 def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     """Work, bytes and time of a plan, sealed and open, as plain values."""
     q, adapter, to_ask = plan.questions, plan.adapter, plan.open
-    frames = _frames(plan)
+    layouts = _layouts(plan)
     work = Workload(
         images=len(q.images),
         rows=len(q.examples),
@@ -54,17 +55,17 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         head=len(plan.head),
         row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
         trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
-        crops=sum(seen for _, _, seen in frames),
+        crops=sum(seen for _, _, seen in layouts),
         reply_tokens=sum(sum(most) for b in range(plan.blocks) for most in limits(plan, b)),
     )
-    asked = [_asking(c, adapter.shape.layers, frames) for c in to_ask]
+    asked = [_asking(c, adapter.shape.layers, layouts) for c in to_ask]
     choosing = [c.chosen for c in to_ask if ranked(c.chosen)]
     selections = {blocks.key: blocks for blocks in map(plan.selection, choosing)}
     rankings = sum(bool(blocks.missing(plan.blocks)) for blocks in selections.values())
     size = 2 if adapter.dtype == "float16" else 4
-    rows = sum(sum(crops) + glue for crops, glue, _ in frames)
+    rows = sum(sum(crops) + separator for crops, separator, _ in layouts)
     cells = [
-        {"label": c.condition.label, "key": c.condition.key[:8], "sealed": c not in to_ask}
+        {"condition": name_of(c.condition), "key": c.condition.key[:8], "sealed": c not in to_ask}
         for c in plan.cells
     ]
     head = {
@@ -82,15 +83,17 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     return head | disk | priced(adapter.shape, work, asked, gpu) | {"cells": cells}
 
 
-def _asking(cell: Cell, layers: int, frames: Sequence[_Counts]) -> Asking:
+def _asking(cell: Cell, layers: int, layouts: Sequence[_Counts]) -> Asking:
     """What a condition asks of images with these counts."""
     selector, budget = cell.chosen.selector, cell.condition.budget
     if is_in_model(selector):
         stages = cache(lambda k, v: planned(cell.chosen.name, selector, k, v, layers))
-        each = [stages(sum(budget.shares(crops)), sum(crops)) for crops, _, _ in frames]
-        whole = sum(sum(crops) + glue for crops, glue, _ in frames) / len(frames)
-        return Asking(whole, drops=drops(each, [glue for _, glue, _ in frames]))
-    kept = sum(sum(budget.shares(crops)) + glue for crops, glue, _ in frames) / len(frames)
+        each = [stages(sum(budget.shares(crops)), sum(crops)) for crops, _, _ in layouts]
+        whole = sum(sum(crops) + separator for crops, separator, _ in layouts) / len(layouts)
+        return Asking(whole, drops=drops(each, [separator for _, separator, _ in layouts]))
+    kept = sum(sum(budget.shares(crops)) + separator for crops, separator, _ in layouts) / len(
+        layouts
+    )
     return Asking(kept, guided(selector))
 
 
@@ -103,14 +106,14 @@ def weights(shape: Shape) -> int:
     return decoder + 2 * d * shape.vocabulary + t * d + d * d + tower
 
 
-def _frames(plan: Plan) -> list[_Counts]:
-    """Candidates of every pool, glue rows and crops, per image; sizes are read if they matter."""
+def _layouts(plan: Plan) -> list[_Counts]:
+    """Candidates of every pool, separators and crops, per image; sizes are read if they matter."""
 
     @cache
     def counts(size: tuple[int, int]) -> _Counts:
-        frame = plan.adapter.frame(size)
-        crops = len(set(frame.cell[frame.cell[:, 0] >= 0, 0].tolist()))
-        return list(frame.crops.values()), int(frame.glue.sum()), crops
+        layout = plan.adapter.token_layout(size)
+        crops = len(set(layout.cell[layout.cell[:, 0] >= 0, 0].tolist()))
+        return list(layout.crops.values()), int(layout.separator.sum()), crops
 
     q = plan.questions
     if not plan.adapter.ragged:
@@ -147,7 +150,6 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if form != "table":
         raise PlanError(registry.unknown("format", form, ("table", "json")))
     cells = bill["cells"]
-    width = max(len(c["label"]) for c in cells)
     packed, naive = bill["packed"], bill["naive"]
     replies = [
         f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
@@ -156,10 +158,7 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     lines = [
         f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
         f"rows, {bill['questions']:,} distinct questions",
-        *(
-            f"  {c['label']:<{width}}  {c['key']}  {'sealed' if c['sealed'] else 'to ask'}"
-            for c in cells
-        ),
+        *(f"  {line}" for line in in_columns([_row(c) for c in cells])),
         f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
         f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
         f"{_flops(naive['flops'])}",
@@ -177,6 +176,10 @@ def render_bill(bill: dict[str, Any], form: str) -> str:
     if bill["estimated"]:
         lines.append(f"an estimate {bill['estimated']}")
     return "\n".join(map(printable, lines))
+
+
+def _row(cell: dict[str, Any]) -> tuple[str, str, str]:
+    return cell["condition"], cell["key"], "sealed" if cell["sealed"] else "to ask"
 
 
 def _bytes(n: float) -> str:

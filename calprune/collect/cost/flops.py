@@ -51,7 +51,7 @@ class Asking:
     """How one condition asks about an image, on average.
 
     Attributes:
-        visual: visual tokens that enter the language model, glue included.
+        visual: visual tokens that enter the language model, separators included.
         guided: each question has an image of its own.
         drops: where tokens leave inside the language model.
     """
@@ -61,11 +61,11 @@ class Asking:
     drops: tuple[Drop, ...] = ()
 
 
-def drops(stages: Sequence[Sequence[Stage]], glue: Sequence[int]) -> tuple[Drop, ...]:
-    """Of several images, with so much glue each; their stages differ only in what they keep."""
+def drops(stages: Sequence[Sequence[Stage]], separator: Sequence[int]) -> tuple[Drop, ...]:
+    """Of several images, with so many separators each; stages differ only in what they keep."""
     found = []
     for at in zip(*stages, strict=True):
-        left = [s.keep + s.merged + g for s, g in zip(at, glue, strict=True)]
+        left = [s.keep + s.merged + g for s, g in zip(at, separator, strict=True)]
         found.append(Drop(at[0].before, sum(left) / len(left), at[0].again))
     return tuple(found)
 

@@ -16,7 +16,6 @@ from calprune.collect.hf.templates import CHAT, TEMPLATES
 from calprune.collect.in_model.compatibility import no_replies
 from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.selector import guided
-from calprune.data.condition import ALL_TOKENS, selector_label
 from calprune.data.questions import find_benchmark
 from calprune.errors import CalpruneError, PlanError
 
@@ -95,7 +94,7 @@ def quote(
             if not every:
                 raise
             left_out.append(str(error))
-    cells = [{"label": _label(c, positions), "key": "-" * 8, "sealed": False} for c in chosen]
+    cells = [{"condition": str(c.spec(positions)), "key": "-" * 8, "sealed": False} for c in chosen]
     rankings = {
         (c.name, c.parameters, c.seed, c.compat) for c in chosen if not is_in_model(c.selector)
     }
@@ -120,11 +119,3 @@ def _asking(c: Chosen, known: PublishedModel, pools: int) -> Asking:
         return Asking(kept, guided(c.selector))
     stages = planned(c.name, c.selector, kept, known.candidates, known.shape.layers)
     return Asking(known.candidates, drops=drops([stages], [0]))
-
-
-def _label(c: Chosen, positions: str) -> str:
-    parts = [selector_label(c.name, c.parameters)]
-    parts += [] if c.budget == ALL_TOKENS else [c.budget.label]
-    parts += [] if c.seed is None else [f"seed{c.seed}"]
-    parts += [] if positions == "contiguous" else [positions]
-    return "-".join([*parts, *["compat"] * c.compat])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calprune.collect.adapter import Adapter, Frame
+from calprune.collect.adapter import Adapter, TokenLayout
 from calprune.collect.grid import Chosen
 from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.pruning_stages import InModelSelector, Stage, planned
@@ -28,7 +28,7 @@ def fits(
         )
     sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {_ANY}
     for size in sorted(sizes):
-        stages_of(chosen.name, selector, budget, adapter.frame(size), adapter.shape.layers)
+        stages_of(chosen.name, selector, budget, adapter.token_layout(size), adapter.shape.layers)
 
 
 def no_replies(name: str) -> str:
@@ -40,12 +40,14 @@ def no_replies(name: str) -> str:
 
 
 def stages_of(
-    name: str, selector: InModelSelector, budget: Budget, frame: Frame, layers: int
+    name: str, selector: InModelSelector, budget: Budget, layout: TokenLayout, layers: int
 ) -> tuple[Stage, ...]:
     """The stages of one image, whose crops compete with one another."""
-    return planned(name, selector, tokens_of(budget, frame), int((~frame.glue).sum()), layers)
+    return planned(
+        name, selector, tokens_of(budget, layout), int((~layout.separator).sum()), layers
+    )
 
 
-def tokens_of(budget: Budget, frame: Frame) -> int:
+def tokens_of(budget: Budget, layout: TokenLayout) -> int:
     """What a budget asks for in the whole image, as the model's convention counts it."""
-    return sum(budget.shares(list(frame.crops.values())))
+    return sum(budget.shares(list(layout.crops.values())))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.packed.masks import Past
-from calprune.collect.packed.packs import Line, Pack
+from calprune.collect.packed.packs import Pack, PackedSequence
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,9 @@ class Layout:
         return torch.from_numpy(np.stack([self.line, ends], axis=1)).to(self.positions.device)
 
     @classmethod
-    def packed(cls, lines: Sequence[Line], pack: Pack, past: Past, mask: Tensor) -> Layout:
+    def packed(
+        cls, lines: Sequence[PackedSequence], pack: Pack, past: Past, mask: Tensor
+    ) -> Layout:
         """All questions of an image on one line, as ``packs`` lays them out."""
         at = [(b, x, last) for b, x in enumerate(lines) for last in x.last]
         every = [np.arange(x.visual) for _, x, _ in at]
@@ -58,7 +60,7 @@ class Layout:
         )
 
 
-def _path(line: Line, last: int) -> NDArray[np.int64]:
+def _path(line: PackedSequence, last: int) -> NDArray[np.int64]:
     """Columns of a question's own tokens, from the image to its end."""
     at = np.arange(len(line))
     seen = np.flatnonzero((at <= last) & (line.end > last))

@@ -94,12 +94,12 @@ def _attending(text: Any, watched: _Watched) -> Iterator[None]:
 class Question:
     """One question about one image: ``embeds`` (n, D) of head, v visual tokens and tail.
 
-    ``glue`` bool (v,); ``image`` and ``tail`` name the noise of merging, with ``seed``.
+    ``separator`` bool (v,); ``image`` and ``tail`` name the noise of merging, with ``seed``.
     """
 
     embeds: Tensor
     head: int
-    glue: NDArray[np.bool_]
+    separator: NDArray[np.bool_]
     image: str = "0" * 16
     tail: tuple[int, ...] = ()
     seed: int = 0
@@ -107,7 +107,7 @@ class Question:
     @property
     def visual(self) -> range:
         """Places of the visual tokens."""
-        return range(self.head, self.head + len(self.glue))
+        return range(self.head, self.head + len(self.separator))
 
 
 Answer = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -148,7 +148,9 @@ def hidden_away(adapter: Adapter, asked: Question, stages: Sequence[Stage]) -> A
 
     def ranking(stage: Stage) -> Any:
         def rank() -> None:
-            left = [i for i in asked.visual if watched.alive[i] and not asked.glue[i - asked.head]]
+            left = [
+                i for i in asked.visual if watched.alive[i] and not asked.separator[i - asked.head]
+            ]
             weight = _weight(text, watched.rows, rating, left, stage, torch.arange(n))
             order = sorted(range(len(left)), key=lambda i: (-weight[i], i))
             for i in order[stage.keep :]:
@@ -183,7 +185,7 @@ def spelled_out(
     text: Any = layerwise(adapter).decoder
     window = next(iter(adapter.reach.values())).window
     x, device = asked.embeds, asked.embeds.device
-    name = [None] * asked.head + list(range(len(asked.glue)))
+    name = [None] * asked.head + list(range(len(asked.separator)))
     name += [None] * (len(x) - len(name))
     rating = _rating(asked, stages)
     places = torch.arange(len(x))
@@ -195,7 +197,7 @@ def spelled_out(
             if stage.by == index:
                 rows = _layer(text, index, x, places, window)[1]
             visual = [i for i, t in enumerate(name) if t is not None]
-            free = [i for i in visual if name[i] == -1 or not asked.glue[name[i]]]
+            free = [i for i in visual if name[i] == -1 or not asked.separator[name[i]]]
             weight = _weight(text, rows, [r - dropped for r in rating], free, stage, places)
             order = sorted(range(len(free)), key=lambda i: (-weight[i], i))
             gone = [free[i] for i in order[stage.keep :]]
@@ -242,7 +244,7 @@ def _rating(asked: Question, stages: Sequence[Stage]) -> list[int]:
     x = asked.embeds.double()
     chance = torch.zeros(n - first, dtype=torch.float64, device=x.device)
     for i in asked.visual:
-        chance += torch.softmax(x[first:] @ x[i], dim=0) / len(asked.glue)
+        chance += torch.softmax(x[first:] @ x[i], dim=0) / len(asked.separator)
     mean = chance.mean()
     return [first + i for i, c in enumerate(chance) if c > mean] or list(range(first, n))
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.adapter import Reach, Row
+from calprune.collect.adapter import ImageRequest, Reach
 from calprune.collect.in_model.decoder import Decoder, layerwise
 from calprune.collect.in_model.layout import Kept, Layout, spread
 from calprune.collect.in_model.scores import Picked, corrected_score, mean_score, pick, raters
@@ -24,7 +24,7 @@ from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING
 from calprune.collect.packed.masks import Past
 from calprune.collect.packed.memory import in_halves, load
-from calprune.collect.packed.packs import Line, batches, cut, lay_out
+from calprune.collect.packed.packs import PackedSequence, batches, cut, lay_out
 from calprune.collect.packed.reply import Packed, Reply
 from calprune.collect.pruning_stages import InModelSelector, Stage, left, planned, promised
 from calprune.errors import ModelError
@@ -36,7 +36,7 @@ class InModelReply(Reply):
 
     Attributes:
         kept: for each question the visual tokens int64 (k,) of the image that its last layer works
-            on as themselves, glue included, in raster order.
+            on as themselves, separators included, in raster order.
         until: for each question int32 (v,), the first layer that does not see each visual token of
             the image, or the number of layers.
         merged: int32 (q, layers) tokens made of others that each layer works on.
@@ -54,10 +54,10 @@ class InModelReply(Reply):
 
 @dataclass(frozen=True)
 class Asked:
-    """One question: its image's SHA-256 and glue (v,), its own token ids, its stages."""
+    """One question: its image's SHA-256 and separators (v,), its own token ids, its stages."""
 
     image: str
-    glue: NDArray[np.bool_]
+    separator: NDArray[np.bool_]
     tail: tuple[int, ...]
     stages: tuple[Stage, ...]
 
@@ -86,9 +86,9 @@ class _State:
     cuts: tuple[tuple[_Cut, ...], ...]
 
     def rivals(self, q: int) -> NDArray[np.int64]:
-        """Which of a question's visual tokens compete: all but glue, merged ones too."""
+        """Which of a question's visual tokens compete: all but separators, merged ones too."""
         token = self.layout.token[q]
-        return np.flatnonzero((token < 0) | ~self.asked[q].glue[token])
+        return np.flatnonzero((token < 0) | ~self.asked[q].separator[token])
 
     def only(self, these: Sequence[int], layout: Layout, hidden: Tensor) -> _State:
         return _State(
@@ -113,7 +113,7 @@ class _Said:
 
 def reply(
     packed: Packed,
-    rows: Sequence[Row],
+    rows: Sequence[ImageRequest],
     name: str,
     selector: InModelSelector,
     budgets: Sequence[int],
@@ -136,16 +136,16 @@ def reply(
     asked = []
     for row, budget, image in zip(rows, budgets, images, strict=True):
         _check_whole(row, packed.head_length)
-        candidates = int((~row.glue).sum())
+        candidates = int((~row.separator).sum())
         stages = planned(name, selector, min(budget, candidates), candidates, depth)
-        asked.append([Asked(image, row.glue, tail, stages) for tail in row.tails])
+        asked.append([Asked(image, row.separator, tail, stages) for tail in row.tails])
     seed = int(getattr(selector, "seed", None) or 0)
     run = Run(packed, name, selector.positions == "contiguous", seed)
     return run.reply(rows, asked)
 
 
-def _check_whole(row: Row, head: int) -> None:
-    v = len(row.glue)
+def _check_whole(row: ImageRequest, head: int) -> None:
+    v = len(row.separator)
     if not np.array_equal(row.positions, head + np.arange(v)[None]) or row.start != head + v:
         raise ValueError("a row for pruning inside holds all visual tokens at original positions")
 
@@ -166,7 +166,7 @@ class Run:
         self.decoder = Decoder(packed.adapter, packed.head)
         self.doing = f"asking {packed.adapter.name} with {name}"
 
-    def reply(self, rows: Sequence[Row], asked: Sequence[Sequence[Asked]]) -> InModelReply:
+    def reply(self, rows: Sequence[ImageRequest], asked: Sequence[Sequence[Asked]]) -> InModelReply:
         """Answers to ``asked[i]``, the questions of row i; stages differ only in what they keep."""
         lines = [lay_out(r) for r in rows]
         found: dict[int, list[_Said]] = {}
@@ -179,7 +179,7 @@ class Run:
         return _together(said)
 
     @torch.inference_mode()
-    def _begin(self, work: Sequence[tuple[Line, Sequence[Asked]]]) -> list[list[_Said]]:
+    def _begin(self, work: Sequence[tuple[PackedSequence, Sequence[Asked]]]) -> list[list[_Said]]:
         lines = [line for line, _ in work]
         asked = tuple(one for _, some in work for one in some)
         pack, past = cut(lines, "all"), Past.head(len(lines), self.decoder.before)
@@ -329,8 +329,10 @@ class Run:
         ]
 
     def _check(self, asked: Asked, counts: NDArray[np.int32]) -> None:
-        glue, head, own = int(asked.glue.sum()), self.decoder.before, len(asked.tail)
-        visual = promised(asked.stages, len(asked.glue) - glue, glue, len(self.decoder.layers))
+        separator, head, own = int(asked.separator.sum()), self.decoder.before, len(asked.tail)
+        visual = promised(
+            asked.stages, len(asked.separator) - separator, separator, len(self.decoder.layers)
+        )
         window = self.decoder.window or sum((max(visual), head, own))
         tokens = [min(window, head + v + own) for v in visual]
         visual = [min(v, max(0, window - own)) for v in visual]
@@ -359,7 +361,7 @@ def _side_by_side(
 def _together(said: Sequence[_Said]) -> InModelReply:
     margins = [min(c.picked.margin for c in s.cuts) for s in said]
     seen = [
-        left(s.asked.stages, [c.token for c in s.cuts], len(s.asked.glue), s.counts.shape[1])
+        left(s.asked.stages, [c.token for c in s.cuts], len(s.asked.separator), s.counts.shape[1])
         for s in said
     ]
     return InModelReply(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Adapter, Seen
+from calprune.collect.adapter import Adapter, EncodedImage
 from calprune.collect.grid import ALL
 from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.run import Keep, Progress, prepare
@@ -23,6 +23,7 @@ from calprune.collect.stages.kept_tokens import keep
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.stages.select import choose, ranked, read_merges, read_ranking
 from calprune.collect.suggestions import serving
+from calprune.data.condition_names import budget_text, spec_of
 from calprune.errors import PlanError
 
 HALF = 2.0**-11
@@ -34,7 +35,7 @@ class Choice:
     """What is kept of an image, or of an image for a question.
 
     Attributes:
-        kept: int64 (k,), tokens in raster order without glue; of new tokens all that they are
+        kept: int64 (k,), tokens in raster order without separators; of new tokens all that they are
             made of, CLS apart.
         ties: how many choices only the index decided.
         close: how many led by less than float16 resolves, ties included.
@@ -56,8 +57,8 @@ class Pair:
     is |A ∩ B| / K unless tokens are merged.
 
     Attributes:
-        one, other: labels.
-        budget: its label, e.g. ``k64``.
+        one, other: names, but for the budget.
+        budget: as in names, e.g. ``64``.
         per: ``image``, or ``question`` where one of the two follows the question.
         merged: one of the two makes new tokens; its old tokens of weight other than 0 are counted.
         choices: how many images or questions were compared.
@@ -82,7 +83,7 @@ class Decided:
     """How clearly one selector chose.
 
     Attributes:
-        selector, budget: labels.
+        selector, budget: the two parts of its name.
         per: ``image`` or ``question``.
         choices: how many images or questions it chose for.
         kept: tokens kept, on average.
@@ -146,13 +147,13 @@ class Selection:
 
     @property
     def label(self) -> str:
-        """Selector and parameters."""
-        return self.cell.chosen.label
+        """Its name, but for the budget."""
+        return str(replace(spec_of(self.cell.condition), budget=None, scope=None))
 
     @property
     def budget(self) -> str:
-        """As in labels."""
-        return self.cell.condition.budget.label
+        """Tokens kept, as in names."""
+        return budget_text(self.cell.condition)
 
     @property
     def per(self) -> str:
@@ -253,7 +254,7 @@ def _paired(selections: Sequence[Selection]) -> Iterator[tuple[Selection, Select
 
 
 def _choices(
-    plan: Plan, cell: Cell, block: int, seen: Sequence[Seen]
+    plan: Plan, cell: Cell, block: int, seen: Sequence[EncodedImage]
 ) -> Iterator[tuple[tuple[int, int], Choice]]:
     units = plan.asked(block, cell.chosen)
     of = dict(zip(plan.images(block), seen, strict=True))
@@ -271,17 +272,17 @@ def _choices(
 def choice_of(
     cell: Cell,
     unit: tuple[int, int],
-    seen: Seen,
+    seen: EncodedImage,
     order: NDArray[np.integer],
     margin: NDArray[np.float64],
     tied: NDArray[np.bool_],
 ) -> Choice:
     """What is kept of a ranking ``order`` (v,) with its ``margin`` and ``tied``."""
     index = keep(cell, unit, seen, order, tied).index
-    kept = index[~seen.frame.glue[index]]
+    kept = index[~seen.layout.separator[index]]
     at = np.flatnonzero(np.isin(order, kept))
     decided = tied[at] | (margin[at] > 0.0)  # elsewhere no score did
-    pool = seen.frame.cell[order[at], 0]
+    pool = seen.layout.cell[order[at], 0]
     if cell.condition.budget.scope == "global":
         pool = np.zeros_like(pool)
     last = [at[pool == crop][-1] for crop in np.unique(pool)]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Frame, Seen
+from calprune.collect.adapter import EncodedImage, TokenLayout
 from calprune.collect.grid import grid
 from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.pruning_stages import InModelSelector, is_in_model
@@ -26,6 +26,7 @@ from calprune.collect.stages.in_model_block import replies
 from calprune.collect.stages.kept_tokens import chosen_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan, make_plan
 from calprune.collect.stages.select import choose, read_merges
+from calprune.data.condition_names import name_of, title_of
 from calprune.data.pictures import open_picture
 from calprune.data.questions import find_benchmark
 from calprune.data.storage.store import Store
@@ -41,7 +42,8 @@ class Mark:
     """What one selector keeps.
 
     Attributes:
-        label: selector, parameters and budget.
+        name: of the condition, to be typed.
+        title: the same for people.
         tokens: how many the language model reads, row ends apart.
         kept: bool (v,), tokens that are kept; of each new token the old one that weighs most.
         part: bool (v,), further tokens that new ones are made of.
@@ -49,7 +51,8 @@ class Mark:
         since: the first layer of the language model that sees no more than these.
     """
 
-    label: str
+    name: str
+    title: str
     tokens: int
     kept: NDArray[np.bool_]
     part: NDArray[np.bool_]
@@ -64,9 +67,9 @@ class Look:
     Attributes:
         model, benchmark, image, question: whose.
         pixels: uint8 (h, w, 3), scaled down if it is large.
-        size: height and width of the image itself, in whose pixels ``frame.box`` counts.
-        frame: where the tokens stand.
-        saliency: float64 (v,), NaN on glue.
+        size: height and width of the image itself, in whose pixels ``layout.box`` counts.
+        layout: where the tokens stand.
+        saliency: float64 (v,), NaN on separators.
         measure: what that is, e.g. ``cls@-2:sum``.
         marks: one for each selector and budget.
     """
@@ -77,7 +80,7 @@ class Look:
     question: str
     pixels: NDArray[np.uint8]
     size: tuple[int, int]
-    frame: Frame
+    layout: TokenLayout
     saliency: NDArray[np.float64]
     measure: str
     marks: tuple[Mark, ...]
@@ -174,9 +177,9 @@ def _looked(plan: Plan, block: int, at: int, question: int) -> Look:
         question=plan.distinct[at][question],
         pixels=np.asarray(picture),
         size=size,
-        frame=seen.frame,
-        saliency=seen.saliency[plan.adapter.signal].astype(np.float64),
-        measure=plan.adapter.measures.get("saliency", plan.adapter.signal),
+        layout=seen.layout,
+        saliency=seen.saliency[plan.adapter.saliency].astype(np.float64),
+        measure=plan.adapter.measures.get("saliency", plan.adapter.saliency),
         marks=tuple(_mark(plan, c, block, (at, question), encoded) for c in plan.cells),
     )
 
@@ -187,29 +190,30 @@ def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: li
         return _in_model(plan, cell, selector, unit, encoded[unit[0] - plan.images(block).start])
     wanted = unit if guided(cell.chosen.selector) else (unit[0], -1)
     at = plan.asked(block, cell.chosen).index(wanted)
-    frame = encoded[unit[0] - plan.images(block).start].frame
-    kept, part = np.zeros(len(frame), np.bool_), np.zeros(len(frame), np.bool_)
+    layout = encoded[unit[0] - plan.images(block).start].layout
+    kept, part = np.zeros(len(layout), np.bool_), np.zeros(len(layout), np.bool_)
     index = chosen_in(plan, cell, block, encoded)[at].index
     kept[index[index >= 0]] = True
-    kept &= ~frame.glue
+    kept &= ~layout.separator
     tokens = int(kept.sum())
     if isinstance(cell.chosen.selector, Merges):
         merged = read_merges(plan, cell.chosen, block)[at]
         token = merged.token[merged.weight != 0.0]
         part[token[token >= 0]] = True
         tokens = len(merged)
-    label = cell.condition.label
-    return Mark(label, tokens, kept, part & ~kept, guided(cell.chosen.selector))
+    name, title = name_of(cell.condition), title_of(cell.condition)
+    return Mark(name, title, tokens, kept, part & ~kept, guided(cell.chosen.selector))
 
 
 def _in_model(
-    plan: Plan, cell: Cell, selector: InModelSelector, unit: tuple[int, int], seen: Seen
+    plan: Plan, cell: Cell, selector: InModelSelector, unit: tuple[int, int], seen: EncodedImage
 ) -> Mark:
     """What the last layer sees when the model is asked."""
     image, question = unit
     found = replies(plan, cell, selector, [(image, seen, [plan.distinct[image][question]])])
     (until,), layers = found.until, found.visual.shape[1]
-    kept = (until == layers) & ~seen.frame.glue
+    kept = (until == layers) & ~seen.layout.separator
     tokens = int(kept.sum() + found.merged[0, -1])
     since = int(until[until < layers].max(initial=0))
-    return Mark(cell.condition.label, tokens, kept, np.zeros_like(kept), True, since)
+    name, title = name_of(cell.condition), title_of(cell.condition)
+    return Mark(name, title, tokens, kept, np.zeros_like(kept), True, since)

@@ -11,16 +11,16 @@ from dataclasses import replace
 from calprune import registry
 from calprune.collect.adapter import (
     Adapter,
+    EncodedImage,
     Family,
     Found,
-    Frame,
-    Options,
+    ImageRequest,
+    ModelOptions,
     Prompt,
     Reach,
-    Row,
-    Seen,
     Shape,
     Step,
+    TokenLayout,
 )
 from calprune.collect.hf import names
 from calprune.collect.hf.names import EMBEDDED
@@ -29,23 +29,23 @@ from calprune.errors import CalpruneError, ModelError, PlanError
 __all__ = [
     "EMBEDDED",
     "Adapter",
+    "EncodedImage",
     "Family",
     "Found",
-    "Frame",
-    "Options",
+    "ImageRequest",
+    "ModelOptions",
     "Prompt",
     "Reach",
-    "Row",
-    "Seen",
     "Shape",
     "Step",
+    "TokenLayout",
     "open_adapter",
 ]
 
 
 def open_adapter(
     name: str = EMBEDDED,
-    options: Options | None = None,
+    options: ModelOptions | None = None,
     *,
     revision: str = "",
     download: bool = True,
@@ -58,7 +58,7 @@ def open_adapter(
     plugin = names.family(found).replace("_", "-")
     if plugin not in registry.names("models"):
         raise PlanError(registry.unknown("model family", plugin, registry.names("models")))
-    options = replace(options or Options(), download=download)
+    options = replace(options or ModelOptions(), download=download)
     opening = registry.load("models", plugin)
     try:
         adapter: Adapter = opening(found, options)

@@ -14,7 +14,16 @@ from PIL import Image
 from torch import Tensor
 
 from calprune import registry
-from calprune.collect.adapter import Found, Frame, Options, Prompt, Reach, Seen, Shape, Step
+from calprune.collect.adapter import (
+    EncodedImage,
+    Found,
+    ModelOptions,
+    Prompt,
+    Reach,
+    Shape,
+    Step,
+    TokenLayout,
+)
 from calprune.collect.hf.checkpoint import (
     DTYPES,
     Checkpoint,
@@ -36,16 +45,16 @@ _DECODERS = {"llama": "vicuna_v1", "mistral": "mistral_instruct"}
 
 
 class ClipLlama:
-    """Base of both adapters; a family adds frames, pixels and what its glue is."""
+    """Base of both adapters; a family adds layouts, pixels and what its separators are."""
 
     pictures: ClassVar[tuple[str, ...]]
     model_class: ClassVar[str]
-    share: Literal["tree", "branch", "none"] = "tree"
-    signals: frozenset[str] = frozenset({"cls"})
-    signal, axes = "cls", 1
-    feed, view = "patches", "patches"
+    prefix_sharing: Literal["tree", "branch", "none"] = "tree"
+    saliencies: frozenset[str] = frozenset({"cls"})
+    saliency, axes = "cls", 1
+    projector_input, selector_features = "patches", "patches"
 
-    def __init__(self, found: Found, options: Options) -> None:
+    def __init__(self, found: Found, options: ModelOptions) -> None:
         self.checkpoint = Checkpoint(found)
         self.name, self.source = found.name, found.source
         self.device = device_named(options.device)
@@ -66,7 +75,7 @@ class ClipLlama:
             )
         self.clip_signals = ClipSignals(self)
         self.measures = {
-            "view": f"patches@{self.layer}",
+            "features": f"patches@{self.layer}",
             "saliency": f"cls@{self.layer}:sum",
             **self.clip_signals.described(),
         }
@@ -167,11 +176,11 @@ class ClipLlama:
     # Images -------------------------------------------------------------------------------------
 
     @abstractmethod
-    def frame(self, size: tuple[int, int]) -> Frame:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         """See ``Adapter``."""
 
     @abstractmethod
-    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+    def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
         """See ``Adapter``."""
 
     @abstractmethod
@@ -180,7 +189,7 @@ class ClipLlama:
 
     @abstractmethod
     def laid_out(self, name: str, rows: Tensor, size: tuple[int, int]) -> Tensor:
-        """Rows (v, d) of a signal in the frame's order, from those of each crop (crops, p, d)."""
+        """Rows (v, d) of a signal in the layout's order, from those of each crop (crops, p, d)."""
 
     @abstractmethod
     def whole(self, image: Picture) -> Tensor:
@@ -223,9 +232,9 @@ class ClipLlama:
         read = self.checkpoint.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
         return str(read).strip()
 
-    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
         """One after another."""
-        return np.arange(head + len(frame) + 1, dtype=np.int64)[None]
+        return np.arange(head + len(layout) + 1, dtype=np.int64)[None]
 
     # Language -----------------------------------------------------------------------------------
 
@@ -275,7 +284,7 @@ class ClipLlama:
         embeds: Tensor = self.decoder.embed_tokens(step.ids)
         if len(step.visual):
             rows = torch.from_numpy(step.visual).to(self.device, DTYPES[self.dtype])
-            visual = self.embed(rows, torch.from_numpy(step.glue).to(self.device))
+            visual = self.embed(rows, torch.from_numpy(step.separator).to(self.device))
             # unlike an index, this does not wait for the device
             embeds = embeds.masked_scatter(step.place[:, :, None], visual.to(embeds.dtype))
         return embeds
@@ -288,8 +297,8 @@ class ClipLlama:
         )
         return embeds
 
-    def embed(self, rows: Tensor, glue: Tensor) -> Tensor:
-        """Visual embeddings (n, D) of rows of the feed."""
+    def embed(self, rows: Tensor, separator: Tensor) -> Tensor:
+        """Visual embeddings (n, D) of rows of the projector's input."""
         return self.project(rows)
 
     def project(self, patches: Tensor) -> Tensor:
@@ -318,7 +327,7 @@ class ClipLlama:
         positions: str,
         most: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The oracle: pixels and text to a greedy reply by transformers alone, nothing shared.
+        """The reference: pixels and text to a greedy reply by transformers alone, nothing shared.
 
         Before 5.2, transformers repeats the last of the position ids that it is given instead of
         counting on. At original positions, each token is then one of a ``generate`` of its own,

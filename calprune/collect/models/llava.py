@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from calprune.collect.adapter import Found, Frame, Options, Seen
+from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLayout
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
@@ -29,11 +29,11 @@ class Llava(ClipLlama):
     scope: Literal["global", "split", "crop"] = "global"
     ragged = False
 
-    def __init__(self, found: Found, options: Options) -> None:
+    def __init__(self, found: Found, options: ModelOptions) -> None:
         super().__init__(found, options)
         self.candidates = self.grid**2
 
-    def frame(self, size: tuple[int, int]) -> Frame:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         """24 x 24 patches of the square that the tower sees."""
         cells, (height, width) = self.cells(), size
         side = max(size) if self.picture == "pad" else min(size)
@@ -41,19 +41,23 @@ class Llava(ClipLlama):
         step = side / self.grid
         corner = np.stack([left + cells[:, 1] * step, top + cells[:, 0] * step], axis=1)
         pixels = self.vision.image_size
-        return Frame(
+        return TokenLayout(
             cell=np.pad(cells, ((0, 0), (1, 0))),
-            glue=np.zeros(len(cells), dtype=np.bool_),
+            separator=np.zeros(len(cells), dtype=np.bool_),
             box=np.concatenate([corner, corner + step], axis=1).astype(np.float32),
             size=(pixels, pixels),
         )
 
-    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+    def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
         """Penultimate CLIP patches and the CLS attention of the same layer."""
         opened = [open_picture(i) for i in images]
         patches, saliency = self.see(self._pixels(opened))
         return [
-            Seen(self.frame((i.height, i.width)), {"patches": to_numpy(p)}, {"cls": to_numpy(s)})
+            EncodedImage(
+                self.token_layout((i.height, i.width)),
+                {"patches": to_numpy(p)},
+                {"cls": to_numpy(s)},
+            )
             for i, p, s in zip(opened, patches, saliency, strict=True)
         ]
 

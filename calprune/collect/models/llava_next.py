@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from calprune.collect.adapter import Found, Frame, Options, Seen
+from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLayout
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
@@ -31,7 +31,7 @@ class Convention:
     """What the "2,880 tokens" are, and of what a budget is a part.
 
     ``fixed``: every image as 2 x 2 tiles; ``unpad``: drop patches of the black border;
-    ``newline``: rows of tiles end with ``image_newline``, as glue or competing with the patches;
+    ``newline``: rows of tiles end with ``image_newline``, a separator or competing with patches;
     ``scope``: how a budget is counted; ``first``: what the first number of a pinpoint is, the
     width in the original code, the height in transformers. Of equally good grids the first of the
     list is taken, which is another one for images of which each side fits into one tile.
@@ -39,7 +39,7 @@ class Convention:
 
     fixed: bool
     unpad: bool
-    newline: Literal["none", "glue", "compete"]
+    newline: Literal["none", "separator", "compete"]
     scope: Literal["global", "split", "crop"]
     first: Literal["width", "height"] = "width"
 
@@ -51,7 +51,7 @@ CONVENTIONS = {
     "fixed": Convention(fixed=True, unpad=False, newline="none", scope="split"),
     "per-crop": Convention(fixed=False, unpad=False, newline="none", scope="crop"),
     "packed": Convention(fixed=False, unpad=True, newline="compete", scope="global"),
-    "hf": Convention(fixed=False, unpad=True, newline="glue", scope="global", first="height"),
+    "hf": Convention(fixed=False, unpad=True, newline="separator", scope="global", first="height"),
 }
 
 
@@ -63,7 +63,7 @@ class LlavaNext(ClipLlama):
     model_class = "LlavaNextForConditionalGeneration"
     ragged = True
 
-    def __init__(self, found: Found, options: Options) -> None:
+    def __init__(self, found: Found, options: ModelOptions) -> None:
         super().__init__(found, options)
         self.convention = CONVENTIONS[self.picture]
         self.scope = self.convention.scope
@@ -82,9 +82,9 @@ class LlavaNext(ClipLlama):
             for h, w in self.pinpoints
         )
         if competing:  # newlines have an embedding and no patch, so embeddings are measured
-            self.feed = self.view = "projected"
+            self.projector_input = self.selector_features = "projected"
             self.width = self.language.hidden_size
-            self.measures = self.measures | {"view": f"projected@{self.layer}"}
+            self.measures = self.measures | {"features": f"projected@{self.layer}"}
 
     def _pinpoints(self, first: Literal["width", "height"]) -> list[list[int]]:
         """Height and width of each mosaic that may be taken, in the checkpoint's order."""
@@ -134,7 +134,7 @@ class LlavaNext(ClipLlama):
         order: NDArray[np.int64] = torch.cat([torch.arange(g * g), mosaic.flatten()]).numpy()
         return order
 
-    def frame(self, size: tuple[int, int]) -> Frame:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         """The whole image's patches, then the mosaic's in raster order."""
         order, g = self._order(size), self.grid
         crop, place = np.divmod(order, g * g)
@@ -143,15 +143,15 @@ class LlavaNext(ClipLlama):
         cell[newline] = NEWLINE
         rows, columns = self._tiles(size)
         side = self.vision.image_size
-        return Frame(
+        return TokenLayout(
             cell=cell,
-            glue=newline & (self.convention.newline == "glue"),
+            separator=newline & (self.convention.newline == "separator"),
             box=_boxes(cell, size, g, (rows, columns)),
             size=(rows * side, columns * side),
         )
 
-    def encode(self, images: Sequence[Picture]) -> list[Seen]:
-        """Penultimate patches and CLS attention of every crop, in the order of the frame."""
+    def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
+        """Penultimate patches and CLS attention of every crop, in the order of the layout."""
         opened = [open_picture(i) for i in images]
         pixels = [self.crops(i) for i in opened]
         patches, saliency = self.see(torch.cat(pixels))
@@ -161,21 +161,21 @@ class LlavaNext(ClipLlama):
             for i, p, s in zip(opened, patches.split(shares), saliency.split(shares), strict=True)
         ]
 
-    def _seen(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> Seen:
-        frame, order = self.frame(size), self._order(size)
+    def _seen(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> EncodedImage:
+        layout, order = self.token_layout(size), self._order(size)
         newline = order == NEWLINE
         seen = to_numpy(saliency)[order]
-        seen[newline] = np.nan if self.convention.newline == "glue" else 0.0
-        view = patches[torch.from_numpy(order).to(patches.device)]
-        if self.feed == "projected":
+        seen[newline] = np.nan if self.convention.newline == "separator" else 0.0
+        features = patches[torch.from_numpy(order).to(patches.device)]
+        if self.projector_input == "projected":
             with torch.inference_mode():
-                view = self.project(view)
-                view[torch.from_numpy(newline)] = self.model.model.image_newline
-            rows = to_numpy(view)
+                features = self.project(features)
+                features[torch.from_numpy(newline)] = self.model.model.image_newline
+            rows = to_numpy(features)
         else:
-            rows = to_numpy(view)
+            rows = to_numpy(features)
             rows[newline] = 0.0
-        return Seen(frame, {self.feed: rows}, {"cls": seen})
+        return EncodedImage(layout, {self.projector_input: rows}, {"cls": seen})
 
     def laid_out(self, name: str, rows: Tensor, size: tuple[int, int]) -> Tensor:
         """Crop after crop as one mosaic; row ends have no patch, only an embedding."""
@@ -195,12 +195,12 @@ class LlavaNext(ClipLlama):
         )["pixel_values"][0]
         return pixels
 
-    def embed(self, rows: Tensor, glue: Tensor) -> Tensor:
-        """Projected patches with ``image_newline`` where glue is; projected rows as they are."""
-        if self.feed == "projected":
+    def embed(self, rows: Tensor, separator: Tensor) -> Tensor:
+        """Projected patches, ``image_newline`` where separators are; projected rows as they are."""
+        if self.projector_input == "projected":
             return rows
         newline = self.model.model.image_newline
-        return torch.where(glue[:, None], newline, self.project(rows))
+        return torch.where(separator[:, None], newline, self.project(rows))
 
     @torch.inference_mode()
     def whole(self, image: Picture) -> Tensor:
@@ -239,7 +239,7 @@ class LlavaNext(ClipLlama):
 def _boxes(
     cell: NDArray[np.int32], size: tuple[int, int], g: int, tiles: tuple[int, int]
 ) -> NDArray[np.float32]:
-    """Where each patch lies in the image; padding patches lie outside of it, glue nowhere."""
+    """Where each patch lies in the image; padding patches lie outside of it, separators nowhere."""
     (height, width), (_, columns) = size, tiles
     crop, row, column = cell.astype(np.float64).T
     base = crop == 0

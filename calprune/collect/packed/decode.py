@@ -22,7 +22,7 @@ from torch import Tensor
 from calprune.collect.adapter import Adapter, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.masks import Counts, Past
-from calprune.collect.packed.packs import Line, Pack
+from calprune.collect.packed.packs import Pack, PackedSequence
 from calprune.errors import ModelError
 
 Watch = Callable[[Sequence[Any], NDArray[np.bool_], Tensor], AbstractContextManager[list[Counts]]]
@@ -106,7 +106,7 @@ class _Open:
 @torch.inference_mode()
 def continued(
     adapter: Adapter,
-    lines: Sequence[Line],
+    lines: Sequence[PackedSequence],
     begun: Begun,
     logits: NDArray[np.float32],
     watch: Watch,
@@ -205,7 +205,7 @@ def _greedy(logits: NDArray[np.float32]) -> Said:
     return ids, logprob.numpy(), entropy.clamp(min=0).numpy(), gap.numpy()
 
 
-def _opened(lines: Sequence[Line], begun: Begun) -> _Open:
+def _opened(lines: Sequence[PackedSequence], begun: Begun) -> _Open:
     """All questions of a batch before their first token."""
     line, column = begun.last.T
     starts = [x.row.start + len(tail) for x in lines for tail in x.row.tails]
@@ -281,7 +281,7 @@ def _step(pack: Pack, mask: Tensor | dict[str, Tensor], cache: Any, device: str)
         ids=torch.from_numpy(pack.ids).to(device),
         place=torch.from_numpy(pack.visual).to(device),
         visual=np.zeros((0, 1), np.float32),
-        glue=np.zeros(0, np.bool_),
+        separator=np.zeros(0, np.bool_),
         positions=torch.from_numpy(pack.positions).to(device),
         mask=mask,
         past=cache,

@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from calprune.collect.adapter import Adapter
-from calprune.collect.packed.packs import Line
+from calprune.collect.packed.packs import PackedSequence
 from calprune.errors import PlanError
 
 # More does not fill a device better; on a CPU larger batches only cost memory.
@@ -46,7 +46,7 @@ def bytes_per_token(adapter: Adapter) -> int:
     return size * (activations + 2 * cache) + 2 * adapter.candidates
 
 
-def load(line: Line) -> int:
+def load(line: PackedSequence) -> int:
     """Tokens for which a line counts in a batch: its own, so that limits do not change batches.
 
     What is planned for a token, and the share of memory that is not, leave room for replies that

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Row
+from calprune.collect.adapter import ImageRequest
 
 
 @dataclass(frozen=True)
-class Line:
+class PackedSequence:
     """One row laid out: k visual tokens, then the trie of its questions; s tokens in all.
 
     Attributes:
@@ -34,7 +34,7 @@ class Line:
         most: int64 (q,) tokens that each reply may have; 0 where only its first position is asked.
     """
 
-    row: Row
+    row: ImageRequest
     ids: NDArray[np.int64]
     end: NDArray[np.int64]
     depth: NDArray[np.int64]
@@ -61,7 +61,8 @@ class Pack:
     """A piece of b lines, padded on the right to s columns.
 
     Attributes:
-        ids, end, depth: int64 (b, s) as in ``Line``, ``end`` counted from the piece's first column.
+        ids, end, depth: int64 (b, s) as in ``PackedSequence``, ``end`` counted from the piece's
+            first column.
         positions: int64 (p, b, s).
         visual: bool (b, s) where visual tokens stand.
         length: int64 (b,) columns that are no padding; padding is seen by itself alone.
@@ -75,7 +76,7 @@ class Pack:
     length: NDArray[np.int64]
 
 
-def lay_out(row: Row, most: Sequence[int] | None = None) -> Line:
+def lay_out(row: ImageRequest, most: Sequence[int] | None = None) -> PackedSequence:
     """The visual tokens and the trie of the questions of one row.
 
     ``most``: tokens that the reply to each question may have; without it there are no replies.
@@ -90,7 +91,7 @@ def lay_out(row: Row, most: Sequence[int] | None = None) -> Line:
         if parent[i] >= 0:
             end[parent[i]] = max(end[parent[i]], end[i])
     words = row.start + np.array(depth, dtype=np.int64)
-    return Line(
+    return PackedSequence(
         row=row,
         ids=np.concatenate([np.zeros(k, np.int64), np.array(ids, np.int64)]),
         end=np.concatenate([np.full(k, k + q), k + end]),
@@ -127,7 +128,7 @@ def trie_length(tails: Sequence[tuple[int, ...]]) -> int:
     return len(_trie(tails)[0])
 
 
-def cut(lines: Sequence[Line], piece: str) -> Pack:
+def cut(lines: Sequence[PackedSequence], piece: str) -> Pack:
     """Stack whole lines (``all``), their ``visual`` tokens, or their ``words``, padded."""
     spans = [
         {"all": (0, len(x)), "visual": (0, x.visual), "words": (x.visual, len(x))}[piece]
@@ -148,7 +149,7 @@ def cut(lines: Sequence[Line], piece: str) -> Pack:
     return Pack(ids, end, depth, positions, visual, length)
 
 
-def headed(head: tuple[int, ...], lines: Sequence[Line]) -> Pack:
+def headed(head: tuple[int, ...], lines: Sequence[PackedSequence]) -> Pack:
     """The prompt's head and the visual tokens after it, for a plainly causal forward."""
     pack, h, b = cut(lines, "visual"), len(head), len(lines)
     n = h + pack.ids.shape[1]

@@ -7,28 +7,34 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Adapter, Reach, Row, Seen
+from calprune.collect.adapter import Adapter, EncodedImage, ImageRequest, Reach
 
 
 def place(
     adapter: Adapter,
-    seen: Seen,
+    seen: EncodedImage,
     kept: NDArray[np.int64],
     head: int,
     tails: tuple[tuple[int, ...], ...],
     positions: str,
-) -> Row:
+) -> ImageRequest:
     """The row of an image of which ``kept`` (k,) tokens are left, in rising order.
 
     ``original`` positions are those of the whole image, with gaps; ``contiguous`` ones are counted
     anew after the ``head`` tokens of the prompt, on every axis.
     """
-    places = adapter.positions(head, seen.frame)
+    places = adapter.positions(head, seen.layout)
     visual, start = places[:, head + kept], int(places[:, -1].max())
     if positions == "contiguous":
         start = head + len(kept)
         visual = np.tile(np.arange(head, start), (len(places), 1))
-    return Row(seen.view[adapter.feed][kept], seen.frame.glue[kept], visual, start, tails)
+    return ImageRequest(
+        seen.features[adapter.projector_input][kept],
+        seen.layout.separator[kept],
+        visual,
+        start,
+        tails,
+    )
 
 
 def place_new(
@@ -36,14 +42,14 @@ def place_new(
     rows: NDArray[np.floating],
     head: int,
     tails: tuple[tuple[int, ...], ...],
-) -> Row:
-    """A row of new tokens (m, d) of the feed, which stand one after another behind the head."""
+) -> ImageRequest:
+    """A request with new rows (m, d) of the projector's input, one after another."""
     start = head + len(rows)
     visual = np.tile(np.arange(head, start), (adapter.axes, 1))
-    return Row(rows, np.zeros(len(rows), dtype=np.bool_), visual, start, tails)
+    return ImageRequest(rows, np.zeros(len(rows), dtype=np.bool_), visual, start, tails)
 
 
-def visible(row: Row, reach: Mapping[str, Reach]) -> list[NDArray[np.int64]]:
+def visible(row: ImageRequest, reach: Mapping[str, Reach]) -> list[NDArray[np.int64]]:
     """Per kind of layer, visual tokens (q,) that the last token of each question may see."""
     k = row.positions.shape[1]
     tails = np.array([len(tail) for tail in row.tails])

@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from calprune.collect.adapter import Adapter, Reach, Row, Step
+from calprune.collect.adapter import Adapter, ImageRequest, Reach, Step
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING, Begun, Generated, continued
 from calprune.collect.packed.masks import Counts, Past, counting
 from calprune.collect.packed.memory import in_halves, load, tokens_per_forward
-from calprune.collect.packed.packs import Line, Pack, batches, cut, headed, lay_out
+from calprune.collect.packed.packs import Pack, PackedSequence, batches, cut, headed, lay_out
 from calprune.collect.packed.routes import Route, route
 from calprune.errors import PlanError
 
@@ -57,9 +57,10 @@ class Packed:
         max_memory: int | None = None,
         route: Route | None = None,
     ) -> None:
-        if adapter.share != "tree":
+        if adapter.prefix_sharing != "tree":
             raise PlanError(
-                f"{adapter.name} shares prefixes as {adapter.share!r}; only trees are packed so far"
+                f"{adapter.name} shares prefixes as {adapter.prefix_sharing!r}; only trees are "
+                "packed so far"
             )
         self.adapter, self.forced = adapter, route
         self._asked, self._max_memory = tokens, max_memory
@@ -75,7 +76,7 @@ class Packed:
         packing = {"route": f"trie+{routes}+head-kv", "tokens_per_forward": self.tokens}
         return self.adapter.numerics() | packing
 
-    def reply(self, rows: Sequence[Row], most: int | Sequence[Sequence[int]] = 0) -> Reply:
+    def reply(self, rows: Sequence[ImageRequest], most: int | Sequence[Sequence[int]] = 0) -> Reply:
         """Answers in order of rows, then of their tails; lines of similar length share forwards.
 
         Args:
@@ -97,10 +98,10 @@ class Packed:
             tuple(g for r in ordered for g in r.generated),
         )
 
-    def _group(self, lines: Sequence[Line]) -> list[Reply]:
+    def _group(self, lines: Sequence[PackedSequence]) -> list[Reply]:
         """One batch; in halves where memory does not suffice, and smaller from then on."""
 
-        def work(part: Sequence[Line]) -> list[Reply]:
+        def work(part: Sequence[PackedSequence]) -> list[Reply]:
             if len(part) < len(lines):
                 self.tokens = min(self.tokens, len(part) * max(load(x) for x in part))
             return self._forward(part)
@@ -111,7 +112,7 @@ class Packed:
         return in_halves(work, lines, self.adapter.device, asking)
 
     @torch.inference_mode()
-    def _forward(self, lines: Sequence[Line]) -> list[Reply]:
+    def _forward(self, lines: Sequence[PackedSequence]) -> list[Reply]:
         asked = [len(x.last) for x in lines]
         if not any(x.most.any() for x in lines):
             hidden, counts = self.hidden(lines)  # the cache is freed before the head runs
@@ -122,12 +123,12 @@ class Packed:
         return _split(logits, begun.counts, asked, generated)
 
     @torch.inference_mode()
-    def hidden(self, lines: Sequence[Line]) -> tuple[Tensor, list[Counts]]:
+    def hidden(self, lines: Sequence[PackedSequence]) -> tuple[Tensor, list[Counts]]:
         """Hidden rows (q, D) at the ends of all questions, and what each layer let them see."""
         begun = self._begin(lines)
         return begun.hidden, begun.counts
 
-    def _begin(self, lines: Sequence[Line]) -> Begun:
+    def _begin(self, lines: Sequence[PackedSequence]) -> Begun:
         chosen = self.forced or route(max(x.visual for x in lines))
         shift = int(chosen == "prefix")
         past = Past.head(len(lines), self.head_length)
@@ -145,7 +146,7 @@ class Packed:
         hidden = hidden[where[:, 0], where[:, 1]]
         return Begun(hidden, counts, pack, past, np.array(last), cache)
 
-    def _prefix_cache(self, lines: Sequence[Line], past: Past) -> Any:
+    def _prefix_cache(self, lines: Sequence[PackedSequence], past: Past) -> Any:
         """A cache that holds the head and every line's visual tokens.
 
         Where all layers are plainly causal the head is computed again with them: a forward from
@@ -165,12 +166,16 @@ class Packed:
             self._run(lines, pack, past, cache)
         return cache
 
-    def _run(self, lines: Sequence[Line], pack: Pack, past: Past, cache: Any) -> Tensor:
+    def _run(self, lines: Sequence[PackedSequence], pack: Pack, past: Past, cache: Any) -> Tensor:
         mask = masks.masks_of(pack, past, self.adapter.reach, self.adapter.device)
         return self.adapter.forward(self.step(lines, pack, mask, cache))
 
     def step(
-        self, lines: Sequence[Line], pack: Pack, mask: Tensor | dict[str, Tensor], cache: Any
+        self,
+        lines: Sequence[PackedSequence],
+        pack: Pack,
+        mask: Tensor | dict[str, Tensor],
+        cache: Any,
     ) -> Step:
         """What the adapter's forward takes, for a piece of lines and a mask."""
         device = self.adapter.device
@@ -179,7 +184,9 @@ class Packed:
             ids=torch.from_numpy(pack.ids).to(device),
             place=torch.from_numpy(pack.visual).to(device),
             visual=np.concatenate([x.row.visual for x in rows]) if rows else _NOTHING,
-            glue=np.concatenate([x.row.glue for x in rows]) if rows else _NOTHING[:, 0] > 0,
+            separator=np.concatenate([x.row.separator for x in rows])
+            if rows
+            else _NOTHING[:, 0] > 0,
             positions=torch.from_numpy(pack.positions).to(device),
             mask=mask,
             past=cache,
@@ -202,7 +209,7 @@ class Packed:
 
         head = self.adapter.prompt("?").head
         nowhere = np.zeros((self.adapter.axes, 0), dtype=np.int64)
-        row = Row(_NOTHING, _NOTHING[:, 0] > 0, nowhere, 0, (head,))
+        row = ImageRequest(_NOTHING, _NOTHING[:, 0] > 0, nowhere, 0, (head,))
         cache = DynamicCache()
         line = lay_out(row)
         self._run([line], cut([line], "all"), Past.head(1, 0), cache)

@@ -19,7 +19,7 @@ def grids(tokens: VisualTokens) -> list[NDArray[np.int64]]:
     if len(candidates) == 0:
         return []
     rows = np.zeros(len(candidates), np.int64)
-    if len(tokens.cell) == len(tokens.glue):
+    if len(tokens.cell) == len(tokens.separator):
         rows = tokens.cell[candidates, 0].astype(np.int64)
     inside = rows >= 0
     # each without a cell takes the row of the last one that has one

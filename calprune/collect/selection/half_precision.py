@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from calprune.collect.visual_tokens import Ranking, as_ranking, check_scores
 
 
-def half_similarity(view: NDArray[np.floating]) -> torch.Tensor:
+def half_similarity(features: NDArray[np.floating]) -> torch.Tensor:
     """Cosines float16 (v, v) of rows (v, d), which are rounded before and after being normalised.
 
     A zero row is similar to nothing.
     """
-    x = torch.from_numpy(view.astype(np.float32)).half()
+    x = torch.from_numpy(features.astype(np.float32)).half()
     norm = x.float().norm(dim=1, keepdim=True).half()
     x = torch.where(norm > 0, x / norm, torch.zeros_like(x))
     return (x.float() @ x.float().T).half()
@@ -28,26 +28,26 @@ def half_similarity(view: NDArray[np.floating]) -> torch.Tensor:
 
 @torch.inference_mode()
 def greedy_coverage(
-    view: NDArray[np.floating],
+    features: NDArray[np.floating],
     saliency: NDArray[np.float64],
     alpha: float,
     power: float,
-    glue: NDArray[np.bool_],
+    separator: NDArray[np.bool_],
 ) -> Ranking:
     """SCOPE's order in float16: by the largest sum of gaps**power, times saliency**alpha.
 
     Args:
-        view: float (v, d), features.
+        features: float (v, d), features.
         saliency: float64 (v,).
         alpha: exponent of saliency.
         power: exponent of the gaps.
-        glue: bool (v,), tokens that are neither taken nor to be covered.
+        separator: bool (v,), tokens that are neither taken nor to be covered.
 
     Returns:
         All candidates; ``tied`` where another score was exactly as large.
     """
-    patches = np.flatnonzero(~glue)
-    similarity = half_similarity(view[patches])
+    patches = np.flatnonzero(~separator)
+    similarity = half_similarity(features[patches])
     weight = torch.from_numpy(saliency[patches]).half() ** alpha
     cover = torch.zeros(len(patches), dtype=torch.float16)
     free = torch.ones(len(patches), dtype=torch.bool)
@@ -67,7 +67,11 @@ def greedy_coverage(
         cover[rises] = similarity[rises, pick]
         terms[rises] = _terms(similarity[rises], cover[rises], power)
     return as_ranking(
-        len(glue), patches[picks], np.array(scores), np.array(margins), np.array(ties, np.bool_)
+        len(separator),
+        patches[picks],
+        np.array(scores),
+        np.array(margins),
+        np.array(ties, np.bool_),
     )
 
 

@@ -12,7 +12,7 @@ def require_cls(name: str, tokens: VisualTokens) -> None:
     CLS is a state of the vision tower: it goes through the projector with the patches, and cannot
     join tokens that are counted behind it.
     """
-    width, own = tokens.view.shape[1], tokens.signals["cls-token"].shape[1]
+    width, own = tokens.features.shape[1], tokens.signals["cls-token"].shape[1]
     if own != width:
         raise PlanError(
             f"{name}: passes on the tower's CLS token of {own} values, but the visual tokens of "

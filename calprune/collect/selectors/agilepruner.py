@@ -47,7 +47,7 @@ class AgilePruner:
     counts: str = "rank"
 
     title: ClassVar[str] = "CLS attention behind a gate of growing distance (AgilePruner, in part)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view", "saliency"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features", "saliency"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
@@ -69,11 +69,11 @@ class AgilePruner:
         The margin is 0: no score decides between an accepted and a removed token. ``tied`` as in
         ``saliency``.
         """
-        salient = by_score(tokens.saliency, ~tokens.glue)
+        salient = by_score(tokens.saliency, ~tokens.separator)
         listed = salient.order[salient.order >= 0]
         open_ = self._accepted(tokens, listed)
         places = np.concatenate([np.flatnonzero(open_), np.flatnonzero(~open_)])
-        places = np.concatenate([places, np.arange(len(places), len(tokens.glue))])
+        places = np.concatenate([places, np.arange(len(places), len(tokens.separator))])
         return Ranking(
             salient.order[places],
             salient.score[places],

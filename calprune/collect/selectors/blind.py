@@ -25,4 +25,4 @@ class Blind:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Nothing is taken."""
-        return in_order(np.zeros(0, dtype=np.int32), len(tokens.glue))
+        return in_order(np.zeros(0, dtype=np.int32), len(tokens.separator))

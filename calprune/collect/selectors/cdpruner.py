@@ -63,7 +63,7 @@ class CDPruner:
         kernel *= quality[:, None]
         kernel *= quality
         order, score, margin, tied = greedy_map(kernel, k, name="cdpruner")
-        return as_ranking(len(tokens.glue), candidates[order], score, margin, tied)
+        return as_ranking(len(tokens.separator), candidates[order], score, margin, tied)
 
     def _quality(self, tokens: VisualTokens, candidates: NDArray[np.int64]) -> NDArray[np.float64]:
         """Quality (n,) of the tokens that compete; with theta up to a factor."""

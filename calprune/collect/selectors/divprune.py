@@ -38,4 +38,4 @@ class DivPrune:
         from calprune.collect.visual_tokens import as_ranking
 
         found = farthest_first(tokens.alike("projected"), tokens.candidates)
-        return as_ranking(len(tokens.glue), *found)
+        return as_ranking(len(tokens.separator), *found)

@@ -35,7 +35,7 @@ class FacilityLocation:
     clip: bool = False
 
     title: ClassVar[str] = "facility location (lazy greedy, as FLoC is described)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
@@ -47,12 +47,12 @@ class FacilityLocation:
         """
         from calprune.collect.selection.coverage import greedy_coverage
 
-        patches, similarity = ~tokens.glue, tokens.similarity
+        patches, similarity = ~tokens.separator, tokens.similarity
         if not self.clip:
             # Cosines + 1 are never below the coverage that greedy starts with, 0, and have the
             # same gains: f of one token or more grows by 1 for each candidate. Exact in float32.
             similarity = similarity + np.float32(1.0)
-        if tokens.glue.any():
+        if tokens.separator.any():
             similarity = similarity * (patches[:, None] & patches[None, :])
         weight = np.where(patches, 1.0, -1.0)
         order, score, margin, tied = greedy_coverage(similarity, weight, 1.0, len(weight))

@@ -25,4 +25,4 @@ class Full:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Raster order."""
-        return in_order(np.flatnonzero(~tokens.glue), len(tokens.glue))
+        return in_order(np.flatnonzero(~tokens.separator), len(tokens.separator))

@@ -52,23 +52,23 @@ class HiPrune:
         """Anchors, buffers, registers; ``score`` is the attention received, 0 for buffers."""
         from calprune.collect.visual_tokens import as_ranking
 
-        if len(tokens.cell) != len(tokens.glue):
+        if len(tokens.cell) != len(tokens.separator):
             raise PlanError(
                 f"hiprune: it is not known where the visual tokens of image {tokens.image[:12]} "
                 "stand, so they have no neighbours; use a selector that needs no cells, such as "
                 "saliency"
             )
-        early = by_score(_signal(tokens, "received-early"), ~tokens.glue)
+        early = by_score(_signal(tokens, "received-early"), ~tokens.separator)
         anchors = early.order[: round(k * self.alpha / 5)]
         around = dict.fromkeys(_neighbours(tokens, anchors))
         beside = np.array([t for t in around if t not in set(anchors.tolist())], np.int32)
         buffers = beside[: k - len(anchors)]
-        left = ~tokens.glue
+        left = ~tokens.separator
         left[anchors] = left[buffers] = False
         late = by_score(_signal(tokens, "received"), left)
         nothing, n, m = np.zeros(len(buffers)), len(anchors), k - len(anchors) - len(buffers)
         return as_ranking(
-            len(tokens.glue),
+            len(tokens.separator),
             np.concatenate([anchors, buffers, late.order[:m]]),
             np.concatenate([early.score[:n], nothing, late.score[:m]]),
             np.concatenate([early.margin[:n], nothing, late.margin[:m]]),

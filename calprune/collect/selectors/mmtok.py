@@ -39,7 +39,7 @@ class MMTok:
     vision_temperature: float = 0.2
 
     title: ClassVar[str] = "coverage of the question's words and of the image, greedy (MMTok)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view", "projected", "text-words"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features", "projected", "text-words"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
@@ -61,12 +61,12 @@ class MMTok:
             candidates
         ].T
         alike = tokens.similarity
-        if tokens.glue.any():
+        if tokens.separator.any():
             alike = alike[np.ix_(candidates, candidates)]
         text = _softmax(words, self.text_temperature) / len(words)
         vision = _softmax(alike, self.vision_temperature) * (_VISION / len(alike))
         order, score, margin, tied = greedy_rows(np.concatenate([text, vision]))
-        return as_ranking(len(tokens.glue), candidates[order], score, margin, tied)
+        return as_ranking(len(tokens.separator), candidates[order], score, margin, tied)
 
 
 def _softmax(rows: NDArray[np.float32], temperature: float) -> NDArray[np.float64]:

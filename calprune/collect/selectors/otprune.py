@@ -59,7 +59,7 @@ class OTPrune:
         kernel[np.diag_indices_from(kernel)] += 1.0
         # least = 0: the kernel is I and more, so that residuals stay at 1 or above
         order, gain, margin, tied = greedy_map(kernel, k, name="otprune", least=0.0)
-        return as_ranking(len(tokens.glue), candidates[order], gain, margin, tied)
+        return as_ranking(len(tokens.separator), candidates[order], gain, margin, tied)
 
 
 def _square(tokens: VisualTokens, candidates: NDArray[np.int64]) -> NDArray[np.float64]:

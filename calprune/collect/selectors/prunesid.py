@@ -47,7 +47,7 @@ class PruneSID:
     seed: int = 0
 
     title: ClassVar[str] = "CLS attention within groups by principal component (PruneSID)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view", "saliency", "cls-token"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features", "saliency", "cls-token"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = False
     budget: ClassVar[Budget | None] = None
@@ -61,10 +61,10 @@ class PruneSID:
         require_cls("prunesid", tokens)
         if k == 1:
             return Merged.rows([CLS])
-        alike = tokens.similarity  # mergers never meet glue: all tokens are candidates
-        order = by_score(tokens.saliency, ~tokens.glue).order
+        alike = tokens.similarity  # mergers never meet separators: all tokens are candidates
+        order = by_score(tokens.saliency, ~tokens.separator).order
         draws = Draws(self.seed, int(tokens.image[:16], 16))
-        states = tokens.once("prunesid", lambda: _states(tokens.view))
+        states = tokens.once("prunesid", lambda: _states(tokens.features))
         group = _groups(states, max(1, k // 4), draws)
         accepted = _accepted(alike, group, order, _threshold(alike, k))
         quotas = _quotas(
@@ -78,10 +78,10 @@ class PruneSID:
         return Merged.rows(picks)
 
 
-def _states(view: NDArray[np.floating]) -> NDArray[np.float64]:
+def _states(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Sigmoids of states (v, d), centred over channels, up to a factor."""
     # sigmoid(x) = 1/2 + tanh(x / 2) / 2, whose constants change no component
-    states = np.tanh(0.5 * view.astype(np.float64))
+    states = np.tanh(0.5 * features.astype(np.float64))
     states -= states.mean(axis=1, keepdims=True)
     return states
 

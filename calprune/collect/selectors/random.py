@@ -33,6 +33,6 @@ class Random:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """A uniformly drawn order of all candidates."""
-        candidates = np.flatnonzero(~tokens.glue)
+        candidates = np.flatnonzero(~tokens.separator)
         draws = Draws(self.seed, int(tokens.image[:16], 16))
-        return in_order(candidates[draws.order(len(candidates))], len(tokens.glue))
+        return in_order(candidates[draws.order(len(candidates))], len(tokens.separator))

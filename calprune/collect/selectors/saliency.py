@@ -28,5 +28,5 @@ class Saliency:
         if tokens.compat:
             from calprune.collect.selection import half_precision as compat
 
-            return compat.by_score(tokens.saliency, ~tokens.glue)
-        return by_score(tokens.saliency, ~tokens.glue)
+            return compat.by_score(tokens.saliency, ~tokens.separator)
+        return by_score(tokens.saliency, ~tokens.separator)

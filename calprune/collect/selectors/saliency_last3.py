@@ -32,4 +32,4 @@ class SaliencyLast3:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Falling saliency."""
-        return by_score(tokens.signals["cls-last3"][:, 0].astype(np.float64), ~tokens.glue)
+        return by_score(tokens.signals["cls-last3"][:, 0].astype(np.float64), ~tokens.separator)

@@ -31,7 +31,7 @@ class Scope:
     gap_power: float = 1.0
 
     title: ClassVar[str] = "coverage gain x saliency**alpha, greedy (SCOPE)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view", "saliency"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features", "saliency"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
@@ -50,14 +50,14 @@ class Scope:
             from calprune.collect.selection import half_precision as compat
 
             return compat.greedy_coverage(
-                tokens.view, tokens.saliency, self.alpha, self.gap_power, tokens.glue
+                tokens.features, tokens.saliency, self.alpha, self.gap_power, tokens.separator
             )
         from calprune.collect.selection.coverage import greedy_coverage
 
-        saliency = np.where(tokens.glue, 0.0, tokens.saliency)
-        weight = np.where(tokens.glue, -1.0, saliency**self.alpha)
+        saliency = np.where(tokens.separator, 0.0, tokens.saliency)
+        weight = np.where(tokens.separator, -1.0, saliency**self.alpha)
         similarity = tokens.similarity
-        if tokens.glue.any():
-            patches = ~tokens.glue
+        if tokens.separator.any():
+            patches = ~tokens.separator
             similarity = similarity * (patches[:, None] & patches[None, :])
         return Ranking(*greedy_coverage(similarity, weight, self.gap_power, len(weight)))

@@ -31,7 +31,7 @@ class ScopeAdd:
     alpha: float = 1.0
 
     title: ClassVar[str] = "coverage gain + saliency**alpha, greedy (SCOPE, additive mode)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view", "saliency"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features", "saliency"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = True
     budget: ClassVar[Budget | None] = None
@@ -44,7 +44,7 @@ class ScopeAdd:
         """Greedy order of all candidates; the sum runs over every token, chosen ones included."""
         from calprune.collect.selection.coverage_additive import greedy_sum
 
-        patches = ~tokens.glue
+        patches = ~tokens.separator
         with np.errstate(over="ignore"):
             bonus = np.where(patches, tokens.saliency, 0.0) ** self.alpha
         if not np.isfinite(bonus).all():
@@ -53,6 +53,6 @@ class ScopeAdd:
                 f"whose largest saliency is {tokens.saliency[patches].max():g}; lower alpha"
             )
         similarity = tokens.similarity
-        if tokens.glue.any():
+        if tokens.separator.any():
             similarity = similarity * (patches[:, None] & patches[None, :])
         return Ranking(*greedy_sum(similarity, np.where(patches, bonus, -np.inf), len(bonus)))

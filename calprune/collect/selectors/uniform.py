@@ -49,7 +49,7 @@ class Uniform:
         parts, v = grids(tokens), len(tokens.candidates)
         ends = np.cumsum([0, *(grid.size for grid in parts)]) * k // v
         picked = [_spread(grid, n) for grid, n in zip(parts, np.diff(ends).tolist(), strict=True)]
-        return in_order(np.concatenate(picked), len(tokens.glue))
+        return in_order(np.concatenate(picked), len(tokens.separator))
 
 
 def _spread(grid: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -61,7 +61,7 @@ class VisionZip:
         """CLS, dominant patches, contextual tokens."""
         require_cls("visionzip", tokens)
         contextual = self._contextual(k)
-        dominant = by_score(tokens.saliency, ~tokens.glue).order[: k - contextual - 1]
+        dominant = by_score(tokens.saliency, ~tokens.separator).order[: k - contextual - 1]
         parts: list[dict[int, float]] = [{CLS: 1.0}, *({int(t): 1.0} for t in np.sort(dominant))]
         rest = np.setdiff1d(tokens.candidates, dominant)
         return Merged.of(parts + (_contexts(tokens, rest, contextual) if contextual else []))

@@ -41,7 +41,7 @@ class VisPruner:
     important: float = 0.5
 
     title: ClassVar[str] = "largest CLS attention, then rounds that drop what is alike (VisPruner)"
-    needs: ClassVar[frozenset[str]] = frozenset({"view", "saliency"})
+    needs: ClassVar[frozenset[str]] = frozenset({"features", "saliency"})
     revision: ClassVar[int] = 1
     nested: ClassVar[bool] = False
     budget: ClassVar[Budget | None] = None
@@ -58,13 +58,13 @@ class VisPruner:
         from calprune.collect.selection.bipartite_pruning import thin_out
         from calprune.collect.visual_tokens import as_ranking
 
-        salient = by_score(tokens.saliency, ~tokens.glue)
+        salient = by_score(tokens.saliency, ~tokens.separator)
         listed = salient.order[salient.order >= 0].astype(np.int64)
         n = int(k * self.important)
         others = thin_out(tokens.similarity, listed[n:], k - n, STEP)
         rest = (0, len(others))
         return as_ranking(
-            len(tokens.glue),
+            len(tokens.separator),
             np.concatenate([listed[:n], others]),
             np.pad(salient.score[:n], rest),
             np.pad(salient.margin[:n], rest),

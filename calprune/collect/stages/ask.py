@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.collect.adapter import Row, Seen
+from calprune.collect.adapter import EncodedImage, ImageRequest
 from calprune.collect.packed.memory import host_memory
 from calprune.collect.packed.places import visible
 from calprune.collect.packed.reply import Reply
@@ -19,6 +19,7 @@ from calprune.collect.stages.encode import Encoded, read_features
 from calprune.collect.stages.in_model_block import ask_in_model
 from calprune.collect.stages.kept_tokens import chosen_in, described, rows_of
 from calprune.collect.stages.plan import Cell, Plan, limits
+from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays
 from calprune.errors import ModelError
@@ -70,7 +71,7 @@ class BlockCache:
         if block in self._held:
             return self._held[block]
         encoded = read_features(self._plan, block)
-        size = sum(view.nbytes for s in encoded.seen for view in s.view.values())
+        size = sum(view.nbytes for s in encoded.seen for view in s.features.values())
         if size <= self._room:
             self._held[block] = encoded
             self._room -= size
@@ -105,7 +106,9 @@ def _ask_block(
     return arrays, provenance
 
 
-def _ask_packed(plan: Plan, cell: Cell, block: int, seen: list[Seen]) -> tuple[Reply, Arrays]:
+def _ask_packed(
+    plan: Plan, cell: Cell, block: int, seen: list[EncodedImage]
+) -> tuple[Reply, Arrays]:
     """Replies about what was chosen before the language model, and the columns about that."""
     kept = chosen_in(plan, cell, block, seen)
     rows = rows_of(plan, cell, block, seen, kept)
@@ -122,13 +125,13 @@ def _limits_of(plan: Plan, cell: Cell, block: int) -> list[list[int]]:
     return [[most] for image in by_image for most in image]
 
 
-def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None:
+def _check_visual(plan: Plan, cell: Cell, rows: list[ImageRequest], reply: Reply) -> None:
     """Every layer must see exactly the kept tokens in its reach; else a mask did nothing."""
     whole = [len(plan.head) + row.positions.shape[1] + len(t) for row in rows for t in row.tails]
     windows = any(r.window is not None for r in plan.adapter.reach.values())
     if not windows and (reply.tokens != np.array(whole)[:, None]).any():
         raise ModelError(
-            f"{cell.condition.label}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
+            f"{name_of(cell.condition)}: layers saw {np.unique(reply.tokens).tolist()} tokens, "
             f"{sorted(set(whole))} are in the sequences; the pack's mask did not reach them"
         )
     by_row = [visible(row, plan.adapter.reach) for row in rows]
@@ -136,8 +139,8 @@ def _check_visual(plan: Plan, cell: Cell, rows: list[Row], reply: Reply) -> None
     if not all(any((seen == kind).all() for kind in kinds) for seen in reply.visual.T):
         promised = sorted({int(x) for kind in kinds for x in kind})
         raise ModelError(
-            f"{cell.condition.label}: layers saw {np.unique(reply.visual).tolist()} visual tokens, "
-            f"{promised} promised"
+            f"{name_of(cell.condition)}: layers saw {np.unique(reply.visual).tolist()} visual "
+            f"tokens, {promised} promised"
         )
 
 
@@ -147,7 +150,7 @@ def _check_answers(cell: Cell, arrays: Arrays, min_mass: float) -> None:
     mass = np.exp(logit - arrays["logit/log_z"][closed, None, None]).sum(axis=(1, 2))
     if len(mass) and mass[:_GUARDED_ROWS].mean() < min_mass:
         raise ModelError(
-            f"{cell.condition.label}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
+            f"{name_of(cell.condition)}: the answers hold {mass[:_GUARDED_ROWS].mean():.2f} of the "
             f"probability over the first rows, {min_mass:g} is expected: wrong prompt or wrong "
             "model for this benchmark? --min-mass 0 goes on regardless"
         )

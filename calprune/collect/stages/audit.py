@@ -16,6 +16,7 @@ from calprune.collect.stages.ask import BlockCache
 from calprune.collect.stages.in_model_block import ask_again
 from calprune.collect.stages.kept_tokens import chosen_in
 from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan
+from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.random_draws import Draws
 from calprune.data.storage.container import Arrays, Sealed, unpack
@@ -49,7 +50,7 @@ def audit(plan: Plan, rows: int) -> Iterator[Audit]:
             if found.key != cached.key:
                 raise Mismatch(f"{path}: an audit of another condition; delete it and run again")
             yield Audit(
-                cell.condition.label,
+                name_of(cell.condition),
                 n,
                 float(a["delta/answer"].max()),
                 float(a["delta/log_z"].max()),
@@ -136,6 +137,6 @@ def _generate(
         ids, logits = plan.adapter.generate(picture, prompt, kept, positions, most)
     if not np.isfinite(logits).all():
         raise ModelError(
-            f"{cell.condition.label}: generate answers {prompt!r} with what is no number"
+            f"{name_of(cell.condition)}: generate answers {prompt!r} with what is no number"
         )
     return ids, logits[0]

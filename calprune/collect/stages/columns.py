@@ -13,6 +13,7 @@ from calprune.collect.packed.reply import Reply
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.data.benchmarks import Example
 from calprune.data.condition import canonical_json
+from calprune.data.condition_names import name_of
 from calprune.data.storage.agreement import padded
 from calprune.data.storage.container import Arrays, as_text
 from calprune.data.storage.ragged_text import pack_texts
@@ -74,7 +75,7 @@ def _finite(plan: Plan, cell: Cell, block: int, logits: NDArray[np.float32]) -> 
         bad = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
         image, prompt = [(i, p) for i in plan.images(block) for p in plan.distinct[i]][bad]
         raise ModelError(
-            f"{cell.condition.label}: {plan.questions.images[image]}, {prompt!r}: the model "
+            f"{name_of(cell.condition)}: {plan.questions.images[image]}, {prompt!r}: the model "
             "answered with a logit that is not finite; try --dtype float32 or check the weights"
         )
     return logits.astype(np.float64)

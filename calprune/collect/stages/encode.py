@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from calprune.collect.adapter import Frame, Seen
+from calprune.collect.adapter import EncodedImage, TokenLayout
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import unchanged
 from calprune.collect.stages.features import measure, measured_by
@@ -36,17 +36,17 @@ def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
 def _encode_block(plan: Plan, block: int) -> Arrays:
     at = list(plan.images(block))
     names = [plan.questions.images[i] for i in at]
-    seen: list[Seen] = []
+    seen: list[EncodedImage] = []
 
-    def see(few: Sequence[str]) -> list[Seen]:
+    def see(few: Sequence[str]) -> list[EncodedImage]:
         return plan.adapter.encode([plan.questions.picture(n) for n in few])
 
     for first in range(0, len(names), _AT_ONCE):
         few = names[first : first + _AT_ONCE]
         seen += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
     for name, s in zip(names, seen, strict=True):
-        signals = [x[~s.frame.glue] for x in s.saliency.values()]
-        if not all(np.isfinite(x).all() for x in (*s.view.values(), *signals)):
+        signals = [x[~s.layout.separator] for x in s.saliency.values()]
+        if not all(np.isfinite(x).all() for x in (*s.features.values(), *signals)):
             raise ModelError(
                 f"image {name}: its features are not finite; try --dtype float32 or check the "
                 "weights"
@@ -54,14 +54,14 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
     arrays: Arrays = {
         "image/id": as_text(names),
         "image/digest": as_text([plan.questions.digests[i] for i in at]),
-        "image/offset": np.cumsum([0, *(len(s.frame) for s in seen)]).astype(np.int64),
-        "image/size": np.array([s.frame.size for s in seen], dtype=np.int32),
-        "token/cell": np.concatenate([s.frame.cell for s in seen]),
-        "token/glue": np.concatenate([s.frame.glue for s in seen]),
-        "token/box": np.concatenate([s.frame.box for s in seen]),
+        "image/offset": np.cumsum([0, *(len(s.layout) for s in seen)]).astype(np.int64),
+        "image/size": np.array([s.layout.size for s in seen], dtype=np.int32),
+        "token/cell": np.concatenate([s.layout.cell for s in seen]),
+        "token/glue": np.concatenate([s.layout.separator for s in seen]),
+        "token/box": np.concatenate([s.layout.box for s in seen]),
     }
-    for name in seen[0].view:
-        arrays[f"view/{name}"] = np.concatenate([s.view[name] for s in seen])
+    for name in seen[0].features:
+        arrays[f"view/{name}"] = np.concatenate([s.features[name] for s in seen])
     for name in seen[0].saliency:
         arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in seen])
     return arrays
@@ -71,7 +71,7 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
 class Encoded:
     """A block of encoded images, and the software and numerics that encoded it."""
 
-    seen: list[Seen]
+    seen: list[EncodedImage]
     provenance: dict[str, Any]
 
 
@@ -83,14 +83,14 @@ def read_features(plan: Plan, block: int) -> Encoded:
     views = [n for n in a if n.startswith("view/")]
     signals = [n for n in a if n.startswith("saliency/")]
     seen = [
-        Seen(
-            frame=Frame(
+        EncodedImage(
+            layout=TokenLayout(
                 cell=a["token/cell"][lo:hi],
-                glue=a["token/glue"][lo:hi],
+                separator=a["token/glue"][lo:hi],
                 box=a["token/box"][lo:hi],
                 size=(int(size[0]), int(size[1])),
             ),
-            view={n.removeprefix("view/"): a[n][lo:hi] for n in views},
+            features={n.removeprefix("view/"): a[n][lo:hi] for n in views},
             saliency={n.removeprefix("saliency/"): a[n][lo:hi] for n in signals},
         )
         for lo, hi, size in zip(offset, offset[1:], a["image/size"], strict=False)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Seen
-from calprune.collect.in_model import reference as oracle
+from calprune.collect.adapter import EncodedImage
+from calprune.collect.in_model import reference
 from calprune.collect.in_model.compatibility import stages_of, tokens_of
 from calprune.collect.in_model.run import InModelReply, reply
 from calprune.collect.packed.places import place
@@ -20,7 +20,7 @@ from calprune.data.storage.container import Arrays, as_text
 
 
 def ask_in_model(
-    plan: Plan, cell: Cell, selector: InModelSelector, block: int, seen: list[Seen]
+    plan: Plan, cell: Cell, selector: InModelSelector, block: int, seen: list[EncodedImage]
 ) -> tuple[InModelReply, Arrays]:
     """Replies to a block's distinct questions, and the columns about what each one's was left.
 
@@ -35,16 +35,16 @@ def replies(
     plan: Plan,
     cell: Cell,
     selector: InModelSelector,
-    asked: Sequence[tuple[int, Seen, Sequence[str]]],
+    asked: Sequence[tuple[int, EncodedImage, Sequence[str]]],
 ) -> InModelReply:
     """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
     for i, s, prompts in asked:
         tails = tuple(plan.tails[p] for p in prompts)
-        whole = np.arange(len(s.frame))
+        whole = np.arange(len(s.layout))
         rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
         images.append(plan.questions.digests[i])
-        budgets.append(tokens_of(cell.condition.budget, s.frame))
+        budgets.append(tokens_of(cell.condition.budget, s.layout))
     return reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
 
 
@@ -74,15 +74,15 @@ def ask_again(
     picture = plan.questions.picture(plan.questions.images[image])
     (seen,) = adapter.encode([picture])
     stages = stages_of(
-        cell.chosen.name, selector, cell.condition.budget, seen.frame, adapter.shape.layers
+        cell.chosen.name, selector, cell.condition.budget, seen.layout, adapter.shape.layers
     )
-    asked = oracle.Question(
-        oracle.from_pixels(adapter, picture, prompt),
+    asked = reference.Question(
+        reference.from_pixels(adapter, picture, prompt),
         len(plan.head),
-        seen.frame.glue,
+        seen.layout.separator,
         plan.questions.digests[image],
         plan.tails[prompt],
         cell.chosen.seed or 0,
     )
-    logits, _ = oracle.answer(adapter, asked, stages, selector.positions == "contiguous")
+    logits, _ = reference.answer(adapter, asked, stages, selector.positions == "contiguous")
     return np.array([logits.argmax()]), logits[None]

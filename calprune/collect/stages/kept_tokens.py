@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Row, Seen
+from calprune.collect.adapter import EncodedImage, ImageRequest
 from calprune.collect.packed.places import place, place_new
 from calprune.collect.selector import Merges
 from calprune.collect.stages.columns import pad
@@ -16,6 +16,7 @@ from calprune.collect.stages.features import read_signals
 from calprune.collect.stages.plan import Cell, Plan
 from calprune.collect.stages.select import read_merges, read_ranking
 from calprune.collect.visual_tokens import Merged
+from calprune.data.condition_names import name_of
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
 
@@ -37,7 +38,7 @@ class Kept:
     rows: NDArray[np.floating] | None = None
 
 
-def chosen_in(plan: Plan, cell: Cell, block: int, seen: Sequence[Seen]) -> list[Kept]:
+def chosen_in(plan: Plan, cell: Cell, block: int, seen: Sequence[EncodedImage]) -> list[Kept]:
     """What a condition keeps of each image of a block, or for each question about it."""
     units = plan.asked(block, cell.chosen)
     of = dict(zip(plan.images(block), seen, strict=True))
@@ -55,28 +56,30 @@ def chosen_in(plan: Plan, cell: Cell, block: int, seen: Sequence[Seen]) -> list[
 def keep(
     cell: Cell,
     unit: tuple[int, int],
-    seen: Seen,
+    seen: EncodedImage,
     order: NDArray[np.integer],
     tied: NDArray[np.bool_],
 ) -> Kept:
-    """The first k of a ranking in raster order; with them all glue."""
-    frame, budget = seen.frame, cell.condition.budget
+    """The first k of a ranking in raster order; with them all separators."""
+    layout, budget = seen.layout, cell.condition.budget
     order = order[order >= 0].astype(np.int64)
-    shares = budget.shares(list(frame.crops.values()))
+    shares = budget.shares(list(layout.crops.values()))
     pools = [np.arange(len(order))]
     if budget.scope != "global":
-        pools = [np.flatnonzero(frame.cell[order, 0] == crop) for crop in frame.crops]
+        pools = [np.flatnonzero(layout.cell[order, 0] == crop) for crop in layout.crops]
     at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
     if [len(x) for x in at] != shares:
-        raise ModelError(f"{cell.condition.label}: its ranking holds fewer than {shares} tokens")
+        raise ModelError(f"{name_of(cell.condition)}: its ranking holds fewer than {shares} tokens")
     taken = np.concatenate(at)
-    glue = np.flatnonzero(frame.glue) if len(taken) else taken  # nothing kept, nothing to hold
-    index = np.sort(np.concatenate([order[taken], glue]))
+    separator = (
+        np.flatnonzero(layout.separator) if len(taken) else taken
+    )  # nothing kept, nothing to hold
+    index = np.sort(np.concatenate([order[taken], separator]))
     return Kept(*unit, index, int(tied[taken].sum()))
 
 
 def _made(
-    plan: Plan, cell: Cell, block: int, units: list[tuple[int, int]], of: dict[int, Seen]
+    plan: Plan, cell: Cell, block: int, units: list[tuple[int, int]], of: dict[int, EncodedImage]
 ) -> list[Kept]:
     """New tokens, as weighted sums of what goes into the projector."""
     merges = read_merges(plan, cell.chosen, block)
@@ -84,8 +87,8 @@ def _made(
     cls = read_signals(plan, block, named)
     kept = []
     for (i, q), merged in zip(units, merges, strict=True):
-        feed = of[i].view[plan.adapter.feed]
-        rows = feed.astype(np.float32)
+        fed = of[i].features[plan.adapter.projector_input]
+        rows = fed.astype(np.float32)
         if (merged.token < 0).any():
             # CLS of crop i is token −1 − i
             rows = np.concatenate([rows, cls[i, -1][CLS_SIGNAL].astype(np.float32)[::-1]])
@@ -94,7 +97,7 @@ def _made(
             merged.offset[:-1],
             axis=0,
         )
-        kept.append(Kept(i, q, _heaviest(merged), 0, made.astype(feed.dtype)))
+        kept.append(Kept(i, q, _heaviest(merged), 0, made.astype(fed.dtype)))
     return kept
 
 
@@ -108,8 +111,8 @@ def _heaviest(merged: Merged) -> NDArray[np.int64]:
 
 
 def rows_of(
-    plan: Plan, cell: Cell, block: int, seen: Sequence[Seen], kept: Sequence[Kept]
-) -> list[Row]:
+    plan: Plan, cell: Cell, block: int, seen: Sequence[EncodedImage], kept: Sequence[Kept]
+) -> list[ImageRequest]:
     """The rows to ask: an image with all its questions, or with the one it was pruned for."""
     of = dict(zip(plan.images(block), seen, strict=True))
     rows = []
@@ -126,7 +129,7 @@ def rows_of(
 
 
 def described(
-    plan: Plan, cell: Cell, block: int, kept: Sequence[Kept], rows: Sequence[Row]
+    plan: Plan, cell: Cell, block: int, kept: Sequence[Kept], rows: Sequence[ImageRequest]
 ) -> Arrays:
     """Columns of a logit file about what was kept."""
     width = max(len(k.index) for k in kept)
@@ -137,6 +140,6 @@ def described(
     }
     if any(k.question >= 0 for k in kept):
         arrays["image/question"] = np.array([k.question for k in kept], dtype=np.int32)
-    if plan.adapter.axes == 1:  # otherwise they follow from the frame
+    if plan.adapter.axes == 1:  # otherwise they follow from the layout
         arrays["image/position"] = np.stack([pad(r.positions[0], width) for r in rows])
     return arrays

@@ -13,7 +13,7 @@ from calprune.collect.in_model.compatibility import fits
 from calprune.collect.packed.reply import Packed
 from calprune.collect.pruning_stages import is_in_model, positions_of
 from calprune.collect.selector import Merges, guided
-from calprune.collect.signals import of_question
+from calprune.collect.signals import BASE, of_question
 from calprune.collect.suggestions import serving, with_compat
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, sha256_of
 from calprune.data.pictures import size_of, turned
@@ -23,7 +23,6 @@ from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
 Positions = Literal["contiguous", "original"]
-BASE = ("view", "saliency")  # measured for every image; other signals if a selector needs them
 BLOCK_IMAGES = 32  # the unit of work and of loss; fixed, so that resumed runs form the same batches
 
 
@@ -92,7 +91,7 @@ class Plan:
         manifest = {
             "model_digest": self.adapter.digest,
             "pixels": self.pixels,
-            "measures": {name: self.adapter.measures[name] for name in BASE},
+            "measures": {there: self.adapter.measures[name] for name, there in BASE.items()},
             "dtype": self.adapter.dtype,
             "images": sha256_of(list(self.questions.digests)),
             "block": BLOCK_IMAGES,
@@ -348,7 +347,7 @@ def _scoped(budget: Budget, adapter: Adapter) -> Budget:
         )
     if budget == ALL_TOKENS or budget.value == 0:
         return budget
-    crops = adapter.frame((336, 336)).crops.values()
+    crops = adapter.token_layout((336, 336)).crops.values()
     whole = adapter.scope != "crop" or budget.kind == "ratio"
     budget.tokens(adapter.candidates if whole else max(crops))
     most = adapter.candidates // max(crops)
@@ -370,13 +369,15 @@ def _measured(adapter: Adapter, chosen: Chosen) -> str | None:
             f"{_named(adapter, missing)}selectors that work with it: {serving(adapter)}"
         )
     read = [
-        text for name, text in sorted(adapter.measures.items()) if name in chosen.selector.needs
+        adapter.measures[name]
+        for name in sorted(adapter.measures, key=lambda name: BASE.get(name, name))
+        if name in chosen.selector.needs
     ]
     return "+".join(read) or None
 
 
 def _named(adapter: Adapter, missing: list[str]) -> str:
     """How a signal is had that needs one more model, beside a tower as CLIP's."""
-    if "cls" not in adapter.signals or not {"joint", "text-clip"} & set(missing):
+    if "cls" not in adapter.saliencies or not {"joint", "text-clip"} & set(missing):
         return ""
     return "name the CLIP model that its tower was taken from, with --clip REPOSITORY; "

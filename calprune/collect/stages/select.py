@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.collect.adapter import Seen
+from calprune.collect.adapter import EncodedImage
 from calprune.collect.grid import Chosen
 from calprune.collect.plugin_source import recorded, unchanged
 from calprune.collect.selector import Merges, Picks, Ranks, guided
@@ -26,7 +26,7 @@ from calprune.errors import CalpruneError, PlanError
 class Pool:
     """Tokens that compete with one another: those of an image, or of one of its crops.
 
-    ``places`` int64 (v,): where each stands in the frame of the whole image.
+    ``places`` int64 (v,): where each stands in the layout of the whole image.
     """
 
     places: NDArray[np.int64]
@@ -74,10 +74,10 @@ def _choose_block(
     return found  # type: ignore[return-value]
 
 
-def _pools(plan: Plan, seen: Seen, digest: str, signals: dict[str, Signal]) -> list[Pool]:
+def _pools(plan: Plan, seen: EncodedImage, digest: str, signals: dict[str, Signal]) -> list[Pool]:
     """The whole image, or its crops."""
-    crop = seen.frame.cell[:, 0]
-    parts: list[tuple[int | None, NDArray[np.int64]]] = [(None, np.arange(len(seen.frame)))]
+    crop = seen.layout.cell[:, 0]
+    parts: list[tuple[int | None, NDArray[np.int64]]] = [(None, np.arange(len(seen.layout)))]
     if plan.adapter.scope != "global":
         parts = [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
     return [
@@ -85,10 +85,10 @@ def _pools(plan: Plan, seen: Seen, digest: str, signals: dict[str, Signal]) -> l
             places,
             VisualTokens(
                 image=digest if c is None else sha256_of([digest, c]),
-                view=seen.view[plan.adapter.view][places],
-                saliency=seen.saliency[plan.adapter.signal][places].astype(np.float64),
-                glue=seen.frame.glue[places],
-                cell=seen.frame.cell[places, 1:],
+                features=seen.features[plan.adapter.selector_features][places],
+                saliency=seen.saliency[plan.adapter.saliency][places].astype(np.float64),
+                separator=seen.layout.separator[places],
+                cell=seen.layout.cell[places, 1:],
                 signals={
                     name: values[places] if len(values) == len(crop) else values[[c or 0]]
                     for name, values in signals.items()
@@ -146,7 +146,7 @@ def _guard(chosen: Chosen, pool: Pool, work: Callable[..., object], *given: obje
 
 def _exactly(chosen: Chosen, pool: Pool, pick: Callable[..., Ranking], k: int) -> object:
     """A pick of k; nothing and everything need no choice."""
-    candidates, v = pool.tokens.candidates, len(pool.tokens.glue)
+    candidates, v = pool.tokens.candidates, len(pool.tokens.separator)
     if k in (0, len(candidates)):
         return in_order(candidates[:k], v)
     return _guard(chosen, pool, pick, pool.tokens, k)
@@ -154,7 +154,7 @@ def _exactly(chosen: Chosen, pool: Pool, pick: Callable[..., Ranking], k: int) -
 
 def _valid(chosen: Chosen, pool: Pool, ranking: object, k: int) -> Ranking:
     """A ranking of exactly k tokens; PlanError for what no later step could notice."""
-    flaw = _flaw(ranking, pool.tokens.glue, k)
+    flaw = _flaw(ranking, pool.tokens.separator, k)
     if isinstance(ranking, Ranking) and not flaw:
         return ranking
     raise PlanError(
@@ -162,14 +162,14 @@ def _valid(chosen: Chosen, pool: Pool, ranking: object, k: int) -> Ranking:
     )
 
 
-def _flaw(ranking: object, glue: NDArray[np.bool_], k: int) -> str:
+def _flaw(ranking: object, separator: NDArray[np.bool_], k: int) -> str:
     """What is wrong with a ranking of k tokens; empty if nothing is."""
     if not isinstance(ranking, Ranking):
         return f"{type(ranking).__name__} returned, not a Ranking"
     for name, kinds in (("order", "iu"), ("score", "fiu"), ("margin", "fiu"), ("tied", "b")):
         column = getattr(ranking, name)
-        if not isinstance(column, np.ndarray) or column.shape != glue.shape:
-            return f"its {name} has shape {np.shape(column)}, not {glue.shape}"
+        if not isinstance(column, np.ndarray) or column.shape != separator.shape:
+            return f"its {name} has shape {np.shape(column)}, not {separator.shape}"
         if column.dtype.kind not in kinds or not np.isfinite(column).all():
             return f"its {name} is {column.dtype}" + " and not finite" * (column.dtype.kind in "f")
     order, rest = ranking.order[:k], ranking.order[k:]
@@ -177,17 +177,17 @@ def _flaw(ranking: object, glue: NDArray[np.bool_], k: int) -> str:
         return f"{n} tokens, not exactly {k}"
     if (order < 0).any() or (rest != -1).any():
         return "its order is not of tokens first, and then of -1"
-    if (order >= len(glue)).any():
-        return f"token {int(order.max())} of {len(glue)}"
+    if (order >= len(separator)).any():
+        return f"token {int(order.max())} of {len(separator)}"
     if len(np.unique(order)) < k:
         return "a token is taken twice"
-    return "glue is taken" if glue[order].any() else ""
+    return "a separator token is taken" if separator[order].any() else ""
 
 
 def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
     """A merge into k; nothing and everything need none."""
     tokens = pool.tokens
-    if tokens.glue.any():
+    if tokens.separator.any():
         raise PlanError(
             f"selector {chosen.name!r} makes new tokens and has no rule for row ends; name a "
             "--picture without them, such as split"
@@ -205,7 +205,7 @@ def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
         or not found.offset[-1] == len(found.token) == len(found.weight)
         or (np.diff(found.offset) <= 0).any()
         or not np.isfinite(found.weight).all()
-        or ((found.token < CLS) | (found.token >= len(tokens.glue))).any()
+        or ((found.token < CLS) | (found.token >= len(tokens.separator))).any()
     ):
         raise PlanError(
             f"selector {chosen.name!r} merged image {tokens.image[:12]} wrongly: exactly {k} "

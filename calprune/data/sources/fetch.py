@@ -21,7 +21,8 @@ from calprune.data.sources.hub import (
     read_card,
     unlike,
 )
-from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError, WriteError
+from calprune.errors import BenchmarkError, CalpruneError, PlanError, WriteError
+from calprune.extras import check
 
 _PATIENCE = 30.0  # seconds until the hub's list of files
 _DISK = {
@@ -49,12 +50,7 @@ def fetch(part: Part, folder: Path | None = None, say: Say = lambda text: None) 
         WriteError: nothing can be written there.
         MissingExtra: the hub's client is not installed.
     """
-    try:
-        import huggingface_hub  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "fetching needs the package 'huggingface_hub': pip install 'calprune[data]'"
-        ) from error
+    check("fetching", "data", "huggingface_hub")
     try:
         repository, info = _listed(part, say)
     except BenchmarkError as error:

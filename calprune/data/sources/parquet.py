@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from calprune.data.benchmarks import Blob
 from calprune.data.sources.rows import Row
-from calprune.errors import BenchmarkError, MissingExtra
+from calprune.errors import BenchmarkError
+from calprune.extras import needed
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
@@ -148,13 +149,9 @@ def _values(
 
 
 def _opened(path: Path) -> ParquetFile:
-    try:
+    with needed(f"reading {path.name}", "data"):
         import pyarrow as pa
         from pyarrow.parquet import ParquetFile
-    except ModuleNotFoundError as error:
-        raise MissingExtra(
-            f"reading {path.name} needs the package 'pyarrow': pip install 'calprune[data]'"
-        ) from error
     try:
         return ParquetFile(path, memory_map=True, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:

@@ -10,12 +10,9 @@ import numpy as np
 
 from calprune.data.condition import canonical_json
 from calprune.data.storage.container import Sealed
+from calprune.data.storage.schema import LOGITS
 from calprune.data.storage.structure import Arrays
 from calprune.errors import Mismatch
-
-_RAGGED = ("image/kept", "image/position", "image/until", "prompt/tail")
-_LATER = ("image/until", "image/margin", "run/merged")  # parts of version 1.1 lack them
-_SHARED = ("answer/name", "answer/token", "benchmark/scorer", "benchmark/parser", "prompt/head")
 
 
 def joined(paths: Sequence[Path], parts: Sequence[Sealed]) -> Sealed:
@@ -45,8 +42,9 @@ def _joint(provenances: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _alike(paths: Sequence[Path], parts: list[Arrays]) -> list[Arrays]:
-    """Parts with the same columns; what version 1.2 added is left out if a part lacks it."""
-    lacking = [name for name in _LATER if any(name not in p for p in parts)]
+    """Parts with the same columns; what a later version added is left out if a part lacks it."""
+    later = [column.path for column in LOGITS.columns if column.later]
+    lacking = [name for name in later if any(name not in p for p in parts)]
     parts = [{name: x for name, x in p.items() if name not in lacking} for p in parts]
     for path, part in zip(paths, parts, strict=True):
         differing = sorted(part.keys() ^ parts[0].keys())
@@ -59,21 +57,22 @@ def _alike(paths: Sequence[Path], parts: list[Arrays]) -> list[Arrays]:
 
 
 def _join(parts: list[Arrays]) -> Arrays:
-    """Rows of all parts after one another; what all parts share is taken once."""
+    """The columns of all parts as one, each as its ``Column.join`` says."""
     joined: Arrays = {}
-    shift = np.cumsum([0, *(len(p["example/id"]) for p in parts)])
+    rows = np.cumsum([0, *(len(p["example/id"]) for p in parts)])
     for name in parts[0]:
-        columns = [p[name] for p in parts]
-        if name in _SHARED:
+        columns, column = [p[name] for p in parts], LOGITS.column(name)
+        how = column.join if column else "rows"
+        if how == "once":
             joined[name] = columns[0]
-        elif name.endswith("/offset"):
+        elif how == "offset":
             ends = np.cumsum([0, *(c[-1] for c in columns)])
             moved = [c[1:] + s for c, s in zip(columns, ends, strict=False)]
             joined[name] = np.concatenate([columns[0][:1], *moved])
-        elif name == "example/duplicate_of":
-            moved = [c + s for c, s in zip(columns, shift, strict=False)]
+        elif how == "row":
+            moved = [c + s for c, s in zip(columns, rows, strict=False)]
             joined[name] = np.concatenate(moved).astype(np.int32)
-        elif name in _RAGGED:
+        elif how == "padded":
             joined[name] = _pad(columns)
         else:
             joined[name] = np.concatenate(columns)

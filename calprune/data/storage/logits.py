@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from calprune.data.condition import Condition
 from calprune.data.storage.ragged_text import listed, unpack_texts
+from calprune.data.storage.schema import LOGITS, Column
 from calprune.errors import Mismatch
 
 
@@ -138,21 +140,61 @@ class LogitTable:
         return len(self.id)
 
 
-def replies_of(a: Mapping[str, NDArray[Any]]) -> Replies:
-    """The replies in the columns of a logit file; Mismatch if their texts are none."""
-    texts = {
-        name: unpack_texts(a[f"{name}/text"], a[f"{name}/offset"])
-        for name in ("reply", "question", "reference")
-    }
-    references = tuple(listed(text) for text in texts["reference"])
-    return Replies(
-        id=a["gen/id"].astype(np.int32),
-        logprob=a["gen/logprob"],
-        entropy=a["gen/entropy"],
-        top2_gap=a["gen/top2_gap"],
-        offset=a["gen/offset"].astype(np.int64),
-        stop=a["gen/stop"],
-        text=texts["reply"],
-        question=texts["question"],
-        references=references,
+def table_of(
+    path: Path,
+    condition: Condition,
+    provenance: dict[str, Any],
+    arrays: Mapping[str, NDArray[Any]],
+) -> LogitTable:
+    """What a sealed logit file holds as a table, each column in the field that its format names.
+
+    Mismatch if texts are none.
+    """
+    found: dict[str, dict[str, Any]] = {"": {}, "replies": {}}
+    try:
+        for name, array in arrays.items():
+            column = LOGITS.column(name)
+            if column is None or not column.field:
+                continue
+            member, _, field = column.field.rpartition(".")
+            if column.path.endswith("*"):
+                tag = name.removeprefix(column.path[:-1])
+                found[member].setdefault(field, {})[tag] = _read(column, array)
+            elif name.endswith("/text"):
+                texts = unpack_texts(array, arrays[name.replace("/text", "/offset")])
+                read = tuple(map(listed, texts)) if field == "references" else texts
+                found[member][field] = read
+            else:
+                found[member][field] = _read(column, array)
+    except (Mismatch, UnicodeDecodeError) as error:
+        told = error if isinstance(error, Mismatch) else f"text that is not UTF-8 ({error})"
+        raise Mismatch(f"{path}: {told}") from error
+    replies = Replies(**found["replies"]) if found["replies"] else None
+    return LogitTable(
+        path=path,
+        condition=condition,
+        provenance=provenance,
+        replies=replies,
+        **found[""],
     )
+
+
+_AS = {"i": "int32", "f": "float32", "b": "bool"}
+
+
+def _read(column: Column, array: NDArray[Any]) -> Any:
+    """A column as readers have it; text of the whole file as one text, of answers as a tuple."""
+    if column.kind != "S":
+        return array.astype(column.dtype or _AS[column.kind], copy=False)
+    text = _decoded(array.tobytes(), array.dtype.str, array.shape)
+    if column.dims == ("one",):
+        return str(text[0])
+    return tuple(map(str, text)) if column.dims == ("a",) else text
+
+
+@lru_cache(maxsize=32)
+def _decoded(content: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Files of a benchmark share their ids, splits and images: decoded and held once, read-only."""
+    found = np.char.decode(np.frombuffer(content, dtype).reshape(shape), "utf-8")
+    found.flags.writeable = False
+    return found

@@ -21,17 +21,14 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from calprune.data.condition import Condition, sha256_of
 from calprune.data.storage.blocks import SealedBlocks
-from calprune.data.storage.container import Arrays, Sealed, claimed, unpack
+from calprune.data.storage.container import Sealed, claimed, unpack
 from calprune.data.storage.joining import joined
-from calprune.data.storage.logits import LogitTable, Replies, replies_of
+from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -274,45 +271,11 @@ def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
 def read_logits(path: Path) -> LogitTable:
     """A validated logit file; StoreError tells what is wrong with it."""
     sealed = unpack(path, "calprune.logits")
-    a = sealed.arrays
     condition = condition_of(path, sealed)
     assert condition is not None
-    table = LogitTable(
-        path=path,
-        condition=condition,
-        provenance=sealed.provenance,
-        id=_text(path, a["example/id"]),
-        split=_text(path, a["example/split"]),
-        category=_text(path, a["example/category"]),
-        cluster=_text(path, a["example/cluster"]),
-        duplicate_of=a["example/duplicate_of"].astype(np.int32),
-        label=a["example/label"].astype(np.int16),
-        offered=a["example/offered"],
-        answers=tuple(str(x) for x in _text(path, a["answer/name"])),
-        answer_tokens=a["answer/token"].astype(np.int32),
-        answer_logits=a["logit/answer"].astype(np.float32),
-        log_z=a["logit/log_z"],
-        entropy=a["logit/entropy"],
-        mean_logit=a["logit/mean"],
-        top_token=a["logit/top_token"].astype(np.int32),
-        top_logit=a["logit/top"],
-        tokens=a["run/tokens"].astype(np.int32),
-        visual=a["run/visual"].astype(np.int32),
-        group=_text(path, a["example/group"]) if "example/group" in a else None,
-        tags={n.removeprefix("tag/"): _text(path, x) for n, x in a.items() if n[:4] == "tag/"},
-        scorer=str(_text(path, a["benchmark/scorer"])[0]) if "benchmark/scorer" in a else "",
-        replies=_replies(path, a),
-        parser=str(_text(path, a["benchmark/parser"])[0]) if "benchmark/parser" in a else "",
-    )
+    table = table_of(path, condition, sealed.provenance, sealed.arrays)
     check_closed_replies(table)
     return table
-
-
-def _replies(path: Path, a: Arrays) -> Replies | None:
-    try:
-        return replies_of(a) if "gen/id" in a else None
-    except Mismatch as error:
-        raise Mismatch(f"{path}: {error}") from error
 
 
 def check_file(path: Path) -> Sealed:
@@ -324,21 +287,6 @@ def check_file(path: Path) -> Sealed:
     if named and named[1] != sealed.key[:8]:
         raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
     return sealed
-
-
-def _text(path: Path, array: np.ndarray) -> np.ndarray:
-    try:
-        return _decoded(array.tobytes(), array.dtype.str, array.shape)
-    except UnicodeDecodeError as error:
-        raise Mismatch(f"{path}: text that is not UTF-8 ({error})") from error
-
-
-@lru_cache(maxsize=32)
-def _decoded(content: bytes, dtype: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Files of a benchmark share their ids, splits and images: decoded and held once, read-only."""
-    found = np.char.decode(np.frombuffer(content, dtype).reshape(shape), "utf-8")
-    found.flags.writeable = False
-    return found
 
 
 def _drop(folder: Path) -> None:

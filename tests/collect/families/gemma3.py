@@ -1,4 +1,4 @@
-"""Gemma 3: a fixed frame, two kinds of layers, an image that sees itself in both directions."""
+"""Gemma 3: a fixed layout, two kinds of layers, an image that sees itself in both directions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
-from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
+from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
 from calprune.data.benchmarks import Answer, Picture
 from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
@@ -65,10 +65,10 @@ class Gemma3:
 
     title = "Gemma 3 (SigLIP, sliding and full layers)"
     name = "tiny-gemma3"
-    share: Literal["tree", "branch", "none"] = "tree"
-    signals = frozenset({"received"})
+    prefix_sharing: Literal["tree", "branch", "none"] = "tree"
+    saliencies = frozenset({"received"})
     signal = "received"
-    axes, feed, view = 1, "soft", "soft"
+    axes, projector_input, selector_features = 1, "soft", "soft"
     pixels = "Gemma3ImageProcessorPil"
     scope: Literal["global", "split", "crop"] = "global"
     ragged = False
@@ -90,7 +90,7 @@ class Gemma3:
         side = vision.image_size
         self.processor = Gemma3ImageProcessorPil(size={"height": side, "width": side})
         self.source = {"folder": "random"}
-        self.measures = {"view": "soft", "saliency": "received@-1:mean"}
+        self.measures = {"features": "soft", "saliency": "received@-1:mean"}
         self.width = text.hidden_size
         self.shape = Shape(
             layers=text.num_hidden_layers,
@@ -106,26 +106,28 @@ class Gemma3:
             tower_tokens=4 * self.candidates,
         )
 
-    def frame(self, size: tuple[int, int]) -> Frame:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         row, column = np.divmod(np.arange(GRID**2), GRID)
         step = np.array([size[1] / GRID, size[0] / GRID] * 2)
         box = np.column_stack([column, row, column + 1, row + 1]) * step
-        return Frame(
+        return TokenLayout(
             cell=np.column_stack([0 * row, row, column]).astype(np.int32),
-            glue=np.zeros(GRID**2, np.bool_),
+            separator=np.zeros(GRID**2, np.bool_),
             box=box.astype(np.float32),
             size=(8 * GRID, 8 * GRID),
         )
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+    def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
         opened = [open_picture(i) for i in images]
         tower = self.model.model.vision_tower
         with received(self.model, tower.encoder.layers[-1].self_attn) as mass:
             soft = self.model.get_image_features(self._pixels(images)).pooler_output
         saliency = mass[0].reshape(-1, GRID, 2, GRID, 2).mean((2, 4)).flatten(1)
         return [
-            Seen(self.frame((i.height, i.width)), {"soft": x.numpy()}, {"received": s.numpy()})
+            EncodedImage(
+                self.token_layout((i.height, i.width)), {"soft": x.numpy()}, {"received": s.numpy()}
+            )
             for i, x, s in zip(opened, soft, saliency, strict=True)
         ]
 
@@ -157,8 +159,8 @@ class Gemma3:
     def text(self, ids: Sequence[int]) -> str:
         return spoken(ids)
 
-    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
-        return np.arange(head + len(frame) + 1)[None]
+    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
+        return np.arange(head + len(layout) + 1)[None]
 
     def layers(self) -> Sequence[Any]:
         layers: Sequence[Any] = self.model.model.language_model.layers

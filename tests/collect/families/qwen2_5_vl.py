@@ -1,4 +1,4 @@
-"""Qwen2.5-VL: frames that follow the image's size, 3-D positions, merged tokens as view and feed.
+"""Qwen2.5-VL: layouts that follow the image's size, 3-D positions, merged tokens as features.
 
 Its tower works window by window, so whatever is read inside of it is out of order.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
-from calprune.collect.models import Frame, Prompt, Reach, Seen, Shape, Step
+from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
 from calprune.data.benchmarks import Answer, Picture
 from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
@@ -68,11 +68,11 @@ class Qwen25VL:
 
     title = "Qwen2.5-VL (window tower, 2 x 2 merger, 3-D positions)"
     name = "tiny-qwen2.5-vl"
-    share: Literal["tree", "branch", "none"] = "tree"
+    prefix_sharing: Literal["tree", "branch", "none"] = "tree"
     reach: Mapping[str, Reach] = {"full_attention": Reach()}
-    signals = frozenset({"received"})
+    saliencies = frozenset({"received"})
     signal = "received"
-    axes, feed, view = 3, "merged", "merged"
+    axes, projector_input, selector_features = 3, "merged", "merged"
     pixels = "Qwen2VLImageProcessorPil"
     scope: Literal["global", "split", "crop"] = "global"
     ragged = True
@@ -94,7 +94,7 @@ class Qwen25VL:
             size={"shortest_edge": self.limits[0], "longest_edge": self.limits[1]},
         )
         self.source = {"folder": "random"}
-        self.measures = {"view": "merged", "saliency": f"received@{vision.depth - 1}:mean"}
+        self.measures = {"features": "merged", "saliency": f"received@{vision.depth - 1}:mean"}
         self.width = text.hidden_size
         self.shape = Shape(
             layers=text.num_hidden_layers,
@@ -110,7 +110,7 @@ class Qwen25VL:
             tower_tokens=4 * self.candidates,
         )
 
-    def frame(self, size: tuple[int, int]) -> Frame:
+    def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
         low, high = self.limits
@@ -119,15 +119,15 @@ class Qwen25VL:
         row, column = np.divmod(np.arange(rows * columns), columns)
         step = np.array([size[1] / columns, size[0] / rows] * 2)
         box = np.column_stack([column, row, column + 1, row + 1]) * step
-        return Frame(
+        return TokenLayout(
             cell=np.column_stack([0 * row, row, column]).astype(np.int32),
-            glue=np.zeros(len(row), np.bool_),
+            separator=np.zeros(len(row), np.bool_),
             box=box.astype(np.float32),
             size=(height, width),
         )
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Picture]) -> list[Seen]:
+    def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
         from transformers.vision_utils import get_vision_window_index
 
         given = self._pixels(images)
@@ -145,8 +145,8 @@ class Qwen25VL:
             cells = patches.reshape(-1, config.spatial_merge_size**2).mean(1)
             saliency = cells[torch.argsort(order)].numpy()
             opened = open_picture(image)
-            frame = self.frame((opened.height, opened.width))
-            seen.append(Seen(frame, {"merged": rows.numpy()}, {"received": saliency}))
+            layout = self.token_layout((opened.height, opened.width))
+            seen.append(EncodedImage(layout, {"merged": rows.numpy()}, {"received": saliency}))
         return seen
 
     def _pixels(self, images: Sequence[Picture]) -> Any:
@@ -175,11 +175,11 @@ class Qwen25VL:
     def text(self, ids: Sequence[int]) -> str:
         return spoken(ids)
 
-    def positions(self, head: int, frame: Frame) -> NDArray[np.int64]:
+    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
         """Text goes on after the longer side of the grid, on all three axes."""
         before = np.tile(np.arange(head), (3, 1))
-        image = head + frame.cell.T.astype(np.int64)  # of one time: crop 0
-        after = np.full((3, 1), head + 1 + frame.cell.max())
+        image = head + layout.cell.T.astype(np.int64)  # of one time: crop 0
+        after = np.full((3, 1), head + 1 + layout.cell.max())
         return np.concatenate([before, image, after], axis=1)
 
     def layers(self) -> Sequence[Any]:

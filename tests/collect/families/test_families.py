@@ -46,7 +46,7 @@ def pictures() -> list[NDArray[np.uint8]]:
 def case(adapter: Adapter, step: int, positions: str) -> Case:
     """Every ``step``-th token of each image."""
     seen = adapter.encode(pictures())
-    kept = [np.arange(0, len(s.frame), step) for s in seen]
+    kept = [np.arange(0, len(s.layout), step) for s in seen]
     return Case(pictures(), seen, kept, QUESTIONS, positions)
 
 

@@ -17,17 +17,17 @@ from calprune.analyze.html_report.numbers import (
     p_value,
     shown,
 )
-from calprune.analyze.html_report.tables import Cell, Column, forest, table
+from calprune.analyze.html_report.tables import Column, TableCell, forest, table
 from calprune.analyze.results.compare import Difference
+from calprune.analyze.tables.differences import disagreement
 from calprune.analyze.tables.notes import (
-    DEALT,
-    SWAPPED,
+    BY_RUNS,
+    PERMUTED,
     defined_shares,
-    disagreement,
     few_images,
     questions_on,
 )
-from calprune.analyze.tables.written import heading
+from calprune.analyze.tables.numbers import heading
 
 
 def comparisons(content: Content) -> Html | None:
@@ -55,29 +55,30 @@ def _family(rows: Sequence[Difference]) -> Html:
     ]
     body = [
         [
-            Cell(r.condition, below=r.seed if r.seed.endswith("seeds") else ""),
-            Cell(shown(r.value, r.unit), r.value),
-            Cell(shown(r.reference_value, r.unit), r.reference_value),
-            Cell(
+            TableCell(r.condition, below=r.seed if r.seed.endswith("seeds") else ""),
+            TableCell(shown(r.value, r.unit), r.value),
+            TableCell(shown(r.reference_value, r.unit), r.reference_value),
+            TableCell(
                 shown(r.delta, unit, signed=True),
                 r.delta,
                 below_delta(r),
             ),
-            Cell(forest(centre(r), r.low, r.high, reach), r.delta),
-            Cell(p_value(r.p, r), r.p),
-            Cell(p_value(r.p_adjusted, r), r.p_adjusted),
-            Cell(_verdict(r)),
+            TableCell(forest(centre(r), r.low, r.high, reach), r.delta),
+            TableCell(p_value(r.p, r), r.p),
+            TableCell(p_value(r.p_adjusted, r), r.p_adjusted),
+            TableCell(_verdict(r)),
         ]
         for r in rows
     ]
-    dealt, where = any("-deal" in r.signature for r in rows), SWAPPED[first.resampled]
+    by_runs, where = any("-permute" in r.signature for r in rows), PERMUTED[first.resampled]
     notes = [
         f"{questions_on(first)}; difference: "
         f"condition less {first.reference}, on the same questions.",
         f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
         f"{where}" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
-        f"p: the two conditions swapped on {where}, {counted(first.swaps, 'time')}, "
-        "two-sided" + DEALT * dealt + f"; {corrected(first)}: corrected for a family of "
+        f"p: paired permutation test, conditions exchanged on {where}, "
+        f"{counted(first.swaps, 'time')}, "
+        "two-sided" + BY_RUNS * by_runs + f"; {corrected(first)}: corrected for a family of "
         f"{counted(first.family, 'comparison')}.",
     ]
     further = disagreement(rows) + defined_shares(rows) + few_images(rows)

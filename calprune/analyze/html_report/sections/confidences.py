@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
-from calprune.analyze.html_report.tables import grid_table
+from calprune.analyze.html_report.tables import table_of
 
 
 def confidences(content: Content) -> Html | None:
     """Tables of definitions; None where none were asked for."""
     if not content.confidences:
         return None
-    return join(*(grid_table(grid) for grid in content.confidences))
+    return join(*(table_of(grid) for grid in content.confidences))

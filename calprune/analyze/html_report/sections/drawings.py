@@ -21,11 +21,8 @@ def _drawn(content: Content) -> Iterator[tuple[str, str]]:
     for setting in content.settings:
         subject = figures.Subject(
             tuple(table for cell in setting.cells for table in cell.tables),
-            draws=content.draws,
-            seed=content.seed,
-            mixed_numerics=content.mixed_numerics,
-            of=f"{setting.model} on {setting.benchmark}",
-            reading=content.reading,
+            content.options,
+            f"{setting.model} on {setting.benchmark}",
         )
         for kind in figures.names():
             found = figures.of_kind(kind)

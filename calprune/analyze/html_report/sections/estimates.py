@@ -6,11 +6,11 @@ from calprune.analyze.experiments.experiment import Setting
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
 from calprune.analyze.html_report.numbers import below, shown
-from calprune.analyze.html_report.tables import Cell, Column, table
+from calprune.analyze.html_report.tables import Column, TableCell, table
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
 from calprune.analyze.tables.notes import DRAWN, defined_shares, what_decided, within_parts
-from calprune.analyze.tables.written import heading
+from calprune.analyze.tables.numbers import heading
 
 
 def estimates(content: Content) -> Html:
@@ -36,10 +36,10 @@ def _setting(content: Content, setting: Setting) -> Html:
         body.append(
             [
                 name_cell(first),
-                Cell(f"{first.kept:.4g}" if first.kept == first.kept else "–", first.kept),
+                TableCell(f"{first.kept:.4g}" if first.kept == first.kept else "–", first.kept),
                 *(value_cell(own.get(s)) for s in kinds),
-                Cell(str(first.n), first.n),
-                Cell(str(first.clusters), first.clusters),
+                TableCell(str(first.n), first.n),
+                TableCell(str(first.clusters), first.clusters),
             ]
         )
         marked += [i] * cell.full
@@ -72,13 +72,13 @@ def metric_column(row: Estimate) -> Column:
     return Column(heading(row.title, row.unit), hint=hint)
 
 
-def name_cell(row: Estimate) -> Cell:
+def name_cell(row: Estimate) -> TableCell:
     """A condition, with how many seeds it joins."""
-    return Cell(row.condition, below=row.seed if row.seed.endswith("seeds") else "")
+    return TableCell(row.condition, below=row.seed if row.seed.endswith("seeds") else "")
 
 
-def value_cell(row: Estimate | None) -> Cell:
+def value_cell(row: Estimate | None) -> TableCell:
     """A value over its interval; a dash if the condition has none."""
     if row is None:
-        return Cell("–")
-    return Cell(shown(row.value, row.unit), row.value, below(row))
+        return TableCell("–")
+    return TableCell(shown(row.value, row.unit), row.value, below(row))

@@ -10,7 +10,7 @@ from calprune.analyze.html_report.numbers import counted
 from calprune.analyze.html_report.sections.estimates import intervals, name_cell, stem, value_cell
 from calprune.analyze.html_report.tables import Column, table
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.tables.written import heading
+from calprune.analyze.tables.numbers import heading
 
 
 def groups(content: Content) -> Html | None:

@@ -17,7 +17,7 @@ NOTES = (
     ),
     (
         "Intervals",
-        "Images are resampled with all their questions, because questions about one image are "
+        "Cluster bootstrap: images are drawn with all their questions, as questions about one are "
         "right or wrong together. A random selector’s seeds are averaged inside each resample.",
     ),
     (
@@ -29,9 +29,9 @@ NOTES = (
     ),
     (
         "p-values",
-        "The labels of two conditions are swapped on whole images. Corrected p-values hold for all "
-        "comparisons of a table together. The best and the worst condition are picked after "
-        "looking: their corrected p allows for that, their interval does not.",
+        "Paired permutation test: two conditions are exchanged on whole images. Corrected p-values "
+        "hold for all comparisons of a table together. The best and the worst condition are picked "
+        "after looking: their corrected p allows for that, their interval does not.",
     ),
     (
         "Not told apart",

@@ -8,7 +8,7 @@ from typing import Any
 from calprune.analyze.experiments.experiment import Setting
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, join
-from calprune.analyze.html_report.tables import Cell, Column, table
+from calprune.analyze.html_report.tables import Column, TableCell, table
 from calprune.data.storage.logits import LogitTable
 
 
@@ -78,10 +78,10 @@ def _files(name: str, setting: Setting) -> Html:
     ]
     rows = [
         [
-            Cell(one.condition.label),
-            Cell(str(len(one)), len(one)),
-            Cell(one.condition.key[:16]),
-            Cell(one.path.name),
+            TableCell(one.condition.label),
+            TableCell(str(len(one)), len(one)),
+            TableCell(one.condition.key[:16]),
+            TableCell(one.path.name),
         ]
         for cell in setting.cells
         for one in cell.tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, items, join
-from calprune.analyze.html_report.tables import grid_table
+from calprune.analyze.html_report.tables import table_of
 
 
 def published(content: Content) -> Html | None:
@@ -13,7 +13,7 @@ def published(content: Content) -> Html | None:
         return None
     found = []
     for one in content.study:
-        found.append(grid_table(one.grid))
+        found.append(table_of(one.shown))
         if one.footnotes:
             found.append(items(*one.footnotes, class_="notes"))
     return join(*found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Floats
+from calprune.analyze.arrays import Floats
 
 
 def on_grid(values: Floats, terms: float) -> Floats:

@@ -1,14 +1,11 @@
-"""How numbers, intervals, headings and names are written for people."""
+"""How numbers, intervals and headings are written for people."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from decimal import ROUND_CEILING, Context, Decimal
 
 from calprune.analyze.metrics import DisplayUnit
-from calprune.analyze.results.compare import Difference
-from calprune.analyze.results.estimate import Estimate
 
 CLOSE = 1e-9  # rounding of p-values that were computed alike
 LEAST = 1e-300  # below, floating point may have lost a p-value
@@ -65,6 +62,16 @@ def heading(title: str, unit: DisplayUnit) -> str:
     return title + {"plain": "", "percent": " %", "points": " pts", "score": ""}[unit]
 
 
+def gap_unit(unit: DisplayUnit) -> DisplayUnit:
+    """The unit of a difference of two such values."""
+    return "points" if unit in ("percent", "points") else unit
+
+
+def corrected_heading(correction: str) -> str:
+    """Heading of p-values that are corrected over a family."""
+    return {"holm": "p (Holm)", "bh": "p (BH)"}.get(correction, f"p ({correction})")
+
+
 def p_text(p: float, least: float = 0.0) -> str:
     """A p-value wherever one is printed, never below the true one.
 
@@ -85,18 +92,3 @@ def _up(p: float) -> str:
     if digits < Decimal("0.0001"):
         return f"{float(digits):.1e}"
     return str(exact.quantize(Decimal("0.0001"), ROUND_CEILING))
-
-
-def shown_name(row: Estimate | Difference) -> str:
-    """A condition, with how many seeds it joins."""
-    return f"{row.condition} ({row.seed})" if row.seed.endswith("seeds") else row.condition
-
-
-def unique(items: Sequence[str]) -> list[str]:
-    """Each once, in order."""
-    return list(dict.fromkeys(items))
-
-
-def is_metric(row: Estimate, name: str) -> bool:
-    """Whether a row is of that metric, with any parameters."""
-    return row.metric.split(":")[0] == name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -21,6 +21,7 @@ from calprune.commands.options import (
     OnlyModelOption,
     StoreOption,
     TargetOption,
+    listed,
 )
 
 EPILOG = (
@@ -102,45 +103,26 @@ def analyze(
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
+    from calprune.analyze.command import Asked, several, trade_offs
     from calprune.analyze.command import analyze as report
-    from calprune.analyze.command import several, trade_offs
-    from calprune.commands.reading import Reader
+    from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.store import store_path
 
-    how: Any = {"interval": interval, "resample": resample, "correction": correction}
-    told: dict[str, Any] = {"answer_set": answer_set, "confidence": confidence, "target": target}
-    told |= {"calibrate": calibrate, "folds": folds, "verbalizers": ";".join(verbalizers or ())}
-    asked: Any = {name: value for name, value in told.items() if name in given(ctx)}
-    reader = Reader()
-    tables = reader.tables(store_path(store), bench, model)
-    metrics = [m.strip() for m in metric.split(",")] if metric else []
-    if overview or pareto:
-        if overview:
-            print(several(tables, metrics, fmt=format, **asked))
-        else:
-            print(trade_offs(tables, fmt=format, each_seed=each_seed, **asked))
-        reader.end()
-        return
-    text = report(
-        tables,
-        metrics=metrics,
-        by=by,
-        draws=draws,
-        seed=seed,
-        fmt=format,
-        each_seed=each_seed,
-        plot=plot,
-        figures=[f.strip() for f in figure.split(",")] if figure else (),
+    asked = Asked(
+        metrics=listed(metric),
+        confidences=listed(confidence),
         against=against,
-        mixed_numerics=mixed_numerics,
-        permutations=permutations,
-        common=common,
-        strict=bench is not None,
         power=power,
         detect=detect,
         trend=trend,
-        **how,
-        **asked,
+        plot=plot,
+        figures=listed(figure),
+        strict=bench is not None,
+        given=given(ctx),
     )
-    print(text)
+    told = analysis_options(ctx.params)
+    reader = Reader()
+    tables = reader.tables(store_path(store), bench, model)
+    printed = several if overview else trade_offs if pareto else report
+    print(printed(tables, asked, told, format))
     reader.end()

@@ -1,0 +1,137 @@
+"""Several metrics of one condition, for any multiplicities of its images."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metrics import (
+    Additive,
+    Gapped,
+    Measure,
+    Metric,
+    Ranked,
+    debiased,
+    resolve_for,
+)
+from calprune.analyze.options import Resample
+from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums
+from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
+from calprune.analyze.statistics.resampling import products
+
+_last: list[tuple[NDArray[np.str_], Clusters]] = []
+
+
+@dataclass(frozen=True)
+class ResampledMetrics:
+    """Metrics of the rows of one condition, added up as far as can be before any draw.
+
+    Attributes:
+        metrics: none of them depends on the rows any more.
+        predictions: the rows.
+        clusters: what is drawn together.
+        sums: of each additive metric (clusters, ...); empty for ranked ones.
+    """
+
+    metrics: tuple[Measure, ...]
+    predictions: Predictions
+    clusters: Clusters
+    sums: tuple[Floats, ...]
+
+    @classmethod
+    def of(
+        cls, metrics: Sequence[Metric], predictions: Predictions, clusters: Clusters
+    ) -> ResampledMetrics:
+        """Tally each additive metric and add up its clusters."""
+        measures = resolve_for(metrics, predictions)
+        sums = [
+            cluster_sums(m.tally(predictions), clusters) if isinstance(m, Additive) else np.empty(0)
+            for m in measures
+        ]
+        return cls(measures, predictions, clusters, tuple(sums))
+
+    def point(self) -> Floats:
+        """The metrics of the rows as they are, (metrics,)."""
+        return self(np.ones((1, len(self.clusters))))[:, 0]
+
+    def __call__(self, weights: Floats, without: Container[int] = ()) -> Floats:
+        """Metrics (metrics, draws) for multiplicities (draws, clusters).
+
+        Metrics of the indices ``without`` are not computed, and NaN.
+        """
+        asked = [s for i, s in enumerate(self.sums) if s.size and i not in without]
+        totals = iter(products(weights, asked))
+        values = [
+            np.full(len(weights), np.nan)
+            if i in without
+            else metric.weighted(self.predictions, weights, self.clusters.code)
+            if isinstance(metric, Ranked)
+            else metric.value(next(totals))
+            for i, metric in enumerate(self.metrics)
+        ]
+        return np.stack(values)
+
+
+def prepared(
+    metrics: Sequence[Metric], joined: Sequence[Predictions], resample: Resample = "images"
+) -> list[ResampledMetrics]:
+    """The metrics of each seed of a condition."""
+    return [
+        ResampledMetrics.of(metrics, predictions, clusters_of(predictions, resample))
+        for predictions in joined
+    ]
+
+
+def has_images(predictions: Predictions) -> bool:
+    """Whether it is known which rows share an image."""
+    return bool((predictions.cluster != "").any())
+
+
+def clusters_of(predictions: Predictions, resample: Resample = "images") -> Clusters:
+    """What is drawn together: images, or single rows if asked for.
+
+    Where no image is known, rows that repeat one question are drawn together. Remembers the last
+    few: conditions of a benchmark share their images.
+    """
+    column = predictions.unit if resample == "images" else predictions.id
+    for known, clusters in _last:
+        if known is column or np.array_equal(known, column):
+            return clusters
+    _last.insert(0, (column, Clusters.of(column)))
+    del _last[16:]
+    return _last[0][1]
+
+
+def residual(predictions: Predictions) -> Floats:
+    """Correct - confidence (n,), whose design effect is told; where that is a score, correct."""
+    return np.asarray(
+        predictions.correct - (0.0 if predictions.scale == "score" else predictions.confidence)
+    )
+
+
+def if_calibrated(
+    metric: Gapped, predictions: Predictions, clusters: Clusters, seed: int
+) -> float | None:
+    """See ``ece_if_calibrated``; None with soft targets, whose spread no confidence tells."""
+    if predictions.soft:
+        return None
+    parts = metric.gap_parts(predictions)
+    return ece_if_calibrated(parts, clusters, seed, metric.squared, debiased(metric))
+
+
+def stacked(*parts: Predictions) -> Predictions:
+    """Rows of the first, then of the next, without tags; all must have the same answers."""
+    columns = [part.columns() for part in parts]
+    joined: dict[str, Any] = {
+        name: np.concatenate([c[name] for c in columns])
+        if all(name in c for c in columns)
+        else None
+        for name in columns[0]
+    }
+    return replace(parts[0], **joined, tags={})

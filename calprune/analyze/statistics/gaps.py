@@ -1,0 +1,59 @@
+"""Gaps between confidence and accuracy: what calibration errors add up, and what noise adds."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune.analyze.arrays import Floats, Indices
+
+
+class GapParts(Protocol):
+    """Rows laid out in the parts (bins) whose gaps a calibration error adds up.
+
+    Attributes:
+        probability: (n, classes), of each class (with one class: confidence).
+        truth: (n, classes), whether the class is right, 0 to 1.
+        offered: (n, classes), rows that count for the class.
+    """
+
+    @property
+    def probability(self) -> Floats: ...  # noqa: D102
+    @property
+    def truth(self) -> Floats: ...  # noqa: D102
+    @property
+    def offered(self) -> NDArray[np.bool_]: ...  # noqa: D102
+
+    def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
+        """Values (n, classes), added up in each part and cluster: (clusters, classes, parts)."""
+        ...
+
+    def squared(self, values: Floats) -> Floats:
+        """Sum over rows of value times the square of the row's weight in a part: (classes, parts).
+
+        With 0 and 1 for weights, as in bins, the plain sum.
+        """
+        ...
+
+
+def excess(size: Floats, variance: Floats) -> Floats:
+    """By how much abs(Normal(size, variance)) exceeds ``size`` >= 0 on average, (...,).
+
+    Mean of the folded normal, in closed form, less ``size``; 0 where ``variance`` is.
+    """
+    sd = np.sqrt(np.maximum(variance, 0.0))
+    z = np.divide(size, sd, out=np.full_like(size, np.inf), where=sd > 1e-150)
+    folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + size * _erf(z / np.sqrt(2))
+    return np.asarray(folded - size)
+
+
+def _erf(x: Floats) -> Floats:
+    """The error function; scipy takes a quarter of a second to import, so only for many values."""
+    if x.size < 1000:
+        return np.array([math.erf(v) for v in x.ravel()]).reshape(x.shape)
+    from scipy.special import erf
+
+    return np.asarray(erf(x))

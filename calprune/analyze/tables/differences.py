@@ -1,0 +1,133 @@
+"""Differences to a reference: a table for each family of comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from calprune.analyze.results.compare import Difference
+from calprune.analyze.statistics.multiple_testing import LEVEL, too_few
+from calprune.analyze.tables.families import families, family_name, place, shown_name
+from calprune.analyze.tables.notes import (
+    BY_RUNS,
+    ONE_IMAGE,
+    PAIRED,
+    PERMUTED,
+    brackets,
+    defined_shares,
+    few_images,
+    of_replies,
+    questions_on,
+    shared,
+    what_decided,
+    with_reason,
+    within_parts,
+)
+from calprune.analyze.tables.numbers import (
+    corrected_heading,
+    gap_unit,
+    heading,
+    number,
+    of_what,
+    p_text,
+)
+from calprune.analyze.tables.text_table import TextTable
+
+
+def difference_tables(rows: Sequence[Difference]) -> list[TextTable]:
+    """One table per model, benchmark, metric and group: exactly one family each."""
+    return [_family(own) for own in families(rows)]
+
+
+def _family(rows: Sequence[Difference]) -> TextTable:
+    r = rows[0]
+    title = f"{place(r)}: {r.title} against {family_name(rows)}"
+    corrected = corrected_heading(r.correction)
+    gap = heading(of_what("difference", r.interval_of), gap_unit(r.unit))
+    extra = _extra(rows)
+    columns = (
+        heading(r.title, r.unit),
+        r.against,
+        gap,
+        "p",
+        corrected,
+        *([extra] if extra else ()),
+    )
+    body = [
+        (
+            shown_name(row),
+            number(row.value, row.unit),
+            number(row.reference_value, row.unit),
+            with_reason(
+                row.delta,
+                row.delta_debiased,
+                (row.low, row.high),
+                row.interval_of,
+                row.unit,
+                row.defined,
+                signed=True,
+            ),
+            p_text(row.p, row.p_least),
+            p_text(row.p_adjusted, row.p_least),
+            *([_exact(row)] if extra else ()),
+        )
+        for row in rows
+    ]
+    return TextTable(title, ("condition", *columns), tuple(body), _notes(rows, corrected, extra))
+
+
+def _extra(rows: Sequence[Difference]) -> str:
+    """Heading of the test of accuracy that needs no swaps, or nothing."""
+    if any(r.p_mcnemar is not None for r in rows):
+        return "p (McNemar)"
+    return "p (t)" if any(r.p_t is not None for r in rows) else ""
+
+
+def _exact(row: Difference) -> str:
+    p = row.p_mcnemar if row.p_mcnemar is not None else row.p_t
+    return "-" if p is None else p_text(p)
+
+
+def disagreement(rows: Sequence[Difference]) -> list[str]:
+    """Where the interval and the permutation test say different things, in one line."""
+    odd = [
+        f"{shown_name(r)} (p {p_text(r.p, r.p_least)}, interval {'with' if holds else 'without'} 0)"
+        for r in rows
+        if r.low is not None and r.high is not None
+        for holds in [r.low <= 0 <= r.high]
+        if (r.p <= LEVEL) == holds
+    ]
+    if not odd:
+        return []
+    return [f"interval and uncorrected p disagree, the test decides: {', '.join(odd)}"]
+
+
+def _notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
+    """Under a family of comparisons: intervals, test, correction, and where two disagree."""
+    r = rows[0]
+    times = f"in all {r.swaps} ways" if "-exact" in r.signature else f"{r.swaps} times"
+    by_runs = any("-permute" in row.signature for row in rows)
+    few = too_few(max(row.p_least for row in rows), r.family)
+    said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
+    said["p (McNemar)"] = "exact McNemar, as no two questions share an image"
+    if r.resampled == "questions":
+        said["p (t)"] = "cluster-robust t, distinct questions less 1 degrees of freedom"
+        said["p (McNemar)"] = "exact McNemar, as no question is repeated"
+    drawn = next((row for row in rows if row.low is not None), None)
+    kind = "" if drawn is None else brackets(drawn.interval_of)
+    return (
+        f"{questions_on(r)}; {r.direction} is better",
+        *([f"{kind} {PAIRED}, {r.draws} resamples of {r.resampled}"] if kind else ()),
+        *([ONE_IMAGE] if r.resampled == "images" and r.clusters == 1 < r.n else ()),
+        *defined_shares(rows),
+        f"p: paired permutation test, conditions exchanged on {PERMUTED[r.resampled]}, {times}, "
+        "two-sided" + BY_RUNS * by_runs + f"; {corrected}: corrected for {r.family} comparisons",
+        *disagreement(rows),
+        *few_images(rows),
+        *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
+        *([few] if few and r.correction == "holm" else ()),
+        *shared(r),
+        *within_parts([r]),
+        *what_decided([r]),
+        *of_replies([r] if r.group == "all" else []),
+        r.signature,
+    )

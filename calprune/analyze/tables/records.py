@@ -1,0 +1,50 @@
+"""Rows for programs: plain records, as CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from io import StringIO
+from typing import Any
+
+from calprune.terminal import printable
+
+ONLY_FOR_LAYOUT = ("title", "unit", "attenuation")
+
+
+def records(rows: Sequence[Any]) -> list[dict[str, Any]]:
+    """Dataclasses as plain rows; numbers that are not finite become None."""
+    return [
+        {k: _finite(v) for k, v in asdict(row).items() if k not in ONLY_FOR_LAYOUT} for row in rows
+    ]
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> str:
+    """Comma-separated with a header; text that a spreadsheet would compute gets an apostrophe."""
+    out = StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if rows:
+        writer.writerow(rows[0])
+    writer.writerows([_csv_cell(v) for v in row.values()] for row in rows)
+    return out.getvalue().rstrip("\n")
+
+
+def _csv_cell(value: Any) -> Any:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return repr(value) if isinstance(value, float) else value
+    text = printable(value)
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") else text
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """Full float64; ASCII, so that no text can disturb a terminal."""
+    return json.dumps(content, indent=1, allow_nan=False)

@@ -1,0 +1,306 @@
+"""``calprune collect``: fill the cache."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calprune.commands.modes import given, reading
+from calprune.commands.options import (
+    DataOption,
+    DeviceOption,
+    ImagesOption,
+    MaxLeftOutOption,
+    StoreOption,
+    share_of,
+)
+from calprune.commands.progress import bars
+from calprune.errors import CalpruneError, PlanError
+from calprune.extras import needed
+from calprune.interrupts import interrupt, listen, loading
+from calprune.terminal import counted, printable, remark
+
+if TYPE_CHECKING:
+    from calprune.collect.run import Outcome
+
+EPILOG = (
+    "Examples:  calprune collect --bench shapes  ·  calprune collect --bench shapes "
+    "--select full --select scope:alpha=0,0.5,1 --keep 64,128  ·  calprune collect --bench pope "
+    "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope --model llava-1.5-7b "
+    "--dry-run --gpu a100"
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(cls=reading("collect"), epilog=EPILOG)(collect)
+
+
+def collect(
+    ctx: typer.Context,
+    bench: Annotated[
+        str,
+        typer.Option(
+            help="Benchmark; see 'calprune ls benchmarks'.  [default: shapes, or each of the study]"
+        ),
+    ] = "",
+    model: Annotated[
+        str,
+        typer.Option(
+            help="Short name (llava-1.5-7b; see 'calprune ls models'), repository on the hub, or a "
+            "local folder in Hugging Face format.  [default: shapes-llava, or the study's]"
+        ),
+    ] = "",
+    study: Annotated[
+        str, typer.Option(help="Collect the conditions of a study; see 'calprune ls studies'.")
+    ] = "",
+    revision: Annotated[
+        str, typer.Option(help="Branch, tag or commit of a repository; its commit is recorded.")
+    ] = "",
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2; may be repeated.  "
+            "[default: the grid of the study calibration]"
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Visual tokens kept, e.g. 64,128 or 25%.")
+    ] = None,
+    numerics: Annotated[
+        str,
+        typer.Option(
+            help="In which selectors choose: canonical, compat (as reference code in float16), or "
+            "both where a selector has both."
+        ),
+    ] = "canonical",
+    positions: Annotated[
+        str, typer.Option(help="Position ids of kept tokens: contiguous or original.")
+    ] = "contiguous",
+    picture: Annotated[
+        str,
+        typer.Option(
+            help="How an image becomes visual tokens. LLaVA-1.5: pad (as the original), crop (as "
+            "transformers). LLaVA-NeXT: split (SCOPE), fixed, per-crop, packed, hf.  "
+            "[default: the first]"
+        ),
+    ] = "",
+    template: Annotated[
+        str,
+        typer.Option(
+            help="Prompt: vicuna_v1, mistral_instruct, or hf (the model's chat template).  "
+            "[default: the model's original]"
+        ),
+    ] = "",
+    clip: Annotated[
+        str,
+        typer.Option(
+            help="CLIP model of the tower, for selectors that compare image and question: "
+            "REPOSITORY[@REVISION] such as openai/clip-vit-large-patch14-336, or a folder."
+        ),
+    ] = "",
+    reply_tokens: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Generate replies of so many tokens at most to all questions, also those with "
+            "answers to choose from, for the score to judge.  [default: only to open questions, as "
+            "long as the benchmark's own]",
+            show_default=False,
+        ),
+    ] = 0,
+    store: StoreOption = None,
+    data: DataOption = None,
+    images: ImagesOption = None,
+    device: DeviceOption = "",
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="float32, float16 or bfloat16; the head is float32.  [default: float16 on a GPU]"
+        ),
+    ] = "",
+    batch_tokens: Annotated[
+        int, typer.Option(min=0, help="Most tokens in one forward; 0 takes what memory allows.")
+    ] = 0,
+    max_memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Most memory on the device, e.g. 8GB: a limit on a GPU, a plan on a CPU."
+        ),
+    ] = None,
+    share: Annotated[
+        str, typer.Option(help="i/n: the i-th of n processes that fill one store together.")
+    ] = "1/1",
+    audit: Annotated[
+        int, typer.Option(min=0, help="Ask so many rows of each condition again by generate.")
+    ] = 0,
+    min_mass: Annotated[
+        float, typer.Option(help="Stop if the answers hold less of the probability.")
+    ] = 0.5,
+    max_left_out: MaxLeftOutOption = None,
+    strict: Annotated[
+        bool,
+        typer.Option(
+            "--strict", help="Stop at bad images and unpublished row counts, not go on without."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print forwards, FLOPs, bytes and time, and stop.")
+    ] = False,
+    gpu: Annotated[
+        str, typer.Option(help="For which the bill estimates the time, e.g. a100.")
+    ] = "h100",
+    format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
+) -> None:
+    """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
+    stop = _stop_on_signals() if not dry_run else bool
+    with needed("collect"):
+        from calprune.collect import run
+    from calprune.collect.grid import budgets
+
+    settings: dict[str, Any] = {
+        "store": store,
+        "study": study,
+        "revision": revision,
+        "select": select or (),
+        "keep": budgets(keep) if keep is not None else (),
+        "numerics": numerics,
+        "positions": positions,
+        "picture": picture,
+        "template": template,
+        "clip": clip,
+        "reply_tokens": reply_tokens,
+        "data": data,
+        "images": images,
+        "device": device,
+        "dtype": dtype,
+        "tokens_per_forward": batch_tokens,
+        "max_memory": max_memory,
+        "share": _share(share),
+        "strict": strict,
+        "max_left_out": share_of("--max-left-out", max_left_out),
+    }
+    from calprune.collect.studies import Job, each, jobs
+
+    todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
+    if dry_run:
+        _bills(run, todo, gpu, format, settings)
+        return
+
+    def one(job: Job) -> None:
+        plan = run.prepare(job.bench, model=job.model, **settings)
+        if "min_mass" in given(ctx) and not any(e.offered for e in plan.questions.examples):
+            raise PlanError(
+                f"--min-mass: {plan.questions.name} has no answers to choose from: leave it out"
+            )
+        _remark(plan.notes, plan.left_out)
+        if stop():
+            print("calprune: stopped before anything was done", file=sys.stderr)
+            raise typer.Exit(130)
+        with bars() as progress:
+            outcome = run.execute(
+                plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
+            )
+        _conclude(outcome)
+
+    each(todo, one, _skipped)
+
+
+def _bills(run: Any, todo: list[Any], gpu: str, form: str, settings: dict[str, Any]) -> None:
+    """The bill of every job; as JSON one document, a list where a study has several."""
+    import json
+
+    from calprune.collect.cost.estimate import render_bill
+    from calprune.collect.studies import each
+
+    found: list[dict[str, Any]] = []
+
+    def one(job: Any) -> None:
+        bill = run.bill_of(job.bench, model=job.model, gpu=gpu, **settings)
+        text = render_bill(bill, form)
+        found.append(bill)
+        if form != "json" or len(todo) == 1:
+            print(text if len(found) == 1 else f"\n{text}")
+
+    try:
+        each(todo, one, _skipped)
+    finally:
+        if form == "json" and len(todo) > 1:
+            print(json.dumps(found, indent=2))
+
+
+def _skipped(job: object, error: CalpruneError) -> None:
+    remark(f"{job}: {error}; going on with the rest of the study")
+
+
+def _remark(notes: Sequence[str], left_out: Sequence[str]) -> None:
+    """Say on stderr what a reader of the results should know before they exist."""
+    for note in notes:
+        remark(f"note: {note}")
+    for problem in left_out[:10]:
+        remark(f"left out: {problem}")
+    if len(left_out) > 10:
+        remark(f"left out: {counted(len(left_out) - 10, 'more image')}")
+
+
+def _share(text: str) -> tuple[int, int]:
+    i, slash, n = text.partition("/")
+    digits = (i + n).isascii() and i.isdecimal() and n.isdecimal()
+    if not (slash and digits and 1 <= int(i) <= int(n)):
+        raise PlanError(f"--share {text!r}: write i/n with 1 <= i <= n, e.g. 2/4")
+    return int(i) - 1, int(n)
+
+
+def _stop_on_signals() -> Callable[[], bool]:
+    """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now.
+
+    So does once while modules load: nothing is in flight then.
+    """
+    import os
+
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if caught or loading(frame):
+            interrupt(number, frame)
+        caught.append(number)
+        # print may be interrupted by ourselves and must not be entered twice
+        os.write(2, b"\ncalprune: finishing the part in flight, then stopping\n")
+
+    listen(handle)
+    return lambda: bool(caught)
+
+
+def _conclude(outcome: Outcome) -> None:
+    plan = outcome.plan
+    for a in outcome.audits:
+        print(
+            f"audit {printable(a.label)}: {counted(a.rows, 'row')}, "
+            f"largest logit difference {a.worst_logit:.1e}, "
+            f"log-sum-exp {a.worst_log_z:.1e}, answers changed {a.flipped}"
+        )
+    total = counted(len(plan.cells), "condition")
+    where = plan.store.root
+    of = counted(len(plan.questions.images) + len(plan.left_out), "image")
+    without = f", {len(plan.left_out):,} of {of} left out" if plan.left_out else ""
+    if outcome.stopped:
+        print(
+            f"calprune: stopped; {len(plan.cells) - outcome.missing} of {total} are sealed in "
+            f"{where}{without} and every finished part is saved: run the same command again to go "
+            "on",
+            file=sys.stderr,
+        )
+        raise typer.Exit(130)
+    if outcome.missing:
+        print(
+            f"this share is done{without}; {outcome.missing} of {total} in {where} wait for parts "
+            "of other shares, the last to finish seals them"
+        )
+        return
+    new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"
+    done = f"{total} of {plan.questions.name} on {plan.adapter.name} in {where} "
+    print(printable(f"{done}({new}{without}); next: calprune analyze --store {where}"))
