@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from calprune.analyze.options import AnalysisOptions, Resampling
-from calprune.analyze.predictions.build import Predictions, read_predictions
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable

@@ -110,8 +110,8 @@ def main() -> None:
         plan = prepare("shapes", store="unused", **settings)
         naive.spent.clear()
         began, answers = time.perf_counter(), {}
-        for cell in plan.cells:
-            c = cell.condition
+        for planned in plan.conditions:
+            c = planned.condition
             k = int(c.budget.value) if c.budget.kind == "count" else 576
             for i, e in enumerate(plan.questions.examples):
                 pixels = plan.questions.picture(e.image)
@@ -131,9 +131,10 @@ def main() -> None:
             for name, seconds in clock.spent.items():
                 parts[f"collect {name}"].append(seconds)
             worst = largest_difference(Store(Path(folder)), answers)
-    rows = len(plan.questions.examples) * len(plan.cells)
-    distinct = sum(len(d) for d in plan.distinct) * len(plan.cells)
-    print(f"{asked.images} images, {len(plan.cells)} conditions, {rows} rows ({distinct} distinct)")
+    rows = len(plan.questions.examples) * len(plan.conditions)
+    distinct = sum(len(d) for d in plan.distinct) * len(plan.conditions)
+    conditions = f"{len(plan.conditions)} conditions"
+    print(f"{asked.images} images, {conditions}, {rows} rows ({distinct} distinct)")
     print(f"threads {torch.get_num_threads()}, medians of {asked.repeats}, seconds")
     for name, seconds in parts.items():
         print(f"  {name:<20} {statistics.median(seconds):8.3f}")

@@ -25,8 +25,9 @@ from functools import cache
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
-from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.metric import Gapped, resolve
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.permuted_metrics import difference_test
 from calprune.analyze.results.resampled_metrics import (
     ResampledMetrics,

@@ -45,10 +45,10 @@ IMAGE = "0" * 64
 
 @torch.inference_mode()
 def embedded(
-    adapter: Any, row: ImageRequest, tail: tuple[int, ...], head: tuple[int, ...]
+    adapter: Any, row: ImageRequest, suffix: tuple[int, ...], prefix: tuple[int, ...]
 ) -> torch.Tensor:
     words = adapter.model.get_input_embeddings()
-    before, after = (words(torch.tensor(ids)) for ids in (head, tail))
+    before, after = (words(torch.tensor(ids)) for ids in (prefix, suffix))
     visual = adapter.project(torch.from_numpy(row.visual).to(before.dtype))
     return torch.cat([before, visual, after])
 
@@ -59,25 +59,26 @@ def full(adapter: Any, embeds: torch.Tensor) -> np.ndarray:
     hidden = adapter.decoder(
         inputs_embeds=embeds[None], attention_mask=there, use_cache=False
     ).last_hidden_state
-    logits: np.ndarray = adapter.head(hidden[:, -1])[0]
+    logits: np.ndarray = adapter.lm_head(hidden[:, -1])[0]
     return logits
 
 
 def alone(packed: Packed, row: ImageRequest, keep: int) -> list[InModelReply]:
-    """The same code for one question at a time, so that nothing is shared but the head."""
+    """The same code for one question at a time, so that nothing is shared but the prefix."""
     rows = [
-        ImageRequest(row.visual, row.separator, row.positions, row.start, (t,)) for t in row.tails
+        ImageRequest(row.visual, row.separator, row.positions, row.start, (t,))
+        for t in row.suffixes
     ]
     return [reply(packed, [r], "fastv", SELECTOR, [keep], [IMAGE]) for r in rows]
 
 
 def compare(adapter: Any, row: ImageRequest, keep: int, repeats: int) -> None:
-    head = adapter.prompt("?").head
-    embeds = [embedded(adapter, row, tail, head) for tail in row.tails]
+    prefix = adapter.prompt("?").prefix
+    embeds = [embedded(adapter, row, suffix, prefix) for suffix in row.suffixes]
     packed = Packed(adapter)
-    packed.head_cache(1)
+    packed.prefix_cache(1)
     stages = SELECTOR.stages(keep, len(row.separator), adapter.shape.layers)
-    asked = [reference.Question(e, len(head), row.separator) for e in embeds]
+    asked = [reference.Question(e, len(prefix), row.separator) for e in embeds]
     sides: dict[str, Callable[[], Any]] = {
         "full": lambda: [full(adapter, e) for e in embeds],
         "reference": lambda: [reference.hidden_away(adapter, a, stages) for a in asked],
@@ -99,7 +100,8 @@ def compare(adapter: Any, row: ImageRequest, keep: int, repeats: int) -> None:
     for name, seconds in spent.items():
         runs = ", ".join(f"{a / b:.1f}" for a, b in zip(spent["full"], seconds, strict=True))
         print(
-            f"  {name:<9} {statistics.median(seconds) / len(row.tails) * 1e3:7.1f} ms a question, "
+            f"  {name:<9} {statistics.median(seconds) / len(row.suffixes) * 1e3:7.1f} ms a "
+            "question, "
             f"{ratio(spent['full'], seconds):4.1f}x the full model (run by run {runs})"
         )
     print(
@@ -131,12 +133,12 @@ def main() -> None:
             for a in ("red", "small")
             for b in OBJECTS
         ][:18]
-        tails = tuple(adapter.prompt(p).tail for p in prompts)
-        head = len(adapter.prompt("?").head)
-        row = place(adapter, seen, np.arange(len(seen.layout)), head, tails, "original")
+        suffixes = tuple(adapter.prompt(p).suffix for p in prompts)
+        prefix = len(adapter.prompt("?").prefix)
+        row = place(adapter, seen, np.arange(len(seen.layout)), prefix, suffixes, "original")
         print(
-            f"FastV K={asked.keep}, 18 questions, {head} + {len(seen.layout)} + "
-            f"{max(map(len, tails))} tokens; decoder {asked.width} wide, {asked.layers} layers; "
+            f"FastV K={asked.keep}, 18 questions, {prefix} + {len(seen.layout)} + "
+            f"{max(map(len, suffixes))} tokens; decoder {asked.width} wide, {asked.layers} layers; "
             f"torch {torch.__version__}, transformers {transformers.__version__}, "
             f"{torch.get_num_threads()} thread(s), medians of {asked.repeats}"
         )

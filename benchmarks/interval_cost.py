@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from benchmarks.bootstrap import made_up
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import AnalysisOptions, Resampling
-from calprune.analyze.predictions.build import Predictions, read_predictions
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled_metrics import prepared
 from calprune.analyze.results.shared_resamples import gap_errors, resampled

@@ -50,8 +50,8 @@ def loop(
     said = []
     for prompt in asked:
         ids = adapter.prompt(prompt)
-        head, tail = (words(torch.tensor(x)) for x in (ids.head, ids.tail))
-        embeds = torch.cat([head, visual, tail])[None]
+        prefix, suffix = (words(torch.tensor(x)) for x in (ids.prefix, ids.suffix))
+        embeds = torch.cat([prefix, visual, suffix])[None]
         answer = model.generate(
             inputs_embeds=embeds,
             attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long),
@@ -69,12 +69,14 @@ def measure(adapter: Adapter, keeps: list[int], most: int, repeats: int) -> None
     pictures = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(2)]
     seen = adapter.encode(pictures)
     asked = [prompts(i) for i in range(len(pictures))]
-    head = len(adapter.prompt("?").head)
+    prefix = len(adapter.prompt("?").prefix)
     print(f"{len(pictures)} images, {QUESTIONS} questions each, replies of {most} tokens")
     for k in keeps:
         kept = np.sort(rng.permutation(len(seen[0].layout))[:k])
         rows: list[ImageRequest] = [
-            place(adapter, s, kept, head, tuple(adapter.prompt(p).tail for p in a), "contiguous")
+            place(
+                adapter, s, kept, prefix, tuple(adapter.prompt(p).suffix for p in a), "contiguous"
+            )
             for s, a in zip(seen, asked, strict=True)
         ]
         packed = Packed(adapter)

@@ -17,11 +17,11 @@ import tempfile
 CHILD = """
 import resource, sys
 from calprune.collect import run
-from calprune.collect.stages import ask
+from calprune.collect.stages import block_cache
 
 n, store, room = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-ask.LEAST_FEATURES_IN_MEMORY = room
-ask.host_memory = lambda _what: None
+block_cache.LEAST_FEATURES_IN_MEMORY = room
+block_cache.host_memory = lambda _what: None
 run.collect("shapes", store=store, images=n, select=["full", "scope"], keep=[128, 64])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

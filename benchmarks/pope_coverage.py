@@ -23,8 +23,9 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from calprune.analyze.metrics import Gapped, resolve
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Gapped, resolve
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.permuted_metrics import paired_test, trend_p
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, clusters_of, prepared
 from calprune.analyze.results.shared_resamples import gap_errors, resampled

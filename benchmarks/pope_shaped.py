@@ -49,8 +49,9 @@ from calprune.collect.packed.places import place
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import route
 from calprune.collect.run import execute
-from calprune.collect.stages.image_check import usable
-from calprune.collect.stages.plan import Plan, make_plan
+from calprune.collect.stages.image_check import check_images
+from calprune.collect.stages.plan import Plan
+from calprune.collect.stages.planning import make_plan
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
 from tests.collect.checkpoints import save_checkpoint
@@ -106,9 +107,9 @@ class Naive:
         chosen = time.process_time()
         ids = a.prompt(prompt)
         words = model.model.language_model.embed_tokens
-        head, tail = (words(torch.tensor(x)) for x in (ids.head, ids.tail))
+        prefix, suffix = (words(torch.tensor(x)) for x in (ids.prefix, ids.suffix))
         visual = model.model.multi_modal_projector(patches[kept])
-        embeds = torch.cat([head, visual, tail])[None]
+        embeds = torch.cat([prefix, visual, suffix])[None]
         answer = model.generate(
             inputs_embeds=embeds,
             attention_mask=torch.ones(embeds.shape[:2], dtype=torch.long),
@@ -125,12 +126,12 @@ class Naive:
         return answer.logits[0][0].numpy()
 
 
-def planned(data: Path, store: Path, adapter: Adapter) -> Plan:
+def plan_of(data: Path, store: Path, adapter: Adapter) -> Plan:
     """The eight conditions, on an adapter whose weights are in place."""
     chosen = [*grid(["full"]), *grid(["scope:alpha=1"], budgets("192,128,64,32"))]
     chosen += grid(["scope:alpha=0"], budgets("192,128,64"))
-    questions, _ = usable(open_questions("pope", data))
-    return make_plan(Store(store), questions, Packed(adapter), chosen)
+    questions, _ = check_images(open_questions("pope", data))
+    return make_plan(Store(store), questions, Packed(adapter), chosen, min_mass=0)
 
 
 def calm(folder: Path) -> None:
@@ -146,13 +147,13 @@ def calm(folder: Path) -> None:
 def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
     naive, slow, fast, spent = Naive(adapter), [], [], defaultdict(list)
     with tempfile.TemporaryDirectory() as store:  # compile what is compiled
-        plan = planned(data, Path(store), adapter)
-        execute(plan, min_mass=0)
+        plan = plan_of(data, Path(store), adapter)
+        execute(plan)
     for _ in range(repeats):
         naive.spent.clear()
         began, answers = time.process_time(), {}
-        for cell in plan.cells:
-            c = cell.condition
+        for planned in plan.conditions:
+            c = planned.condition
             alpha, k = dict(c.parameters).get("alpha"), int(c.budget.value)
             for i, e in enumerate(plan.questions.examples):
                 picture = plan.questions.picture(e.image)
@@ -163,7 +164,7 @@ def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
         with tempfile.TemporaryDirectory() as store:
             clock = Clock()
             began = time.process_time()
-            execute(planned(data, Path(store), adapter), min_mass=0, progress=clock)
+            execute(plan_of(data, Path(store), adapter), progress=clock)
             fast.append(time.process_time() - began)
             worst = largest_difference(Store(Path(store)), answers)
         for name, seconds in clock.spent.items():
@@ -186,22 +187,22 @@ def one_condition(adapter: Adapter, data: Path, keeps: list[int], q: int, repeat
         f"Is there a {t} in the image?\nAnswer the question using a single word or phrase."
         for t in things
     ]
-    head = len(adapter.prompt("?").head)
+    prefix = len(adapter.prompt("?").prefix)
     v = len(seen.layout)
     print(f"one condition: {q} questions of one image, {v} visual tokens in full")
     for k in keeps:
         kept = np.sort(np.random.default_rng(k).permutation(v)[: min(k, v)])
-        tails = tuple(adapter.prompt(p).tail for p in prompts)
-        row = place(adapter, seen, kept, head, tails, "contiguous")
+        suffixes = tuple(adapter.prompt(p).suffix for p in prompts)
+        row = place(adapter, seen, kept, prefix, suffixes, "contiguous")
         sides: dict[str, Callable[[], object]] = {
             "generate": lambda kept=kept: [
                 adapter.generate(picture, p, kept, "contiguous")[1][0] for p in prompts
             ]
         }
-        # the head's keys and values are computed once for a whole run
+        # the prefix's keys and values are computed once for a whole run
         kept_heads = {r: Packed(adapter, route=r) for r in ("tree", "prefix")}
         for name, packed in kept_heads.items():
-            packed.head_cache(1)
+            packed.prefix_cache(1)
             sides[name] = lambda packed=packed, row=row: packed.reply([row]).logits
         spent, said = alternately(sides, repeats)
         worst = max(float(np.abs(np.stack(said["generate"]) - said[r]).max()) for r in kept_heads)
@@ -221,13 +222,13 @@ def shares(adapter: Adapter, data: Path) -> None:
     picture = next(iter(sorted((data / "val2014").iterdir())))
     seen = adapter.encode([picture])[0]
     prompt = adapter.prompt("Is there a dog in it?\nAnswer with a single word or phrase.")
-    row = place(adapter, seen, np.arange(128), len(prompt.head), (prompt.tail,), "contiguous")
+    row = place(adapter, seen, np.arange(128), len(prompt.prefix), (prompt.suffix,), "contiguous")
     whole = ImageRequest(
-        row.visual, row.separator, row.positions, row.start, (prompt.head + prompt.tail,)
+        row.visual, row.separator, row.positions, row.start, (prompt.prefix + prompt.suffix,)
     )
     sides = {"tower": lambda: adapter.encode([picture]), "decoder": lambda: one.reply([whole])}
     one = Packed(adapter, route="tree")
-    one.head_cache(1)
+    one.prefix_cache(1)
     spent, _ = alternately(sides, 7)
     tower, decoder = (statistics.median(spent[x]) * 1e3 for x in sides)
     print(f"tower {tower:.0f} ms an image, decoder {decoder:.0f} ms for 189 tokens")

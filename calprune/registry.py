@@ -28,10 +28,14 @@ GROUPS = {
     "metrics": "analyze/metrics",
     "scorers": "analyze/scorers",
     "parsers": "analyze/parsers",
+    "confidence": "analyze/confidence",
     "calibrators": "analyze/calibrators",
     "studies": "data/studies",
     "figures": "analyze/figures",
 }
+
+WORDS = {"selectors": "all", "confidence": "auto"}
+"""What else may stand where a plug-in's name does, so that none is called so."""
 
 
 @cache
@@ -47,6 +51,11 @@ def _shelf(group: str) -> dict[str, str | EntryPoint]:
             raise PlanError(
                 f"two {group} are called {entry.name!r}; one of them is {entry.value}: "
                 "rename or uninstall that plug-in"
+            )
+        if entry.name == WORDS.get(group):
+            raise PlanError(
+                f"none of the {group} can be called {entry.name!r}, a word with a meaning here; "
+                f"{entry.value} is: rename or uninstall that plug-in"
             )
         shelf[entry.name] = entry
     return shelf
@@ -109,8 +118,20 @@ def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
     return name, cls, values
 
 
+def make(group: str, text: str) -> Any:
+    """The plug-in called so, made with the parameters given, as ``ece:bins=10``.
+
+    PlanError as of ``parse``, and for several values of one parameter.
+    """
+    _, cls, values = parse(group, text)
+    for key, given in values.items():
+        if len(given) > 1:
+            raise PlanError(f"{_one(group)} {text!r} takes one value of {key}, not {len(given)}")
+    return cls(**{key: given[0] for key, given in values.items()})
+
+
 def _one(group: str) -> str:
-    return "study" if group == "studies" else group[:-1]
+    return {"studies": "study", "confidence": "confidence"}.get(group) or group[:-1]
 
 
 def _parameters(cls: Any) -> list[str]:

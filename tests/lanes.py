@@ -1,7 +1,7 @@
 """Which tests run without torch, and which are slow: by folder, and by measured CPU seconds.
 
-``light`` are the tests of data, analysis and commands that run where torch is not installed. ``slow``
-are those in ``slow.txt``, which is measured and written, never edited:
+``light`` are the tests of data, analysis and commands that run where torch is not installed.
+``slow`` are those in ``slow.txt``, which is measured and written, never edited:
 
     make test PYTEST_ARGS="--junitxml=build/tests.xml"
     python -m tests.lanes build/tests.xml
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 LIGHT = ("tests/data/", "tests/analyze/", "tests/commands/")
 SLOW = Path(__file__).with_name("slow.txt")
-LEAST = 0.5  # CPU seconds of a test, all its cases together, from which on it is slow
+LEAST = 0.4  # CPU seconds of a test, all its cases together, from which on it is slow
 SPENT = "cpu"  # property of a test in pytest's XML report
 
 

@@ -56,8 +56,8 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     done = calprune("collect", "--store", str(folder), "--dry-run", "--format", "json")
     assert done.returncode == 0, done.stderr
-    bill = json.loads(done.stdout)
-    assert (len(bill["cells"]), bill["to_ask"], bill["rows"]) == (20, 20, 4500)
+    cost = json.loads(done.stdout)
+    assert (len(cost["conditions"]), cost["to_ask"], cost["rows"]) == (20, 20, 4500)
     assert not folder.exists()
 
 
@@ -147,8 +147,8 @@ def test_a_bad_file_is_named(store: Path, tmp_path: Path) -> None:
         (("collect", "--keep", "577"), 2, "between 0 and 576"),
         (("collect", "--keep", "-3"), 2, "not a whole number"),
         (("collect", "--model", "gpt"), 2, "unknown model 'gpt'"),
-        (("collect", "--share", "3/2"), 2, "write i/n"),
-        (("collect", "--share", "²/4"), 2, "write i/n"),
+        (("collect", "--shard", "3/2"), 2, "write i/n"),
+        (("collect", "--shard", "²/4"), 2, "write i/n"),
         (("collect", "--device", "warp"), 2, "here are: cpu"),
         (("collect", "--positions", "up"), 2, "contiguous"),
         (("collect", "--dtype", "int3"), 2, "float32"),

@@ -72,6 +72,22 @@ def test_analysis_and_store_load_no_deep_learning(module: str) -> None:
     assert set(run(IMPORT, module)).isdisjoint(LEARNING)
 
 
+@pytest.mark.parametrize(
+    ("asked", "loads"),
+    [
+        ((), False),
+        (("--confidence", "answer-set,raw"), False),
+        (("--trend", "alpha"), True),
+        (("--against", "full"), True),
+    ],
+)
+def test_statsmodels_is_loaded_where_it_is_asked_for(asked: tuple[str, ...], loads: bool) -> None:
+    few = ("--draws", "100", "--metric", "ece,accuracy")
+    swaps = ("--permutations", "9") * loads
+    loaded = run(COMMAND, "analyze", "--store", "sample", *few, *swaps, *asked)
+    assert any(name.startswith("statsmodels") for name in loaded) is loads
+
+
 def test_importing_calprune_is_light() -> None:
     assert set(run(IMPORT, "calprune")).isdisjoint((*HEAVY, "h5py", "numpy", "scipy", "typer"))
 

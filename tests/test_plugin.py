@@ -116,6 +116,36 @@ def test_it_obeys_the_laws(installed: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_what_measures_is_known_by_name_and_by_parameters(installed: Path) -> None:
+    ask = ("analyze", "--store", "sample", "--draws", "100", "--format", "json")
+    asked = ("--metric", "doubt", "--confidence", "hedged:power=1")
+    done = calprune(installed, *ask, *asked)
+    assert done.returncode == 0, done.stderr
+    (first, *_) = json.loads(done.stdout)["rows"]
+    assert first["signature"].startswith("doubt|conf:hedged(power=1)|")
+    done = calprune(installed, *ask, "--metric", "mean-confidence", "--confidence", "raw")
+    (raw, *_) = json.loads(done.stdout)["rows"]
+    assert first["value"] == pytest.approx(1.0 - raw["value"])
+    done = calprune(installed, *ask, "--metric", "doubt,accuracy", "--calibrate", "constant")
+    (doubt, accuracy, *_) = json.loads(done.stdout)["rows"]
+    assert doubt["value"] == pytest.approx(1.0 - accuracy["value"], abs=0.01)
+
+
+def test_help_and_lists_name_what_is_installed(installed: Path) -> None:
+    text = " ".join(calprune(installed, "analyze", "--help").stdout.split())
+    assert "hedged" in text
+    assert "constant" in text
+    assert "{names" not in text
+    for group, name in (
+        ("confidence", "hedged"),
+        ("calibrators", "constant"),
+        ("metrics", "doubt"),
+    ):
+        assert name in calprune(installed, "ls", group).stdout
+    done = calprune(installed, "analyze", "--store", "sample", "--confidence", "hedge")
+    assert "unknown confidence 'hedge': did you mean hedged" in done.stderr
+
+
 def test_the_examples_of_the_guide_obey_the_laws() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.S)
     space: dict[str, object] = {"__name__": "guide"}

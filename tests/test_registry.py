@@ -66,6 +66,14 @@ def test_a_clash_of_names_is_an_error(foreign: Path) -> None:
     assert "two selectors are called 'scope'" in python(code, foreign).stderr
 
 
+@pytest.mark.parametrize(("group", "word"), sorted(registry.WORDS.items()))
+def test_a_word_with_a_meaning_is_no_name(group: str, word: str, foreign: Path) -> None:
+    entries = foreign / "far_away-1.0.dist-info" / "entry_points.txt"
+    entries.write_text(f"[calprune.{group}]\n{word} = far_away:Farthest\n")
+    code = f"from calprune import registry; registry.names({group!r})"
+    assert f"none of the {group} can be called {word!r}" in python(code, foreign).stderr
+
+
 def test_listing_imports_nothing() -> None:
     code = """
 import sys
@@ -138,3 +146,10 @@ except calprune.CalpruneError as error:
     done = python(code, foreign, str(foreign / "store"))
     assert "selector 'farthest' failed on image" in done.stdout, done.stderr
     assert "IndexError" in done.stdout
+
+
+def test_a_plug_in_is_made_with_one_value_of_each_parameter() -> None:
+    assert registry.make("metrics", "ece:bins=10").bins == 10
+    for group, text in (("metrics", "ece:bins=5,10"), ("calibrators", "histogram:bins=5,10")):
+        with pytest.raises(PlanError, match=f"{text!r} takes one value of bins, not 2"):
+            registry.make(group, text)

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.confidence_definition import reads_replies
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, check_read, untested
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import compare, without
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.overview import overview, pareto
@@ -91,11 +97,11 @@ def analyze(
     wanted, plot = resolve(chosen), asked.plot
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
-    if not asked.strict and options.predictions.confidence != "answer-set":
+    if not asked.strict and reads_replies(options.predictions.confidence):
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     if options.common:
-        _tell(dropped_sets(settings(tables, options.each_seed)))
+        _tell(dropped_sets(experiments(tables, options.each_seed)))
     meta = {"by": options.by, **_drawn(options), "against": against, **_read(options, asked.given)}
     if len(asked.confidences) > 1:
         rows = definitions(tables, chosen, asked.confidences, against, options)
@@ -192,6 +198,43 @@ def trade_offs(
     check_read(tables, options.predictions, asked.given, asked.confidences)
     rows = pareto(tables, options.predictions, options.each_seed)
     return render_rows(rows, trade_off_tables(rows), fmt, _read(options, asked.given))
+
+
+def regressions(
+    tables: Sequence[LogitTable],
+    asked: Asked,
+    options: AnalysisOptions = DEFAULTS,
+    fmt: str = "table",
+) -> str:
+    """The text to print of Cox's calibration slope and intercepts.
+
+    Args:
+        tables: sealed logits.
+        asked: the reference, if any, and definitions of confidence.
+        options: all are read but draws, interval and permutations.
+        fmt: one of ``report.FORMATS``.
+
+    Raises:
+        IncompleteError, PlanError, Mismatch: as ``analyze`` does.
+    """
+    check_format(fmt)
+    if not asked.strict and options.predictions.confidence != "answer-set":
+        tables = graded(tables)
+    check_read(tables, options.predictions, asked.given, asked.confidences)
+    if options.common:
+        _tell(dropped_sets(experiments(tables, options.each_seed)))
+    rows: list[CalibrationSlope | CalibrationSlopeDifference] = []
+    for definition in asked.confidences or [options.predictions.confidence]:
+        told = replace(options, predictions=replace(options.predictions, confidence=definition))
+        if asked.against is None:
+            rows += calibration_slopes(tables, told)
+        else:
+            rows += calibration_slope_differences(tables, asked.against, told)
+    if asked.against is not None:
+        _tell(without(tables, asked.against, options.common))
+    meta = {"by": options.by, "against": asked.against, **_read(options, asked.given)}
+    meta["confidence"] = ",".join(asked.confidences) or options.predictions.confidence
+    return ResultTable(tuple(rows), meta).render(fmt)
 
 
 def graded(tables: Sequence[LogitTable]) -> Sequence[LogitTable]:

@@ -11,22 +11,20 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from calprune import registry
+from calprune.analyze.confidence_definition import AUTO, reads_replies, resolve
 from calprune.analyze.predictions.answer_scores import AnswerSet
-from calprune.analyze.predictions.build import Confidence, Target
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
+from calprune.analyze.predictions.build import Target
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import CORRECTIONS, Correction
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
-_OF_REPLIES = ("first", "mean", "product", "min")
 Resample = Literal["images", "rows"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,
     "interval": get_args(Interval),
     "resample": get_args(Resample),
     "answer_set": get_args(AnswerSet),
-    "confidence": get_args(Confidence),
     "target": get_args(Target),
 }
 
@@ -97,9 +95,9 @@ class PredictionOptions:
         answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
             every answer of the table; ``four`` over A to D of lettered tables, whatever a question
             allows, as the published study did on ScienceQA.
-        confidence: a definition of ``calprune ls``, or ``auto``: the answer set and, of replies,
-            ``product``.
-        target: ``hard`` counts a reply as right if its score is at least 0.5, ``soft`` takes the
+        confidence: a definition of ``calprune ls confidence``, or ``auto``: the answer set and, of
+            replies, ``product``.
+        target: ``hard`` counts a reply as correct if its score is at least 0.5, ``soft`` takes the
             score as it is.
         verbalizers: which token ids spell the answers; empty for those stored.
         calibrate: a calibrator with its parameters, applied out of fold over images; or empty.
@@ -118,8 +116,9 @@ class PredictionOptions:
     fold_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("answer_set", "confidence", "target"):
+        for name in ("answer_set", "target"):
             _check(name, getattr(self, name))
+        resolve(self.confidence)
 
 
 class PredictionKeywords(TypedDict, total=False):
@@ -159,6 +158,21 @@ class ComparisonKeywords(EstimateKeywords, total=False):
     """What comparisons and trends read, as keywords of a method."""
 
     permutations: int
+    correction: Correction
+    mixed_numerics: bool
+
+
+class RegressionKeywords(PredictionKeywords, total=False):
+    """What the calibration slope reads, as keywords of a method: nothing is drawn."""
+
+    resample: Resample
+    each_seed: bool
+    common: bool
+
+
+class TestedRegressionKeywords(RegressionKeywords, total=False):
+    """The same where conditions are compared."""
+
     correction: Correction
     mixed_numerics: bool
 
@@ -264,13 +278,13 @@ def check_read(
     open_rows = any(t.replies is not None and bool(t.replies.open.any()) for t in tables)
     closed_rows = any(bool(t.offered.any()) for t in tables)
     wanted = list(confidences) or [options.confidence]
-    replies = open_rows and any(x not in DEFINITIONS for x in wanted)
+    replies = open_rows and any(reads_replies(x) for x in wanted)
     why = (
         f"confidence {' and '.join(wanted)} reads none"
         if open_rows
         else "none of these conditions has any"
     )
-    lost = [x for x in wanted if x in _OF_REPLIES and not open_rows]
+    lost = [x for x in wanted if x != AUTO and reads_replies(x) and not open_rows]
     if lost:
         raise PlanError(f"--confidence {lost[0]} is that of generated replies, and {why}")
     if "target" in given and not replies:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Unpack
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets
-from calprune.analyze.metrics import Metric
+from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     AnalysisOptions,
     ComparisonKeywords,
@@ -20,11 +20,18 @@ from calprune.analyze.options import (
     FigureKeywords,
     PowerKeywords,
     PredictionKeywords,
+    RegressionKeywords,
+    TestedRegressionKeywords,
     check_read,
     untested,
 )
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import Power
@@ -59,9 +66,9 @@ class Study:
 
     def __repr__(self) -> str:
         lines = [f"<Study: {len(self)} condition{'' if len(self) == 1 else 's'}"]
-        for s in settings(self.tables) if self.tables else []:
-            names = [f"{c.name} ({c.seed})" if "seeds" in c.seed else c.name for c in s.cells]
-            rows = len(s.cells[0].tables[0])
+        for s in experiments(self.tables) if self.tables else []:
+            names = [f"{c.name} ({c.seed})" if "seeds" in c.seed else c.name for c in s.conditions]
+            rows = len(s.conditions[0].tables[0])
             lines.append(f"  {s.model} on {s.benchmark}, {rows} questions: {', '.join(names)}")
         return "\n".join(lines) + ">"
 
@@ -96,7 +103,7 @@ class Study:
         """The options, refusing what nothing here would read; says what ``common`` leaves out."""
         options = AnalysisOptions.of(**given)
         check_read(self.tables, options.predictions, given)
-        found = settings(self.tables, options.each_seed) if options.common else ()
+        found = experiments(self.tables, options.each_seed) if options.common else ()
         for line in dropped_sets(found):
             remark(line)
         return options
@@ -157,6 +164,20 @@ class Study:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
         told = self._told(_kept(given, ComparisonKeywords, by))
         return _frame(trend(self.tables, _listed(metric), parameter, told), Trend)
+
+    def calibration_slope(
+        self,
+        against: str | None = None,
+        by: str | None = None,
+        **given: Unpack[TestedRegressionKeywords],
+    ) -> DataFrame:
+        """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
+        if against is None:
+            told = self._told(_kept(given, RegressionKeywords, by))
+            return _frame(calibration_slopes(self.tables, told), CalibrationSlope)
+        told = self._told(_kept(given, TestedRegressionKeywords, by))
+        rows = calibration_slope_differences(self.tables, against, told)
+        return _frame(rows, CalibrationSlopeDifference)
 
     def plot(
         self,
@@ -243,11 +264,11 @@ def draw(
     """As ``Study.draw``, with options that are built already."""
     chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
     paths = []
-    for setting in settings(tables):
-        own = tuple(table for cell in setting.cells for table in cell.tables)
-        of = f"{setting.model} on {setting.benchmark}"
+    for experiment in experiments(tables):
+        own = tuple(table for runs in experiment.conditions for table in runs.tables)
+        of = f"{experiment.model} on {experiment.benchmark}"
         subject = figures.Subject(own, options, of)
-        start = figures.file_stem(f"{setting.model}-{setting.benchmark}")
+        start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
         for kind, found in chosen.items():
             for metric in metrics if found.per_metric else [None]:
                 view = figures.View(metric or "ece", None, by, against)

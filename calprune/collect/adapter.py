@@ -17,10 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.signals import Signals
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
+from calprune.data.condition import Scope
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+STAND_IN_SIZE = (336, 336)  # of an image where none has to be looked at; LLaVA-1.5's
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ class TokenLayout:
         crop, n = np.unique(self.cell[~self.separator, 0], return_counts=True)
         return dict(zip(crop.tolist(), n.tolist(), strict=True))
 
+    def pools(self, scope: Scope) -> list[tuple[int | None, NDArray[np.int64]]]:
+        """Tokens that compete with one another for a budget counted so: their places (n,).
+
+        The whole image (None), or each crop by its number.
+        """
+        if scope == "global":
+            return [(None, np.arange(len(self)))]
+        return [(crop, np.flatnonzero(self.cell[:, 0] == crop)) for crop in self.crops]
+
 
 @dataclass(frozen=True)
 class EncodedImage:
@@ -65,10 +78,10 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class Prompt:
-    """Token ids before the image, ``head``, and the question's ``tail`` after it."""
+    """Token ids before the image, ``prefix``, and the question's ``suffix`` after it."""
 
-    head: tuple[int, ...]
-    tail: tuple[int, ...]
+    prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -77,14 +90,14 @@ class ImageRequest:
 
     ``visual`` float (k, d): kept rows of the features that go to the projector; ``separator``
     bool (k,): which of them are separators; ``positions`` int64 (p, k): their position ids;
-    ``start``: position id of every tail's first token.
+    ``start``: position id of every suffix's first token.
     """
 
     visual: NDArray[np.floating]
     separator: NDArray[np.bool_]
     positions: NDArray[np.int64]
     start: int
-    tails: tuple[tuple[int, ...], ...]
+    suffixes: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -173,8 +186,8 @@ class Adapter(Protocol):
         scope: how a budget is counted: in the image, split over its crops, or in each crop.
         ragged: the layout depends on the image's size.
         candidates: visual tokens an image has (the most, where images differ).
-        width: of the projector's input, for the bill.
-        shape: dimensions, for the bill.
+        width: of the projector's input, for the cost.
+        shape: dimensions, for the cost.
         ends: token ids that end a reply; ``generate`` stops at them too. May be set anew.
         dtype: in which tower and language model compute.
         device: where.
@@ -193,7 +206,7 @@ class Adapter(Protocol):
     selector_features: str
     measures: dict[str, str]
     pixels: str
-    scope: Literal["global", "split", "crop"]
+    scope: Scope
     ragged: bool
     candidates: int
     width: int
@@ -235,8 +248,8 @@ class Adapter(Protocol):
         """Token ids before and after the image."""
         ...
 
-    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
-        """Position ids (p, head + v + 1) of head, visual tokens and the tail's first token."""
+    def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
+        """Position ids (p, prefix + v + 1) of prefix, visual tokens and suffixes' first token."""
         ...
 
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
@@ -251,7 +264,7 @@ class Adapter(Protocol):
         """Hidden states (b, s, D) after the last norm."""
         ...
 
-    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
         """Logits (q, vocabulary) of hidden rows (q, D), computed in float32."""
         ...
 

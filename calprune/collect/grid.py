@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import cast
 
 from calprune import registry
 from calprune.collect.selector import Selector
-from calprune.data.condition import ALL_TOKENS, Budget, Scalar, selector_label
-from calprune.data.condition_names import ConditionSpec, told
+from calprune.data.condition import ALL_TOKENS, Budget, Scalar, Scope, selector_label
+from calprune.data.condition_names import ConditionSpec, parse_name, told
 from calprune.data.studies import TOKENS, find_study
 from calprune.errors import PlanError
 
@@ -23,7 +24,7 @@ STUDY_TOKENS = TOKENS
 
 
 @dataclass(frozen=True)
-class Chosen:
+class SelectorChoice:
     """A selector as named in a condition, with one budget.
 
     ``compat``: it chooses in the precision of its reference code.
@@ -74,9 +75,10 @@ def grid(
     candidates: int = STUDY_TOKENS,
     study: str = "",
     about: tuple[str, str] = ("", ""),
-) -> list[Chosen]:
+) -> list[SelectorChoice]:
     """Every selector with every budget; a study's grid where none is asked for.
 
+    A selector may be named with lists of values, or as its conditions are: ``scope:alpha=0 @128``.
     ``all`` stands for every selector there is. A study's budgets keep their share of the
     ``candidates``: of five times 576 they are five times as large, 640, 320 and 160 of 2,880 as in
     SCOPE. ``about`` is benchmark and model, which decide the part of a ``study``.
@@ -92,16 +94,23 @@ def grid(
     asked = [
         (text, tuple(keep) or tuple(Budget("count", k) for k in budgets)) for text, budgets in usual
     ]
-    found: dict[tuple[str, Selector, Budget], Chosen] = {}
+    if keep and wanted and all("@" in text for text in wanted):
+        raise PlanError("--keep: each selection names its own budget: leave it out")
+    found: dict[tuple[str, Selector, Budget, bool], SelectorChoice] = {}
     for text, budgets in asked:
-        name, selectors = _parse(text)
+        name, selectors, told, compat = _parse(text)
         for selector in selectors:
-            for budget in (selector.budget,) if selector.budget else budgets:
-                found[name, selector, budget] = Chosen(name, selector, budget)
+            own = selector.budget
+            if own and told and own != told:
+                raise PlanError(f"{text!r}: {name} has a budget of its own: leave it out")
+            for budget in (own,) if own else (told,) if told else budgets:
+                found[name, selector, budget, compat] = SelectorChoice(
+                    name, selector, budget, compat
+                )
     return list(found.values())
 
 
-def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
+def in_numerics(chosen: Sequence[SelectorChoice], numerics: str) -> list[SelectorChoice]:
     """The same selectors, choosing canonically, in compat, or where they can in both.
 
     What measures nothing chooses the same in any numerics, and stays as it is.
@@ -124,14 +133,14 @@ def in_numerics(chosen: Sequence[Chosen], numerics: str) -> list[Chosen]:
     return found
 
 
-def check_budgets_read(chosen: Sequence[Chosen]) -> None:
+def check_budgets_read(chosen: Sequence[SelectorChoice]) -> None:
     """PlanError, where budgets were asked for, if no selector would take them."""
     if all(c.selector.budget is not None for c in chosen):
         take = "takes" if len({c.name for c in chosen}) == 1 else "take"
         raise PlanError(f"--keep: {_named(chosen)} {take} no budget: leave it out")
 
 
-def _named(chosen: Sequence[Chosen]) -> str:
+def _named(chosen: Sequence[SelectorChoice]) -> str:
     return " and ".join(dict.fromkeys(c.name for c in chosen))
 
 
@@ -153,12 +162,34 @@ def budgets(text: str) -> list[Budget]:
     return found
 
 
-def _parse(text: str) -> tuple[str, list[Selector]]:
-    name, cls, values = registry.parse("selectors", text)
-    if "seed" in {f.name for f in fields(cls)} and "seed" not in values:
-        values["seed"] = list(SEEDS)
+def _parse(text: str) -> tuple[str, list[Selector], Budget | None, bool]:
+    """Name and selectors, and what a condition's name tells beside: its budget, and compat."""
+    spec, told = None, text
+    if "@" in text or len(text.split()) > 1:
+        spec, told = parse_name(text), text.split()[0].partition("@")[0]
+    name, cls, values = registry.parse("selectors", told)
+    seeded = "seed" in {f.name for f in fields(cls)}
+    if seeded and "seed" not in values:
+        values["seed"] = list(SEEDS) if spec is None or spec.seed is None else [spec.seed]
     combinations = itertools.product(*values.values())
-    return name, [cls(**dict(zip(values, c, strict=True))) for c in combinations]
+    selectors = [cls(**dict(zip(values, c, strict=True))) for c in combinations]
+    if spec is None:
+        return name, selectors, None, False
+    if spec.seed is not None and not seeded:
+        raise PlanError(f"{text!r}: {name} draws nothing: leave seed={spec.seed} out")
+    words, compat = dict(spec.words), ("numerics", "compat") in spec.words
+    words.pop("numerics", None)
+    if words.get("revision") == str(cls.revision):
+        del words["revision"]
+    if words:
+        raise PlanError(
+            f"{text!r}: {' and '.join(words)} cannot be asked of one selection; leave it out, and "
+            "see --positions, --clip and --model"
+        )
+    budget = spec.budget
+    if budget is not None and spec.scope is not None:
+        budget = replace(budget, scope=cast("Scope", spec.scope))
+    return name, selectors, budget, compat
 
 
 def _values(selector: Selector) -> dict[str, Scalar]:

@@ -28,7 +28,7 @@ class Stage:
             among the question's tokens (SparseVLM), averaged.
         heads: 0 averages all heads; n divides each head's attention by the rotary bias and averages
             the n heads with the largest sum over raters and visual tokens (SparseVLM 2.0).
-        recycled: best of the dropped tokens, of which new ones are made.
+        merge_from: best of the dropped tokens, of which new ones are made.
         merged: new tokens made of them, which follow the kept ones.
         again: what is kept is read once more from the input embeddings and the first layer on.
     """
@@ -38,7 +38,7 @@ class Stage:
     keep: int
     rows: Literal["last", "raters"] = "last"
     heads: int = 0
-    recycled: int = 0
+    merge_from: int = 0
     merged: int = 0
     again: bool = False
 
@@ -104,9 +104,9 @@ def planned(
                 f"{name}: stage {n} stands before layer {s.before}, ranked by layer {s.by}; stages "
                 f"rise from 1 to {layers - 1} in a decoder of {layers} layers"
             )
-        if not 0 < s.keep <= left or not 0 <= s.merged <= s.recycled <= left - s.keep:
+        if not 0 < s.keep <= left or not 0 <= s.merged <= s.merge_from <= left - s.keep:
             raise PlanError(
-                f"{name}: stage {n} keeps {s.keep} and merges {s.recycled} into {s.merged} of "
+                f"{name}: stage {n} keeps {s.keep} and merges {s.merge_from} into {s.merged} of "
                 f"{left} visual tokens"
             )
         if (s.again and len(stages) > 1) or (s.merged and selector.positions != "contiguous"):

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from calprune.collect.hf.names import EMBEDDED
 from calprune.data.studies import find_study
 from calprune.errors import CalpruneError, PlanError
 
 if TYPE_CHECKING:
-    from calprune.collect.run import Outcome
+    from calprune.collect.request import CollectOptions
+    from calprune.collect.run import Outcome, Progress
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,14 @@ def each(
         raise type(first)(f"not everything of the study was done; the first problem: {first}")
 
 
-def collect_study(study: str, bench: str = "", model: str = "", **options: Any) -> list[Outcome]:
+def collect_study(
+    study: str,
+    bench: str = "",
+    /,
+    *,
+    progress: Progress | None = None,
+    **options: Unpack[CollectOptions],
+) -> list[Outcome]:
     """``collect`` for every benchmark and model of a study; see ``jobs`` for what is run.
 
     What can be collected is, even if a benchmark or a model is missing; the first error is raised
@@ -77,9 +85,12 @@ def collect_study(study: str, bench: str = "", model: str = "", **options: Any) 
     if options.get("select"):
         raise PlanError("a study names its selectors: leave select out, or the study")
     done: list[Outcome] = []
-    each(
-        jobs(study, bench, model),
-        lambda job: done.append(collect(job.bench, model=job.model, study=study, **options)),
-        lambda _job, _error: None,
-    )
+    todo = jobs(study, bench, options.pop("model", ""))
+
+    def run(job: Job) -> None:
+        asked = options.copy()
+        asked["model"], asked["study"] = job.model, study
+        done.append(collect(job.bench, progress=progress, **asked))
+
+    each(todo, run, lambda _job, _error: None)
     return done

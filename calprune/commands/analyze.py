@@ -74,6 +74,13 @@ def analyze(
     trend: Annotated[
         str | None, typer.Option(help="Slopes over a parameter, such as alpha, in each budget.")
     ] = None,
+    calibration_slope: Annotated[
+        bool,
+        typer.Option(
+            "--calibration-slope",
+            help="Cox's regression of correctness on the log-odds of confidence.",
+        ),
+    ] = False,
     format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
     overview: Annotated[
         bool, typer.Option("--overview", help="All benchmarks side by side, in percent of full.")
@@ -90,8 +97,8 @@ def analyze(
     confidence: Annotated[
         str,
         typer.Option(
-            help="auto, answer-set, raw, margin, entropy, gap; of replies: first, mean, product, "
-            "min. Several, separated by commas, give one table of them all."
+            help="What confidence is: auto, or one of {names of confidence} "
+            "('calprune ls confidence'). Several, separated by commas, give one table of them all."
         ),
     ] = "auto",
     verbalizers: Annotated[
@@ -103,7 +110,7 @@ def analyze(
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
-    from calprune.analyze.command import Asked, several, trade_offs
+    from calprune.analyze.command import Asked, regressions, several, trade_offs
     from calprune.analyze.command import analyze as report
     from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.store import store_path
@@ -123,6 +130,7 @@ def analyze(
     told = analysis_options(ctx.params)
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
-    printed = several if overview else trade_offs if pareto else report
+    printed = regressions if calibration_slope else report
+    printed = several if overview else trade_offs if pareto else printed
     print(printed(tables, asked, told, format))
     reader.end()

@@ -26,6 +26,7 @@ from calprune.terminal import counted, printable, remark
 
 if TYPE_CHECKING:
     from calprune.collect.run import Outcome
+    from calprune.collect.studies import Job
 
 EPILOG = (
     "Examples:  calprune collect --bench shapes  ·  calprune collect --bench shapes "
@@ -64,7 +65,8 @@ def collect(
     select: Annotated[
         list[str] | None,
         typer.Option(
-            help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2; may be repeated.  "
+            help="Selector with parameters, e.g. scope:alpha=0,0.5:gap_power=2, or a condition by "
+            "name, e.g. 'scope:alpha=0 @128'; may be repeated.  "
             "[default: the grid of the study calibration]"
         ),
     ] = None,
@@ -132,7 +134,7 @@ def collect(
             help="Most memory on the device, e.g. 8GB: a limit on a GPU, a plan on a CPU."
         ),
     ] = None,
-    share: Annotated[
+    shard: Annotated[
         str, typer.Option(help="i/n: the i-th of n processes that fill one store together.")
     ] = "1/1",
     audit: Annotated[
@@ -151,48 +153,53 @@ def collect(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print forwards, FLOPs, bytes and time, and stop.")
     ] = False,
-    gpu: Annotated[
-        str, typer.Option(help="For which the bill estimates the time, e.g. a100.")
-    ] = "h100",
-    format: Annotated[str, typer.Option(help="Of the bill: table or json.")] = "table",
+    gpu: Annotated[str, typer.Option(help="For which the time is estimated, e.g. a100.")] = "h100",
+    format: Annotated[str, typer.Option(help="Of the estimate: table or json.")] = "table",
 ) -> None:
-    """Fill the cache: encode images, choose tokens, ask the model. Continues where it stopped."""
+    """Fill the cache: encode images, select tokens, ask the model. Continues where it stopped."""
     stop = _stop_on_signals() if not dry_run else bool
     with needed("collect"):
         from calprune.collect import run
-    from calprune.collect.grid import budgets
-
-    settings: dict[str, Any] = {
-        "store": store,
-        "study": study,
-        "revision": revision,
-        "select": select or (),
-        "keep": budgets(keep) if keep is not None else (),
-        "numerics": numerics,
-        "positions": positions,
-        "picture": picture,
-        "template": template,
-        "clip": clip,
-        "reply_tokens": reply_tokens,
-        "data": data,
-        "images": images,
-        "device": device,
-        "dtype": dtype,
-        "tokens_per_forward": batch_tokens,
-        "max_memory": max_memory,
-        "share": _share(share),
-        "strict": strict,
-        "max_left_out": share_of("--max-left-out", max_left_out),
-    }
+    from calprune.collect.request import CollectRequest
     from calprune.collect.studies import Job, each, jobs
+
+    mine, most = _shard(shard), share_of("--max-left-out", max_left_out)
+
+    def request_of(job: Job) -> CollectRequest:
+        return CollectRequest(
+            bench=job.bench,
+            store=store,
+            model=job.model,
+            revision=revision,
+            select=select or (),
+            keep=keep if keep is not None else (),
+            study=study,
+            numerics=numerics,
+            positions=positions,  # type: ignore[arg-type]  # which is checked there
+            picture=picture,
+            template=template,
+            clip=clip,
+            reply_tokens=reply_tokens,
+            data=data,
+            images=images,
+            device=device,
+            dtype=dtype,
+            tokens_per_forward=batch_tokens,
+            max_memory=max_memory,
+            shard=mine,
+            audit_rows=audit,
+            min_mass=min_mass,
+            strict=strict,
+            max_left_out=most,
+        )
 
     todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
     if dry_run:
-        _bills(run, todo, gpu, format, settings)
+        _estimates(todo, format, lambda job: run.estimate_for(request_of(job), gpu))
         return
 
     def one(job: Job) -> None:
-        plan = run.prepare(job.bench, model=job.model, **settings)
+        plan = run.plan_for(request_of(job))
         if "min_mass" in given(ctx) and not any(e.offered for e in plan.questions.examples):
             raise PlanError(
                 f"--min-mass: {plan.questions.name} has no answers to choose from: leave it out"
@@ -202,27 +209,25 @@ def collect(
             print("calprune: stopped before anything was done", file=sys.stderr)
             raise typer.Exit(130)
         with bars() as progress:
-            outcome = run.execute(
-                plan, audit_rows=audit, min_mass=min_mass, progress=progress, stop=stop
-            )
+            outcome = run.execute(plan, progress=progress, stop=stop)
         _conclude(outcome)
 
     each(todo, one, _skipped)
 
 
-def _bills(run: Any, todo: list[Any], gpu: str, form: str, settings: dict[str, Any]) -> None:
-    """The bill of every job; as JSON one document, a list where a study has several."""
+def _estimates(todo: list[Job], form: str, cost_of: Callable[[Job], dict[str, Any]]) -> None:
+    """The cost of every job; as JSON one document, a list where a study has several."""
     import json
 
-    from calprune.collect.cost.estimate import render_bill
+    from calprune.collect.cost.estimate import render_estimate
     from calprune.collect.studies import each
 
     found: list[dict[str, Any]] = []
 
-    def one(job: Any) -> None:
-        bill = run.bill_of(job.bench, model=job.model, gpu=gpu, **settings)
-        text = render_bill(bill, form)
-        found.append(bill)
+    def one(job: Job) -> None:
+        cost = cost_of(job)
+        text = render_estimate(cost, form)
+        found.append(cost)
         if form != "json" or len(todo) == 1:
             print(text if len(found) == 1 else f"\n{text}")
 
@@ -247,11 +252,11 @@ def _remark(notes: Sequence[str], left_out: Sequence[str]) -> None:
         remark(f"left out: {counted(len(left_out) - 10, 'more image')}")
 
 
-def _share(text: str) -> tuple[int, int]:
+def _shard(text: str) -> tuple[int, int]:
     i, slash, n = text.partition("/")
     digits = (i + n).isascii() and i.isdecimal() and n.isdecimal()
     if not (slash and digits and 1 <= int(i) <= int(n)):
-        raise PlanError(f"--share {text!r}: write i/n with 1 <= i <= n, e.g. 2/4")
+        raise PlanError(f"--shard {text!r}: write i/n with 1 <= i <= n, e.g. 2/4")
     return int(i) - 1, int(n)
 
 
@@ -283,13 +288,13 @@ def _conclude(outcome: Outcome) -> None:
             f"largest logit difference {a.worst_logit:.1e}, "
             f"log-sum-exp {a.worst_log_z:.1e}, answers changed {a.flipped}"
         )
-    total = counted(len(plan.cells), "condition")
+    total = counted(len(plan.conditions), "condition")
     where = plan.store.root
     of = counted(len(plan.questions.images) + len(plan.left_out), "image")
     without = f", {len(plan.left_out):,} of {of} left out" if plan.left_out else ""
     if outcome.stopped:
         print(
-            f"calprune: stopped; {len(plan.cells) - outcome.missing} of {total} are sealed in "
+            f"calprune: stopped; {len(plan.conditions) - outcome.missing} of {total} are sealed in "
             f"{where}{without} and every finished part is saved: run the same command again to go "
             "on",
             file=sys.stderr,
@@ -297,8 +302,8 @@ def _conclude(outcome: Outcome) -> None:
         raise typer.Exit(130)
     if outcome.missing:
         print(
-            f"this share is done{without}; {outcome.missing} of {total} in {where} wait for parts "
-            "of other shares, the last to finish seals them"
+            f"this shard is done{without}; {outcome.missing} of {total} in {where} wait for parts "
+            "of other shards, the last to finish seals them"
         )
         return
     new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"

@@ -58,11 +58,12 @@ def fetch(
 ) -> None:
     """Download benchmarks from the hub, and check them. Goes on where it was interrupted."""
     installed("data fetch", "data", "huggingface_hub", "pyarrow")
-    parts = {name: _parts(name) for name in names}
+    for name in names:
+        _check_fetchable(name)
 
     def one(name: str) -> None:
         folder = _folder(dir, name, names)
-        _download(name, parts[name], folder)
+        _download(name, folder)
         found = _checked(name, folder)
         where = "" if folder is None else f" --data {folder}"
         print(f"\n{_table(found)}\n\nnow:  calprune collect --bench {name}{where}\n", flush=True)
@@ -136,33 +137,30 @@ def _folder(given: Path | None, name: str, names: Sequence[str]) -> Path | None:
     return given / name if getattr(find_benchmark(name), "reads_files", True) else None
 
 
-def _parts(name: str) -> Any:
-    """The tables of a benchmark; PlanError, with what to do instead, if the hub has none."""
+def _check_fetchable(name: str) -> None:
+    """PlanError, with what to do instead, if a benchmark has nothing to fetch."""
     from calprune.data.questions import find_benchmark
+    from calprune.data.sources import Released
 
     benchmark = find_benchmark(name)
-    if parts := getattr(benchmark, "parts", None):
-        return parts
-    if layout := getattr(benchmark, "layout", ""):
-        instead = (
-            f"take it from {benchmark.origin}, and name with --data a folder that holds {layout}"
-        )
-    else:
+    if isinstance(benchmark, Released):
+        benchmark.check_fetchable()
+    elif not hasattr(benchmark, "fetch"):
         origin = getattr(benchmark, "origin", "") or "no files that calprune knows of"
-        instead = f"its origin: {origin}; run 'calprune collect --bench {name}'"
-    raise PlanError(f"{name}: nothing on the hub to fetch; {instead}")
+        raise PlanError(
+            f"{name}: nothing on the hub to fetch; its origin: {origin}; run 'calprune collect "
+            f"--bench {name}'"
+        )
 
 
-def _download(name: str, parts: Any, folder: Path | None) -> None:
+def _download(name: str, folder: Path | None) -> None:
     from calprune.data.questions import find_benchmark
-    from calprune.data.sources.fetch import fetch as fetch_part
 
-    benchmark = find_benchmark(name)
+    benchmark: Any = find_benchmark(name)
     for what in ("title", "licence", "origin"):
         said = getattr(benchmark, what, "") or "not stated"
         print(f"{what:8}  {printable(said)}", flush=True)
-    for part in parts.values():
-        fetch_part(part, folder, say=lambda text: print(printable(text), flush=True))
+    benchmark.fetch(folder, lambda text: print(printable(text), flush=True))
 
 
 def _checked(name: str, folder: Path | None) -> Check:

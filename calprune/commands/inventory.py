@@ -25,6 +25,7 @@ class Kind(StrEnum):
     scorers = "scorers"
     parsers = "parsers"
     figures = "figures"
+    confidence = "confidence"
     calibrators = "calibrators"
     conditions = "conditions"
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from calprune import registry
 from calprune.commands.reading import Reader
-from calprune.data.condition_names import name_of
+from calprune.data.condition import Condition
+from calprune.data.condition_names import budget_text, name_of
 from calprune.data.storage.store import Store, check_file, store_path
-from calprune.errors import BenchmarkError, MissingExtra, PlanError
+from calprune.errors import MissingExtra, PlanError
 from calprune.terminal import counted, in_columns, printable
 
 _NARROWEST = 100  # columns of the table of benchmarks
@@ -31,6 +32,8 @@ def listing(what: str, store: Path | None, form: str, reader: Reader | None = No
     rows = _conditions(store, reader or Reader()) if what == "conditions" else _plugins(what)
     if form == "json":
         return json.dumps(rows, indent=2)
+    if what == "conditions":
+        rows = [_for_people(row) for row in rows]
     return "\n".join(in_columns([list(row.values()) for row in rows]))
 
 
@@ -81,22 +84,14 @@ def _benchmarks() -> list[dict[str, Any]]:
 
 
 def _where(plugin: Any) -> str:
-    """Whether a benchmark's files are in the hub's cache, told by their names; opens no table."""
-    from calprune.data.sources.hub import cached
-
-    parts = getattr(plugin, "parts", None)
-    if parts is None:
-        origin = str(getattr(plugin, "origin", ""))
-        return "generated" if origin.startswith("generated") else ""
-    if not parts:
-        return "--data"
-    try:
-        found = [bool(cached(part)) for part in parts.values()]
-    except BenchmarkError:
-        return "partly"
-    except Exception:  # a foreign plug-in with parts of its own making
-        return ""
-    return "fetched" if all(found) else "partly" if any(found) else "to fetch"
+    """Whether a benchmark's files are here, told by their names; opens no table."""
+    if callable(told := getattr(plugin, "availability", None)):
+        try:
+            return str(told())
+        except Exception:  # of a foreign plug-in
+            return ""
+    origin = str(getattr(plugin, "origin", ""))
+    return "generated" if origin.startswith("generated") else ""
 
 
 def _folded(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -122,28 +117,47 @@ def _cell(value: object) -> str:
 
 
 def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
+    """What there is of each condition: its name, its typed parts, and what its file holds."""
     return [
         {
             "model": t.condition.model,
             "benchmark": t.condition.benchmark,
             "condition": name_of(t.condition),
+            "selector": t.condition.selector,
+            "parameters": dict(t.condition.parameters),
+            "budget": budget_text(t.condition),
+            "seed": t.condition.seed,
             "picture": t.condition.picture,
             "template": t.template,
             "dtype": t.condition.dtype,
-            "kept": f"{t.visual[:, -1].mean():g} tokens",
-            "images": counted(len(set(t.cluster.tolist())), "image"),
-            "rows": counted(len(t), "row"),
-            "key": t.condition.key[:8],
+            "kept": float(t.visual[:, -1].mean()),
+            "images": len(set(t.cluster.tolist())),
+            "rows": len(t),
+            "key": t.condition.key,
             "file": str(t.path),
         }
         for t in reader.tables(store_path(store))
     ]
 
 
+_IN_NAME = ("selector", "parameters", "budget", "seed")
+
+
+def _for_people(row: Mapping[str, Any]) -> dict[str, str]:
+    """A condition as one line: what its name tells is not told again."""
+    said = {
+        "kept": f"{row['kept']:g} tokens",
+        "images": counted(row["images"], "image"),
+        "rows": counted(row["rows"], "row"),
+        "key": row["key"][:8],
+    }
+    return {k: said.get(k, v) for k, v in row.items() if k not in _IN_NAME}
+
+
 def described(file: Path) -> str:
     """What a sealed file of any kind holds, as JSON, after checking it."""
     sealed = check_file(file)
-    found = {
+    found: dict[str, Any] = {
         "file": str(file),
         "format": sealed.kind,
         "key": sealed.key,
@@ -152,6 +166,8 @@ def described(file: Path) -> str:
         "provenance": sealed.provenance,
         "datasets": {k: f"{a.dtype} {a.shape}" for k, a in sorted(sealed.arrays.items())},
     }
+    if sealed.kind == "calprune.logits":
+        found["condition"] = name_of(Condition.from_json(sealed.manifest))
     return json.dumps(found, indent=2)
 
 

@@ -6,20 +6,25 @@ that was given twice where one value is read.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from typer.core import TyperCommand
 
+from calprune import registry
 from calprune.errors import PlanError
 
 Values = Mapping[str, Any]
+
+_NAMES = re.compile(r"\{names of ([a-z]+)\}")
 
 _READING = "answer_set confidence calibrate target"
 _ANALYZE = f"store bench model format folds verbalizers {_READING}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"
+_SLOPES = "calibration_slope by each_seed resample common"
 _TABLES = {
     "": f"{_ESTIMATED} by interval",
     "--against": f"{_ESTIMATED} by interval {_TESTED} against",
@@ -32,7 +37,7 @@ _COLLECT = (
     "bench model revision keep numerics positions picture template clip reply_tokens store data "
     "images device dtype strict max_left_out"
 )
-_RUN = "batch_tokens max_memory share audit min_mass"
+_RUN = "batch_tokens max_memory shard audit min_mass"
 _REPORT = f"store bench model format draws seed folds {_READING}"
 _PAGE = f"{_REPORT} out metric by against each_seed mixed_numerics"
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
@@ -48,6 +53,10 @@ MODES: dict[str, dict[str, str]] = {
         **{f"{mode} --plot".strip(): _plotted(text) for mode, text in _TABLES.items()},
         "--confidence A,B": f"{_ESTIMATED} interval",
         "--confidence A,B --against": f"{_ESTIMATED} interval {_TESTED} against",
+        "--calibration-slope": f"{_ANALYZE} {_SLOPES}",
+        "--calibration-slope --against": (
+            f"{_ANALYZE} {_SLOPES} against mixed_numerics correction"
+        ),
         "--overview": f"{_ANALYZE} overview metric",
         "--pareto": f"{_ANALYZE} pareto each_seed",
     },
@@ -87,6 +96,8 @@ def _analyze(values: Values) -> str:
     if values["overview"]:
         return "--overview"
     against = values["against"] is not None
+    if values["calibration_slope"]:
+        return "--calibration-slope" + " --against" * against
     if "," in values["confidence"]:
         return "--confidence A,B" + " --against" * against
     table = "--against" if against else ""
@@ -221,6 +232,15 @@ class Command(TyperCommand):
                     + f": {why}" * bool(why)
                 )
         return super().parse_args(ctx, args)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The help, in which ``{names of GROUP}`` is filled with the plug-ins that there are."""
+        params: list[Any] = self.params
+        for param in params:
+            text = getattr(param, "help", None)
+            if text:
+                param.help = _NAMES.sub(lambda m: ", ".join(registry.names(m[1])), text)
+        super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Check, then run."""

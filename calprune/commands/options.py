@@ -84,5 +84,11 @@ AnswerSetOption = Annotated[str, typer.Option(help="Answers read: offered, all o
 TargetOption = Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")]
 FoldsOption = Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")]
 CalibrateOption = Annotated[
-    str, typer.Option(help="temperature, platt, vector, isotonic or histogram; out of fold.")
+    str, typer.Option(help="Out of fold, by one of {names of calibrators}.")
+]
+ConfidenceOption = Annotated[
+    str,
+    typer.Option(
+        help="What confidence is: auto, or one of {names of confidence} ('calprune ls confidence')."
+    ),
 ]

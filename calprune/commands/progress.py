@@ -11,7 +11,7 @@ Advance = Callable[[str, int, int | None], None]
 
 _WORDS = {
     "encode": "encoding images",
-    "choose": "choosing tokens",
+    "select": "selecting tokens",
     "compare": "comparing choices",
     "ask": "asking",
     "audit": "auditing",

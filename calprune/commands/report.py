@@ -11,6 +11,7 @@ from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
     CalibrateOption,
+    ConfidenceOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
@@ -72,9 +73,7 @@ def report(
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
     answer_set: AnswerSetOption = "offered",
-    confidence: Annotated[
-        str, typer.Option(help="auto, answer-set or raw; of replies: first, mean, product or min.")
-    ] = "auto",
+    confidence: ConfidenceOption = "auto",
     target: TargetOption = "hard",
     calibrate: CalibrateOption = "",
     folds: FoldsOption = 5,

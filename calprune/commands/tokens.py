@@ -74,8 +74,8 @@ def tokens(
     if out is not None and out.suffix and out.suffix not in SUFFIXES:
         raise PlanError(f"--out {out}: pictures are written as {', '.join(PICTURES)}")
     with needed("show tokens"):
-        from calprune.collect.inspection.token_view import look
-    found = look(
+        from calprune.collect.inspection.token_view import token_view
+    found = token_view(
         bench,
         image,
         select=select,

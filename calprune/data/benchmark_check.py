@@ -9,9 +9,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from calprune.data.benchmarks import Benchmark, Example, Published, Source
+from calprune.data.benchmark import Benchmark, Example, OpenedBenchmark, Published
 from calprune.data.questions import Questions, find_benchmark, open_questions
-from calprune.data.sources.hub import cached, damage, local_parts, revisions, stored
+from calprune.data.sources import Released
+from calprune.data.sources.hub import damage, revisions, stored
 from calprune.data.usable_images import Tick, unusable
 
 
@@ -154,7 +155,7 @@ def counts(questions: Questions, published: Published | None) -> tuple[Count, ..
     )
 
 
-def _values(e: Example, source: Source) -> Iterator[str]:
+def _values(e: Example, source: OpenedBenchmark) -> Iterator[str]:
     """What a question counts for, as ``Published.counts`` names it."""
     named = [("split", e.split), ("category", e.category), *e.tags]
     if e.offered:
@@ -171,13 +172,9 @@ def _unexpected(found: Mapping[str, int], published: Published) -> list[str]:
     return sorted(v for v in found if v.split("=")[0] in whole and v not in published.counts)
 
 
-def _tables(benchmark: Benchmark, source: Source, root: Path | None) -> list[Path]:
-    """The hub's files that were read; none in another layout."""
-    parts = getattr(benchmark, "parts", None) or {}
-    if source.layout != "parquet":
+def _tables(benchmark: Benchmark, source: OpenedBenchmark, root: Path | None) -> list[Path]:
+    """The files of tables that were read; none in another layout, and of other benchmarks."""
+    if source.layout != "parquet" or not isinstance(benchmark, Released):
         return []
-    if root is None:
-        found = {name: cached(part) for name, part in parts.items()}
-    else:
-        found = local_parts(root, parts) or {}
+    found = benchmark.files(root) or {}
     return list(dict.fromkeys(path for paths in found.values() for path in paths))

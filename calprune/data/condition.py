@@ -11,13 +11,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from calprune.errors import PlanError, StoreError
 
 SCHEMA_MAJOR = 1
 
 Scalar = str | int | float | bool
+Scope = Literal["global", "split", "crop"]
 
 
 def canonical_json(value: Any) -> str:
@@ -42,7 +43,7 @@ class Budget:
 
     kind: Literal["count", "ratio"]
     value: int | float
-    scope: Literal["global", "split", "crop"] = "global"
+    scope: Scope = "global"
 
     def __post_init__(self) -> None:
         if self.kind not in ("count", "ratio") or self.scope not in _SCOPES:
@@ -90,6 +91,11 @@ class Budget:
         least = int(self.value > 0)
         return [min(n, max(least, math.floor(n * self.value + 0.5))) for n in crops]
 
+    def pool(self, crops: Sequence[int]) -> int:
+        """Candidates of which a count is a part, in an image with these in its crops."""
+        per_crop = self.scope == "crop" and self.kind == "count"
+        return max(crops) if per_crop else sum(crops)
+
     @property
     def label(self) -> str:
         """``k64``, or ``r0.25`` for a ratio; ``c`` is appended for budgets per crop."""
@@ -97,11 +103,11 @@ class Budget:
         return f"{sign}{self.value:g}{'c' if self.scope == 'crop' else ''}"
 
 
-_SCOPES = ("global", "split", "crop")
+_SCOPES = get_args(Scope)
 ALL_TOKENS = Budget("ratio", 1.0)
 
 
-class Experiment(NamedTuple):
+class ExperimentKey(NamedTuple):
     """What two conditions share that may be compared, as in ``Condition``."""
 
     benchmark: str
@@ -213,9 +219,9 @@ class Condition:
         return sha256_of(self.to_json())
 
     @property
-    def experiment(self) -> Experiment:
+    def experiment(self) -> ExperimentKey:
         """What it shares with all conditions that it may be compared with."""
-        return Experiment(*(getattr(self, name) for name in Experiment._fields))
+        return ExperimentKey(*(getattr(self, name) for name in ExperimentKey._fields))
 
     @property
     def picture(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calprune.data.benchmarks import Blob, Picture
+from calprune.data.benchmark import Blob, Picture
 from calprune.errors import BenchmarkError
 
 if TYPE_CHECKING:

@@ -12,7 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from calprune import registry
-from calprune.data.benchmarks import Benchmark, Example, Picture, Source, picture_digest, upright
+from calprune.data.benchmark import (
+    Benchmark,
+    Example,
+    OpenedBenchmark,
+    Picture,
+    picture_digest,
+    upright,
+)
 from calprune.data.condition import canonical_json, sha256_of
 from calprune.data.storage.ragged_text import MOST_REFERENCE
 from calprune.errors import BenchmarkError, CalpruneError, PlanError
@@ -34,7 +41,7 @@ class Questions:
     """
 
     name: str
-    source: Source
+    source: OpenedBenchmark
     examples: tuple[Example, ...]
     images: tuple[str, ...]
     digests: tuple[str, ...]
@@ -200,7 +207,7 @@ def short_name(name: str) -> str:
     return f"{plain}:{Path(argument).stem}" if colon else name
 
 
-def _digest(source: Source, image: str) -> str:
+def _digest(source: OpenedBenchmark, image: str) -> str:
     return source.digest(image) if source.digest else picture_digest(source.picture(image))
 
 
@@ -209,7 +216,7 @@ def _ranges(sizes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(range(a, b)) for a, b in pairwise(ends))
 
 
-def _opened(name: str, root: Path | None) -> Source:
+def _opened(name: str, root: Path | None) -> OpenedBenchmark:
     """The source of a benchmark, which may come from another package and fail in any way."""
     benchmark = find_benchmark(name)
     if root is not None and not getattr(benchmark, "reads_files", True):
@@ -231,7 +238,7 @@ def _failed(name: str, error: Exception) -> str:
     return f"benchmark {name!r} failed: {type(error).__name__}: {error}"
 
 
-def _read(name: str, source: Source) -> Iterator[Example]:
+def _read(name: str, source: OpenedBenchmark) -> Iterator[Example]:
     try:
         yield from source.examples
     except CalpruneError:
@@ -240,7 +247,7 @@ def _read(name: str, source: Source) -> Iterator[Example]:
         raise BenchmarkError(_failed(name, error)) from error
 
 
-def _checked(name: str, source: Source) -> Iterator[Example]:
+def _checked(name: str, source: OpenedBenchmark) -> Iterator[Example]:
     """The laws that every benchmark obeys, whoever wrote its plug-in."""
     seen: dict[str, str] = {}
     tags: set[str] = set()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 from calprune.data.pictures import problem
 from calprune.data.questions import Questions
 

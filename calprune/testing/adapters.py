@@ -25,7 +25,7 @@ from calprune.collect.packed.packs import Pack, cut, lay_out
 from calprune.collect.packed.places import place, visible
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.errors import ModelError
 from calprune.testing.signals import phrases_hold, signals_hold
 
@@ -40,7 +40,7 @@ class Case:
     """Images with what is kept of each, and the questions asked about all of them."""
 
     pictures: Sequence[Picture]
-    seen: Sequence[EncodedImage]
+    encoded: Sequence[EncodedImage]
     kept: Sequence[NDArray[np.int64]]
     questions: Sequence[str]
     positions: str
@@ -48,10 +48,10 @@ class Case:
     def rows(self, adapter: Adapter) -> list[ImageRequest]:
         """As the room that asks makes them."""
         prompts = [adapter.prompt(q) for q in self.questions]
-        head, tails = len(prompts[0].head), tuple(p.tail for p in prompts)
+        prefix, suffixes = len(prompts[0].prefix), tuple(p.suffix for p in prompts)
         return [
-            place(adapter, s, kept, head, tails, self.positions)
-            for s, kept in zip(self.seen, self.kept, strict=True)
+            place(adapter, s, kept, prefix, suffixes, self.positions)
+            for s, kept in zip(self.encoded, self.kept, strict=True)
         ]
 
 
@@ -71,39 +71,41 @@ def conformance(
         answers: whose first tokens the vocabulary has.
         seed: of what is kept.
     """
-    seen = adapter.encode(pictures)
-    frames_agree(adapter, pictures, seen)
+    encoded = adapter.encode(pictures)
+    layouts_agree(adapter, pictures, encoded)
     answers_have_tokens(adapter, answers)
     rng = np.random.default_rng(seed)
     worst: dict[str, float] = {}
-    everything = [np.arange(len(s.layout)) for s in seen]
-    few = [_some(rng, s, share) for s, share in zip(seen, _shares(len(seen)), strict=True)]
+    everything = [np.arange(len(s.layout)) for s in encoded]
+    few = [_some(rng, s, share) for s, share in zip(encoded, _shares(len(encoded)), strict=True)]
     for name, kept, positions in (
         ("all tokens", everything, "contiguous"),
         ("few tokens", few, "contiguous"),
         ("all tokens, original positions", everything, "original"),
         ("few tokens, original positions", few, "original"),
     ):
-        case = Case(pictures, seen, kept, questions, positions)
+        case = Case(pictures, encoded, kept, questions, positions)
         worst[name] = packed_is_generate(adapter, case)
-    case = Case(pictures, seen, few, questions, "original")
+    case = Case(pictures, encoded, few, questions, "original")
     worst["dropped is hidden"] = dropped_is_hidden(adapter, case)
     worst["company"] = company_does_not_matter(adapter, case)
     worst["ends"] = replies_end_where_they_should(adapter, case)
-    worst["signals"] = max(signals_hold(adapter, pictures, seen), phrases_hold(adapter, questions))
+    worst["signals"] = max(
+        signals_hold(adapter, pictures, encoded), phrases_hold(adapter, questions)
+    )
     wrong_masks_are_noticed(adapter, case)
     wrong_replies_are_noticed(adapter, case)
     pruning_shows(adapter, case)
     return worst
 
 
-def frames_agree(
-    adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[EncodedImage]
+def layouts_agree(
+    adapter: Adapter, pictures: Sequence[Picture], encoded: Sequence[EncodedImage]
 ) -> None:
     """The layout that arithmetic promises is the layout that the tower gives."""
     from calprune.data.pictures import size_of
 
-    for picture, s in zip(pictures, seen, strict=True):
+    for picture, s in zip(pictures, encoded, strict=True):
         promised = adapter.token_layout(size_of(picture))
         np.testing.assert_array_equal(promised.cell, s.layout.cell)
         np.testing.assert_array_equal(promised.separator, s.layout.separator)
@@ -193,29 +195,29 @@ def dropped_is_hidden(adapter: Adapter, case: Case) -> float:
     packed = Packed(adapter, tokens=1 << 20).reply(case.rows(adapter)).logits
     whole = Case(
         case.pictures,
-        case.seen,
-        [np.arange(len(s.layout)) for s in case.seen],
+        case.encoded,
+        [np.arange(len(s.layout)) for s in case.encoded],
         case.questions,
         "original",
     )
     hidden, model = [], Packed(adapter)
     for row, kept in zip(whole.rows(adapter), case.kept, strict=True):
-        for tail in row.tails:
+        for suffix in row.suffixes:
             line = lay_out(
-                ImageRequest(row.visual, row.separator, row.positions, row.start, (tail,))
+                ImageRequest(row.visual, row.separator, row.positions, row.start, (suffix,))
             )
             gone = np.setdiff1d(np.arange(line.visual), kept)
             stays = ~np.isin(np.arange(len(line)), gone)
             pack = replace(cut([line], "all"), depth=np.cumsum(stays)[None] - 1)
-            past = Past.head(1, model.head_length)
+            past = Past.prefix(1, model.prefix_length)
             built = masks.masks_of(pack, past, adapter.reach, adapter.device)
             for mask in built.values() if isinstance(built, dict) else (built,):
                 mask[..., past.seen.shape[1] + torch.from_numpy(gone)] = False
                 # what is hidden still needs something to see
                 own = torch.arange(mask.shape[2])
                 mask[:, :, own, past.seen.shape[1] + own] = True
-            out = adapter.forward(model.step([line], pack, built, model.head_cache(1)))
-            hidden.append(adapter.head(out[0, line.last])[0])
+            out = adapter.forward(model.step([line], pack, built, model.prefix_cache(1)))
+            hidden.append(adapter.lm_head(out[0, line.last])[0])
     return _apart(packed, np.stack(hidden), "dropping against hiding")
 
 
@@ -225,7 +227,9 @@ def company_does_not_matter(adapter: Adapter, case: Case) -> float:
     together = Packed(adapter, tokens=1 << 20).reply(rows).logits
     worst = 0.0
     for i, row in enumerate(rows):
-        turned = ImageRequest(row.visual, row.separator, row.positions, row.start, row.tails[::-1])
+        turned = ImageRequest(
+            row.visual, row.separator, row.positions, row.start, row.suffixes[::-1]
+        )
         alone = Packed(adapter, tokens=1).reply([turned]).logits[::-1]
         worst = max(worst, _apart(alone, together[q * i : q * i + q], f"image {i} by itself"))
     return worst
@@ -268,16 +272,18 @@ def wrong_replies_are_noticed(adapter: Adapter, case: Case) -> None:
 
 def pruning_shows(adapter: Adapter, case: Case) -> None:
     """Keeping other tokens must change answers, else equality proves nothing."""
-    others = [len(s.layout) - 1 - k[::-1] for s, k in zip(case.seen, case.kept, strict=True)]
-    moved = Case(case.pictures, case.seen, others, case.questions, case.positions)
+    others = [len(s.layout) - 1 - k[::-1] for s, k in zip(case.encoded, case.kept, strict=True)]
+    moved = Case(case.pictures, case.encoded, others, case.questions, case.positions)
     a, b = (Packed(adapter, tokens=1 << 20).reply(c.rows(adapter)).logits for c in (case, moved))
     assert np.abs(a - b).max() > 100 * TOLERANCE, "the model does not look at the image"
 
 
 def _binds(adapter: Adapter, rows: Sequence[ImageRequest]) -> bool:
     """Some question has a token that a window hides from it."""
-    head = len(adapter.prompt("?").head)
-    longest = max(head + r.positions.shape[1] + len(tail) for r in rows for tail in r.tails)
+    prefix = len(adapter.prompt("?").prefix)
+    longest = max(
+        prefix + r.positions.shape[1] + len(suffix) for r in rows for suffix in r.suffixes
+    )
     return any(r.window is not None and r.window < longest for r in adapter.reach.values())
 
 
@@ -368,10 +374,10 @@ def _spoilt(spoil: Callable[[Pack, Mapping[str, Reach]], Asked]) -> Iterator[Non
         masks.masks_of = honest
 
 
-def _some(rng: np.random.Generator, seen: EncodedImage, share: float) -> NDArray[np.int64]:
-    candidates = np.flatnonzero(~seen.layout.separator)
+def _some(rng: np.random.Generator, encoded: EncodedImage, share: float) -> NDArray[np.int64]:
+    candidates = np.flatnonzero(~encoded.layout.separator)
     taken = rng.permutation(candidates)[: max(1, int(share * len(candidates)))]
-    return np.sort(np.concatenate([taken, np.flatnonzero(seen.layout.separator)]))
+    return np.sort(np.concatenate([taken, np.flatnonzero(encoded.layout.separator)]))
 
 
 def _shares(n: int) -> list[float]:

@@ -9,21 +9,21 @@ from numpy.typing import NDArray
 
 from calprune.collect.adapter import Adapter, EncodedImage
 from calprune.collect.signals import SIGNALS, of_question
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 
 RELATIVE = 1e-4
 """Of a signal's largest value; how far company may move it."""
 
 
 def signals_hold(
-    adapter: Adapter, pictures: Sequence[Picture], seen: Sequence[EncodedImage]
+    adapter: Adapter, pictures: Sequence[Picture], encoded: Sequence[EncodedImage]
 ) -> float:
     """Auxiliary features have the layout's rows, 0 on separators, the same for any batch."""
     names = sorted(n for n in auxiliary(adapter) if not of_question(n))
     if not names:
         return 0.0
     together, worst = adapter.measure(pictures, names), 0.0
-    for picture, s, signals in zip(pictures, seen, together, strict=True):
+    for picture, s, signals in zip(pictures, encoded, together, strict=True):
         crop = s.layout.cell[:, 0]
         crops = len(np.unique(crop[crop >= 0]))
         rows = {n: crops for n in names if n in SIGNALS and SIGNALS[n].rows == "crops"}

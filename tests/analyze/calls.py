@@ -10,12 +10,26 @@ from calprune.analyze.command import analyze as _analyze
 from calprune.analyze.html_report.content import gather as _gather
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.reproduction import reproduce as _reproduce
-from calprune.analyze.results import by_confidence, parameter_effect, reliability
-from calprune.analyze.results import compare as _compare
-from calprune.analyze.results import estimate as _estimate
-from calprune.analyze.results import overview as _overview
-from calprune.analyze.results import risk_coverage as _risk_coverage
-from calprune.analyze.results import trend as _trend
+from calprune.analyze.results import (
+    by_confidence,
+    parameter_effect,
+    reliability,
+)
+from calprune.analyze.results import (
+    compare as _compare,
+)
+from calprune.analyze.results import (
+    estimate as _estimate,
+)
+from calprune.analyze.results import (
+    overview as _overview,
+)
+from calprune.analyze.results import (
+    risk_coverage as _risk_coverage,
+)
+from calprune.analyze.results import (
+    trend as _trend,
+)
 
 __all__ = [
     "analyze", "changes", "compare", "definitions", "estimate", "gather", "isotonic_steps",

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from calprune import registry
-from calprune.analyze.predictions.build import Predictions, read_predictions
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.scorer import MeanOfRows
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable, Replies
 

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
-from calprune.analyze.metrics import Gapped, resolve
+from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.results.permuted_metrics import difference_test
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors

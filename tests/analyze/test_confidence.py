@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.conftest import make_table
 
@@ -120,7 +120,7 @@ def test_a_label_that_was_not_offered_is_refused():
     table = make_table(answers=3)
     offered = table.offered.copy()
     offered[5, table.label[5]] = False
-    with pytest.raises(Mismatch, match="right answer is not among"):
+    with pytest.raises(Mismatch, match="correct answer is not among"):
         read_predictions(replace(table, offered=offered))
 
 

@@ -10,12 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.analyze.predictions.build import read_predictions
+from calprune import registry
+from calprune.analyze.confidence_definition import (
+    Definitions,
+    of_answers,
+    reads_replies,
+    resolve,
+)
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions import build
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, definitions, estimate
 from tests.analyze.conftest import make_condition, make_table, opened
 
-CLOSED = ("answer-set", "raw", "margin", "entropy", "gap")
+CLOSED = ("answer-set", "raw", "margin", "entropy", "logit-gap")
 
 
 def single(logits, log_z=10.0):
@@ -37,7 +45,7 @@ def test_closed_forms():
     assert sure(table, "answer-set") == pytest.approx(0.6)
     assert sure(table, "raw") == pytest.approx(0.3)
     assert sure(table, "margin") == pytest.approx(0.3)
-    assert sure(table, "gap") == pytest.approx(np.log(2))
+    assert sure(table, "logit-gap") == pytest.approx(np.log(2))
     assert sure(table, "entropy") == pytest.approx(1 + (p * np.log(p)).sum() / np.log(3))
     assert read_predictions(table).mass == pytest.approx(0.5)
 
@@ -53,7 +61,7 @@ def test_entropy_is_normalised_by_the_rows_own_answers():
 def test_with_two_answers_all_but_raw_rank_alike(leads, moved):
     logits = np.stack([np.array(leads) / 8, np.zeros(len(leads))], axis=1)
     table, shifted = single(logits), single(logits + moved, log_z=10.0 + moved)
-    order = np.unique(sure(table, "gap"), return_inverse=True)[1]
+    order = np.unique(sure(table, "logit-gap"), return_inverse=True)[1]
     for definition in CLOSED:
         mine = sure(table, definition)
         if definition != "raw":
@@ -83,7 +91,7 @@ def test_definitions_read_no_reply():
 @pytest.mark.parametrize(
     ("metric", "definition", "fits"),
     [
-        ("accuracy", "gap", True),
+        ("accuracy", "logit-gap", True),
         ("aurc", "margin", True),
         ("ece", "margin", False),
         ("ece", "raw", True),
@@ -128,8 +136,8 @@ def test_a_foreign_metric_inherits_the_rule(table):
 def test_gap_needs_two_answers():
     table = make_table(answers=3)
     one = np.arange(3) == table.label[:, None]
-    with pytest.raises(PlanError, match="gap needs two answers"):
-        read_predictions(replace(table, offered=one), confidence="gap")
+    with pytest.raises(PlanError, match="logit-gap needs two answers"):
+        read_predictions(replace(table, offered=one), confidence="logit-gap")
     assert (sure(replace(table, offered=one), "entropy") == 1).all()
     assert (sure(replace(table, offered=one), "margin") == 1).all()
 
@@ -207,3 +215,78 @@ def test_the_table_of_definitions():
 def test_several_definitions_print_one_table(table, fmt):
     text = analyze([table], metrics=["aurc"], confidence="answer-set, margin", draws=100, fmt=fmt)
     assert "margin" in text
+
+
+# Definitions of others ------------------------------------------------------------------------
+
+
+class Odd:
+    """Gives what it is told to."""
+
+    title, signature, scale = "odd", "odd", "confidence"
+
+    def __init__(self, found):
+        self.found = found
+
+    def confidence(self, answers):
+        return self.found(len(answers.mass))
+
+
+class OddOfReplies(Odd):
+    def log_confidence(self, replies):
+        return self.found(len(replies.start))
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (lambda n: np.full(n, 1.5), "'odd' gave 1.5 for an answer"),
+        (lambda n: np.full(n, -0.1), "'odd' gave -0.1 for an answer"),
+        (lambda n: np.full(n, np.nan), "'odd' gave nan for an answer"),
+        (lambda n: np.ones(n + 1), "'odd' has shape"),
+    ],
+)
+def test_what_is_no_confidence_is_refused(table, monkeypatch, found, why):
+    monkeypatch.setattr(build, "resolve", lambda _: Definitions(Odd(found), None))
+    with pytest.raises(Mismatch, match=f"full.*{why}"):
+        read_predictions(table, confidence="odd")
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (lambda n: np.full(n, 0.5), "'odd' gave 0.5 for the log of a probability"),
+        (lambda n: np.full(n, np.nan), "'odd' gave nan"),
+        (lambda n: np.zeros((n, 1)), "'odd' has shape"),
+    ],
+)
+def test_what_is_no_confidence_in_a_reply_is_refused(table, monkeypatch, found, why):
+    made = Definitions(resolve("answer-set").answers, OddOfReplies(found))
+    monkeypatch.setattr(build, "resolve", lambda _: made)
+    with pytest.raises(Mismatch, match=f"full.*{why}"):
+        read_predictions(opened(table), confidence="odd")
+
+
+def test_each_kind_of_question_is_read_by_one_definition():
+    assert of_answers() == ["answer-set", "raw", "entropy", "logit-gap", "margin"]
+    auto = resolve("auto")
+    assert (auto.answers, auto.replies) == (
+        resolve("answer-set").answers,
+        resolve("product").replies,
+    )
+    assert resolve("minimum").answers == auto.answers
+    assert resolve("margin").replies is None
+    assert [reads_replies(x) for x in ("auto", "raw", "first-token")] == [True, False, True]
+
+
+def test_a_definition_is_misspelt_or_given_parameters_it_has_not():
+    with pytest.raises(PlanError, match="unknown confidence 'entropie': did you mean entropy"):
+        resolve("entropie")
+    with pytest.raises(PlanError, match="confidence 'raw' takes no parameters, 'power=2' was"):
+        resolve("raw:power=2")
+
+
+def test_a_plug_in_of_neither_shape_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "make", lambda group, text: object())
+    with pytest.raises(PlanError, match="confidence 'raw' has neither scale and confidence nor"):
+        resolve("raw")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.experiments import experiment as cells
+from calprune.analyze.experiments import experiment
 from calprune.analyze.metrics.ece import Ece
 from calprune.data.condition import Budget
 from calprune.data.storage.logits import LogitTable
@@ -17,7 +17,7 @@ from tests.analyze.conftest import make_condition, make_table, opened
 
 
 def test_full_comes_first_then_larger_budgets(study_tables):
-    names = [c.name for c in cells.settings(study_tables[::-1])[0].cells]
+    names = [c.name for c in experiment.experiments(study_tables[::-1])[0].conditions]
     assert names[0] == "full"
     assert names[1:4] == ["random-k32", "scope-alpha0.5-k32", "scope-alpha1-k32"]
     assert names[-1] == "scope-alpha1-k8"
@@ -144,7 +144,7 @@ def test_the_floor_is_the_ece_of_calibrated_answers():
 
 def test_models_and_benchmarks_do_not_mix():
     tables = [make_table(make_condition(benchmark=b, model=m)) for b in "xy" for m in "pq"]
-    found = cells.settings(tables)
+    found = experiment.experiments(tables)
     assert [(s.benchmark, s.model) for s in found] == [
         ("x", "p"),
         ("x", "q"),
@@ -153,23 +153,23 @@ def test_models_and_benchmarks_do_not_mix():
     ]
 
 
-def test_two_editions_of_a_benchmark_are_two_settings(table):
+def test_two_editions_of_a_benchmark_are_two_experiments(table):
     edited = replace(table, condition=replace(table.condition, benchmark_digest="c" * 64))
-    names = [s.benchmark for s in cells.settings([table, edited])]
+    names = [s.benchmark for s in experiment.experiments([table, edited])]
     assert names == ["shapes@bbbbbbbb", "shapes@cccccccc"]
 
 
 def test_equal_labels_are_told_apart_by_key(table):
     other = replace(table, condition=replace(table.condition, features="patches@-3"))
-    (setting,) = cells.settings([table, other])
-    names = {c.name for c in setting.cells}
+    (one,) = experiment.experiments([table, other])
+    names = {c.name for c in one.conditions}
     assert all(name.startswith("full#") for name in names)
     assert len(names) == 2
     with pytest.raises(PlanError, match="several conditions are called 'full'"):
-        setting.find("full")
+        one.find("full")
 
 
-def test_ways_of_asking_are_settings_of_their_own(table):
+def test_ways_of_asking_are_experiments_of_their_own(table):
     """Each has a full condition of its own; none is compared with another's."""
     half = replace(table, condition=replace(table.condition, dtype="float16"))
     chat = replace(
@@ -178,20 +178,20 @@ def test_ways_of_asking_are_settings_of_their_own(table):
         provenance=table.provenance | {"template": "hf: USER: <image>"},
     )
     crop = replace(table, condition=replace(table.condition, pixels="CLIP:pil/crop"))
-    found = cells.settings([table, half, chat, crop])
+    found = experiment.experiments([table, half, chat, crop])
     assert len(found) == 4
-    assert all(setting.find("full").full for setting in found)
-    names = sorted(setting.model for setting in found)
+    assert all(one.find("full").full for one in found)
+    names = sorted(one.model for one in found)
     assert len(set(names)) == 4
     assert any("float16" in name for name in names)
     assert any("hf" in name for name in names)
     assert any("crop" in name for name in names)
-    assert cells.settings([table])[0].model == table.condition.model
+    assert experiment.experiments([table])[0].model == table.condition.model
 
 
 def test_the_same_condition_twice_is_refused(table):
     with pytest.raises(Mismatch, match="same condition"):
-        cells.settings([table, table])
+        experiment.experiments([table, table])
 
 
 def test_nothing_to_analyse_is_said():
@@ -203,14 +203,14 @@ def test_ratio_budgets_stand_where_their_tokens_say(table):
     some = [make_table(make_condition("scope", k), noise=k) for k in (8, 32)]
     half = replace(table.condition, selector="scope", budget=Budget("ratio", 0.25))
     quarter = replace(table, condition=half, visual=np.full((len(table), 4), 16))
-    order = [c.budget for c in cells.settings([*some, quarter])[0].cells]
+    order = [c.budget for c in experiment.experiments([*some, quarter])[0].conditions]
     assert order == ["k32", "r0.25", "k8"]
 
 
 def test_bins_of_the_curve_add_up_to_ece(study_tables):
     tables = [study_tables[0], study_tables[2]]
     values = [e.value for e in estimate(tables, [Ece()], draws=0)]
-    for cell, expected in zip(cells.settings(tables)[0].cells, values, strict=True):
+    for cell, expected in zip(experiment.experiments(tables)[0].conditions, values, strict=True):
         own = [b for b in reliability_bins(tables, draws=20) if b.condition == cell.name]
         total = sum(b.share * abs(b.accuracy - b.confidence) for b in own)
         assert total == pytest.approx(expected)
@@ -253,7 +253,7 @@ def test_too_many_groups_are_refused_at_once():
 
 def test_rows_are_grouped_once_not_once_a_group(monkeypatch: pytest.MonkeyPatch):
     calls = []
-    inner = cells.groups
+    inner = experiment.groups
     monkeypatch.setattr(
         "calprune.analyze.results.estimate.groups", lambda *a: calls.append(a) or inner(*a)
     )

@@ -7,10 +7,10 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
 from calprune.analyze.study import Study
-from calprune.data.condition import Condition, Experiment
+from calprune.data.condition import Condition, ExperimentKey
 from calprune.errors import PlanError
 from tests.analyze.calls import analyze, compare
 from tests.analyze.conftest import make_condition, make_table
@@ -33,16 +33,16 @@ def at(**changed):
 
 def test_every_field_of_a_condition_is_its_experiments_or_its_own():
     named = {f.name for f in fields(Condition)}
-    assert set(Experiment._fields) | OWN == named
-    assert OTHER.keys() == set(Experiment._fields)
+    assert set(ExperimentKey._fields) | OWN == named
+    assert OTHER.keys() == set(ExperimentKey._fields)
 
 
 @pytest.mark.parametrize("name", OTHER)
 def test_files_that_differ_in_one_field_are_not_compared(name):
     first, second = at(), at(**{name: OTHER[name]})
-    found = settings([*first, *second])
+    found = experiments([*first, *second])
     assert len(found) == 2
-    assert all([c.name for c in s.cells] == ["full", "scope-k16"] for s in found)
+    assert all([c.name for c in s.conditions] == ["full", "scope-k16"] for s in found)
     assert len({(s.model, s.benchmark) for s in found}) == 2, "a reader must tell them apart"
     rows = compare([*first, *second], ["accuracy"], draws=0, permutations=9)
     assert len(rows) == 2
@@ -83,7 +83,7 @@ def test_sets_that_common_drops_are_named(capsys):
     full, pruned = at()
     few = of_images(full, 20, "d")
     tables = [full, pruned, few]
-    (line,) = dropped_sets(settings(tables))
+    (line,) = dropped_sets(experiments(tables))
     assert line == (
         "toy on shapes: full covers several sets of questions; read is the largest, of 240; left "
         "out is that of 120: logits/d-full.h5"
@@ -96,15 +96,15 @@ def test_sets_that_common_drops_are_named(capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_common_keeps_conditions_that_settings_call_alike():
+def test_common_keeps_conditions_that_experiments_call_alike():
     """Each set alone leaves alpha out of names, as it is constant there."""
     one = [make_table(make_condition("scope", 16, alpha=1.0, gap=g), noise=int(g)) for g in (1, 2)]
     other = [
         of_images(make_table(make_condition("scope", 16, alpha=0.5, gap=g), noise=5), 20, "d")
         for g in (1, 2)
     ]
-    (joined,) = with_common_questions(settings([*one, *other]))
-    names = [c.name for c in joined.cells]
+    (joined,) = with_common_questions(experiments([*one, *other]))
+    names = [c.name for c in joined.conditions]
     assert len(set(names)) == 4
     assert "scope-alpha0.5-gap1-k16" in names
 
@@ -125,7 +125,7 @@ def test_several_definitions_read_common_questions():
 def test_every_name_that_a_table_or_an_error_prints_selects(study_tables):
     study = Study(tuple(study_tables))
     for each_seed in (False, True):
-        for cell in settings(study_tables, each_seed)[0].cells:
+        for cell in experiments(study_tables, each_seed)[0].conditions:
             assert study.select(condition=cell.name).tables == tuple(
                 t for t in study_tables if any(t is own for own in cell.tables)
             )

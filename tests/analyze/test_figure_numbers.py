@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from calprune.analyze.experiments.experiment import settings
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.experiments.experiment import experiments
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.parameter_effect import level, lines, numeric_parameters
 from calprune.analyze.results.risk_coverage import expected_risk
 from calprune.analyze.statistics.pareto_front import cost, front
@@ -131,12 +131,12 @@ def powers():
 
 
 def test_parameters_that_move_something():
-    (setting,) = settings(powers())
-    assert numeric_parameters(setting.cells) == ["gap_power", "alpha"]
-    found = lines(setting.cells, "gap_power")
+    (experiment,) = experiments(powers())
+    assert numeric_parameters(experiment.conditions) == ["gap_power", "alpha"]
+    found = lines(experiment.conditions, "gap_power")
     assert {key: len(cells) for key, cells in found.items()} == {("scope", "alpha=1.0"): 6}
     assert {level(c, "gap_power") for c in found["scope", "alpha=1.0"]} == {1.0, 1.5, 2.0}
-    assert level(setting.cells[0], "gap_power") is None
+    assert level(experiment.conditions[0], "gap_power") is None
 
 
 def test_flags_and_words_are_no_numbers():
@@ -144,7 +144,7 @@ def test_flags_and_words_are_no_numbers():
         make_table(make_condition("scope", k, flag=flag, word=word, alpha=1.0), noise=k)
         for k, flag, word in ((8, True, "a"), (16, False, "b"))
     ]
-    assert numeric_parameters(settings(cells)[0].cells) == []
+    assert numeric_parameters(experiments(cells)[0].conditions) == []
 
 
 def test_changes_are_paired_differences_within_each_budget():

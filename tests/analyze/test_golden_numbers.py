@@ -43,6 +43,8 @@ COMMANDS = {
     "by-confidence": f"analyze --metric ece,accuracy --confidence answer-set,raw,margin {TESTED} "
     "--against full",
     "calibrated": "analyze --metric ece,nll --calibrate temperature --draws 100",
+    "calibration-slope": "analyze --calibration-slope --by split",
+    "calibration-slope-differences": "analyze --calibration-slope --against full",
     "overview": "analyze --overview",
     "pareto": "analyze --pareto",
     "study": "report --study calibration --draws 100",

@@ -307,7 +307,7 @@ def test_ambiguous_names_are_told_apart_by_key(tmp_path: Path) -> None:
     file.write_text(official())
     done = run("--store", str(tmp_path), "--grades", str(file), "--condition", "full")
     assert isinstance(done.exception, PlanError)
-    assert f"{made.key[:8]} (other, mm-vet)" in str(done.exception)
+    assert f"full ({made.key[:8]}, other, mm-vet)" in str(done.exception)
     key = ["--condition", made.key[:8]]
     assert run("--store", str(tmp_path), "--grades", str(file), *key).exit_code == 0
     assert Judged().rows(other).tolist() == [0.5] * 3

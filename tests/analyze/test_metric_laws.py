@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import DataDependentMetric, resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import DataDependentMetric, resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import CalpruneError
@@ -152,7 +152,7 @@ def test_doubling_every_row_changes_no_metric_but_by_one_over_n():
 ODD = {
     "one right row": ([0.7], [1]),
     "one wrong row": ([0.7], [0]),
-    "all right": ([0.6, 0.9, 0.9], [1, 1, 1]),
+    "all correct": ([0.6, 0.9, 0.9], [1, 1, 1]),
     "all wrong": ([0.6, 0.9, 0.9], [0, 0, 0]),
     "all alike": ([0.75] * 4, [1, 0, 1, 1]),
     "undecided": ([0.5, 0.5, 0.5], [1, 0, 1]),
@@ -160,7 +160,9 @@ ODD = {
     "certain and wrong": ([1.0, 1.0, 0.5], [1, 0, 1]),
 }
 UNDEFINED = {  # name of the case: metrics that are NaN there
-    **dict.fromkeys(("one right row", "one wrong row", "all right", "all wrong"), "failure-auroc"),
+    **dict.fromkeys(
+        ("one right row", "one wrong row", "all correct", "all wrong"), "failure-auroc"
+    ),
     "certain": "failure-auroc",
 }
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError

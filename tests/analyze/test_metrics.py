@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError

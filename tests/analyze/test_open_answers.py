@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import resolve
+from calprune.analyze.confidence_definition import resolve as definitions
+from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import (
-    SUREST,
+    LARGEST,
     log_complement,
-    sequence_log_likelihood,
+    reply_log_confidence,
 )
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics.clustering import Clusters, design_effect
@@ -35,7 +36,7 @@ from tests.analyze.conftest import (
     opened,
 )
 
-RULES = ("first", "mean", "product", "min")
+RULES = ("first-token", "mean-logprob", "product", "minimum")
 SOFT = (0.0, 0.3, 0.6, 0.9, 1.0)
 
 
@@ -59,10 +60,10 @@ def replied_table(logprobs, verdicts=None, stop=True, **options):
 def test_four_rules_by_hand():
     table = replied_table([[-0.1, -0.4, -0.7, -9.0]])
     logs = {rule: read_predictions(table, confidence=rule) for rule in RULES}
-    assert np.log(logs["first"].confidence) == pytest.approx([-0.1])
-    assert np.log(logs["mean"].confidence) == pytest.approx([-0.4])
+    assert np.log(logs["first-token"].confidence) == pytest.approx([-0.1])
+    assert np.log(logs["mean-logprob"].confidence) == pytest.approx([-0.4])
     assert np.log(logs["product"].confidence) == pytest.approx([-1.2])
-    assert np.log(logs["min"].confidence) == pytest.approx([-0.7])
+    assert np.log(logs["minimum"].confidence) == pytest.approx([-0.7])
     assert {predictions.convention for predictions in logs.values()} == {
         f"seq-{rule}" for rule in RULES
     }
@@ -71,8 +72,9 @@ def test_four_rules_by_hand():
 
 def test_a_reply_cut_by_the_limit_has_no_end_token():
     table = replied_table([[-0.1, -0.4, -0.7, -9.0]], stop=False)
-    assert np.log(read_predictions(table, confidence="mean").confidence) == pytest.approx([-2.55])
-    assert np.log(read_predictions(table, confidence="min").confidence) == pytest.approx([-9.0])
+    mean = read_predictions(table, confidence="mean-logprob")
+    assert np.log(mean.confidence) == pytest.approx([-2.55])
+    assert np.log(read_predictions(table, confidence="minimum").confidence) == pytest.approx([-9.0])
 
 
 def test_a_reply_of_nothing_but_an_end_token_is_that_token():
@@ -94,7 +96,9 @@ def test_one_token_is_as_likely_as_its_logit_says(table):
 @settings(max_examples=60, deadline=None)
 def test_rules_keep_their_order(logprobs):
     replies = make_replies(logprobs, stop=False)
-    first, mean, product, least = (sequence_log_likelihood(replies, rule) for rule in RULES)
+    first, mean, product, least = (
+        reply_log_confidence(replies, definitions(rule).replies, "here") for rule in RULES
+    )
     assert (product <= least + 1e-9).all()
     assert (least <= mean + 1e-9).all()
     assert (least <= first).all()
@@ -108,7 +112,7 @@ def test_a_certain_wrong_reply_has_a_finite_nll():
     predictions = read_predictions(replied_table([[0.0, 0.0]], [0]))
     assert predictions.confidence[0] == pytest.approx(1.0)
     assert value("nll", predictions) == pytest.approx(24 * np.log(2))
-    assert pytest.approx(-24 * np.log(2)) == log_complement(np.array([SUREST]))[0]
+    assert pytest.approx(-24 * np.log(2)) == log_complement(np.array([LARGEST]))[0]
     never = read_predictions(replied_table([[-3000.0, 0.0]], [1]))
     assert never.confidence[0] == 0.0
     assert value("nll", never) == pytest.approx(3000.0)
@@ -117,7 +121,7 @@ def test_a_certain_wrong_reply_has_a_finite_nll():
 # Rows with two outcomes -----------------------------------------------------------------------
 
 
-def test_a_reply_is_right_or_it_is_not():
+def test_a_reply_is_correct_or_it_is_not():
     predictions = read_predictions(replied_table([[-0.1, 0.0], [-2.0, 0.0]], [0.5, 0.4]))
     c = np.exp([-0.1, -2.0])
     assert predictions.probabilities == pytest.approx(np.stack([c, 1 - c], axis=1))
@@ -254,7 +258,7 @@ def test_replies_without_a_verdict_are_refused():
             read_predictions(replace(table, scorer=scorer), confidence="answer-set").item_scores
             is None
         )
-    with pytest.raises(Mismatch, match="'q00120' has no right answer to choose"):
+    with pytest.raises(Mismatch, match="'q00120' has no correct answer to choose"):
         read_predictions(replace(table, scorer="accuracy"))
 
 
@@ -262,7 +266,7 @@ def test_replies_without_a_verdict_are_refused():
     "choice", [{"answer_set": "al"}, {"confidence": "avto"}, {"target": "sof"}]
 )
 def test_misspelt_choices_are_explained(table, choice):
-    with pytest.raises(PlanError, match=f"value of {next(iter(choice))}.*did you mean"):
+    with pytest.raises(PlanError, match=f"unknown .*{next(iter(choice))}.*did you mean"):
         read_predictions(table, **choice)
 
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.parsers import option_texts
-from calprune.analyze.predictions.build import read_predictions
-from calprune.analyze.predictions.sequence_likelihood import sequence_log_likelihood
+from calprune.analyze.confidence_definition import resolve
+from calprune.analyze.parser import option_texts
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.sequence_likelihood import reply_log_confidence
 from calprune.data.storage.logits import Replies
 from calprune.errors import PlanError
 from tests.analyze.calls import analyze, estimate
@@ -306,7 +307,7 @@ def test_confidence_stays_that_of_the_first_token():
         assert (with_.confidence == without.confidence).all()
         assert (with_.correct == without.correct).all()
         assert not with_.replied.any()
-    assert sequence_log_likelihood(table.replies, "product").shape == (0,)
+    assert reply_log_confidence(table.replies, resolve("product").replies, "").shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -369,6 +370,7 @@ def test_open_rows_beside_closed_replies():
     assert predictions.replied.tolist() == [False, True, False, True]
     assert predictions.item_scores.tolist() == [1, 1, 1, 0]
     assert predictions.confidence[[1, 3]] == pytest.approx(np.exp([-0.1, -0.3]))
-    for rule, expected in (("first", [-0.1, -0.3]), ("mean", [-0.1, -0.3]), ("min", [-0.1, -0.3])):
-        assert sequence_log_likelihood(replies, rule) == pytest.approx(expected, abs=1e-6)
+    for rule in ("first-token", "mean-logprob", "minimum"):
+        found = reply_log_confidence(replies, resolve(rule).replies, "here")
+        assert found == pytest.approx([-0.1, -0.3], abs=1e-6)
     assert "said:reply(pope)|" in estimate([table], ["score"], draws=0)[0].signature

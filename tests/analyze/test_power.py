@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.power import multiple, power
 from calprune.analyze.study import Study
 from calprune.analyze.tables.powers import power_tables, sentences

@@ -14,7 +14,7 @@ from calprune import registry
 from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
-from calprune.analyze.metrics import heading_of, resolve, spec
+from calprune.analyze.metric import heading_of, resolve, spec
 from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study
@@ -34,7 +34,7 @@ def bound(text: str) -> float:
     return float(text.replace("<=", "").replace("≤", ""))
 
 
-@given(st.floats(1e-300, 1.0), st.sampled_from([0.0, 1 / 10_001, 0.125, 2.0**-20]))
+@given(st.floats(1e-250, 1.0), st.sampled_from([0.0, 1 / 10_001, 0.125, 2.0**-20]))
 def test_no_p_is_printed_below_its_value(p: float, least: float) -> None:
     shown = p_text(max(p, least), least)
     assert bound(shown) >= max(p, least) * (1 - 1e-8)
@@ -53,7 +53,7 @@ def test_no_p_is_printed_below_its_value(p: float, least: float) -> None:
         (0.1 + 0.2, 0.0, "0.3000"),
         (1.0, 1.0, "1.0000"),
         (3e-5, 0.0, "3.0e-05"),
-        (0.0, 0.0, "<=1e-300"),
+        (0.0, 0.0, "<=1e-250"),
         (float("nan"), 0.0, "-"),
     ],
 )

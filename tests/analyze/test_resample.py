@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics import resampling as resample

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
+from calprune.analyze.predictions.correctness import first_token_answers
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
-from calprune.analyze.scorers import MeanOfRows, first_token_answers
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate

@@ -2,35 +2,59 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from calprune.analyze.metrics import never_negative, resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import never_negative, resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
 from calprune.analyze.results.resampled_metrics import clusters_of
 from calprune.analyze.statistics.clustering import icc
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
+from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_study_tables, make_table
+from tests.analyze.test_printed import bound
 
 QUICK = {"draws": 40, "permutations": 199}
 
 
-@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=40))
-def test_mcnemar_is_that_of_statsmodels(pairs):
-    from statsmodels.stats.contingency_tables import mcnemar as peer
+def binomial_tail_twice(gained: int, lost: int) -> float:
+    """McNemar's exact p as a fraction of whole numbers."""
+    n = gained + lost
+    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1))
+    return min(1.0, 2 * tail / 2**n)
 
-    a, b = (np.array(x) for x in zip(*pairs, strict=True))
-    table = [[int((a == i).astype(int) @ (b == j)) for j in (True, False)] for i in (True, False)]
-    assert mcnemar(a, b) == pytest.approx(peer(table, exact=True).pvalue, abs=1e-9)
+
+def disagreeing(gained: int, lost: int) -> tuple[np.ndarray, np.ndarray]:
+    """Correctness of two conditions, of which one alone is right in so many rows."""
+    ours = np.repeat([True, False, True], [gained, lost, 3])
+    theirs = np.repeat([False, True, True], [gained, lost, 3])
+    return ours, theirs
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+@example(0, 0)
+@example(5, 5)
+def test_mcnemar_is_twice_the_binomial_tail(gained, lost):
+    expected = binomial_tail_twice(gained, lost)
+    assert mcnemar(*disagreeing(gained, lost)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(4500, 4000), (300, 900), (600, 0), (2900, 60)])
+def test_mcnemar_of_many_rows_is_exact_however_small(gained, lost):
+    expected = binomial_tail_twice(gained, lost)
+    found = mcnemar(*disagreeing(gained, lost))
+    assert found == pytest.approx(expected, rel=1e-12, abs=1e-250)
+    assert bound(p_text(found)) >= expected
 
 
 def test_cluster_t_is_that_of_least_squares():

@@ -70,8 +70,8 @@ def test_predictions_by_file(study):
 @pytest.mark.usefixtures("undrawn")
 def test_every_method_reads_as_it_is_told(study_tables, tmp_path):
     study = Study(tuple(opened(t, 0.5, (0.0, 0.4, 1.0), i) for i, t in enumerate(study_tables[:3])))
-    reading = {"answer_set": "all", "confidence": "mean", "target": "soft"}
-    made = "conf:all-answers+seq-mean,target:soft|"
+    reading = {"answer_set": "all", "confidence": "mean-logprob", "target": "soft"}
+    made = "conf:all-answers+seq-mean-logprob,target:soft|"
     assert (
         study.estimates(["ece"], draws=0, **reading)["signature"]
         .str.contains(made, regex=False)

@@ -9,8 +9,8 @@ import pytest
 
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
@@ -58,7 +58,7 @@ def test_calibrated_answers_need_none():
 def test_ends_are_named():
     table = make_table()
     best = read_predictions(table).predicted.astype(np.int16)
-    assert best_temperature(read_predictions(replace(table, label=best))).kind == "all right"
+    assert best_temperature(read_predictions(replace(table, label=best))).kind == "all correct"
     wrong = read_predictions(replace(table, label=1 - best))
     assert best_temperature(wrong).kind == "no better than chance"
     assert best_temperature(wrong).value == np.inf

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from calprune import registry
 from calprune.analyze.scorers._evalai import CONTRACTIONS, normalised
 from calprune.analyze.scorers.exact_match import ExactMatch
-from calprune.analyze.scorers.mmmu import _NUMBERS, Mmmu, is_right, parsed
+from calprune.analyze.scorers.mmmu import _NUMBERS, Mmmu, is_correct, parsed
 from calprune.analyze.scorers.vqa import Vqa, soft_accuracy
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable, Replies
@@ -227,7 +227,7 @@ def test_open_replies_are_parsed(reply: str, found: list[str | float]) -> None:
     ],
 )
 def test_mmmu_open_questions(reply: str, references: list[str], right: bool) -> None:
-    assert is_right(reply, tuple(references)) is right
+    assert is_correct(reply, tuple(references)) is right
     assert Mmmu().rows(open_table([(reply, references)])).tolist() == [right]
 
 

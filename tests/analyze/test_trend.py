@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import linregress
 
-from calprune.analyze.metrics import resolve
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.metric import resolve
+from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test, trend_p
 from calprune.analyze.statistics.trend_test import contrast

@@ -207,7 +207,7 @@ def test_a_repository_that_the_hub_does_not_have(
         open_adapter(str(llava), ModelOptions(clip="some/clip"))
 
 
-def test_bills_download_nothing(
+def test_estimates_download_nothing(
     llava: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[bool] = []
@@ -218,7 +218,7 @@ def test_bills_download_nothing(
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", fetch)
     with pytest.raises(ModelError, match=f"--clip {EXAMPLE}"):
-        run.bill_of("shapes", model=str(llava), clip=EXAMPLE, store=tmp_path)
+        run.estimate_cost("shapes", model=str(llava), clip=EXAMPLE, store=tmp_path)
     with pytest.raises(ModelError, match=f"--clip {EXAMPLE}"):
         run.prepare("shapes", model=str(llava), clip=EXAMPLE, store=tmp_path)
     assert asked == [True, False]

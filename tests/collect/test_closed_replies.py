@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import calprune
-from calprune.analyze.predictions.build import read_predictions
+from calprune.analyze.pipeline import read_predictions
 from calprune.collect import run
-from calprune.collect.cost.estimate import bill, render_bill
+from calprune.collect.cost.estimate import estimate, render_estimate
 from calprune.collect.stages import audit as audits
 from calprune.collect.stages import plan as plans
 from calprune.data.storage.container import Sealed, pack, unpack
@@ -73,7 +73,7 @@ def test_keys_without_replies_have_not_moved() -> None:
     keys = {"shapes": ("db5c68e4", "3167e8bb"), "shapes-mc": ("79e3fa13", "0622b46d")}
     for bench, expected in keys.items():
         plan = run.prepare(bench, **SMALL, store="unused")
-        assert tuple(c.condition.key[:8] for c in plan.cells) == expected
+        assert tuple(c.condition.key[:8] for c in plan.conditions) == expected
 
 
 def test_the_first_token_is_that_of_the_logits(store: Path) -> None:
@@ -124,30 +124,30 @@ def test_what_prunes_inside_gives_none(tiny_llava: Path, tmp_path: Path) -> None
     with pytest.raises(PlanError, match=r"fastv prunes inside .*: leave out --reply-tokens, or"):
         run.prepare("shapes", select="fastv", keep=64, reply_tokens=2, **options)
     plan = run.prepare("shapes", reply_tokens=2, **options)
-    assert not any(c.chosen.name == "fastv" for c in plan.cells)
+    assert not any(c.name == "fastv" for c in plan.conditions)
     assert any("leaves out fastv" in note for note in plan.notes)
 
 
-def test_bills_price_replies(tiny_llava: Path, tmp_path: Path) -> None:
+def test_estimates_price_replies(tiny_llava: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"store": tmp_path, "model": str(tiny_llava), **SMALL}
-    plain, asked = (bill(run.prepare("shapes", reply_tokens=n, **options)) for n in (0, 8))
+    plain, asked = (estimate(run.prepare("shapes", reply_tokens=n, **options)) for n in (0, 8))
     assert (plain["reply_tokens"], asked["reply_tokens"]) == (0, 8 * asked["questions"])
     more = asked["packed"]["tokens"] - plain["packed"]["tokens"]
     assert more == 2 * 8 * asked["questions"]  # of two conditions
     assert asked["packed"]["flops"] > plain["packed"]["flops"]
-    assert f"replies: up to {8 * asked['questions']:,} tokens" in render_bill(asked, "table")
-    assert "replies" not in render_bill(plain, "table")
+    assert f"replies: up to {8 * asked['questions']:,} tokens" in render_estimate(asked, "table")
+    assert "replies" not in render_estimate(plain, "table")
 
 
 def test_quotes_price_replies_and_refuse_them() -> None:
     asked: dict[str, Any] = {"model": "llava-1.5-7b", "select": "full"}
-    plain, replied = (run.bill_of("pope", reply_tokens=n, **asked) for n in (0, 16))
+    plain, replied = (run.estimate_cost("pope", reply_tokens=n, **asked) for n in (0, 16))
     assert plain["estimated"]
     assert (plain["reply_tokens"], replied["reply_tokens"]) == (0, 16 * 5127)
     assert replied["packed"]["flops"] > plain["packed"]["flops"]
     with pytest.raises(PlanError, match=r"fastv prunes inside .* leave out --reply-tokens"):
-        run.bill_of("pope", reply_tokens=16, model="llava-1.5-7b", select="fastv", keep=64)
-    grid = run.bill_of("pope", reply_tokens=16, model="llava-1.5-7b")
+        run.estimate_cost("pope", reply_tokens=16, model="llava-1.5-7b", select="fastv", keep=64)
+    grid = run.estimate_cost("pope", reply_tokens=16, model="llava-1.5-7b")
     assert any("fastv" in note for note in grid["left_out"])
 
 
@@ -157,7 +157,7 @@ def test_letters_are_read_with_their_options(tiny_llava: Path, tmp_path: Path) -
     assert table.parser == "scienceqa"
     assert table.replies is not None
     wordy = replace(table.replies, text=tuple(f"{table.answers[i]}. so" for i in table.label))
-    assert read_predictions(replace(table, replies=wordy)).score.mean() == 1.0  # type: ignore[union-attr]
+    assert read_predictions(replace(table, replies=wordy)).item_scores.mean() == 1.0  # type: ignore[union-attr]
 
 
 def rewritten(

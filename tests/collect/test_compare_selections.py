@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 
 from calprune.cli import app
 from calprune.collect import run
-from calprune.collect.grid import Chosen
+from calprune.collect.grid import SelectorChoice
 from calprune.collect.inspection.overlap import HALF, choice_of, compare, compare_selections
 from calprune.collect.models import EncodedImage, TokenLayout
 from calprune.collect.packed import reply
 from calprune.collect.selectors import Merged, Ranking, VisualTokens, by_score
-from calprune.collect.stages.plan import make_plan
+from calprune.collect.stages.planning import make_plan
 from calprune.collect.stages.select import read_ranking
 from calprune.commands.selections import rendered
 from calprune.data.condition import Budget
@@ -93,7 +93,7 @@ def _no_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reply.Packed, "reply", refuse)
 
 
-def plan_of(store: Path, model: Path, *chosen: Chosen) -> Any:
+def plan_of(store: Path, model: Path, *chosen: SelectorChoice) -> Any:
     plan = run.prepare("shapes", store=store, model=str(model), images=3, **WANTED)
     return make_plan(plan.store, plan.questions, plan.packed, chosen)
 
@@ -103,7 +103,7 @@ def test_overlap_is_that_of_the_sets(store: Path, tiny_llava: Path) -> None:
     assert len(found.pairs) == 2 * 6
     assert len(found.details) == 34 * len(found.pairs)
     plan = run.prepare("shapes", store=store, model=str(tiny_llava), images=34, **WANTED)
-    by_label = {c.condition.label: c.chosen for c in plan.cells}
+    by_label = {c.condition.label: c for c in plan.conditions}
     orders = {
         label: np.concatenate([read_ranking(plan, c, b)["rank/order"] for b in plan.mine])
         for label, c in by_label.items()
@@ -124,8 +124,8 @@ def test_overlap_is_that_of_the_sets(store: Path, tiny_llava: Path) -> None:
 def test_ties_and_margins_are_those_of_the_ranking(store: Path, tiny_llava: Path) -> None:
     found = compare_selections("shapes", store=store, model=str(tiny_llava), images=34, **WANTED)
     plan = run.prepare("shapes", store=store, model=str(tiny_llava), images=34, **WANTED)
-    cell = next(c for c in plan.cells if c.condition.label == "saliency-k16")
-    ranks = [read_ranking(plan, cell.chosen, b) for b in plan.mine]
+    planned = next(c for c in plan.conditions if c.condition.label == "saliency-k16")
+    ranks = [read_ranking(plan, planned, b) for b in plan.mine]
     tied, margin = (
         np.concatenate([a[f"rank/{x}"] for a in ranks])[:, :16] for x in ("tied", "margin")
     )
@@ -153,11 +153,11 @@ def test_what_is_sealed_is_not_computed_again(
     steps: list[tuple[str, int, int]] = []
     again = compare_selections("shapes", **wanted, progress=lambda *step: steps.append(step))
     assert again == first
-    assert steps == [(x, i, 2) for x in ("encode", "choose", "compare") for i in (1, 2)]
+    assert steps == [(x, i, 2) for x in ("encode", "select", "compare") for i in (1, 2)]
 
 
 def test_all_tied_choices_are_told(tmp_path: Path, tiny_llava: Path) -> None:
-    chosen = [Chosen(n, Level(), Budget("count", 8)) for n in ("level", "level-too")]
+    chosen = [SelectorChoice(n, Level(), Budget("count", 8)) for n in ("level", "level-too")]
     found = compare(plan_of(tmp_path, tiny_llava, *chosen))
     (pair,), one = found.pairs, found.selectors[0]
     assert (pair.mean, pair.equal) == (1.0, 1.0)
@@ -167,8 +167,8 @@ def test_all_tied_choices_are_told(tmp_path: Path, tiny_llava: Path) -> None:
 def test_choices_that_follow_the_question_are_compared_for_each(
     tmp_path: Path, tiny_llava: Path
 ) -> None:
-    one = Chosen("by-question", ByQuestion(), Budget("count", 8))
-    plan = plan_of(tmp_path, tiny_llava, one, Chosen("level", Level(), Budget("count", 8)))
+    one = SelectorChoice("by-question", ByQuestion(), Budget("count", 8))
+    plan = plan_of(tmp_path, tiny_llava, one, SelectorChoice("level", Level(), Budget("count", 8)))
     found = compare(plan)
     (pair,) = found.pairs
     assert (pair.per, pair.choices) == ("question", sum(map(len, plan.distinct)))
@@ -178,9 +178,9 @@ def test_choices_that_follow_the_question_are_compared_for_each(
 
 
 def test_of_new_tokens_all_parts_count(tmp_path: Path, tiny_llava: Path) -> None:
-    one = Chosen("halves", Halves(), Budget("count", 8))
+    one = SelectorChoice("halves", Halves(), Budget("count", 8))
     found = compare(
-        plan_of(tmp_path, tiny_llava, one, Chosen("level", Level(), Budget("count", 8)))
+        plan_of(tmp_path, tiny_llava, one, SelectorChoice("level", Level(), Budget("count", 8)))
     )
     (pair,) = found.pairs
     assert pair.merged
@@ -203,8 +203,8 @@ def test_of_several_crops_the_closest_edge_counts() -> None:
     margin = np.array([0.5, 0.2, 0.001, 0.0, 0.9, 0.0001, 0.6, 0.0])
     untied = np.zeros(8, np.bool_)
     budget = Budget("count", 4, "split")
-    cell: Any = SimpleNamespace(condition=SimpleNamespace(budget=budget, label="made up"))
-    found = choice_of(cell, (0, -1), EncodedImage(layout, {}, {}), order, margin, untied)
+    planned: Any = SimpleNamespace(condition=SimpleNamespace(budget=budget, label="made up"))
+    found = choice_of(planned, (0, -1), EncodedImage(layout, {}, {}), order, margin, untied)
     assert found.kept.tolist() == [1, 3, 6, 7]
     assert (found.ties, found.close, found.edge) == (0, 1, 0.0001)
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from calprune.collect import run
-from calprune.collect.grid import Chosen, budgets, grid, in_numerics
+from calprune.collect.grid import SelectorChoice, budgets, grid, in_numerics
 from calprune.collect.inspection.overlap import compare_selections
-from calprune.collect.selection import half_precision as compat
+from calprune.collect.selection.half_precision import half_similarity
 from calprune.collect.selectors import VisualTokens
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.selectors.scope import Scope
@@ -107,11 +107,11 @@ def test_glue_is_neither_taken_nor_covered() -> None:
 
 
 def test_similarity_of_zero_rows() -> None:
-    found = compat.half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    found = half_similarity(np.array([[0.0, 0.0], [3.0, 4.0]]))
     assert found.tolist() == [[0.0, 0.0], [0.0, pytest.approx(1.0, abs=2e-3)]]
 
 
-def chosen(*select: str) -> list[Chosen]:
+def chosen(*select: str) -> list[SelectorChoice]:
     return grid(select, budgets("16"))
 
 
@@ -133,7 +133,7 @@ def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path
         "select": ["scope:alpha=0", "saliency"], "min_mass": 0,
     }  # fmt: skip
     outcome = run.collect("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
-    labels = [c.condition.label for c in outcome.plan.cells]
+    labels = [c.condition.label for c in outcome.plan.conditions]
     assert labels[:2] == ["scope-alpha0-gap_power1-k16", "scope-alpha0-gap_power1-k16-compat"]
     tables = {t.condition.label: t.condition for t in Store(tmp_path).tables()}
     assert set(tables) == set(labels)
@@ -143,7 +143,7 @@ def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path
     assert {"scope-alpha0-gap_power1", "scope-alpha0-gap_power1-compat"} <= folders
     wanted.pop("min_mass")
     found = compare_selections("shapes", numerics="both", **wanted)  # type: ignore[arg-type]
-    pair = next(p for p in found.pairs if p.other == f"{p.one}-compat")
+    pair = next(p for p in found.pairs if p.other == f"{p.one} numerics=compat")
     assert 0.3 < pair.mean <= 1.0
     from calprune.analyze.study import open_study
 

@@ -151,7 +151,7 @@ def test_end_tokens_are_found_wherever_they_are_said(tmp_path: Path) -> None:
 def test_replies_as_text(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path / "llava", vision_config={"image_size": 56})
     adapter = open_adapter(str(folder))
-    tail = adapter.prompt("a red circle").tail
-    assert "a red circle ASSISTANT:" in adapter.text([1, *tail, 2])
+    suffix = adapter.prompt("a red circle").suffix
+    assert "a red circle ASSISTANT:" in adapter.text([1, *suffix, 2])
     assert adapter.text([1, 2]) == adapter.text([]) == ""
-    assert adapter.text(np.array(tail)) == adapter.text(tail).strip()
+    assert adapter.text(np.array(suffix)) == adapter.text(suffix).strip()

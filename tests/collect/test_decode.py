@@ -28,9 +28,9 @@ from calprune.collect.packed.memory import load
 from calprune.collect.packed.packs import lay_out
 from calprune.collect.packed.reply import Packed
 from calprune.collect.packed.routes import Route
-from calprune.collect.stages.ask import BlockCache
-from calprune.collect.stages.audit import _audit_cell
-from calprune.collect.stages.kept_tokens import chosen_in, rows_of
+from calprune.collect.stages.audit import _audit
+from calprune.collect.stages.block_cache import BlockCache
+from calprune.collect.stages.kept_tokens import kept_in, rows_of
 from calprune.data.storage.container import unpack
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
@@ -72,38 +72,38 @@ def ending_at(adapter: Llava, ends: Collection[int]) -> Iterator[None]:
 
 
 def row(
-    adapter: Llava, k: int, tails: Sequence[Sequence[int]], positions: str = CONTIGUOUS
+    adapter: Llava, k: int, suffixes: Sequence[Sequence[int]], positions: str = CONTIGUOUS
 ) -> ImageRequest:
     """Some k patches, not the same for each k, with questions of any ids."""
-    rng, head = np.random.default_rng(k), len(adapter.prompt("?").head)
+    rng, prefix = np.random.default_rng(k), len(adapter.prompt("?").prefix)
     kept = np.sort(rng.permutation(PATCHES)[:k])
     places = np.arange(k) if positions == CONTIGUOUS else kept
-    start = head + (k if positions == CONTIGUOUS else PATCHES)
+    start = prefix + (k if positions == CONTIGUOUS else PATCHES)
     visual = 3 * rng.normal(size=(k, adapter.width)).astype(np.float32)
-    words = tuple(tuple(t) for t in tails)
-    return ImageRequest(visual, np.zeros(k, bool), (head + places)[None], start, words)
+    words = tuple(tuple(t) for t in suffixes)
+    return ImageRequest(visual, np.zeros(k, bool), (prefix + places)[None], start, words)
 
 
 @torch.inference_mode()
-def embedded(adapter: Llava, asked: ImageRequest, tail: Sequence[int]) -> Tensor:
-    words, head = adapter.model.get_input_embeddings(), adapter.prompt("?").head
-    before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (head, tail))
+def embedded(adapter: Llava, asked: ImageRequest, suffix: Sequence[int]) -> Tensor:
+    words, prefix = adapter.model.get_input_embeddings(), adapter.prompt("?").prefix
+    before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (prefix, suffix))
     return torch.cat([before, adapter.project(torch.from_numpy(asked.visual)), after])[None]
 
 
-def generated(adapter: Llava, asked: ImageRequest, tail: Sequence[int], most: int) -> Any:
+def generated(adapter: Llava, asked: ImageRequest, suffix: Sequence[int], most: int) -> Any:
     """By transformers alone, for positions one after another: ids and logits."""
-    embeds = embedded(adapter, asked, tail)
+    embeds = embedded(adapter, asked, suffix)
     there = torch.ones(embeds.shape[:2], dtype=torch.long)
     return greedily(adapter.model, adapter.ends, most, inputs_embeds=embeds, attention_mask=there)
 
 
 @torch.inference_mode()
-def spelled_out(adapter: Llava, asked: ImageRequest, tail: Sequence[int], most: int) -> Any:
+def spelled_out(adapter: Llava, asked: ImageRequest, suffix: Sequence[int], most: int) -> Any:
     """No cache, no ``generate``: the whole sequence again for each token, at its own positions."""
-    embeds, model = embedded(adapter, asked, tail), adapter.model
-    head = np.arange(len(adapter.prompt("?").head))
-    places = [*head, *asked.positions[0], *range(asked.start, asked.start + len(tail))]
+    embeds, model = embedded(adapter, asked, suffix), adapter.model
+    prefix = np.arange(len(adapter.prompt("?").prefix))
+    places = [*prefix, *asked.positions[0], *range(asked.start, asked.start + len(suffix))]
     window = adapter.reach["full_attention"].window or 1 << 20
     ids: list[int] = []
     logits: list[NDArray[np.float32]] = []
@@ -154,21 +154,21 @@ def test_packed_replies_are_generates(
 ) -> None:
     """Any tries in one batch, any limits, and ends that finish questions at different steps."""
     adapter = adapters[kind]
-    rows = [row(adapter, k, tails) for k, tails in shapes]
-    limits = [data.draw(st.tuples(*[st.integers(0, 6)] * len(r.tails))) for r in rows]
+    rows = [row(adapter, k, suffixes) for k, suffixes in shapes]
+    limits = [data.draw(st.tuples(*[st.integers(0, 6)] * len(r.suffixes))) for r in rows]
     packed = Packed(adapter, tokens=1 << 20, route=route)
     words = sorted({int(i) for g in packed.reply(rows, 6).generated for i in g.ids})
     ends = data.draw(st.sets(st.sampled_from(words), max_size=3))
     with ending_at(adapter, ends):
         reply = packed.reply(rows, limits)
         questions = [
-            (r, tail, most)
+            (r, suffix, most)
             for r, some in zip(rows, limits, strict=True)
-            for tail, most in zip(r.tails, some, strict=True)
+            for suffix, most in zip(r.suffixes, some, strict=True)
         ]
-        for said, (r, tail, most) in zip(reply.generated, questions, strict=True):
+        for said, (r, suffix, most) in zip(reply.generated, questions, strict=True):
             if most:
-                check(said, generated(adapter, r, tail, most), ends)
+                check(said, generated(adapter, r, suffix, most), ends)
             else:
                 assert said.ids.shape == (0,)
                 assert not said.ended
@@ -177,10 +177,10 @@ def test_packed_replies_are_generates(
 @pytest.mark.parametrize("route", ROUTES)
 def test_replies_go_on_where_their_questions_stand(adapter: Llava, route: Route) -> None:
     """Positions with gaps, spelled out without cache and ``generate``; a window that binds."""
-    tails = [[300, 301, 302], [300, 301], [303] * 9]
-    rows = [row(adapter, k, tails, ORIGINAL) for k in (3, 9)]
+    suffixes = [[300, 301, 302], [300, 301], [303] * 9]
+    rows = [row(adapter, k, suffixes, ORIGINAL) for k in (3, 9)]
     reply = Packed(adapter, tokens=1 << 20, route=route).reply(rows, 8)
-    alone = [spelled_out(adapter, r, tail, 8) for r in rows for tail in r.tails]
+    alone = [spelled_out(adapter, r, suffix, 8) for r in rows for suffix in r.suffixes]
     for said, expected in zip(reply.generated, alone, strict=True):
         check(said, expected, adapter.ends)
     moved = Packed(adapter).reply([replace(r, start=r.start - 1) for r in rows], 8).generated
@@ -192,13 +192,13 @@ def test_the_reference_counts_on_from_gaps_in_positions(adapter: Llava) -> None:
     picture = np.random.default_rng(0).integers(0, 255, (40, 70, 3), dtype=np.uint8)
     kept, question = np.array([1, 5, 6, 14]), "Is there a dog in the image?"
     seen, prompt = adapter.encode([picture])[0], adapter.prompt(question)
-    head = len(prompt.head)
-    places, start = (head + kept)[None], head + PATCHES
+    prefix = len(prompt.prefix)
+    places, start = (prefix + kept)[None], prefix + PATCHES
     asked = ImageRequest(
-        seen.features["patches"][kept], np.zeros(4, bool), places, start, (prompt.tail,)
+        seen.features["patches"][kept], np.zeros(4, bool), places, start, (prompt.suffix,)
     )
     ids, logits = adapter.generate(picture, question, kept, ORIGINAL, 6)
-    expected, right = spelled_out(adapter, asked, prompt.tail, 6)
+    expected, right = spelled_out(adapter, asked, prompt.suffix, 6)
     assert (ids.dtype, logits.dtype) == (np.int64, np.float32)
     assert ids.tolist() == expected.tolist()
     assert np.abs(logits - right).max() < TOLERANCE
@@ -290,7 +290,7 @@ def test_what_is_finished_takes_no_part(adapter: Llava) -> None:
     """No step after the last token; questions leave their line, lines leave the batch."""
     rows = [row(adapter, k, MANY) for k in (2, 5, 6)]
     packed = Packed(adapter, tokens=1 << 20, route="tree")
-    packed.head_cache(1)
+    packed.prefix_cache(1)
     with ending_at(adapter, ()), stepping(adapter) as shapes:
         packed.reply(rows, [(0, 1, 0, 1), (3, 5, 0, 2), (2, 0, 0, 3)])
     assert shapes[1:] == [(2, 3), (2, 2), (1, 1), (1, 1)]
@@ -303,7 +303,7 @@ def test_memory_that_runs_out_in_the_middle(adapter: Llava) -> None:
     rows = [row(adapter, k, MANY) for k in (2, 5, 6, 7, 3)]
     expected = Packed(adapter, tokens=1 << 20).reply(rows, 5)
     packed = Packed(adapter, tokens=1 << 20)
-    packed.head_cache(1)
+    packed.prefix_cache(1)
     with stepping(adapter, most=2):
         found = packed.reply(rows, 5)
     assert packed.tokens <= 2 * max(load(lay_out(r)) for r in rows), "learnt"
@@ -334,13 +334,13 @@ def test_what_layers_let_replies_see_is_checked(
 
 
 def test_a_reply_that_goes_astray(adapter: Llava, monkeypatch: pytest.MonkeyPatch) -> None:
-    head, calls = adapter.head, list[int]()
+    honest, calls = adapter.lm_head, list[int]()
 
     def broken(hidden: Tensor) -> NDArray[np.float32]:
         calls.append(len(hidden))
-        return head(hidden) * np.float32(1 if len(calls) < 3 else np.nan)
+        return honest(hidden) * np.float32(1 if len(calls) < 3 else np.nan)
 
-    monkeypatch.setattr(adapter, "head", broken)
+    monkeypatch.setattr(adapter, "lm_head", broken)
     with pytest.raises(ModelError, match=r"token 3 of a reply has a logit that is not finite"):
         Packed(adapter).reply([row(adapter, 4, MANY)], 5)
 
@@ -354,12 +354,12 @@ def test_an_audit_follows_replies(tiny_llava: Path, tmp_path: Path) -> None:
     options |= {"select": "random:seed=0", "keep": 8}
     run.collect("shapes", min_mass=0, **options)
     plan = run.prepare("shapes", **options)
-    (cell,) = plan.cells
-    sealed = unpack(plan.store.logits(cell.condition), "calprune.logits")
-    features = BlockCache(plan)
+    (planned,) = plan.conditions
+    sealed = unpack(plan.store.logits(planned.condition), "calprune.logits")
+    blocks = BlockCache(plan)
     n = len(sealed.arrays["example/id"])
-    seen = features.read(0).seen
-    rows = rows_of(plan, cell, 0, seen, chosen_in(plan, cell, 0, seen))
+    seen = blocks.features(0).seen
+    rows = rows_of(plan, planned, 0, seen, kept_in(plan, planned, 0, seen, blocks))
     said = plan.packed.reply(rows, 4).generated
     source = np.cumsum([0, *(len(d) for d in plan.distinct)])
     asked = [source[i] + j for i, asks in enumerate(plan.asks) for j in asks]
@@ -368,7 +368,7 @@ def test_an_audit_follows_replies(tiny_llava: Path, tmp_path: Path) -> None:
     def audited(**changed: Any) -> Any:
         offset = np.cumsum([0, *(len(i) for i in ids)], dtype=np.int64)
         arrays = sealed.arrays | {"gen/id": np.concatenate(ids), "gen/offset": offset} | changed
-        return _audit_cell(plan, cell, features, n, replace(sealed, arrays=arrays)).arrays
+        return _audit(plan, planned, blocks, n, replace(sealed, arrays=arrays)).arrays
 
     honest = audited()
     assert not honest["delta/flipped"].any()

@@ -58,27 +58,29 @@ def calm(adapter: Any) -> Any:
     return adapter
 
 
-def row(adapter: Any, seed: int, tails: Sequence[Sequence[int]], v: int = PATCHES) -> ImageRequest:
+def row(
+    adapter: Any, seed: int, suffixes: Sequence[Sequence[int]], v: int = PATCHES
+) -> ImageRequest:
     """A whole image of random patches; LLaVA-NeXT ends each row of four with a separator."""
-    rng, head = np.random.default_rng(seed), len(adapter.prompt("?").head)
+    rng, prefix = np.random.default_rng(seed), len(adapter.prompt("?").prefix)
     visual = 3 * rng.normal(size=(v, adapter.width)).astype(np.float32)
     separator = np.zeros(v, bool)
     if adapter.name.endswith("next"):
         separator[4::5] = True
         visual[separator] = 0
-    places = (head + np.arange(v))[None]
-    return ImageRequest(visual, separator, places, head + v, tuple(tuple(t) for t in tails))
+    places = (prefix + np.arange(v))[None]
+    return ImageRequest(visual, separator, places, prefix + v, tuple(tuple(t) for t in suffixes))
 
 
 @torch.inference_mode()
 def question(
-    adapter: Any, asked: ImageRequest, tail: Sequence[int], image: str
+    adapter: Any, asked: ImageRequest, suffix: Sequence[int], image: str
 ) -> reference.Question:
-    words, head = adapter.model.get_input_embeddings(), adapter.prompt("?").head
-    before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (head, tail))
+    words, prefix = adapter.model.get_input_embeddings(), adapter.prompt("?").prefix
+    before, after = (words(torch.tensor(ids, dtype=torch.long)) for ids in (prefix, suffix))
     visual = adapter.embed(torch.from_numpy(asked.visual), torch.from_numpy(asked.separator))
     embeds = torch.cat([before, visual, after])
-    return reference.Question(embeds, len(head), asked.separator, image, tuple(tail))
+    return reference.Question(embeds, len(prefix), asked.separator, image, tuple(suffix))
 
 
 def fast(
@@ -89,7 +91,7 @@ def fast(
     tokens: int = 1 << 20,
 ) -> InModelReply:
     asked = [
-        [Asked(image, r.separator, t, stages) for t in r.tails]
+        [Asked(image, r.separator, t, stages) for t in r.suffixes]
         for r, image in zip(rows, IMAGES, strict=False)
     ]
     return Run(Packed(adapter, tokens=tokens), "test", contiguous).reply(rows, asked)
@@ -106,8 +108,8 @@ def agree(
     hidden = not contiguous and all(s.by == s.before - 1 for s in stages)
     at = 0
     for r, image in zip(rows, IMAGES, strict=False):
-        for tail in r.tails:
-            asked = question(adapter, r, tail, image)
+        for suffix in r.suffixes:
+            asked = question(adapter, r, suffix, image)
             answers = [reference.hidden_away(adapter, asked, stages)] if hidden else []
             answers.append(reference.spelled_out(adapter, asked, stages, contiguous))
             for logits, kept in answers:
@@ -159,7 +161,7 @@ def test_any_questions_layers_budgets_and_batches(
     adapters: dict[str, Any], kind: str, sets: Any, layer: int, keep: int, tokens: int, seed: int
 ) -> None:
     adapter = adapters[kind]
-    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    rows = [row(adapter, seed + i, suffixes) for i, suffixes in enumerate(sets)]
     stages = FastV(layer=layer).stages(keep, PATCHES, LAYERS)
     found = fast(adapter, rows, stages, tokens=tokens)
     assume(keep == PATCHES - 4 or found.margin.min() > CLOSE)
@@ -177,8 +179,8 @@ def test_fastv_sees_what_it_promises(adapters: dict[str, Any]) -> None:
         whole = [PATCHES] * 4
         expected = np.stack([whole, whole, *[kept] * (LAYERS - 2)], axis=1)
         np.testing.assert_array_equal(found.visual, expected)
-        head = len(adapter.prompt("?").head)
-        text = np.array([head + len(t) for t in (*TAILS, TAILS[0])])
+        prefix = len(adapter.prompt("?").prefix)
+        text = np.array([prefix + len(t) for t in (*TAILS, TAILS[0])])
         np.testing.assert_array_equal(found.tokens, expected + text[:, None])
         for k, n in zip(found.kept, kept, strict=True):
             assert len(k) == n
@@ -202,7 +204,7 @@ def test_company_and_batches_change_nothing(adapters: dict[str, Any]) -> None:
     rows = [row(adapter, i, TAILS) for i in range(3)]
     stages = FastV().stages(5, PATCHES, LAYERS)
     together, small = fast(adapter, rows, stages), fast(adapter, rows, stages, tokens=25)
-    alone = [fast(adapter, [replace(r, tails=(t,))], stages) for r in rows for t in r.tails]
+    alone = [fast(adapter, [replace(r, suffixes=(t,))], stages) for r in rows for t in r.suffixes]
     for i, one in enumerate(alone):
         for other in (together, small):
             assert other.kept[i].tolist() == one.kept[0].tolist()
@@ -213,19 +215,19 @@ def test_company_and_batches_change_nothing(adapters: dict[str, Any]) -> None:
 def test_kept_tokens_are_those_of_eager_attention(adapters: dict[str, Any], kind: str) -> None:
     """As the published code reads them: ``output_attentions`` of the whole prompt."""
     adapter = adapters[kind]
-    whole, head = row(adapter, 5, TAILS), len(adapter.prompt("?").head)
+    whole, prefix = row(adapter, 5, TAILS), len(adapter.prompt("?").prefix)
     found = fast(adapter, [whole], FastV(layer=3).stages(5, 12, LAYERS))
     usual = adapter.decoder.config._attn_implementation
     adapter.decoder.set_attn_implementation("eager")
     try:
-        for kept, tail in zip(found.kept, TAILS, strict=True):
-            embeds = question(adapter, whole, tail, IMAGES[0]).embeds[None]
+        for kept, suffix in zip(found.kept, TAILS, strict=True):
+            embeds = question(adapter, whole, suffix, IMAGES[0]).embeds[None]
             there = torch.ones(embeds.shape[:2], dtype=torch.long)
             with torch.inference_mode():
                 maps = adapter.decoder(
                     inputs_embeds=embeds, attention_mask=there, output_attentions=True
                 ).attentions
-            weight = maps[2][0, :, -1, head : head + PATCHES].mean(0).numpy()
+            weight = maps[2][0, :, -1, prefix : prefix + PATCHES].mean(0).numpy()
             best = np.argsort(-np.where(whole.separator, 0, weight))[:5]
             assert kept.tolist() == sorted([*best.tolist(), *np.flatnonzero(whole.separator)])
     finally:
@@ -238,7 +240,7 @@ def test_half_precision_ranks_in_float32(adapters: dict[str, Any], tmp_path: Any
     rows = [row(adapter, 1, TAILS)]
     for stages, contiguous in (
         (FastV().stages(5, PATCHES, LAYERS), False),
-        ((Stage(2, 1, 5, "raters", recycled=6, merged=2),), True),
+        ((Stage(2, 1, 5, "raters", merge_from=6, merged=2),), True),
         ((Stage(2, 1, 5, "raters", heads=1),), False),
     ):
         found = fast(adapter, rows, stages, contiguous)
@@ -299,12 +301,12 @@ def test_a_promise_that_is_not_kept_stops_the_run(
     adapters: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     adapter = adapters["llama"]
-    rows, head = [row(adapter, 3, TAILS)], len(adapter.prompt("?").head)
+    rows, prefix = [row(adapter, 3, TAILS)], len(adapter.prompt("?").prefix)
     honest = layout._causal
 
     def hiding(*rest: Any) -> Any:
         mask = honest(*rest).clone()
-        mask[..., head + 2] = False
+        mask[..., prefix + 2] = False
         return mask
 
     with monkeypatch.context() as m:

@@ -64,35 +64,35 @@ def test_every_method_is_collected_and_audited(outcome: run.Outcome) -> None:
 
 def test_files_hold_what_each_question_saw(outcome: run.Outcome) -> None:
     questions = sum(map(len, outcome.plan.distinct))
-    for cell in outcome.plan.cells:
-        name = cell.chosen.name
-        a = unpack(outcome.plan.store.logits(cell.condition), "calprune.logits").arrays
+    for planned in outcome.plan.conditions:
+        name = planned.name
+        a = unpack(outcome.plan.store.logits(planned.condition), "calprune.logits").arrays
         if name == "full":
             assert len(a["image/kept"]) == 3
             continue
-        version = "2" if dict(cell.chosen.parameters).get("version") == "2.0" else ""
+        version = "2" if dict(planned.condition.parameters).get("version") == "2.0" else ""
         seen = SEEN[name + version]
         assert (a["run/visual"] == seen).all()
         assert len(a["image/kept"]) == len(a["image/question"]) == questions
         merged = 1 if name == "sparsevlm" and not version else 0
         assert ((a["image/kept"] >= 0).sum(axis=1) <= seen[-1]).all()
         assert ((a["image/kept"] >= 0).sum(axis=1) >= seen[-1] - merged).all() or merged
-        assert cell.condition.positions == cell.chosen.selector.positions
+        assert planned.condition.positions == planned.selector.positions
     kept = a["image/kept"][a["image/id"] == a["image/id"][0]]
     assert len(np.unique(kept, axis=0)) > 1, "a choice for each question"
 
 
 def test_files_hold_what_each_layer_saw(outcome: run.Outcome) -> None:
-    for cell in outcome.plan.cells:
-        a = unpack(outcome.plan.store.logits(cell.condition), "calprune.logits").arrays
+    for planned in outcome.plan.conditions:
+        a = unpack(outcome.plan.store.logits(planned.condition), "calprune.logits").arrays
         later = {"image/until", "image/margin", "run/merged"}
-        if cell.chosen.name == "full":
+        if planned.name == "full":
             assert not later & a.keys()
             continue
         _, unit = np.unique(a["example/duplicate_of"], return_inverse=True)
         left = [(a["image/until"] > x).sum(axis=1)[unit] for x in range(LAYERS)]
         np.testing.assert_array_equal(np.stack(left, 1) + a["run/merged"], a["run/visual"])
-        merges = cell.condition.label.startswith("sparsevlm-version1.5")
+        merges = planned.condition.label.startswith("sparsevlm-version1.5")
         assert (a["run/merged"][:, 1:] > 0).all() == merges
         assert not a["run/merged"][:, 0].any()
         assert (a["image/margin"] > 0).all()
@@ -105,8 +105,8 @@ def test_row_ends_are_never_dropped(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path / "next", family="llava_next", layers=LAYERS)
     wanted: dict[str, Any] = {"select": ["fastv"], "keep": [300], "picture": "hf", "images": 1}
     done = run.collect("shapes", store=tmp_path / "s", model=str(folder), min_mass=0, **wanted)
-    (cell,), adapter = done.plan.cells, done.plan.adapter
-    a = unpack(done.plan.store.logits(cell.condition), "calprune.logits").arrays
+    (planned,), adapter = done.plan.conditions, done.plan.adapter
+    a = unpack(done.plan.store.logits(planned.condition), "calprune.logits").arrays
     size = size_of(done.plan.questions.picture(done.plan.questions.images[0]))
     separator = adapter.token_layout(size).separator
     assert separator.any()
@@ -138,9 +138,9 @@ def test_open_questions_are_refused(model: Path) -> None:
     adapter, (fastv,) = open_adapter(str(model)), grid(["fastv"], [Budget("count", 64)])
     questions: Any = SimpleNamespace(open=True)
     with pytest.raises(PlanError, match=r"fastv prunes .* replies of several tokens are not supp"):
-        fits(fastv, FastV(), fastv.budget, adapter, questions)
+        fits(fastv.name, FastV(), fastv.budget, adapter, questions)
     with pytest.raises(PlanError) as caught:
-        fits(fastv, FastV(), fastv.budget, adapter, questions)
+        fits(fastv.name, FastV(), fastv.budget, adapter, questions)
     proposed = str(caught.value).rpartition(": ")[2].split(", ")
     assert {"full", "scope", "visionzip", "mmtok"} <= set(proposed)
     assert not {"fastv", "fastv-two-pass", "pyramiddrop", "sparsevlm", "cdpruner"} & set(proposed)

@@ -17,7 +17,7 @@ from calprune.collect.grid import grid
 from calprune.collect.in_model import reference
 from calprune.collect.in_model.run import reply
 from calprune.collect.in_model.scores import corrected_score, raters
-from calprune.collect.in_model.token_merging import merged, noise
+from calprune.collect.in_model.token_merging import cluster_means, noise
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.reply import Packed
 from calprune.collect.pruning_stages import Stage, is_in_model, planned, positions_of, promised
@@ -56,7 +56,7 @@ def sparse(version: str, keep: tuple[int, ...] = (9, 6, 3)) -> tuple[Stage, ...]
     for before, k in zip((1, 3, 4), keep, strict=True):
         n, m = (left - k, 1 + (left > 10)) if version == "1.5" else (0, 0)
         heads = 1 if version == "2.0" else 0
-        stages.append(Stage(before, before - 1, k, "raters", heads, recycled=n, merged=m))
+        stages.append(Stage(before, before - 1, k, "raters", heads, merge_from=n, merged=m))
         left = k + m
     return tuple(stages)
 
@@ -100,7 +100,7 @@ def test_any_stages(
     seed: int,
 ) -> None:
     adapter = adapters[kind]
-    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    rows = [row(adapter, seed + i, suffixes) for i, suffixes in enumerate(sets)]
     falling = sorted(keep, reverse=True)
     stages = tuple(
         Stage(b, b if next_layer else b - 1, k)
@@ -172,19 +172,19 @@ def test_two_passes_are_the_references(adapters: dict[str, Any], kind: str) -> N
 def test_two_passes_are_a_shorter_prompt(adapters: dict[str, Any]) -> None:
     """At contiguous positions: what the packed route says about the kept tokens alone."""
     adapter = adapters["llama"]
-    whole, head = row(adapter, 1, TAILS), len(adapter.prompt("?").head)
+    whole, prefix = row(adapter, 1, TAILS), len(adapter.prompt("?").prefix)
     selector = FastVTwoPass(position_ids="contiguous")
     found = reply(Packed(adapter), [whole], "two", selector, [5], IMAGES[:1])
     assert found.visual.tolist() == [[5] * LAYERS] * 3
-    for i, (kept, tail) in enumerate(zip(found.kept, whole.tails, strict=True)):
-        places = (head + np.arange(5))[None]
+    for i, (kept, suffix) in enumerate(zip(found.kept, whole.suffixes, strict=True)):
+        places = (prefix + np.arange(5))[None]
         short = replace(
             whole,
             visual=whole.visual[kept],
             separator=whole.separator[kept],
             positions=places,
-            start=head + 5,
-            tails=(tail,),
+            start=prefix + 5,
+            suffixes=(suffix,),
         )
         alone = Packed(adapter).reply([short])
         assert np.abs(found.logits[i] - alone.logits[0]).max() < TOLERANCE
@@ -224,7 +224,7 @@ def test_any_questions_rate(
     adapters: dict[str, Any], kind: str, version: str, sets: Any, tokens: int, seed: int
 ) -> None:
     adapter = adapters[kind]
-    rows = [row(adapter, seed + i, tails) for i, tails in enumerate(sets)]
+    rows = [row(adapter, seed + i, suffixes) for i, suffixes in enumerate(sets)]
     stages, contiguous = sparse(version), version == "1.5"
     found = fast(adapter, rows, stages, contiguous, tokens)
     assume(version == "2.0" or found.margin.min() > CLOSE)
@@ -311,7 +311,7 @@ def test_noise_is_named_by_seed_image_question_and_stage() -> None:
 def test_merged_tokens_are_cluster_means() -> None:
     """Two tight groups far apart, by hand."""
     tokens = np.array([[0.0, 0.0], [0.2, 0.0], [0.0, 0.2], [9.0, 9.0], [9.2, 9.0]])
-    found = merged(tokens, 2, np.linspace(0, 1, 5))
+    found = cluster_means(tokens, 2, np.linspace(0, 1, 5))
     expected = [tokens[:3].sum(0) / (3 + 1e-6), tokens[3:].sum(0) / (2 + 1e-6)]
     order = np.argsort(found[:, 0])
     np.testing.assert_allclose(found[order], expected)
@@ -339,10 +339,10 @@ def test_sets_of_every_stage_are_the_references(
     rows = [row(adapter, i, TAILS[:2]) for i in range(2)]
     found = fast(adapter, rows, stages, contiguous)
     assert found.margin.min() > CLOSE, "choose other weights: rounding decides"
-    asked = [(r, t, image) for r, image in zip(rows, IMAGES, strict=False) for t in r.tails]
-    for at, (r, tail, image) in enumerate(asked):
+    asked = [(r, t, image) for r, image in zip(rows, IMAGES, strict=False) for t in r.suffixes]
+    for at, (r, suffix, image) in enumerate(asked):
         for n, s in enumerate(stages, 1):
-            one = question(adapter, r, tail, image)
+            one = question(adapter, r, suffix, image)
             _, kept = reference.spelled_out(adapter, one, stages[:n], contiguous)
             for layer in range(s.before, stages[n].before if n < len(stages) else LAYERS):
                 left = np.flatnonzero(found.until[at] > layer)
@@ -396,7 +396,7 @@ class Odd:
         ((Stage(2, 1, 5), Stage(2, 1, 4)), "stage 2 stands before layer 2"),
         ((Stage(2, 0, 5),), "ranked by layer 0"),
         ((Stage(2, 1, 17),), "stage 1 keeps 17"),
-        ((Stage(2, 1, 4, recycled=3, merged=1),), "merged tokens have no position"),
+        ((Stage(2, 1, 4, merge_from=3, merged=1),), "merged tokens have no position"),
         ((Stage(2, 1, 4, again=True), Stage(3, 2, 3)), "a second pass stands alone"),
     ],
 )

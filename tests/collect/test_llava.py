@@ -20,8 +20,8 @@ from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.packs import Pack
 from calprune.collect.packed.reply import Packed
-from calprune.collect.stages.plan import make_plan
-from calprune.data.benchmarks import Answer
+from calprune.collect.stages.planning import make_plan
+from calprune.data.benchmark import Answer
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
@@ -58,16 +58,16 @@ QUESTIONS = (
 def ask(
     adapter: Llava, seen: list[EncodedImage], kept: list[np.ndarray], original: bool
 ) -> list[ImageRequest]:
-    before = len(adapter.prompt("?").head)
+    before = len(adapter.prompt("?").prefix)
     rows = []
     for s, index in zip(seen, kept, strict=True):
         places = (before + (index if original else np.arange(len(index))))[None]
         start = before + (len(s.layout) if original else len(index))
-        tails = tuple(adapter.prompt(q).tail for q in QUESTIONS)
+        suffixes = tuple(adapter.prompt(q).suffix for q in QUESTIONS)
         separator = np.zeros(len(index), dtype=bool)
         rows.append(
             ImageRequest(
-                s.features["patches"][index], separator, places.astype(np.int64), start, tails
+                s.features["patches"][index], separator, places.astype(np.int64), start, suffixes
             )
         )
     return rows
@@ -106,8 +106,8 @@ def test_packed_equals_generate(
             picture = pictures.picture(pictures.images[i])
             (alone,) = adapter.generate(picture, QUESTIONS[j], kept[i], mode)[1]
             assert np.abs(alone - reply.logits[3 * i + j]).max() < TOLERANCE
-            before = len(adapter.prompt("?").head)
-            assert (reply.tokens[3 * i + j] == before + k + len(row.tails[j])).all()
+            before = len(adapter.prompt("?").prefix)
+            assert (reply.tokens[3 * i + j] == before + k + len(row.suffixes[j])).all()
 
 
 def test_full_equals_generate_from_pixels_and_text(
@@ -161,7 +161,7 @@ def test_a_mask_that_hides_an_image_shows_in_the_counts(
 
     monkeypatch.setattr(masks, "tree_mask", hiding)
     packed = Packed(adapter, route="tree")
-    packed.head_cache(1)  # made with the honest mask or not, it holds no visual token
+    packed.prefix_cache(1)  # made with the honest mask or not, it holds no visual token
     reply = packed.reply(ask(adapter, seen, [np.arange(64)] * 3, False))
     assert (reply.visual == 59).all()
 

@@ -149,8 +149,8 @@ def test_the_key_says_which_grid_where_it_makes_a_difference(folder: Path, tmp_p
         follows = picture not in ("hf", "fixed")
         for bench, pixels in ((large, usual), (mixed, usual + "+width-first" * follows)):
             plan = run.prepare(bench, model=str(folder), picture=picture, select="full")
-            assert plan.cells[0].condition.pixels == plan.features.manifest["pixels"] == pixels
-            assert plan.cells[0].condition.picture == picture
+            assert plan.conditions[0].condition.pixels == plan.features.manifest["pixels"] == pixels
+            assert plan.conditions[0].condition.picture == picture
 
 
 @pytest.mark.parametrize(("size", "crops"), CROPS.items())
@@ -273,14 +273,15 @@ def test_the_least_ratio_keeps_one_token_of_each_pool(folder: Path, tmp_path: Pa
 def test_the_studys_grid_keeps_the_same_shares(folder: Path) -> None:
     def kept(**options: Any) -> set[float]:
         plan = run.prepare("shapes", model=str(folder), images=1, **options)
-        return {c.condition.budget.value for c in plan.cells if c.condition.budget.kind == "count"}
+        budgets = [c.condition.budget for c in plan.conditions]
+        return {b.value for b in budgets if b.kind == "count"}
 
     assert kept() == {160, 320, 640, 960}
     assert kept(select="scope") == {320, 640, 960}
     assert kept(picture="per-crop") == {32, 64, 128, 192}
     assert kept(select="scope", keep=[7]) == {7}
-    bill = run.bill_of("pope", model="llava-next-vicuna-7b")
-    assert "scope:alpha=1 @160" in {c["condition"] for c in bill["cells"]}
+    cost = run.estimate_cost("pope", model="llava-next-vicuna-7b")
+    assert "scope:alpha=1 @160" in {c["condition"] for c in cost["conditions"]}
 
 
 def test_requests_that_make_no_sense(folder: Path) -> None:
@@ -310,13 +311,13 @@ def test_full_equals_generate_from_pixels_and_text(folder: Path) -> None:
     picture = np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)
     seen = adapter.encode([picture])[0]
     prompt = adapter.prompt("Is there a dog in the image?")
-    places = adapter.positions(len(prompt.head), seen.layout)
+    places = adapter.positions(len(prompt.prefix), seen.layout)
     row = ImageRequest(
         seen.features["patches"],
         seen.layout.separator,
-        places[:, len(prompt.head) : -1],
+        places[:, len(prompt.prefix) : -1],
         int(places[0, -1]),
-        (prompt.tail,),
+        (prompt.suffix,),
     )
     processor = AutoProcessor.from_pretrained(folder)
     reference = LlavaNextForConditionalGeneration.from_pretrained(

@@ -15,9 +15,10 @@ from calprune.collect.hf.checkpoint import device_named, dtype_named
 from calprune.collect.models import ImageRequest, open_adapter
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import memory
-from calprune.collect.packed.memory import parse_bytes, tokens_per_forward
+from calprune.collect.packed.memory import tokens_per_forward
 from calprune.collect.packed.packs import PackedSequence
 from calprune.collect.packed.reply import Packed
+from calprune.collect.request import parse_bytes
 from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
@@ -36,12 +37,12 @@ class Short(Packed):
 
 
 def rows(adapter: Any, n: int) -> list[ImageRequest]:
-    tails = tuple(adapter.prompt(q).tail for q in ("Is there a red circle in the image?",))
+    suffixes = tuple(adapter.prompt(q).suffix for q in ("Is there a red circle in the image?",))
     rng = np.random.default_rng(0)
-    head = len(adapter.prompt("?").head)
-    places = np.arange(head, head + 64)[None]
+    prefix = len(adapter.prompt("?").prefix)
+    places = np.arange(prefix, prefix + 64)[None]
     visual = rng.normal(size=(n, 64, adapter.width)).astype(np.float32)
-    return [ImageRequest(v, np.zeros(64, bool), places, head + 64, tails) for v in visual]
+    return [ImageRequest(v, np.zeros(64, bool), places, prefix + 64, suffixes) for v in visual]
 
 
 @pytest.mark.parametrize("kind", [torch.OutOfMemoryError, MemoryError, RuntimeError])

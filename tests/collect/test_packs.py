@@ -18,7 +18,7 @@ from calprune.collect.packed.masks import Past, masks_of, tree_mask
 from calprune.collect.packed.memory import load
 from calprune.collect.packed.packs import Pack, batches, cut, lay_out, trie_length
 
-HEAD = 2
+PREFIX = 2
 TAILS = st.lists(
     st.lists(st.integers(1, 3), min_size=1, max_size=5).map(tuple), min_size=1, max_size=5
 )
@@ -26,9 +26,9 @@ ROWS = st.lists(st.tuples(st.integers(0, 5), TAILS), min_size=1, max_size=3)
 REACHES = st.builds(Reach, st.none() | st.integers(1, 8), st.sampled_from(["none", "image"]))
 
 
-def row(k: int, tails: list[tuple[int, ...]]) -> ImageRequest:
-    places = np.arange(HEAD, HEAD + k)[None]
-    return ImageRequest(np.ones((k, 2)), np.zeros(k, bool), places, HEAD + k, tuple(tails))
+def row(k: int, suffixes: list[tuple[int, ...]]) -> ImageRequest:
+    places = np.arange(PREFIX, PREFIX + k)[None]
+    return ImageRequest(np.ones((k, 2)), np.zeros(k, bool), places, PREFIX + k, tuple(suffixes))
 
 
 def test_a_line_by_hand() -> None:
@@ -60,9 +60,9 @@ def test_a_question_that_begins_another_ends_inside_it() -> None:
 
 
 def sequences(r: ImageRequest) -> list[list[tuple[str, int]]]:
-    """Every question's own sequence as (what, id), the head apart."""
+    """Every question's own sequence as (what, id), the prefix apart."""
     visual = [("visual", i) for i in range(r.positions.shape[1])]
-    return [visual + [("word", token) for token in tail] for tail in r.tails]
+    return [visual + [("word", token) for token in suffix] for suffix in r.suffixes]
 
 
 @given(ROWS, REACHES, st.booleans())
@@ -70,9 +70,9 @@ def test_every_question_sees_its_own_sequence_and_nothing_else(
     shapes: list[tuple[int, list[tuple[int, ...]]]], reach: Reach, twice: bool
 ) -> None:
     """By hand: walk up from each question's end; what is seen must spell its sequence."""
-    rows = [row(k, tails) for k, tails in shapes]
+    rows = [row(k, suffixes) for k, suffixes in shapes]
     lines = [lay_out(r) for r in rows]
-    past = Past.head(len(rows), HEAD)
+    past = Past.prefix(len(rows), PREFIX)
     if twice:  # the image first, then the words on top of it
         past = past.then(cut(lines, "visual"))
     pack = cut(lines, "words" if twice else "all")
@@ -83,13 +83,13 @@ def test_every_question_sees_its_own_sequence_and_nothing_else(
     kind = np.concatenate([past.visual, pack.visual], axis=1)
     ids = np.concatenate([np.zeros(past.seen.shape, int), pack.ids], axis=1)
     for b, (r, line) in enumerate(zip(rows, lines, strict=True)):
-        for tail, last in zip(sequences(r), line.last, strict=True):
+        for suffix, last in zip(sequences(r), line.last, strict=True):
             at = last - (line.visual if twice else 0)
             seen = np.flatnonzero(mask[b, at])
-            whole = [*[("head", 0)] * HEAD, *tail]
+            whole = [*[("prefix", 0)] * PREFIX, *suffix]
             expected = whole[-window:]
             found = [
-                ("head", 0)
+                ("prefix", 0)
                 if depth[b, c] < 0
                 else (("visual", int(depth[b, c])) if kind[b, c] else ("word", int(ids[b, c])))
                 for c in sorted(seen, key=lambda c, b=b: depth[b, c])
@@ -102,8 +102,8 @@ def test_a_reply_sees_what_its_question_saw(
     shapes: list[tuple[int, list[tuple[int, ...]]]], reach: Reach, twice: bool
 ) -> None:
     """Replies as one more pack on top: each question's sequence, and the reply's own token."""
-    lines = [lay_out(row(k, tails)) for k, tails in shapes]
-    past = Past.head(len(lines), HEAD)
+    lines = [lay_out(row(k, suffixes)) for k, suffixes in shapes]
+    past = Past.prefix(len(lines), PREFIX)
     if twice:
         past = past.then(cut(lines, "visual"))
     pack = cut(lines, "words" if twice else "all")
@@ -123,7 +123,7 @@ def test_a_reply_sees_what_its_question_saw(
     )
     past = replace(past.then(pack).only(line), seen=seen[:, None])
     mask = tree_mask(new, past, reach)[:, 0, 0].numpy()
-    whole = HEAD + depth + 1
+    whole = PREFIX + depth + 1
     np.testing.assert_array_equal(mask.sum(axis=1), np.minimum(whole, reach.window or whole))
     assert mask[:, -1].all()
     assert not mask[:, :-1][~seen].any()
@@ -141,18 +141,18 @@ def test_replies_and_what_they_cost() -> None:
 
 @given(ROWS)
 def test_images_may_look_both_ways(shapes: list[tuple[int, list[tuple[int, ...]]]]) -> None:
-    lines = [lay_out(row(k, tails)) for k, tails in shapes]
-    pack, past = cut(lines, "all"), Past.head(len(lines), HEAD)
+    lines = [lay_out(row(k, suffixes)) for k, suffixes in shapes]
+    pack, past = cut(lines, "all"), Past.prefix(len(lines), PREFIX)
     causal = tree_mask(pack, past, Reach())[:, 0].numpy()
     both = tree_mask(pack, past, Reach(both="image"))[:, 0].numpy()
     pairs = pack.visual[:, :, None] & pack.visual[:, None, :]
-    own = both[:, :, HEAD:]
+    own = both[:, :, PREFIX:]
     assert own[pairs].all()
-    np.testing.assert_array_equal(own[~pairs], causal[:, :, HEAD:][~pairs])
+    np.testing.assert_array_equal(own[~pairs], causal[:, :, PREFIX:][~pairs])
 
 
 def test_kinds_of_layers_get_their_own_masks() -> None:
-    pack, past = cut([lay_out(row(3, [(1, 2)]))], "all"), Past.head(1, HEAD)
+    pack, past = cut([lay_out(row(3, [(1, 2)]))], "all"), Past.prefix(1, PREFIX)
     one = masks_of(pack, past, {"full_attention": Reach()}, "cpu")
     two = masks_of(pack, past, {"full_attention": Reach(), "sliding_attention": Reach(2)}, "cpu")
     assert not isinstance(one, dict)
@@ -169,14 +169,14 @@ def test_batches_cover_everything_within_their_bound(lengths: list[int], most: i
         assert len(group) == 1 or len(group) * longest <= most
 
 
-def permutations(tails: list[tuple[int, ...]]) -> NDArray[np.int64]:
-    return lay_out(row(1, tails)).ids
+def permutations(suffixes: list[tuple[int, ...]]) -> NDArray[np.int64]:
+    return lay_out(row(1, suffixes)).ids
 
 
 @given(TAILS)
-def test_a_trie_does_not_depend_on_the_order_of_questions(tails: list[tuple[int, ...]]) -> None:
-    np.testing.assert_array_equal(permutations(tails), permutations(tails[::-1]))
-    assert trie_length(tails) == len({t[:i] for t in tails for i in range(1, len(t) + 1)})
+def test_a_trie_does_not_depend_on_the_order_of_questions(suffixes: list[tuple[int, ...]]) -> None:
+    np.testing.assert_array_equal(permutations(suffixes), permutations(suffixes[::-1]))
+    assert trie_length(suffixes) == len({t[:i] for t in suffixes for i in range(1, len(t) + 1)})
 
 
 def test_numbers_of_a_step_by_hand() -> None:

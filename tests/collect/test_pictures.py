@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from calprune.collect import run
 from calprune.collect.models import ModelOptions, open_adapter
-from calprune.data.benchmarks import upright
+from calprune.data.benchmark import upright
 from calprune.data.pictures import open_picture, pad_to_square, size_of, turned
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
@@ -195,7 +195,7 @@ def test_bad_images_are_listed_and_the_rest_is_asked(folder: Path, tmp_path: Pat
     with pytest.raises(BenchmarkError, match=r"000000000001\.jpg"):
         run.prepare("pope", strict=True, **options)
     with pytest.raises(BenchmarkError, match="2 of 6 images"):
-        run.bill_of("pope", **options)
+        run.estimate_cost("pope", **options)
 
 
 def test_a_benchmark_without_any_usable_image(folder: Path, tmp_path: Path) -> None:
@@ -264,9 +264,9 @@ def test_ones_own_pictures_are_shown_upright_and_the_key_says_so(
     keys = {}
     for name, orientations in {"plain": (1, 1), "held": (1, 6)}.items():
         bench = asked(tmp_path / name, *orientations)
-        (cell,) = run.prepare(bench, model=str(folder), select="full").cells
-        keys[name] = cell.condition.pixels
-        assert cell.condition.picture == "pad"
+        (planned,) = run.prepare(bench, model=str(folder), select="full").conditions
+        keys[name] = planned.condition.pixels
+        assert planned.condition.picture == "pad"
     assert keys == {
         "plain": "CLIPImageProcessor:pil/pad",
         "held": "CLIPImageProcessor:pil/pad+upright",

@@ -20,7 +20,7 @@ from calprune.collect.models import ModelOptions
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plugin_source import source
-from calprune.collect.selection.half_precision import by_score as compat_by_score
+from calprune.collect.selection.half_precision import by_half_score
 from calprune.collect.selectors import by_score, in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.stages.encode import encode
@@ -96,7 +96,7 @@ def collected(tiny_llava: Path, tmp_path: Path) -> Callable[..., run.Outcome]:
     return collect
 
 
-@pytest.mark.parametrize("method", [by_score, compat_by_score])
+@pytest.mark.parametrize("method", [by_score, by_half_score])
 def test_scores_are_for_all_tokens_and_candidates_are_a_mask(method: Any) -> None:
     score, candidates = np.array([3.0, 1.0, 2.0, 9.0]), np.array([0, 1, 2])
     assert method(score, np.array([True, True, True, False])).order.tolist() == [0, 2, 1, -1]
@@ -221,10 +221,10 @@ def test_a_part_of_another_source_is_not_joined(
 ) -> None:
     """Two processes share the work, and one has another version of the plug-in."""
     install(SOUND)
-    collected(images=40, share=(0, 2))
+    collected(images=40, shard=(0, 2))
     install("return by_score(-tokens.saliency, ~tokens.separator)")
     with pytest.raises(Mismatch, match="made by another source of the selector"):
-        collected(images=40, share=(1, 2))
+        collected(images=40, shard=(1, 2))
     assert not Store(tmp_path / "store").logit_files()
 
 

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from calprune.collect import run
-from calprune.collect.cost.estimate import bill, render_bill
+from calprune.collect.cost.estimate import estimate, render_estimate
 from calprune.collect.selectors import in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.stages import ask as asking
@@ -46,7 +46,7 @@ def finished(tiny_llava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """An undisturbed run."""
     store = tmp_path_factory.mktemp("stores") / "undisturbed"
     outcome = run.collect("shapes", store=store, model=str(tiny_llava), min_mass=0, **SMALL)
-    assert outcome.sealed == len(outcome.plan.cells) == 8
+    assert outcome.sealed == len(outcome.plan.conditions) == 8
     return store
 
 
@@ -102,8 +102,8 @@ def test_stopped_after_every_unit_and_resumed(
 ) -> None:
     """Stopped again and again, a little further each time; the end result has the same bytes."""
     for attempt in range(1, 60):
-        plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), **SMALL)
-        outcome = run.execute(plan, min_mass=0, stop=StopAfter(3 * attempt))
+        plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), min_mass=0, **SMALL)
+        outcome = run.execute(plan, stop=StopAfter(3 * attempt))
         if not outcome.stopped:
             break
     assert outcome.missing == 0
@@ -121,9 +121,9 @@ class StopAfter:
 
 def test_two_shares_make_one_store(finished: Path, tiny_llava: Path, tmp_path: Path) -> None:
     options = {"store": tmp_path, "model": str(tiny_llava), **SMALL}
-    first = run.execute(run.prepare("shapes", share=(0, 2), **options), min_mass=0)
+    first = run.execute(run.prepare("shapes", shard=(0, 2), min_mass=0, **options))
     assert first.missing == 8
-    second = run.execute(run.prepare("shapes", share=(1, 2), **options), min_mass=0)
+    second = run.execute(run.prepare("shapes", shard=(1, 2), min_mass=0, **options))
     assert second.missing == 0
     assert sealed_files(tmp_path) == sealed_files(finished)
 
@@ -131,8 +131,8 @@ def test_two_shares_make_one_store(finished: Path, tiny_llava: Path, tmp_path: P
 def test_audit_agrees_and_is_sealed(finished: Path, tiny_llava: Path, tmp_path: Path) -> None:
     store = shutil.copytree(finished, tmp_path / "store")
     options: dict[str, Any] = {"store": store, "model": str(tiny_llava), **SMALL}
-    plan = run.prepare("shapes", **options)
-    outcome = run.execute(plan, min_mass=0, audit_rows=3)
+    plan = run.prepare("shapes", min_mass=0, audit_rows=3, **options)
+    outcome = run.execute(plan)
     assert len(outcome.audits) == 8
     assert max(a.worst_logit for a in outcome.audits) < 1e-4
     assert sum(a.flipped for a in outcome.audits) == 0
@@ -155,7 +155,7 @@ def test_positions_are_another_condition(finished: Path, tiny_llava: Path, tmp_p
 def test_full_disk_loses_nothing(
     finished: Path, tiny_llava: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), **SMALL)
+    plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), min_mass=0, **SMALL)
     real, written = os.write, [0]
     room = int(0.7 * sum(len(b) for b in sealed_files(finished).values()))
 
@@ -167,7 +167,7 @@ def test_full_disk_loses_nothing(
 
     monkeypatch.setattr(container.os, "write", short)
     with pytest.raises(WriteError, match="run the same command again"):
-        run.execute(plan, min_mass=0)
+        run.execute(plan)
     monkeypatch.undo()
     assert not list(tmp_path.rglob(".tmp-*"))
     assert any(tmp_path.rglob("*.h5"))
@@ -221,7 +221,7 @@ def test_swapped_files_are_noticed_and_leftover_parts_dropped(
 def test_keep_and_select_take_what_the_command_line_takes(finished: Path, tiny_llava: Path) -> None:
     def labels(**options: Any) -> list[str]:
         plan = run.prepare("shapes", store=finished, model=str(tiny_llava), images=1, **options)
-        return [c.condition.label for c in plan.cells]
+        return [c.condition.label for c in plan.conditions]
 
     assert labels(select="saliency", keep=64) == labels(select=["saliency"], keep="64")
     assert labels(select="saliency", keep=[0.5, "64,25%"]) == [
@@ -295,15 +295,16 @@ def test_a_selector_that_repeats_itself_is_refused(
 
 
 def test_a_plan_can_be_carried_out_twice(finished: Path, tiny_llava: Path) -> None:
-    plan = run.prepare("shapes", store=finished, model=str(tiny_llava), **SMALL)
+    plan = run.prepare("shapes", store=finished, model=str(tiny_llava), min_mass=0, **SMALL)
     assert plan.open == []
-    assert run.execute(plan, min_mass=0).sealed == 0
+    assert run.execute(plan).sealed == 0
 
 
 def test_stopping_during_an_audit(finished: Path, tiny_llava: Path, tmp_path: Path) -> None:
     store = shutil.copytree(finished, tmp_path / "store")
-    plan = run.prepare("shapes", store=store, model=str(tiny_llava), **SMALL)
-    outcome = run.execute(plan, min_mass=0, audit_rows=1, stop=StopAfter(6))
+    wanted = {"model": str(tiny_llava), "min_mass": 0, "audit_rows": 1, **SMALL}
+    plan = run.prepare("shapes", store=store, **wanted)
+    outcome = run.execute(plan, stop=StopAfter(6))
     assert outcome.stopped
     assert 0 < len(outcome.audits) < 8
 
@@ -312,8 +313,9 @@ def test_auditing_a_study_that_was_shared_without_features(
     finished: Path, tiny_llava: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(finished / "logits", tmp_path / "logits")
-    plan = run.prepare("shapes", store=tmp_path, model=str(tiny_llava), **SMALL)
-    outcome = run.execute(plan, min_mass=0, audit_rows=1)
+    wanted = {"model": str(tiny_llava), "min_mass": 0, "audit_rows": 1, **SMALL}
+    plan = run.prepare("shapes", store=tmp_path, **wanted)
+    outcome = run.execute(plan)
     assert len(outcome.audits) == 8
     assert max(a.worst_logit for a in outcome.audits) < 1e-4
 
@@ -335,9 +337,9 @@ def test_a_model_that_prunes_by_itself_is_noticed(
 ) -> None:
     real = asking._check_visual
 
-    def one_less(plan: Any, cell: Any, rows: Any, reply: Any) -> None:
+    def one_less(plan: Any, planned: Any, rows: Any, reply: Any) -> None:
         reply.visual[:, -1] -= 1
-        real(plan, cell, rows, reply)
+        real(plan, planned, rows, reply)
 
     monkeypatch.setattr(asking, "_check_visual", one_less)
     with pytest.raises(ModelError, match="layers saw"):
@@ -346,16 +348,16 @@ def test_a_model_that_prunes_by_itself_is_noticed(
         )
 
 
-def test_bill_of_a_store_that_has_some(finished: Path, tiny_llava: Path) -> None:
+def test_cost_of_a_store_that_has_some(finished: Path, tiny_llava: Path) -> None:
     options: dict[str, Any] = SMALL | {"keep": [32, 8]}
     plan = run.prepare("shapes", store=finished, model=str(tiny_llava), **options)
-    found = bill(plan)
-    assert sum(c["sealed"] for c in found["cells"]) == 5
+    found = estimate(plan)
+    assert sum(c["sealed"] for c in found["conditions"]) == 5
     assert (found["to_ask"], found["rows"]) == (3, 720)
     assert (found["feature_bytes"], found["rankings"]) == (0, 0), "those are there"
-    assert "conditions: 8, to ask 3" in render_bill(found, "table")
+    assert "conditions: 8, to ask 3" in render_estimate(found, "table")
     with pytest.raises(PlanError, match="unknown format"):
-        render_bill(found, "yaml")
+        render_estimate(found, "yaml")
 
 
 def test_strange_requests() -> None:
@@ -365,8 +367,8 @@ def test_strange_requests() -> None:
         run.prepare("shapes", images=1, keep=[Budget("count", 8, "crop")])
     with pytest.raises(PlanError, match="min-mass"):
         run.collect("shapes", images=1, min_mass=float("nan"))
-    with pytest.raises(PlanError, match="share 3/2"):
-        run.prepare("shapes", images=1, share=(2, 2))
+    with pytest.raises(PlanError, match="shard 3/2"):
+        run.prepare("shapes", images=1, shard=(2, 2))
 
 
 def test_a_question_beyond_the_models_positions_is_named(tiny_llava: Path, tmp_path: Path) -> None:

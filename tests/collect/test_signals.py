@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoTokenizer, CLIPModel
 
 from calprune.collect import run
-from calprune.collect.grid import Chosen
+from calprune.collect.grid import SelectorChoice
 from calprune.collect.hf import clip
 from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.hf.clip_signals import ClipSignals, own_words
@@ -28,7 +28,7 @@ from calprune.collect.packed.reply import Packed
 from calprune.collect.selectors import Ranking, VisualTokens, in_order
 from calprune.collect.stages.encode import encode
 from calprune.collect.stages.features import read_signals
-from calprune.collect.stages.plan import make_plan
+from calprune.collect.stages.planning import make_plan
 from calprune.data.condition import Budget
 from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
@@ -306,7 +306,7 @@ class Curious:
 
 def curious_plan(adapter: ClipLlama, store: Path) -> Any:
     questions = open_questions("shapes", images=3)
-    chosen = [Chosen("curious", Curious(), Budget("count", 8))]
+    chosen = [SelectorChoice("curious", Curious(), Budget("count", 8))]
     return make_plan(Store(store), questions, Packed(adapter), chosen)
 
 
@@ -316,8 +316,8 @@ def test_signals_are_sealed_and_read_again(
 ) -> None:
     adapter = opened(folders[family], clip_folder)
     plan = curious_plan(adapter, tmp_path)
-    assert list(encode(plan, plan.cells)) == [0]
-    found = read_signals(plan, 0, plan.signals(plan.cells))
+    assert list(encode(plan, plan.conditions)) == [0]
+    found = read_signals(plan, 0, plan.signals(plan.conditions))
     images = [plan.questions.picture(i) for i in plan.questions.images]
     for i, measured in enumerate(adapter.measure(images, OF_IMAGES)):
         for name in OF_IMAGES:
@@ -334,7 +334,7 @@ def test_another_clip_model_is_another_condition(
     plans = [
         curious_plan(opened(folders["llava"], beside), tmp_path) for beside in (clip_folder, other)
     ]
-    a, b = (plan.cells[0].condition for plan in plans)
+    a, b = (plan.conditions[0].condition for plan in plans)
     assert a.key != b.key
     mark = ClipModel(str(clip_folder), D, "m", "cpu", download=False).mark
     assert f"joint@-2/{mark}" in str(a.features)
@@ -367,9 +367,9 @@ def test_keys_of_the_embedded_model_are_what_they_were(tmp_path: Path) -> None:
             device="cpu",
             clip=beside,
         )
-        assert {c.condition.selector: c.condition.key for c in plan.cells} == KEYS
+        assert {c.condition.selector: c.condition.key for c in plan.conditions} == KEYS
         assert plan.features.key == FEATURES
-        scope = next(c.chosen for c in plan.cells if c.chosen.name == "scope")
+        scope = next(c for c in plan.conditions if c.name == "scope")
         assert plan.selection(scope).key == RANKING
 
 

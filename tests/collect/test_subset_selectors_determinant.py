@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from calprune.collect.selection.dpp import greedy_map
+from calprune.collect.selection.dpp import greedy_dpp
 from calprune.collect.selectors import Merged
 from calprune.collect.selectors.divprune import DivPrune
 from calprune.collect.selectors.otprune import OTPrune
@@ -31,13 +31,13 @@ def factor(kernel: NDArray[np.float64]) -> Callable[[list[int], int], float]:
 
 @given(seed=st.integers(0, 2**32), v=st.integers(1, 14), copies=st.booleans())
 @settings(max_examples=150, deadline=None)
-def test_greedy_map_takes_the_largest_determinant(seed: int, v: int, copies: bool) -> None:
+def test_greedy_dpp_takes_the_largest_determinant(seed: int, v: int, copies: bool) -> None:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(v, v + 4))
     kernel = x @ x.T
     if copies:  # identical but for what is each token's own
         kernel = kernel[np.ix_(again := rng.integers(v, size=v), again)] + np.eye(v)
-    order, gain, _, tied = greedy_map(kernel, v)
+    order, gain, _, tied = greedy_dpp(kernel, v)
     worth = factor(kernel)
     assert order.tolist() == greedily(v, worth)
     gains = [worth(order[:i].tolist(), t) for i, t in enumerate(order.tolist())]
@@ -45,22 +45,22 @@ def test_greedy_map_takes_the_largest_determinant(seed: int, v: int, copies: boo
     assert copies or not tied.any()
 
 
-def test_greedy_map_by_hand() -> None:
+def test_greedy_dpp_by_hand() -> None:
     kernel = np.array([[2.0, 1.0, 0.0], [1.0, 2.0, 0.0], [0.0, 0.0, 1.0]])
-    order, gain, margin, tied = greedy_map(kernel, 3)
+    order, gain, margin, tied = greedy_dpp(kernel, 3)
     assert order.tolist() == [0, 1, 2]
     assert gain.tolist() == [2.0, pytest.approx(1.5), 1.0]
     assert margin.tolist() == [0.0, pytest.approx(1 / 3), 0.0]
     assert tied.tolist() == [True, False, False]
-    order, *_ = greedy_map(kernel, 2, np.array([False, True, True]))
+    order, *_ = greedy_dpp(kernel, 2, np.array([False, True, True]))
     assert order.tolist() == [1, 2]
 
 
-def test_orders_of_greedy_map_are_nested() -> None:
+def test_orders_of_greedy_dpp_are_nested() -> None:
     x = np.random.default_rng(0).normal(size=(60, 80))
-    whole, *_ = greedy_map(x @ x.T, 60)
+    whole, *_ = greedy_dpp(x @ x.T, 60)
     for k in (0, 1, 7, 33):
-        np.testing.assert_array_equal(greedy_map(x @ x.T, k)[0], whole[:k])
+        np.testing.assert_array_equal(greedy_dpp(x @ x.T, k)[0], whole[:k])
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e9])
@@ -68,14 +68,14 @@ def test_an_exhausted_rank_is_said(scale: float) -> None:
     """Also where every token has a scale of its own."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(20, 5)) * scale * 10.0 ** rng.uniform(-6, 0, size=(20, 1))
-    order, *_ = greedy_map(x @ x.T, 5)
+    order, *_ = greedy_dpp(x @ x.T, 5)
     assert len(set(order.tolist())) == 5
     with pytest.raises(PlanError, match=r"some: cannot take 6 of 20 .* keep at most 5, or use"):
-        greedy_map(x @ x.T, 6, name="some")
+        greedy_dpp(x @ x.T, 6, name="some")
     with pytest.raises(PlanError, match="cannot take 3 of 2 visual tokens: after 2 of them"):
-        greedy_map(np.eye(4), 3, np.array([True, False, True, False]))
+        greedy_dpp(np.eye(4), 3, np.array([True, False, True, False]))
     with pytest.raises(PlanError, match="keep at most 0"):
-        greedy_map(np.zeros((4, 4)), 1)
+        greedy_dpp(np.zeros((4, 4)), 1)
 
 
 # --- OTPrune --------------------------------------------------------------------------------------

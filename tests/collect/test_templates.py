@@ -11,7 +11,7 @@ from transformers import AutoProcessor
 from calprune.collect import run
 from calprune.collect.hf import templates
 from calprune.collect.models import ModelOptions, open_adapter
-from calprune.data.benchmarks import YES_NO, Answer
+from calprune.data.benchmark import YES_NO, Answer
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import save_checkpoint
 
@@ -34,12 +34,12 @@ def test_vicuna_v1_is_the_original_codes_prompt(folders: dict[str, Path], name: 
     """35 ids before the image; the text after it begins with the blank piece and a newline."""
     adapter = open_adapter(str(folders[name]))
     prompt = adapter.prompt(QUESTION)
-    assert len(prompt.head) == 35
-    assert prompt.head[0] == 1
-    assert prompt.head[-4:] == (3148, 1001, 29901, 29871)
-    assert prompt.tail[:2] == (29871, 13)
-    assert prompt.tail[-5:] == (319, 1799, 9047, 13566, 29901)
-    assert 1 not in prompt.tail
+    assert len(prompt.prefix) == 35
+    assert prompt.prefix[0] == 1
+    assert prompt.prefix[-4:] == (3148, 1001, 29901, 29871)
+    assert prompt.suffix[:2] == (29871, 13)
+    assert prompt.suffix[-5:] == (319, 1799, 9047, 13566, 29901)
+    assert 1 not in prompt.suffix
     assert adapter.template().startswith("vicuna_v1: A chat between a curious user")
 
 
@@ -62,8 +62,8 @@ def test_the_chat_template_is_tokenised_as_transformers_does(
     ids = processor.tokenizer(text)["input_ids"]
     at = ids.index(32000)
     prompt = adapter.prompt(QUESTION)
-    assert [*prompt.head] == ids[:at]
-    assert [*prompt.tail] == ids[at + 1 :]
+    assert [*prompt.prefix] == ids[:at]
+    assert [*prompt.suffix] == ids[at + 1 :]
     assert adapter.first(YES_NO)[0][0] == 3869
     assert adapter.template().startswith("hf: ")
 
@@ -71,7 +71,7 @@ def test_the_chat_template_is_tokenised_as_transformers_does(
 def test_mistral_is_asked_in_its_own_words(folders: dict[str, Path]) -> None:
     adapter = open_adapter(str(folders["mistral"]))
     assert adapter.template() == "mistral_instruct: [INST] <image>\n{question} [/INST]"
-    assert adapter.prompt(QUESTION).head[0] == 1
+    assert adapter.prompt(QUESTION).prefix[0] == 1
     assert adapter.first(YES_NO) == ((3869, 4874), (1939, 694))
 
 
@@ -123,7 +123,7 @@ def test_a_question_before_the_image_is_refused_even_if_it_is_the_only_one(
 def test_without_a_chat_template(tmp_path: Path) -> None:
     folder = save_checkpoint(tmp_path / "plain")
     (folder / "chat_template.json").unlink()
-    assert len(open_adapter(str(folder)).prompt("x").head) == 35
+    assert len(open_adapter(str(folder)).prompt("x").prefix) == 35
     with pytest.raises(ModelError, match="no chat template"):
         open_adapter(str(folder), ModelOptions(template="hf")).prompt("x")
 
@@ -151,6 +151,6 @@ def test_a_template_that_does_not_end(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(templates, "PATIENCE", 0.2)
     loop = "{% for i in range(99999) %}{% for j in range(30) %}{% endfor %}{% endfor %}<image>"
     folder = save_checkpoint(tmp_path / "loop", template=loop)
-    assert len(open_adapter(str(folder)).prompt("x").head) == 35
+    assert len(open_adapter(str(folder)).prompt("x").prefix) == 35
     with pytest.raises(ModelError, match=r"loop: its chat template is not rendered within 0\.2 s"):
         open_adapter(str(folder), ModelOptions(template="hf"))

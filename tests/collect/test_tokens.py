@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from calprune.analyze.figures._kept_tokens import WIDEST, Panel, Shown, folded, kept_tokens
 from calprune.cli import app
 from calprune.collect import run
-from calprune.collect.inspection.token_view import look
+from calprune.collect.inspection.token_view import token_view
 from calprune.data.condition_names import name_of
 from calprune.data.storage.store import Store, check_file
 from calprune.errors import CalpruneError, PlanError, WriteError
@@ -44,7 +44,9 @@ def store(tiny_llava: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_file_is_shown_with_and_without_the_word(store: Path) -> None:
     path = next((store / "logits").rglob("saliency-*.h5"))
     assert shows(str(path)) == shows("file", str(path))
-    assert json.loads(shows(str(path)))["manifest"]["selector"] == "saliency"
+    shown = json.loads(shows(str(path)))
+    assert shown["manifest"]["selector"] == "saliency"
+    assert shown["condition"] == "saliency @16"
 
 
 def test_files_called_like_commands(
@@ -94,7 +96,7 @@ def test_what_is_sealed_is_drawn(
     from calprune.collect.models._llava_base import ClipLlama
 
     monkeypatch.setattr(ClipLlama, "see", None)
-    found = look("shapes", "2", store=store, model=str(tiny_llava), images=3, **WANTED)
+    found = token_view("shapes", "2", store=store, model=str(tiny_llava), images=3, **WANTED)
     assert (found.image, found.measure[:3]) == ("scene-0002", "cls")
     for mark in found.marks:
         sealed = check_file(sealed_at(store, mark.name))
@@ -106,8 +108,8 @@ def test_one_image_alone_gives_the_same_and_writes_nothing(
     store: Path, tiny_llava: Path, tmp_path: Path
 ) -> None:
     wanted = {"model": str(tiny_llava), "images": 3, **WANTED}
-    sealed = look("shapes", "scene-0001", store=store, **wanted)
-    alone = look("shapes", "1", store=tmp_path / "other", **wanted)
+    sealed = token_view("shapes", "scene-0001", store=store, **wanted)
+    alone = token_view("shapes", "1", store=tmp_path / "other", **wanted)
     assert not (tmp_path / "other").exists()
     for a, b in zip(sealed.marks, alone.marks, strict=True):
         assert (a.name, a.title, a.tokens, a.kept.sum()) == (b.name, b.title, b.tokens, 16)
@@ -115,7 +117,7 @@ def test_one_image_alone_gives_the_same_and_writes_nothing(
 
 
 def test_new_tokens_and_questions(tiny_llava: Path, tmp_path: Path) -> None:
-    found = look(
+    found = token_view(
         "shapes", store=tmp_path, model=str(tiny_llava), images=1, select=["pool"], keep=64
     )
     (mark,) = found.marks
@@ -137,7 +139,7 @@ def test_choices_inside_are_those_of_a_run(deep: Path, tmp_path: Path) -> None:
     wanted: dict[str, Any] = {"model": str(deep), "images": 2, "select": select, "keep": 64}
     run.collect("shapes", store=tmp_path / "store", min_mass=0, **wanted)
     for store, question in ((tmp_path / "store", 0), (tmp_path / "none", 3)):
-        found = look("shapes", "1", store=store, question=question, **wanted)
+        found = token_view("shapes", "1", store=store, question=question, **wanted)
         assert [m.since for m in found.marks] == [0, 2, 0, 3, 3]
         assert [m.tokens for m in found.marks] == [64, 64, 64, 18, 72]
         for mark in found.marks[1:]:

@@ -77,11 +77,11 @@ def row(
     questions: Sequence[str] = QUESTIONS,
 ) -> ImageRequest:
     """What is kept at its original positions, with gaps."""
-    head = len(adapter.prompt("?").head)
-    tails = tuple(adapter.prompt(q).tail for q in questions)
-    separator, start = np.zeros(len(kept), dtype=bool), head + len(seen.layout)
+    prefix = len(adapter.prompt("?").prefix)
+    suffixes = tuple(adapter.prompt(q).suffix for q in questions)
+    separator, start = np.zeros(len(kept), dtype=bool), prefix + len(seen.layout)
     return ImageRequest(
-        seen.features["patches"][kept], separator, (head + kept)[None], start, tails
+        seen.features["patches"][kept], separator, (prefix + kept)[None], start, suffixes
     )
 
 
@@ -105,10 +105,10 @@ def heard(module: nn.Module) -> Iterator[list[dict[str, Any]]]:
 def hiding(eager: Any, visual: Tensor, prompt: Any, kept: NDArray[np.int64]) -> NDArray[Any]:
     """The whole sequence without gaps; what is dropped is hidden by an additive mask."""
     embed = eager.get_input_embeddings()
-    head, tail = (embed(torch.tensor(ids)) for ids in (prompt.head, prompt.tail))
-    embeds, n = torch.cat([head, visual, tail])[None], len(head) + len(visual) + len(tail)
+    prefix, suffix = (embed(torch.tensor(ids)) for ids in (prompt.prefix, prompt.suffix))
+    embeds, n = torch.cat([prefix, visual, suffix])[None], len(prefix) + len(visual) + len(suffix)
     shown = torch.ones(n, n, dtype=torch.bool).tril()
-    shown[:, len(head) + np.setdiff1d(np.arange(len(visual)), kept)] = False
+    shown[:, len(prefix) + np.setdiff1d(np.arange(len(visual)), kept)] = False
     shown |= torch.eye(n, dtype=torch.bool)
     mask = torch.zeros(1, 1, n, n).masked_fill(~shown, torch.finfo(torch.float32).min)
     text = eager.model.language_model
@@ -123,20 +123,20 @@ def test_gaps_in_positions_hide_nothing(
 ) -> None:
     """Tokens before a gap would become invisible: packed and reference against hiding."""
     reply = Packed(adapter, route=route).reply([row(adapter, seen[0], FEW)])
-    head, visual = len(adapter.prompt("?").head), adapter.whole(drawn(0))
+    prefix, visual = len(adapter.prompt("?").prefix), adapter.whole(drawn(0))
     for i, question in enumerate(QUESTIONS):
         prompt = adapter.prompt(question)
         expected = hiding(eager, visual, prompt, FEW)
         assert np.abs(reply.logits[i] - expected).max() < TOLERANCE
         (reference,) = adapter.generate(drawn(0), question, FEW, "original")[1]
         assert np.abs(reference - expected).max() < TOLERANCE
-        assert (reply.tokens[i] == head + len(FEW) + len(prompt.tail)).all()
+        assert (reply.tokens[i] == prefix + len(FEW) + len(prompt.suffix)).all()
 
 
 def test_no_forward_goes_without_a_mask(
     adapter: Llava, seen: list[EncodedImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The head, both routes and the reference: only with a mask are positions one sequence's."""
+    """The prefix, both routes and the reference: only with a mask are positions one sequence's."""
     with heard(adapter.model.model.language_model) as calls:
         Packed(adapter, route="tree").reply([row(adapter, seen[0], FEW)])
         Packed(adapter, route="prefix").reply([row(adapter, seen[0], FEW)])
@@ -191,7 +191,7 @@ def test_a_layer_without_the_packs_mask_is_refused(
     """Transformers drops masks that it thinks nobody needs; logits would look like logits."""
     lines = [lay_out(row(adapter, seen[0], FEW))]
     pack, n = cut(lines, "all"), len(lines[0])
-    mask = masks.masks_of(pack, masks.Past.head(1, 0), adapter.reach, "cpu")
+    mask = masks.masks_of(pack, masks.Past.prefix(1, 0), adapter.reach, "cpu")
     assert isinstance(mask, Tensor)
     ones = torch.ones(1, n, dtype=torch.long)
     wrong: Any = {"nothing": None, "ones": ones, "narrow": mask[..., : n - 1]}[given]
@@ -209,9 +209,9 @@ def test_a_mask_that_transformers_made_itself_shows_in_the_counts(
 ) -> None:
     """On top of a cache it makes a causal one of the right size: questions see one another."""
     asked = row(adapter, seen[0], FEW)
-    promised = [Packed(adapter).head_length + len(FEW) + len(tail) for tail in asked.tails]
+    promised = [Packed(adapter).prefix_length + len(FEW) + len(suffix) for suffix in asked.suffixes]
     packed = Packed(adapter, route="tree")
-    packed.head_cache(1)
+    packed.prefix_cache(1)
     assert (packed.reply([asked]).tokens == np.array(promised)[:, None]).all()
     monkeypatch.setattr(masks, "masks_of", lambda *_: None)
     found = packed.reply([asked])
@@ -241,28 +241,28 @@ def test_a_mask_of_four_axes_reaches_attention_of_any_name(
 
 @ROUTES
 def test_asking_twice_gives_the_same(adapter: Llava, seen: list[EncodedImage], route: Any) -> None:
-    """Each pack starts from a fresh cache; nothing of the one before is left in the head's."""
+    """Each pack starts from a fresh cache; nothing of the one before is left in the prefix's."""
     packed = Packed(adapter, route=route)
     rows = [row(adapter, seen[0], FEW), row(adapter, seen[1], ALL)]
     first = packed.reply(rows)
-    head = packed.head_cache(1)
+    prefix = packed.prefix_cache(1)
     alone = packed.reply(rows[:1])
     again = packed.reply(rows)
     np.testing.assert_array_equal(again.logits, first.logits)
     np.testing.assert_array_equal(again.tokens, first.tokens)
     assert np.abs(alone.logits - first.logits[: len(QUESTIONS)]).max() < TOLERANCE
-    for now, before in zip(packed.head_cache(1).layers, head.layers, strict=True):
+    for now, before in zip(packed.prefix_cache(1).layers, prefix.layers, strict=True):
         assert torch.equal(now.keys, before.keys)
         assert torch.equal(now.values, before.values)
 
 
 def test_caches_of_the_head_are_filled_and_share_nothing(adapter: Llava) -> None:
     packed = Packed(adapter)
-    one, other = packed.head_cache(2), packed.head_cache(2)
+    one, other = packed.prefix_cache(2), packed.prefix_cache(2)
     longer = torch.zeros(2, *one.layers[0].keys.shape[1:])
     one.update(longer, longer, 0)
-    assert one.layers[0].keys.shape[2] == 2 * packed.head_length
-    assert other.get_seq_length() == packed.head_length
+    assert one.layers[0].keys.shape[2] == 2 * packed.prefix_length
+    assert other.get_seq_length() == packed.prefix_length
     assert len(other.layers) == len(adapter.layers())
     assert other.layers[0].keys.abs().sum() > 0
 
@@ -321,12 +321,12 @@ def test_masks_carry_causality_themselves(
 
 def test_a_question_cannot_see_its_continuation(adapter: Llava, seen: list[EncodedImage]) -> None:
     longer = row(adapter, seen[0], FEW)
-    tail = longer.tails[0]
+    suffix = longer.suffixes[0]
     whole = ImageRequest(
-        longer.visual, longer.separator, longer.positions, longer.start, (tail[:-2], tail)
+        longer.visual, longer.separator, longer.positions, longer.start, (suffix[:-2], suffix)
     )
     first = ImageRequest(
-        longer.visual, longer.separator, longer.positions, longer.start, (tail[:-2],)
+        longer.visual, longer.separator, longer.positions, longer.start, (suffix[:-2],)
     )
     both, alone = (Packed(adapter).reply([r]).logits for r in (whole, first))
     assert np.abs(both[0] - alone[0]).max() < TOLERANCE

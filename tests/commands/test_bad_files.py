@@ -122,7 +122,7 @@ def test_report_reads_the_others(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is gathered and drawn has tests of its own, and takes its time."""
-    monkeypatch.setattr("calprune.analyze.html_report.content.gather", lambda tables, **how: how)
+    monkeypatch.setattr("calprune.analyze.html_report.content.gather", lambda *_, **how: how)
     monkeypatch.setattr("calprune.analyze.html_report.page.page", lambda how: str(how["untrusted"]))
     out = tmp_path / "report.html"
     assert ended(lambda: app(["report", "--store", str(store), "--out", str(out)])) == 4

@@ -25,7 +25,7 @@ SMALL = "rows=24, images=4, questions=16"
 CODE = """
 import sys
 from calprune import cli
-from calprune.data.benchmarks import Published
+from calprune.data.benchmark import Published
 from calprune.data.benchmarks.pope import Pope
 numbers = sys.argv.pop(1)
 if numbers:

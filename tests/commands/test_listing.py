@@ -59,7 +59,7 @@ def test_what_was_fetched_is_seen_by_its_files(cache: Path) -> None:
     assert rows()["pope"]["data"] == "fetched"
     (home / "README.md").write_text("---\nconfigs: [\n")
     assert rows()["pope"]["data"] == "fetched"
-    first = Gqa.parts["questions"]
+    first = Gqa.tables["questions"]
     file = f"{first.config}/{first.split}-00000-of-00001.parquet"
     fetched(cache, first.repositories[0], file)
     assert rows()["gqa"]["data"] == "partly"  # the images are not there
@@ -86,8 +86,15 @@ class Older:
 
 class Odd:
     title = property(lambda self: "of an instance")
-    parts = 7
+    availability = 7
     published = SimpleNamespace(rows="many")
+
+
+class Worse:
+    title = "one that does not know"
+
+    def availability(self) -> str:
+        raise ValueError
 
 
 class Bad:
@@ -103,6 +110,7 @@ def test_foreign_benchmarks_never_break_the_list(
     plugins = {
         "older" * 12: Older,
         "odd": Odd,
+        "worse": Worse(),
         "bad": Bad,
         "pope": registry.load("benchmarks", "pope"),
     }
@@ -131,3 +139,17 @@ print(sorted(heavy & set(sys.modules)))
         timeout=60,
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_conditions_by_name_and_in_parts() -> None:
+    found = {
+        row["condition"]: row for row in json.loads(listing("conditions", Path("sample"), "json"))
+    }
+    assert {"full", "scope:alpha=0.5 @64", "random @128 seed=2", "fastv @128"} <= found.keys()
+    scope = found["scope:alpha=0.5 @64"]
+    assert (scope["selector"], scope["budget"], scope["seed"]) == ("scope", "64", None)
+    assert scope["parameters"] == {"alpha": 0.5, "gap_power": 1.0}
+    assert (found["full"]["budget"], found["full"]["kept"]) == ("all", 576.0)
+    lines = listing("conditions", Path("sample"), "table").splitlines()
+    assert len(lines) == len(found)
+    assert sum(scope["key"][:8] in line and "scope:alpha=0.5 @64" in line for line in lines) == 1

@@ -54,6 +54,8 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "--trend --plot": ["--trend", "alpha", "--plot", "P"],
         "--confidence A,B": ["--confidence", "answer-set,raw"],
         "--confidence A,B --against": ["--confidence", "answer-set,raw", "--against", "full"],
+        "--calibration-slope": ["--calibration-slope"],
+        "--calibration-slope --against": ["--calibration-slope", "--against", "full"],
         "--overview": ["--overview"],
         "--pareto": ["--pareto"],
     },
@@ -182,6 +184,10 @@ CHANGES = {
                          "calibrate isotonic"],
     "--confidence A,B --against": ["metric aurc", "interval basic", "resample rows",
                                    "correction bh", "permutations 60", "each-seed"],
+    "--calibration-slope": ["by split", "each-seed", "resample rows", "confidence raw",
+                            "confidence auto,raw", "answer-set all", "calibrate temperature"],
+    "--calibration-slope --against": ["by split", "each-seed", "resample rows", "correction bh",
+                                      "against scope:alpha=1", "confidence raw"],
     "--overview": ["metric nll", "calibrate platt"],
     "--pareto": ["each-seed", "confidence raw", "calibrate platt"],
 }  # fmt: skip
@@ -274,7 +280,7 @@ def test_a_choice_that_does_not_exist_is_refused_everywhere(
     [
         (["--target", "soft"], "--target soft is about generated replies"),
         (["--target", "hard"], "--target hard is about generated replies"),
-        (["--confidence", "mean"], "--confidence mean is that of generated replies"),
+        (["--confidence", "minimum"], "--confidence minimum is that of generated replies"),
         (["--folds", "3"], "--folds is read with --calibrate"),
         (["--overview", "--target", "soft"], "--target"),
         (["--overview", "--calibrate", "platt"], "--calibrate is not read by the benchmarks' own"),
@@ -295,7 +301,7 @@ def check(table: LogitTable, **given: Any) -> None:
 
 def test_of_replies_alone_nothing_can_be_chosen() -> None:
     table = opened(make_table(images=12))
-    check(table, target="soft", confidence="mean")
+    check(table, target="soft", confidence="mean-logprob")
     for name, value in (("answer_set", "all"), ("verbalizers", "first")):
         with pytest.raises(PlanError, match=f"{modes.option(name)} is about answers"):
             check(table, **{name: value})
@@ -307,7 +313,7 @@ def test_of_replies_alone_nothing_can_be_chosen() -> None:
 
 def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
     study = Study((make_table(), make_table(make_condition("scope", 16), noise=1)))
-    asked: list[Any] = [{"target": "soft"}, {"confidence": "mean"}, {"folds": 3}]
+    asked: list[Any] = [{"target": "soft"}, {"confidence": "mean-logprob"}, {"folds": 3}]
     for own in asked:
         for method in (study.estimates, study.compare, study.power, study.predictions):
             with pytest.raises(PlanError, match=f"--{next(iter(own))}"):

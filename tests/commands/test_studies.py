@@ -23,9 +23,9 @@ def test_a_study_is_planned(
     pytest.importorskip("torch")
     words = ("--bench", "shapes", "--images", "2", "--store", str(tmp_path / "s"), "--dry-run")
     run(monkeypatch, "collect", "--study", "gap-power", *words, "--format", "json")
-    bills = json.loads(capsys.readouterr().out)
-    bill = bills[0] if isinstance(bills, list) else bills
-    assert len(bill["cells"]) == 28  # 7 budgets and 4 powers, on one benchmark
+    costs = json.loads(capsys.readouterr().out)
+    cost = costs[0] if isinstance(costs, list) else costs
+    assert len(cost["conditions"]) == 28  # 7 budgets and 4 powers, on one benchmark
     assert not (tmp_path / "s").exists()
 
 

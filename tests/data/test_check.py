@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from calprune.collect.stages.image_check import usable
+from calprune.collect.stages.image_check import check_images
+from calprune.data.benchmark import Published
 from calprune.data.benchmark_check import Check, check, counts, differences
-from calprune.data.benchmarks import Published
 from calprune.data.benchmarks.pope import Pope
 from calprune.data.questions import open_questions
 from calprune.errors import BenchmarkError, PlanError
@@ -167,8 +167,8 @@ def test_the_rule_is_that_of_collect(tmp_path: Path) -> None:
     assert "more than 8 bits" in found.problems[0]
     assert "proportions up to 200:1" in found.problems[1]
     with pytest.raises(BenchmarkError, match="3 of 4 images cannot be used"):
-        usable(open_questions("pope", tmp_path))
-    rest, left_out = usable(open_questions("pope", tmp_path), most=0.75)
+        check_images(open_questions("pope", tmp_path))
+    rest, left_out = check_images(open_questions("pope", tmp_path), most=0.75)
     assert (rest.images, left_out) == ((good.name,), found.problems)
 
 

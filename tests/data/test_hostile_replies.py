@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from calprune.data.questions import open_questions
-from calprune.data.sources.rows import Tsv
+from calprune.data.sources.records import Tsv
 from calprune.data.storage.container import Arrays, Sealed, pack
 from calprune.data.storage.joining import _joint
 from calprune.data.storage.ragged_text import MOST_REFERENCE, listed, pack_texts, unpack_texts

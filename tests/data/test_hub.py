@@ -17,12 +17,12 @@ from calprune.data.benchmarks.pope import Pope
 from calprune.data.questions import open_questions
 from calprune.data.sources import hub
 from calprune.data.sources.fetch import fetch
-from calprune.data.sources.hub import Part, belonging, cached, lmms_lab, local_parts
+from calprune.data.sources.hub import HubTable, belonging, cached, lmms_lab, local_tables
 from calprune.errors import BenchmarkError, CalpruneError, MissingExtra, PlanError, WriteError
 from tests.data.fake_hub import COMMIT, FakeHub
 from tests.fixtures import pope
 
-PART = Pope.parts["rows"]
+PART = Pope.tables["rows"]
 FIRST, SECOND = "test-00000-of-00002-0a1b2c3d.parquet", "test-00001-of-00002-4e5f6a7b.parquet"
 FILES = (
     "README.md",
@@ -71,7 +71,7 @@ def of_card(files: object, **more: object) -> dict[str, object]:
     ],
 )
 def test_cards_in_all_forms(card: dict[str, object] | None) -> None:
-    assert belonging(FILES, card, Part(("x/y",))) == DATA
+    assert belonging(FILES, card, HubTable(("x/y",))) == DATA
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_cards_in_all_forms(card: dict[str, object] | None) -> None:
     ],
 )
 def test_a_configuration_by_its_card_or_its_folder(card: dict[str, object] | None) -> None:
-    assert belonging(FILES, card, Part(("x/y",), "en")) == EN
-    assert belonging(FILES, card, Part(("x/y",), "fr")) == []
+    assert belonging(FILES, card, HubTable(("x/y",), "en")) == EN
+    assert belonging(FILES, card, HubTable(("x/y",), "fr")) == []
 
 
 def test_every_configuration() -> None:
@@ -98,7 +98,7 @@ def test_every_configuration() -> None:
     }
     there = [f"{n}/{s}-00000-of-00001.parquet" for n in names for s in ("dev", "validation")]
     for given in (card, None):
-        part = Part(("x/y",), "*", "validation")
+        part = HubTable(("x/y",), "*", "validation")
         assert belonging(there, given, part) == [there[1], there[3]]
 
 
@@ -115,11 +115,11 @@ def test_a_star_stays_in_its_folder() -> None:
         ("test-[", []),
     ):
         card = of_card([{"split": "test", "path": pattern}])
-        assert belonging(files, card, Part(("x/y",))) == (found or files[:1]), pattern
+        assert belonging(files, card, HubTable(("x/y",))) == (found or files[:1]), pattern
 
 
 def test_without_a_card_the_usual_folder_is_preferred() -> None:
-    part = Part(("x/y",))
+    part = HubTable(("x/y",))
     assert belonging(["my/test-00000-of-00001.parquet"], None, part) == [
         "my/test-00000-of-00001.parquet"
     ]
@@ -140,7 +140,7 @@ def touch(root: Path, *names: str) -> Path:
 def test_cards_that_cannot_be_read(tmp_path: Path, card: str) -> None:
     touch(tmp_path, *DATA, ".cache/huggingface/test-00000-of-00009.parquet")
     (tmp_path / "README.md").write_text(card, encoding="utf-8", errors="surrogateescape")
-    found = local_parts(tmp_path, {"rows": PART})
+    found = local_tables(tmp_path, {"rows": PART})
     assert found == {"rows": [tmp_path / f for f in DATA]}
 
 
@@ -149,15 +149,15 @@ def test_no_part_of_a_series_is_taken_for_the_whole(tmp_path: Path) -> None:
     with pytest.raises(
         BenchmarkError, match=r"2 of the 3 files data/test-\*-of-00003.*interrupted"
     ):
-        local_parts(tmp_path, {"rows": PART})
+        local_tables(tmp_path, {"rows": PART})
     touch(tmp_path, "data/test-00003-of-00003.parquet")
     (tmp_path / "data" / "test-00001-of-00003.parquet").symlink_to(tmp_path / "nowhere")
     with pytest.raises(BenchmarkError, match="2 of the 3 files"):
-        local_parts(tmp_path, {"rows": PART})
+        local_tables(tmp_path, {"rows": PART})
 
 
 def test_no_part_of_the_configurations_is_taken_for_all(tmp_path: Path) -> None:
-    part = Part(("x/y",), "*", "validation")
+    part = HubTable(("x/y",), "*", "validation")
     touch(tmp_path, "Art/validation-00000-of-00001.parquet")
     configs = [
         f"- config_name: {n}\n  data_files:\n  - split: validation\n    path: {n}/validation-*\n"
@@ -165,22 +165,22 @@ def test_no_part_of_the_configurations_is_taken_for_all(tmp_path: Path) -> None:
     ]
     (tmp_path / "README.md").write_text(f"---\nconfigs:\n{''.join(configs)}---\n# Text\n")
     with pytest.raises(BenchmarkError, match=r"nothing is there of Music/validation-\*"):
-        local_parts(tmp_path, {"rows": part})
+        local_tables(tmp_path, {"rows": part})
     touch(tmp_path, "Music/validation-00000-of-00001.parquet")
-    assert local_parts(tmp_path, {"rows": part})
+    assert local_tables(tmp_path, {"rows": part})
 
 
 @pytest.mark.parametrize("other", ["00002-of-00003", "00000-of-00002-ffffffff", "00000-of-00001"])
 def test_two_releases_in_one_folder_are_not_mixed(tmp_path: Path, other: str) -> None:
     touch(tmp_path, *DATA, f"data/test-{other}.parquet")
     with pytest.raises(BenchmarkError, match=r"data/test-\* are of two releases"):
-        local_parts(tmp_path, {"rows": PART})
+        local_tables(tmp_path, {"rows": PART})
 
 
 def test_all_parts_or_none(tmp_path: Path) -> None:
     touch(tmp_path, *DATA)
-    assert local_parts(tmp_path, {"rows": PART, "images": Part(("x/y",), "images")}) is None
-    assert local_parts(tmp_path, {}) is None
+    assert local_tables(tmp_path, {"rows": PART, "images": HubTable(("x/y",), "images")}) is None
+    assert local_tables(tmp_path, {}) is None
 
 
 # --- a hub --------------------------------------------------------------------------------------
@@ -228,12 +228,15 @@ def test_fetched_once_found_by_itself(fake: FakeHub, cache: Path, tables: Path) 
     assert COMMIT[:12] in said[-1]
     assert "2 files" in said[-1]
     assert cached(PART) == paths
+    main = cache / "datasets--lmms-lab--POPE" / "refs" / "main"
+    assert main.read_text() == COMMIT  # the client's own note
     q, local = open_questions("pope"), open_questions("pope", tables)
     assert q.digest == local.digest
     assert fake.sent("Full/random-00000-of-00001-8c9d0e1f.parquet") == []  # not of this part
     before = len(fake.log)
     assert fetch(PART) == paths
-    assert [m for m, _, _ in fake.log[before:]] == ["GET"]  # only the list of files
+    assert fake.log[before][0] == "GET"  # the list of files, and no file again
+    assert [m for m, _, _ in fake.log[before + 1 :]] == ["HEAD"]  # what main is
 
 
 @pytest.mark.parametrize(
@@ -242,11 +245,11 @@ def test_fetched_once_found_by_itself(fake: FakeHub, cache: Path, tables: Path) 
 def test_every_benchmark_can_be_fetched(name: str, fake: FakeHub, tmp_path: Path) -> None:
     fixture = import_module(f"tests.fixtures.{name.replace('-', '_')}")
     root: Path = fixture.parquet(tmp_path / name)
-    parts = registry.load("benchmarks", name).parts
-    for part in parts.values():
-        fake.add(part.repositories[1], root)
-    for part in parts.values():
-        fetch(part)
+    tables = registry.load("benchmarks", name).tables
+    for table in tables.values():
+        fake.add(table.repositories[1], root)
+    for table in tables.values():
+        fetch(table)
     q, local = open_questions(name), open_questions(name, root)
     assert q.digest == local.digest
     assert q.source.layout == "parquet"
@@ -401,9 +404,9 @@ def test_a_gated_repository_is_passed_over_for_an_open_one(fake: FakeHub) -> Non
 def test_what_the_hub_does_not_have(fake: FakeHub) -> None:
     names = "lmms-lab/NOPE, lmms-lab-encoder/NOPE"
     with pytest.raises(BenchmarkError, match=f"none of {names}, or it is private.*hf auth login"):
-        fetch(Part(lmms_lab("NOPE")))
+        fetch(HubTable(lmms_lab("NOPE")))
     with pytest.raises(BenchmarkError, match=r"no parquet files of configuration 'xx', split 'te"):
-        fetch(Part(lmms_lab("POPE"), "xx"))
+        fetch(HubTable(lmms_lab("POPE"), "xx"))
 
 
 @pytest.mark.parametrize(
@@ -466,7 +469,7 @@ def test_without_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_error_of_the_client_gets_through(fake: FakeHub) -> None:
     fake.repositories["lmms-lab/POPE"]["../evil/test-00000-of-00001.parquet"] = b"x"
     with pytest.raises(CalpruneError):
-        fetch(Part(lmms_lab("POPE"), "evil"))
+        fetch(HubTable(lmms_lab("POPE"), "evil"))
 
 
 def test_json_of_the_list_is_what_the_client_wants(fake: FakeHub) -> None:

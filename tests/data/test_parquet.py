@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from calprune.data.benchmarks import Blob
+from calprune.data.benchmark import Blob
 from calprune.data.sources import parquet
 from calprune.data.sources.parquet import Shards
 from calprune.errors import BenchmarkError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from calprune.data.studies import Line, Study, Table, find_study
+from calprune.data.studies import Publication, Table, TableAxis, find_study
 from calprune.data.studies._numbers import Number, Numbers, Printed, numbers
 from calprune.errors import IncompleteError, PlanError
 
@@ -219,8 +219,8 @@ def test_a_place_in_two_files_is_refused(tmp_path: Path) -> None:
 def test_a_studys_own_file_must_fit_it(tmp_path: Path) -> None:
     """That of a plug-in needs no column study."""
     file = tmp_path / "own.csv"
-    table = Table("t", "T", "m", "pope", (Line("r", "full"),), (Line("c", metric="ece"),))
-    study = Study("mine", "Mine", "paper", (), (table,), file)
+    table = Table("t", "T", "m", "pope", (TableAxis("r", "full"),), (TableAxis("c", metric="ece"),))
+    study = Publication("mine", "Mine", "paper", (), (table,), file)
     file.write_text("table,row,column,value,source\nt,r,c,.1,here\n")
     assert numbers(study) == Numbers({("t", "r", "c"): Number(".1", "here")})
     file.write_text("table,row,column,value,source\nt,r,d,.1,here\n")

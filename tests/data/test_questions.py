@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from calprune import registry
-from calprune.data.benchmarks import YES_NO, Example, Source
+from calprune.data.benchmark import YES_NO, Example, OpenedBenchmark
 from calprune.data.questions import Questions, open_questions
 from calprune.errors import BenchmarkError, PlanError
 from tests.fixtures import picture
@@ -31,9 +31,9 @@ class Made:
         for i in range(2)
     )
 
-    def open(self, root: Path | None) -> Source:
+    def open(self, root: Path | None) -> OpenedBenchmark:
         pixels = {"a": 1, "b": 2, "copy-of-a": 1}
-        return Source(
+        return OpenedBenchmark(
             YES_NO,
             iter(self.examples),
             lambda name: np.full((4, 4, 3), pixels[name], dtype=np.uint8),

@@ -38,7 +38,7 @@ def test_it_is_the_embedded_study(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     plan = calprune.prepare("shapes", store=tmp_path, images=IMAGES)
     here = {t.condition.key for t in Store(SAMPLE).tables()}
-    assert {cell.condition.key for cell in plan.cells} <= here
+    assert {planned.condition.key for planned in plan.conditions} <= here
     tables = Store(SAMPLE).tables()
     assert {len(set(t.cluster.tolist())) for t in tables} == {IMAGES}
     assert "fastv" in {t.condition.selector for t in tables}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from calprune.data.benchmarks import pixels_digest
+from calprune.data.benchmark import pixels_digest
 from calprune.data.questions import open_questions
 from calprune.data.random_draws import Draws
 from calprune.data.shapes import benchmark as module

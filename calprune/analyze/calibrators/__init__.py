@@ -1,67 +1,16 @@
-"""What a calibrator is: a map of probabilities, learnt on some questions and used on others.
+"""Calibrators. One file here is one; its name is the file's, with dashes.
 
-One file here is one calibrator; its name is the file's, with dashes, and its fields are its
-parameters. Other packages add theirs by entry points of the group ``calprune.calibrators``. There
-are two shapes. Neither sees folds, images or metrics: ``_cross_fitting`` deals with
-those, so whatever is learnt is used only on other images.
+Its fields are its parameters. Other packages add theirs by entry points of the group
+``calprune.calibrators``. What a calibrator is, says ``calprune.analyze.calibrator``; its names
+stand here too.
 """
 
-from __future__ import annotations
+from calprune.analyze.calibrator import (
+    Calibrator,
+    DataDependentCalibrator,
+    Map,
+    OfAnswers,
+    OfConfidence,
+)
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from calprune.analyze.predictions.build import Predictions
-
-Floats = NDArray[np.float64]
-Map = Callable[[Floats], Floats]
-
-
-@runtime_checkable
-class OfAnswers(Protocol):
-    """Changes the probabilities of all answers; the likeliest may become another."""
-
-    def learn(self, log_p: Floats, truth: Floats) -> Map:
-        """From training rows to a map of log-probabilities.
-
-        Args:
-            log_p: (n, a), -inf for an answer that cannot be.
-            truth: (n, a), 1 for the right answer; s and 1 - s for a reply with a soft target.
-
-        Returns:
-            From (m, a) to calibrated (m, a); -inf stays -inf, rows sum to 1 as probabilities.
-        """
-        ...
-
-
-@runtime_checkable
-class OfConfidence(Protocol):
-    """Changes the confidence in the prediction, and leaves the prediction as it is."""
-
-    def fit(self, confidence: Floats, right: Floats) -> Map:
-        """From training rows to a map of confidence to the probability of being right.
-
-        Args:
-            confidence: (n,), a probability or a score.
-            right: (n,), 1 or 0, or between with soft targets.
-
-        Returns:
-            From (m,) to (m,) in [0, 1].
-        """
-        ...
-
-
-@runtime_checkable
-class DataDependentCalibrator(Protocol):
-    """A calibrator that takes one of the two shapes when it sees what is to be calibrated."""
-
-    def for_predictions(self, predictions: Predictions) -> OfAnswers | OfConfidence:
-        """The calibrator for these rows."""
-        ...
-
-
-Calibrator = OfAnswers | OfConfidence | DataDependentCalibrator
+__all__ = ["Calibrator", "DataDependentCalibrator", "Map", "OfAnswers", "OfConfidence"]

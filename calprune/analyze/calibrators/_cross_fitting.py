@@ -14,21 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from calprune import registry
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.calibrator import Calibrator, OfAnswers, OfConfidence
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
-
-if TYPE_CHECKING:
-    from calprune.analyze.calibrators import Calibrator, OfAnswers, OfConfidence
-    from calprune.analyze.metrics import Metric
-    from calprune.analyze.predictions.build import Predictions
-
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -44,32 +38,6 @@ class CrossFitted:
     predictions: Predictions
     fold: Indices
     fitted: tuple[Callable[[Floats], Floats], ...]
-
-    def pooled(self, metric: str | Metric) -> float:
-        """The metric of all rows at once."""
-        return _value(metric, self.predictions)
-
-    def mean_of_folds(self, metric: str | Metric) -> float:
-        """The mean of each fold's own metric.
-
-        Of ECE this is larger, as the ECE of fewer rows is.
-        """
-        folds = range(len(self.fitted))
-        return float(
-            np.mean([_value(metric, self.predictions.take(self.fold == f)) for f in folds])
-        )
-
-
-def _value(metric: str | Metric, predictions: Predictions) -> float:
-    from calprune.analyze.metrics import resolve
-    from calprune.analyze.results.resampled_metrics import ResampledMetrics
-    from calprune.analyze.statistics.clustering import Clusters
-
-    return float(
-        ResampledMetrics.of(
-            resolve([metric]), predictions, Clusters.of(predictions.cluster)
-        ).point()[0]
-    )
 
 
 def out_of_fold(
@@ -102,10 +70,8 @@ def out_of_fold(
 
 
 def _chosen(calibrate: str, predictions: Predictions) -> OfAnswers | OfConfidence:
-    name, cls, values = registry.parse("calibrators", calibrate)
-    if any(len(given) > 1 for given in values.values()):
-        raise PlanError(f"calibrator {calibrate!r} takes one value of each parameter")
-    found: Calibrator = cls(**{key: given[0] for key, given in values.items()})
+    found: Calibrator = registry.make("calibrators", calibrate)
+    name = calibrate.split(":")[0]
     made: Any = found.for_predictions(predictions) if hasattr(found, "for_predictions") else found
     if not hasattr(made, "learn") and not hasattr(made, "fit"):
         raise PlanError(f"calibrator {name!r} has neither learn nor fit")
@@ -136,7 +102,7 @@ def _of_answers(
     predictions: Predictions,
     fold: Indices,
     folds: int,
-    has_alternatives: NDArray[np.bool_],
+    has_alternatives: Bools,
 ) -> tuple[Predictions, Sequence[Callable[[Floats], Floats]]]:
     log_p, truth = predictions.log_probabilities, predictions.truth
     taught = has_alternatives & np.isfinite(
@@ -174,7 +140,7 @@ def _of_confidence(
     predictions: Predictions,
     fold: Indices,
     folds: int,
-    has_alternatives: NDArray[np.bool_],
+    has_alternatives: Bools,
 ) -> tuple[Predictions, Sequence[Callable[[Floats], Floats]]]:
     correct = predictions.correct.astype(np.float64)
     c, fitted = np.ones(len(predictions)), []
@@ -183,7 +149,7 @@ def _of_confidence(
         _enough(train)
         if correct[train].min() == correct[train].max():
             raise PlanError(
-                "all training answers of a fold are equally right, so nothing can be learnt; use "
+                "all training answers of a fold are equally correct, so nothing can be learnt; use "
                 "more questions or fewer folds"
             )
         fitted.append(calibrator.fit(predictions.confidence[train], correct[train]))
@@ -204,6 +170,6 @@ def _of_confidence(
     ), fitted
 
 
-def _enough(train: NDArray[np.bool_]) -> None:
+def _enough(train: Bools) -> None:
     if not train.any():
         raise PlanError("no training row has two possible answers; leave --calibrate out")

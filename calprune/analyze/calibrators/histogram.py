@@ -1,4 +1,4 @@
-"""``histogram``: the share of right answers in each bin of confidence."""
+"""``histogram``: the share of correct answers in each bin of confidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.calibrators import Floats
+from calprune.analyze.arrays import Floats
 from calprune.errors import PlanError
 
 __all__ = ["Histogram"]
@@ -24,7 +24,7 @@ class Histogram:
 
     Attributes:
         bins: number of bins.
-        prior: rows added to each bin, half right and half wrong, times two: (right + prior) /
+        prior: rows added to each bin, half correct and half wrong, times two: (correct + prior) /
             (rows + 2 prior); 1 is Laplace's rule, 0 the plain share.
     """
 
@@ -37,7 +37,7 @@ class Histogram:
         if self.bins < 1 or not 0 <= self.prior < np.inf:
             raise PlanError(f"histogram needs bins >= 1 and a prior from 0 up, not {self}")
 
-    def fit(self, confidence: Floats, right: Floats) -> Callable[[Floats], Floats]:
+    def fit(self, confidence: Floats, correct: Floats) -> Callable[[Floats], Floats]:
         """PlanError for a score that leaves [0, 1]."""
         if confidence.min() < 0 or confidence.max() > 1:
             raise PlanError("its bins lie on [0, 1] and this score leaves it; take isotonic, platt")
@@ -45,7 +45,7 @@ class Histogram:
         slot = np.searchsorted(edges, confidence, side="left")
         count = np.bincount(slot, minlength=self.bins)
         there = np.flatnonzero(count)
-        share = np.bincount(slot, right, self.bins)[there] + self.prior
+        share = np.bincount(slot, correct, self.bins)[there] + self.prior
         share = share / (count[there] + 2 * self.prior)
         nearest = np.abs(np.arange(self.bins)[:, None] - there).argmin(axis=1)
         return lambda given: np.asarray(share[nearest[np.searchsorted(edges, given, side="left")]])

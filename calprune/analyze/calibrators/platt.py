@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.calibrators import Floats
+from calprune.analyze.arrays import Floats
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
-
-if TYPE_CHECKING:
-    from calprune.analyze.predictions.build import Predictions
 
 __all__ = ["Platt"]
 
@@ -23,7 +21,7 @@ class Platt:
 
     Where all questions have the same two answers, x is the log-odds of the first and the curve
     gives its probability: a bias towards one answer is mended, and the likeliest may become the
-    other. Else the curve gives the probability that the prediction is right, x being the
+    other. Else the curve gives the probability that the prediction is correct, x being the
     confidence, of a probability its log-odds. Equals scikit-learn's ``LogisticRegression`` without
     penalty; Platt's own targets, drawn in by one row, are not used.
     """
@@ -63,9 +61,9 @@ class OneScore:
 
     log_odds: bool
 
-    def fit(self, confidence: Floats, right: Floats) -> Callable[[Floats], Floats]:
+    def fit(self, confidence: Floats, correct: Floats) -> Callable[[Floats], Floats]:
         """See ``OfConfidence``."""
-        a, b = logistic(self._x(confidence), right)
+        a, b = logistic(self._x(confidence), correct)
         return lambda given: np.exp(-np.logaddexp(0.0, -(a * self._x(given) + b)))
 
     def _x(self, confidence: Floats) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.calibrators import Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.calibrators._temperature_fit import Temperature, minimiser
 from calprune.errors import PlanError
 
@@ -22,11 +22,11 @@ class Scaling:
     title: ClassVar[str] = "temperature scaling"
 
     def learn(self, log_p: Floats, truth: Floats) -> Temperature:
-        """PlanError where every right answer is the likeliest, so that T would be 0."""
+        """PlanError where every correct answer is the likeliest, so that T would be 0."""
         found = minimiser(log_p, truth)
-        if found.kind == "all right":
+        if found.kind == "all correct":
             raise PlanError(
-                "all training answers of a fold are right, so no temperature is best; use more "
+                "all training answers of a fold are correct, so no temperature is best; use more "
                 "questions or fewer folds"
             )
         return found

@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from calprune.analyze.calibrators import Floats
+from calprune.analyze.arrays import Bools, Floats
 from calprune.errors import PlanError
 
 __all__ = ["Vector"]
 
-Bools = NDArray[np.bool_]
 STEPS = 100
 
 

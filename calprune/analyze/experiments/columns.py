@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from calprune import registry
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.data.condition import ALL_TOKENS
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
@@ -64,10 +64,10 @@ def _names(tables: Sequence[LogitTable]) -> list[list[Any]]:
     """How tables call each condition, first with all seeds joined; then its label and key."""
     found: dict[int, list[Any]] = {id(table): [] for table in tables}
     for each_seed in (False, True):
-        for cell in (c for s in settings(tables, each_seed) for c in s.cells):
-            for table in cell.tables:
-                joined = [f"{cell.name} ({cell.seed})"] * (len(cell.tables) > 1)
-                found[id(table)] += [cell.name, *joined]
+        for runs in (c for s in experiments(tables, each_seed) for c in s.conditions):
+            for table in runs.tables:
+                joined = [f"{runs.name} ({runs.seed})"] * (len(runs.tables) > 1)
+                found[id(table)] += [runs.name, *joined]
     return [[*found[id(t)], t.condition.label, t.condition.key] for t in tables]
 
 

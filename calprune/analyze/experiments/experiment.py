@@ -1,4 +1,4 @@
-"""How sealed files become the rows of a table: settings, cells and groups."""
+"""How sealed files become the rows of a table: experiments, conditions and groups."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
-from calprune.analyze.predictions.build import Predictions
-from calprune.data.condition import ALL_TOKENS, Condition, Experiment, sha256_of
+from calprune.analyze.predictions.table import Predictions
+from calprune.data.condition import ALL_TOKENS, Condition, ExperimentKey, sha256_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -23,11 +23,11 @@ MOST_SHOWN = 100  # in a report, and in figures
 
 
 @dataclass(frozen=True)
-class Cell:
+class ConditionRuns:
     """One row of a table: a condition, or all seeds of one.
 
     Attributes:
-        name: unique within its setting, without the seed where seeds are joined, and without the
+        name: unique within its experiment, without the seed where seeds are joined, and without the
             parameters that are the same in all conditions of the selector.
         selector, parameters, budget, seed: as text; budget ``all`` and seed empty where there is
             none; seed ``3 seeds`` where three are joined.
@@ -60,33 +60,33 @@ Names = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Setting:
-    """All cells of one model, asked one way on one benchmark; none is compared across settings."""
+class Experiment:
+    """All conditions of one model, asked one way on one benchmark; only they are compared."""
 
     model: str
     benchmark: str
-    cells: tuple[Cell, ...]
+    conditions: tuple[ConditionRuns, ...]
 
-    def named(self, name: str) -> list[Cell]:
+    def named(self, name: str) -> list[ConditionRuns]:
         """Cells of that name, label or selector."""
-        by_label = [c for c in self.cells if name in (c.name, c.tables[0].condition.label)]
-        return by_label or [c for c in self.cells if c.selector == name]
+        by_label = [c for c in self.conditions if name in (c.name, c.tables[0].condition.label)]
+        return by_label or [c for c in self.conditions if c.selector == name]
 
-    def find(self, name: str) -> Cell:
-        """The cell of that name or label or, if there is only one, of that selector."""
-        by_name = {cell.name: cell for cell in self.cells}
+    def find(self, name: str) -> ConditionRuns:
+        """The condition of that name or label or, if there is only one, of that selector."""
+        by_name = {runs.name: runs for runs in self.conditions}
         if name in by_name:
             return by_name[name]
         chosen = self.named(name)
         if len(chosen) == 1:
             return chosen[0]
         if chosen:
-            listed = ", ".join(cell.name for cell in chosen)
+            listed = ", ".join(runs.name for runs in chosen)
             raise PlanError(f"several conditions are called {name!r}, choose one: {listed}")
         raise PlanError(registry.unknown("condition", name, by_name))
 
 
-def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Setting]:
+def experiments(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Experiment]:
     """Group files by model, benchmark and way of asking, join seeds, and sort.
 
     Another picture, template, dtype, limit of replies, quantisation or treatment of keys and values
@@ -95,23 +95,24 @@ def settings(tables: Sequence[LogitTable], each_seed: bool = False) -> list[Sett
     """
     if not tables:
         raise IncompleteError("nothing to analyse: no sealed logits found; run calprune collect")
-    piles: dict[Experiment, list[LogitTable]] = defaultdict(list)
+    piles: dict[ExperimentKey, list[LogitTable]] = defaultdict(list)
     for table in tables:
         piles[table.condition.experiment].append(table)
     names = _names(piles)
     return [
-        Setting(*names[key], _cells(piles[key], each_seed))
+        Experiment(*names[key], _cells(piles[key], each_seed))
         for key in sorted(piles, key=lambda experiment: experiment.order)
     ]
 
 
-def _names(piles: Mapping[Experiment, list[LogitTable]]) -> dict[Experiment, Names]:
+def _names(piles: Mapping[ExperimentKey, list[LogitTable]]) -> dict[ExperimentKey, Names]:
     """Model and benchmark of each pile, with whatever tells equal ones apart."""
     found = {}
     for key, pile in piles.items():
         alike = [other for other in piles if other[:2] == key[:2]]
         differ = {
-            name: len({getattr(other, name) for other in alike}) > 1 for name in Experiment._fields
+            name: len({getattr(other, name) for other in alike}) > 1
+            for name in ExperimentKey._fields
         }
         shown = {
             # whole: what follows the rule may be all that differs
@@ -133,7 +134,7 @@ def _names(piles: Mapping[Experiment, list[LogitTable]]) -> dict[Experiment, Nam
     return found
 
 
-def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[Cell, ...]:
+def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[ConditionRuns, ...]:
     piles: dict[str, list[LogitTable]] = defaultdict(list)
     for table in tables:
         c = table.condition
@@ -146,10 +147,10 @@ def _cells(tables: Sequence[LogitTable], each_seed: bool) -> tuple[Cell, ...]:
                 f"({pile[0].condition.label}, {key[:8]}); keep one of them"
             )
     constant = _constant(tables)
-    cells = [
+    conditions = [
         _cell(sorted(p, key=lambda t: t.condition.seed or 0), constant) for p in piles.values()
     ]
-    return tuple(sorted(told_apart(cells), key=_position))
+    return tuple(sorted(told_apart(conditions), key=_position))
 
 
 def _constant(tables: Sequence[LogitTable]) -> dict[str, frozenset[str]]:
@@ -164,14 +165,14 @@ def _constant(tables: Sequence[LogitTable]) -> dict[str, frozenset[str]]:
     }
 
 
-def _cell(pile: Sequence[LogitTable], constant: dict[str, frozenset[str]]) -> Cell:
+def _cell(pile: Sequence[LogitTable], constant: dict[str, frozenset[str]]) -> ConditionRuns:
     condition = pile[0].condition
     dropped = constant.get(condition.selector, frozenset())
     shown = tuple(p for p in condition.parameters if p[0] not in dropped)
     brief = replace(condition, parameters=shown)
     joined = len(pile) > 1
     seed = "" if condition.seed is None else str(condition.seed)
-    return Cell(
+    return ConditionRuns(
         name=(replace(brief, seed=None) if joined else brief).label,
         selector=condition.selector,
         parameters=" ".join(f"{k}={v}" for k, v in _parameters(condition)),
@@ -192,20 +193,20 @@ def _kept(table: LogitTable) -> float:
     return float(table.visual[:, -1].mean()) if table.visual.size else float("nan")
 
 
-def told_apart(cells: Sequence[Cell]) -> list[Cell]:
+def told_apart(conditions: Sequence[ConditionRuns]) -> list[ConditionRuns]:
     """Conditions that differ only in what a label leaves out, such as what features measured."""
-    shared = Counter(cell.name for cell in cells)
+    shared = Counter(runs.name for runs in conditions)
     return [
         replace(c, name=f"{c.name}#{c.tables[0].condition.key[:8]}") if shared[c.name] > 1 else c
-        for c in cells
+        for c in conditions
     ]
 
 
-def _position(cell: Cell) -> tuple[object, ...]:
-    condition: Condition = cell.tables[0].condition
-    nominal = condition.budget.value if condition.budget.kind == "count" else cell.kept
+def _position(runs: ConditionRuns) -> tuple[object, ...]:
+    condition: Condition = runs.tables[0].condition
+    nominal = condition.budget.value if condition.budget.kind == "count" else runs.kept
     numbers = tuple((k, str(type(v)), v) for k, v in condition.parameters)
-    return (not cell.full, -nominal, cell.selector, numbers, condition.seed or 0, cell.name)
+    return (not runs.full, -nominal, runs.selector, numbers, condition.seed or 0, runs.name)
 
 
 def groupings(predictions: Predictions) -> dict[str, NDArray[Any]]:
@@ -219,20 +220,20 @@ def groupings(predictions: Predictions) -> dict[str, NDArray[Any]]:
     return {**predictions.tags, **dict(zip(GROUPINGS, own, strict=True))}
 
 
-def group_count(setting: Setting, by: str | None) -> int:
-    """How many values of ``by`` the questions of a setting have; 0 where it groups nothing."""
-    table = setting.cells[0].tables[0]
+def group_count(experiment: Experiment, by: str | None) -> int:
+    """How many values of ``by`` the questions of an experiment have; 0 where it groups nothing."""
+    table = experiment.conditions[0].tables[0]
     columns = {**table.tags, "split": table.split, "category": table.category}
     return len(np.unique(columns[by])) if by in columns else 0
 
 
-def check_shown(setting: Setting, by: str | None) -> None:
+def check_shown(experiment: Experiment, by: str | None) -> None:
     """PlanError if there are more groups than a report or a figure can show."""
-    if (n := group_count(setting, by)) > MOST_SHOWN:
+    if (n := group_count(experiment, by)) > MOST_SHOWN:
         raise PlanError(
-            f"questions of {setting.benchmark} have {n:,} values of {by}, and a report or a figure "
-            f"shows at most {MOST_SHOWN} groups: group by something with fewer, or see 'calprune "
-            f"analyze --by {by}', which lists {MOST_GROUPS:,}"
+            f"questions of {experiment.benchmark} have {n:,} values of {by}, and a report or a "
+            f"figure shows at most {MOST_SHOWN} groups: group by something with fewer, or see "
+            f"'calprune analyze --by {by}', which lists {MOST_GROUPS:,}"
         )
 
 

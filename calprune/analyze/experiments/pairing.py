@@ -10,35 +10,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.experiments.experiment import Cell, Setting, told_apart
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, told_apart
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
-from calprune.data.condition import Experiment
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
+from calprune.data.condition import ExperimentKey
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch
 
 
-def aligned(setting: Setting, base: Cell, options: AnalysisOptions) -> dict[str, list[Predictions]]:
-    """Predictions of all cells by name, with rows in the order of the reference's.
+def aligned(
+    experiment: Experiment, base: ConditionRuns, options: AnalysisOptions
+) -> dict[str, list[Predictions]]:
+    """Predictions of all conditions by name, with rows in the order of the reference's.
 
     With ``common`` only the questions that all of them hold; otherwise Mismatch if they differ.
     """
     cache, told = PredictionCache(), options.predictions
-    read = {c.name: [cache(t, told) for t in c.tables] for c in setting.cells}
+    read = {c.name: [cache(t, told) for t in c.tables] for c in experiment.conditions}
     if options.common:
         read = only_common(read)
     first, found = read[base.name][0], {}
-    for cell in setting.cells:
+    for runs in experiment.conditions:
         parts = []
-        for table, predictions in zip(cell.tables, read[cell.name], strict=True):
+        for table, predictions in zip(runs.tables, read[runs.name], strict=True):
             if not np.array_equal(predictions.id, first.id) and len(predictions) == len(first):
                 predictions = predictions.take(
                     np.argsort(predictions.id)[np.argsort(np.argsort(first.id))]
                 )
             _same_questions(predictions, first, table, base.tables[0])
             parts.append(predictions)
-        found[cell.name] = parts
+        found[runs.name] = parts
     return found
 
 
@@ -56,68 +58,68 @@ def only_common(read: Mapping[str, Sequence[Predictions]]) -> dict[str, list[Pre
     }
 
 
-def with_common_questions(found: Sequence[Setting]) -> list[Setting]:
-    """Settings that differ only in the questions they cover, joined into one.
+def with_common_questions(found: Sequence[Experiment]) -> list[Experiment]:
+    """Experiments that differ only in the questions they cover, joined into one.
 
     A condition that was collected on several sets of questions is shown once, from the largest.
     """
     return [_joined(pile) for pile in _alike(found)]
 
 
-def dropped_sets(found: Sequence[Setting]) -> list[str]:
+def dropped_sets(found: Sequence[Experiment]) -> list[str]:
     """What ``with_common_questions`` leaves out, as sentences."""
     lines = []
     for pile in _alike(found):
         for name, (kept, *others) in _sets(pile).items():
-            for cell in others:
-                named = ", ".join(str(table.path) for table in cell.tables)
+            for runs in others:
+                named = ", ".join(str(table.path) for table in runs.tables)
                 lines.append(
                     f"{pile[0].model} on {_benchmark(pile)}: {name} covers several sets of "
                     f"questions; read is the largest, of {len(kept.tables[0])}; left out is that "
-                    f"of {len(cell.tables[0])}: {named}"
+                    f"of {len(runs.tables[0])}: {named}"
                 )
     return lines
 
 
-def _alike(found: Sequence[Setting]) -> list[list[Setting]]:
-    """Settings that differ only in their questions, side by side."""
-    piles: dict[Experiment, list[Setting]] = {}
-    for setting in found:
-        experiment = setting.cells[0].tables[0].condition.experiment
+def _alike(found: Sequence[Experiment]) -> list[list[Experiment]]:
+    """Experiments that differ only in their questions, side by side."""
+    piles: dict[ExperimentKey, list[Experiment]] = {}
+    for experiment in found:
+        asked = experiment.conditions[0].tables[0].condition.experiment
         # the digest of a model says which it is, whatever it is called
-        key = experiment._replace(benchmark_digest="", model="")
-        piles.setdefault(key, []).append(setting)
+        key = asked._replace(benchmark_digest="", model="")
+        piles.setdefault(key, []).append(experiment)
     return list(piles.values())
 
 
-def _sets(pile: Sequence[Setting]) -> dict[str, list[Cell]]:
-    """Each condition's cells by its name, that with most questions first."""
-    cells: dict[str, list[Cell]] = {}
-    for setting in sorted(pile, key=lambda s: -len(s.cells[0].tables[0])):
-        for cell in setting.cells:
-            seeds = f" ({cell.seed})" if len(cell.tables) > 1 else ""
-            cells.setdefault(cell.label + seeds, []).append(cell)
-    return cells
+def _sets(pile: Sequence[Experiment]) -> dict[str, list[ConditionRuns]]:
+    """Runs of each condition by its name, that with most questions first."""
+    conditions: dict[str, list[ConditionRuns]] = {}
+    for experiment in sorted(pile, key=lambda s: -len(s.conditions[0].tables[0])):
+        for runs in experiment.conditions:
+            seeds = f" ({runs.seed})" if len(runs.tables) > 1 else ""
+            conditions.setdefault(runs.label + seeds, []).append(runs)
+    return conditions
 
 
-def _benchmark(pile: Sequence[Setting]) -> str:
-    return pile[0].cells[0].tables[0].condition.benchmark
+def _benchmark(pile: Sequence[Experiment]) -> str:
+    return pile[0].conditions[0].tables[0].condition.benchmark
 
 
-def _joined(pile: list[Setting]) -> Setting:
+def _joined(pile: list[Experiment]) -> Experiment:
     if len(pile) == 1:
         return pile[0]
-    largest = max(pile, key=lambda s: len(s.cells[0].tables[0]))
-    kept = [cells[0] for cells in _sets(pile).values()]
-    shared = Counter(cell.name for cell in kept)  # what each setting left out of names
+    largest = max(pile, key=lambda s: len(s.conditions[0].tables[0]))
+    kept = [conditions[0] for conditions in _sets(pile).values()]
+    shared = Counter(runs.name for runs in kept)  # what each experiment left out of names
     kept = told_apart([replace(c, name=c.label) if shared[c.name] > 1 else c for c in kept])
     ordered = sorted(kept, key=lambda c: not c.full)
-    return replace(largest, benchmark=_benchmark(pile), cells=tuple(ordered))
+    return replace(largest, benchmark=_benchmark(pile), conditions=tuple(ordered))
 
 
-def same_numerics(setting: Setting, base: LogitTable) -> None:
+def same_numerics(experiment: Experiment, base: LogitTable) -> None:
     """Mismatch if a condition was computed on other devices, kernels or versions than the base."""
-    for table in (t for cell in setting.cells for t in cell.tables):
+    for table in (t for runs in experiment.conditions for t in runs.tables):
         moved = moved_numerics(table, base)
         if moved:
             raise Mismatch(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calprune.analyze.experiments.experiment import Cell, Setting
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.errors import PlanError
 
-Pair = tuple[Cell, Cell]
+Pair = tuple[ConditionRuns, ConditionRuns]
 
 
-def pairs_of(setting: Setting, against: str) -> list[Pair]:
+def pairs_of(experiment: Experiment, against: str) -> list[Pair]:
     """Each condition with its reference.
 
     ``full`` or another single condition is the reference of all others. ``scope:alpha=1``, a
@@ -22,48 +22,50 @@ def pairs_of(setting: Setting, against: str) -> list[Pair]:
         PlanError: there is no such condition, or several within a budget; lists what there is.
     """
     if ":" not in against:
-        named = setting.named(against)
+        named = experiment.named(against)
         if len(named) < 2 or not _one_per_budget(named):
-            base = setting.find(against)
-            return [(cell, base) for cell in setting.cells if cell is not base]
+            base = experiment.find(against)
+            return [(runs, base) for runs in experiment.conditions if runs is not base]
         bases = named
     else:
-        bases = _having(setting, against)
+        bases = _having(experiment, against)
     return [
-        (cell, base)
-        for cell in setting.cells
-        if not any(cell is one for one in bases)
-        for base in [_of_budget(cell, bases)]
+        (runs, base)
+        for runs in experiment.conditions
+        if not any(runs is one for one in bases)
+        for base in [_of_budget(runs, bases)]
         if base is not None
     ]
 
 
-def has_reference(setting: Setting, against: str) -> bool:
-    """Whether the setting has a condition of that name, or selector with such parameters."""
+def has_reference(experiment: Experiment, against: str) -> bool:
+    """Whether the experiment has a condition of that name, or selector with such parameters."""
     if ":" not in against:
-        return bool(setting.named(against))
+        return bool(experiment.named(against))
     try:
-        return bool(_having(setting, against))
+        return bool(_having(experiment, against))
     except PlanError as error:
         if "several" in str(error):
             raise
         return False
 
 
-def _having(setting: Setting, against: str) -> list[Cell]:
+def _having(experiment: Experiment, against: str) -> list[ConditionRuns]:
     selector, *settings = against.split(":")
     wanted = [s.partition("=") for s in settings]
     found = [
         c
-        for c in setting.cells
+        for c in experiment.conditions
         if c.selector == selector and all(_has(c, name, value) for name, _, value in wanted)
     ]
     if not found:
         there = dict.fromkeys(
-            ":".join([c.selector, *c.parameters.split()]) for c in setting.cells if not c.full
+            ":".join([c.selector, *c.parameters.split()])
+            for c in experiment.conditions
+            if not c.full
         )
         raise PlanError(
-            f"no condition of {setting.benchmark} is {against!r}; there are: {', '.join(there)}"
+            f"no condition of {experiment.benchmark} is {against!r}; there are: {', '.join(there)}"
         )
     if not _one_per_budget(found):
         listed = ", ".join(c.name for c in found)
@@ -71,8 +73,8 @@ def _having(setting: Setting, against: str) -> list[Cell]:
     return found
 
 
-def _has(cell: Cell, name: str, value: str) -> bool:
-    known = dict(p.split("=", 1) for p in cell.parameters.split())
+def _has(runs: ConditionRuns, name: str, value: str) -> bool:
+    known = dict(p.split("=", 1) for p in runs.parameters.split())
     if name not in known:
         return False
     try:
@@ -81,12 +83,12 @@ def _has(cell: Cell, name: str, value: str) -> bool:
         return known[name] == value
 
 
-def _one_per_budget(cells: Sequence[Cell]) -> bool:
-    places = [(c.budget, c.seed) for c in cells]
+def _one_per_budget(conditions: Sequence[ConditionRuns]) -> bool:
+    places = [(c.budget, c.seed) for c in conditions]
     return len(set(places)) == len(places)
 
 
-def _of_budget(cell: Cell, bases: Sequence[Cell]) -> Cell | None:
-    own = [b for b in bases if b.budget == cell.budget]
-    same = [b for b in own if b.seed == cell.seed]
+def _of_budget(runs: ConditionRuns, bases: Sequence[ConditionRuns]) -> ConditionRuns | None:
+    own = [b for b in bases if b.budget == runs.budget]
+    same = [b for b in own if b.seed == runs.seed]
     return next(iter(same or own), None)

@@ -27,7 +27,7 @@ from calprune.analyze.figures._style import (
     write_pages,
 )
 from calprune.analyze.figures._subject import Subject, View
-from calprune.analyze.metrics import Metric, resolve
+from calprune.analyze.metric import Metric, resolve
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
@@ -105,11 +105,7 @@ def of_kind(text: str) -> Kind:
     Raises:
         PlanError: an unknown kind or parameter, naming the known ones.
     """
-    _, cls, values = registry.parse("figures", text)
-    several = next((name for name, given in values.items() if len(given) > 1), None)
-    if several:
-        raise PlanError(f"figure {text!r} takes one value of {several}")
-    kind: Kind = cls(**{name: given[0] for name, given in values.items()})
+    kind: Kind = registry.make("figures", text)
     return kind
 
 

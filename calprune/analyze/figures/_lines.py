@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.numbers import heading
 

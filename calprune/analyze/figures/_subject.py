@@ -9,8 +9,13 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from calprune import registry
-from calprune.analyze.experiments.experiment import Cell, Setting, check_shown, settings
-from calprune.analyze.metrics import Metric
+from calprune.analyze.experiments.experiment import (
+    ConditionRuns,
+    Experiment,
+    check_shown,
+    experiments,
+)
+from calprune.analyze.metric import Metric
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
@@ -65,20 +70,20 @@ class Subject:
     _made: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        found = settings(self.tables)
+        found = experiments(self.tables)
         if len(found) > 1:
             listed = "; ".join(f"{s.model} on {s.benchmark}" for s in found)
             raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
 
     @cached_property
-    def setting(self) -> Setting:
-        """Its cells, in table order."""
-        return settings(self.tables)[0]
+    def experiment(self) -> Experiment:
+        """Its conditions, in table order."""
+        return experiments(self.tables)[0]
 
     @property
     def title(self) -> str:
         """What is shown."""
-        return self.of or f"{self.setting.model} on {self.setting.benchmark}"
+        return self.of or f"{self.experiment.model} on {self.experiment.benchmark}"
 
     @property
     def intervals(self) -> str:
@@ -93,20 +98,20 @@ class Subject:
         return "whole images" if self.options.resampling.unit == "images" else "rows"
 
     @property
-    def cells(self) -> dict[str, Cell]:
+    def conditions(self) -> dict[str, ConditionRuns]:
         """By name."""
-        return {cell.name: cell for cell in self.setting.cells}
+        return {runs.name: runs for runs in self.experiment.conditions}
 
     @property
-    def pruned(self) -> list[Cell]:
+    def pruned(self) -> list[ConditionRuns]:
         """All but the unpruned model."""
-        return [cell for cell in self.setting.cells if not cell.full]
+        return [runs for runs in self.experiment.conditions if not runs.full]
 
     def estimates(
         self, *metrics: str | Metric, by: str | None = None, draws: int | None = None
     ) -> list[Estimate]:
         """As ``estimate``; ``draws`` 0 for no intervals."""
-        check_shown(self.setting, by)
+        check_shown(self.experiment, by)
         told = self._told(metrics, by, draws)
         return self._once(
             ("estimates", metrics, told), lambda: estimate(self.tables, metrics, told)
@@ -122,7 +127,7 @@ class Subject:
         self, metric: str | Metric, against: str, by: str | None = None
     ) -> list[Difference]:
         """As ``compare``."""
-        check_shown(self.setting, by)
+        check_shown(self.experiment, by)
         return self._once(
             ("differences", metric, against, by),
             lambda: compare(self.tables, [metric], against, self._told([metric], by)),
@@ -133,7 +138,7 @@ class Subject:
         undefined = self.undefined(metric)
         if undefined:
             return undefined
-        if not self.setting.named(against):
+        if not self.experiment.named(against):
             return f"there is no condition {against!r} to compare with"
         try:
             self.differences(metric, against, by)
@@ -198,16 +203,16 @@ class Subject:
         Raises:
             PlanError: a budget that no condition has.
         """
-        labels = [cell.budget for cell in self.pruned]
+        labels = [runs.budget for runs in self.pruned]
         asked = None if budget is None else f"k{budget}" if isinstance(budget, int) else budget
         if asked is not None and asked not in labels:
             raise PlanError(registry.unknown("budget", asked, set(labels)))
         usual = sorted(dict.fromkeys(labels), key=lambda b: (-labels.count(b), self._kept(b)))
         chosen = asked or next(iter(usual), None)
-        return [c.name for c in self.setting.cells if c.full or c.budget == chosen]
+        return [c.name for c in self.experiment.conditions if c.full or c.budget == chosen]
 
     def _kept(self, budget: str) -> float:
-        return min(cell.kept for cell in self.pruned if cell.budget == budget)
+        return min(runs.kept for runs in self.pruned if runs.budget == budget)
 
     def _once(self, key: Any, make: Callable[[], Rows]) -> Rows:
         if key not in self._made:

@@ -23,8 +23,15 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import TESTED
-from calprune.analyze.results.parameter_effect import Change as Row
-from calprune.analyze.results.parameter_effect import Line, level, lines, numeric_parameters
+from calprune.analyze.results.parameter_effect import (
+    Change as Row,
+)
+from calprune.analyze.results.parameter_effect import (
+    Line,
+    level,
+    lines,
+    numeric_parameters,
+)
 from calprune.analyze.tables.records import records
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -69,8 +76,8 @@ class Change:
                 return ""
         except (Mismatch, IncompleteError) as error:
             return str(error)
-        cells = [c for own in lines(subject.pruned, name).values() for c in own]
-        there = ", ".join(f"{v:g}" for v in sorted({level(c, name) or 0.0 for c in cells}))
+        conditions = [c for own in lines(subject.pruned, name).values() for c in own]
+        there = ", ".join(f"{v:g}" for v in sorted({level(c, name) or 0.0 for c in conditions}))
         return f"nothing to compare with {name} = {self.baseline:g}; values are {there}"
 
     def make(self, subject: Subject, view: View) -> Made:

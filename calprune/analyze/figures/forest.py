@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.experiments.experiment import Cell
+from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import axis_title, difference, named, scale, seeds
 from calprune.analyze.figures._style import (
@@ -67,9 +67,9 @@ def _page(
     subject: Subject,
     part: str,
 ) -> Figure:
-    first, cells = rows[0], subject.cells
-    labels = [brief(n + seeds(cells[n])) for n in names]
-    at, heads = _places([cells[name] for name in names])
+    first, conditions = rows[0], subject.conditions
+    labels = [brief(n + seeds(conditions[n])) for n in names]
+    at, heads = _places([conditions[name] for name in names])
     margin = 0.075 * max(len(label) for label in labels) + 0.3
     wide = 3.2 if len(groups) == 1 else max(1.5, 5.6 / len(groups))
     height = 0.2 * (len(names) + 1.25 * len(heads))
@@ -78,7 +78,7 @@ def _page(
     for axes, group in zip(panels, groups, strict=True):
         axes.axvline(0, color=INK, lw=1, zorder=1)
         for r in (r for r in rows if r.group == group and r.condition in names):
-            _row(axes, r, at[r.condition], cells[r.condition])
+            _row(axes, r, at[r.condition], conditions[r.condition])
         axes.set_yticks([at[name] for name in names], labels if axes is panels[0] else [])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
@@ -100,24 +100,26 @@ def _page(
     return figure
 
 
-def _places(cells: Sequence[Cell]) -> tuple[dict[str, float], list[tuple[float, str]]]:
+def _places(
+    conditions: Sequence[ConditionRuns],
+) -> tuple[dict[str, float], list[tuple[float, str]]]:
     """Height of every condition, and of a heading over each budget, from the top."""
     at: dict[str, float] = {}
     heads: list[tuple[float, str]] = []
     y = 0.0
-    for cell in cells:
-        if not heads or heads[-1][1] != cell.budget:
+    for runs in conditions:
+        if not heads or heads[-1][1] != runs.budget:
             y += 0.25 if heads else 0.0
-            heads.append((y + 0.5, cell.budget))
+            heads.append((y + 0.5, runs.budget))
             y += 1
-        at[cell.name] = y + 0.5
+        at[runs.name] = y + 0.5
         y += 1
     return at, heads
 
 
-def _row(axes: Axes, r: Difference, y: float, cell: Cell) -> None:
+def _row(axes: Axes, r: Difference, y: float, runs: ConditionRuns) -> None:
     """Filled where the corrected p is below 5 %, else hollow."""
-    by, colour = scale(r.unit), colours_of([cell.selector])[cell.selector]
+    by, colour = scale(r.unit), colours_of([runs.selector])[runs.selector]
     if r.low is not None and r.high is not None:
         axes.plot([by * r.low, by * r.high], [y, y], color=colour, lw=1.8, zorder=2)
     face = colour if r.p_adjusted < ALPHA else "white"

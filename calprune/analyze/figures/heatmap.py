@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
-from calprune.analyze.experiments.experiment import Cell
+from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.analyze.figures import Made, Subject, View
 from calprune.analyze.figures._lines import axis_title, scale
 from calprune.analyze.figures._style import (
@@ -68,10 +68,10 @@ class Heatmap:
         piles = lines(subject.pruned, parameter)
         rows = []
         for _, own in sorted(piles.items()):
-            for cell in own:
-                extra = {"parameter": parameter, "level": level(cell, parameter)}
-                marks = {"reference": view.against if p else "", "p_adjusted": p.get(cell.name)}
-                rows.append({**records([estimates[cell.name]])[0], **extra, **marks})
+            for runs in own:
+                extra = {"parameter": parameter, "level": level(runs, parameter)}
+                marks = {"reference": view.against if p else "", "p_adjusted": p.get(runs.name)}
+                rows.append({**records([estimates[runs.name]])[0], **extra, **marks})
         parts = paged(sorted(piles.items()), PANELS)
         pages = [
             _page(part, parameter, estimates, p, (subject, view.against, _of(i, parts)))
@@ -90,7 +90,7 @@ def _of(at: int, parts: Sequence[Any]) -> str:
 
 
 def _page(
-    piles: Sequence[tuple[Line, list[Cell]]],
+    piles: Sequence[tuple[Line, list[ConditionRuns]]],
     parameter: str,
     estimates: dict[str, Estimate],
     p: dict[str, float],
@@ -109,12 +109,12 @@ def _page(
     for axes in panels.ravel()[len(piles) :]:
         axes.set_axis_off()
     for i, ((key, own), axes) in enumerate(zip(piles, panels.ravel(), strict=False)):
-        for cell in own:
-            x, y = kept.index(_budget(cell)), levels.index(level(cell, parameter) or 0.0)
-            row = estimates[cell.name]
+        for runs in own:
+            x, y = kept.index(_budget(runs)), levels.index(level(runs, parameter) or 0.0)
+            row = estimates[runs.name]
             face = shade(row)
             axes.add_patch(_square(x, y, face))
-            star = "*" if p.get(cell.name, 1.0) < ALPHA else ""
+            star = "*" if p.get(runs.name, 1.0) < ALPHA else ""
             text = number(finite(row.value), row.unit) + star
             axes.text(x, y, text, color=_ink(face), fontsize=8.5, ha="center", va="center")
         axes.set_xlim(-0.5, len(kept) - 0.5)
@@ -138,9 +138,9 @@ def _page(
     return figure
 
 
-def _budget(cell: Cell) -> tuple[float, str]:
+def _budget(runs: ConditionRuns) -> tuple[float, str]:
     """Where a budget stands, and how it is called."""
-    return cell.kept, cell.budget.removeprefix("k")
+    return runs.kept, runs.budget.removeprefix("k")
 
 
 def _note(

@@ -30,7 +30,7 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.figures._subject import ESTIMATED
-from calprune.analyze.metrics import resolve
+from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.tables.records import records
@@ -58,7 +58,7 @@ class Pareto:
         (metric,) = resolve([view.metric])
         if metric.name == "accuracy":
             return "accuracy is the other axis; take another metric"
-        if len(subject.setting.cells) < 2:
+        if len(subject.experiment.conditions) < 2:
             return "one condition has no other to be compared with"
         direction = subject.estimates(view.metric)[0].direction
         if direction == "neither":

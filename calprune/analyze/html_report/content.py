@@ -8,24 +8,39 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from calprune.analyze.command import graded
+from calprune.analyze.confidence_definition import (
+    AUTO,
+    OF_ANSWERS,
+    of_answers,
+    reads_replies,
+)
 from calprune.analyze.experiments.experiment import (
     MOST_SHOWN,
-    Setting,
+    Experiment,
     check_shown,
+    experiments,
     group_count,
-    settings,
 )
 from calprune.analyze.experiments.pairing import moved_numerics
-from calprune.analyze.metrics import resolve, spec
+from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.analyze.predictions.confidence_scores import DEFINITIONS
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definitions
+from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import (
+    CalibrationSlopeDifference,
+    calibration_slope_differences,
+)
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power
 from calprune.analyze.study import DEFAULT_METRICS
 from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
+)
 from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
 from calprune.analyze.tables.text_table import TextTable
@@ -53,6 +68,8 @@ class Content:
         unlike: conditions computed with other numerics, left out of comparisons.
         ungraded: conditions left out because their replies wait for grades.
         untrusted: files that could not be trusted and were left out.
+        slopes: Cox's slope and intercepts, and their differences to ``against``; none where
+            confidence is a score.
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
@@ -60,7 +77,7 @@ class Content:
     """
 
     tables: tuple[LogitTable, ...]
-    settings: tuple[Setting, ...]
+    experiments: tuple[Experiment, ...]
     metrics: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     groups: tuple[Estimate, ...]
@@ -71,25 +88,26 @@ class Content:
     ungraded: tuple[str, ...]
     options: AnalysisOptions
     untrusted: tuple[str, ...] = ()
+    slopes: tuple[TextTable, ...] = ()
     confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
 
-    def of(self, setting: Setting) -> list[Estimate]:
-        """Estimates of a setting over all its questions."""
-        return [r for r in self.estimates if _belongs(r, setting)]
+    def of(self, experiment: Experiment) -> list[Estimate]:
+        """Estimates of an experiment over all its questions."""
+        return [r for r in self.estimates if _belongs(r, experiment)]
 
-    def grouped(self, setting: Setting) -> list[Estimate]:
-        """Estimates of a setting by group, ``all`` included."""
-        return [r for r in self.groups if _belongs(r, setting)]
+    def grouped(self, experiment: Experiment) -> list[Estimate]:
+        """Estimates of an experiment by group, ``all`` included."""
+        return [r for r in self.groups if _belongs(r, experiment)]
 
-    def compared(self, setting: Setting) -> list[Difference]:
-        """Differences of a setting, in all groups."""
-        return [r for r in self.differences if _belongs(r, setting)]
+    def compared(self, experiment: Experiment) -> list[Difference]:
+        """Differences of an experiment, in all groups."""
+        return [r for r in self.differences if _belongs(r, experiment)]
 
 
-def _belongs(row: Estimate | Difference, setting: Setting) -> bool:
-    return (row.model, row.benchmark) == (setting.model, setting.benchmark)
+def _belongs(row: Estimate | Difference, experiment: Experiment) -> bool:
+    return (row.model, row.benchmark) == (experiment.model, experiment.benchmark)
 
 
 def gather(
@@ -123,12 +141,12 @@ def gather(
     shown = tuple(spec(metric) for metric in wanted)
     brief = shown if metrics else BRIEF_METRICS
     kept = tuple(tables)
-    if not strict and options.predictions.confidence != "answer-set":
+    if not strict and reads_replies(options.predictions.confidence):
         kept = tuple(graded(tables))
     check_answers(kept, wanted, options.predictions)
-    found = tuple(settings(kept, options.each_seed))
-    for setting in found:
-        check_shown(setting, options.by)
+    found = tuple(experiments(kept, options.each_seed))
+    for experiment in found:
+        check_shown(experiment, options.by)
     reference = against or REFERENCE
     referenced = [s for s in found if s.named(reference)]
     if against is not None and not referenced:
@@ -138,22 +156,26 @@ def gather(
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[Defined] = []
-    for setting in referenced:
-        alike, others = _alike(setting, reference, options.testing.mixed_numerics)
+    moved: list[CalibrationSlopeDifference] = []
+    whole, regressed = replace(mixed, by=None), _has_log_odds(kept, options)
+    for experiment in referenced:
+        alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
-        if len(setting.cells) - len(others) > 1:
+        if len(experiment.conditions) - len(others) > 1:
             pairs = compare(alike, brief, reference, mixed)
-            differences += [_renamed(row, setting) for row in pairs]
-            defined += [_renamed(row, setting) for row in _defined(alike, reference, mixed)]
+            differences += [_renamed(row, experiment) for row in pairs]
+            defined += [_renamed(row, experiment) for row in _defined(alike, reference, mixed)]
+            own = calibration_slope_differences(alike, reference, whole) if regressed else []
+            moved += [_renamed(row, experiment) for row in own]
     groups: list[Estimate] = []
-    for setting in found:
-        grouping = options.by or _usual(setting)
+    for experiment in found:
+        grouping = options.by or _usual(experiment)
         if grouping is not None:
-            rows = estimate(_tables(setting), brief, replace(options, by=grouping))
-            groups += [_renamed(row, setting) for row in rows]
+            rows = estimate(_tables(experiment), brief, replace(options, by=grouping))
+            groups += [_renamed(row, experiment) for row in rows]
     return Content(
         tables=kept,
-        settings=found,
+        experiments=found,
         metrics=shown,
         estimates=tuple(estimate(kept, shown, replace(options, by=None))),
         groups=tuple(groups),
@@ -168,34 +190,37 @@ def gather(
         ),
         options=options,
         untrusted=tuple(untrusted),
+        slopes=_slopes(calibration_slopes(kept, whole) if regressed else [], moved),
         confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
     )
 
 
-def _tables(setting: Setting) -> list[LogitTable]:
-    return [table for cell in setting.cells for table in cell.tables]
+def _tables(experiment: Experiment) -> list[LogitTable]:
+    return [table for runs in experiment.conditions for table in runs.tables]
 
 
-def _usual(setting: Setting) -> str | None:
-    """What a setting is grouped by if nobody says: splits, unless there is one, or too many."""
-    n = group_count(setting, "split")
+def _usual(experiment: Experiment) -> str | None:
+    """What an experiment is grouped by if nobody says: splits, unless there is one, or too many."""
+    n = group_count(experiment, "split")
     if n > MOST_SHOWN:
         print(
-            f"calprune: questions of {setting.benchmark} have {n:,} splits, and a report shows at "
-            f"most {MOST_SHOWN} groups: it has none of them",
+            f"calprune: questions of {experiment.benchmark} have {n:,} splits, and a report shows "
+            f"at most {MOST_SHOWN} groups: it has none of them",
             file=sys.stderr,
         )
     return "split" if 1 < n <= MOST_SHOWN else None
 
 
-def _alike(setting: Setting, reference: str, mixed: bool) -> tuple[list[LogitTable], list[str]]:
+def _alike(
+    experiment: Experiment, reference: str, mixed: bool
+) -> tuple[list[LogitTable], list[str]]:
     """Tables that may be paired with the reference, and names of the conditions that may not."""
-    base = setting.find(reference).tables[0]
+    base = experiment.find(reference).tables[0]
     alike: list[LogitTable] = []
     others: list[str] = []
-    for cell in setting.cells:
+    for cell in experiment.conditions:
         if mixed or not any(moved_numerics(table, base) for table in cell.tables):
             alike += cell.tables
         else:
@@ -208,15 +233,29 @@ def _defined(
 ) -> list[Defined]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in tables)
-    if not closed or options.predictions.confidence not in ("auto", "answer-set"):
+    if not closed or options.predictions.confidence not in (AUTO, OF_ANSWERS):
         return []
     fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
-    return definitions(tables, DEFINED, DEFINITIONS, reference, fewer)
+    return definitions(tables, DEFINED, of_answers(), reference, fewer)
 
 
-Row = TypeVar("Row", Estimate, Difference, Defined)
+def _has_log_odds(tables: Sequence[LogitTable], options: AnalysisOptions) -> bool:
+    """Whether confidence is a probability."""
+    read = PredictionCache()
+    return all(read(table, options.predictions).scale != "score" for table in tables[:1])
 
 
-def _renamed(row: Row, setting: Setting) -> Row:
+def _slopes(
+    rows: Sequence[CalibrationSlope], moved: Sequence[CalibrationSlopeDifference]
+) -> tuple[TextTable, ...]:
+    """Tables of each number, and of slopes and calibration in the large against the reference."""
+    shown = [r for r in moved if r.metric != "intercept"]
+    return (*calibration_slope_tables(rows), *calibration_slope_difference_tables(shown))
+
+
+Row = TypeVar("Row", Estimate, Difference, Defined, CalibrationSlopeDifference)
+
+
+def _renamed(row: Row, experiment: Experiment) -> Row:
     """With the names that tell settings apart, which were computed from one alone."""
-    return replace(row, model=setting.model, benchmark=setting.benchmark)
+    return replace(row, model=experiment.model, benchmark=experiment.benchmark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.notes import without_interval

@@ -61,8 +61,8 @@ def _contents(shown: Sequence[tuple[str, str]]) -> Html:
 
 
 def _subject(content: Content) -> str:
-    models = ", ".join(dict.fromkeys(s.model for s in content.settings))
-    benchmarks = ", ".join(dict.fromkeys(s.benchmark for s in content.settings))
+    models = ", ".join(dict.fromkeys(s.model for s in content.experiments))
+    benchmarks = ", ".join(dict.fromkeys(s.benchmark for s in content.experiments))
     return f"{models} on {benchmarks}"
 
 

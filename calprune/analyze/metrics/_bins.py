@@ -7,7 +7,8 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.predictions.build import Bools, Floats, Indices, Predictions
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.exact_sums import on_grid
 from calprune.errors import PlanError
 
@@ -30,7 +31,7 @@ class Binned:
 
     @classmethod
     def of(cls, predictions: Predictions, slot: Indices, bins: int) -> Binned:
-        """One class: confidence, and whether it is right."""
+        """One class: confidence, and whether it is correct."""
         column = (-1, 1)
         correct = np.asarray(predictions.correct, dtype=np.float64).reshape(column)
         offered = np.ones((len(predictions), 1), dtype=np.bool_)
@@ -58,7 +59,7 @@ class Bins:
 
     Attributes:
         bins: number of bins on [0, 1].
-        closed: the side on which a bin owns its edge. ``right`` is Guo et al.'s (low, high];
+        closed: the side on which a bin owns its edge. ``correct`` is Guo et al.'s (low, high];
             ``left`` is that of netcal and torchmetrics.
     """
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.metrics._tied import Tied
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 
 def decomposed(
@@ -25,8 +26,8 @@ def decomposed(
     tied = Tied.of(predictions, weights, cluster, predictions.correct)
     rising = tied.confidence[::-1]
     found = []
-    for rows, right in tied.blocks(weights):
-        for m, hits in zip(rows[::-1].T, right[::-1].T, strict=True):
+    for rows, correct in tied.blocks(weights):
+        for m, hits in zip(rows[::-1].T, correct[::-1].T, strict=True):
             there = m > 0
             c, m_there, hits_there = rising[there], m[there], hits[there]
             n, mean = m_there.sum(), hits_there / m_there

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.predictions.table import Predictions
 
 STRIDE = 64  # draws handled at once: keeps a block inside the processor's cache
 
@@ -66,10 +67,10 @@ def summed(
     return coo_array((exact, (row, column)), shape=tuple(shape)).tocsr()
 
 
-def pairs_before(right: Floats, wrong: Floats) -> Floats:
-    """Pairs (draws,) of a wrong row and a surer right one, ties counting half.
+def pairs_before(correct: Floats, wrong: Floats) -> Floats:
+    """Pairs (draws,) of a wrong row and a surer correct one, ties counting half.
 
-    Both are rows in each group, (groups, draws), surest group first.
+    Both are rows in each group, (groups, draws), most confident group first.
     """
-    surer = np.cumsum(right, axis=0) - 0.5 * right
+    surer = np.cumsum(correct, axis=0) - 0.5 * correct
     return np.asarray((surer * wrong).sum(axis=0))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.predictions.build import Bools, Floats, Indices
+from calprune.analyze.arrays import Bools, Floats, Indices
 
 STRIDE = 256  # draws handled at once: the counters stay inside the processor's first cache
 

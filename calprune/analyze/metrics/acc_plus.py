@@ -1,21 +1,23 @@
-"""Share of groups in which every question is answered rightly."""
+"""Share of groups in which every question is answered correctly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_tally, ratio
-from calprune.analyze.scorers import answer_source_of, item_scores_of
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._item_groups import group_tally
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import answer_source_of
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["AccPlus"]
 
 
 @dataclass(frozen=True)
 class AccPlus:
-    """Share of groups of questions that are all right by the official verdict, in [0, 1].
+    """Share of groups of questions that are all correct by item score, in [0, 1].
 
     Groups are what the benchmark scores together, such as the two questions about a picture of MME
     or the passes of a question of MMBench; of a group of rows (``--by``) the part that is there.
@@ -32,8 +34,8 @@ class AccPlus:
         return f"acc-plus|verdict:{predictions.scorer}{answer_source_of(predictions)}"
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "metric 'acc-plus'")
+        """(all correct, 1) on the first row of each group, (n, 2)."""
+        return group_tally(predictions, predictions.known_item_scores() >= 0.5, "metric 'acc-plus'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

@@ -1,12 +1,13 @@
-"""Share of questions answered rightly."""
+"""Share of questions answered correctly."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement, mean_of
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement, mean_of
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Accuracy"]
 
@@ -15,11 +16,11 @@ __all__ = ["Accuracy"]
 class Accuracy:
     """Mean of correct, in [0, 1]; the first answer wins a tie.
 
-    A question with answers to choose from is right if the likeliest of the *offered* ones is, even
-    where the model would have said something else: this is the prediction that its confidence
-    belongs to. The benchmark's verdict on what the model says is ``score``, and the two differ
-    where the first token spells no answer, or one that is not offered. A reply is right by its
-    verdict. Equals scikit-learn's ``accuracy_score``.
+    A question with answers to choose from is correct if the likeliest of the *offered* ones is,
+    even where the model would have said something else: this is the prediction that its confidence
+    belongs to. The benchmark's score of what the model says is ``score``, and the two differ where
+    the first token spells no answer, or one that is not offered. A reply is correct by its item
+    score. Equals scikit-learn's ``accuracy_score``.
     """
 
     name: ClassVar[str] = "accuracy"

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._tied import Tied, pairs_before
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Augrc"]
 
@@ -19,11 +20,11 @@ __all__ = ["Augrc"]
 class Augrc:
     """Mean over k of errors among the k most confident, as a share of all n rows; in [0, 1].
 
-    At most the error rate, and unlike ``aurc`` not ruled by the few surest rows. Averaged over all
-    orders of ties in closed form: with E errors it is (pairs of an error and a right row that is
-    less sure, ties half, + E^2/2 + E/2) / n^2. fd-shifts' value, divided by 1,000, is error/(2n)
-    less, as its area is a trapezoid. A soft target s is 1 - s of an error. Source: Traub et al.
-    2024.
+    At most the error rate, and unlike ``aurc`` not ruled by the few most confident rows. Averaged
+    over all orders of ties in closed form: with E errors it is (pairs of an error and a correct row
+    that is less sure, ties half, + E^2/2 + E/2) / n^2. fd-shifts' value, divided by 1,000, is
+    error/(2n) less, as its area is a trapezoid. A soft target s is 1 - s of an error. Source: Traub
+    et al. 2024.
     """
 
     name: ClassVar[str] = "augrc"
@@ -39,9 +40,9 @@ class Augrc:
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
         tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
-        for rows, right in tied.blocks(weights):
-            wrong, n = rows - right, rows.sum(axis=0)
+        for rows, correct in tied.blocks(weights):
+            wrong, n = rows - correct, rows.sum(axis=0)
             errors = wrong.sum(axis=0)
-            later = right.sum(axis=0) * errors - pairs_before(right, wrong)
+            later = correct.sum(axis=0) * errors - pairs_before(correct, wrong)
             found.append((later + 0.5 * errors * (errors + 1)) / n**2)
         return np.concatenate(found)

@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._walk import walked
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Aurc"]
 
@@ -21,9 +22,9 @@ FINEST = 30  # soft errors are rounded to 2**-30, so that sums of four million a
 class Aurc:
     """Mean over k of the error rate among the k most confident answers, in [0, 1].
 
-    With soft targets a reply of verdict s is 1 - s of an error.
+    With soft targets a reply of item score s is 1 - s of an error.
     Ties are averaged over all their orders in closed form, so neither row order nor the coarse
-    steps of half-precision logits decide anything. Without ties, and with both right and wrong
+    steps of half-precision logits decide anything. Without ties, and with both correct and wrong
     rows, it is lm-polygraph's ``RiskCoverageCurveAUC``, which stretches targets to [0, 1] first
     (all alike become 0.5). A group of m equal confidences with g errors after n0 surer rows adds
     g H(N) - g/m (S(n0 + m) - S(n0)), S(n) = n H(n) - n, H the harmonic numbers.

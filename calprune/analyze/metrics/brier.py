@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, mean_of
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, mean_of
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Brier"]
 
@@ -15,13 +16,12 @@ __all__ = ["Brier"]
 class Brier:
     """Brier score with scikit-learn's scale: binary in [0, 1], more answers in [0, 2].
 
-    With two answers, the mean of (p_first - [first is right])^2, one probability and not the sum
-    over both; with more, the mean over questions of the sum over answers. The number of answers
-    of the *table* decides, so a question that offers two of five answers counts by its sum, and
-    all rows of a benchmark share one scale. A reply has the two outcomes right and not right, with
+    With two answers, the mean of (p_first - [first is correct])^2, one probability and not the sum
+    over both; with more, the mean over questions of the sum over answers. The number of answers of
+    the *table* decides, so a question that offers two of five answers counts by its sum, and all
+    rows of a benchmark share one scale. A reply has the two outcomes correct and not correct, with
     a soft target s and 1 - s, so that it counts (c - s)^2, or twice that among more than two
-    answers. Equals ``sklearn.metrics.brier_score_loss`` with
-    ``scale_by_half="auto"``.
+    answers. Equals ``sklearn.metrics.brier_score_loss`` with ``scale_by_half="auto"``.
     """
 
     name: ClassVar[str] = "brier"

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._corp import decomposed
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Dsc"]
 
@@ -18,7 +19,7 @@ __all__ = ["Dsc"]
 class Dsc:
     """How much better recalibrated confidence is than the best constant one, in [0, 1/4].
 
-    0 where confidence says nothing about being right. One of the three terms of brier-top = mcb -
+    0 where confidence says nothing about being correct. One of the three terms of brier-top = mcb -
     dsc + unc (Dimitriadis, Gneiting and Jordan 2021), equal to model-diagnostics' ``decompose``.
     Equal confidences are one point of the isotonic fit.
     """

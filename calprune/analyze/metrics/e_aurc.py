@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics.aurc import Aurc
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["EAurc"]
 
@@ -19,9 +20,9 @@ __all__ = ["EAurc"]
 class EAurc:
     """AURC less that of the best order of the same rows, in [0, 1]; 0 is a perfect order.
 
-    The best order puts every right row before every wrong one; of E errors among n its AURC is
+    The best order puts every correct row before every wrong one; of E errors among n its AURC is
     the mean over k of max(0, k - (n - E)) / k, the exact discrete oracle. With soft targets it
-    goes by the verdicts. Without ties fd-shifts' value, divided by 1,000, agrees to the
+    goes by item scores. Without ties fd-shifts' value, divided by 1,000, agrees to the
     order of 1/n.
     """
 

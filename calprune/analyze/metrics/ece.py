@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Bins
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Ece"]
 
@@ -19,7 +20,7 @@ class Ece(Bins):
     """Mean gap between confidence and accuracy, bin by bin, in [0, 1]; 0 is perfect.
 
     Closed on the right it equals uncertainty-calibration's ``get_ece`` and on the left netcal's
-    ``ECE``, both given the confidence and whether it is right; see ``Bins`` for the parameters.
+    ``ECE``, both given the confidence and whether it is correct; see ``Bins`` for the parameters.
     """
 
     name: ClassVar[str] = "ece"

@@ -7,19 +7,20 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.metrics._bins import Binned, Bins
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["EceClassWise"]
 
 
 @dataclass(frozen=True)
 class EceClassWise(Bins):
-    """Mean over answers of the ECE of (p of that answer, whether it is right).
+    """Mean over answers of the ECE of (p of that answer, whether it is correct).
 
     In [0, 1]. For each answer the rows that offer it count; answers that no row offers are left
-    out. A reply has the two outcomes right and not right. Where all rows offer all answers it
+    out. A reply has the two outcomes correct and not correct. Where all rows offer all answers it
     equals uncertainty-calibration's ``get_ece`` with ``mode="marginal"``, which counts the others
     with p = 0 and so dilutes rare answers; source: Kull et al. 2019. See ``Bins`` for the
     parameters.

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Bins
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.gaps import excess
 
 __all__ = ["EceDebiased"]

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Binned
 from calprune.analyze.metrics._tied import Tied
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
 
 __all__ = ["EceEqualMass"]

@@ -1,4 +1,4 @@
-"""How well confidence tells right from wrong."""
+"""How well confidence tells correct from wrong."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._tied import Tied, pairs_before
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import ratio
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["FailureAuroc"]
 
 
 @dataclass(frozen=True)
 class FailureAuroc:
-    """P(a right row is surer than a wrong one), ties counting half, in [0, 1]; 0.5 is chance.
+    """P(a correct row is surer than a wrong one), ties counting half, in [0, 1]; 0.5 is chance.
 
-    NaN if all rows are right or all are wrong. A soft target s is s of a right row and 1 - s of a
-    wrong one. Equals scikit-learn's ``roc_auc_score(correct, confidence)``.
+    NaN if all rows are correct or all are wrong. A soft target s is s of a correct row and 1 - s of
+    a wrong one. Equals scikit-learn's ``roc_auc_score(correct, confidence)``.
     """
 
     name: ClassVar[str] = "failure-auroc"
@@ -37,8 +38,8 @@ class FailureAuroc:
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
         tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
-        for rows, right in tied.blocks(weights):
-            wrong = rows - right
-            possible = right.sum(axis=0) * wrong.sum(axis=0)
-            found.append(ratio(pairs_before(right, wrong), possible))
+        for rows, correct in tied.blocks(weights):
+            wrong = rows - correct
+            possible = correct.sum(axis=0) * wrong.sum(axis=0)
+            found.append(ratio(pairs_before(correct, wrong), possible))
         return np.concatenate(found)

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._bins import Bins, gaps
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Mce"]
 
@@ -18,8 +19,8 @@ __all__ = ["Mce"]
 class Mce(Bins):
     """Largest gap between confidence and accuracy of any bin that holds a row, in [0, 1].
 
-    A bin of one row counts as much as any other, so it is noisy. Equals netcal's ``MCE`` of
-    the confidence and whether it is right when closed on the left; see ``Bins`` for the parameters.
+    A bin of one row counts as much as any other, so it is noisy. Equals netcal's ``MCE`` of the
+    confidence and whether it is correct when closed on the left; see ``Bins`` for the parameters.
     """
 
     name: ClassVar[str] = "mce"

@@ -1,4 +1,4 @@
-"""Negative log-likelihood of the right answers."""
+"""Negative log-likelihood of the correct answers."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Nll"]
 
 
 @dataclass(frozen=True)
 class Nll:
-    """Mean of -log p(right answer) over the answers of a question, in nats, from 0 up.
+    """Mean of -log p(correct answer) over the answers of a question, in nats, from 0 up.
 
     Taken from a log-softmax and never clipped, so it stays finite and honest where
     ``sklearn.metrics.log_loss`` stops: it raises every probability to the epsilon of the dtype, so
     no row counts more than 36.0 nats in float64, 15.9 in float32 and 6.9 in float16. Elsewhere
-    both agree. A reply has the two outcomes right and not right, with a soft target a cross
-    entropy. Infinite, and without an interval, where a right answer has no probability at all,
+    both agree. A reply has the two outcomes correct and not correct, with a soft target a cross
+    entropy. Infinite, and without an interval, where a correct answer has no probability at all,
     such as the fifth option when always four count.
     """
 

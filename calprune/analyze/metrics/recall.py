@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import confusion, ratio, source_note
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._two_class import confusion, ratio
+from calprune.analyze.predictions.correctness import source_note
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Recall"]
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from calprune import registry
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.predictions.correctness import answer_source_of
+from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.scorer import Scorer
 from calprune.errors import IncompleteError
-
-if TYPE_CHECKING:
-    from calprune.analyze.scorers import Scorer
 
 __all__ = ["Score"]
 
@@ -67,8 +67,6 @@ class OwnScore:
 
     def signature(self, predictions: Predictions) -> str:
         """``score|``, the rule's own, and what decided."""
-        from calprune.analyze.scorers import answer_source_of
-
         return f"score|{self.scorer.signature(predictions)}{answer_source_of(predictions)}"
 
     def parts(self, predictions: Predictions) -> Indices | None:

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
 from calprune.analyze.metrics._tied import Tied
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
 
 __all__ = ["SelectiveAccuracy"]
@@ -50,11 +51,11 @@ class SelectiveAccuracy:
         """See ``Ranked``."""
         tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
         share = Fraction(repr(float(self.coverage)))
-        for rows, right in tied.blocks(weights):
-            end, hits = np.cumsum(rows, axis=0), np.cumsum(right, axis=0)
+        for rows, correct in tied.blocks(weights):
+            end, hits = np.cumsum(rows, axis=0), np.cumsum(correct, axis=0)
             k = np.array([-(-share.numerator * int(n) // share.denominator) for n in end[-1]])
             at, draw = (end < k).sum(axis=0), np.arange(len(k))
             over = end[at, draw] - k  # rows of the last group that are left out
-            missed = over * right[at, draw] / rows[at, draw]
+            missed = over * correct[at, draw] / rows[at, draw]
             found.append((hits[at, draw] - missed) / k)
         return np.concatenate(found)

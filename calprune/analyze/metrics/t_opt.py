@@ -9,10 +9,11 @@ import numpy as np
 from numpy.polynomial import chebyshev
 from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metrics import Direction, DisplayUnit
+from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.metrics._tied import summed
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
 
 __all__ = ["TOpt"]
@@ -25,7 +26,7 @@ REACH = 1.5  # resamples whose best beta is this factor away are solved one by o
 class TOpt:
     """T > 0 that minimises the NLL of logits / T; above 1 answers are too sure.
 
-    0 where every right answer is the likeliest, infinite where nothing beats uniform answers, 1
+    0 where every correct answer is the likeliest, infinite where nothing beats uniform answers, 1
     where NLL does not depend on T; see ``best_temperature``. On probabilities that were scaled
     already, what is left to scale. Equals scikit-learn's ``_TemperatureScaling``.
 
@@ -69,7 +70,7 @@ class _Losses:
     predictions: Predictions
     cluster: Indices
     scores: Floats
-    right: Floats
+    correct: Floats
     shape: tuple[int, int]
     total: float
 
@@ -84,8 +85,8 @@ class _Losses:
             predictions, cluster = predictions.take(possible), cluster[possible]
         scores = np.where(predictions.offered, predictions.log_probabilities, 0.0)
         total = float(weights.sum(axis=1).max()) * max(1, len(predictions))
-        right = (predictions.truth * scores).sum(axis=1)
-        return cls(predictions, cluster, scores, right, (1, weights.shape[1]), total)
+        correct = (predictions.truth * scores).sum(axis=1)
+        return cls(predictions, cluster, scores, correct, (1, weights.shape[1]), total)
 
     def __call__(self, beta: float) -> tuple[Floats, Floats]:
         """NLL and slope, (clusters,) each."""
@@ -93,8 +94,8 @@ class _Losses:
         shifted = np.where(self.predictions.offered, beta * (self.scores - top), -np.inf)
         powered = np.exp(shifted)
         mass = powered.sum(axis=1)
-        slope = (powered * self.scores).sum(axis=1) / mass - self.right
-        return self._summed(np.log(mass) + beta * (top[:, 0] - self.right)), self._summed(slope)
+        slope = (powered * self.scores).sum(axis=1) / mass - self.correct
+        return self._summed(np.log(mass) + beta * (top[:, 0] - self.correct)), self._summed(slope)
 
     def _summed(self, column: Floats) -> Floats:
         where = np.zeros(len(column), dtype=np.intp)

@@ -1,4 +1,4 @@
-"""Share of groups whose first question is answered rightly."""
+"""Share of groups whose first question is answered correctly."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_code, ratio
-from calprune.analyze.scorers import answer_source_of, item_scores_of
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._item_groups import group_code
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import answer_source_of
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["Vanilla"]
 
 
 @dataclass(frozen=True)
 class Vanilla:
-    """Mean official verdict over one row of each group, in [0, 1]: pass 0 of MMBench.
+    """Mean item score over one row of each group, in [0, 1]: pass 0 of MMBench.
 
     Where the files have a tag ``pass`` these are the rows of pass 0, else the first row of each
     group in the order of the file. Undefined where no such row is there.
@@ -35,13 +37,15 @@ class Vanilla:
         return f"vanilla|rows:{rows}|verdict:{predictions.scorer}{answer_source_of(predictions)}"
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(verdict, 1) on these rows, else 0, (n, 2)."""
+        """(item score, 1) on these rows, else 0, (n, 2)."""
         if "pass" in predictions.tags:
             counted = predictions.tags["pass"] == "0"
         else:
             counted = np.zeros(len(predictions), dtype=bool)
             counted[group_code(predictions, "metric 'vanilla'")[1]] = True
-        return np.where(counted, [item_scores_of(predictions), np.ones(len(predictions))], 0.0).T
+        return np.where(
+            counted, [predictions.known_item_scores(), np.ones(len(predictions))], 0.0
+        ).T
 
     def value(self, total: Floats) -> Floats:
         """Mean, (draws,)."""

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import ratio
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
 
 __all__ = ["VerbalizerMass"]

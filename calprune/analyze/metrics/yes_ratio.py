@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit, Requirement
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import confusion, ratio, source_note
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metrics._two_class import confusion, ratio
+from calprune.analyze.predictions.correctness import source_note
+from calprune.analyze.predictions.table import Predictions
 
 __all__ = ["YesRatio"]
 
@@ -16,7 +18,7 @@ __all__ = ["YesRatio"]
 class YesRatio:
     """Share of questions to which the model says yes, the first of two answers, in [0, 1].
 
-    Of its predictions, not of the right answers; whatever is not the second answer counts as the
+    Of its predictions, not of the correct answers; whatever is not the second answer counts as the
     first, so that a model that talks nonsense has 1.
     """
 

@@ -6,15 +6,13 @@ from functools import reduce
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
+from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.predictions.verbalizers import spellings
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch, PlanError
 
-Floats = NDArray[np.float64]
-Indices = NDArray[np.intp]
-Bools = NDArray[np.bool_]
 AnswerSet = Literal["offered", "all", "four"]
 FOUR = ("A", "B", "C", "D")
 
@@ -85,13 +83,13 @@ def _largest(values: Floats) -> Floats:
 
 
 def labels(table: LogitTable, offered: Bools, rows: Indices, answer_set: AnswerSet) -> Indices:
-    """The right column of each row; Mismatch where there is none."""
+    """The correct column of each row; Mismatch where there is none."""
     label = table.label[rows].astype(np.intp)
     outside = (label < 0) | (label >= offered.shape[1])
     refuse(table, rows, outside, "the label is no answer of this table")
     there = table.offered[rows] if answer_set == "four" else offered
     missing = ~there[np.arange(len(rows)), label]
-    refuse(table, rows, missing, "the right answer is not among the offered ones")
+    refuse(table, rows, missing, "the correct answer is not among the offered ones")
     return label
 
 
@@ -107,4 +105,4 @@ def refuse(table: LogitTable, rows: Indices, bad: Bools | np.bool_, why: str) ->
 
 def where(table: LogitTable) -> str:
     """File and condition, for messages."""
-    return f"{table.path} ({table.condition.label})"
+    return f"{table.path} ({name_of(table.condition)})"

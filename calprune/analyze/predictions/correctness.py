@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune import registry
+from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.parser import option_texts
+from calprune.analyze.predictions.table import Predictions
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
 
-if TYPE_CHECKING:
-    from calprune.analyze.predictions.build import Predictions
 
-MOST_PARTS = 200  # splits or categories of one benchmark
-
-
-def first_token_answers(table: LogitTable) -> NDArray[np.intp]:
+def first_token_answers(table: LogitTable) -> Indices:
     """Index of the answer that the model's greedy first token spells, (n,); -1 if it spells none.
 
     Not restricted to the answers that a row offers: a letter beyond a row's options is an answer,
@@ -29,8 +26,8 @@ def first_token_answers(table: LogitTable) -> NDArray[np.intp]:
         return found
     if not table.top_token.shape[1]:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): holds no top tokens, so what the model said "
-            "first is not known; delete this file and collect the condition again"
+            f"{table.path} ({name_of(table.condition)}): holds no top tokens, so what the model "
+            "said first is not known; delete this file and collect the condition again"
         )
     said = table.top_token[:, 0]
     for index, tokens in enumerate(table.answer_tokens):
@@ -38,14 +35,14 @@ def first_token_answers(table: LogitTable) -> NDArray[np.intp]:
     return found
 
 
-def replied(table: LogitTable) -> NDArray[np.bool_]:
+def replied(table: LogitTable) -> Bools:
     """Questions with answers to choose from, without references, whose reply is read, (n,)."""
     if table.replies is None or not table.parser:
         return np.zeros(len(table), dtype=np.bool_)
     return table.replies.given & ~table.replies.open & table.offered.any(axis=1)
 
 
-def parsed_answers(table: LogitTable) -> NDArray[np.intp]:
+def parsed_answers(table: LogitTable) -> Indices:
     """Index of the answer that the model gave, (n,); -1 if it gave none.
 
     Where replies to questions with answers to choose from are stored, they are read by the rule of
@@ -56,8 +53,6 @@ def parsed_answers(table: LogitTable) -> NDArray[np.intp]:
     found, rows = first_token_answers(table), np.flatnonzero(replied(table)).tolist()
     if table.replies is None or not rows:
         return found
-    from calprune.analyze.parsers import option_texts
-
     parser = registry.load("parsers", table.parser)()
     number = {name: i for i, name in enumerate(table.answers)}
     for row in rows:
@@ -69,7 +64,7 @@ def parsed_answers(table: LogitTable) -> NDArray[np.intp]:
 
 
 def answer_sources(table: LogitTable) -> NDArray[np.str_]:
-    """What a verdict on each row looks at, (n,).
+    """What the item score of each row looks at, (n,).
 
     ``first-token``; ``reply:RULE``, or ``cut:RULE`` where the limit ended that reply; or
     ``reference``, of a reply that is held to references.
@@ -101,27 +96,27 @@ def source_note(predictions: Predictions, references: bool = True) -> str:
     return f"|said:{'+'.join(parts)}{f',cut:{cut}' * bool(cut)}" if parts else ""
 
 
-def parsed_correct(table: LogitTable) -> NDArray[np.float64]:
-    """1 where the model gave the right answer, see ``parsed_answers``, else 0, float64 (n,).
+def parsed_correct(table: LogitTable) -> Floats:
+    """1 where the model gave the correct answer, see ``parsed_answers``, else 0, float64 (n,).
 
-    Raises Mismatch if a row has no right answer to compare with.
+    Raises Mismatch if a row has no correct answer to compare with.
     """
     _labelled(table)
     return np.asarray(parsed_answers(table) == table.label, dtype=np.float64)
 
 
-def parsed_no_correct(table: LogitTable) -> NDArray[np.float64]:
-    """1 where it is right to read what was said as the second answer, "no", or else as the first.
+def parsed_no_correct(table: LogitTable) -> Floats:
+    """1 where it is correct to read what was said as the second answer, "no", or else as the first.
 
     float64 (n,); whatever is not "no" counts as yes.
 
-    Raises Mismatch if the table has not exactly two answers or a row has no right one.
+    Raises Mismatch if the table has not exactly two answers or a row has no correct one.
     """
     _labelled(table)
     if len(table.answers) != 2:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): scorer {table.scorer!r} needs two answers, "
-            f"and this file has {len(table.answers)}"
+            f"{table.path} ({name_of(table.condition)}): scorer {table.scorer!r} needs two "
+            f"answers, and this file has {len(table.answers)}"
         )
     return np.asarray((parsed_answers(table) == 1) == (table.label == 1), dtype=np.float64)
 
@@ -129,20 +124,20 @@ def parsed_no_correct(table: LogitTable) -> NDArray[np.float64]:
 def _labelled(table: LogitTable) -> None:
     for row in np.flatnonzero(table.label < 0)[:1]:
         raise Mismatch(
-            f"{table.path} ({table.condition.label}): row {str(table.id[row])!r} has no right "
-            f"answer to choose, so scorer {table.scorer!r} cannot judge it"
+            f"{table.path} ({name_of(table.condition)}): row {str(table.id[row])!r} has no "
+            f"correct answer to choose, so scorer {table.scorer!r} cannot judge it"
         )
 
 
-def item_scores(table: LogitTable) -> NDArray[np.float64]:
-    """The verdicts of the table's own scorer on all rows, float64 (n,) in [0, 1].
+def item_scores(table: LogitTable) -> Floats:
+    """The item scores of all rows by the table's own scorer, float64 (n,) in [0, 1].
 
     Raises:
         IncompleteError: the file names no scorer.
         PlanError: its scorer is not installed, or fails.
-        Mismatch: its scorer cannot judge this file, or gives verdicts that are none.
+        Mismatch: its scorer cannot judge this file, or gives scores that are none.
     """
-    where = f"{table.path} ({table.condition.label})"
+    where = f"{table.path} ({name_of(table.condition)})"
     if not table.scorer:
         raise IncompleteError(
             f"{where}: names no scorer, as older files do; delete it and collect it again"
@@ -163,90 +158,14 @@ def item_scores(table: LogitTable) -> NDArray[np.float64]:
     for row in np.flatnonzero(~((rows >= 0) & (rows <= 1)))[:1]:
         raise Mismatch(
             f"{where}: scorer {table.scorer!r} gave {rows[row]} for row {str(table.id[row])!r}; "
-            "verdicts lie in [0, 1]"
+            "item scores lie in [0, 1]"
         )
     return rows
 
 
-def confusion(predictions: Predictions, what: str) -> NDArray[np.float64]:
-    """(true positive, false positive, false negative, true negative) of each row, (n, 4).
-
-    The first answer is the positive one, and whatever is not the second answer counts as it, as in
-    POPE's own script. Raises PlanError unless the table has exactly two answers, and for rows that
-    are open or read from their reply, which have no such answer; ``what`` asks.
-    """
-    if len(predictions.names) != 2:
-        raise PlanError(
-            f"{predictions.where}: {what} is for benchmarks with two answers, and this one has "
-            f"{len(predictions.names)}; leave it out, or choose another with --bench"
-        )
-    if ((predictions.label < 0) | predictions.replied).any():
-        raise PlanError(
-            f"{predictions.where}: {what} is for questions answered by yes or no, and here replies "
-            "are read; --confidence answer-set reads the closed questions alone"
-        )
-    said, is_ = predictions.parsed_answer != 1, predictions.label == 0
-    cells = np.stack([said & is_, said & ~is_, ~said & is_, ~said & ~is_], axis=1)
-    return cells.astype(np.float64)
-
-
-def f1(cells: NDArray[np.float64]) -> NDArray[np.float64]:
-    """F1 (...) of summed ``confusion`` (..., 4); 0 where nothing is positive, as scikit-learn's."""
-    twice, wrong = 2 * cells[..., 0], cells[..., 1] + cells[..., 2]
-    return ratio(twice, twice + wrong, 0.0)
-
-
-def ratio(
-    part: NDArray[np.float64], whole: NDArray[np.float64], empty: float = np.nan
-) -> NDArray[np.float64]:
-    """``part / whole``, and ``empty`` where ``whole`` is 0."""
-    return np.asarray(np.divide(part, whole, out=np.full(np.shape(whole), empty), where=whole > 0))
-
-
-def group_code(predictions: Predictions, what: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Index (n,) of each row's group, and the first row (groups,) of each.
-
-    A row of the empty group stands alone. Raises PlanError, naming ``what`` asks, if the files
-    record no groups, and Mismatch if a group lies in several clusters: images are resampled whole,
-    and a group must stay together.
-    """
-    if predictions.group is None:
-        raise PlanError(
-            f"{predictions.where}: {what} needs rows that are scored together, and there are no "
-            "groups; leave it out, or choose another benchmark with --bench"
-        )
-    names, code = np.unique(predictions.group, return_inverse=True)
-    alone = np.flatnonzero(predictions.group == "")
-    code[alone] = len(names) + np.arange(len(alone))
-    _, first, code = np.unique(code, return_index=True, return_inverse=True)
-    for row in np.flatnonzero(predictions.cluster != predictions.cluster[first][code])[:1]:
-        raise Mismatch(
-            f"{predictions.where}: group {str(predictions.group[row])!r} lies in several clusters, "
-            f"{str(predictions.cluster[row])!r} among them; rows that are scored together need one"
-        )
-    return code, first
-
-
-def parts_of(
-    predictions: Predictions, column: str, what: str
-) -> tuple[NDArray[np.str_], NDArray[np.intp]]:
-    """Values of ``split`` or ``category`` and each row's; PlanError for too many to sum over."""
-    names, code = np.unique(getattr(predictions, column), return_inverse=True)
-    if len(names) > MOST_PARTS:
-        raise PlanError(
-            f"{predictions.where}: {what} sums over every {column}, and there are {len(names)}, "
-            f"more than {MOST_PARTS}; is it a {column} at all? leave the score out, or collect "
-            "with tags in its place"
-        )
-    return names, code.astype(np.intp)
-
-
-def group_tally(
-    predictions: Predictions, right: NDArray[np.bool_], what: str
-) -> NDArray[np.float64]:
-    """(all rows of the group are right, 1) on the first row of each group, else 0, (n, 2)."""
-    code, first = group_code(predictions, what)
-    wrong = np.bincount(code, ~right, len(first))
-    tally = np.zeros((len(predictions), 2))
-    tally[first] = np.stack([wrong == 0, np.ones(len(first))], axis=1)
-    return tally
+def answer_source_of(predictions: Predictions) -> str:
+    """What the item scores of these rows look at, for signatures; empty if it is not known."""
+    if predictions.scorer not in registry.names("scorers"):
+        return ""
+    scorer = registry.load("scorers", predictions.scorer)
+    return source_note(predictions) if getattr(scorer, "by_parsed_answer", False) else ""

@@ -10,19 +10,21 @@ from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.reliability import Bin, reliability_bins
 from calprune.analyze.tables.numbers import with_interval
 from calprune.analyze.tables.text_table import TextTable
-from calprune.data.studies import Line, Study
+from calprune.data.studies import Publication, TableAxis
 
 HEADER = ("", "bin", "answers", "confidence", "accuracy")
 
 
-def bins_of(study: Study, subject: Subject, title: str, options: AnalysisOptions) -> Reproduced:
+def bins_of(
+    study: Publication, subject: Subject, title: str, options: AnalysisOptions
+) -> Reproduced:
     """Every bin that holds answers, of every row; none of these numbers is published."""
     table = subject.table
-    setting = subject.settings.get(table.benchmark)
+    experiment = subject.experiments.get(table.benchmark)
     body: list[tuple[str, ...]] = []
     rows: list[Reproduction] = []
     for line in table.rows:
-        found = matching(setting, line, table.tokens) if setting else []
+        found = matching(experiment, line, table.tokens) if experiment else []
         if not found:
             body.append((line.label, "missing", "", "", ""))
             rows.append(_row(study, subject, line, None))
@@ -36,7 +38,7 @@ def bins_of(study: Study, subject: Subject, title: str, options: AnalysisOptions
     return Reproduced(title, shown, tuple(rows), table.notes)
 
 
-def _row(study: Study, subject: Subject, line: Line, b: Bin | None) -> Reproduction:
+def _row(study: Publication, subject: Subject, line: TableAxis, b: Bin | None) -> Reproduction:
     blank = Reproduction(
         study=study.name,
         table=subject.table.name,

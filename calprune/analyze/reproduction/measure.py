@@ -1,11 +1,11 @@
-"""Values of the conditions that a study's cells name, each metric once for a whole setting."""
+"""Values of the conditions that a study's cells name, each metric once for a whole experiment."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from calprune.analyze.experiments.experiment import Cell, Setting
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.options import AnalysisOptions, untested
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.shares import Shares
@@ -13,7 +13,7 @@ from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.data.storage.logits import LogitTable
-from calprune.data.studies import Line
+from calprune.data.studies import TableAxis
 from calprune.errors import CalpruneError
 
 
@@ -29,21 +29,21 @@ class Measuring:
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
         self._shares = Shares(options)
 
-    def __call__(self, subject: Subject, line: Line) -> Measured:
+    def __call__(self, subject: Subject, line: TableAxis) -> Measured:
         """The value of a cell; without one, why."""
         if line.percent_of:
             return self._shares(subject, line)
-        setting, tokens = subject.setting(line), subject.table.tokens
+        experiment, tokens = subject.experiment(line), subject.table.tokens
         wanted = line.wanted
-        if setting is None:
+        if experiment is None:
             return Measured(wanted, note="this benchmark is not in the cache")
-        found = matching(setting, line, tokens)
+        found = matching(experiment, line, tokens)
         if not found:
             return Measured(wanted, note="this condition is not in the cache")
         several = f"the first of {len(found)} conditions that fit" if len(found) > 1 else ""
         if line.minus:
-            return self._change(setting, found[0], line, tokens)
-        rows = self._estimates(setting, line)
+            return self._change(experiment, found[0], line, tokens)
+        rows = self._estimates(experiment, line)
         if isinstance(rows, str):
             return Measured(found[0].name, note=rows)
         group = line.group or "all"
@@ -54,29 +54,31 @@ class Measuring:
                 return Measured(row.condition, row.value, *ends, several, row.unit, less)
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
-    def _told(self, line: Line, by: str | None = None) -> AnalysisOptions:
+    def _told(self, line: TableAxis, by: str | None = None) -> AnalysisOptions:
         told = replace(self._options, by=by)
         if not line.calibrate:
             return told
         return replace(told, predictions=replace(told.predictions, calibrate=line.calibrate))
 
-    def _estimates(self, setting: Setting, line: Line) -> list[Estimate] | str:
+    def _estimates(self, experiment: Experiment, line: TableAxis) -> list[Estimate] | str:
         by = "split" if line.group else ""
-        key = (id(setting), line.metric, by, line.calibrate)
+        key = (id(experiment), line.metric, by, line.calibrate)
         if key not in self._known:
-            self._known[key] = self._try(setting, line, by or None)
+            self._known[key] = self._try(experiment, line, by or None)
         return self._known[key]
 
-    def _try(self, setting: Setting, line: Line, by: str | None) -> list[Estimate] | str:
+    def _try(self, experiment: Experiment, line: TableAxis, by: str | None) -> list[Estimate] | str:
         try:
-            return estimate(_files(setting.cells), [line.metric], self._told(line, by))
+            return estimate(_files(experiment.conditions), [line.metric], self._told(line, by))
         except CalpruneError as error:
             return str(error)
 
-    def _change(self, setting: Setting, cell: Cell, line: Line, tokens: int) -> Measured:
+    def _change(
+        self, experiment: Experiment, cell: ConditionRuns, line: TableAxis, tokens: int
+    ) -> Measured:
         """A cell minus the one of ``line.minus`` at the same budget, paired."""
-        base = Line("", line.minus, line.keep)
-        others = matching(setting, base, tokens)
+        base = TableAxis("", line.minus, line.keep)
+        others = matching(experiment, base, tokens)
         told = untested(self._told(line))
         if not others:
             return Measured(cell.name, note=f"{line.minus} K={line.keep} is not in the cache")
@@ -94,5 +96,5 @@ class Measuring:
         return Measured(name, row.delta, row.low, row.high, unit=row.unit, debiased=less)
 
 
-def _files(cells: Sequence[Cell]) -> list[LogitTable]:
+def _files(cells: Sequence[ConditionRuns]) -> list[LogitTable]:
     return [table for cell in cells for table in cell.tables]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
@@ -21,7 +21,7 @@ from calprune.analyze.reproduction.rows import (
 from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
 from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
-from calprune.data.studies import Line, Study, Table, find_study
+from calprune.data.studies import Publication, Table, TableAxis, find_study
 from calprune.data.studies._numbers import Numbers, Printed, numbers
 from calprune.terminal import remark
 
@@ -34,7 +34,7 @@ LEGEND = (
 
 def reproduce(
     tables: Sequence[LogitTable],
-    study: str | Study,
+    study: str | Publication,
     options: AnalysisOptions = DEFAULTS,
     published: Path | str | Sequence[Path | str] = (),
 ) -> list[Reproduced]:
@@ -61,7 +61,7 @@ def reproduce(
     known, measuring = numbers(asked, published), Measuring(told)
     for line in known.unused:
         remark(line)
-    found = settings(tables) if tables else []
+    found = experiments(tables) if tables else []
     made: list[Reproduced] = []
     seen: set[tuple[object, ...]] = set()
     for table in asked.tables:
@@ -80,7 +80,7 @@ def reproduce(
 
 
 def _reproduced(
-    study: Study,
+    study: Publication,
     table: Table,
     subject: Subject,
     known: Numbers,
@@ -109,15 +109,15 @@ def _reproduced(
 
 
 def _row(
-    study: Study,
+    study: Publication,
     subject: Subject,
-    place: tuple[Line, Line],
-    cell: Line,
+    place: tuple[TableAxis, TableAxis],
+    cell: TableAxis,
     printed: Printed,
     measuring: Measuring,
 ) -> Reproduction:
     names = cell.over or (cell.benchmark or subject.table.benchmark,)
-    asked = [subject.setting(cell, name) for name in names]
+    asked = [subject.experiment(cell, name) for name in names]
     ours, number = measuring(subject, cell), printed.number
     # a benchmark's own score is a share on some, printed in percent, and any number on others
     unit = "percent" if (cell.unit, ours.unit) == ("score", "percent") else cell.unit
@@ -154,12 +154,12 @@ def _row(
     )
 
 
-def _own(subject: Subject, cell: Line) -> bool:
+def _own(subject: Subject, cell: TableAxis) -> bool:
     """Whether a cell is measured on the study's model; a percentage is of the table's, too."""
     return subject.own or bool(cell.model and not cell.percent_of)
 
 
-def _note(ours: Measured, cell: Line, here: bool) -> str:
+def _note(ours: Measured, cell: TableAxis, here: bool) -> str:
     if cell.select == "random" and ours.value is not None and here and "seed" in ours.condition:
         return "one seed only: the study averages three"
     return ours.note
@@ -187,6 +187,6 @@ def _reasons(rows: Sequence[Reproduction]) -> tuple[str, ...]:
 def _title(table: Table, subject: Subject) -> str:
     if subject.own:
         return f"{table.title} ({subject.model})"
-    asked = [b for b in benchmarks(subject.table) if b in subject.settings]
+    asked = [b for b in benchmarks(subject.table) if b in subject.experiments]
     on = f" on {', '.join(asked)}" if asked else ""
     return f"{table.title}, but measured on {subject.model}{on}: not the study's model"

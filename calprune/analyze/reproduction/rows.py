@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from calprune.analyze.tables.text_table import TextTable
-from calprune.data.studies import Line
+from calprune.data.studies import TableAxis
 from calprune.data.studies._numbers import Number, Printed
 
 Agrees = Literal["yes", "no", "not at hand", "missing", "other model", "other questions"]
@@ -118,7 +118,7 @@ def judged(
     return "yes" if least <= published.value <= most else "no"
 
 
-def written(row: Reproduction, published: Printed, line: Line) -> str:
+def written(row: Reproduction, published: Printed, line: TableAxis) -> str:
     """``86.9 | 87.1 [85.2, 88.9] | yes``; of ECE ``.041 | .051 (.049 [.038, .064]) | yes``."""
     printed = published.text
     if row.value is None:
@@ -134,7 +134,7 @@ def written(row: Reproduction, published: Printed, line: Line) -> str:
     return f"{printed} | {ours} | {row.agrees}" if printed else f"not at hand | {ours}"
 
 
-def _number(value: float, line: Line, signed: bool) -> str:
+def _number(value: float, line: TableAxis, signed: bool) -> str:
     """As the study prints: no zero before the point."""
     if not math.isfinite(value):
         return "-"

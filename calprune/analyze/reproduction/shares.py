@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.experiments.experiment import Cell, Setting
-from calprune.analyze.metrics import resolve
+from calprune.analyze.arrays import Floats
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.subjects import Subject, matching
 from calprune.analyze.results.resampled_metrics import prepared
 from calprune.analyze.results.shared_resamples import resampled
 from calprune.analyze.statistics.intervals import bounds
-from calprune.data.studies import Line
+from calprune.data.studies import TableAxis
 from calprune.errors import CalpruneError
 
 Values = tuple[Floats, NDArray[np.str_]]
@@ -33,7 +33,7 @@ class Shares:
         self._options, self._read = options, PredictionCache()
         self._known: dict[tuple[int, str, str, int], Values | str] = {}
 
-    def __call__(self, subject: Subject, line: Line) -> Measured:
+    def __call__(self, subject: Subject, line: TableAxis) -> Measured:
         """The share (1 is the bound), a mean of shares where the line spans benchmarks, or why."""
         names = line.over or (line.benchmark or subject.table.benchmark,)
         shares, condition, first = [], line.wanted, self._options.resampling.seed
@@ -49,19 +49,19 @@ class Shares:
         return Measured(condition, float(mean[0]), ends.low, ends.high)
 
     def _share(
-        self, subject: Subject, line: Line, benchmark: str, seed: int
+        self, subject: Subject, line: TableAxis, benchmark: str, seed: int
     ) -> tuple[str, Floats] | str:
         """The condition and (1 + draws,) shares, or why there are none."""
-        setting, own = subject.setting(line, benchmark), subject.settings.get(benchmark)
-        if setting is None or own is None:
+        experiment, own = subject.experiment(line, benchmark), subject.experiments.get(benchmark)
+        if experiment is None or own is None:
             return "this benchmark is not in the cache"
-        cells = matching(setting, line, subject.table.tokens)
-        uppers = matching(own, Line("", line.percent_of), subject.table.tokens)
+        cells = matching(experiment, line, subject.table.tokens)
+        uppers = matching(own, TableAxis("", line.percent_of), subject.table.tokens)
         if not cells:
             return "this condition is not in the cache"
         if not uppers:
             return f"{line.percent_of}, of which it is the percentage, is not in the cache"
-        ours = self._values(setting, cells[0], line.metric, seed)
+        ours = self._values(experiment, cells[0], line.metric, seed)
         upper = self._values(own, uppers[0], line.metric, seed)
         if isinstance(ours, str) or isinstance(upper, str):
             return ours if isinstance(ours, str) else str(upper)
@@ -70,13 +70,15 @@ class Shares:
         with np.errstate(divide="ignore", invalid="ignore"):
             return cells[0].name, ours[0] / upper[0]
 
-    def _values(self, setting: Setting, cell: Cell, metric: str, seed: int) -> Values | str:
-        key = (id(setting), cell.name, metric, seed)
+    def _values(
+        self, experiment: Experiment, cell: ConditionRuns, metric: str, seed: int
+    ) -> Values | str:
+        key = (id(experiment), cell.name, metric, seed)
         if key not in self._known:
             self._known[key] = self._try(cell, metric, seed)
         return self._known[key]
 
-    def _try(self, cell: Cell, metric: str, seed: int) -> Values | str:
+    def _try(self, cell: ConditionRuns, metric: str, seed: int) -> Values | str:
         try:
             predictions = [self._read(t, self._options.predictions) for t in cell.tables]
             samplers = prepared(resolve([metric]), predictions, self._options.resampling.unit)

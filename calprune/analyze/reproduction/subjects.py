@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from calprune import registry
-from calprune.analyze.experiments.experiment import Cell, Setting
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.data.condition import ALL_TOKENS, Budget, Scalar
-from calprune.data.studies import TOKENS, Line, Table, scaled
+from calprune.data.studies import TOKENS, Table, TableAxis, scaled
 from calprune.errors import CalpruneError
 
 CROPS = 5  # of a LLaVA-NeXT, whose budgets are of five times the tokens
@@ -29,28 +29,28 @@ class Subject:
     table: Table
     model: str
     own: bool
-    settings: dict[str, Setting]
-    others: dict[str, dict[str, Setting]]
+    experiments: dict[str, Experiment]
+    others: dict[str, dict[str, Experiment]]
 
-    def setting(self, line: Line, benchmark: str = "") -> Setting | None:
+    def experiment(self, line: TableAxis, benchmark: str = "") -> Experiment | None:
         """Where a cell is measured; None if the cache lacks it."""
-        there = self.others.get(line.model, {}) if line.model else self.settings
+        there = self.others.get(line.model, {}) if line.model else self.experiments
         return there.get(benchmark or line.benchmark or self.table.benchmark)
 
 
-def subjects(table: Table, found: Sequence[Setting]) -> list[Subject]:
+def subjects(table: Table, found: Sequence[Experiment]) -> list[Subject]:
     """The study's own model if the cache holds it, else every model there; one at least."""
-    others: dict[str, dict[str, Setting]] = {}
+    others: dict[str, dict[str, Experiment]] = {}
     for s in found:  # of several ways of asking, the one with most conditions
-        c = s.cells[0].tables[0].condition
+        c = s.conditions[0].tables[0].condition
         mine = others.setdefault(c.model, {})
-        if c.benchmark not in mine or len(s.cells) > len(mine[c.benchmark].cells):
+        if c.benchmark not in mine or len(s.conditions) > len(mine[c.benchmark].conditions):
             mine[c.benchmark] = s
     models = [table.model] if table.model in others else list(others)
     return [_placed(table, model, others) for model in models or [table.model]]
 
 
-def _placed(table: Table, model: str, others: dict[str, dict[str, Setting]]) -> Subject:
+def _placed(table: Table, model: str, others: dict[str, dict[str, Experiment]]) -> Subject:
     own, there = model == table.model, others.get(model, {})
     wanted = benchmarks(table)
     if own or not there or any(b in there for b in wanted):
@@ -84,9 +84,9 @@ def _kind(benchmark: str) -> str:
     return "yes/no" if kind == "yes/no" or benchmark == "shapes" else "other"
 
 
-def whole(setting: Setting) -> bool:
+def whole(experiment: Experiment) -> bool:
     """Whether as many rows as published were asked."""
-    table = setting.cells[0].tables[0]
+    table = experiment.conditions[0].tables[0]
     try:
         counts = getattr(registry.load("benchmarks", table.condition.benchmark), "published", None)
     except CalpruneError:
@@ -95,16 +95,16 @@ def whole(setting: Setting) -> bool:
     return not rows or len(table) == rows
 
 
-def matching(setting: Setting, line: Line, tokens: int) -> list[Cell]:
+def matching(experiment: Experiment, line: TableAxis, tokens: int) -> list[ConditionRuns]:
     """The cells of a spec at a budget of ``tokens``, chosen canonically, the model unquantised."""
     name, *parts = line.select.split(":")
     asked = dict(part.split("=", 1) for part in parts)
     found = []
-    for cell in setting.cells:
+    for cell in experiment.conditions:
         c = cell.tables[0].condition
         plain = (c.numerics, c.weights, c.kv) == (None, None, None)
         alike = c.selector == name and plain and _has(dict(c.parameters), asked)
-        if alike and (line.keep is None or _same_budget(c.budget, line.keep, tokens, setting)):
+        if alike and (line.keep is None or _same_budget(c.budget, line.keep, tokens, experiment)):
             found.append(cell)
     usual = [x for x in found if x.tables[0].condition.positions == "contiguous"]
     return usual or found
@@ -123,8 +123,8 @@ def _same(value: Scalar, text: str) -> bool:
         return False
 
 
-def _same_budget(budget: Budget, keep: int, of: int, setting: Setting) -> bool:
+def _same_budget(budget: Budget, keep: int, of: int, experiment: Experiment) -> bool:
     if budget == ALL_TOKENS or budget.kind != "count":
         return False
-    seen = max((cell.kept for cell in setting.cells if cell.full), default=float(TOKENS))
+    seen = max((cell.kept for cell in experiment.conditions if cell.full), default=float(TOKENS))
     return budget.value == scaled(keep, TOKENS * (CROPS if seen > 1.5 * TOKENS else 1), of)

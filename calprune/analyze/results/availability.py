@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune import registry
-from calprune.analyze.metrics import Additive, Metric, resolve, resolve_for
+from calprune.analyze.confidence_definition import reads_replies
+from calprune.analyze.metric import Additive, Metric, resolve, resolve_for
 from calprune.analyze.options import PredictionOptions
-from calprune.analyze.predictions.build import Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, PlanError
 
@@ -22,7 +23,7 @@ def check_answers(
     """
     read = PredictionCache()
     for table in tables:
-        if table.answers or table.replies is None or options.confidence == "answer-set":
+        if table.answers or table.replies is None or not reads_replies(options.confidence):
             continue
         predictions = read(table, options)
         lost = [m.name for m in metrics if not has_value(m, predictions)]

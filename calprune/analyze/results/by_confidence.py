@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     DataDependentMetric,
     Direction,
     DisplayUnit,
@@ -18,7 +18,7 @@ from calprune.analyze.metrics import (
     supports,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOptions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps
@@ -115,13 +115,13 @@ def definitions(
             for d in compare(tables, [metric], against, _own(told, read, [metric])):
                 key = (d.model, d.benchmark, d.condition, definition, index)
                 found[key] = _compared(found[key], d)
-    settled = settings(tables, told.each_seed)
+    settled = experiments(tables, told.each_seed)
     return [
-        found.get((s.model, s.benchmark, cell.name, definition, index))
-        or _none(s.model, s.benchmark, cell.name, definition, metric)
+        found.get((s.model, s.benchmark, runs.name, definition, index))
+        or _none(s.model, s.benchmark, runs.name, definition, metric)
         for s in (with_common_questions(settled) if told.common else settled)
         for index, metric in enumerate(chosen)
-        for cell in s.cells
+        for runs in s.conditions
         for definition in confidences
     ]
 

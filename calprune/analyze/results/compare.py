@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Setting, settings
+from calprune.analyze.arrays import Floats
+from calprune.analyze.experiments.experiment import Experiment, experiments
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -22,7 +23,7 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
@@ -142,15 +143,15 @@ def compare(
     """
     chosen, rows = resolve(metrics), []
     check_interval(options.resampling.interval, chosen)
-    for setting, pairs in referenced(tables, against, options):
+    for experiment, pairs in referenced(tables, against, options):
         if not pairs:
             continue
         base = pairs[0][1]
         if not options.testing.mixed_numerics:
-            same_numerics(setting, base.tables[0])
-        predictions = aligned(setting, base, options)
-        for group, part in grouped(setting, predictions, options.by).items():
-            rows += _group(setting, pairs, group, part, chosen, against, options)
+            same_numerics(experiment, base.tables[0])
+        predictions = aligned(experiment, base, options)
+        for group, part in grouped(experiment, predictions, options.by).items():
+            rows += _group(experiment, pairs, group, part, chosen, against, options)
     if not rows:
         raise IncompleteError(
             f"nothing to compare with {against!r}: it is the only condition"
@@ -161,9 +162,9 @@ def compare(
 
 def referenced(
     tables: Sequence[LogitTable], against: str, options: AnalysisOptions
-) -> list[tuple[Setting, list[Pair]]]:
+) -> list[tuple[Experiment, list[Pair]]]:
     """Settings with their pairs; those without the reference are left out, unless all are."""
-    found = settings(tables, options.each_seed)
+    found = experiments(tables, options.each_seed)
     found = with_common_questions(found) if options.common else found
     there = [s for s in found if has_reference(s, against)] or found
     return [(s, pairs_of(s, against)) for s in there]
@@ -171,7 +172,7 @@ def referenced(
 
 def without(tables: Sequence[LogitTable], reference: str, common: bool = False) -> list[str]:
     """Models and benchmarks that hold no condition of that name, with a way out if there is one."""
-    found = settings(tables)
+    found = experiments(tables)
     found = with_common_questions(found) if common else found
     several = not common and len(with_common_questions(found)) < len(found)
     offer = "; --common compares what files of different questions share" if several else ""
@@ -183,7 +184,7 @@ def without(tables: Sequence[LogitTable], reference: str, common: bool = False) 
 
 
 def _group(
-    setting: Setting,
+    experiment: Experiment,
     pairs: Sequence[Pair],
     group: str,
     part: dict[str, list[Predictions]],
@@ -191,7 +192,7 @@ def _group(
     against: str,
     options: AnalysisOptions,
 ) -> list[Difference]:
-    pairs = [(cell, base) for cell, base in pairs if cell.name in part and base.name in part]
+    pairs = [(runs, base) for runs, base in pairs if runs.name in part and base.name in part]
     if not pairs:
         return []
     how, testing = options.resampling, options.testing
@@ -208,13 +209,13 @@ def _group(
     rows = []
     for j in range(len(measures)):
         adjusted = adjust_p([own.p[j] for own in tests], testing.correction)
-        for i, (cell, base) in enumerate(pairs):
-            delta = (values[cell.name][j], values[base.name][j])
-            pair = (samplers[cell.name], samplers[base.name])
+        for i, (runs, base) in enumerate(pairs):
+            delta = (values[runs.name][j], values[base.name][j])
+            pair = (samplers[runs.name], samplers[base.name])
             p = (tests[i], float(adjusted[i]), len(pairs))
             gap = gaps[j][i] if j in gaps else None
-            both, told = (cell, base), (against, options)
-            rows.append(_difference(setting, both, group, j, delta, gap, pair, p, told))
+            both, told = (runs, base), (against, options)
+            rows.append(_difference(experiment, both, group, j, delta, gap, pair, p, told))
     return rows
 
 
@@ -238,8 +239,8 @@ def _errors_between(
 
 
 def _difference(
-    setting: Setting,
-    cells: Pair,
+    experiment: Experiment,
+    conditions: Pair,
     group: str,
     j: int,
     values: tuple[Floats, Floats],
@@ -249,7 +250,7 @@ def _difference(
     told: tuple[str, AnalysisOptions],
 ) -> Difference:
     (against, options), how = told, told[1].resampling
-    (cell, base), (ours, theirs), (test, p_adjusted, family) = cells, values, p
+    (runs, base), (ours, theirs), (test, p_adjusted, family) = conditions, values, p
     first = samplers[1][0]
     predictions, metric, images = (
         first.predictions,
@@ -280,12 +281,12 @@ def _difference(
     tail = f"|p:{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
     drawn = delta[1:][np.isfinite(delta[1:])]
     return Difference(
-        model=setting.model,
-        benchmark=setting.benchmark,
-        condition=cell.name,
+        model=experiment.model,
+        benchmark=experiment.benchmark,
+        condition=runs.name,
         against=against,
         reference=base.name,
-        seed=cell.seed,
+        seed=runs.seed,
         by=options.by or "",
         group=group,
         metric=spec(metric),
@@ -348,7 +349,7 @@ def means(
     seed: int,
     without: frozenset[int] = frozenset(),
 ) -> dict[str, Floats]:
-    """Mean over seeds of each cell, (metrics, 1 + draws); see ``resampled``."""
+    """Mean over seeds of each condition, (metrics, 1 + draws); see ``resampled``."""
     flat = resampled([s for joined in samplers.values() for s in joined], draws, seed, without)
     found, at = {}, 0
     for name, joined in samplers.items():

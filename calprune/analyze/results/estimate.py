@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Cell, Setting, groups, settings
+from calprune.analyze.arrays import Floats
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments, groups
 from calprune.analyze.experiments.pairing import only_common, with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -21,11 +22,8 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
-from calprune.analyze.predictions.build import (
-    Floats,
-    Predictions,
-)
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.resampled_metrics import (
     ResampledMetrics,
@@ -130,63 +128,64 @@ def estimate(
     """
     chosen, read = resolve(metrics), PredictionCache()
     check_interval(options.resampling.interval, chosen)
-    rows, found = [], settings(tables, options.each_seed)
-    for setting in with_common_questions(found) if options.common else found:
+    rows, found = [], experiments(tables, options.each_seed)
+    for experiment in with_common_questions(found) if options.common else found:
         predictions = {
-            cell.name: [read(t, options.predictions) for t in cell.tables] for cell in setting.cells
+            runs.name: [read(t, options.predictions) for t in runs.tables]
+            for runs in experiment.conditions
         }
         predictions = only_common(predictions) if options.common else predictions
-        for group, part in grouped(setting, predictions, options.by).items():
-            rows += _group(setting, group, part, chosen, options)
+        for group, part in grouped(experiment, predictions, options.by).items():
+            rows += _group(experiment, group, part, chosen, options)
     return rows
 
 
 def grouped(
-    setting: Setting, predictions: dict[str, list[Predictions]], by: str | None
+    experiment: Experiment, predictions: dict[str, list[Predictions]], by: str | None
 ) -> dict[str, dict[str, list[Predictions]]]:
-    """Predictions by group and cell; groups in the order of the first cell that has them."""
+    """Predictions by group and runs; groups in the order of the first condition that has them."""
     found: dict[str, dict[str, list[Predictions]]] = defaultdict(dict)
-    where = f"questions of {setting.benchmark}"
-    for cell in setting.cells:
-        masks = [dict(groups(one, by, where)) for one in predictions[cell.name]]
+    where = f"questions of {experiment.benchmark}"
+    for runs in experiment.conditions:
+        masks = [dict(groups(one, by, where)) for one in predictions[runs.name]]
         for name in masks[0]:
             parts = []
-            for one, own in zip(predictions[cell.name], masks, strict=True):
+            for one, own in zip(predictions[runs.name], masks, strict=True):
                 mask = own.get(name)
                 if mask is not None:
                     parts.append(one.take(np.flatnonzero(mask)))
                 elif name in own:
                     parts.append(one)
-            found[name][cell.name] = parts
+            found[name][runs.name] = parts
     return found
 
 
 def _group(
-    setting: Setting,
+    experiment: Experiment,
     group: str,
     part: dict[str, list[Predictions]],
     metrics: Sequence[Metric],
     options: AnalysisOptions,
 ) -> list[Estimate]:
-    cells = [cell for cell in setting.cells if cell.name in part]
+    conditions = [runs for runs in experiment.conditions if runs.name in part]
     how = options.resampling
-    samplers = [prepared(metrics, part[cell.name], how.unit) for cell in cells]
+    samplers = [prepared(metrics, part[runs.name], how.unit) for runs in conditions]
     without = by_gaps(samplers[0][0].metrics, how.interval) if samplers else frozenset()
     flat = [s for joined in samplers for s in joined]
     values = resampled(flat, how.draws, how.seed, without)
     gaps = _errors_alone(samplers, without, how)
     rows, at = [], 0
-    for i, (cell, joined) in enumerate(zip(cells, samplers, strict=True)):
+    for i, (runs, joined) in enumerate(zip(conditions, samplers, strict=True)):
         own, at = values[at : at + len(joined)], at + len(joined)
         alone = {j: found[i] for j, found in gaps.items()}
-        rows += _cell(setting, cell, joined, np.stack(own), alone, group, options)
+        rows += _cell(experiment, runs, joined, np.stack(own), alone, group, options)
     return rows
 
 
 def _errors_alone(
     samplers: Sequence[Sequence[ResampledMetrics]], resampled: frozenset[int], how: Resampling
 ) -> dict[int, list[Combined]]:
-    """Of each metric that adds up gaps, by index, the error of each cell."""
+    """Of each metric that adds up gaps, by index, the error of each condition."""
     found: dict[int, list[Combined]] = {}
     for j, metric in enumerate(samplers[0][0].metrics if samplers else ()):
         if isinstance(metric, Gapped):
@@ -205,15 +204,15 @@ def _errors_alone(
 
 
 def _cell(
-    setting: Setting,
-    cell: Cell,
+    experiment: Experiment,
+    runs: ConditionRuns,
     samplers: Sequence[ResampledMetrics],
     values: Floats,
     gaps: Mapping[int, Combined],
     group: str,
     options: AnalysisOptions,
 ) -> list[Estimate]:
-    """Rows of one cell in one group from values (seeds, metrics, 1 + draws) and errors of gaps."""
+    """Rows of a condition in one group; ``values`` are (seeds, metrics, 1 + draws)."""
     predictions, images = samplers[0].predictions, clusters_of(samplers[0].predictions)
     spread = float(np.mean([design_effect(residual(s.predictions), images) for s in samplers]))
     alike = [
@@ -233,14 +232,14 @@ def _cell(
         method = f"{kind}95" if of else "none"
         rows.append(
             Estimate(
-                model=setting.model,
-                benchmark=setting.benchmark,
-                condition=cell.name,
-                selector=cell.selector,
-                parameters=cell.parameters,
-                budget=cell.budget,
-                seed=cell.seed,
-                kept=cell.kept,
+                model=experiment.model,
+                benchmark=experiment.benchmark,
+                condition=runs.name,
+                selector=runs.selector,
+                parameters=runs.parameters,
+                budget=runs.budget,
+                seed=runs.seed,
+                kept=runs.kept,
                 by=options.by or "",
                 group=group,
                 metric=spec(metric),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from calprune import registry
-from calprune.analyze.metrics import Gapped, Metric, MetricDescription, resolve
+from calprune.analyze.metric import Gapped, Metric, MetricDescription, resolve
 from calprune.analyze.statistics.intervals import OF_GAPS, Interval, Kind
 from calprune.errors import PlanError
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Cell, settings
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.experiments.experiment import ConditionRuns, experiments
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
@@ -60,21 +60,21 @@ def overview(
     """Each condition on each benchmark; where there is no ``UPPER``, there are no percentages."""
     told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
-    for setting in settings(tables):
-        place = (setting.model, setting.benchmark)
-        own = [t for cell in setting.cells for t in cell.tables]
+    for experiment in experiments(tables):
+        place = (experiment.model, experiment.benchmark)
+        own = [t for runs in experiment.conditions for t in runs.tables]
         found = {r.condition: r for r in estimate(own, [metric], told)}
-        best = [found[c.name].value for c in setting.cells if c.selector == UPPER]
-        for cell in setting.cells:
-            value, unit = found[cell.name].value, found[cell.name].unit
+        best = [found[c.name].value for c in experiment.conditions if c.selector == UPPER]
+        for runs in experiment.conditions:
+            value, unit = found[runs.name].value, found[runs.name].unit
             percent = 100 * value / best[0] if best and best[0] else None
-            rows.append(Overview(_label(cell), cell.budget, *place, metric, unit, value, percent))
+            rows.append(Overview(_label(runs), runs.budget, *place, metric, unit, value, percent))
     return rows
 
 
-def _label(cell: Cell) -> str:
+def _label(runs: ConditionRuns) -> str:
     """Of a condition without its seed, alike on every benchmark."""
-    return replace(cell.tables[0].condition, seed=None).label
+    return replace(runs.tables[0].condition, seed=None).label
 
 
 def pareto(
@@ -85,8 +85,8 @@ def pareto(
     """Tokens, accuracy and ECE of every condition, and who is on the front."""
     told = AnalysisOptions(Resampling(0), predictions=options, each_seed=each_seed)
     rows: list[Tradeoff] = []
-    for setting in settings(tables, each_seed):
-        own = [t for cell in setting.cells for t in cell.tables]
+    for experiment in experiments(tables, each_seed):
+        own = [t for runs in experiment.conditions for t in runs.tables]
         found = estimate(own, ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
@@ -95,15 +95,15 @@ def pareto(
         )
         rows += [
             Tradeoff(
-                setting.model,
-                setting.benchmark,
-                cell.name,
-                cell.kept,
-                float(np.mean([t.visual.mean() for t in cell.tables])),
+                experiment.model,
+                experiment.benchmark,
+                runs.name,
+                runs.kept,
+                float(np.mean([t.visual.mean() for t in runs.tables])),
                 x.value,
                 y.value,
                 bool(on),
             )
-            for cell, x, y, on in zip(setting.cells, across, up, best, strict=True)
+            for runs, x, y, on in zip(experiment.conditions, across, up, best, strict=True)
         ]
     return rows

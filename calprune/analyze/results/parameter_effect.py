@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calprune.analyze.experiments.experiment import Cell, Setting, settings
-from calprune.analyze.metrics import Direction, DisplayUnit, Metric
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments
+from calprune.analyze.metric import Direction, DisplayUnit, Metric
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.statistics.multiple_testing import adjust_p
@@ -17,33 +17,33 @@ Line = tuple[str, str]
 """A selector, and as text all of its parameters but one."""
 
 
-def level(cell: Cell, parameter: str) -> float | None:
-    """The number that a cell's selector was given for ``parameter``; None if there is none."""
-    value = dict(cell.tables[0].condition.parameters).get(parameter)
+def level(runs: ConditionRuns, parameter: str) -> float | None:
+    """The number that a runs's selector was given for ``parameter``; None if there is none."""
+    value = dict(runs.tables[0].condition.parameters).get(parameter)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if number and value is not None else None
 
 
-def line(cell: Cell, parameter: str) -> Line:
+def line(runs: ConditionRuns, parameter: str) -> Line:
     """Selector and the other parameters: what stays the same while ``parameter`` moves."""
-    parts = (p for p in cell.parameters.split(" ") if not p.startswith(f"{parameter}="))
-    return cell.selector, " ".join(parts)
+    parts = (p for p in runs.parameters.split(" ") if not p.startswith(f"{parameter}="))
+    return runs.selector, " ".join(parts)
 
 
-def lines(cells: Sequence[Cell], parameter: str) -> dict[Line, list[Cell]]:
+def lines(conditions: Sequence[ConditionRuns], parameter: str) -> dict[Line, list[ConditionRuns]]:
     """Cells along ``parameter``, where it takes several values; all levels, any budget."""
-    found: dict[Line, list[Cell]] = defaultdict(list)
-    for cell in cells:
-        if level(cell, parameter) is not None:
-            found[line(cell, parameter)].append(cell)
+    found: dict[Line, list[ConditionRuns]] = defaultdict(list)
+    for runs in conditions:
+        if level(runs, parameter) is not None:
+            found[line(runs, parameter)].append(runs)
     return {k: own for k, own in found.items() if len({level(c, parameter) for c in own}) > 1}
 
 
-def numeric_parameters(cells: Sequence[Cell]) -> list[str]:
+def numeric_parameters(conditions: Sequence[ConditionRuns]) -> list[str]:
     """Parameters that move along some line, those with most levels first."""
-    names = sorted({name for c in cells for name, _ in c.tables[0].condition.parameters})
+    names = sorted({name for c in conditions for name, _ in c.tables[0].condition.parameters})
     levels = {
-        name: len({level(c, name) for own in lines(cells, name).values() for c in own})
+        name: len({level(c, name) for own in lines(conditions, name).values() for c in own})
         for name in names
     }
     return sorted((name for name in names if levels[name]), key=lambda name: -levels[name])
@@ -112,17 +112,17 @@ def changes(
         options: all are read but ``by``, ``each_seed`` and ``common``.
     """
     found = []
-    for setting in settings(tables):
+    for experiment in experiments(tables):
         own: list[Change] = []
-        for (selector, others), cells in lines(setting.cells, parameter).items():
-            for budget in dict.fromkeys(c.budget for c in cells):
-                piled = [c for c in cells if c.budget == budget]
+        for (selector, others), conditions in lines(experiment.conditions, parameter).items():
+            for budget in dict.fromkeys(c.budget for c in conditions):
+                piled = [c for c in conditions if c.budget == budget]
                 base = next((c for c in piled if level(c, parameter) == baseline), None)
                 if base is None or len(piled) < 2:
                     continue
-                for cell, d in _against(piled, base, metric, options):
-                    shared = (selector, others, budget, cell.kept)
-                    own.append(_change(setting, cell, base, d, shared, parameter))
+                for runs, d in _against(piled, base, metric, options):
+                    shared = (selector, others, budget, runs.kept)
+                    own.append(_change(experiment, runs, base, d, shared, parameter))
         adjusted = adjust_p([c.p for c in own], own[0].correction if own else "holm")
         found += [
             replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
@@ -132,40 +132,43 @@ def changes(
 
 
 def _against(
-    piled: Sequence[Cell], base: Cell, metric: str | Metric, options: AnalysisOptions
-) -> list[tuple[Cell, Difference]]:
-    """Differences to ``base`` with their cells: alone, these may be called otherwise."""
-    pile = [table for cell in piled for table in cell.tables]
-    (alone,) = settings(pile)
-    names = {cell.name: _same(piled, cell) for cell in alone.cells}
-    reference = next(name for name, cell in names.items() if cell is base)
+    piled: Sequence[ConditionRuns],
+    base: ConditionRuns,
+    metric: str | Metric,
+    options: AnalysisOptions,
+) -> list[tuple[ConditionRuns, Difference]]:
+    """Differences to ``base`` with their conditions: alone, these may be called otherwise."""
+    pile = [table for runs in piled for table in runs.tables]
+    (alone,) = experiments(pile)
+    names = {runs.name: _same(piled, runs) for runs in alone.conditions}
+    reference = next(name for name, runs in names.items() if runs is base)
     return [(names[d.condition], d) for d in compare(pile, [metric], reference, options)]
 
 
-def _same(cells: Sequence[Cell], wanted: Cell) -> Cell:
-    return next(cell for cell in cells if cell.tables[0] is wanted.tables[0])
+def _same(conditions: Sequence[ConditionRuns], wanted: ConditionRuns) -> ConditionRuns:
+    return next(runs for runs in conditions if runs.tables[0] is wanted.tables[0])
 
 
 def _change(
-    setting: Setting,
-    cell: Cell,
-    base: Cell,
+    experiment: Experiment,
+    runs: ConditionRuns,
+    base: ConditionRuns,
     d: Difference,
     shared: tuple[str, str, str, float],
     parameter: str,
 ) -> Change:
     selector, others, budget, kept = shared
     return Change(
-        model=setting.model,
-        benchmark=setting.benchmark,
-        condition=cell.name,
+        model=experiment.model,
+        benchmark=experiment.benchmark,
+        condition=runs.name,
         reference=base.name,
         selector=selector,
         others=others,
         budget=budget,
         kept=kept,
         parameter=parameter,
-        level=level(cell, parameter) or 0.0,
+        level=level(runs, parameter) or 0.0,
         baseline=level(base, parameter) or 0.0,
         metric=d.metric,
         title=d.title,

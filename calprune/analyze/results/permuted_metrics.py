@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.metrics import Additive, Ranked
+from calprune.analyze.metric import Additive, Ranked
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, stacked
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.permutation_test import (

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from calprune.analyze.metrics import Direction, DisplayUnit
+from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.errors import PlanError

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Cell, settings
+from calprune.analyze.arrays import Floats
+from calprune.analyze.experiments.experiment import ConditionRuns, experiments
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import (
     AS_STORED,
@@ -17,8 +18,8 @@ from calprune.analyze.options import (
     PredictionOptions,
     Resampling,
 )
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
@@ -74,11 +75,16 @@ def reliability_bins(
     """
     chosen, read = metric or Ece(), PredictionCache()
     found = []
-    for setting in settings(tables, options.each_seed):
-        for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read(t, options.predictions) for t in cell.tables]
+    for experiment in experiments(tables, options.each_seed):
+        for runs in (c for c in experiment.conditions if only is None or c.name in only):
+            predictions = [read(t, options.predictions) for t in runs.tables]
             found += _bins(
-                setting.model, setting.benchmark, cell, predictions, chosen, options.resampling
+                experiment.model,
+                experiment.benchmark,
+                runs,
+                predictions,
+                chosen,
+                options.resampling,
             )
     return found
 
@@ -105,9 +111,9 @@ def isotonic_steps(
     from scipy.optimize import isotonic_regression
 
     found, read = [], PredictionCache()
-    for setting in settings(tables):
-        for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read(t, options) for t in cell.tables]
+    for experiment in experiments(tables):
+        for runs in (c for c in experiment.conditions if only is None or c.name in only):
+            predictions = [read(t, options) for t in runs.tables]
             x, at = np.unique(
                 np.concatenate([s.confidence for s in predictions]), return_inverse=True
             )
@@ -116,14 +122,14 @@ def isotonic_steps(
             y = isotonic_regression(right / count, weights=count).x
             moves = np.flatnonzero(np.diff(y))
             corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
-            found += [Step(cell.name, float(x[i]), float(y[i])) for i in corners]
+            found += [Step(runs.name, float(x[i]), float(y[i])) for i in corners]
     return found
 
 
 def _bins(
     model: str,
     benchmark: str,
-    cell: Cell,
+    runs: ConditionRuns,
     predictions: Sequence[Predictions],
     metric: Ece,
     how: Resampling,
@@ -140,11 +146,11 @@ def _bins(
             Bin(
                 model=model,
                 benchmark=benchmark,
-                condition=cell.name,
-                selector=cell.selector,
-                parameters=cell.parameters,
-                budget=cell.budget,
-                seed=cell.seed,
+                condition=runs.name,
+                selector=runs.selector,
+                parameters=runs.parameters,
+                budget=runs.budget,
+                seed=runs.seed,
                 low_edge=b / metric.bins,
                 high_edge=(b + 1) / metric.bins,
                 n=float(count[b]),

@@ -10,17 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.metrics import (
-    Additive,
-    Gapped,
-    Measure,
-    Metric,
-    Ranked,
-    debiased,
-    resolve_for,
-)
+from calprune.analyze.metric import Additive, Gapped, Measure, Metric, Ranked, debiased, resolve_for
 from calprune.analyze.options import Resample
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
 from calprune.analyze.statistics.resampling import products

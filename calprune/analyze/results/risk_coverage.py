@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.experiments.experiment import settings
+from calprune.analyze.arrays import Floats
+from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.options import AS_STORED, PredictionOptions
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.predictions.cache import PredictionCache
+from calprune.analyze.pipeline import PredictionCache
 from calprune.data.storage.logits import LogitTable
 
 STEPS = 200
@@ -55,22 +55,22 @@ def risk_coverage(
         steps: points of a curve; never more than there are questions.
     """
     found, read = [], PredictionCache()
-    for setting in settings(tables):
-        for cell in (c for c in setting.cells if only is None or c.name in only):
-            predictions = [read(t, options) for t in cell.tables]
+    for experiment in experiments(tables):
+        for runs in (c for c in experiment.conditions if only is None or c.name in only):
+            predictions = [read(t, options) for t in runs.tables]
             curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
             n = len(curves[0])
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
             for k in np.unique(answered):
                 found.append(
                     Risk(
-                        model=setting.model,
-                        benchmark=setting.benchmark,
-                        condition=cell.name,
-                        selector=cell.selector,
-                        parameters=cell.parameters,
-                        budget=cell.budget,
-                        seed=cell.seed,
+                        model=experiment.model,
+                        benchmark=experiment.benchmark,
+                        condition=runs.name,
+                        selector=runs.selector,
+                        parameters=runs.parameters,
+                        budget=runs.budget,
+                        seed=runs.seed,
                         coverage=float(k / n),
                         answered=int(k),
                         risk=float(np.mean([curve[k - 1] for curve in curves])),

@@ -8,8 +8,8 @@ from typing import TypeVar
 import numpy as np
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metrics import Additive, Gapped, Measure
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.metric import Additive, Gapped, Measure
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import kind_of
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.calibration_error import (
@@ -40,15 +40,15 @@ def at_once(items: Sequence[Item], clusters: int) -> Iterator[Sequence[Item]]:
 
 
 def gap_errors(
-    cells: Sequence[Sequence[ResampledMetrics]],
+    conditions: Sequence[Sequence[ResampledMetrics]],
     metric: int,
     contrasts: Sequence[Contrast],
     draws: int,
     seed: int,
 ) -> list[Combined]:
     """Contrasts of a metric that adds up gaps, in the resamples that all metrics share."""
-    sums = [[_gap_sums(s, metric) for s in joined] for joined in cells]
-    return combined(sums, contrasts, _blocks(len(cells[0][0].clusters), draws, seed))
+    sums = [[_gap_sums(s, metric) for s in joined] for joined in conditions]
+    return combined(sums, contrasts, _blocks(len(conditions[0][0].clusters), draws, seed))
 
 
 def _gap_sums(sampler: ResampledMetrics, j: int) -> GapSums:

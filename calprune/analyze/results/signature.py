@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
-from calprune.analyze.metrics import Gapped, Measure
+from calprune.analyze.metric import Gapped, Measure
 from calprune.analyze.options import Resample
-from calprune.analyze.predictions.build import Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import has_images
 from calprune.analyze.statistics.clustering import Clusters
 
@@ -51,12 +51,27 @@ def sign(
 
     Where there are replies it names the scorer that judged them.
     """
-    parts = [metric.signature(predictions), f"conf:{predictions.convention}"]
+    drawn = f"boot:{draws}|seed:{seed}"
+    return signed(
+        metric.signature(predictions), predictions, len(clusters), method, resample, drawn
+    )
+
+
+def signed(
+    head: str,
+    predictions: Predictions,
+    clusters: int,
+    method: str,
+    resample: Resample,
+    drawn: str = "",
+) -> str:
+    """The same for what is no metric: ``head`` says what, ``drawn`` how resamples were made."""
+    parts = [head, f"conf:{predictions.convention}"]
     parts += [f"right:{predictions.scorer}"] * bool(predictions.replied.any()) + [
         f"n:{len(predictions)}"
     ]
-    parts += [f"clusters:{len(clusters)}({drawn_unit(predictions, resample)[:-1]})", f"ci:{method}"]
-    parts += [f"boot:{draws}", f"seed:{seed}", f"v:{_version()}"]
+    parts += [f"clusters:{clusters}({drawn_unit(predictions, resample)[:-1]})", f"ci:{method}"]
+    parts += [drawn] * bool(drawn) + [f"v:{_version()}"]
     return "|".join(parts)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Cell, Setting, settings
+from calprune.analyze.arrays import Floats
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
-from calprune.analyze.metrics import (
+from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
     Gapped,
@@ -20,7 +21,7 @@ from calprune.analyze.metrics import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample, Resampling
-from calprune.analyze.predictions.build import Floats, Predictions
+from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
@@ -103,7 +104,7 @@ class _Sweep:
 
     name: str
     levels: tuple[float, ...]
-    cells: tuple[Cell, ...]
+    conditions: tuple[ConditionRuns, ...]
     samplers: tuple[list[ResampledMetrics], ...] = ()
 
 
@@ -125,29 +126,29 @@ def trend(
     """
     chosen, rows = resolve(metrics), []
     check_interval(options.resampling.interval, chosen)
-    found = settings(tables, options.each_seed)
+    found = experiments(tables, options.each_seed)
     found = with_common_questions(found) if options.common else found
-    if not any(_sweeps(setting, parameter) for setting in found):
+    if not any(_sweeps(experiment, parameter) for experiment in found):
         raise PlanError(_unknown(found, parameter))
-    for setting in found:
+    for experiment in found:
         read: dict[str, list[_Sweep]] = {}
-        for sweep in _sweeps(setting, parameter):
-            own = replace(setting, cells=sweep.cells)
+        for sweep in _sweeps(experiment, parameter):
+            own = replace(experiment, conditions=sweep.conditions)
             if not options.testing.mixed_numerics:
-                same_numerics(own, sweep.cells[0].tables[0])
-            predictions = aligned(own, sweep.cells[0], options)
+                same_numerics(own, sweep.conditions[0].tables[0])
+            predictions = aligned(own, sweep.conditions[0], options)
             for group, part in grouped(own, predictions, options.by).items():
                 read.setdefault(group, []).append(
                     _sampled(sweep, part, chosen, options.resampling.unit)
                 )
         for group, sweeps in read.items():
-            rows += _family(setting, group, sweeps, parameter, options)
+            rows += _family(experiment, group, sweeps, parameter, options)
     return rows
 
 
 def trendless(tables: Sequence[LogitTable], parameter: str, common: bool = False) -> list[str]:
     """Models and benchmarks in which the parameter does not vary, as sentences."""
-    found = settings(tables)
+    found = experiments(tables)
     found = with_common_questions(found) if common else found
     return [
         f"{s.model} on {s.benchmark} has no two values of {parameter} within a budget: left out"
@@ -161,22 +162,22 @@ def _sampled(
 ) -> _Sweep:
     """With samplers; aligned conditions have the same groups."""
     return replace(
-        sweep, samplers=tuple(prepared(metrics, part[c.name], resample) for c in sweep.cells)
+        sweep, samplers=tuple(prepared(metrics, part[c.name], resample) for c in sweep.conditions)
     )
 
 
-def _sweeps(setting: Setting, parameter: str) -> list[_Sweep]:
+def _sweeps(experiment: Experiment, parameter: str) -> list[_Sweep]:
     """Conditions that are equal but for the parameter, where it has several values."""
-    piles: dict[tuple[str, str], list[tuple[float, Cell]]] = {}
-    for cell in setting.cells:
-        condition = cell.tables[0].condition
-        level = _numbers(cell).get(parameter)
+    piles: dict[tuple[str, str], list[tuple[float, ConditionRuns]]] = {}
+    for runs in experiment.conditions:
+        condition = runs.tables[0].condition
+        level = _numbers(runs).get(parameter)
         if level is None:
             continue
         rest = tuple(p for p in condition.parameters if p[0] != parameter)
-        seed = None if len(cell.tables) > 1 else condition.seed
+        seed = None if len(runs.tables) > 1 else condition.seed
         alike = replace(condition, parameters=rest, features=None, seed=seed)
-        piles.setdefault((alike.key, alike.label), []).append((level, cell))
+        piles.setdefault((alike.key, alike.label), []).append((level, runs))
     named = {key: sorted(pile, key=lambda x: x[0]) for key, pile in piles.items()}
     return [
         _Sweep(label, tuple(x for x, _ in pile), tuple(c for _, c in pile))
@@ -185,9 +186,9 @@ def _sweeps(setting: Setting, parameter: str) -> list[_Sweep]:
     ]
 
 
-def _numbers(cell: Cell) -> dict[str, float]:
+def _numbers(runs: ConditionRuns) -> dict[str, float]:
     """Numeric parameters of a condition."""
-    parameters: Sequence[tuple[str, Any]] = cell.tables[0].condition.parameters
+    parameters: Sequence[tuple[str, Any]] = runs.tables[0].condition.parameters
     return {
         name: float(value)
         for name, value in parameters
@@ -195,15 +196,19 @@ def _numbers(cell: Cell) -> dict[str, float]:
     }
 
 
-def _unknown(found: Sequence[Setting], parameter: str) -> str:
-    names = sorted({n for s in found for c in s.cells for n in _numbers(c)})
+def _unknown(found: Sequence[Experiment], parameter: str) -> str:
+    names = sorted({n for s in found for c in s.conditions for n in _numbers(c)})
     varying = [n for n in names if any(_sweeps(s, n) for s in found)]
     there = f"there are: {', '.join(varying)}" if varying else "no parameter does"
     return f"no numeric parameter {parameter!r} varies within a budget; {there}"
 
 
 def _family(
-    setting: Setting, group: str, sweeps: Sequence[_Sweep], parameter: str, options: AnalysisOptions
+    experiment: Experiment,
+    group: str,
+    sweeps: Sequence[_Sweep],
+    parameter: str,
+    options: AnalysisOptions,
 ) -> list[Trend]:
     how, testing = options.resampling, options.testing
     tested = [trend_p(s.levels, s.samplers, testing.permutations, how.seed) for s in sweeps]
@@ -215,13 +220,13 @@ def _family(
             own = (float(p[j]), float(p_adjusted), len(sweeps))
             gap = _slope_of_errors(sweep, j, how)
             told = (parameter, options)
-            rows.append(_trend(setting, group, sweep, j, values[:, j], gap, own, told))
+            rows.append(_trend(experiment, group, sweep, j, values[:, j], gap, own, told))
     return rows
 
 
 def _values(sweep: _Sweep, how: Resampling) -> Floats:
     """Metrics at each level, (levels, metrics, 1 + draws), from one set of resamples."""
-    named = {c.name: s for c, s in zip(sweep.cells, sweep.samplers, strict=True)}
+    named = {c.name: s for c, s in zip(sweep.conditions, sweep.samplers, strict=True)}
     without = by_gaps(sweep.samplers[0][0].metrics, how.interval)
     return np.stack(list(means(named, how.draws, how.seed, without).values()))
 
@@ -237,7 +242,7 @@ def _slope_of_errors(sweep: _Sweep, j: int, how: Resampling) -> Combined | None:
 
 
 def _trend(
-    setting: Setting,
+    experiment: Experiment,
     group: str,
     sweep: _Sweep,
     j: int,
@@ -247,7 +252,7 @@ def _trend(
     told: tuple[str, AnalysisOptions],
 ) -> Trend:
     (parameter, options), how, testing = told, told[1].resampling, told[1].testing
-    sampler, many = sweep.samplers[0][0], len(sweep.cells)
+    sampler, many = sweep.samplers[0][0], len(sweep.conditions)
     metric, clusters = sampler.metrics[j], len(sampler.clusters)
     kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):
@@ -264,13 +269,13 @@ def _trend(
     every = tries_all(many, clusters, testing.permutations)
     tail = f"|p:{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
     return Trend(
-        model=setting.model,
-        benchmark=setting.benchmark,
+        model=experiment.model,
+        benchmark=experiment.benchmark,
         condition=sweep.name,
         parameter=parameter,
         levels=", ".join(f"{x:g}" for x in sweep.levels),
-        budget=sweep.cells[0].budget,
-        seed=sweep.cells[0].seed,
+        budget=sweep.conditions[0].budget,
+        seed=sweep.conditions[0].seed,
         by=options.by or "",
         group=group,
         metric=spec(metric),

@@ -1,14 +1,16 @@
-"""``circular``: MMBench's own number, questions right in every order of their options."""
+"""``circular``: MMBench's own number, questions correct in every order of their options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Predictions
-from calprune.analyze.predictions.correctness import group_tally, parsed_correct, ratio
-from calprune.analyze.scorers import item_scores_of
+from calprune.analyze.arrays import Floats
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import group_tally
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import parsed_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Circular"]
@@ -16,9 +18,9 @@ __all__ = ["Circular"]
 
 @dataclass(frozen=True)
 class Circular:
-    """Share of groups, a question in all its passes, whose every row is right, in [0, 1].
+    """Share of groups, a question in all its passes, whose every row is correct, in [0, 1].
 
-    A row is right where the greedy reply gives the right letter, or else its first token does.
+    A row is correct where the greedy reply gives the correct letter, or else its first token does.
     """
 
     name: ClassVar[str] = "circular"
@@ -28,7 +30,7 @@ class Circular:
     by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
-        """See ``Scorer``; Mismatch if a row has no right answer to choose."""
+        """See ``Scorer``; Mismatch if a row has no correct answer to choose."""
         return parsed_correct(table)
 
     def signature(self, predictions: Predictions) -> str:
@@ -36,8 +38,8 @@ class Circular:
         return "circular|groups:all-right"
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(all right, 1) on the first row of each group, (n, 2)."""
-        return group_tally(predictions, item_scores_of(predictions) >= 0.5, "scorer 'circular'")
+        """(all correct, 1) on the first row of each group, (n, 2)."""
+        return group_tally(predictions, predictions.known_item_scores() >= 0.5, "scorer 'circular'")
 
     def value(self, total: Floats) -> Floats:
         """Mean over groups, (draws,)."""

@@ -6,8 +6,8 @@ removes its trailing full stops before. No synonyms, no partial credit.
 
 from __future__ import annotations
 
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.arrays import Floats
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.scorers._rows import score_rows
 from calprune.data.storage.logits import LogitTable
 

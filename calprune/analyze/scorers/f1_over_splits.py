@@ -7,9 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import confusion, f1, parsed_no_correct, parts_of
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import parts_of
+from calprune.analyze.metrics._two_class import confusion, f1
+from calprune.analyze.predictions.correctness import parsed_no_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["F1OverSplits"]
@@ -21,7 +24,7 @@ class F1OverSplits:
 
     As in POPE's script everything that is not "no" counts as yes, nonsense too; that is decided by
     the greedy reply, or by its first token where no reply is stored. A split in which nothing is
-    positive, neither said nor right, has F1 0.
+    positive, neither said nor correct, has F1 0.
     """
 
     name: ClassVar[str] = "f1-over-splits"
@@ -31,7 +34,7 @@ class F1OverSplits:
     by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
-        """See ``Scorer``; Mismatch unless the table has two answers and every row a right one."""
+        """See ``Scorer``; Mismatch unless the table has two answers and every row a correct one."""
         return parsed_no_correct(table)
 
     def signature(self, predictions: Predictions) -> str:

@@ -6,8 +6,8 @@ asked here. MM-Vet's number is the mean score over questions and runs.
 
 from __future__ import annotations
 
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.arrays import Floats
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.scorers._rows import score_rows
 from calprune.data.grades import grades_of
 from calprune.data.storage.logits import LogitTable

@@ -4,8 +4,8 @@
 are: a reply is lower-cased before it is cut where a capital letter follows a full stop, so only
 line breaks cut it; what is compared may be the text "nan" or "inf", which counts as a number.
 
-The original collects what it finds in a set, whose order changes from run to run. The verdict does
-not: it asks whether any of them is right. Here they are kept in the order found.
+The original collects what it finds in a set, whose order changes from run to run. The score does
+not: it asks whether any of them is correct. Here they are kept in the order found.
 
 The original parses letters out of generated text and guesses, at random, where it finds none. So
 does the parser ``mmmu`` where replies to choices are stored, but for the guess; elsewhere a choice
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import re
 
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.arrays import Floats
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.scorers._rows import score_rows
 from calprune.data.storage.logits import LogitTable
 
@@ -37,18 +37,18 @@ _NUMBERS = (
 
 
 class Mmmu(MeanOfRows):
-    """Share of right answers over choices and open questions together."""
+    """Share of correct answers over choices and open questions together."""
 
     name = "mmmu"
     title = "MMMU accuracy"
     by_parsed_answer = True
 
     def rows(self, table: LogitTable) -> Floats:
-        """1 for a right answer, (n,)."""
-        return score_rows(table, lambda _, reply, references: float(is_right(reply, references)))
+        """1 for a correct answer, (n,)."""
+        return score_rows(table, lambda _, reply, references: float(is_correct(reply, references)))
 
 
-def is_right(reply: str, references: tuple[str, ...]) -> bool:
+def is_correct(reply: str, references: tuple[str, ...]) -> bool:
     """Whether anything found in the reply is a reference as a number, or contains one as text."""
     wanted = [form for reference in references for form in _forms(reference)]
     found = parsed(reply)

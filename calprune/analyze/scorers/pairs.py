@@ -1,4 +1,4 @@
-"""``pairs``: MME's own number, accuracy plus the share of pictures with both answers right."""
+"""``pairs``: MME's own number, accuracy plus the share of pictures with both answers correct."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.metrics import Direction, DisplayUnit
-from calprune.analyze.predictions.build import Floats, Indices, Predictions
-from calprune.analyze.predictions.correctness import group_tally, parsed_correct, parts_of, ratio
-from calprune.analyze.scorers import item_scores_of
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.metric import Direction, DisplayUnit
+from calprune.analyze.metrics._item_groups import group_tally, parts_of
+from calprune.analyze.metrics._two_class import ratio
+from calprune.analyze.predictions.correctness import parsed_correct
+from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 __all__ = ["Pairs"]
@@ -20,9 +22,9 @@ __all__ = ["Pairs"]
 class Pairs:
     """Sum over the categories that are there of 100 (acc + acc+), at most 200 each.
 
-    acc is the share of questions answered rightly, acc+ that of groups all of whose questions are.
-    By category it is the score of a subtask, by split that of perception or cognition, and over
-    all rows their sum. What is neither of the two answers is wrong.
+    acc is the share of questions answered correctly, acc+ that of groups all of whose questions
+    are. By category it is the score of a subtask, by split that of perception or cognition, and
+    over all rows their sum. What is neither of the two answers is wrong.
     """
 
     name: ClassVar[str] = "pairs"
@@ -32,7 +34,7 @@ class Pairs:
     by_parsed_answer: ClassVar[bool] = True
 
     def rows(self, table: LogitTable) -> Floats:
-        """See ``Scorer``; Mismatch if a row has no right answer to choose."""
+        """See ``Scorer``; Mismatch if a row has no correct answer to choose."""
         return parsed_correct(table)
 
     def signature(self, predictions: Predictions) -> str:
@@ -44,13 +46,13 @@ class Pairs:
         return parts_of(predictions, "category", "scorer 'pairs'")[1]
 
     def tally(self, predictions: Predictions) -> Floats:
-        """(right, 1, group right, 1 group) in the place of each category, (n, categories, 4)."""
+        """(correct, 1, group correct, 1 group) in the place of its category, (n, categories, 4)."""
         names, category = parts_of(predictions, "category", "scorer 'pairs'")
-        right = item_scores_of(predictions)
-        groups = group_tally(predictions, right >= 0.5, "scorer 'pairs'")
+        correct = predictions.known_item_scores()
+        groups = group_tally(predictions, correct >= 0.5, "scorer 'pairs'")
         tally = np.zeros((len(predictions), len(names), 4))
         tally[np.arange(len(predictions)), category] = np.column_stack(
-            [right, np.ones(len(predictions)), groups]
+            [correct, np.ones(len(predictions)), groups]
         )
         return tally
 

@@ -6,8 +6,8 @@ accuracy min(1, k / 3) against all people but one, averaged over whom is left ou
 
 from __future__ import annotations
 
-from calprune.analyze.predictions.build import Floats
-from calprune.analyze.scorers import MeanOfRows
+from calprune.analyze.arrays import Floats
+from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.scorers._evalai import normalised
 from calprune.analyze.scorers._rows import score_rows
 from calprune.data.storage.logits import LogitTable

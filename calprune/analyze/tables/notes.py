@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.intervals import DEFINED
@@ -51,6 +51,30 @@ class Bounded(Protocol):
     def clusters(self) -> int: ...  # noqa: D102
 
 
+class Erring(Protocol):
+    """A row that counts what is wrong."""
+
+    @property
+    def condition(self) -> str: ...  # noqa: D102
+    @property
+    def metric(self) -> str: ...  # noqa: D102
+    @property
+    def errors(self) -> int: ...  # noqa: D102
+    @property
+    def error_images(self) -> int: ...  # noqa: D102
+
+
+class Read(Protocol):
+    """A row that says which questions it was read from."""
+
+    @property
+    def n(self) -> int: ...  # noqa: D102
+    @property
+    def replies(self) -> int: ...  # noqa: D102
+    @property
+    def left_out(self) -> int: ...  # noqa: D102
+
+
 def brackets(of: str) -> str:
     """What the brackets of a table hold, up to the name of the interval."""
     less = "(de-biased [low, high]): less the expected bias, and the"
@@ -78,7 +102,7 @@ def few_images(rows: Sequence[Bounded]) -> list[str]:
     return [f"fewer than {FEW_IMAGES} images{where}: no interval holds what it promises"]
 
 
-def few_errors(rows: Sequence[Estimate]) -> list[str]:
+def few_errors(rows: Sequence[Erring]) -> list[str]:
     """Conditions with too few wrong rows, or images that have one, in one line."""
     few = {
         r.condition: f"{r.condition} {r.errors} on {r.error_images}"
@@ -154,7 +178,7 @@ def shared(row: Estimate | Difference) -> list[str]:
     return ["rows resampled, intervals too narrow if rows share images"]
 
 
-def of_replies(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
+def of_replies(rows: Sequence[Read]) -> list[str]:
     """Which rows are read from replies, and which are not there."""
     notes = []
     for r in rows[:1]:
@@ -201,6 +225,6 @@ def questions_on(r: Counted) -> str:
     return f"{r.n} questions on {r.clusters} images"
 
 
-def is_metric(row: Estimate, name: str) -> bool:
+def is_metric(row: Erring, name: str) -> bool:
     """Whether a row is of that metric, with any parameters."""
     return row.metric.split(":")[0] == name

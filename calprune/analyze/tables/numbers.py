@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from decimal import ROUND_CEILING, Context, Decimal
 
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 
 CLOSE = 1e-9  # rounding of p-values that were computed alike
-LEAST = 1e-300  # below, floating point may have lost a p-value
+LEAST = 1e-250  # below, floating point may have lost a p-value
 
 
 def number(value: float, unit: DisplayUnit, signed: bool = False) -> str:

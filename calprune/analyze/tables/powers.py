@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from calprune.analyze.metrics import DisplayUnit
+from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.power import POWER, Power
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import families, family_name, place, shown_name

@@ -13,11 +13,17 @@ from typing import Any, Protocol
 
 from calprune import registry
 from calprune.analyze.results.by_confidence import Defined
+from calprune.analyze.results.calibration_slope import CalibrationSlope
+from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.power import Power
 from calprune.analyze.results.trend import Trend
 from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
+)
 from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.latex import as_latex
@@ -33,6 +39,11 @@ from calprune.terminal import printable
 FORMATS = ("table", "md", "csv", "json", "latex")
 
 
+Row = (
+    Estimate | Difference | Power | Trend | Defined | CalibrationSlope | CalibrationSlopeDifference
+)
+
+
 @dataclass(frozen=True)
 class ResultTable:
     """Estimates, differences, trends or what differences could be shown, in table order.
@@ -42,7 +53,7 @@ class ResultTable:
         meta: what was asked for; written into JSON.
     """
 
-    rows: tuple[Estimate | Difference | Power | Trend | Defined, ...]
+    rows: tuple[Row, ...]
     meta: dict[str, Any]
 
     def records(self) -> list[dict[str, Any]]:
@@ -55,6 +66,10 @@ class ResultTable:
             *difference_tables([r for r in self.rows if isinstance(r, Difference)]),
             *power_tables([r for r in self.rows if isinstance(r, Power)]),
             *trend_tables([r for r in self.rows if isinstance(r, Trend)]),
+            *calibration_slope_tables([r for r in self.rows if isinstance(r, CalibrationSlope)]),
+            *calibration_slope_difference_tables(
+                [r for r in self.rows if isinstance(r, CalibrationSlopeDifference)]
+            ),
             *estimate_tables([r for r in self.rows if isinstance(r, Estimate)]),
             *by_confidence_tables([r for r in self.rows if isinstance(r, Defined)]),
         ]

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from calprune import registry
-from calprune.collect.adapter import Shape
+from calprune.collect.adapter import STAND_IN_SIZE, Shape
 from calprune.collect.cost.flops import (
     Asking,
     Cost,
@@ -22,7 +22,7 @@ from calprune.collect.cost.flops import (
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.selector import guided
-from calprune.collect.stages.plan import Cell, Plan, limits
+from calprune.collect.stages.plan import Plan, PlannedCondition, limits
 from calprune.collect.stages.select import ranked
 from calprune.data.condition_names import name_of
 from calprune.data.pictures import size_of
@@ -44,7 +44,7 @@ UTILISATION = 0.4  # of the peak, what packed prefills are assumed to reach
 _Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, separator rows, crops
 
 
-def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
+def estimate(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
     """Work, bytes and time of a plan, sealed and open, as plain values."""
     q, adapter, to_ask = plan.questions, plan.adapter, plan.open
     layouts = _layouts(plan)
@@ -52,23 +52,23 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         images=len(q.images),
         rows=len(q.examples),
         questions=sum(len(d) for d in plan.distinct),
-        head=len(plan.head),
-        row_tokens=sum(len(plan.tails[e.prompt]) for e in q.examples),
-        trie_tokens=sum(trie_length([plan.tails[p] for p in d]) for d in plan.distinct),
+        prefix=len(plan.prefix),
+        row_tokens=sum(len(plan.suffixes[e.prompt]) for e in q.examples),
+        trie_tokens=sum(trie_length([plan.suffixes[p] for p in d]) for d in plan.distinct),
         crops=sum(seen for _, _, seen in layouts),
         reply_tokens=sum(sum(most) for b in range(plan.blocks) for most in limits(plan, b)),
     )
     asked = [_asking(c, adapter.shape.layers, layouts) for c in to_ask]
-    choosing = [c.chosen for c in to_ask if ranked(c.chosen)]
+    choosing = [c for c in to_ask if ranked(c.selector)]
     selections = {blocks.key: blocks for blocks in map(plan.selection, choosing)}
     rankings = sum(bool(blocks.missing(plan.blocks)) for blocks in selections.values())
     size = 2 if adapter.dtype == "float16" else 4
     rows = sum(sum(crops) + separator for crops, separator, _ in layouts)
-    cells = [
+    conditions = [
         {"condition": name_of(c.condition), "key": c.condition.key[:8], "sealed": c not in to_ask}
-        for c in plan.cells
+        for c in plan.conditions
     ]
-    head = {
+    counts = {
         "benchmark": q.name,
         "model": adapter.name,
         "estimated": False,
@@ -80,14 +80,14 @@ def bill(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         "feature_bytes": missing * rows * (adapter.width * size + 33),
         "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
     }
-    return head | disk | priced(adapter.shape, work, asked, gpu) | {"cells": cells}
+    return counts | disk | priced(adapter.shape, work, asked, gpu) | {"conditions": conditions}
 
 
-def _asking(cell: Cell, layers: int, layouts: Sequence[_Counts]) -> Asking:
+def _asking(c: PlannedCondition, layers: int, layouts: Sequence[_Counts]) -> Asking:
     """What a condition asks of images with these counts."""
-    selector, budget = cell.chosen.selector, cell.condition.budget
+    selector, budget = c.selector, c.condition.budget
     if is_in_model(selector):
-        stages = cache(lambda k, v: planned(cell.chosen.name, selector, k, v, layers))
+        stages = cache(lambda k, v: planned(c.name, selector, k, v, layers))
         each = [stages(sum(budget.shares(crops)), sum(crops)) for crops, _, _ in layouts]
         whole = sum(sum(crops) + separator for crops, separator, _ in layouts) / len(layouts)
         return Asking(whole, drops=drops(each, [separator for _, separator, _ in layouts]))
@@ -117,7 +117,7 @@ def _layouts(plan: Plan) -> list[_Counts]:
 
     q = plan.questions
     if not plan.adapter.ragged:
-        return [counts((336, 336))] * len(q.images)
+        return [counts(STAND_IN_SIZE)] * len(q.images)
     return [counts(size_of(q.picture(image))) for image in q.images]
 
 
@@ -143,43 +143,43 @@ def priced(shape: Shape, work: Workload, asked: Sequence[Asking], gpu: str) -> d
     }
 
 
-def render_bill(bill: dict[str, Any], form: str) -> str:
-    """A bill for people (``table``) or programs (``json``)."""
+def render_estimate(found: dict[str, Any], form: str) -> str:
+    """An estimate for people (``table``) or programs (``json``)."""
     if form == "json":
-        return json.dumps(bill, indent=2)
+        return json.dumps(found, indent=2)
     if form != "table":
         raise PlanError(registry.unknown("format", form, ("table", "json")))
-    cells = bill["cells"]
-    packed, naive = bill["packed"], bill["naive"]
+    conditions = found["conditions"]
+    packed, naive = found["packed"], found["naive"]
     replies = [
-        f"replies: up to {bill['reply_tokens']:,} tokens a condition, included; they are read from "
-        "memory one at a time, so that the time is a lower bound"
-    ] * bool(bill["reply_tokens"])
+        f"replies: up to {found['reply_tokens']:,} tokens a condition, included; they are read "
+        "from memory one at a time, so that the time is a lower bound"
+    ] * bool(found["reply_tokens"])
     lines = [
-        f"{bill['benchmark']} on {bill['model']}: {bill['images']:,} images, {bill['rows']:,} "
-        f"rows, {bill['questions']:,} distinct questions",
-        *(f"  {line}" for line in in_columns([_row(c) for c in cells])),
-        f"conditions: {len(cells)}, to ask {bill['to_ask']}; rankings: {bill['rankings']}",
+        f"{found['benchmark']} on {found['model']}: {found['images']:,} images, {found['rows']:,} "
+        f"rows, {found['questions']:,} distinct questions",
+        *(f"  {line}" for line in in_columns([_row(c) for c in conditions])),
+        f"conditions: {len(conditions)}, to ask {found['to_ask']}; rankings: {found['rankings']}",
         f"one by one: {naive['forwards']:>9,} forwards, {naive['tokens']:>13,} tokens, "
         f"{_flops(naive['flops'])}",
         f"packed:     {packed['forwards']:>9,} packs,    {packed['tokens']:>13,} tokens, "
         f"{_flops(packed['flops'])}",
-        f"disk: about {_bytes(bill['feature_bytes'])} of features, "
-        f"{_bytes(bill['logit_bytes'])} of logits; memory: {_bytes(bill['weight_bytes'])} of "
+        f"disk: about {_bytes(found['feature_bytes'])} of features, "
+        f"{_bytes(found['logit_bytes'])} of logits; memory: {_bytes(found['weight_bytes'])} of "
         "weights, and batches in what is left",
         *replies,
-        f"time: {_time(bill['seconds'])} of computing on one {bill['gpu']} "
-        f"({GPUS[bill['gpu']]} TFLOP/s in half precision, {bill['assumed_utilisation']:.0%} of it "
-        "assumed)",
+        f"time: {_time(found['seconds'])} of computing on one {found['gpu']} "
+        f"({GPUS[found['gpu']]} TFLOP/s in half precision, {found['assumed_utilisation']:.0%} of "
+        "it assumed)",
     ]
-    lines += [f"left out: {problem}" for problem in bill["left_out"]]
-    if bill["estimated"]:
-        lines.append(f"an estimate {bill['estimated']}")
+    lines += [f"left out: {problem}" for problem in found["left_out"]]
+    if found["estimated"]:
+        lines.append(f"an estimate {found['estimated']}")
     return "\n".join(map(printable, lines))
 
 
-def _row(cell: dict[str, Any]) -> tuple[str, str, str]:
-    return cell["condition"], cell["key"], "sealed" if cell["sealed"] else "to ask"
+def _row(c: dict[str, Any]) -> tuple[str, str, str]:
+    return c["condition"], c["key"], "sealed" if c["sealed"] else "to ask"
 
 
 def _bytes(n: float) -> str:

@@ -22,14 +22,14 @@ class Workload:
     images: int
     rows: int
     questions: int
-    head: int
+    prefix: int
     row_tokens: int
     trie_tokens: int
     crops: int
     reply_tokens: int = 0
 
     @property
-    def tail(self) -> float:
+    def suffix(self) -> float:
         """Tokens of a question."""
         return self.row_tokens / self.rows
 
@@ -121,16 +121,16 @@ def projector_flops(shape: Shape, rows: float) -> float:
 
 
 def packed_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
-    """One condition as it is run; the head's keys and values are computed once for all."""
+    """One condition as it is run; the prefix's keys and values are computed once for all."""
     if asking.drops:
         return _in_model_cost(shape, work, asking)
     packs, asked = work.images, work.trie_tokens / work.images
     if asking.guided:
-        packs, asked = work.questions, work.tail
-    before, kept = work.head, asking.visual
+        packs, asked = work.questions, work.suffix
+    before, kept = work.prefix, asking.visual
     n = kept + asked
     pairs = n * (before + n)
-    if route(int(kept)) == "prefix":  # which computes the head again, with the image
+    if route(int(kept)) == "prefix":  # which computes the prefix again, with the image
         pairs = (before + kept) ** 2 + asked * (before + n)
         n += before
     flops = decoder_flops(shape, n, pairs, work.questions / packs)
@@ -142,9 +142,9 @@ def _in_model_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
     """Layers before the first drop once an image, then each question in a sequence of its own."""
     shared = asking.drops[0].before
     n = asking.visual + work.trie_tokens / work.images
-    image = shared * layer_flops(shape, n, n * (work.head + n)) + _ranking_flops(shape, n)
+    image = shared * layer_flops(shape, n, n * (work.prefix + n)) + _ranking_flops(shape, n)
     image += projector_flops(shape, asking.visual)
-    tokens, question = _alone(shape, asking, 0, work.tail, work.head)
+    tokens, question = _alone(shape, asking, 0, work.suffix, work.prefix)
     question += head_flops(shape, 1)
     tokens = work.images * n * shared + work.questions * tokens
     return Cost(
@@ -155,16 +155,16 @@ def _in_model_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
 
 
 def _alone(
-    shape: Shape, asking: Asking, own: float, tail: float, before: float
+    shape: Shape, asking: Asking, own: float, suffix: float, before: float
 ) -> tuple[float, float]:
     """One question from the first drop on: tokens times layers, and FLOPs.
 
-    ``own`` tokens of the head that go along, or ``before`` it only as keys.
+    ``own`` tokens of the prefix that go along, or ``before`` it only as keys.
     """
     ends = [*(d.before for d in asking.drops[1:]), shape.layers]
     tokens = flops = 0.0
     for number, (drop, end) in enumerate(zip(asking.drops, ends, strict=True), 1):
-        n, layers = own + drop.visual + tail, end - (0 if drop.again else drop.before)
+        n, layers = own + drop.visual + suffix, end - (0 if drop.again else drop.before)
         tokens += layers * n
         flops += layers * layer_flops(shape, n, n * (before + n))
         flops += _ranking_flops(shape, n) if number < len(asking.drops) else 0.0
@@ -179,17 +179,17 @@ def _ranking_flops(shape: Shape, tokens: float) -> float:
 def _replies_cost(shape: Shape, work: Workload, kept: float) -> Cost:
     """Replies as long as they may be; their tokens go through the decoder a few at a time."""
     n = work.reply_tokens
-    return Cost(0, n, decoder_flops(shape, n, n * (work.head + kept + work.tail), n))
+    return Cost(0, n, decoder_flops(shape, n, n * (work.prefix + kept + work.suffix), n))
 
 
 def naive_cost(shape: Shape, work: Workload, asking: Asking) -> Cost:
     """One condition asked row by row, from pixels, as evaluation loops do."""
-    n = work.head + asking.visual + work.tail
+    n = work.prefix + asking.visual + work.suffix
     vision = projector_flops(shape, asking.visual) + tower_flops(shape) * work.crops / work.images
     flops, tokens = vision + decoder_flops(shape, n, n * n, 1), n
     if asking.drops:
         shared = asking.drops[0].before
-        tokens, flops = _alone(shape, asking, work.head, work.tail, 0)
+        tokens, flops = _alone(shape, asking, work.prefix, work.suffix, 0)
         flops += vision + shared * layer_flops(shape, n, n * n) + head_flops(shape, 1)
         tokens = (shared * n + tokens) / shape.layers
     asked = Cost(work.rows, round(tokens * work.rows), flops * work.rows)

@@ -1,4 +1,4 @@
-"""Dimensions of the published models, for bills before their files are at hand."""
+"""Dimensions of the published models, for estimates before their files are at hand."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _TILES = ("split", "fixed", "per-crop", "packed", "hf")
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """``candidates`` visual tokens in ``crops`` crops, ``head`` token ids before them."""
+    """``candidates`` visual tokens in ``crops`` crops, ``prefix`` token ids before them."""
 
     shape: Shape
     candidates: int
     crops: int
-    head: int
+    prefix: int
     pictures: tuple[str, ...]
 
 

@@ -16,7 +16,7 @@ from calprune import registry
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import ClipTower, Kind, Wanted, look, to_numpy
 from calprune.collect.signals import SIGNALS, Signals, of_question
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 from calprune.data.pictures import open_picture
 from calprune.data.sources.labels import OPTION_LETTER, SHORT_ANSWER
 from calprune.errors import PlanError

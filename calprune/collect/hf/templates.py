@@ -11,7 +11,7 @@ from typing import Any
 from calprune import registry
 from calprune.collect.adapter import Prompt
 from calprune.collect.hf.checkpoint import Checkpoint, one_line
-from calprune.data.benchmarks import Answer
+from calprune.data.benchmark import Answer
 from calprune.errors import ModelError, PlanError
 
 IMAGE = "<image>"
@@ -62,9 +62,9 @@ class Conversation:
             before, after = TEMPLATES[self.name]
             if IMAGE in question:
                 raise PlanError(f"a question holds an image mark of its own: {question[:60]!r}")
-            tail = _ids(tokenizer, after.replace("{question}", question) + answer)
-            start = int(tail[:1] == [tokenizer.bos_token_id])
-            return Prompt(tuple(_ids(tokenizer, before)), tuple(tail[start:]))
+            suffix = _ids(tokenizer, after.replace("{question}", question) + answer)
+            start = int(suffix[:1] == [tokenizer.bos_token_id])
+            return Prompt(tuple(_ids(tokenizer, before)), tuple(suffix[start:]))
         ids = _ids(tokenizer, self._chat(question) + answer)
         if self.image_id not in ids:
             raise ModelError(
@@ -77,13 +77,13 @@ class Conversation:
 
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         """First token ids of the spellings after the template; disjoint between answers."""
-        bare, unknown = self.prompt("?").tail, self.checkpoint.tokenizer.unk_token_id
+        bare, unknown = self.prompt("?").suffix, self.checkpoint.tokenizer.unk_token_id
         blank = "" if self.rendered[-1:].isspace() else " "
         found = []
         for answer in answers:
             ids: list[int] = []
             for spelling in answer.spellings:
-                spelled = self.prompt("?", blank + spelling).tail
+                spelled = self.prompt("?", blank + spelling).suffix
                 differ = (b for a, b in zip([*bare, None], spelled, strict=False) if a != b)
                 token = next(differ, unknown)
                 if token is not None and token != unknown and token not in ids:

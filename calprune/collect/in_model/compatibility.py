@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from calprune.collect.adapter import Adapter, TokenLayout
-from calprune.collect.grid import Chosen
+from calprune.collect.adapter import STAND_IN_SIZE, Adapter, TokenLayout
 from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.pruning_stages import InModelSelector, Stage, planned
 from calprune.collect.suggestions import serving
@@ -12,23 +11,23 @@ from calprune.data.pictures import size_of
 from calprune.data.questions import Questions
 from calprune.errors import PlanError
 
-_ANY = (336, 336)
-
 
 def fits(
-    chosen: Chosen, selector: InModelSelector, budget: Budget, adapter: Adapter, q: Questions
+    name: str,
+    selector: InModelSelector,
+    budget: Budget,
+    adapter: Adapter,
+    q: Questions,
 ) -> None:
     """PlanError for an unknown decoder, replies, or stages that an image does not allow."""
     layerwise(adapter)
     if q.open or q.closed_tokens:
         way = "ask questions with fixed answers" if q.open else "leave out --reply-tokens"
         before = serving(adapter, before_layers=True)
-        raise PlanError(
-            f"{no_replies(chosen.name)}: {way}, or select before the language model: {before}"
-        )
-    sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {_ANY}
+        raise PlanError(f"{no_replies(name)}: {way}, or select before the language model: {before}")
+    sizes = {size_of(q.picture(i)) for i in q.images} if adapter.ragged else {STAND_IN_SIZE}
     for size in sorted(sizes):
-        stages_of(chosen.name, selector, budget, adapter.token_layout(size), adapter.shape.layers)
+        stages_of(name, selector, budget, adapter.token_layout(size), adapter.shape.layers)
 
 
 def no_replies(name: str) -> str:

@@ -17,20 +17,20 @@ from calprune.collect.adapter import Adapter, LayerwiseModel
 from calprune.errors import PlanError
 
 Rope = tuple[Tensor, Tensor]
-Head = tuple[Tensor, Tensor]
+KeysValues = tuple[Tensor, Tensor]
 KINDS = ("llama", "mistral")
 _MEMBERS = ("decoder_kind", "decoder", "embedded", "whole")
 _MOST_PROBABILITIES = 1 << 25  # float32 values that rows of attention may take at a time
 
 
 class _After:
-    """What a layer takes for its cache: the head's keys and values come first; nothing is held."""
+    """What a layer takes for its cache: the prefix's keys and values first; nothing is held."""
 
-    def __init__(self, head: Head) -> None:
-        self.head = head
+    def __init__(self, prefix: KeysValues) -> None:
+        self.prefix = prefix
 
-    def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> Head:
-        before = (x.expand(len(keys), -1, -1, -1) for x in self.head)
+    def update(self, keys: Tensor, values: Tensor, *_: Any, **__: Any) -> KeysValues:
+        before = (x.expand(len(keys), -1, -1, -1) for x in self.prefix)
         both = zip(before, (keys, values), strict=True)
         k, v = (torch.cat(x, dim=2) for x in both)
         return k, v
@@ -42,20 +42,20 @@ class Decoder:
     Args:
         adapter: a ``LayerwiseModel`` whose decoder is of a known kind with one kind of layer;
             PlanError otherwise.
-        head: keys and values (1, heads, h, width) of the prompt's head, one pair a layer; may be
-            empty.
+        prefix: keys and values (1, heads, h, width) of the prompt's prefix, one pair a layer;
+            may be empty.
     """
 
-    def __init__(self, adapter: Adapter, head: Sequence[Head] = ()) -> None:
+    def __init__(self, adapter: Adapter, prefix: Sequence[KeysValues] = ()) -> None:
         self.text: Any = layerwise(adapter).decoder
         self.layers: Sequence[Any] = self.text.layers
-        self.head = head
+        self.prefix = prefix
         self.window = next(iter(adapter.reach.values())).window
 
     @property
     def before(self) -> int:
-        """Tokens in the head."""
-        return int(self.head[0][0].shape[2]) if self.head else 0
+        """Tokens in the prefix."""
+        return int(self.prefix[0][0].shape[2]) if self.prefix else 0
 
     def rope(self, hidden: Tensor, positions: Tensor) -> Rope:
         """Cosines and sines (b, s, width) of position ids (b, s)."""
@@ -65,13 +65,13 @@ class Decoder:
     def run(
         self, index: int, hidden: Tensor, mask: Tensor, positions: Tensor, rope: Rope
     ) -> Tensor:
-        """One layer over hidden (b, s, D), after the head; ``mask`` bool (b, 1, s, h + s)."""
+        """One layer over hidden (b, s, D), after the prefix; ``mask`` bool (b, 1, s, h + s)."""
         found = self.layers[index](
             hidden,
             attention_mask=mask,
             position_ids=positions,
             position_embeddings=rope,
-            past_key_values=_After(self.head[index]) if self.head else None,
+            past_key_values=_After(self.prefix[index]) if self.prefix else None,
             use_cache=False,
         )
         out: Tensor = found[0] if isinstance(found, tuple) else found
@@ -107,8 +107,8 @@ class Decoder:
         k = layer.self_attn.k_proj(normed).view(b, normed.shape[1], -1, width).transpose(1, 2)
         q = turn(q, q, *(x[line, queries] for x in self._each(rope, b)))[0]
         k = turn(k, k, *rope)[0]
-        if self.head:
-            k = torch.cat([self.head[index][0].expand(b, -1, -1, -1), k], dim=2)
+        if self.prefix:
+            k = torch.cat([self.prefix[index][0].expand(b, -1, -1, -1), k], dim=2)
         seen = mask[line, 0, queries]
         few = max(1, _MOST_PROBABILITIES // (n * q.shape[1] * k.shape[2]))
         for i in range(0, b, few):
@@ -119,7 +119,7 @@ class Decoder:
 
         Args:
             index: the layer.
-            positions: int64 (b, s) of the columns after the head.
+            positions: int64 (b, s) of the columns after the prefix.
             queries: int64 (b, n) columns whose rows are wanted.
 
         Returns:
@@ -127,8 +127,8 @@ class Decoder:
         """
         attention = self.layers[index].self_attn
         turn = sys.modules[type(attention).__module__].apply_rotary_pos_emb
-        head = torch.arange(self.before, device=positions.device).expand(len(positions), -1)
-        whole = torch.cat([head, positions], dim=1)
+        prefix = torch.arange(self.before, device=positions.device).expand(len(positions), -1)
+        whole = torch.cat([prefix, positions], dim=1)
         cos, sin = (x.double() for x in self.rope(whole.float(), whole))
         ones = torch.ones_like(cos)[:, None]
         turned = turn(ones, ones, cos, sin)[1][:, 0]

@@ -16,7 +16,7 @@ from calprune.collect.packed.packs import Pack, PackedSequence
 
 @dataclass(frozen=True)
 class Layout:
-    """b lines of s columns after a head of h tokens, and where their q questions stand.
+    """b lines of s columns after a prefix of h tokens, and where their q questions stand.
 
     Attributes:
         positions: int64 (b, s) position ids.
@@ -25,7 +25,7 @@ class Layout:
         line: int64 (q,) line of each question.
         visual: for each question, columns (n,) of its visual tokens.
         token: for each question, which visual tokens of the image these are (n,), -1 for merged.
-        tail: for each question, columns of its own tokens in order.
+        suffix: for each question, columns of its own tokens in order.
     """
 
     positions: Tensor
@@ -34,12 +34,12 @@ class Layout:
     line: NDArray[np.int64]
     visual: tuple[NDArray[np.int64], ...]
     token: tuple[NDArray[np.int64], ...]
-    tail: tuple[NDArray[np.int64], ...]
+    suffix: tuple[NDArray[np.int64], ...]
 
     @property
     def last(self) -> Tensor:
         """int64 (q, 2), line and column at which each question ends."""
-        ends = [tail[-1] for tail in self.tail]
+        ends = [suffix[-1] for suffix in self.suffix]
         return torch.from_numpy(np.stack([self.line, ends], axis=1)).to(self.positions.device)
 
     @classmethod
@@ -56,7 +56,7 @@ class Layout:
             line=np.array([b for b, _, _ in at], dtype=np.int64),
             visual=tuple(every),
             token=tuple(every),
-            tail=tuple(_path(x, int(last)) for _, x, last in at),
+            suffix=tuple(_path(x, int(last)) for _, x, last in at),
         )
 
 
@@ -68,7 +68,7 @@ def _path(line: PackedSequence, last: int) -> NDArray[np.int64]:
 
 
 @dataclass(frozen=True)
-class Kept:
+class StageKept:
     """What is left of one question's visual tokens, as columns (k,) of its line, in order.
 
     ``token`` (k,) which tokens these are; ``merged`` float (m, D) what is put after them.
@@ -86,23 +86,23 @@ def spread(
     layout: Layout,
     hidden: Tensor,
     questions: Sequence[int],
-    kept: Sequence[Kept],
-    head: int,
+    kept: Sequence[StageKept],
+    prefix: int,
     window: int | None,
     contiguous: bool,
 ) -> tuple[Layout, Tensor]:
-    """Sequences [kept visual tokens | merged ones | tail], one a question, padded on the right.
+    """Sequences [kept visual tokens | merged ones | suffix], one a question, padded on the right.
 
     Returns:
         Their layout, and what was ``hidden`` (b, s, D) for them.
     """
     device = hidden.device
-    sizes = [(len(k), len(layout.tail[q])) for q, k in zip(questions, kept, strict=True)]
+    sizes = [(len(k), len(layout.suffix[q])) for q, k in zip(questions, kept, strict=True)]
     width = max(k + t for k, t in sizes)
     columns = np.zeros((len(kept), width), dtype=np.int64)
     for i, (q, found) in enumerate(zip(questions, kept, strict=True)):
-        k, n, tail = len(found), len(found.column), layout.tail[q]
-        columns[i, :n], columns[i, k : k + len(tail)] = found.column, tail
+        k, n, suffix = len(found), len(found.column), layout.suffix[q]
+        columns[i, :n], columns[i, k : k + len(suffix)] = found.column, suffix
     line = torch.from_numpy(layout.line[list(questions)]).to(device)[:, None]
     at = torch.from_numpy(columns).to(device)
     gathered = hidden[line, at]
@@ -110,14 +110,14 @@ def spread(
         if found.merged is not None:
             n = len(found.column)
             gathered[i, n : len(found)] = found.merged.to(gathered.dtype)
-    anew = head + torch.arange(width, device=device).expand(len(kept), -1)
-    shown = np.zeros((len(kept), head + width), np.bool_)
+    anew = prefix + torch.arange(width, device=device).expand(len(kept), -1)
+    shown = np.zeros((len(kept), prefix + width), np.bool_)
     for i, (k, _) in enumerate(sizes):
-        shown[i, head : head + k] = True
+        shown[i, prefix : prefix + k] = True
     merged = [len(found) - len(found.column) for found in kept]
     return Layout(
         positions=anew if contiguous else layout.positions[line, at],
-        mask=_causal(len(kept), width, head, window, device),
+        mask=_causal(len(kept), width, prefix, window, device),
         shown=shown,
         line=np.arange(len(kept)),
         visual=tuple(np.arange(k) for k, _ in sizes),
@@ -125,14 +125,14 @@ def spread(
             np.concatenate([found.token, np.full(m, -1)])
             for found, m in zip(kept, merged, strict=True)
         ),
-        tail=tuple(np.arange(k, k + t) for k, t in sizes),
+        suffix=tuple(np.arange(k, k + t) for k, t in sizes),
     ), gathered
 
 
-def _causal(b: int, s: int, head: int, window: int | None, device: torch.device) -> Tensor:
+def _causal(b: int, s: int, prefix: int, window: int | None, device: torch.device) -> Tensor:
     """Everything before, in the shortened sequence; padding stands on the right, seen by nobody."""
-    back = torch.arange(head, head + s, device=device)[:, None]
-    back = back - torch.arange(head + s, device=device)
+    back = torch.arange(prefix, prefix + s, device=device)[:, None]
+    back = back - torch.arange(prefix + s, device=device)
     mask = back >= 0
     if window is not None:
         mask &= back < window

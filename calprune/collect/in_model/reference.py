@@ -23,7 +23,7 @@ from calprune.collect.adapter import Adapter
 from calprune.collect.in_model.decoder import layerwise
 from calprune.collect.in_model.token_merging import noise
 from calprune.collect.pruning_stages import Stage
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
 from calprune.errors import ModelError
 
 NAME = "calprune_in_model"
@@ -92,22 +92,22 @@ def _attending(text: Any, watched: _Watched) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Question:
-    """One question about one image: ``embeds`` (n, D) of head, v visual tokens and tail.
+    """One question about one image: ``embeds`` (n, D) of prefix, v visual tokens and suffix.
 
-    ``separator`` bool (v,); ``image`` and ``tail`` name the noise of merging, with ``seed``.
+    ``separator`` bool (v,); ``image`` and ``suffix`` name the noise of merging, with ``seed``.
     """
 
     embeds: Tensor
-    head: int
+    prefix: int
     separator: NDArray[np.bool_]
     image: str = "0" * 16
-    tail: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
     seed: int = 0
 
     @property
     def visual(self) -> range:
         """Places of the visual tokens."""
-        return range(self.head, self.head + len(self.separator))
+        return range(self.prefix, self.prefix + len(self.separator))
 
 
 Answer = tuple[NDArray[np.float32], NDArray[np.int64]]
@@ -120,7 +120,7 @@ def from_pixels(adapter: Adapter, image: Picture, question: str) -> Tensor:
     words = model.decoder.embed_tokens
     before, after = (
         words(torch.tensor(ids, dtype=torch.long, device=adapter.device))
-        for ids in (prompt.head, prompt.tail)
+        for ids in (prompt.prefix, prompt.suffix)
     )
     return torch.cat([before, model.whole(image).to(before.dtype), after])
 
@@ -149,7 +149,9 @@ def hidden_away(adapter: Adapter, asked: Question, stages: Sequence[Stage]) -> A
     def ranking(stage: Stage) -> Any:
         def rank() -> None:
             left = [
-                i for i in asked.visual if watched.alive[i] and not asked.separator[i - asked.head]
+                i
+                for i in asked.visual
+                if watched.alive[i] and not asked.separator[i - asked.prefix]
             ]
             weight = _weight(text, watched.rows, rating, left, stage, torch.arange(n))
             order = sorted(range(len(left)), key=lambda i: (-weight[i], i))
@@ -164,8 +166,8 @@ def hidden_away(adapter: Adapter, asked: Question, stages: Sequence[Stage]) -> A
         if stages[-1].again:
             watched.ranks = {}
             hidden = _forward(text, asked.embeds)
-    kept = [i - asked.head for i in asked.visual if watched.alive[i]]
-    return adapter.head(hidden[-1:])[0], np.array(kept, dtype=np.int64)
+    kept = [i - asked.prefix for i in asked.visual if watched.alive[i]]
+    return adapter.lm_head(hidden[-1:])[0], np.array(kept, dtype=np.int64)
 
 
 def _forward(text: Any, embeds: Tensor) -> Tensor:
@@ -185,7 +187,7 @@ def spelled_out(
     text: Any = layerwise(adapter).decoder
     window = next(iter(adapter.reach.values())).window
     x, device = asked.embeds, asked.embeds.device
-    name = [None] * asked.head + list(range(len(asked.separator)))
+    name = [None] * asked.prefix + list(range(len(asked.separator)))
     name += [None] * (len(x) - len(name))
     rating = _rating(asked, stages)
     places = torch.arange(len(x))
@@ -203,7 +205,7 @@ def spelled_out(
             gone = [free[i] for i in order[stage.keep :]]
             stay = [i for i in range(len(x)) if i not in set(gone)]
             end = stay.index(visual[-1] + 1) if stay else 0
-            new = _clusters(asked, x, gone[: stage.recycled], stage.merged, number)
+            new = _clusters(asked, x, gone[: stage.merge_from], stage.merged, number)
             kept = torch.tensor(stay, device=device)
             x = torch.cat([x[kept][:end], new.to(x), x[kept][end:]])
             x = asked.embeds[kept] if stage.again else x
@@ -215,7 +217,7 @@ def spelled_out(
                 x = _layer(text, earlier, x, places, window)[0]
         x, rows = _layer(text, index, x, places, window)
     left = [t for t in name if t is not None]
-    return adapter.head(text.norm(x[-1:]))[0], np.array(left, dtype=np.int64)
+    return adapter.lm_head(text.norm(x[-1:]))[0], np.array(left, dtype=np.int64)
 
 
 def _layer(
@@ -282,7 +284,7 @@ def _clusters(asked: Question, x: Tensor, places: list[int], clusters: int, stag
     tokens = x[places].double()
     n, width = tokens.shape
     apart = (tokens[:, None] - tokens[None]).norm(dim=2) / width**0.5
-    drawn = noise(asked.seed, asked.image, asked.tail, stage, n)
+    drawn = noise(asked.seed, asked.image, asked.suffix, stage, n)
     dense = [
         float(torch.exp(-(row.sort().values[:clusters] ** 2).mean())) + 1e-6 * u
         for row, u in zip(apart, drawn, strict=True)

@@ -2,7 +2,7 @@
 
 Up to the first stage visual tokens are the same for all questions, since they see no text, so a
 pack runs these layers once. From there on each question has its own visual tokens; questions of all
-images in the batch go on side by side, after the head's keys and values, which never change.
+images in the batch go on side by side, after the prefix's keys and values, which never change.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch import Tensor
 
 from calprune.collect.adapter import ImageRequest, Reach
 from calprune.collect.in_model.decoder import Decoder, layerwise
-from calprune.collect.in_model.layout import Kept, Layout, spread
+from calprune.collect.in_model.layout import Layout, StageKept, spread
 from calprune.collect.in_model.scores import Picked, corrected_score, mean_score, pick, raters
-from calprune.collect.in_model.token_merging import merged, noise
+from calprune.collect.in_model.token_merging import cluster_means, noise
 from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING
 from calprune.collect.packed.masks import Past
@@ -58,7 +58,7 @@ class Asked:
 
     image: str
     separator: NDArray[np.bool_]
-    tail: tuple[int, ...]
+    suffix: tuple[int, ...]
     stages: tuple[Stage, ...]
 
 
@@ -119,7 +119,7 @@ def reply(
     budgets: Sequence[int],
     images: Sequence[str],
 ) -> InModelReply:
-    """Answers in order of rows, then of their tails.
+    """Answers in order of rows, then of their suffixes.
 
     Raises PlanError for impossible stages or a decoder that is not known, ModelError if a layer
     let a question see another number of tokens than promised or attention is not finite.
@@ -135,18 +135,18 @@ def reply(
     depth = packed.adapter.shape.layers
     asked = []
     for row, budget, image in zip(rows, budgets, images, strict=True):
-        _check_whole(row, packed.head_length)
+        _check_whole(row, packed.prefix_length)
         candidates = int((~row.separator).sum())
         stages = planned(name, selector, min(budget, candidates), candidates, depth)
-        asked.append([Asked(image, row.separator, tail, stages) for tail in row.tails])
+        asked.append([Asked(image, row.separator, suffix, stages) for suffix in row.suffixes])
     seed = int(getattr(selector, "seed", None) or 0)
     run = Run(packed, name, selector.positions == "contiguous", seed)
     return run.reply(rows, asked)
 
 
-def _check_whole(row: ImageRequest, head: int) -> None:
+def _check_whole(row: ImageRequest, prefix: int) -> None:
     v = len(row.separator)
-    if not np.array_equal(row.positions, head + np.arange(v)[None]) or row.start != head + v:
+    if not np.array_equal(row.positions, prefix + np.arange(v)[None]) or row.start != prefix + v:
         raise ValueError("a row for pruning inside holds all visual tokens at original positions")
 
 
@@ -163,7 +163,7 @@ class Run:
     def __init__(self, packed: Packed, name: str, contiguous: bool, seed: int = 0) -> None:
         self.packed, self.name, self.contiguous, self.seed = packed, name, contiguous, seed
         self.adapter = layerwise(packed.adapter)
-        self.decoder = Decoder(packed.adapter, packed.head)
+        self.decoder = Decoder(packed.adapter, packed.prefix)
         self.doing = f"asking {packed.adapter.name} with {name}"
 
     def reply(self, rows: Sequence[ImageRequest], asked: Sequence[Sequence[Asked]]) -> InModelReply:
@@ -182,7 +182,7 @@ class Run:
     def _begin(self, work: Sequence[tuple[PackedSequence, Sequence[Asked]]]) -> list[list[_Said]]:
         lines = [line for line, _ in work]
         asked = tuple(one for _, some in work for one in some)
-        pack, past = cut(lines, "all"), Past.head(len(lines), self.decoder.before)
+        pack, past = cut(lines, "all"), Past.prefix(len(lines), self.decoder.before)
         mask = masks.tree_mask(pack, past, Reach(self.decoder.window), self.adapter.device)
         layout = Layout.packed(lines, pack, past, mask)
         step = self.packed.step(lines, pack, mask, None)
@@ -203,9 +203,9 @@ class Run:
     ) -> tuple[NDArray[np.int64], ...]:
         """Ordinals of the rating tokens of each question; the last one where none are needed."""
         if all(s.rows == "last" for s in stages):
-            return tuple(np.array([len(tail) - 1]) for tail in layout.tail)
-        at = zip(layout.line, layout.visual, layout.tail, strict=True)
-        return tuple(raters(embeds[b, visual], embeds[b, tail]) for b, visual, tail in at)
+            return tuple(np.array([len(suffix) - 1]) for suffix in layout.suffix)
+        at = zip(layout.line, layout.visual, layout.suffix, strict=True)
+        return tuple(raters(embeds[b, visual], embeds[b, suffix]) for b, visual, suffix in at)
 
     def _descend(self, state: _State, stage: int, layer: int) -> list[_Said]:
         """From a layer to the logits, through the stages that are left."""
@@ -235,7 +235,7 @@ class Run:
             return self._descend(state.only(part, layout, hidden), stage + 1, start)
 
         found: dict[int, _Said] = {}
-        sizes = [len(k) + len(tail) for k, tail in zip(kept, state.layout.tail, strict=True)]
+        sizes = [len(k) + len(suffix) for k, suffix in zip(kept, state.layout.suffix, strict=True)]
         for group in batches(sizes, self.packed.tokens):
             said = in_halves(onward, group, self.adapter.device, self.doing)
             found |= zip(group, said, strict=True)
@@ -260,8 +260,8 @@ class Run:
         layout, device = state.layout, hidden.device
         rivals = [layout.visual[q][state.rivals(q)] for q in range(len(state.asked))]
         asking = [
-            tail[which] if stage.rows == "raters" else tail[-1:]
-            for tail, which in zip(layout.tail, state.rating, strict=True)
+            suffix[which] if stage.rows == "raters" else suffix[-1:]
+            for suffix, which in zip(layout.suffix, state.rating, strict=True)
         ]
         slots, queries = _side_by_side(layout.line, asking, len(hidden))
         at = torch.from_numpy(queries).to(device)
@@ -292,7 +292,7 @@ class Run:
 
     def _kept(
         self, state: _State, number: int, scores: Sequence[NDArray[np.float64]]
-    ) -> tuple[list[Kept], list[_Cut]]:
+    ) -> tuple[list[StageKept], list[_Cut]]:
         """What stays of each question's visual tokens, and how it was picked."""
         kept, cuts = [], []
         for q, (asked, score) in enumerate(zip(state.asked, scores, strict=True)):
@@ -303,24 +303,24 @@ class Run:
             stay = np.setdiff1d(np.arange(len(token)), rivals[out])
             new = None
             if stage.merged:
-                best = out[np.argsort(-score[out], kind="stable")[: stage.recycled]]
+                best = out[np.argsort(-score[out], kind="stable")[: stage.merge_from]]
                 new = self._merged(state, q, number, state.layout.visual[q][rivals[best]])
-            kept.append(Kept(state.layout.visual[q][stay], token[stay], new))
+            kept.append(StageKept(state.layout.visual[q][stay], token[stay], new))
             cuts.append(_Cut(np.append(token[stay], np.full(stage.merged, -1)), found))
         return kept, cuts
 
     def _merged(self, state: _State, q: int, number: int, columns: NDArray[np.int64]) -> Tensor:
         asked = state.asked[q]
-        drawn = noise(self.seed, asked.image, asked.tail, number, len(columns))
+        drawn = noise(self.seed, asked.image, asked.suffix, number, len(columns))
         tokens = state.hidden[int(state.layout.line[q]), columns].float().cpu().numpy()
-        means = merged(tokens, asked.stages[number].merged, drawn)
+        means = cluster_means(tokens, asked.stages[number].merged, drawn)
         return torch.from_numpy(means).to(state.hidden.device)
 
     def _end(self, state: _State) -> list[_Said]:
         """Logits, after a check that every layer saw what was promised."""
         last = state.layout.last
         hidden = self.decoder.norm(state.hidden[last[:, 0], last[:, 1]])
-        logits = self.adapter.head(hidden)
+        logits = self.adapter.lm_head(hidden)
         for asked, counts in zip(state.asked, state.counts, strict=True):
             self._check(asked, counts)
         return [
@@ -329,12 +329,12 @@ class Run:
         ]
 
     def _check(self, asked: Asked, counts: NDArray[np.int32]) -> None:
-        separator, head, own = int(asked.separator.sum()), self.decoder.before, len(asked.tail)
+        separator, prefix, own = int(asked.separator.sum()), self.decoder.before, len(asked.suffix)
         visual = promised(
             asked.stages, len(asked.separator) - separator, separator, len(self.decoder.layers)
         )
-        window = self.decoder.window or sum((max(visual), head, own))
-        tokens = [min(window, head + v + own) for v in visual]
+        window = self.decoder.window or sum((max(visual), prefix, own))
+        tokens = [min(window, prefix + v + own) for v in visual]
         visual = [min(v, max(0, window - own)) for v in visual]
         if counts.tolist() != [tokens, visual]:
             raise ModelError(

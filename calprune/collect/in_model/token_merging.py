@@ -14,16 +14,16 @@ _NOISE = 1e-6
 _COUNT = 1e-6  # in the published denominator
 
 
-def noise(seed: int, image: str, tail: Sequence[int], stage: int, n: int) -> NDArray[np.float64]:
+def noise(seed: int, image: str, suffix: Sequence[int], stage: int, n: int) -> NDArray[np.float64]:
     """Uniform draws (n,) on [0, 1) that seed, image, question and stage decide alone.
 
-    ``image``: its SHA-256; ``tail``: the question's token ids.
+    ``image``: its SHA-256; ``suffix``: the question's token ids.
     """
-    named = hashlib.sha256(",".join(map(str, tail)).encode()).hexdigest()
+    named = hashlib.sha256(",".join(map(str, suffix)).encode()).hexdigest()
     return Draws(seed, int(image[:16], 16), int(named[:16], 16), stage).uniforms(n)
 
 
-def merged(
+def cluster_means(
     tokens: NDArray[np.floating], clusters: int, drawn: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Means (clusters, D) of n tokens (n, D), the centres' by falling density times distance.

@@ -8,20 +8,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.adapter import Adapter, EncodedImage
-from calprune.collect.grid import ALL
-from calprune.collect.hf.names import EMBEDDED
-from calprune.collect.run import Keep, Progress, prepare
+from calprune.collect.request import CollectRequest, SelectionOptions
+from calprune.collect.run import Progress, plan_for
 from calprune.collect.selector import Merges
 from calprune.collect.stages.encode import encode, read_features
 from calprune.collect.stages.kept_tokens import keep
-from calprune.collect.stages.plan import Cell, Plan
-from calprune.collect.stages.select import choose, ranked, read_merges, read_ranking
+from calprune.collect.stages.plan import WHOLE, Plan, PlannedCondition, Unit
+from calprune.collect.stages.select import ranked, read_merges, read_ranking, select
 from calprune.collect.suggestions import serving
 from calprune.data.condition_names import budget_text, spec_of
 from calprune.errors import PlanError
@@ -140,59 +139,58 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Selection:
-    """The choices of one selector with one budget, by (image, question); question −1 is all."""
+    """The choices of one selector with one budget, by unit."""
 
-    cell: Cell
-    by_unit: dict[tuple[int, int], Choice]
+    planned: PlannedCondition
+    by_unit: dict[Unit, Choice]
 
     @property
     def label(self) -> str:
         """Its name, but for the budget."""
-        return str(replace(spec_of(self.cell.condition), budget=None, scope=None))
+        return str(replace(spec_of(self.planned.condition), budget=None, scope=None))
 
     @property
     def budget(self) -> str:
         """Tokens kept, as in names."""
-        return budget_text(self.cell.condition)
+        return budget_text(self.planned.condition)
 
     @property
     def per(self) -> str:
         """Whether it has a choice for each image or for each question."""
-        return "question" if any(q >= 0 for _, q in self.by_unit) else "image"
+        return "question" if any(unit.question != WHOLE for unit in self.by_unit) else "image"
 
-    def of(self, image: int, question: int) -> Choice:
+    def of(self, unit: Unit) -> Choice:
         """The choice for a question; that for the image if it does not follow questions."""
-        return self.by_unit.get((image, -1)) or self.by_unit[image, question]
+        return self.by_unit.get(Unit(unit.image)) or self.by_unit[unit]
 
 
 def compare_selections(
     bench: str = "shapes",
     *,
-    select: str | Sequence[str],
-    keep: Keep | Sequence[Keep] = (),
-    model: str = EMBEDDED,
     progress: Progress | None = None,
-    **options: Any,
+    **options: Unpack[SelectionOptions],
 ) -> Comparison:
     """Which tokens selectors keep of the same images, from the store or newly chosen.
 
     Args:
         bench: name of a benchmark.
-        select: at least two selections, e.g. ``"scope:alpha=0,1"`` or several texts; ``all`` are
-            all that choose before the language model.
-        keep: budgets; 64, 128 and 192 by default.
-        model: a short name, a repository, or a local folder; only its vision tower is run.
         progress: called after every sealed block.
-        options: as ``prepare`` takes them: ``store``, ``data``, ``images``, ``numerics``, ...
+        options: as ``CollectRequest`` describes them. ``select`` names at least two selections,
+            e.g. ``"scope:alpha=0,1"`` or several texts; ``all`` are all that choose before the
+            language model. Of the model only the vision tower is run.
 
     Raises:
         PlanError: if there are no two selections to compare, or one of them chooses inside the
             language model.
     """
-    plan = prepare(bench, model=model, select=select, keep=keep, **options)
-    if ALL in ([select] if isinstance(select, str) else select):
-        fit = tuple(c for c in plan.cells if not _incomparable(c, plan.adapter))
-        plan = replace(plan, cells=fit)
+    request = CollectRequest(bench, **options)
+    request.refuse_unread("compare-selections", SelectionOptions.__annotations__)
+    if not request.selectors:
+        raise PlanError("nothing to compare: name two selections with --select")
+    plan = plan_for(request)
+    if request.every:
+        fit = tuple(c for c in plan.conditions if not _incomparable(c, plan.adapter))
+        plan = replace(plan, conditions=fit)
     return compare(plan, progress)
 
 
@@ -200,15 +198,18 @@ def compare(plan: Plan, progress: Progress | None = None) -> Comparison:
     """Compare the selections of a plan; what is sealed already is not computed again."""
     _comparable(plan)
     steps = len(plan.mine)
-    for name, units in (("encode", encode(plan, plan.cells)), ("choose", choose(plan, plan.cells))):
+    for name, units in (
+        ("encode", encode(plan, plan.conditions)),
+        ("select", select(plan, plan.conditions)),
+    ):
         for done, _ in enumerate(units, 1):
             if progress:
                 progress(name, done, steps)
-    selections = [Selection(cell, {}) for cell in plan.cells]
+    selections = [Selection(planned, {}) for planned in plan.conditions]
     for done, block in enumerate(plan.mine, 1):
-        seen = read_features(plan, block).seen
+        images = read_features(plan, block).images
         for selection in selections:
-            selection.by_unit.update(_choices(plan, selection.cell, block, seen))
+            selection.by_unit.update(_choices(plan, selection.planned, block, images))
         if progress:
             progress("compare", done, steps)
     compared = [(a, b, _details(plan, a, b)) for a, b in _paired(selections)]
@@ -224,10 +225,10 @@ def compare(plan: Plan, progress: Progress | None = None) -> Comparison:
 
 
 def _comparable(plan: Plan) -> None:
-    for cell in plan.cells:
-        if why := _incomparable(cell, plan.adapter):
-            raise PlanError(f"{cell.chosen.name} {why}")
-    budgets = [cell.condition.budget for cell in plan.cells]
+    for planned in plan.conditions:
+        if why := _incomparable(planned, plan.adapter):
+            raise PlanError(f"{planned.name} {why}")
+    budgets = [planned.condition.budget for planned in plan.conditions]
     if len(set(budgets)) == len(budgets):
         raise PlanError(
             "nothing to compare: name two selections, e.g. --select scope --select saliency, or "
@@ -235,57 +236,56 @@ def _comparable(plan: Plan) -> None:
         )
 
 
-def _incomparable(cell: Cell, adapter: Adapter) -> str:
+def _incomparable(planned: PlannedCondition, adapter: Adapter) -> str:
     """Why a selector cannot be compared; empty if it can."""
-    if not ranked(cell.chosen):
+    if not ranked(planned.selector):
         return (
             "chooses inside the language model, which is not run here; compare selectors that "
             f"choose before it: {serving(adapter, before_layers=True)}"
         )
-    if cell.chosen.selector.budget is not None:
+    if planned.selector.budget is not None:
         return "has only one budget, so that nothing can be compared with it; leave it out"
     return ""
 
 
 def _paired(selections: Sequence[Selection]) -> Iterator[tuple[Selection, Selection]]:
     """All pairs with equal budgets, budget after budget."""
-    for budget in dict.fromkeys(s.cell.condition.budget for s in selections):
-        yield from combinations([s for s in selections if s.cell.condition.budget == budget], 2)
+    for budget in dict.fromkeys(s.planned.condition.budget for s in selections):
+        yield from combinations([s for s in selections if s.planned.condition.budget == budget], 2)
 
 
 def _choices(
-    plan: Plan, cell: Cell, block: int, seen: Sequence[EncodedImage]
-) -> Iterator[tuple[tuple[int, int], Choice]]:
-    units = plan.asked(block, cell.chosen)
-    of = dict(zip(plan.images(block), seen, strict=True))
-    if isinstance(cell.chosen.selector, Merges):
-        for unit, merged in zip(units, read_merges(plan, cell.chosen, block), strict=True):
+    plan: Plan, planned: PlannedCondition, block: int, images: Sequence[EncodedImage]
+) -> Iterator[tuple[Unit, Choice]]:
+    units = plan.units(block, planned.selector)
+    of = dict(zip(plan.images(block), images, strict=True))
+    if isinstance(planned.selector, Merges):
+        for unit, merged in zip(units, read_merges(plan, planned, block), strict=True):
             token = np.unique(merged.token[merged.weight != 0.0])
             yield unit, Choice(token[token >= 0].astype(np.int64))
         return
-    a = read_ranking(plan, cell.chosen, block)
+    a = read_ranking(plan, planned, block)
     ranks = zip(units, a["rank/order"], a["rank/margin"], a["rank/tied"], strict=True)
     for unit, order, margin, tied in ranks:
-        yield unit, choice_of(cell, unit, of[unit[0]], order, margin, tied)
+        yield unit, choice_of(planned, unit, of[unit.image], order, margin, tied)
 
 
 def choice_of(
-    cell: Cell,
-    unit: tuple[int, int],
-    seen: EncodedImage,
+    planned: PlannedCondition,
+    unit: Unit,
+    encoded: EncodedImage,
     order: NDArray[np.integer],
     margin: NDArray[np.float64],
     tied: NDArray[np.bool_],
 ) -> Choice:
     """What is kept of a ranking ``order`` (v,) with its ``margin`` and ``tied``."""
-    index = keep(cell, unit, seen, order, tied).index
-    kept = index[~seen.layout.separator[index]]
+    index = keep(planned, unit, encoded, order, tied).index
+    kept = index[~encoded.layout.separator[index]]
     at = np.flatnonzero(np.isin(order, kept))
     decided = tied[at] | (margin[at] > 0.0)  # elsewhere no score did
-    pool = seen.layout.cell[order[at], 0]
-    if cell.condition.budget.scope == "global":
-        pool = np.zeros_like(pool)
-    last = [at[pool == crop][-1] for crop in np.unique(pool)]
+    pools = encoded.layout.pools(planned.condition.budget.scope)
+    owned = [at[np.isin(order[at], places)] for _, places in pools]
+    last = [own[-1] for own in owned if len(own)]
     edges = [margin[i] for i in last if tied[i] or margin[i] > 0.0]
     return Choice(
         kept,
@@ -297,8 +297,8 @@ def choice_of(
 
 def _details(plan: Plan, a: Selection, b: Selection) -> list[Detail]:
     found = []
-    for image, question in (a if a.per == "question" else b).by_unit:
-        one, other = a.of(image, question), b.of(image, question)
+    for unit in (a if a.per == "question" else b).by_unit:
+        one, other = a.of(unit), b.of(unit)
         shared = len(np.intersect1d(one.kept, other.kept, assume_unique=True))
         larger = max(len(one.kept), len(other.kept))
         found.append(
@@ -306,8 +306,8 @@ def _details(plan: Plan, a: Selection, b: Selection) -> list[Detail]:
                 one=a.label,
                 other=b.label,
                 budget=a.budget,
-                image=plan.questions.images[image],
-                question=plan.distinct[image][question] if question >= 0 else "",
+                image=plan.questions.images[unit.image],
+                question="" if unit.question == WHOLE else plan.distinct[unit.image][unit.question],
                 shared=shared,
                 larger=larger,
                 overlap=shared / larger if larger else 1.0,
@@ -331,7 +331,7 @@ def _pair(a: Selection, b: Selection, details: Sequence[Detail]) -> Pair:
         other=b.label,
         budget=a.budget,
         per="question" if "question" in (a.per, b.per) else "image",
-        merged=any(isinstance(s.cell.chosen.selector, Merges) for s in (a, b)),
+        merged=any(isinstance(s.planned.selector, Merges) for s in (a, b)),
         choices=len(details),
         mean=float(overlap.mean()),
         smallest=float(overlap.min()),

@@ -10,22 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.adapter import EncodedImage, TokenLayout
-from calprune.collect.grid import grid
-from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.pruning_stages import InModelSelector, is_in_model
-from calprune.collect.run import Keep, prepare
+from calprune.collect.request import CollectRequest, SelectionOptions
+from calprune.collect.run import plan_for
 from calprune.collect.selector import Merges, guided
-from calprune.collect.stages.encode import encode, read_features
+from calprune.collect.stages.block_cache import BlockCache
+from calprune.collect.stages.encode import encode
 from calprune.collect.stages.in_model_block import replies
-from calprune.collect.stages.kept_tokens import chosen_in
-from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan, make_plan
-from calprune.collect.stages.select import choose, read_merges
+from calprune.collect.stages.kept_tokens import kept_in
+from calprune.collect.stages.plan import BLOCK_IMAGES, Plan, PlannedCondition, Unit
+from calprune.collect.stages.planning import make_plan
+from calprune.collect.stages.select import read_merges, select
 from calprune.data.condition_names import name_of, title_of
 from calprune.data.pictures import open_picture
 from calprune.data.questions import find_benchmark
@@ -38,7 +39,7 @@ _LONGEST_SIDE = 1008  # pixels of the image as it is drawn
 
 
 @dataclass(frozen=True)
-class Mark:
+class SelectionMark:
     """What one selector keeps.
 
     Attributes:
@@ -61,7 +62,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Look:
+class TokenView:
     """One image, its v visual tokens, and what selectors keep of them.
 
     Attributes:
@@ -83,19 +84,16 @@ class Look:
     layout: TokenLayout
     saliency: NDArray[np.float64]
     measure: str
-    marks: tuple[Mark, ...]
+    marks: tuple[SelectionMark, ...]
 
 
-def look(
+def token_view(
     bench: str = "shapes",
     image: str = "0",
     *,
-    select: str | Sequence[str],
-    keep: Keep | Sequence[Keep] = (),
     question: int = 0,
-    model: str = EMBEDDED,
-    **options: Any,
-) -> Look:
+    **options: Unpack[SelectionOptions],
+) -> TokenView:
     """What selectors keep of one image.
 
     Where the store holds the image's block of features, it is used, and what is chosen anew is
@@ -104,23 +102,15 @@ def look(
     Args:
         bench: name of a benchmark.
         image: its name, or its place among the images, from 0 on.
-        select: selectors as on the command line.
-        keep: budgets; 64 by default.
         question: which of the image's distinct questions is asked, from 0 on, where selectors are
             guided by it or choose inside the language model.
-        model: a short name, a repository, or a local folder.
-        options: as ``prepare`` takes them.
+        options: as ``CollectRequest`` describes them; ``keep`` is 64 if nothing else is said.
 
     Raises:
         PlanError: for an image, question or selector that cannot be shown.
     """
-    if keep in ((), [], ""):
-        named = grid([select] if isinstance(select, str) else select)
-        keep = () if all(c.selector.budget for c in named) else USUAL
-    if getattr(find_benchmark(bench), "reads_files", True):  # one image is shown, so any may lack
-        options = {"max_left_out": 1.0, **options}
-    whole = prepare(bench, model=model, select=select, keep=keep, **options)
-    _showable(whole.cells)
+    whole = plan_for(_request(bench, options))
+    _showable(whole.conditions)
     at = _place(whole, image)
     if not 0 <= question < len(whole.distinct[at]):
         raise PlanError(
@@ -129,19 +119,33 @@ def look(
         )
     block = at // BLOCK_IMAGES
     if whole.features.has(block):
-        return _looked(replace(whole, share=(block, whole.blocks)), block, at, question)
+        return _view(replace(whole, shard=(block, whole.blocks)), at, question)
     with TemporaryDirectory() as folder:
         name = whole.questions.images[at]
         alone = whole.questions.without(set(whole.questions.images) - {name}, apart=True)
-        chosen = [c.chosen for c in whole.cells]
-        plan = make_plan(Store(Path(folder)), alone, whole.packed, chosen)
-        return _looked(plan, 0, 0, question)
+        choices = [c.choice for c in whole.conditions]
+        plan = make_plan(Store(Path(folder)), alone, whole.packed, choices)
+        return _view(plan, 0, question)
 
 
-def _showable(cells: Sequence[Cell]) -> None:
-    if len(cells) > MOST:
+def _request(bench: str, options: SelectionOptions) -> CollectRequest:
+    """With the usual budget, and any images left out: one image is shown."""
+    request = CollectRequest(bench, **options)
+    request.refuse_unread("show tokens", SelectionOptions.__annotations__)
+    if not request.selectors:
+        raise PlanError("nothing to show: name a selection with --select")
+    if not request.budgets and any(c.selector.budget is None for c in request.choices):
+        request = replace(request, keep=USUAL)
+    reads_files = getattr(find_benchmark(bench), "reads_files", True)
+    if request.max_left_out is None and not request.strict and reads_files:
+        request = replace(request, max_left_out=1.0)
+    return request
+
+
+def _showable(conditions: Sequence[PlannedCondition]) -> None:
+    if len(conditions) > MOST:
         raise PlanError(
-            f"{len(cells)} selections are too many for one figure: name at most {MOST} with "
+            f"{len(conditions)} selections are too many for one figure: name at most {MOST} with "
             "--select and --keep; one seed of a random selector is --select random:seed=0"
         )
 
@@ -160,60 +164,69 @@ def _place(plan: Plan, image: str) -> int:
     )
 
 
-def _looked(plan: Plan, block: int, at: int, question: int) -> Look:
-    for stage in (encode(plan, plan.cells), choose(plan, plan.cells)):
+def _view(plan: Plan, at: int, question: int) -> TokenView:
+    for stage in (encode(plan, plan.conditions), select(plan, plan.conditions)):
         for _ in stage:
             pass
-    encoded = read_features(plan, block).seen
-    seen = encoded[at - plan.images(block).start]
+    block = at // BLOCK_IMAGES
+    blocks = BlockCache(plan)
+    images = blocks.features(block).images
+    encoded = images[at - plan.images(block).start]
     name = plan.questions.images[at]
     picture = open_picture(plan.questions.picture(name))
     size = (picture.height, picture.width)
     picture.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
-    return Look(
+    return TokenView(
         model=plan.adapter.name,
         benchmark=plan.questions.name,
         image=name,
         question=plan.distinct[at][question],
         pixels=np.asarray(picture),
         size=size,
-        layout=seen.layout,
-        saliency=seen.saliency[plan.adapter.saliency].astype(np.float64),
+        layout=encoded.layout,
+        saliency=encoded.saliency[plan.adapter.saliency].astype(np.float64),
         measure=plan.adapter.measures.get("saliency", plan.adapter.saliency),
-        marks=tuple(_mark(plan, c, block, (at, question), encoded) for c in plan.cells),
+        marks=tuple(_mark(plan, c, Unit(at, question), blocks) for c in plan.conditions),
     )
 
 
-def _mark(plan: Plan, cell: Cell, block: int, unit: tuple[int, int], encoded: list[Any]) -> Mark:
-    selector: Any = cell.chosen.selector
+def _mark(plan: Plan, planned: PlannedCondition, unit: Unit, blocks: BlockCache) -> SelectionMark:
+    block = unit.image // BLOCK_IMAGES
+    images = blocks.features(block).images
+    encoded = images[unit.image - plan.images(block).start]
+    selector: Any = planned.selector
     if is_in_model(selector):
-        return _in_model(plan, cell, selector, unit, encoded[unit[0] - plan.images(block).start])
-    wanted = unit if guided(cell.chosen.selector) else (unit[0], -1)
-    at = plan.asked(block, cell.chosen).index(wanted)
-    layout = encoded[unit[0] - plan.images(block).start].layout
+        return _in_model(plan, planned, selector, unit, encoded)
+    wanted = unit if guided(planned.selector) else Unit(unit.image)
+    at = plan.units(block, planned.selector).index(wanted)
+    layout = encoded.layout
     kept, part = np.zeros(len(layout), np.bool_), np.zeros(len(layout), np.bool_)
-    index = chosen_in(plan, cell, block, encoded)[at].index
+    index = kept_in(plan, planned, block, images, blocks)[at].index
     kept[index[index >= 0]] = True
     kept &= ~layout.separator
     tokens = int(kept.sum())
-    if isinstance(cell.chosen.selector, Merges):
-        merged = read_merges(plan, cell.chosen, block)[at]
+    if isinstance(planned.selector, Merges):
+        merged = read_merges(plan, planned, block)[at]
         token = merged.token[merged.weight != 0.0]
         part[token[token >= 0]] = True
         tokens = len(merged)
-    name, title = name_of(cell.condition), title_of(cell.condition)
-    return Mark(name, title, tokens, kept, part & ~kept, guided(cell.chosen.selector))
+    name, title = name_of(planned.condition), title_of(planned.condition)
+    return SelectionMark(name, title, tokens, kept, part & ~kept, guided(planned.selector))
 
 
 def _in_model(
-    plan: Plan, cell: Cell, selector: InModelSelector, unit: tuple[int, int], seen: EncodedImage
-) -> Mark:
+    plan: Plan,
+    planned: PlannedCondition,
+    selector: InModelSelector,
+    unit: Unit,
+    encoded: EncodedImage,
+) -> SelectionMark:
     """What the last layer sees when the model is asked."""
-    image, question = unit
-    found = replies(plan, cell, selector, [(image, seen, [plan.distinct[image][question]])])
+    prompt = plan.distinct[unit.image][unit.question]
+    found = replies(plan, planned, selector, [(unit.image, encoded, [prompt])])
     (until,), layers = found.until, found.visual.shape[1]
-    kept = (until == layers) & ~seen.layout.separator
+    kept = (until == layers) & ~encoded.layout.separator
     tokens = int(kept.sum() + found.merged[0, -1])
     since = int(until[until < layers].max(initial=0))
-    name, title = name_of(cell.condition), title_of(cell.condition)
-    return Mark(name, title, tokens, kept, np.zeros_like(kept), True, since)
+    name, title = name_of(planned.condition), title_of(planned.condition)
+    return SelectionMark(name, title, tokens, kept, np.zeros_like(kept), True, since)

@@ -37,11 +37,10 @@ from calprune.collect.hf.clip_model import ClipModel
 from calprune.collect.hf.clip_signals import ClipSignals
 from calprune.collect.hf.templates import converse
 from calprune.collect.signals import Signals
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.errors import ModelError, PlanError
 
-# Decoders whose masks and positions are known, and the prompt they were tuned with.
-_DECODERS = {"llama": "vicuna_v1", "mistral": "mistral_instruct"}
+_DECODERS = {"llama": "vicuna_v1", "mistral": "mistral_instruct"}  # known, and their prompts
 
 
 class ClipLlama:
@@ -232,9 +231,9 @@ class ClipLlama:
         read = self.checkpoint.tokenizer.decode([int(i) for i in ids], skip_special_tokens=True)
         return str(read).strip()
 
-    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
+    def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
         """One after another."""
-        return np.arange(head + len(layout) + 1, dtype=np.int64)[None]
+        return np.arange(prefix + len(layout) + 1, dtype=np.int64)[None]
 
     # Language -----------------------------------------------------------------------------------
 
@@ -307,7 +306,7 @@ class ClipLlama:
         return projected
 
     @torch.inference_mode()
-    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
         """The head in float32: half-precision logits would leave a few hundred confidences."""
         weight, bias = self._float_head
         logits = torch.nn.functional.linear(hidden.float(), weight, bias)
@@ -315,8 +314,8 @@ class ClipLlama:
 
     @cached_property
     def _float_head(self) -> tuple[Tensor, Tensor | None]:
-        head = self.model.lm_head
-        return head.weight.float(), None if head.bias is None else head.bias.float()
+        layer = self.model.lm_head
+        return layer.weight.float(), None if layer.bias is None else layer.bias.float()
 
     @torch.inference_mode()
     def generate(
@@ -337,18 +336,18 @@ class ClipLlama:
         text = self.model.model.language_model
         index = kept if kept.ndim == 1 else np.zeros(0)
         places = torch.from_numpy(index.astype(np.int64)).to(self.device)
-        head, tail = (
+        prefix, suffix = (
             text.embed_tokens(torch.tensor(ids, dtype=torch.long, device=self.device))
-            for ids in (prompt.head, prompt.tail)
+            for ids in (prompt.prefix, prompt.suffix)
         )
         if kept.ndim == 2:  # new tokens, made before the projector
             found = self.project(torch.from_numpy(kept).to(self.device, DTYPES[self.dtype]))
             places = torch.arange(len(kept), device=self.device)
-        embeds = torch.cat([head, found[places].to(head.dtype), tail])[None]
+        embeds = torch.cat([prefix, found[places].to(prefix.dtype), suffix])[None]
         if positions == "contiguous":
             return self._greedily(embeds, most)
-        whole = torch.arange(len(head) + len(found) + len(tail), device=self.device)
-        ends = (whole[: len(head)], places + len(head), whole[len(head) + len(found) :])
+        whole = torch.arange(len(prefix) + len(found) + len(suffix), device=self.device)
+        ends = (whole[: len(prefix)], places + len(prefix), whole[len(prefix) + len(found) :])
         return self._greedily_at(embeds, torch.cat(ends)[None], most)
 
     def _greedily_at(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,8 @@ from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLay
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
+from calprune.data.condition import Scope
 from calprune.data.pictures import open_picture, pad_to_square
 
 __all__ = ["Llava"]
@@ -26,7 +26,7 @@ class Llava(ClipLlama):
     title = "LLaVA-1.5 (CLIP with CLS, projector, Llama): llava-1.5-7b, -13b, local folders"
     pictures = ("pad", "crop")
     model_class = "LlavaForConditionalGeneration"
-    scope: Literal["global", "split", "crop"] = "global"
+    scope: Scope = "global"
     ragged = False
 
     def __init__(self, found: Found, options: ModelOptions) -> None:

@@ -17,7 +17,8 @@ from calprune.collect.adapter import EncodedImage, Found, ModelOptions, TokenLay
 from calprune.collect.hf.checkpoint import DTYPES
 from calprune.collect.hf.clip import to_numpy
 from calprune.collect.models._llava_base import ClipLlama
-from calprune.data.benchmarks import Picture
+from calprune.data.benchmark import Picture
+from calprune.data.condition import Scope
 from calprune.data.pictures import open_picture
 from calprune.errors import ModelError
 
@@ -40,7 +41,7 @@ class Convention:
     fixed: bool
     unpad: bool
     newline: Literal["none", "separator", "compete"]
-    scope: Literal["global", "split", "crop"]
+    scope: Scope
     first: Literal["width", "height"] = "width"
 
 
@@ -157,11 +158,11 @@ class LlavaNext(ClipLlama):
         patches, saliency = self.see(torch.cat(pixels))
         shares = [len(p) for p in pixels]
         return [
-            self._seen((i.height, i.width), p.flatten(0, 1), s.flatten())
+            self._encoded((i.height, i.width), p.flatten(0, 1), s.flatten())
             for i, p, s in zip(opened, patches.split(shares), saliency.split(shares), strict=True)
         ]
 
-    def _seen(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> EncodedImage:
+    def _encoded(self, size: tuple[int, int], patches: Tensor, saliency: Tensor) -> EncodedImage:
         layout, order = self.token_layout(size), self._order(size)
         newline = order == NEWLINE
         seen = to_numpy(saliency)[order]

@@ -1,10 +1,10 @@
 """Greedy replies, token by token, on the very cache that the pack has filled.
 
-A line of the cache is [head | visual tokens | trie of questions]. At every step each reply that is
-still open appends one column: the token that it has just said. That token sees the head, the visual
-tokens, its own question's path through the trie and its own reply, nothing else, and stands where
-it would stand after its question alone. Replies that are finished take no part in later steps, and
-lines without an open reply leave the batch.
+A line of the cache is [prefix | visual tokens | trie of questions]. At every step each reply that
+is still open appends one column: the token that it has just said. That token sees the prefix, the
+visual tokens, its own question's path through the trie and its own reply, nothing else, and stands
+where it would stand after its question alone. Replies that are finished take no part in later
+steps, and lines without an open reply leave the batch.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class _Open:
         question: int64 (n,) number of each in the batch.
         line: int64 (n,) its line in the cache.
         seen: bool (n, c) columns of the cache that its next token sees, were its reach unlimited.
-        depth: int64 (n,) tokens before the next one, without the head.
+        depth: int64 (n,) tokens before the next one, without the prefix.
         position: int64 (p, n) of the next token.
     """
 
@@ -138,7 +138,7 @@ def continued(
         open_ = open_.only(on)
         open_, past = _without_finished_lines(adapter, open_, past, begun.cache)
         hidden, open_, past = _appended(adapter, open_, said[0][on], past, begun.cache, watch)
-        logits = adapter.head(hidden)
+        logits = adapter.lm_head(hidden)
         if not np.isfinite(logits).all():
             raise ModelError(
                 f"{adapter.name}: token {t + 1} of a reply has a logit that is not finite; try "
@@ -208,7 +208,7 @@ def _greedy(logits: NDArray[np.float32]) -> Said:
 def _opened(lines: Sequence[PackedSequence], begun: Begun) -> _Open:
     """All questions of a batch before their first token."""
     line, column = begun.last.T
-    starts = [x.row.start + len(tail) for x in lines for tail in x.row.tails]
+    starts = [x.row.start + len(suffix) for x in lines for suffix in x.row.suffixes]
     return _Open(
         question=np.arange(len(line)),
         line=line,
@@ -288,9 +288,9 @@ def _step(pack: Pack, mask: Tensor | dict[str, Tensor], cache: Any, device: str)
     )
 
 
-def _check(adapter: Adapter, open_: _Open, counts: list[Counts], head: int) -> None:
+def _check(adapter: Adapter, open_: _Open, counts: list[Counts], prefix: int) -> None:
     """Every layer must have let each token see as much as one kind of layer does."""
-    whole = head + open_.depth + 1
+    whole = prefix + open_.depth + 1
     kinds = [
         whole if r.window is None else np.minimum(whole, r.window) for r in adapter.reach.values()
     ]

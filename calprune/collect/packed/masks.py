@@ -25,7 +25,7 @@ class Past:
 
     ``seen`` bool (b, c): there and no padding, or (b, s, c) what each of s tokens may see of it
     where they differ; ``visual`` bool (b, c): visual tokens among them; ``depth`` int64 (b, c):
-    tokens before each, negative in the head of the prompt.
+    tokens before each, negative in the prefix of the prompt.
     """
 
     seen: NDArray[np.bool_]
@@ -33,8 +33,8 @@ class Past:
     depth: NDArray[np.int64]
 
     @classmethod
-    def head(cls, b: int, n: int) -> Past:
-        """The n tokens of the prompt's head before each of b lines."""
+    def prefix(cls, b: int, n: int) -> Past:
+        """The n tokens of the prompt's prefix before each of b lines."""
         depth = np.tile(np.arange(-n, 0), (b, 1))
         return cls(np.ones((b, n), np.bool_), np.zeros((b, n), np.bool_), depth)
 

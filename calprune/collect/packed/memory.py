@@ -19,7 +19,6 @@ LEAST_TOKENS = 256
 _SHARE_OF_REST = 0.6
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 
 def tokens_per_forward(adapter: Adapter, max_memory: int | None = None) -> int:
@@ -86,14 +85,6 @@ def in_halves(
     half = (len(items) + 1) // 2
     parts = (items[:half], items[half:])
     return [result for part in parts for result in in_halves(work, part, device, doing)]
-
-
-def parse_bytes(text: str) -> int:
-    """``8GB``, ``8GiB``, ``500M`` or plain bytes; PlanError for anything else."""
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([kmg]i?)?b?\s*", text.lower())
-    if not match or float(match[1]) <= 0:
-        raise PlanError(f"--max-memory {text!r}: write e.g. 8GB or 500MB")
-    return int(float(match[1]) * _UNITS[match[2] or ""])
 
 
 def limit(device: str, max_memory: int) -> None:

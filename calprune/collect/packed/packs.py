@@ -2,7 +2,7 @@
 
 A line is [kept visual tokens | questions], the questions as a trie: tokens that several of them
 begin with stand there once. Every token sees the visual tokens and its own question's tokens
-before it, none sees another question; positions start again after the image for each. The head of
+before it, none sees another question; positions start again after the image for each. The prefix of
 the prompt comes before everything, and its keys and values are computed once.
 
 Who sees whom is one number a token: the column at which the tokens that see it end. Tokens stand
@@ -28,7 +28,7 @@ class PackedSequence:
         row: what it was made from.
         ids: int64 (s,) token ids; 0 where a visual token stands.
         end: int64 (s,) column after the last that sees this token.
-        depth: int64 (s,) tokens before it in the sequence that it belongs to, without the head.
+        depth: int64 (s,) tokens before it in the sequence that it belongs to, without the prefix.
         positions: int64 (p, s) position ids.
         last: int64 (q,) column at which each question ends.
         most: int64 (q,) tokens that each reply may have; 0 where only its first position is asked.
@@ -81,10 +81,10 @@ def lay_out(row: ImageRequest, most: Sequence[int] | None = None) -> PackedSeque
 
     ``most``: tokens that the reply to each question may have; without it there are no replies.
     """
-    limits = np.array([0] * len(row.tails) if most is None else most, dtype=np.int64)
-    if limits.shape != (len(row.tails),) or (limits < 0).any():
-        raise ValueError(f"{len(row.tails)} questions need as many limits, none below 0: {most}")
-    ids, depth, parent, last = _trie(row.tails)
+    limits = np.array([0] * len(row.suffixes) if most is None else most, dtype=np.int64)
+    if limits.shape != (len(row.suffixes),) or (limits < 0).any():
+        raise ValueError(f"{len(row.suffixes)} questions need as many limits, none below 0: {most}")
+    ids, depth, parent, last = _trie(row.suffixes)
     k, q = row.positions.shape[1], len(ids)
     end = np.arange(1, q + 1)
     for i in range(q - 1, -1, -1):  # children stand after their parents
@@ -102,30 +102,30 @@ def lay_out(row: ImageRequest, most: Sequence[int] | None = None) -> PackedSeque
     )
 
 
-def _trie(tails: Sequence[tuple[int, ...]]) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Ids, depths and parents of the trie's tokens in depth-first order; each tail's last token."""
+def _trie(suffixes: Sequence[tuple[int, ...]]) -> tuple[list[int], list[int], list[int], list[int]]:
+    """Ids, depths and parents of the trie's tokens, depth first; each suffix's last token."""
     ids: list[int] = []
     depth: list[int] = []
     parent: list[int] = []
-    last = [0] * len(tails)
-    open_: list[int] = []  # tokens of the tail before, from the root down
-    for i in sorted(range(len(tails)), key=lambda i: tails[i]):
-        tail, shared = tails[i], 0
-        while shared < min(len(tail), len(open_)) and ids[open_[shared]] == tail[shared]:
+    last = [0] * len(suffixes)
+    open_: list[int] = []  # tokens of the suffix before, from the root down
+    for i in sorted(range(len(suffixes)), key=lambda i: suffixes[i]):
+        suffix, shared = suffixes[i], 0
+        while shared < min(len(suffix), len(open_)) and ids[open_[shared]] == suffix[shared]:
             shared += 1
         del open_[shared:]
-        for at in range(shared, len(tail)):
+        for at in range(shared, len(suffix)):
             parent.append(open_[-1] if open_ else -1)
             open_.append(len(ids))
-            ids.append(tail[at])
+            ids.append(suffix[at])
             depth.append(at)
         last[i] = open_[-1]
     return ids, depth, parent, last
 
 
-def trie_length(tails: Sequence[tuple[int, ...]]) -> int:
+def trie_length(suffixes: Sequence[tuple[int, ...]]) -> int:
     """Tokens of several questions with common beginnings merged."""
-    return len(_trie(tails)[0])
+    return len(_trie(suffixes)[0])
 
 
 def cut(lines: Sequence[PackedSequence], piece: str) -> Pack:
@@ -149,14 +149,14 @@ def cut(lines: Sequence[PackedSequence], piece: str) -> Pack:
     return Pack(ids, end, depth, positions, visual, length)
 
 
-def headed(head: tuple[int, ...], lines: Sequence[PackedSequence]) -> Pack:
-    """The prompt's head and the visual tokens after it, for a plainly causal forward."""
-    pack, h, b = cut(lines, "visual"), len(head), len(lines)
+def with_prefix(prefix: tuple[int, ...], lines: Sequence[PackedSequence]) -> Pack:
+    """The prompt's prefix and the visual tokens after it, for a plainly causal forward."""
+    pack, h, b = cut(lines, "visual"), len(prefix), len(lines)
     n = h + pack.ids.shape[1]
     before = np.arange(h)
     places = np.broadcast_to(before, (len(pack.positions), b, h))
     return Pack(
-        ids=np.concatenate([np.tile(np.array(head, np.int64), (b, 1)), pack.ids], axis=1),
+        ids=np.concatenate([np.tile(np.array(prefix, np.int64), (b, 1)), pack.ids], axis=1),
         end=np.full((b, n), n),
         depth=np.tile(np.arange(n), (b, 1)),
         positions=np.concatenate([places, pack.positions], axis=2),

@@ -12,50 +12,50 @@ from calprune.collect.adapter import Adapter, EncodedImage, ImageRequest, Reach
 
 def place(
     adapter: Adapter,
-    seen: EncodedImage,
+    encoded: EncodedImage,
     kept: NDArray[np.int64],
-    head: int,
-    tails: tuple[tuple[int, ...], ...],
+    prefix: int,
+    suffixes: tuple[tuple[int, ...], ...],
     positions: str,
 ) -> ImageRequest:
     """The row of an image of which ``kept`` (k,) tokens are left, in rising order.
 
     ``original`` positions are those of the whole image, with gaps; ``contiguous`` ones are counted
-    anew after the ``head`` tokens of the prompt, on every axis.
+    anew after the ``prefix`` tokens of the prompt, on every axis.
     """
-    places = adapter.positions(head, seen.layout)
-    visual, start = places[:, head + kept], int(places[:, -1].max())
+    places = adapter.positions(prefix, encoded.layout)
+    visual, start = places[:, prefix + kept], int(places[:, -1].max())
     if positions == "contiguous":
-        start = head + len(kept)
-        visual = np.tile(np.arange(head, start), (len(places), 1))
+        start = prefix + len(kept)
+        visual = np.tile(np.arange(prefix, start), (len(places), 1))
     return ImageRequest(
-        seen.features[adapter.projector_input][kept],
-        seen.layout.separator[kept],
+        encoded.features[adapter.projector_input][kept],
+        encoded.layout.separator[kept],
         visual,
         start,
-        tails,
+        suffixes,
     )
 
 
 def place_new(
     adapter: Adapter,
     rows: NDArray[np.floating],
-    head: int,
-    tails: tuple[tuple[int, ...], ...],
+    prefix: int,
+    suffixes: tuple[tuple[int, ...], ...],
 ) -> ImageRequest:
     """A request with new rows (m, d) of the projector's input, one after another."""
-    start = head + len(rows)
-    visual = np.tile(np.arange(head, start), (adapter.axes, 1))
-    return ImageRequest(rows, np.zeros(len(rows), dtype=np.bool_), visual, start, tails)
+    start = prefix + len(rows)
+    visual = np.tile(np.arange(prefix, start), (adapter.axes, 1))
+    return ImageRequest(rows, np.zeros(len(rows), dtype=np.bool_), visual, start, suffixes)
 
 
 def visible(row: ImageRequest, reach: Mapping[str, Reach]) -> list[NDArray[np.int64]]:
     """Per kind of layer, visual tokens (q,) that the last token of each question may see."""
     k = row.positions.shape[1]
-    tails = np.array([len(tail) for tail in row.tails])
+    suffixes = np.array([len(suffix) for suffix in row.suffixes])
     return [
-        np.full(len(tails), k)
+        np.full(len(suffixes), k)
         if r.window is None
-        else np.minimum(k, np.maximum(0, r.window - tails))
+        else np.minimum(k, np.maximum(0, r.window - suffixes))
         for r in reach.values()
     ]

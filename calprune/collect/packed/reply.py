@@ -1,4 +1,4 @@
-"""Asking packs: routes, batches, the head's keys and values, and what to do without memory."""
+"""Asking packs: routes, batches, the prefix's keys and values, and what to do without memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from calprune.collect.packed import masks
 from calprune.collect.packed.decode import NOTHING, Begun, Generated, continued
 from calprune.collect.packed.masks import Counts, Past, counting
 from calprune.collect.packed.memory import in_halves, load, tokens_per_forward
-from calprune.collect.packed.packs import Pack, PackedSequence, batches, cut, headed, lay_out
+from calprune.collect.packed.packs import Pack, PackedSequence, batches, cut, lay_out, with_prefix
 from calprune.collect.packed.routes import Route, route
 from calprune.errors import PlanError
 
@@ -77,14 +77,14 @@ class Packed:
         return self.adapter.numerics() | packing
 
     def reply(self, rows: Sequence[ImageRequest], most: int | Sequence[Sequence[int]] = 0) -> Reply:
-        """Answers in order of rows, then of their tails; lines of similar length share forwards.
+        """Answers in order of rows, then of their suffixes; lines of similar length share forwards.
 
         Args:
             rows: images with their questions.
             most: tokens that replies may have at most: one number for all questions, or for each
-                row one a tail. With 0 a question is asked for its first position only.
+                row one a suffix. With 0 a question is asked for its first position only.
         """
-        limits = [[most] * len(r.tails) for r in rows] if isinstance(most, int) else most
+        limits = [[most] * len(r.suffixes) for r in rows] if isinstance(most, int) else most
         lines = [lay_out(r, n) for r, n in zip(rows, limits, strict=True)]
         found: dict[int, Reply] = {}
         for group in batches([load(x) for x in lines], self.tokens):
@@ -116,9 +116,9 @@ class Packed:
         asked = [len(x.last) for x in lines]
         if not any(x.most.any() for x in lines):
             hidden, counts = self.hidden(lines)  # the cache is freed before the head runs
-            return _split(self.adapter.head(hidden), counts, asked, [NOTHING] * sum(asked))
+            return _split(self.adapter.lm_head(hidden), counts, asked, [NOTHING] * sum(asked))
         begun = self._begin(lines)
-        logits = self.adapter.head(begun.hidden)
+        logits = self.adapter.lm_head(begun.hidden)
         generated = continued(self.adapter, lines, begun, logits, self.watch)
         return _split(logits, begun.counts, asked, generated)
 
@@ -131,12 +131,12 @@ class Packed:
     def _begin(self, lines: Sequence[PackedSequence]) -> Begun:
         chosen = self.forced or route(max(x.visual for x in lines))
         shift = int(chosen == "prefix")
-        past = Past.head(len(lines), self.head_length)
+        past = Past.prefix(len(lines), self.prefix_length)
         if chosen == "prefix":
-            cache = self._prefix_cache(lines, past)
+            cache = self._visual_cache(lines, past)
             past = past.then(cut(lines, "visual"))
         else:
-            cache = self.head_cache(len(lines))
+            cache = self.prefix_cache(len(lines))
         pack = cut(lines, "words" if shift else "all")
         last = [(b, c - shift * x.visual) for b, x in enumerate(lines) for c in x.last]
         where = torch.tensor(last, device=self.adapter.device)
@@ -146,21 +146,21 @@ class Packed:
         hidden = hidden[where[:, 0], where[:, 1]]
         return Begun(hidden, counts, pack, past, np.array(last), cache)
 
-    def _prefix_cache(self, lines: Sequence[PackedSequence], past: Past) -> Any:
-        """A cache that holds the head and every line's visual tokens.
+    def _visual_cache(self, lines: Sequence[PackedSequence], past: Past) -> Any:
+        """A cache that holds the prefix and every line's visual tokens.
 
-        Where all layers are plainly causal the head is computed again with them: a forward from
+        Where all layers are plainly causal the prefix is computed again with them: a forward from
         the first token on needs no mask, and kernels then leave out the half that it would hide.
         """
         from transformers import DynamicCache
 
         if all(r == Reach() for r in self.adapter.reach.values()):
             cache = DynamicCache()
-            pack = headed(self.adapter.prompt("?").head, lines)
+            pack = with_prefix(self.adapter.prompt("?").prefix, lines)
             causal = torch.ones(pack.ids.shape, dtype=torch.long, device=self.adapter.device)
             self.adapter.forward(self.step(lines, pack, causal, cache))
             return cache
-        cache = self.head_cache(len(lines))
+        cache = self.prefix_cache(len(lines))
         pack = cut(lines, "visual")
         if pack.ids.shape[1]:
             self._run(lines, pack, past, cache)
@@ -193,35 +193,35 @@ class Packed:
         )
 
     @property
-    def head_length(self) -> int:
+    def prefix_length(self) -> int:
         """Tokens before every image."""
-        return len(self.adapter.prompt("?").head)
+        return len(self.adapter.prompt("?").prefix)
 
     @property
-    def head(self) -> list[tuple[Tensor, Tensor]]:
-        """The head's keys and values, per layer (1, heads, n, d); empty without a head."""
-        return self._head if self.head_length else []
+    def prefix(self) -> list[tuple[Tensor, Tensor]]:
+        """The prefix's keys and values, per layer (1, heads, n, d); empty without a prefix."""
+        return self._prefix if self.prefix_length else []
 
     @cached_property
-    def _head(self) -> list[tuple[Tensor, Tensor]]:
+    def _prefix(self) -> list[tuple[Tensor, Tensor]]:
         """Keys and values of everything before the image, per layer (1, heads, n, d)."""
         from transformers import DynamicCache
 
-        head = self.adapter.prompt("?").head
+        prefix = self.adapter.prompt("?").prefix
         nowhere = np.zeros((self.adapter.axes, 0), dtype=np.int64)
-        row = ImageRequest(_NOTHING, _NOTHING[:, 0] > 0, nowhere, 0, (head,))
+        row = ImageRequest(_NOTHING, _NOTHING[:, 0] > 0, nowhere, 0, (prefix,))
         cache = DynamicCache()
         line = lay_out(row)
-        self._run([line], cut([line], "all"), Past.head(1, 0), cache)
+        self._run([line], cut([line], "all"), Past.prefix(1, 0), cache)
         layers: list[Any] = list(cache.layers)
         return [(layer.keys, layer.values) for layer in layers]
 
-    def head_cache(self, b: int) -> Any:
-        """A fresh cache that holds the head's keys and values for b lines."""
+    def prefix_cache(self, b: int) -> Any:
+        """A fresh cache that holds the prefix's keys and values for b lines."""
         from transformers import DynamicCache
 
         cache = DynamicCache()
-        for layer, (keys, values) in enumerate(self._head if self.head_length else ()):
+        for layer, (keys, values) in enumerate(self._prefix if self.prefix_length else ()):
             cache.update(keys.expand(b, -1, -1, -1), values.expand(b, -1, -1, -1), layer)
         return cache
 

@@ -1,8 +1,8 @@
 """How a pack is run. The only place where a route is chosen.
 
 ``tree``: one forward over visual tokens and questions. Short, but every question token's row of
-the mask spans all others. ``prefix``: the head and the visual tokens first, plainly causal, then
-the questions on top of their keys and values. Two forwards, of which the first needs no mask.
+the mask spans all others. ``prefix``: the prompt's and the visual tokens first, plainly causal,
+then the questions on top of their keys and values. Two forwards, of which the first needs no mask.
 """
 
 from __future__ import annotations

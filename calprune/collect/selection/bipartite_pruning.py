@@ -7,7 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 
-def thin_out(
+def prune_bipartite(
     similarity: NDArray[np.float32], left: NDArray[np.int64], k: int, most: int
 ) -> NDArray[np.int64]:
     """Drop tokens that resemble others, up to ``most`` in a round, until k are left.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from calprune.collect.selection.tie_break import DRIFT, best
 
 
-def greedy_sum(
+def greedy_coverage_additive(
     similarity: NDArray[np.float32], bonus: NDArray[np.float64], depth: int
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Repeatedly take the token v with the largest sum_u max(0, S[u,v] - C[u]) + bonus[v].

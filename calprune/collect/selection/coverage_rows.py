@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from calprune.collect.selection.tie_break import DRIFT, best
 
 
-def greedy_rows(
+def greedy_coverage_rows(
     entries: NDArray[np.float64],
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """Repeatedly take the column v with the largest sum over rows r of max(0, E[r, v] - C[r]).

@@ -18,7 +18,7 @@ from calprune.errors import PlanError
 NOTHING_NEW = 1e-6
 
 
-def greedy_map(
+def greedy_dpp(
     kernel: NDArray[np.float64],
     k: int,
     allowed: NDArray[np.bool_] | None = None,
@@ -55,7 +55,7 @@ def greedy_map(
     order, gain, margin = np.full(k, -1, np.int32), np.zeros(k), np.zeros(k)
     tied, rows = np.zeros(k, np.bool_), np.empty((k, len(place)))
     square = np.ascontiguousarray(kernel, np.float64)
-    found = _greedy_map(square, place, residual, spent, rows, order, gain, margin, tied)
+    found = _greedy_dpp(square, place, residual, spent, rows, order, gain, margin, tied)
     if found < k:
         raise PlanError(
             f"{name}: cannot take {k} of {len(place)} visual tokens: after {found} of them the "
@@ -66,7 +66,7 @@ def greedy_map(
 
 
 @njit(cache=True)
-def _greedy_map(kernel, place, residual, spent, rows, order, gain, margin, tied):  # type: ignore[no-untyped-def]
+def _greedy_dpp(kernel, place, residual, spent, rows, order, gain, margin, tied):  # type: ignore[no-untyped-def]
     """What was taken moves to the front, so that loops run over what is left: a third of the time.
 
     ``rows[i, p]``: entry of Cholesky row i for the token ``place[p]``.

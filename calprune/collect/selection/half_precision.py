@@ -27,7 +27,7 @@ def half_similarity(features: NDArray[np.floating]) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def greedy_coverage(
+def half_greedy_coverage(
     features: NDArray[np.floating],
     saliency: NDArray[np.float64],
     alpha: float,
@@ -75,7 +75,7 @@ def greedy_coverage(
     )
 
 
-def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
+def by_half_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
     """Candidates by falling score (v,) rounded to float16; of equal ones the lowest index first."""
     check_scores(score, candidates)
     left = np.flatnonzero(candidates)

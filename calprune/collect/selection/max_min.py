@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from calprune.collect.selection.tie_break import best
 
 
-def farthest_first(
+def greedy_max_min(
     similarity: NDArray[np.float32], candidates: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
     """First the token whose nearest other is farthest, then the one farthest from all taken.
@@ -28,12 +28,12 @@ def farthest_first(
     n = len(candidates)
     order, tied = np.zeros(n, np.int32), np.zeros(n, np.bool_)
     score, margin = np.zeros(n), np.zeros(n)
-    _farthest(np.ascontiguousarray(similarity), candidates, order, score, margin, tied)
+    _greedy_max_min(np.ascontiguousarray(similarity), candidates, order, score, margin, tied)
     return order, score, margin, tied
 
 
 @njit(cache=True)
-def _farthest(similarity, candidates, order, score, margin, tied):  # type: ignore[no-untyped-def]
+def _greedy_max_min(similarity, candidates, order, score, margin, tied):  # type: ignore[no-untyped-def]
     n = candidates.size
     distance = np.full(n, np.inf if n > 1 else 0.0)
     for i in range(n):

@@ -54,7 +54,7 @@ class CDPruner:
 
         Raises PlanError if the tokens span fewer than K dimensions.
         """
-        from calprune.collect.selection.dpp import greedy_map
+        from calprune.collect.selection.dpp import greedy_dpp
         from calprune.collect.visual_tokens import as_ranking
 
         candidates = tokens.candidates
@@ -62,7 +62,7 @@ class CDPruner:
         kernel = tokens.alike("projected")[np.ix_(candidates, candidates)].astype(np.float64)
         kernel *= quality[:, None]
         kernel *= quality
-        order, score, margin, tied = greedy_map(kernel, k, name="cdpruner")
+        order, score, margin, tied = greedy_dpp(kernel, k, name="cdpruner")
         return as_ranking(len(tokens.separator), candidates[order], score, margin, tied)
 
     def _quality(self, tokens: VisualTokens, candidates: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -34,8 +34,8 @@ class DivPrune:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Order of all candidates; ``score`` is the distance at which each was taken."""
-        from calprune.collect.selection.max_min import farthest_first
+        from calprune.collect.selection.max_min import greedy_max_min
         from calprune.collect.visual_tokens import as_ranking
 
-        found = farthest_first(tokens.alike("projected"), tokens.candidates)
+        found = greedy_max_min(tokens.alike("projected"), tokens.candidates)
         return as_ranking(len(tokens.separator), *found)

@@ -52,7 +52,7 @@ class MMTok:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Order of all candidates; ``score`` is the coverage that each adds."""
-        from calprune.collect.selection.coverage_rows import greedy_rows
+        from calprune.collect.selection.coverage_rows import greedy_coverage_rows
         from calprune.collect.similarity import cross_similarity
         from calprune.collect.visual_tokens import as_ranking
 
@@ -65,7 +65,7 @@ class MMTok:
             alike = alike[np.ix_(candidates, candidates)]
         text = _softmax(words, self.text_temperature) / len(words)
         vision = _softmax(alike, self.vision_temperature) * (_VISION / len(alike))
-        order, score, margin, tied = greedy_rows(np.concatenate([text, vision]))
+        order, score, margin, tied = greedy_coverage_rows(np.concatenate([text, vision]))
         return as_ranking(len(tokens.separator), candidates[order], score, margin, tied)
 
 

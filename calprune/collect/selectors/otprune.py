@@ -49,7 +49,7 @@ class OTPrune:
 
     def first(self, tokens: VisualTokens, k: int) -> Ranking:
         """The first k of that order."""
-        from calprune.collect.selection.dpp import greedy_map
+        from calprune.collect.selection.dpp import greedy_dpp
         from calprune.collect.visual_tokens import as_ranking
 
         candidates = tokens.candidates
@@ -58,7 +58,7 @@ class OTPrune:
         kernel = self.gamma * square
         kernel[np.diag_indices_from(kernel)] += 1.0
         # least = 0: the kernel is I and more, so that residuals stay at 1 or above
-        order, gain, margin, tied = greedy_map(kernel, k, name="otprune", least=0.0)
+        order, gain, margin, tied = greedy_dpp(kernel, k, name="otprune", least=0.0)
         return as_ranking(len(tokens.separator), candidates[order], gain, margin, tied)
 
 

@@ -26,7 +26,7 @@ class Saliency:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Falling saliency."""
         if tokens.compat:
-            from calprune.collect.selection import half_precision as compat
+            from calprune.collect.selection import half_precision
 
-            return compat.by_score(tokens.saliency, ~tokens.separator)
+            return half_precision.by_half_score(tokens.saliency, ~tokens.separator)
         return by_score(tokens.saliency, ~tokens.separator)

@@ -47,9 +47,9 @@ class Scope:
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Greedy order of all candidates; the sum runs over every token, chosen ones included."""
         if tokens.compat:
-            from calprune.collect.selection import half_precision as compat
+            from calprune.collect.selection import half_precision
 
-            return compat.greedy_coverage(
+            return half_precision.half_greedy_coverage(
                 tokens.features, tokens.saliency, self.alpha, self.gap_power, tokens.separator
             )
         from calprune.collect.selection.coverage import greedy_coverage

@@ -42,7 +42,7 @@ class ScopeAdd:
 
     def rank(self, tokens: VisualTokens) -> Ranking:
         """Greedy order of all candidates; the sum runs over every token, chosen ones included."""
-        from calprune.collect.selection.coverage_additive import greedy_sum
+        from calprune.collect.selection.coverage_additive import greedy_coverage_additive
 
         patches = ~tokens.separator
         with np.errstate(over="ignore"):
@@ -55,4 +55,6 @@ class ScopeAdd:
         similarity = tokens.similarity
         if tokens.separator.any():
             similarity = similarity * (patches[:, None] & patches[None, :])
-        return Ranking(*greedy_sum(similarity, np.where(patches, bonus, -np.inf), len(bonus)))
+        return Ranking(
+            *greedy_coverage_additive(similarity, np.where(patches, bonus, -np.inf), len(bonus))
+        )

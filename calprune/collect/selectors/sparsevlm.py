@@ -89,9 +89,9 @@ class SparseVLM:
     def _stage(self, before: int, keep: int, dropped: int) -> Stage:
         if self.version == "2.0":
             return Stage(before, before - 1, keep, rows="raters", heads=_HEADS)
-        recycled = dropped * 3 // 10 + 1
+        merge_from = dropped * 3 // 10 + 1
         return Stage(
-            before, before - 1, keep, "raters", recycled=recycled, merged=recycled // 10 + 1
+            before, before - 1, keep, "raters", merge_from=merge_from, merged=merge_from // 10 + 1
         )
 
 

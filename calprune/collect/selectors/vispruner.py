@@ -55,13 +55,13 @@ class VisPruner:
 
         Only ties of saliency are recorded.
         """
-        from calprune.collect.selection.bipartite_pruning import thin_out
+        from calprune.collect.selection.bipartite_pruning import prune_bipartite
         from calprune.collect.visual_tokens import as_ranking
 
         salient = by_score(tokens.saliency, ~tokens.separator)
         listed = salient.order[salient.order >= 0].astype(np.int64)
         n = int(k * self.important)
-        others = thin_out(tokens.similarity, listed[n:], k - n, STEP)
+        others = prune_bipartite(tokens.similarity, listed[n:], k - n, STEP)
         rest = (0, len(others))
         return as_ranking(
             len(tokens.separator),

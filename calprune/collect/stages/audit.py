@@ -12,10 +12,10 @@ import numpy as np
 from scipy.special import logsumexp
 
 from calprune.collect.pruning_stages import is_in_model
-from calprune.collect.stages.ask import BlockCache
+from calprune.collect.stages.block_cache import BlockCache
 from calprune.collect.stages.in_model_block import ask_again
-from calprune.collect.stages.kept_tokens import chosen_in
-from calprune.collect.stages.plan import BLOCK_IMAGES, Cell, Plan
+from calprune.collect.stages.kept_tokens import kept_in
+from calprune.collect.stages.plan import BLOCK_IMAGES, WHOLE, Plan, PlannedCondition
 from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.random_draws import Draws
@@ -35,22 +35,22 @@ class Audit:
     flipped: int
 
 
-def audit(plan: Plan, rows: int) -> Iterator[Audit]:
-    """Audit ``rows`` rows of every sealed condition, drawn by its key; results are sealed too."""
-    features = BlockCache(plan)
-    for cell in plan.cells:
-        source = plan.store.logits(cell.condition)
+def audit(plan: Plan) -> Iterator[Audit]:
+    """Audit as many rows of every sealed condition as planned, drawn by its key; seals results."""
+    blocks = BlockCache(plan)
+    for planned in plan.conditions:
+        source = plan.store.logits(planned.condition)
         if source.exists():
-            n = min(rows, len(plan.questions.examples))
+            n = min(plan.audit_rows, len(plan.questions.examples))
             cached = unpack(source, "calprune.logits")
-            path = plan.store.audit(cell.condition, n, cached.digest)
+            path = plan.store.audit(planned.condition, n, cached.digest)
             if not path.exists():
-                seal(path, _audit_cell(plan, cell, features, n, cached))
+                seal(path, _audit(plan, planned, blocks, n, cached))
             a = (found := unpack(path, "calprune.audits")).arrays
             if found.key != cached.key:
                 raise Mismatch(f"{path}: an audit of another condition; delete it and run again")
             yield Audit(
-                name_of(cell.condition),
+                name_of(planned.condition),
                 n,
                 float(a["delta/answer"].max()),
                 float(a["delta/log_z"].max()),
@@ -58,14 +58,16 @@ def audit(plan: Plan, rows: int) -> Iterator[Audit]:
             )
 
 
-def _audit_cell(plan: Plan, cell: Cell, features: BlockCache, n: int, cached: Sealed) -> Sealed:
+def _audit(
+    plan: Plan, planned: PlannedCondition, blocks: BlockCache, n: int, cached: Sealed
+) -> Sealed:
     a = cached.arrays
     total = len(a["example/id"])
-    draws = Draws(int(cell.condition.key[:16], 16), n)
+    draws = Draws(int(planned.condition.key[:16], 16), n)
     picked = np.sort(draws.order(total)[:n])
     replies = [_reply(a, int(row)) for row in picked]
     again = [
-        _generate(plan, cell, features, int(row), max(1, len(reply)))
+        _generate(plan, planned, blocks, int(row), max(1, len(reply)))
         for row, reply in zip(picked, replies, strict=True)
     ]
     logits = np.stack([first for _, first in again])
@@ -112,7 +114,7 @@ def _reply(arrays: Arrays, row: int) -> np.ndarray:
 
 
 def _generate(
-    plan: Plan, cell: Cell, features: BlockCache, row: int, most: int
+    plan: Plan, planned: PlannedCondition, blocks: BlockCache, row: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ids (t,) and first logits of one row from its pixels, through nothing that collect shares.
 
@@ -120,23 +122,23 @@ def _generate(
     on where the sealed one ended has another last token, and needs no more tokens to show.
     """
     image = next(i for i, rows in enumerate(plan.questions.rows) if row in rows)
-    prompt, selector = plan.questions.examples[row].prompt, cell.chosen.selector
+    prompt, selector = plan.questions.examples[row].prompt, planned.selector
     if is_in_model(selector):
-        ids, logits = ask_again(plan, cell, selector, image, prompt)
+        ids, logits = ask_again(plan, planned, selector, image, prompt)
     else:
         block = image // BLOCK_IMAGES
         question = plan.asks[image][plan.questions.rows[image].index(row)]
         found = next(
             k
-            for k in chosen_in(plan, cell, block, features.read(block).seen)
-            if k.image == image and k.question in (-1, question)
+            for k in kept_in(plan, planned, block, blocks.features(block).images, blocks)
+            if k.unit.image == image and k.unit.question in (WHOLE, question)
         )
         picture = plan.questions.picture(plan.questions.images[image])
-        positions = cell.condition.positions
+        positions = planned.condition.positions
         kept = found.index if found.rows is None else found.rows
         ids, logits = plan.adapter.generate(picture, prompt, kept, positions, most)
     if not np.isfinite(logits).all():
         raise ModelError(
-            f"{name_of(cell.condition)}: generate answers {prompt!r} with what is no number"
+            f"{name_of(planned.condition)}: generate answers {prompt!r} with what is no number"
         )
     return ids, logits[0]

@@ -10,11 +10,12 @@ from scipy.special import logsumexp
 
 from calprune.collect.packed.decode import NOTHING, Generated
 from calprune.collect.packed.reply import Reply
-from calprune.collect.stages.plan import Cell, Plan
-from calprune.data.benchmarks import Example
+from calprune.collect.stages.plan import Plan, PlannedCondition
+from calprune.data.benchmark import Example
 from calprune.data.condition import canonical_json
 from calprune.data.condition_names import name_of
-from calprune.data.storage.agreement import padded
+from calprune.data.padding import pad_rows
+from calprune.data.storage.agreement import answer_array
 from calprune.data.storage.container import Arrays, as_text
 from calprune.data.storage.ragged_text import pack_texts
 from calprune.errors import ModelError
@@ -22,14 +23,14 @@ from calprune.errors import ModelError
 TOP = 20
 
 
-def record(plan: Plan, cell: Cell, block: int, reply: Reply) -> Arrays:
+def record(plan: Plan, planned: PlannedCondition, block: int, reply: Reply) -> Arrays:
     """Columns of a block: what was said to distinct questions, for all rows that ask them.
 
     Raises ModelError if a logit is not finite.
     """
     examples, source, first = rows_in(plan, block)
-    logits = _finite(plan, cell, block, reply.logits)
-    tokens = padded(cell.condition.answer_tokens)
+    logits = _finite(plan, planned, block, reply.logits)
+    tokens = answer_array(planned.condition)
     log_z = logsumexp(logits, axis=1)
     entropy = log_z - (np.exp(logits - log_z[:, None]) * logits).sum(axis=1)
     top = _largest(reply.logits)
@@ -69,13 +70,15 @@ def rows_in(plan: Plan, block: int) -> tuple[list[Example], NDArray[np.int64], N
     return examples, np.array(source), np.array(first, dtype=np.int32)
 
 
-def _finite(plan: Plan, cell: Cell, block: int, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def _finite(
+    plan: Plan, planned: PlannedCondition, block: int, logits: NDArray[np.float32]
+) -> NDArray[np.float64]:
     """The logits in float64."""
     if not np.isfinite(logits).all():
         bad = int(np.flatnonzero(~np.isfinite(logits).all(axis=1))[0])
         image, prompt = [(i, p) for i in plan.images(block) for p in plan.distinct[i]][bad]
         raise ModelError(
-            f"{name_of(cell.condition)}: {plan.questions.images[image]}, {prompt!r}: the model "
+            f"{name_of(planned.condition)}: {plan.questions.images[image]}, {prompt!r}: the model "
             "answered with a logit that is not finite; try --dtype float32 or check the weights"
         )
     return logits.astype(np.float64)
@@ -87,8 +90,6 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
     offered = np.zeros((len(examples), len(source.answers)), dtype=np.bool_)
     for row, e in enumerate(examples):
         offered[row, list(e.offered)] = True
-    tails = [plan.tails[e.prompt] for e in examples]
-    width = max(len(t) for t in tails)
     arrays: Arrays = {
         "example/id": as_text([e.id for e in examples]),
         "example/split": as_text([e.split for e in examples]),
@@ -97,8 +98,10 @@ def _described(plan: Plan, examples: Sequence[Example]) -> Arrays:
         "example/label": np.array([e.label for e in examples], dtype=np.int16),
         "example/offered": offered,
         "benchmark/scorer": as_text([source.scorer]),
-        "prompt/head": np.array(plan.head, dtype=np.int32),
-        "prompt/tail": np.stack([pad(np.array(t, dtype=np.int64), width) for t in tails]),
+        "prompt/head": np.array(plan.prefix, dtype=np.int32),
+        "prompt/tail": pad_rows(
+            [np.array(plan.suffixes[e.prompt], dtype=np.int32) for e in examples]
+        ),
         "answer/name": as_text([a.name for a in source.answers]),
     }
     if plan.questions.closed_tokens:
@@ -130,11 +133,6 @@ def _replies(plan: Plan, examples: Sequence[Example], said: Sequence[Generated])
     for name, column in texts.items():
         arrays[f"{name}/text"], arrays[f"{name}/offset"] = pack_texts(column)
     return arrays
-
-
-def pad(values: NDArray[np.integer], k: int) -> NDArray[np.int32]:
-    """Values (n,) as int32 (k,), padded with −1."""
-    return np.pad(values, (0, k - len(values)), constant_values=-1).astype(np.int32)
 
 
 def _largest(logits: NDArray[np.float32]) -> NDArray[np.int64]:

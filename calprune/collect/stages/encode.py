@@ -12,19 +12,19 @@ from calprune.collect.adapter import EncodedImage, TokenLayout
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import unchanged
 from calprune.collect.stages.features import measure, measured_by
-from calprune.collect.stages.plan import Cell, Plan
+from calprune.collect.stages.plan import Plan, PlannedCondition
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
 
 _AT_ONCE = 8
 
 
-def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
-    """Encode the missing blocks of this share, and measure what the selectors of ``cells`` need.
+def encode(plan: Plan, conditions: Sequence[PlannedCondition] = ()) -> Iterator[int]:
+    """Encode the missing blocks of this shard, and measure what these conditions' selectors need.
 
     Yields each block once it is sealed.
     """
-    features, names = plan.features, plan.signals(cells)
+    features, names = plan.features, plan.signals(conditions)
     for block in plan.mine:
         unchanged(features, block, model=plan.adapter)
         if not features.has(block):
@@ -34,17 +34,17 @@ def encode(plan: Plan, cells: Sequence[Cell] = ()) -> Iterator[int]:
 
 
 def _encode_block(plan: Plan, block: int) -> Arrays:
-    at = list(plan.images(block))
-    names = [plan.questions.images[i] for i in at]
-    seen: list[EncodedImage] = []
+    units = plan.whole_images(block)
+    names = plan.names(units)
+    images: list[EncodedImage] = []
 
     def see(few: Sequence[str]) -> list[EncodedImage]:
         return plan.adapter.encode([plan.questions.picture(n) for n in few])
 
     for first in range(0, len(names), _AT_ONCE):
         few = names[first : first + _AT_ONCE]
-        seen += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
-    for name, s in zip(names, seen, strict=True):
+        images += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
+    for name, s in zip(names, images, strict=True):
         signals = [x[~s.layout.separator] for x in s.saliency.values()]
         if not all(np.isfinite(x).all() for x in (*s.features.values(), *signals)):
             raise ModelError(
@@ -53,17 +53,17 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
             )
     arrays: Arrays = {
         "image/id": as_text(names),
-        "image/digest": as_text([plan.questions.digests[i] for i in at]),
-        "image/offset": np.cumsum([0, *(len(s.layout) for s in seen)]).astype(np.int64),
-        "image/size": np.array([s.layout.size for s in seen], dtype=np.int32),
-        "token/cell": np.concatenate([s.layout.cell for s in seen]),
-        "token/glue": np.concatenate([s.layout.separator for s in seen]),
-        "token/box": np.concatenate([s.layout.box for s in seen]),
+        "image/digest": as_text(plan.digests(units)),
+        "image/offset": np.cumsum([0, *(len(s.layout) for s in images)]).astype(np.int64),
+        "image/size": np.array([s.layout.size for s in images], dtype=np.int32),
+        "token/cell": np.concatenate([s.layout.cell for s in images]),
+        "token/glue": np.concatenate([s.layout.separator for s in images]),
+        "token/box": np.concatenate([s.layout.box for s in images]),
     }
-    for name in seen[0].features:
-        arrays[f"view/{name}"] = np.concatenate([s.features[name] for s in seen])
-    for name in seen[0].saliency:
-        arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in seen])
+    for name in images[0].features:
+        arrays[f"view/{name}"] = np.concatenate([s.features[name] for s in images])
+    for name in images[0].saliency:
+        arrays[f"saliency/{name}"] = np.concatenate([s.saliency[name] for s in images])
     return arrays
 
 
@@ -71,18 +71,18 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
 class Encoded:
     """A block of encoded images, and the software and numerics that encoded it."""
 
-    seen: list[EncodedImage]
+    images: list[EncodedImage]
     provenance: dict[str, Any]
 
 
 def read_features(plan: Plan, block: int) -> Encoded:
     """The encoded images of a block; Mismatch if they are not this plan's."""
-    names = [plan.questions.images[i] for i in plan.images(block)]
-    a = (sealed := plan.features.read(block, names)).arrays
+    sealed = plan.features.read(block, plan.names(plan.whole_images(block)))
+    a = sealed.arrays
     offset = a["image/offset"]
     views = [n for n in a if n.startswith("view/")]
     signals = [n for n in a if n.startswith("saliency/")]
-    seen = [
+    images = [
         EncodedImage(
             layout=TokenLayout(
                 cell=a["token/cell"][lo:hi],
@@ -95,4 +95,4 @@ def read_features(plan: Plan, block: int) -> Encoded:
         )
         for lo, hi, size in zip(offset, offset[1:], a["image/size"], strict=False)
     ]
-    return Encoded(seen, sealed.provenance)
+    return Encoded(images, sealed.provenance)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from calprune.collect.packed.memory import in_halves
 from calprune.collect.plugin_source import recorded, unchanged
 from calprune.collect.signals import of_question
-from calprune.collect.stages.plan import Plan
+from calprune.collect.stages.plan import Plan, Unit
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
@@ -40,15 +40,15 @@ def measure(plan: Plan, block: int, names: Sequence[str]) -> None:
     text = [n for n in missing if of_question(n)]
     seen = [n for n in missing if n not in text]
     if seen:
-        _seal(plan, block, _whole(plan, block), _of_images(plan, block, seen), seen)
+        _seal(plan, block, plan.whole_images(block), _of_images(plan, block, seen), seen)
     if text:
-        asked = _of_questions(plan, block)
+        asked = plan.image_questions(block)
         questions = [plan.distinct[i][q] for i, q in asked]
         _seal(plan, block, asked, plan.adapter.phrase(questions, text), text)
 
 
 def _of_images(plan: Plan, block: int, names: list[str]) -> list[dict[str, Signal]]:
-    images = [plan.questions.images[i] for i in plan.images(block)]
+    images = plan.names(plan.whole_images(block))
     found: list[dict[str, Signal]] = []
 
     def see(few: Sequence[str]) -> list[dict[str, Signal]]:
@@ -63,7 +63,7 @@ def _of_images(plan: Plan, block: int, names: list[str]) -> list[dict[str, Signa
 def _seal(
     plan: Plan,
     block: int,
-    units: list[tuple[int, int]],
+    units: list[Unit],
     found: list[dict[str, Signal]],
     names: list[str],
 ) -> None:
@@ -76,31 +76,21 @@ def _seal(
                     "--dtype float32 or check the weights"
                 )
         arrays: Arrays = {
-            "image/id": as_text([plan.questions.images[i] for i, _ in units]),
-            "image/digest": as_text([plan.questions.digests[i] for i, _ in units]),
-            "image/question": np.array([q for _, q in units], dtype=np.int32),
+            "image/id": as_text(plan.names(units)),
+            "image/digest": as_text(plan.digests(units)),
+            "image/question": np.array([u.question for u in units], dtype=np.int32),
             "image/offset": np.cumsum([0, *(len(r) for r in rows)]).astype(np.int64),
             "signal/value": np.concatenate(rows),
         }
         plan.signal(name).seal(block, arrays, measured_by(plan))
 
 
-def read_signals(
-    plan: Plan, block: int, names: Sequence[str]
-) -> dict[tuple[int, int], dict[str, Signal]]:
-    """Signals by (image, −1) and, those of text, by (image, question); Mismatch if not ours."""
-    found: dict[tuple[int, int], dict[str, Signal]] = {}
+def read_signals(plan: Plan, block: int, names: Sequence[str]) -> dict[Unit, dict[str, Signal]]:
+    """Signals by unit, of an image or, those of text, of a question; Mismatch if not ours."""
+    found: dict[Unit, dict[str, Signal]] = {}
     for name in names:
-        units = _of_questions(plan, block) if of_question(name) else _whole(plan, block)
-        a = plan.signal(name).read(block, [plan.questions.images[i] for i, _ in units]).arrays
+        units = plan.image_questions(block) if of_question(name) else plan.whole_images(block)
+        a = plan.signal(name).read(block, plan.names(units)).arrays
         for unit, (lo, hi) in zip(units, pairwise(a["image/offset"].tolist()), strict=True):
             found.setdefault(unit, {})[name] = a["signal/value"][lo:hi]
     return found
-
-
-def _whole(plan: Plan, block: int) -> list[tuple[int, int]]:
-    return [(i, -1) for i in plan.images(block)]
-
-
-def _of_questions(plan: Plan, block: int) -> list[tuple[int, int]]:
-    return [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]

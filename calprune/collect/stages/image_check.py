@@ -21,7 +21,7 @@ def most_left_out(given: float | None, strict: bool = False) -> float:
     return share
 
 
-def usable(
+def check_images(
     questions: Questions, strict: bool = False, most: float = MOST_LEFT_OUT
 ) -> tuple[Questions, tuple[str, ...]]:
     """The benchmark less images that cannot be decoded or used, and what is wrong with each.

@@ -14,75 +14,79 @@ from calprune.collect.in_model.compatibility import stages_of, tokens_of
 from calprune.collect.in_model.run import InModelReply, reply
 from calprune.collect.packed.places import place
 from calprune.collect.pruning_stages import InModelSelector
-from calprune.collect.stages.columns import pad, rows_in
-from calprune.collect.stages.plan import Cell, Plan
+from calprune.collect.stages.columns import rows_in
+from calprune.collect.stages.plan import Plan, PlannedCondition
+from calprune.data.padding import pad_rows
 from calprune.data.storage.container import Arrays, as_text
 
 
 def ask_in_model(
-    plan: Plan, cell: Cell, selector: InModelSelector, block: int, seen: list[EncodedImage]
+    plan: Plan,
+    planned: PlannedCondition,
+    selector: InModelSelector,
+    block: int,
+    encoded: list[EncodedImage],
 ) -> tuple[InModelReply, Arrays]:
     """Replies to a block's distinct questions, and the columns about what each one's was left.
 
     ``image/position`` are those of the last layer.
     """
-    asked = [(i, s, plan.distinct[i]) for i, s in zip(plan.images(block), seen, strict=True)]
-    found = replies(plan, cell, selector, asked)
-    return found, _columns(plan, cell, block, found)
+    asked = [(i, s, plan.distinct[i]) for i, s in zip(plan.images(block), encoded, strict=True)]
+    found = replies(plan, planned, selector, asked)
+    return found, _columns(plan, planned, block, found)
 
 
 def replies(
     plan: Plan,
-    cell: Cell,
+    planned: PlannedCondition,
     selector: InModelSelector,
     asked: Sequence[tuple[int, EncodedImage, Sequence[str]]],
 ) -> InModelReply:
     """Replies about images, each with some of its prompts."""
     rows, images, budgets = [], [], []
     for i, s, prompts in asked:
-        tails = tuple(plan.tails[p] for p in prompts)
+        suffixes = tuple(plan.suffixes[p] for p in prompts)
         whole = np.arange(len(s.layout))
-        rows.append(place(plan.adapter, s, whole, len(plan.head), tails, "original"))
+        rows.append(place(plan.adapter, s, whole, len(plan.prefix), suffixes, "original"))
         images.append(plan.questions.digests[i])
-        budgets.append(tokens_of(cell.condition.budget, s.layout))
-    return reply(plan.packed, rows, cell.chosen.name, selector, budgets, images)
+        budgets.append(tokens_of(planned.condition.budget, s.layout))
+    return reply(plan.packed, rows, planned.name, selector, budgets, images)
 
 
-def _columns(plan: Plan, cell: Cell, block: int, found: InModelReply) -> Arrays:
-    units = [(i, q) for i in plan.images(block) for q in range(len(plan.distinct[i]))]
-    width, most = (max(map(len, x)) for x in (found.kept, found.until))
+def _columns(plan: Plan, planned: PlannedCondition, block: int, found: InModelReply) -> Arrays:
+    units = plan.image_questions(block)
     _, source, _ = rows_in(plan, block)
-    head, anew = len(plan.head), cell.condition.positions == "contiguous"
-    places = [head + (np.arange(len(k)) if anew else k) for k in found.kept]
+    prefix, anew = len(plan.prefix), planned.condition.positions == "contiguous"
+    places = [prefix + (np.arange(len(k)) if anew else k) for k in found.kept]
     return {
-        "image/id": as_text([plan.questions.images[i] for i, _ in units]),
-        "image/question": np.array([q for _, q in units], dtype=np.int32),
-        "image/kept": np.stack([pad(k, width) for k in found.kept]),
-        "image/position": np.stack([pad(p, width) for p in places]),
+        "image/id": as_text(plan.names(units)),
+        "image/question": np.array([u.question for u in units], dtype=np.int32),
+        "image/kept": pad_rows(found.kept).astype(np.int32),
+        "image/position": pad_rows(places).astype(np.int32),
         "image/tied": found.tied,
-        "image/until": np.stack([pad(x, most) for x in found.until]).astype(np.int16),
+        "image/until": pad_rows(found.until).astype(np.int16),
         "image/margin": found.margin,
         "run/merged": found.merged[source],
     }
 
 
 def ask_again(
-    plan: Plan, cell: Cell, selector: InModelSelector, image: int, prompt: str
+    plan: Plan, planned: PlannedCondition, selector: InModelSelector, image: int, prompt: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """First id (1,) and logits (1, vocabulary) of one question from pixels, by a slow route."""
     adapter: Any = plan.adapter
     picture = plan.questions.picture(plan.questions.images[image])
-    (seen,) = adapter.encode([picture])
+    (encoded,) = adapter.encode([picture])
     stages = stages_of(
-        cell.chosen.name, selector, cell.condition.budget, seen.layout, adapter.shape.layers
+        planned.name, selector, planned.condition.budget, encoded.layout, adapter.shape.layers
     )
     asked = reference.Question(
         reference.from_pixels(adapter, picture, prompt),
-        len(plan.head),
-        seen.layout.separator,
+        len(plan.prefix),
+        encoded.layout.separator,
         plan.questions.digests[image],
-        plan.tails[prompt],
-        cell.chosen.seed or 0,
+        plan.suffixes[prompt],
+        planned.condition.seed or 0,
     )
     logits, _ = reference.answer(adapter, asked, stages, selector.positions == "contiguous")
     return np.array([logits.argmax()]), logits[None]

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from calprune.collect.adapter import EncodedImage, ImageRequest
 from calprune.collect.packed.places import place, place_new
-from calprune.collect.selector import Merges
-from calprune.collect.stages.columns import pad
+from calprune.collect.selector import Merges, guided
+from calprune.collect.stages.block_cache import BlockCache
 from calprune.collect.stages.features import read_signals
-from calprune.collect.stages.plan import Cell, Plan
-from calprune.collect.stages.select import read_merges, read_ranking
+from calprune.collect.stages.plan import WHOLE, Plan, PlannedCondition, Unit
+from calprune.collect.stages.select import read_merges
 from calprune.collect.visual_tokens import Merged
 from calprune.data.condition_names import name_of
+from calprune.data.padding import pad_rows
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import ModelError
 
@@ -24,80 +25,88 @@ CLS_SIGNAL = "cls-token"
 
 
 @dataclass(frozen=True)
-class Kept:
-    """What is left of one image, for one of its questions or for all (question −1).
+class KeptTokens:
+    """What is left of one image, for one of its questions or for all.
 
     ``index`` int64 (k,): kept tokens in raster order, of new tokens the one that weighs most;
     ``tied``: how many of them only ties decided; ``rows`` float (m, d): new tokens, if any.
     """
 
-    image: int
-    question: int
+    unit: Unit
     index: NDArray[np.int64]
     tied: int
     rows: NDArray[np.floating] | None = None
 
 
-def chosen_in(plan: Plan, cell: Cell, block: int, seen: Sequence[EncodedImage]) -> list[Kept]:
+def kept_in(
+    plan: Plan,
+    planned: PlannedCondition,
+    block: int,
+    encoded: Sequence[EncodedImage],
+    blocks: BlockCache,
+) -> list[KeptTokens]:
     """What a condition keeps of each image of a block, or for each question about it."""
-    units = plan.asked(block, cell.chosen)
-    of = dict(zip(plan.images(block), seen, strict=True))
-    if isinstance(cell.chosen.selector, Merges):
-        return _made(plan, cell, block, units, of)
-    ranking = read_ranking(plan, cell.chosen, block)
+    units = plan.units(block, planned.selector)
+    of = dict(zip(plan.images(block), encoded, strict=True))
+    if isinstance(planned.selector, Merges):
+        return _made(plan, planned, block, units, of)
     return [
-        keep(cell, unit, of[unit[0]], order, tied)
-        for unit, order, tied in zip(
-            units, ranking["rank/order"], ranking["rank/tied"], strict=True
-        )
+        keep(planned, unit, of[unit.image], order, tied)
+        for unit, order, tied in zip(units, *blocks.ranking(planned, block), strict=True)
     ]
 
 
 def keep(
-    cell: Cell,
-    unit: tuple[int, int],
-    seen: EncodedImage,
+    planned: PlannedCondition,
+    unit: Unit,
+    encoded: EncodedImage,
     order: NDArray[np.integer],
     tied: NDArray[np.bool_],
-) -> Kept:
-    """The first k of a ranking in raster order; with them all separators."""
-    layout, budget = seen.layout, cell.condition.budget
+) -> KeptTokens:
+    """The first k of a ranking in raster order; with them all separator."""
+    layout, budget = encoded.layout, planned.condition.budget
     order = order[order >= 0].astype(np.int64)
     shares = budget.shares(list(layout.crops.values()))
-    pools = [np.arange(len(order))]
-    if budget.scope != "global":
-        pools = [np.flatnonzero(layout.cell[order, 0] == crop) for crop in layout.crops]
-    at = [pool[:k] for pool, k in zip(pools, shares, strict=True)]
+    pools = [places for _, places in layout.pools(budget.scope)]
+    at = [np.flatnonzero(np.isin(order, own))[:k] for own, k in zip(pools, shares, strict=True)]
     if [len(x) for x in at] != shares:
-        raise ModelError(f"{name_of(cell.condition)}: its ranking holds fewer than {shares} tokens")
+        raise ModelError(
+            f"{name_of(planned.condition)}: its ranking holds fewer than {shares} tokens"
+        )
     taken = np.concatenate(at)
     separator = (
         np.flatnonzero(layout.separator) if len(taken) else taken
     )  # nothing kept, nothing to hold
     index = np.sort(np.concatenate([order[taken], separator]))
-    return Kept(*unit, index, int(tied[taken].sum()))
+    return KeptTokens(unit, index, int(tied[taken].sum()))
 
 
 def _made(
-    plan: Plan, cell: Cell, block: int, units: list[tuple[int, int]], of: dict[int, EncodedImage]
-) -> list[Kept]:
+    plan: Plan,
+    planned: PlannedCondition,
+    block: int,
+    units: list[Unit],
+    of: dict[int, EncodedImage],
+) -> list[KeptTokens]:
     """New tokens, as weighted sums of what goes into the projector."""
-    merges = read_merges(plan, cell.chosen, block)
-    named = [CLS_SIGNAL] if CLS_SIGNAL in cell.chosen.selector.needs else []
+    merges = read_merges(plan, planned, block)
+    named = [CLS_SIGNAL] if CLS_SIGNAL in planned.selector.needs else []
     cls = read_signals(plan, block, named)
     kept = []
-    for (i, q), merged in zip(units, merges, strict=True):
-        fed = of[i].features[plan.adapter.projector_input]
+    for unit, merged in zip(units, merges, strict=True):
+        fed = of[unit.image].features[plan.adapter.projector_input]
         rows = fed.astype(np.float32)
         if (merged.token < 0).any():
             # CLS of crop i is token −1 − i
-            rows = np.concatenate([rows, cls[i, -1][CLS_SIGNAL].astype(np.float32)[::-1]])
+            rows = np.concatenate(
+                [rows, cls[Unit(unit.image)][CLS_SIGNAL].astype(np.float32)[::-1]]
+            )
         made = np.add.reduceat(
             rows[merged.token] * merged.weight[:, None].astype(np.float32),
             merged.offset[:-1],
             axis=0,
         )
-        kept.append(Kept(i, q, _heaviest(merged), 0, made.astype(fed.dtype)))
+        kept.append(KeptTokens(unit, _heaviest(merged), 0, made.astype(fed.dtype)))
     return kept
 
 
@@ -111,35 +120,43 @@ def _heaviest(merged: Merged) -> NDArray[np.int64]:
 
 
 def rows_of(
-    plan: Plan, cell: Cell, block: int, seen: Sequence[EncodedImage], kept: Sequence[Kept]
+    plan: Plan,
+    planned: PlannedCondition,
+    block: int,
+    encoded: Sequence[EncodedImage],
+    kept: Sequence[KeptTokens],
 ) -> list[ImageRequest]:
     """The rows to ask: an image with all its questions, or with the one it was pruned for."""
-    of = dict(zip(plan.images(block), seen, strict=True))
+    of = dict(zip(plan.images(block), encoded, strict=True))
     rows = []
     for k in kept:
-        asked = plan.distinct[k.image]
-        asked = asked if k.question < 0 else (asked[k.question],)
-        tails = tuple(plan.tails[p] for p in asked)
+        asked = plan.distinct[k.unit.image]
+        asked = asked if k.unit.question == WHOLE else (asked[k.unit.question],)
+        suffixes = tuple(plan.suffixes[p] for p in asked)
         if k.rows is not None:
-            rows.append(place_new(plan.adapter, k.rows, len(plan.head), tails))
+            rows.append(place_new(plan.adapter, k.rows, len(plan.prefix), suffixes))
             continue
-        positions = cell.condition.positions
-        rows.append(place(plan.adapter, of[k.image], k.index, len(plan.head), tails, positions))
+        positions = planned.condition.positions
+        rows.append(
+            place(plan.adapter, of[k.unit.image], k.index, len(plan.prefix), suffixes, positions)
+        )
     return rows
 
 
 def described(
-    plan: Plan, cell: Cell, block: int, kept: Sequence[Kept], rows: Sequence[ImageRequest]
+    plan: Plan,
+    planned: PlannedCondition,
+    kept: Sequence[KeptTokens],
+    rows: Sequence[ImageRequest],
 ) -> Arrays:
     """Columns of a logit file about what was kept."""
-    width = max(len(k.index) for k in kept)
     arrays: Arrays = {
-        "image/id": as_text([plan.questions.images[k.image] for k in kept]),
-        "image/kept": np.stack([pad(k.index, width) for k in kept]),
+        "image/id": as_text(plan.names([k.unit for k in kept])),
+        "image/kept": pad_rows([k.index for k in kept]).astype(np.int32),
         "image/tied": np.array([k.tied for k in kept], dtype=np.int32),
     }
-    if any(k.question >= 0 for k in kept):
-        arrays["image/question"] = np.array([k.question for k in kept], dtype=np.int32)
+    if guided(planned.selector):
+        arrays["image/question"] = np.array([k.unit.question for k in kept], dtype=np.int32)
     if plan.adapter.axes == 1:  # otherwise they follow from the layout
-        arrays["image/position"] = np.stack([pad(r.positions[0], width) for r in rows])
+        arrays["image/position"] = pad_rows([r.positions[0] for r in rows]).astype(np.int32)
     return arrays

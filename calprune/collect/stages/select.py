@@ -1,4 +1,4 @@
-"""Room two: choose among the visual tokens of each image, on the CPU, from sealed features."""
+"""Stage two, select: which visual tokens of each image, on the CPU, from sealed features."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.adapter import EncodedImage
-from calprune.collect.grid import Chosen
 from calprune.collect.plugin_source import recorded, unchanged
 from calprune.collect.selector import Merges, Picks, Ranks, guided
 from calprune.collect.stages.encode import read_features
 from calprune.collect.stages.features import Signal, read_signals
-from calprune.collect.stages.plan import Cell, Plan
-from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens, in_order
+from calprune.collect.stages.plan import Plan, PlannedCondition, Unit
+from calprune.collect.visual_tokens import CLS, Merged, Ranking, VisualTokens, as_ranking, in_order
 from calprune.data.condition import ALL_TOKENS, Budget, sha256_of
+from calprune.data.padding import pad_rows
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, as_text
 from calprune.errors import CalpruneError, PlanError
@@ -33,94 +33,93 @@ class Pool:
     tokens: VisualTokens
 
 
-def choose(plan: Plan, cells: Sequence[Cell]) -> Iterator[int]:
-    """Choose in the missing blocks of this share for all selectors at once; yields the blocks."""
+def select(plan: Plan, conditions: Sequence[PlannedCondition]) -> Iterator[int]:
+    """Choose in the missing blocks of this shard for all selectors at once; yields the blocks."""
     wanted = {
         blocks.key: (blocks, c)
-        for blocks, c in ((plan.selection(c.chosen), c) for c in cells if ranked(c.chosen))
+        for blocks, c in ((plan.selection(c), c) for c in conditions if ranked(c.selector))
     }
     for block in plan.mine:
         for blocks, c in wanted.values():
-            unchanged(blocks, block, selector=c.chosen.selector)
+            unchanged(blocks, block, selector=c.selector)
         missing = [(blocks, c) for blocks, c in wanted.values() if not blocks.has(block)]
         if missing:
-            found = _choose_block(plan, block, [c for _, c in missing])
+            found = _select_block(plan, block, [c for _, c in missing])
             for (blocks, c), choices in zip(missing, found, strict=True):
-                made = {"software": software(), **recorded(selector=c.chosen.selector)}
-                blocks.seal(block, _columns(plan, block, c.chosen, choices), made)
+                made = {"software": software(), **recorded(selector=c.selector)}
+                blocks.seal(block, _columns(plan, block, c, choices), made)
         yield block
 
 
-def ranked(chosen: Chosen) -> bool:
+def ranked(selector: object) -> bool:
     """Whether a selector chooses before the language model runs."""
-    return isinstance(chosen.selector, Ranks | Picks | Merges)
+    return isinstance(selector, Ranks | Picks | Merges)
 
 
-def _choose_block(
-    plan: Plan, block: int, cells: Sequence[Cell]
+def _select_block(
+    plan: Plan, block: int, conditions: Sequence[PlannedCondition]
 ) -> list[list[Ranking] | list[Merged]]:
     """Per selector its choices in a block; images outermost: similarity is shared."""
-    found: list[list[Ranking | Merged]] = [[] for _ in cells]
-    signals = read_signals(plan, block, plan.signals(cells))
-    for i, seen in zip(plan.images(block), read_features(plan, block).seen, strict=True):
-        pools = _pools(plan, seen, plan.questions.digests[i], signals.get((i, -1), {}))
-        for choices, cell in zip(found, cells, strict=True):
-            if not guided(cell.chosen.selector):
-                choices.append(_choice(cell, pools))
+    found: list[list[Ranking | Merged]] = [[] for _ in conditions]
+    signals = read_signals(plan, block, plan.signals(conditions))
+    for i, encoded in zip(plan.images(block), read_features(plan, block).images, strict=True):
+        pools = _pools(plan, encoded, plan.questions.digests[i], signals.get(Unit(i), {}))
+        for choices, planned in zip(found, conditions, strict=True):
+            if not guided(planned.selector):
+                choices.append(_choice(planned, pools))
                 continue
             for q in range(len(plan.distinct[i])):
-                asked = [replace(p, tokens=p.tokens.asked(signals[i, q])) for p in pools]
-                choices.append(_choice(cell, asked))
+                asked = [replace(p, tokens=p.tokens.asked(signals[Unit(i, q)])) for p in pools]
+                choices.append(_choice(planned, asked))
     return found  # type: ignore[return-value]
 
 
-def _pools(plan: Plan, seen: EncodedImage, digest: str, signals: dict[str, Signal]) -> list[Pool]:
+def _pools(
+    plan: Plan, encoded: EncodedImage, digest: str, signals: dict[str, Signal]
+) -> list[Pool]:
     """The whole image, or its crops."""
-    crop = seen.layout.cell[:, 0]
-    parts: list[tuple[int | None, NDArray[np.int64]]] = [(None, np.arange(len(seen.layout)))]
-    if plan.adapter.scope != "global":
-        parts = [(int(c), np.flatnonzero(crop == c)) for c in np.unique(crop)]
+    v = len(encoded.layout)
     return [
         Pool(
             places,
             VisualTokens(
                 image=digest if c is None else sha256_of([digest, c]),
-                features=seen.features[plan.adapter.selector_features][places],
-                saliency=seen.saliency[plan.adapter.saliency][places].astype(np.float64),
-                separator=seen.layout.separator[places],
-                cell=seen.layout.cell[places, 1:],
+                features=encoded.features[plan.adapter.selector_features][places],
+                saliency=encoded.saliency[plan.adapter.saliency][places].astype(np.float64),
+                separator=encoded.layout.separator[places],
+                cell=encoded.layout.cell[places, 1:],
                 signals={
-                    name: values[places] if len(values) == len(crop) else values[[c or 0]]
+                    name: values[places] if len(values) == v else values[[c or 0]]
                     for name, values in signals.items()
                 },
             ),
         )
-        for c, places in parts
+        for c, places in encoded.layout.pools(plan.adapter.scope)
     ]
 
 
-def _choice(cell: Cell, pools: Sequence[Pool]) -> Ranking | Merged:
-    selector, chosen = cell.chosen.selector, cell.chosen
-    if chosen.compat:
+def _choice(planned: PlannedCondition, pools: Sequence[Pool]) -> Ranking | Merged:
+    selector = planned.selector
+    if planned.compat:
         pools = [replace(p, tokens=replace(p.tokens, compat=True)) for p in pools]
     counts = [len(p.tokens.candidates) for p in pools]
-    shares = _shares(cell.condition.budget, counts)
+    shares = _shares(planned.condition.budget, counts)
     if isinstance(selector, Ranks):
         rank = selector.rank
         every = counts if selector.budget is None else shares
         ranked = [
-            (p, _valid(chosen, p, _guard(chosen, p, rank, p.tokens), k))
+            (p, _valid(planned, p, _guard(planned, p, rank, p.tokens), k))
             for p, k in zip(pools, every, strict=True)
         ]
         return _joined(ranked)
     if isinstance(selector, Picks):
         pick = selector.pick
         picked = [
-            (p, _valid(chosen, p, _exactly(chosen, p, pick, k), k))
+            (p, _valid(planned, p, _exactly(planned, p, pick, k), k))
             for p, k in zip(pools, shares, strict=True)
         ]
         return _joined(picked)
-    merged = [_merged(chosen, p, k) for p, k in zip(pools, shares, strict=True)]
+    merged = [_merged(planned, p, k) for p, k in zip(pools, shares, strict=True)]
     return _stacked(pools, merged)
 
 
@@ -131,7 +130,9 @@ def _shares(budget: Budget, counts: list[int]) -> list[int]:
     return budget.shares(counts)
 
 
-def _guard(chosen: Chosen, pool: Pool, work: Callable[..., object], *given: object) -> object:
+def _guard(
+    planned: PlannedCondition, pool: Pool, work: Callable[..., object], *given: object
+) -> object:
     """A plug-in may fail in any way; its user should read which one did, and on what."""
     try:
         return work(*given)
@@ -139,26 +140,26 @@ def _guard(chosen: Chosen, pool: Pool, work: Callable[..., object], *given: obje
         raise
     except Exception as error:
         raise PlanError(
-            f"selector {chosen.name!r} failed on image {pool.tokens.image[:12]}: "
+            f"selector {planned.name!r} failed on image {pool.tokens.image[:12]}: "
             f"{type(error).__name__}: {error}"
         ) from error
 
 
-def _exactly(chosen: Chosen, pool: Pool, pick: Callable[..., Ranking], k: int) -> object:
+def _exactly(planned: PlannedCondition, pool: Pool, pick: Callable[..., Ranking], k: int) -> object:
     """A pick of k; nothing and everything need no choice."""
     candidates, v = pool.tokens.candidates, len(pool.tokens.separator)
     if k in (0, len(candidates)):
         return in_order(candidates[:k], v)
-    return _guard(chosen, pool, pick, pool.tokens, k)
+    return _guard(planned, pool, pick, pool.tokens, k)
 
 
-def _valid(chosen: Chosen, pool: Pool, ranking: object, k: int) -> Ranking:
+def _valid(planned: PlannedCondition, pool: Pool, ranking: object, k: int) -> Ranking:
     """A ranking of exactly k tokens; PlanError for what no later step could notice."""
     flaw = _flaw(ranking, pool.tokens.separator, k)
     if isinstance(ranking, Ranking) and not flaw:
         return ranking
     raise PlanError(
-        f"selector {chosen.name!r} ranked image {pool.tokens.image[:12]} wrongly: {flaw}"
+        f"selector {planned.name!r} ranked image {pool.tokens.image[:12]} wrongly: {flaw}"
     )
 
 
@@ -181,22 +182,22 @@ def _flaw(ranking: object, separator: NDArray[np.bool_], k: int) -> str:
         return f"token {int(order.max())} of {len(separator)}"
     if len(np.unique(order)) < k:
         return "a token is taken twice"
-    return "a separator token is taken" if separator[order].any() else ""
+    return "glue is taken" if separator[order].any() else ""
 
 
-def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
+def _merged(planned: PlannedCondition, pool: Pool, k: int) -> Merged:
     """A merge into k; nothing and everything need none."""
     tokens = pool.tokens
     if tokens.separator.any():
         raise PlanError(
-            f"selector {chosen.name!r} makes new tokens and has no rule for row ends; name a "
+            f"selector {planned.name!r} makes new tokens and has no rule for row ends; name a "
             "--picture without them, such as split"
         )
     if k in (0, len(tokens.candidates)):
         return Merged.rows(tokens.candidates[:k])
-    selector = chosen.selector
+    selector = planned.selector
     assert isinstance(selector, Merges)
-    found = _guard(chosen, pool, selector.merge, tokens, k)
+    found = _guard(planned, pool, selector.merge, tokens, k)
     if (
         not isinstance(found, Merged)
         or any(x.dtype.kind not in "iu" for x in (found.offset, found.token))
@@ -208,7 +209,7 @@ def _merged(chosen: Chosen, pool: Pool, k: int) -> Merged:
         or ((found.token < CLS) | (found.token >= len(tokens.separator))).any()
     ):
         raise PlanError(
-            f"selector {chosen.name!r} merged image {tokens.image[:12]} wrongly: exactly {k} "
+            f"selector {planned.name!r} merged image {tokens.image[:12]} wrongly: exactly {k} "
             "tokens, each of some old ones with finite weights"
         )
     return found
@@ -237,21 +238,19 @@ def _joined(ranked: Sequence[tuple[Pool, Ranking]]) -> Ranking:
     ]
     order, score, margin, tied = (np.concatenate(x) for x in zip(*parts, strict=True))
     v = sum(len(p.places) for p, _ in ranked)
-    return Ranking(
-        _wide(order, v, -1).astype(np.int32), *(_wide(x, v, 0) for x in (score, margin, tied))
-    )
+    return as_ranking(v, order, score, margin, tied)
 
 
 def _columns(
-    plan: Plan, block: int, chosen: Chosen, choices: Sequence[Ranking] | Sequence[Merged]
+    plan: Plan, block: int, planned: PlannedCondition, choices: Sequence[Ranking] | Sequence[Merged]
 ) -> Arrays:
-    units = plan.asked(block, chosen)
+    units = plan.units(block, planned.selector)
     arrays: Arrays = {
-        "image/id": as_text([plan.questions.images[i] for i, _ in units]),
-        "image/digest": as_text([plan.questions.digests[i] for i, _ in units]),
+        "image/id": as_text(plan.names(units)),
+        "image/digest": as_text(plan.digests(units)),
     }
-    if guided(chosen.selector):
-        arrays["image/question"] = np.array([q for _, q in units], dtype=np.int32)
+    if guided(planned.selector):
+        arrays["image/question"] = np.array([u.question for u in units], dtype=np.int32)
     merges = [c for c in choices if isinstance(c, Merged)]
     rankings = [c for c in choices if isinstance(c, Ranking)]
     if merges:
@@ -264,28 +263,23 @@ def _columns(
             "entry/weight": np.concatenate([m.weight for m in merges]),
         }
     else:
-        v = max(len(r.order) for r in rankings)
         arrays |= {
-            "rank/order": np.stack([_wide(r.order, v, -1) for r in rankings]).astype(np.int32),
-            "rank/gain": np.stack([_wide(r.score, v, 0) for r in rankings]),
-            "rank/margin": np.stack([_wide(r.margin, v, 0) for r in rankings]),
-            "rank/tied": np.stack([_wide(r.tied, v, 0) for r in rankings]),
+            "rank/order": pad_rows([r.order for r in rankings]).astype(np.int32),
+            "rank/gain": pad_rows([r.score for r in rankings], fill=0),
+            "rank/margin": pad_rows([r.margin for r in rankings], fill=0),
+            "rank/tied": pad_rows([r.tied for r in rankings], fill=0),
         }
     return arrays
 
 
-def _wide(values: np.ndarray, v: int, fill: int) -> np.ndarray:
-    return np.pad(values, (0, v - len(values)), constant_values=fill)
-
-
-def read_ranking(plan: Plan, chosen: Chosen, block: int) -> Arrays:
+def read_ranking(plan: Plan, planned: PlannedCondition, block: int) -> Arrays:
     """``rank/*`` of a block; Mismatch if it is not this plan's."""
-    return _read(plan, chosen, block)
+    return _read(plan, planned, block)
 
 
-def read_merges(plan: Plan, chosen: Chosen, block: int) -> list[Merged]:
+def read_merges(plan: Plan, planned: PlannedCondition, block: int) -> list[Merged]:
     """The new tokens of each image, or of each question; Mismatch if they are not this plan's."""
-    a = _read(plan, chosen, block)
+    a = _read(plan, planned, block)
     found = []
     for lo, hi in zip(a["image/offset"], a["image/offset"][1:], strict=False):
         offset = a["token/offset"][lo : hi + 1]
@@ -294,6 +288,6 @@ def read_merges(plan: Plan, chosen: Chosen, block: int) -> list[Merged]:
     return found
 
 
-def _read(plan: Plan, chosen: Chosen, block: int) -> Arrays:
-    images = [plan.questions.images[i] for i, _ in plan.asked(block, chosen)]
-    return plan.selection(chosen).read(block, images).arrays
+def _read(plan: Plan, planned: PlannedCondition, block: int) -> Arrays:
+    images = plan.names(plan.units(block, planned.selector))
+    return plan.selection(planned).read(block, images).arrays

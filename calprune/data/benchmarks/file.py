@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from calprune.data.benchmarks import YES_NO, Answer, Example, Source
+from calprune.data.benchmark import YES_NO, Answer, Example, OpenedBenchmark
 from calprune.data.condition import canonical_json, sha256_of
 from calprune.data.sources.labels import (
     OPTION_LETTER,
@@ -19,7 +19,7 @@ from calprune.data.sources.labels import (
     option_lines,
     yes_no,
 )
-from calprune.data.sources.rows import Row, json_lines
+from calprune.data.sources.records import Record, json_lines
 from calprune.errors import BenchmarkError, PlanError
 
 __all__ = ["File"]
@@ -87,7 +87,7 @@ class File:
             raise PlanError("benchmark 'file' needs a file: write file:PATH")
         self.path = Path(os.path.expanduser(path))  # the shell leaves file:~/x as it is
 
-    def open(self, root: Path | None) -> Source:
+    def open(self, root: Path | None) -> OpenedBenchmark:
         """Read all questions; images stay where they are until they are asked for.
 
         Raises BenchmarkError for what cannot be understood, naming file, line and field.
@@ -99,7 +99,7 @@ class File:
         if not read:
             raise BenchmarkError(f"{self.path}: no questions in it")
         rows = list(zip(read, _kinds(read), strict=True))
-        return Source(
+        return OpenedBenchmark(
             answers=_answers(rows),
             examples=_examples(rows),
             picture=lambda name: folder / name,
@@ -111,7 +111,7 @@ class File:
         )
 
 
-def _rows(path: Path) -> Iterator[Row]:
+def _rows(path: Path) -> Iterator[Record]:
     """Rows with known columns only; of tables with lists and tags as in JSON."""
     suffix = path.suffix.lower()
     if suffix == ".jsonl":
@@ -134,7 +134,7 @@ def _known(where: str, found: Mapping[str, Any], known: Sequence[str]) -> None:
         raise BenchmarkError(f"{where}: unknown column {names}; known: {', '.join(known)}")
 
 
-def _sound(row: Row) -> None:
+def _sound(row: Record) -> None:
     """BenchmarkError for what JSON lets pass, but no prompt and no digest can hold."""
     try:
         canonical_json(row.values).encode()
@@ -144,7 +144,7 @@ def _sound(row: Row) -> None:
         ) from error
 
 
-def _table(path: Path, delimiter: str) -> Iterator[Row]:
+def _table(path: Path, delimiter: str) -> Iterator[Record]:
     """Rows of a table; quoted cells may hold delimiters and line breaks."""
     begin = 1
     try:
@@ -155,7 +155,7 @@ def _table(path: Path, delimiter: str) -> Iterator[Row]:
             begin = reader.line_num + 1
             for cells in reader:
                 if any(cell.strip() for cell in cells):
-                    yield Row(f"{path}, line {begin}", _fields(path, begin, header, cells))
+                    yield Record(f"{path}, line {begin}", _fields(path, begin, header, cells))
                 begin = reader.line_num + 1
     except (csv.Error, UnicodeDecodeError) as error:
         raise BenchmarkError(
@@ -190,7 +190,7 @@ def _fields(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) 
     return fields
 
 
-def _kinds(rows: Sequence[Row]) -> list[str]:
+def _kinds(rows: Sequence[Record]) -> list[str]:
     """How each row is answered, as it says or as the labels of those that do not say suggest.
 
     Yes and no are always clear. True, false, 1 and 0 may as well be answers in words: they mean yes
@@ -212,7 +212,7 @@ def _kinds(rows: Sequence[Row]) -> list[str]:
     return [kind or ("yes/no" if forms[i] else "open") for i, kind in enumerate(said)]
 
 
-def _said(row: Row) -> str:
+def _said(row: Record) -> str:
     """How a row is answered by its kind or since it has options; empty if it does not say."""
     kind = row.optional("kind").lower()
     choice = row.values.get("options") is not None
@@ -224,7 +224,7 @@ def _said(row: Row) -> str:
     return kind or ("letter" if choice else "")
 
 
-def _form(row: Row) -> str:
+def _form(row: Record) -> str:
     """How a label spells yes or no; empty for one that does not."""
     label = row.get("label")
     if isinstance(label, bool):
@@ -233,9 +233,9 @@ def _form(row: Row) -> str:
     return next((form for form, spellings in FORMS.items() if plain in spellings), "")
 
 
-def _answers(rows: Sequence[tuple[Row, str]]) -> tuple[Answer, ...]:
+def _answers(rows: Sequence[tuple[Record, str]]) -> tuple[Answer, ...]:
     """The one set of answers of all closed rows; none if all are open."""
-    first: dict[str, Row] = {}
+    first: dict[str, Record] = {}
     for row, kind in rows:
         first.setdefault(kind, row)
     if "letter" not in first:
@@ -249,7 +249,7 @@ def _answers(rows: Sequence[tuple[Row, str]]) -> tuple[Answer, ...]:
     return letters(max(len(_options(row)) for row, kind in rows if kind == "letter"))
 
 
-def _options(row: Row) -> list[str]:
+def _options(row: Record) -> list[str]:
     options = [option.strip() for option in row.texts("options")]
     enough(row, "options", options)
     if not all(options):
@@ -262,7 +262,7 @@ def _scorer(kinds: set[str]) -> str:
     return rules[next(iter(kinds))] if len(kinds) == 1 and "open" not in kinds else "exact-match"
 
 
-def _examples(rows: Sequence[tuple[Row, str]]) -> Iterator[Example]:
+def _examples(rows: Sequence[tuple[Record, str]]) -> Iterator[Example]:
     hashed: dict[str, str] = {}
     for row, kind in rows:
         options = _options(row) if kind == "letter" else []
@@ -283,7 +283,7 @@ def _examples(rows: Sequence[tuple[Row, str]]) -> Iterator[Example]:
         )
 
 
-def _image(row: Row) -> str:
+def _image(row: Record) -> str:
     try:
         return row.file_name("image")
     except BenchmarkError as error:
@@ -292,14 +292,14 @@ def _image(row: Row) -> str:
         ) from error
 
 
-def _prompt(row: Row, kind: str, options: Sequence[str]) -> str:
+def _prompt(row: Record, kind: str, options: Sequence[str]) -> str:
     question = row.verbatim("question").strip()
     if row.optional("prompt"):
         return row.verbatim("prompt")
     return question + (option_lines(options) + OPTION_LETTER if kind == "letter" else SHORT_ANSWER)
 
 
-def _hashed(row: Row, seen: dict[str, str]) -> str:
+def _hashed(row: Record, seen: dict[str, str]) -> str:
     """An id of image name and question; equal rows need ids of their own."""
     plain = sha256_of([_image(row), row.text("question")])[:16]
     if plain in seen:
@@ -311,14 +311,14 @@ def _hashed(row: Row, seen: dict[str, str]) -> str:
     return plain
 
 
-def _yes_no(row: Row) -> int:
+def _yes_no(row: Record) -> int:
     try:
         return yes_no(row, "label")
     except BenchmarkError as error:
         raise BenchmarkError(f"{error}; write yes or no, or set kind to open") from error
 
 
-def _choice(row: Row, options: Sequence[str]) -> int:
+def _choice(row: Record, options: Sequence[str]) -> int:
     """Index of the right option by letter, index or words; they must not contradict each other."""
     value = row.get("label")
     if value is None or isinstance(value, list | dict):
@@ -341,7 +341,7 @@ def _choice(row: Row, options: Sequence[str]) -> int:
     )
 
 
-def _references(row: Row) -> tuple[str, ...]:
+def _references(row: Record) -> tuple[str, ...]:
     """Right answers to an open question: one text or number, or a list of texts."""
     value = row.get("label")
     found = row.texts("label") if isinstance(value, list) else [_plain(row, value)]
@@ -351,19 +351,19 @@ def _references(row: Row) -> tuple[str, ...]:
     return references
 
 
-def _plain(row: Row, value: Any) -> str:
+def _plain(row: Record, value: Any) -> str:
     """Text as it is, the word nan included; numbers as text."""
     return value if isinstance(value, str) else row.optional("label")
 
 
-def _tags(row: Row) -> tuple[tuple[str, str], ...]:
+def _tags(row: Record) -> tuple[tuple[str, str], ...]:
     """Names and values in the order of the names."""
     value = row.values.get("tags")
     if value is None:
         return ()
     if not isinstance(value, Mapping):
         raise row.wrong("tags", f"an object of names and texts expected, found {value!r}")
-    tags = Row(f"{row.where}: tags", value)
+    tags = Record(f"{row.where}: tags", value)
     taken = [name for name in value if name in COLUMNS or not name.strip()]
     if taken:
         raise row.wrong("tags", f"{taken[0]!r} cannot be the name of a tag; choose another")

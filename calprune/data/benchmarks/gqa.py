@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import YES_NO, Example, Published, Source
+from calprune.data.benchmark import YES_NO, Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER, yes_no
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row, json_file, json_rows
+from calprune.data.sources.records import Record, json_file, json_rows
 from calprune.errors import BenchmarkError
 
 __all__ = ["Gqa"]
@@ -46,20 +46,20 @@ class Gqa(Released):
         "sub-folder images/"
     )
     marks: ClassVar[tuple[str, ...]] = ("images",)
-    parts: ClassVar[Mapping[str, Part]] = {
-        "questions": Part(lmms_lab("GQA"), "testdev_balanced_instructions", "testdev"),
-        "images": Part(lmms_lab("GQA"), "testdev_balanced_images", "testdev"),
+    tables: ClassVar[Mapping[str, HubTable]] = {
+        "questions": HubTable(lmms_lab("GQA"), "testdev_balanced_instructions", "testdev"),
+        "images": HubTable(lmms_lab("GQA"), "testdev_balanced_images", "testdev"),
     }
     published = Published(rows=12578, images=398, questions=12570)
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """One JSON object of questions by id, or a list of questions with theirs."""
         paths = [root / folder / QUESTIONS for folder in FOLDERS]
         path = next((p for p in paths if p.is_file()), None)
         if path is None:
             raise BenchmarkError(f"{root}: lacks {QUESTIONS}; {self._ways()}")
         rows, pictures = json_rows(path, json_file(path)), Pictures(root / "images")
-        return Source(
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=(_example(row, row.file_name("imageId")) for row in rows),
             picture=lambda name: pictures(f"{name}.jpg"),
@@ -68,13 +68,13 @@ class Gqa(Released):
             layout="official",
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """A table of questions and one of images, joined by the image's id, in the order of images.
 
         Questions follow no order of images, and going back in a table is slow.
         """
-        questions, images, at = parts["questions"], parts["images"], dict[str, int]()
-        return Source(
+        questions, images, at = tables["questions"], tables["images"], dict[str, int]()
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=_joined(questions, images, at),
             picture=lambda name: images.picture(at[name]),
@@ -99,7 +99,7 @@ def _joined(questions: Shards, images: Shards, at: dict[str, int]) -> Iterator[E
     yield from sorted(examples, key=lambda e: at[e.image])
 
 
-def _example(row: Row, image: str) -> Example:
+def _example(row: Record, image: str) -> Example:
     answer, types = row.text("answer"), row.part("types")
     closed = answer in ("yes", "no")
     return Example(

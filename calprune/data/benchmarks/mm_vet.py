@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import Example, Published, Source
+from calprune.data.benchmark import Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row, json_file, json_rows
+from calprune.data.sources.records import Record, json_file, json_rows
 
 __all__ = ["MmVet"]
 
@@ -38,7 +38,7 @@ class MmVet(Released):
     name = "mm-vet"
     layout = "mm-vet.json and the images in a sub-folder images/"
     marks: ClassVar[tuple[str, ...]] = ("mm-vet.json", "images")
-    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("MMVet"))}
+    tables: ClassVar[Mapping[str, HubTable]] = {"rows": HubTable(lmms_lab("MMVet"))}
     published = Published(
         rows=218,
         images=200,
@@ -58,11 +58,11 @@ class MmVet(Released):
         },
     )
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """One JSON object of questions by id."""
         path = root / self.marks[0]
         rows = json_rows(path, json_file(path))
-        return Source(
+        return OpenedBenchmark(
             answers=(),
             examples=(
                 _example(r, r.text("id"), r.file_name("imagename"), r.texts("capability"))
@@ -74,10 +74,10 @@ class MmVet(Released):
             layout="official",
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table; two questions about one picture carry it twice."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=(),
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
@@ -95,7 +95,7 @@ def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
         yield _example(row, name, name, row.text("capability").split(","))
 
 
-def _example(row: Row, name: str, image: str, capabilities: Sequence[str]) -> Example:
+def _example(row: Record, name: str, image: str, capabilities: Sequence[str]) -> Example:
     named = {capability.strip() for capability in capabilities}
     if not named or named - set(CAPABILITIES):
         raise row.wrong(

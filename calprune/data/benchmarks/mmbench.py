@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import Blob, Example, Published, Source
+from calprune.data.benchmark import Blob, Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import OPTION_LETTER, enough, letter, letters
 from calprune.data.sources.parquet import Shards
-from calprune.data.sources.rows import Row, Tsv
+from calprune.data.sources.records import Record, Tsv
 
 __all__ = ["MmBench"]
 
@@ -44,16 +44,16 @@ class MmBench(Released):
     name = "mmbench"
     layout = f"{FILES[0]} (or {FILES[1]}, or {OLD} of the year 2023)"
     marks: ClassVar[tuple[str, ...]] = FILES[:1]
-    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("MMBench"), "en", "dev")}
+    tables: ClassVar[Mapping[str, HubTable]] = {"rows": HubTable(lmms_lab("MMBench"), "en", "dev")}
     published = Published(rows=4329, counts={"pass=0": 1164})
 
-    def open(self, root: Path | None) -> Source:
+    def open(self, root: Path | None) -> OpenedBenchmark:
         """As every benchmark from files; any one of ``FILES`` is the official layout."""
         if root is not None and _file(root) is not None:
             return self.official(root)
         return super().open(root)
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """Tab-separated rows with images in base64; ids are the rows' own indices."""
         path = _file(root) or root / FILES[0]
         pictures = _Pictures(Tsv(path))
@@ -61,7 +61,7 @@ class MmBench(Released):
             f"{path.name}: the file of July 2023, released with 4,377 rows of 1,176 questions; "
             "later files have 4,329 rows of 1,164",
         )
-        return Source(
+        return OpenedBenchmark(
             answers=letters(len(OPTIONS)),
             examples=pictures.examples(),
             picture=pictures.picture,
@@ -72,10 +72,10 @@ class MmBench(Released):
             notes=notes if path.name == OLD else (),
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table, in which missing cells are the word nan."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=letters(len(OPTIONS)),
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
@@ -108,7 +108,7 @@ class _Pictures:
         for row in self._tsv.rows():
             yield _example(row, self._named(row), "l2-category")
 
-    def _named(self, row: Row) -> str:
+    def _named(self, row: Record) -> str:
         """Index of the row that has this row's image."""
         own = len(row.text("image")) > LONGEST_REFERENCE
         index = str(row.integer("index" if own else "image"))
@@ -126,7 +126,7 @@ class _Pictures:
         return self._digests[name]
 
 
-def _decoded(row: Row) -> bytes:
+def _decoded(row: Record) -> bytes:
     """The image of a cell in base64."""
     try:
         return base64.b64decode("".join(row.text("image").split()), validate=True)
@@ -142,7 +142,7 @@ def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
         yield _example(row, digest, "L2-category")
 
 
-def _example(row: Row, image: str, l2: str) -> Example:
+def _example(row: Record, image: str, l2: str) -> Example:
     index = row.integer("index")
     if not 0 <= index < PASSES * SHIFT:
         raise row.wrong("index", f"{index} belongs to none of the passes 0 to {PASSES - 1}")
@@ -163,7 +163,7 @@ def _example(row: Row, image: str, l2: str) -> Example:
     )
 
 
-def _options(row: Row) -> dict[str, str]:
+def _options(row: Record) -> dict[str, str]:
     """A row's options by their letters, which keep their places where another one is absent.
 
     A shift moves an option called none, which readers take as absent, to the front. LLaVA's script
@@ -179,11 +179,11 @@ def _options(row: Row) -> dict[str, str]:
     return there
 
 
-def _letter(row: Row) -> str:
+def _letter(row: Record) -> str:
     return row.text("answer").strip(" ().:").upper()
 
 
-def _label(row: Row, options: Mapping[str, str]) -> int:
+def _label(row: Record, options: Mapping[str, str]) -> int:
     """Index of the right option's letter, which the row gives as letter or as words."""
     if (answer := _letter(row)) in options:
         return OPTIONS.index(answer)
@@ -194,7 +194,7 @@ def _label(row: Row, options: Mapping[str, str]) -> int:
     return OPTIONS.index(list(options)[letter(row, "answer", list(options.values()))])
 
 
-def _given(row: Row, field: str) -> str:
+def _given(row: Record, field: str) -> str:
     """A cell's text; empty for what LLaVA takes as absent: nothing, nan, and the word none."""
     row.get(field)
     return "" if row.optional(field).lower() in ABSENT else row.verbatim(field)

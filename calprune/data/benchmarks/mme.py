@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import YES_NO, Example, Published, Source
+from calprune.data.benchmark import YES_NO, Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER, yes_no
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row
+from calprune.data.sources.records import Record
 from calprune.errors import BenchmarkError
 
 __all__ = ["Mme"]
@@ -58,7 +58,7 @@ class Mme(Released):
     name = "mme"
     layout = f"the {len(SUBTASKS)} folders of MME_Benchmark_release_version, existence/ and others"
     marks: ClassVar[tuple[str, ...]] = tuple(SUBTASKS)
-    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("MME"))}
+    tables: ClassVar[Mapping[str, HubTable]] = {"rows": HubTable(lmms_lab("MME"))}
     # 1,187 pictures by name; how many differ nobody has counted
     published = Published(
         rows=2374,
@@ -70,10 +70,10 @@ class Mme(Released):
         },
     )
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """A folder a subtask, and in it a text of two lines a picture."""
         files = dict[str, Path]()
-        return Source(
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=_paired(_folders(root, files)),
             picture=lambda name: files[name],
@@ -82,10 +82,10 @@ class Mme(Released):
             layout="official",
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table; both rows of a picture carry it."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=_paired(_table(shards, images)),
             picture=lambda name: shards.picture(images[name]),
@@ -114,7 +114,7 @@ def _folders(root: Path, files: dict[str, Path]) -> Iterator[Example]:
                 yield _example(row, subtask, name)
 
 
-def _lines(path: Path) -> Iterator[Row]:
+def _lines(path: Path) -> Iterator[Record]:
     """Question and answer of every line."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -130,7 +130,7 @@ def _lines(path: Path) -> Iterator[Row]:
             raise BenchmarkError(
                 f"{path}, line {i}: a question, a tab, and Yes or No expected, found {line!r}"
             )
-        yield Row(f"{path}, line {i}", dict(zip(("question", "answer"), cells, strict=True)))
+        yield Record(f"{path}, line {i}", dict(zip(("question", "answer"), cells, strict=True)))
 
 
 def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
@@ -145,7 +145,7 @@ def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
         yield _example(row, subtask, name)
 
 
-def _example(row: Row, subtask: str, picture: str) -> Example:
+def _example(row: Record, subtask: str, picture: str) -> Example:
     label = yes_no(row, "answer")
     group = f"{subtask}/{picture}"
     question = PLEASE.sub("", row.text("question"))

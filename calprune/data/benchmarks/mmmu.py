@@ -16,9 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-from calprune.data.benchmarks import Example, Published, Source
+from calprune.data.benchmark import Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab, local_parts
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import (
     OPTION_LETTER,
     SHORT_ANSWER,
@@ -28,7 +28,7 @@ from calprune.data.sources.labels import (
     option_lines,
 )
 from calprune.data.sources.parquet import Shards
-from calprune.data.sources.rows import Row
+from calprune.data.sources.records import Record
 from calprune.errors import BenchmarkError
 
 __all__ = ["Mmmu"]
@@ -74,8 +74,8 @@ class Mmmu(Released):
     name = "mmmu"
     layout = "one folder a subject, such as Accounting/, with its validation-*.parquet"
     marks: ClassVar[tuple[str, ...]] = ("Accounting",)
-    parts: ClassVar[Mapping[str, Part]] = {
-        "rows": Part(("MMMU/MMMU", *lmms_lab("MMMU")), "*", "validation")
+    tables: ClassVar[Mapping[str, HubTable]] = {
+        "rows": HubTable(("MMMU/MMMU", *lmms_lab("MMMU")), "*", "validation")
     }
     published = Published(
         rows=900,
@@ -91,17 +91,17 @@ class Mmmu(Released):
         },
     )
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """A table a subject, as in MMMU/MMMU."""
-        found = local_parts(root, self.parts)
+        found = self.files(root)
         if found is None:
             raise BenchmarkError(f"{root}: no validation-*.parquet in it; {self._ways()}")
-        return replace(self.tables(found), layout="official")
+        return replace(self.from_tables(found), layout="official")
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table with all subjects, as in lmms-lab/MMMU, or one a subject."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=letters(_most_options(shards)),
             examples=_examples(shards, images),
             picture=lambda name: shards.picture(images[name], FIRST),
@@ -155,7 +155,7 @@ def _prompt(question: str, options: Sequence[str]) -> str:
     return question + option_lines(options, "({letter}) {option}") + "\n" + OPTION_LETTER
 
 
-def _tags(row: Row, subject: str, options: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def _tags(row: Record, subject: str, options: Sequence[str]) -> tuple[tuple[str, str], ...]:
     marks = any(re.fullmatch(r"\s*<image \d+>\s*", option) for option in options)
     described = {name: row.optional(column) for name, column in DESCRIBED.items()}
     return (
@@ -166,7 +166,7 @@ def _tags(row: Row, subject: str, options: Sequence[str]) -> tuple[tuple[str, st
     )
 
 
-def _subject(row: Row) -> str:
+def _subject(row: Record) -> str:
     name = row.text("id")
     match = re.fullmatch(r"validation_(\w+)_\d+", name)
     if not match or match[1] not in SUBJECTS:
@@ -176,11 +176,11 @@ def _subject(row: Row) -> str:
     return match[1]
 
 
-def _is_choice(row: Row) -> bool:
+def _is_choice(row: Record) -> bool:
     return row.one_of("question_type", (CHOICE, *OPEN)) == CHOICE
 
 
-def _options(row: Row) -> list[str]:
+def _options(row: Record) -> list[str]:
     """The options, which a table holds as the text of a Python list."""
     values = _literal(row.text("options"))
     if not isinstance(values, list) or not all(_is_plain(v) for v in values):
@@ -188,7 +188,7 @@ def _options(row: Row) -> list[str]:
     return list(enough(row, "options", _texts(row, "options", values)))
 
 
-def _accepted(row: Row) -> tuple[str, ...]:
+def _accepted(row: Record) -> tuple[str, ...]:
     """The right answers of an open question: one as it stands, or the text of a Python list."""
     answer = row.text("answer")
     values = _literal(answer) if answer.startswith("[") else None
@@ -199,7 +199,7 @@ def _accepted(row: Row) -> tuple[str, ...]:
     return (answer,)  # also one such as [0, 1)
 
 
-def _texts(row: Row, field: str, values: Sequence[str | int | float]) -> list[str]:
+def _texts(row: Record, field: str, values: Sequence[str | int | float]) -> list[str]:
     try:
         texts = [str(v) for v in values]
     except ValueError:  # Python writes no number of thousands of digits, as 0xfff… may be one
@@ -211,7 +211,7 @@ def _texts(row: Row, field: str, values: Sequence[str | int | float]) -> list[st
     return texts
 
 
-def _start(row: Row, field: str) -> str:
+def _start(row: Record, field: str) -> str:
     return repr(row.text(field)[:60])
 
 

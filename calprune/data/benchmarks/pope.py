@@ -10,13 +10,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import YES_NO, Example, Published, Source
+from calprune.data.benchmark import YES_NO, Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER, yes_no
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row, json_list_or_lines
+from calprune.data.sources.records import Record, json_list_or_lines
 
 __all__ = ["Pope"]
 
@@ -44,18 +44,18 @@ class Pope(Released):
     )
     marks: ClassVar[tuple[str, ...]] = tuple(f"coco_pope_{split}.json" for split in SPLITS)
     folder: ClassVar[str] = "val2014"
-    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("POPE"))}
+    tables: ClassVar[Mapping[str, HubTable]] = {"rows": HubTable(lmms_lab("POPE"))}
     # tokens as the Vicuna tokenizer counts them, in the template vicuna_v1
     published: ClassVar[Published | None] = Published(
         rows=9000,
         images=500,
         questions=5127,
-        tail=26,
+        suffix=26,
         trie=220,
         counts=COUNTS,
     )
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """JSON lines or a JSON list, one file a split; ids are ``split/question_id``."""
         rows = [
             (split, row)
@@ -67,7 +67,7 @@ class Pope(Released):
             f"{self.marks[0]}: the old random split of 2,910 rows, named random-2910 here; "
             "the published study uses the newer one of 3,000 (AoiDragon/POPE, output/coco)",
         )
-        return Source(
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=(_official(f"{s}-2910" if old and s == "random" else s, r) for s, r in rows),
             picture=Pictures(root / self.folder),
@@ -77,10 +77,10 @@ class Pope(Released):
             notes=notes if old else (),
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table; ids are ``split/question_id`` as in the official files."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
@@ -91,7 +91,7 @@ class Pope(Released):
         )
 
 
-def _official(split: str, row: Row) -> Example:
+def _official(split: str, row: Record) -> Example:
     return _example(split, row, "text", "label", row.file_name("image"))
 
 
@@ -105,7 +105,7 @@ def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
         yield _example(split, row, "question", "answer", name)
 
 
-def _example(split: str, row: Row, question: str, answer: str, image: str) -> Example:
+def _example(split: str, row: Record, question: str, answer: str, image: str) -> Example:
     text = row.text(question)
     if "\n" in text:
         raise row.wrong(question, "holds an instruction of its own; take the files without it")

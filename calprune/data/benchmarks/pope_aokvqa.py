@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from calprune.data.benchmarks import Published
+from calprune.data.benchmark import Published
 from calprune.data.benchmarks.pope import COUNTS, SPLITS, Pope
-from calprune.data.sources.hub import Part
+from calprune.data.sources.hub import HubTable
 
 __all__ = ["PopeAokvqa"]
 
@@ -26,7 +26,7 @@ class PopeAokvqa(Pope):
         "aokvqa_pope_seem_adversarial.json, and the COCO images in a sub-folder val2014/"
     )
     marks: ClassVar[tuple[str, ...]] = tuple(f"aokvqa_pope_seem_{split}.json" for split in SPLITS)
-    parts: ClassVar[Mapping[str, Part]] = {}
+    tables: ClassVar[Mapping[str, HubTable]] = {}
     # an adversarial row repeats another's image and question, which are asked once
     published: ClassVar[Published | None] = Published(
         rows=9000, images=500, questions=5145, counts=COUNTS

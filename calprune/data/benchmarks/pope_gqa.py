@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from calprune.data.benchmarks import Published
+from calprune.data.benchmark import Published
 from calprune.data.benchmarks.pope import COUNTS, SPLITS, Pope
-from calprune.data.sources.hub import Part
+from calprune.data.sources.hub import HubTable
 
 __all__ = ["PopeGqa"]
 
@@ -28,7 +28,7 @@ class PopeGqa(Pope):
     )
     marks: ClassVar[tuple[str, ...]] = tuple(f"gqa_pope_seem_{split}.json" for split in SPLITS)
     folder: ClassVar[str] = "images"
-    parts: ClassVar[Mapping[str, Part]] = {}
+    tables: ClassVar[Mapping[str, HubTable]] = {}
     # an adversarial row repeats another's image and question, which are asked once
     published: ClassVar[Published | None] = Published(
         rows=9000, images=500, questions=5171, counts=COUNTS

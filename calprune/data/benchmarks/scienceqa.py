@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import Example, Published, Source
+from calprune.data.benchmark import Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import (
     OPTION_LETTER,
     content_id,
@@ -24,7 +24,7 @@ from calprune.data.sources.labels import (
 )
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row, json_file, json_rows
+from calprune.data.sources.records import Record, json_file, json_rows
 from calprune.errors import BenchmarkError
 
 __all__ = ["ScienceQa"]
@@ -47,8 +47,8 @@ class ScienceQa(Released):
         "(images/test/NUMBER/image.png)"
     )
     marks: ClassVar[tuple[str, ...]] = ("problems.json", "pid_splits.json", "images/test")
-    parts: ClassVar[Mapping[str, Part]] = {
-        "rows": Part(lmms_lab("ScienceQA"), "ScienceQA-IMG", SPLIT)
+    tables: ClassVar[Mapping[str, HubTable]] = {
+        "rows": HubTable(lmms_lab("ScienceQA"), "ScienceQA-IMG", SPLIT)
     }
     published = Published(
         rows=2017,
@@ -60,9 +60,9 @@ class ScienceQa(Released):
         },
     )
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """Problems by number, in the order of the split's list; ids are these numbers."""
-        return Source(
+        return OpenedBenchmark(
             answers=letters(MOST),
             examples=(_example(row, row.text("id"), _picture(row)) for row in _problems(root)),
             picture=Pictures(root / "images" / SPLIT),
@@ -70,10 +70,10 @@ class ScienceQa(Released):
             layout="official",
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table without numbers; ids are hashes of question, options and image."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=letters(MOST),
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
@@ -83,14 +83,14 @@ class ScienceQa(Released):
         )
 
 
-def _problems(root: Path) -> Iterator[Row]:
+def _problems(root: Path) -> Iterator[Record]:
     """The split's rows that have an image."""
     path, list_path = root / "problems.json", root / "pid_splits.json"
     rows = {row.text("id"): row for row in json_rows(path, json_file(path))}
     lists = json_file(list_path)
     if not isinstance(lists, Mapping):
         raise BenchmarkError(f"{list_path}: an object with lists of numbers expected")
-    for pid in Row(str(list_path), lists).texts(SPLIT):
+    for pid in Record(str(list_path), lists).texts(SPLIT):
         if pid not in rows:
             raise BenchmarkError(
                 f"{list_path}: {SPLIT}: {pid!r} is not in {path.name}; take both files from one "
@@ -100,7 +100,7 @@ def _problems(root: Path) -> Iterator[Row]:
             yield rows[pid]
 
 
-def _picture(row: Row) -> str:
+def _picture(row: Record) -> str:
     return f"{row.file_name('id')}/{row.file_name('image')}"
 
 
@@ -114,7 +114,7 @@ def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
         yield _example(row, content_id(given, *content), digest)
 
 
-def _example(row: Row, name: str, image: str) -> Example:
+def _example(row: Record, name: str, image: str) -> Example:
     options = enough(row, "choices", row.texts("choices"), MOST)
     hint = row.verbatim("hint") if row.optional("hint") else ""
     context = f"Context: {hint}\n" if hint else ""

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import Example, Published, Source
+from calprune.data.benchmark import Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import OPTION_LETTER, distinct, letter, letters, option_lines
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row, json_file, json_rows
+from calprune.data.sources.records import Record, json_file, json_rows
 from calprune.errors import BenchmarkError
 
 __all__ = ["SeedBench"]
@@ -51,15 +51,15 @@ class SeedBench(Released):
     name = "seed-bench"
     layout = f"{FILE} and the images, whose names have no suffix, in a sub-folder {FOLDER}/"
     marks: ClassVar[tuple[str, ...]] = (FILE, FOLDER)
-    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("SEED-Bench"))}
+    tables: ClassVar[Mapping[str, HubTable]] = {"rows": HubTable(lmms_lab("SEED-Bench"))}
     published = Published(rows=14233, counts={"options=4": 14233})
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """One JSON file for images and videos; ids are its question numbers.
 
         The release has one number twice: the second of its rows gets ``-2`` at its end.
         """
-        return Source(
+        return OpenedBenchmark(
             answers=letters(len(CHOICES)),
             examples=_file(root / FILE),
             picture=Pictures(root / FOLDER),
@@ -67,10 +67,10 @@ class SeedBench(Released):
             layout="official",
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table for images and videos; an image is a list of one."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=letters(len(CHOICES)),
             examples=_table(shards, images),
             picture=lambda name: shards.picture(images[name]),
@@ -84,7 +84,7 @@ def _file(path: Path) -> Iterator[Example]:
     content = json_file(path)
     if not isinstance(content, Mapping):
         raise BenchmarkError(f"{path}: an object expected; is it a file of another release?")
-    whole = Row(str(path), content)
+    whole = Record(str(path), content)
     types = whole.part("question_type")
     names: dict[int, str] = {}  # releases number attributes and location differently
     for name in types.values:
@@ -106,11 +106,11 @@ def _table(shards: Shards, images: dict[str, int]) -> Iterator[Example]:
             yield example
 
 
-def _about_image(row: Row) -> bool:
+def _about_image(row: Record) -> bool:
     return row.one_of("data_type", ("image", "video")) == "image"
 
 
-def _example(row: Row, names: Mapping[int, str], given: Counter[str]) -> Example:
+def _example(row: Record, names: Mapping[int, str], given: Counter[str]) -> Example:
     options = [row.verbatim(choice) for choice in CHOICES]
     number = row.integer("question_type_id")
     if number not in names or not 1 <= number <= len(TYPES):

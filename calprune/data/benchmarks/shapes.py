@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from calprune.data.benchmarks import YES_NO, Example, Source
+from calprune.data.benchmark import YES_NO, Example, OpenedBenchmark
 from calprune.data.shapes.benchmark import benchmark_scenes, scene_digests, scene_pixels
 
 __all__ = ["Shapes"]
@@ -21,9 +21,9 @@ class Shapes:
     published = None
     reads_files = False
 
-    def open(self, root: Path | None) -> Source:
+    def open(self, root: Path | None) -> OpenedBenchmark:
         """4,500 questions in scene order; ``root`` is not used."""
-        return Source(
+        return OpenedBenchmark(
             answers=YES_NO,
             examples=_examples(),
             picture=scene_pixels,  # drawn again: 5 ms, and nothing to keep

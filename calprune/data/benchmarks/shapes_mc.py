@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from calprune.data.benchmarks import Answer, Example, Source
+from calprune.data.benchmark import Answer, Example, OpenedBenchmark
 from calprune.data.shapes.benchmark import benchmark_scenes, scene_digests, scene_pixels
 from calprune.data.shapes.questions import LETTERS
 
@@ -22,9 +22,9 @@ class ShapesMc:
     published = None
     reads_files = False
 
-    def open(self, root: Path | None) -> Source:
+    def open(self, root: Path | None) -> OpenedBenchmark:
         """Questions in scene order; ``root`` is not used."""
-        return Source(
+        return OpenedBenchmark(
             answers=tuple(Answer(letter, (letter,)) for letter in LETTERS),
             examples=_examples(),
             picture=scene_pixels,  # drawn again: 5 ms, and nothing to keep

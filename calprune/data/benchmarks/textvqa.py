@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from calprune.data.benchmarks import Example, Published, Source
+from calprune.data.benchmark import Example, OpenedBenchmark, Published
 from calprune.data.sources import Released
-from calprune.data.sources.hub import Part, lmms_lab
+from calprune.data.sources.hub import HubTable, lmms_lab
 from calprune.data.sources.labels import SHORT_ANSWER
 from calprune.data.sources.parquet import Shards
 from calprune.data.sources.pictures import Pictures
-from calprune.data.sources.rows import Row, json_list
+from calprune.data.sources.records import Record, json_list
 
 __all__ = ["TextVqa"]
 
@@ -39,14 +39,16 @@ class TextVqa(Released):
     name = "textvqa"
     layout = f"{QUESTIONS}, {TOKENS} and the images in a sub-folder {IMAGES}/"
     marks: ClassVar[tuple[str, ...]] = (QUESTIONS, TOKENS, IMAGES)
-    parts: ClassVar[Mapping[str, Part]] = {"rows": Part(lmms_lab("textvqa"), split="validation")}
+    tables: ClassVar[Mapping[str, HubTable]] = {
+        "rows": HubTable(lmms_lab("textvqa"), split="validation")
+    }
     published: ClassVar[Published | None] = Published(rows=5000, images=3166)
     ocr: ClassVar[bool] = True
 
-    def official(self, root: Path) -> Source:
+    def official(self, root: Path) -> OpenedBenchmark:
         """Questions in one JSON file, the OCR tokens of every image in another."""
         pictures = Pictures(root / IMAGES)
-        return Source(
+        return OpenedBenchmark(
             answers=(),
             examples=self._files(root),
             picture=lambda name: pictures(f"{name}.jpg"),
@@ -55,10 +57,10 @@ class TextVqa(Released):
             layout="official",
         )
 
-    def parquet(self, parts: Mapping[str, Shards]) -> Source:
+    def parquet(self, tables: Mapping[str, Shards]) -> OpenedBenchmark:
         """One table with a picture in every row."""
-        shards, images = parts["rows"], dict[str, int]()
-        return Source(
+        shards, images = tables["rows"], dict[str, int]()
+        return OpenedBenchmark(
             answers=(),
             examples=self._table(shards, images),
             picture=lambda name: shards.picture(images[name]),
@@ -86,7 +88,7 @@ class TextVqa(Released):
             images.setdefault(name, row.at)
             yield self._example(row, name, row.texts("ocr_tokens") if self.ocr else [])
 
-    def _example(self, row: Row, image: str, tokens: Sequence[str]) -> Example:
+    def _example(self, row: Record, image: str, tokens: Sequence[str]) -> Example:
         answers = row.texts("answers")
         if len(answers) != PEOPLE:
             raise row.wrong(

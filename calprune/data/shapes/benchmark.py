@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.data.benchmarks import pixels_digest
+from calprune.data.benchmark import pixels_digest
 from calprune.data.condition import sha256_of
 from calprune.data.shapes.questions import (
     LETTERS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -11,13 +12,12 @@ from typing import Any
 
 from calprune.data.sources.hub import (
     CARD,
-    Part,
+    HubTable,
     belonging,
     cached,
     damage,
     file_sha256,
-    local_parts,
-    main_of,
+    local_tables,
     read_card,
     unlike,
 )
@@ -33,14 +33,14 @@ _DISK = {
 Say = Callable[[str], None]
 
 
-def fetch(part: Part, folder: Path | None = None, say: Say = lambda text: None) -> list[Path]:
-    """Download a part and check every file's SHA-256; files that are here already are not fetched.
+def fetch(table: HubTable, folder: Path | None = None, say: Say = lambda text: None) -> list[Path]:
+    """Download a table and check every file's SHA-256; files that are here already are not fetched.
 
     If the hub cannot be asked, what was fetched before will do. A file that arrives otherwise than
     announced is fetched once more, and then removed.
 
     Args:
-        part: what to download.
+        table: what to download.
         folder: where to; None uses the hub's cache, where collect finds it by itself.
         say: told what happens, a line at a time.
 
@@ -52,9 +52,9 @@ def fetch(part: Part, folder: Path | None = None, say: Say = lambda text: None) 
     """
     check("fetching", "data", "huggingface_hub")
     try:
-        repository, info = _listed(part, say)
+        repository, info = _listed(table, say)
     except BenchmarkError as error:
-        here = _here(part, folder)
+        here = _here(table, folder)
         if not here:
             raise
         say(f"{error}; what was fetched before is checked instead")
@@ -70,27 +70,28 @@ def fetch(part: Part, folder: Path | None = None, say: Say = lambda text: None) 
         return _download(repository, name, commit, folder, force)
 
     card = read_card(_verified(CARD, announced[CARD], get, say)) if CARD in announced else None
-    names = belonging(announced, card, part)
+    names = belonging(announced, card, table)
     if not names:
         raise BenchmarkError(
-            f"{repository}: no parquet files of configuration {part.config!r}, split "
-            f"{part.split!r}; it has {', '.join(sorted(announced)[:8])}"
+            f"{repository}: no parquet files of configuration {table.config!r}, split "
+            f"{table.split!r}; it has {', '.join(sorted(announced)[:8])}"
         )
     size = sum(announced[n].size or 0 for n in names)
     say(f"{repository} at commit {commit[:12]}: {len(names)} files, {size / 1e6:,.1f} MB")
     paths = [_verified(name, announced[name], get, say) for name in names]
-    if folder is None:
-        _remember(paths[0], names[0], commit)
+    if folder is None and CARD in announced:
+        with contextlib.suppress(CalpruneError):  # the client notes which commit main is
+            _download(repository, CARD, "main", None, force=False)
     return paths
 
 
-def _listed(part: Part, say: Say) -> tuple[str, Any]:
+def _listed(table: HubTable, say: Say) -> tuple[str, Any]:
     """The first repository that is there, and what the hub says of it and its files."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
     refused: BenchmarkError | None = None
-    for repository in part.repositories:
+    for repository in table.repositories:
         try:
             return repository, HfApi().dataset_info(
                 repository, files_metadata=True, timeout=_PATIENCE
@@ -103,18 +104,18 @@ def _listed(part: Part, say: Say) -> tuple[str, Any]:
         except Exception as error:  # the client raises its own, and those of its HTTP library
             raise _failed(repository, error) from error
     raise refused or BenchmarkError(
-        f"the hub has none of {', '.join(part.repositories)}, or it is private: if you may read "
+        f"the hub has none of {', '.join(table.repositories)}, or it is private: if you may read "
         "it, run 'hf auth login' first"
     )
 
 
-def _here(part: Part, folder: Path | None) -> list[Path]:
+def _here(table: HubTable, folder: Path | None) -> list[Path]:
     """What was fetched before, if it is whole."""
     try:
         if folder is None:
-            return cached(part)
-        found = local_parts(folder, {"part": part})
-        return found["part"] if found else []
+            return cached(table)
+        found = local_tables(folder, {"table": table})
+        return found["table"] if found else []
     except BenchmarkError:
         return []
 
@@ -189,18 +190,6 @@ def _remove(path: Path) -> None:
     blob = path.parent / os.readlink(path) if path.is_symlink() else path
     path.unlink(missing_ok=True)
     blob.unlink(missing_ok=True)
-
-
-def _remember(path: Path, name: str, commit: str) -> None:
-    """Say in the cache that this commit is main, as the client does for a branch."""
-    snapshot = path.parents[name.count("/")]
-    main = snapshot.parent.parent / "refs" / "main"
-    try:
-        if snapshot.name == commit and main_of(main.parent.parent) != commit:
-            main.parent.mkdir(exist_ok=True)
-            main.write_text(commit, encoding="ascii")
-    except OSError:  # a cache that others keep
-        return
 
 
 def _gated(repository: str) -> BenchmarkError:

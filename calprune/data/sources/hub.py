@@ -24,7 +24,7 @@ _USUAL = ("", "data", "default")  # folders of the default configuration
 
 
 @dataclass(frozen=True)
-class Part:
+class HubTable:
     """One table on the hub.
 
     ``repositories``: the same data under several names, tried in this order; ``config`` and
@@ -53,19 +53,19 @@ def lmms_lab(name: str) -> tuple[str, ...]:
 # --- which files -------------------------------------------------------------------------------
 
 
-def belonging(files: Iterable[str], card: Mapping[str, Any] | None, part: Part) -> list[str]:
-    """Which of a repository's files are this part, by its card or else by the usual names."""
+def belonging(files: Iterable[str], card: Mapping[str, Any] | None, table: HubTable) -> list[str]:
+    """Which of a repository's files are this table, by its card or else by the usual names."""
     parquet = sorted(f for f in files if f.endswith(".parquet"))
-    patterns = [_glob(p) for p in _patterns(card or {}, part)]
+    patterns = [_glob(p) for p in _patterns(card or {}, table)]
     listed = [f for f in parquet if any(p.fullmatch(f) for p in patterns)]
     if listed:
         return listed
-    named = [f for f in parquet if _tells(f, part.split)]
-    if part.config == "*":
+    named = [f for f in parquet if _tells(f, table.split)]
+    if table.config == "*":
         return named
-    if part.config == "default":
+    if table.config == "default":
         return [f for f in named if f.rpartition("/")[0] in _USUAL] or named
-    return [f for f in named if part.config in f.split("/")[:-1]]
+    return [f for f in named if table.config in f.split("/")[:-1]]
 
 
 def _tells(file: str, split: str) -> bool:
@@ -73,19 +73,19 @@ def _tells(file: str, split: str) -> bool:
     return re.match(rf"{re.escape(split)}[-.]", file.split("/")[-1]) is not None
 
 
-def _patterns(card: Mapping[str, Any], part: Part) -> list[str]:
-    """Patterns of the part's files in a card's metadata, in any form that the hub allows."""
+def _patterns(card: Mapping[str, Any], table: HubTable) -> list[str]:
+    """Patterns of the table's files in a card's metadata, in any form that the hub allows."""
     configs = card.get("configs")
     found: list[str] = []
     for config in configs if isinstance(configs, list) else [configs]:
         if not isinstance(config, dict):
             continue
-        if part.config not in ("*", str(config.get("config_name", "default"))):
+        if table.config not in ("*", str(config.get("config_name", "default"))):
             continue
         folder = str(config.get("data_dir") or "").strip("./")
         inside = f"{folder}/" if folder else ""
-        files = config.get("data_files") or ([f"**/{part.split}[-.]*"] if folder else [])
-        found += [inside + p.removeprefix("./") for p in _of_split(files, part.split)]
+        files = config.get("data_files") or ([f"**/{table.split}[-.]*"] if folder else [])
+        found += [inside + p.removeprefix("./") for p in _of_split(files, table.split)]
     return found
 
 
@@ -135,20 +135,20 @@ def read_card(path: Path) -> Mapping[str, Any] | None:
 # --- what is here ------------------------------------------------------------------------------
 
 
-def local_parts(root: Path, parts: Mapping[str, Part]) -> dict[str, list[Path]] | None:
-    """The files of all parts below a folder; None unless each part has some.
+def local_tables(root: Path, tables: Mapping[str, HubTable]) -> dict[str, list[Path]] | None:
+    """The files of all tables below a folder; None unless each has some.
 
-    Raises BenchmarkError if some files of a part are missing, or are of several releases.
+    Raises BenchmarkError if some files of a table are missing, or are of several releases.
     """
     paths = (p for p in root.rglob("*.parquet") if os.path.isfile(p))  # of links, whole ones
     names = [p.relative_to(root).as_posix() for p in paths]
     names = [n for n in names if not n.startswith(".") and "/." not in n]
     card = read_card(root / CARD) if names else None
-    found = {name: belonging(names, card, part) for name, part in parts.items()}
+    found = {name: belonging(names, card, table) for name, table in tables.items()}
     if not found or not all(found.values()):
         return None
-    for name, part in parts.items():
-        _check_whole(root, found[name], _patterns(card or {}, part))
+    for name, table in tables.items():
+        _check_whole(root, found[name], _patterns(card or {}, table))
     return {name: [root / f for f in files] for name, files in found.items()}
 
 
@@ -177,22 +177,22 @@ def _check_whole(root: Path, files: Sequence[str], patterns: Sequence[str]) -> N
             )
 
 
-def cached(part: Part) -> list[Path]:
-    """The files of a part in the hub's local cache; none if it was never fetched.
+def cached(table: HubTable) -> list[Path]:
+    """The files of a table in the hub's local cache; none if it was never fetched.
 
     Of several commits the one that ``main`` was last is preferred, then the newest that is whole.
     Raises BenchmarkError if there are only parts of it.
     """
     broken: BenchmarkError | None = None
-    for repository in part.repositories:
+    for repository in table.repositories:
         for snapshot in _snapshots(repository):
             try:
-                found = local_parts(snapshot, {"part": part})
+                found = local_tables(snapshot, {"table": table})
             except BenchmarkError as error:
                 broken = broken or error
                 continue
             if found:
-                return found["part"]
+                return found["table"]
     if broken:
         raise broken
     return []

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from string import ascii_uppercase
 
-from calprune.data.benchmarks import Answer
+from calprune.data.benchmark import Answer
 from calprune.data.condition import sha256_of
-from calprune.data.sources.rows import Row
+from calprune.data.sources.records import Record
 
 SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
 OPTION_LETTER = "\nAnswer with the option's letter from the given choices directly."
@@ -17,7 +17,7 @@ _YES = {"yes", "y", "true", "1", "1.0"}  # tables write whole numbers so if a ce
 _NO = {"no", "n", "false", "0", "0.0"}
 
 
-def yes_no(row: Row, field: str) -> int:
+def yes_no(row: Record, field: str) -> int:
     """0 for yes and 1 for no, as in ``YES_NO``; understands "Yes", "yes.", 1 and true."""
     value = row.get(field)
     if isinstance(value, float) and value in (0.0, 1.0):
@@ -28,7 +28,7 @@ def yes_no(row: Row, field: str) -> int:
     return 0 if plain in _YES else 1
 
 
-def letter(row: Row, field: str, options: Sequence[str]) -> int:
+def letter(row: Record, field: str, options: Sequence[str]) -> int:
     """Index of the right option, written as "B", "b.", "(B)", or as the option's own words."""
     given = row.text(field)
     plain = given.strip(" ().:").upper()
@@ -41,7 +41,7 @@ def letter(row: Row, field: str, options: Sequence[str]) -> int:
     raise row.wrong(field, f"{given!r} is not among the {len(options)} options of this row")
 
 
-def index(row: Row, field: str, options: Sequence[str]) -> int:
+def index(row: Record, field: str, options: Sequence[str]) -> int:
     """Index of the right option, counted from 0."""
     at = row.integer(field)
     if not 0 <= at < len(options):
@@ -63,7 +63,7 @@ def option_lines(options: Sequence[str], style: str = "{letter}. {option}") -> s
     return "".join("\n" + style.format(letter=x, option=option) for x, option in pairs)
 
 
-def enough(row: Row, field: str, options: Sequence[str], most: int = 26) -> Sequence[str]:
+def enough(row: Record, field: str, options: Sequence[str], most: int = 26) -> Sequence[str]:
     """The same options; BenchmarkError unless they are 2 to ``most``."""
     if not 2 <= len(options) <= most:
         raise row.wrong(field, f"2 to {most} options expected, found {len(options)}")

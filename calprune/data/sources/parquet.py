@@ -15,8 +15,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calprune.data.benchmarks import Blob
-from calprune.data.sources.rows import Row
+from calprune.data.benchmark import Blob
+from calprune.data.sources.records import Record
 from calprune.errors import BenchmarkError
 from calprune.extras import needed
 
@@ -44,7 +44,7 @@ class Shards:
 
     def rows(
         self, columns: Sequence[str], image: str = "image", further: Sequence[str] = ()
-    ) -> Iterator[Row]:
+    ) -> Iterator[Record]:
         """Every row with these columns and the digest of its image; ``image`` "" leaves it out.
 
         A column of images may hold one image or a list, of which the first counts. Of ``further``
@@ -69,7 +69,7 @@ class Shards:
                     digest = hashlib.sha256(found).hexdigest()
                     self._digests[at] = digest
                 values |= {name: _content(values[name]) is not None for name in further}
-                yield Row(where, values, at, digest)
+                yield Record(where, values, at, digest)
                 at += 1
 
     def digest(self, at: int) -> str:

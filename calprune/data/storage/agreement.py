@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import ALL_TOKENS, Condition
+from calprune.data.padding import pad_rows
 from calprune.errors import Mismatch
 
 # Rules by which an image becomes visual tokens all of which compete, so that a budget bounds them.
@@ -20,7 +21,7 @@ _NO_GLUE = ("pad", "crop", "split", "fixed", "per-crop", "packed")
 
 def check_agreement(condition: Condition, arrays: dict[str, NDArray[Any]]) -> None:
     """Mismatch unless the columns, lawful by themselves, are those of this condition."""
-    if padded(condition.answer_tokens).tolist() != arrays["answer/token"].tolist():
+    if answer_array(condition).tolist() != arrays["answer/token"].tolist():
         raise Mismatch("answer tokens differ from those of its condition")
     _check_budget(condition, arrays)
     allowed = [x for x in (condition.reply, condition.closed_reply) if x is not None]
@@ -30,11 +31,9 @@ def check_agreement(condition: Condition, arrays: dict[str, NDArray[Any]]) -> No
             raise Mismatch(f"a reply of {longest} tokens, and its condition allows {max(allowed)}")
 
 
-def padded(ids: tuple[tuple[int, ...], ...]) -> NDArray[np.int32]:
-    """Ragged token ids as int32 (a, s), padded with −1."""
-    width = max((len(x) for x in ids), default=0)
-    found = np.array([[*x, *[-1] * (width - len(x))] for x in ids], dtype=np.int32)
-    return found.reshape(len(ids), width)
+def answer_array(condition: Condition) -> NDArray[np.int32]:
+    """Token ids of answers (a, s), padded with −1."""
+    return pad_rows([np.array(ids, dtype=np.int32) for ids in condition.answer_tokens])
 
 
 def _check_budget(condition: Condition, arrays: dict[str, NDArray[Any]]) -> None:

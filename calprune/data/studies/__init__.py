@@ -1,8 +1,8 @@
 """Published studies as plain data: what was run, which tables were printed, and their numbers.
 
-A study is one file in this folder, an instance of ``Study`` named in its ``__all__``; its published
-numbers stand in a CSV file beside it, each with its source and, where it is odd, a note. Selectors
-are named by specs, as on the command line: this room knows none of them.
+A study is one file in this folder, an instance of ``Publication`` named in its ``__all__``; its
+published numbers stand in a CSV file beside it, each with its source and, where it is odd, a note.
+Selectors are named by specs, as on the command line: this room knows none of them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Runs:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableAxis:
     """A row or a column of a table: what it says, and what it decides about its cells.
 
     A cell takes each decision from its row, or from its column where the row has none.
@@ -75,7 +75,7 @@ class Line:
         """The condition, for people."""
         return self.select if self.keep is None else f"{self.select} K={self.keep}"
 
-    def under(self, column: Line) -> Line:
+    def under(self, column: TableAxis) -> TableAxis:
         """What the cell of this row and that column is; the unit is the metric's."""
         mine = {k: v for k, v in vars(self).items() if v not in ("", None, ())}
         if self.percent_of:
@@ -104,13 +104,13 @@ class Table:
     title: str
     model: str
     benchmark: str
-    rows: tuple[Line, ...]
-    columns: tuple[Line, ...]
+    rows: tuple[TableAxis, ...]
+    columns: tuple[TableAxis, ...]
     kind: Literal["cells", "reliability"] = "cells"
     tokens: int = TOKENS
     notes: tuple[str, ...] = ()
 
-    def has(self, row: Line, column: Line) -> bool:
+    def has(self, row: TableAxis, column: TableAxis) -> bool:
         """Whether something stands there: no mean of scores, no 100 % of the bound itself."""
         if not row.percent_of:
             return not column.over
@@ -119,7 +119,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Study:
+class Publication:
     """A published study.
 
     Attributes:
@@ -175,9 +175,11 @@ def scaled(keep: int, tokens: int, of: int) -> int:
     return keep * (tokens // of) if tokens >= of else max(1, keep * tokens // of)
 
 
-def find_study(name: str) -> Study:
+def find_study(name: str) -> Publication:
     """The study of that name; PlanError, naming the nearest, if there is none."""
     found = registry.load("studies", name)
-    if not isinstance(found, Study):
-        raise PlanError(f"study {name!r} is no calprune.data.studies.Study: see docs/studies.md")
+    if not isinstance(found, Publication):
+        raise PlanError(
+            f"study {name!r} is no calprune.data.studies.Publication: see docs/studies.md"
+        )
     return found

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from calprune.data.studies import Line, Study, Table, find_study
+from calprune.data.studies import Publication, Table, TableAxis, find_study
 from calprune.errors import IncompleteError, PlanError
 
 Place = tuple[str, str, str]
@@ -87,7 +87,7 @@ class Numbers:
         return Printed(self.places.get((table, row, column)), *beside)
 
 
-def numbers(study: Study, more: Path | str | Sequence[Path | str] = ()) -> Numbers:
+def numbers(study: Publication, more: Path | str | Sequence[Path | str] = ()) -> Numbers:
     """Published numbers by place; those of the files ``more`` go before the study's own.
 
     Raises:
@@ -112,7 +112,7 @@ def numbers(study: Study, more: Path | str | Sequence[Path | str] = ()) -> Numbe
     return Numbers({**own, **found}, tuple(unused))
 
 
-def _read(path: Path, study: Study, theirs: bool) -> tuple[dict[Place, Number], list[str]]:
+def _read(path: Path, study: Publication, theirs: bool) -> tuple[dict[Place, Number], list[str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
@@ -130,7 +130,10 @@ def _read(path: Path, study: Study, theirs: bool) -> tuple[dict[Place, Number], 
 
 
 def _numbers(
-    path: Path, study: Study, lines: Iterable[tuple[int, Mapping[str, str | None]]], theirs: bool
+    path: Path,
+    study: Publication,
+    lines: Iterable[tuple[int, Mapping[str, str | None]]],
+    theirs: bool,
 ) -> tuple[dict[Place, Number], list[str]]:
     found: dict[Place, Number] = {}
     unused: list[str] = []
@@ -167,7 +170,7 @@ def _check_number(where: str, text: str) -> None:
         raise PlanError(f"{where}: {text!r} is no number as printed, such as .041 or 86.9")
 
 
-def _check(study: Study, place: Place, unit: str) -> None:
+def _check(study: Publication, place: Place, unit: str) -> None:
     """PlanError, naming the nearest place, unless the study has that place, in that unit."""
     tables: dict[str, Table] = {t.name: t for t in study.tables}
     name, row, column = place
@@ -192,7 +195,7 @@ def _check(study: Study, place: Place, unit: str) -> None:
         raise PlanError(f"{', '.join(place)} is printed in the unit {printed!r}, not {unit!r}")
 
 
-def _columns(table: Table, row: Line) -> dict[str, Line]:
+def _columns(table: Table, row: TableAxis) -> dict[str, TableAxis]:
     """Columns in which something may stand in that row, by name, and what may stand beside it."""
     there = {c.label: c for c in table.columns if table.has(row, c)}
     beside = {f"{label} {what}": c for label, c in there.items() for what in BESIDE}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from calprune.data.studies import Line, Runs, Study, Table
+from calprune.data.studies import Publication, Runs, Table, TableAxis
 
 __all__ = ["CALIBRATION"]
 
@@ -15,14 +15,14 @@ ALPHAS = ("0", "0.5", "1")
 SWEPT = (64, 128, 192)
 SPLITS = ("adversarial", "popular", "random")
 
-ACCURACY = Line("acc", metric="accuracy", unit="percent")
-ECE = Line("ECE", metric="ece")
-BRIER = Line("Brier", metric="brier")
-NLL = Line("NLL", metric="nll")
-AURC = Line("AURC", metric="aurc")
-CONFIDENCE = Line("confidence", metric="mean-confidence", unit="percent")
-OVER = Line("overconf.", metric="overconfidence", unit="points")
-T_OPT = Line("T_opt", metric="t-opt:grid=0.05")
+ACCURACY = TableAxis("acc", metric="accuracy", unit="percent")
+ECE = TableAxis("ECE", metric="ece")
+BRIER = TableAxis("Brier", metric="brier")
+NLL = TableAxis("NLL", metric="nll")
+AURC = TableAxis("AURC", metric="aurc")
+CONFIDENCE = TableAxis("confidence", metric="mean-confidence", unit="percent")
+OVER = TableAxis("overconf.", metric="overconfidence", unit="points")
+T_OPT = TableAxis("T_opt", metric="t-opt:grid=0.05")
 
 
 def scope(alpha: str) -> str:
@@ -31,29 +31,29 @@ def scope(alpha: str) -> str:
 
 
 SALIENCY, RANDOM, FASTV = "saliency", "random", "fastv:layer=2:budget_means=kept"
-FULL = Line("576", "full")
-DEFAULT = (FULL, *(Line(str(k), scope("1"), k) for k in BUDGETS))
-BEST = (FULL, Line("128", scope("1"), 128))
+FULL = TableAxis("576", "full")
+DEFAULT = (FULL, *(TableAxis(str(k), scope("1"), k) for k in BUDGETS))
+BEST = (FULL, TableAxis("128", scope("1"), 128))
 
 
-def methods(keep: int) -> tuple[Line, ...]:
+def methods(keep: int) -> tuple[TableAxis, ...]:
     """Those of Table 3 that were run at both budgets."""
     return (
-        Line(f"SCOPE alpha = 0, K = {keep}", scope("0"), keep),
-        Line(f"SCOPE, K = {keep}", scope("1"), keep),
-        Line(f"saliency, K = {keep}", SALIENCY, keep),
-        Line(f"random, K = {keep}", RANDOM, keep),
+        TableAxis(f"SCOPE alpha = 0, K = {keep}", scope("0"), keep),
+        TableAxis(f"SCOPE, K = {keep}", scope("1"), keep),
+        TableAxis(f"saliency, K = {keep}", SALIENCY, keep),
+        TableAxis(f"random, K = {keep}", RANDOM, keep),
     )
 
 
-UNPRUNED = Line("full", "full")
-FASTV_128 = Line("FastV, K = 128", FASTV, 128)
-SWEEP = {(a, k): Line(f"alpha = {a}, K = {k}", scope(a), k) for a in ALPHAS for k in SWEPT}
+UNPRUNED = TableAxis("full", "full")
+FASTV_128 = TableAxis("FastV, K = 128", FASTV, 128)
+SWEEP = {(a, k): TableAxis(f"alpha = {a}, K = {k}", scope(a), k) for a in ALPHAS for k in SWEPT}
 BY_BUDGET = tuple(SWEEP[a, k] for k in SWEPT for a in ALPHAS)
 REFERENCES = (methods(128)[3], methods(128)[2], UNPRUNED)
 AGAINST_RANDOM = tuple(row for k in (128, 64) for row in methods(k)[1::2])
 
-CALIBRATION = Study(
+CALIBRATION = Publication(
     name="calibration",
     title="Does Visual Token Pruning Improve Calibration?",
     paper="arXiv 2604.12035",
@@ -137,7 +137,7 @@ CALIBRATION = Study(
             "Figure 2 (a): heat map of ECE over alpha and K on POPE",
             MODEL,
             "pope",
-            tuple(Line(f"alpha = {a}", scope(a)) for a in ALPHAS),
+            tuple(TableAxis(f"alpha = {a}", scope(a)) for a in ALPHAS),
             tuple(replace(ECE, label=f"K = {k}", keep=k) for k in SWEPT),
             notes=("drawn from Table 2",),
         ),
@@ -186,7 +186,7 @@ CALIBRATION = Study(
             MODEL,
             "pope",
             BEST,
-            tuple(Line(s, metric="ece", group=s) for s in SPLITS),
+            tuple(TableAxis(s, metric="ece", group=s) for s in SPLITS),
             notes=(
                 "the reduction is called largest on adversarial; adversarial and popular both "
                 "fall by .019",
@@ -202,8 +202,8 @@ CALIBRATION = Study(
             DEFAULT,
             (
                 T_OPT,
-                Line("ECE, 5-fold T", metric="ece", calibrate="temperature"),
-                Line(
+                TableAxis("ECE, 5-fold T", metric="ece", calibrate="temperature"),
+                TableAxis(
                     "acc at 80 % coverage",
                     metric="selective-accuracy:coverage=0.8",
                     unit="percent",

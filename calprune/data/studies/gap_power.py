@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from calprune.data.studies import Line, Runs, Study, Table
+from calprune.data.studies import Publication, Runs, Table, TableAxis
 
 __all__ = ["GAP_POWER"]
 
@@ -19,12 +19,12 @@ def scope(power: str) -> str:
     return f"scope:alpha=1:gap_power={power}"
 
 
-def score(label: str, power: str, minus: str = "") -> Line:
+def score(label: str, power: str, minus: str = "") -> TableAxis:
     """A column of the benchmark's own score, or of its change."""
-    return Line(label, scope(power), metric="score", unit="score", minus=minus)
+    return TableAxis(label, scope(power), metric="score", unit="score", minus=minus)
 
 
-ROWS = tuple(Line(f"K = {k}", keep=k) for k in BUDGETS)
+ROWS = tuple(TableAxis(f"K = {k}", keep=k) for k in BUDGETS)
 SCOPE = score("SCOPE", "1")
 GAINS = (SCOPE, score("p = 1.5", "1.5"), score("change", "1.5", minus=scope("1")))
 ODD = {
@@ -34,7 +34,7 @@ ODD = {
     "paper, which has 64.6 at K = 64 and 63.4 at K = 192 for default SCOPE",
 }
 
-GAP_POWER = Study(
+GAP_POWER = Publication(
     name="gap-power",
     title="Does Visual Token Pruning Improve Calibration?: exponent of the gap",
     paper="arXiv 2604.12035",
@@ -59,7 +59,7 @@ GAP_POWER = Study(
                 f"Table 6: {benchmark}, p = 1.5 against SCOPE",
                 MODEL,
                 benchmark,
-                tuple(Line(f"K = {k}", keep=k) for k in (64, 192)),
+                tuple(TableAxis(f"K = {k}", keep=k) for k in (64, 192)),
                 GAINS,
                 notes=(ODD[benchmark],) if benchmark in ODD else (),
             )

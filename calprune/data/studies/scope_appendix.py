@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from calprune.data.studies import Line, Runs, Study, Table
+from calprune.data.studies import Publication, Runs, Table, TableAxis
 
 __all__ = ["SCOPE_APPENDIX"]
 
@@ -17,26 +17,26 @@ FULL, SCOPE, VISIONZIP = "full", "scope:alpha=1:gap_power=1", "visionzip"
 ALPHAS = ("0", "0.5", "1", "1.5", "2")
 
 
-def _rows(budgets: tuple[int, ...], *more: Line) -> tuple[Line, ...]:
+def _rows(budgets: tuple[int, ...], *more: TableAxis) -> tuple[TableAxis, ...]:
     """Each row of scores, then its percentages of the first."""
     pruned = [
-        Line(f"{name}, K = {k}", spec, k)
+        TableAxis(f"{name}, K = {k}", spec, k)
         for k in budgets
         for name, spec in (("VisionZip", VISIONZIP), ("SCOPE", SCOPE))
     ]
     return tuple(
         line
-        for row in (Line("upper bound", FULL), *more, *pruned)
+        for row in (TableAxis("upper bound", FULL), *more, *pruned)
         for line in (row, replace(row, label=f"{row.label}, percent", percent_of=FULL))
     )
 
 
-def _columns(benchmarks: tuple[str, ...]) -> tuple[Line, ...]:
-    return tuple(Line(b, metric="score", unit="score", benchmark=b) for b in benchmarks)
+def _columns(benchmarks: tuple[str, ...]) -> tuple[TableAxis, ...]:
+    return tuple(TableAxis(b, metric="score", unit="score", benchmark=b) for b in benchmarks)
 
 
-def _with_mean(benchmarks: tuple[str, ...]) -> tuple[Line, ...]:
-    mean = Line("avg", metric="score", unit="score", over=benchmarks)
+def _with_mean(benchmarks: tuple[str, ...]) -> tuple[TableAxis, ...]:
+    mean = TableAxis("avg", metric="score", unit="score", over=benchmarks)
     return (*_columns(benchmarks), mean)
 
 
@@ -48,7 +48,7 @@ NOTES = (
     "POPE is F1; TextVQA is the validation split, with OCR in the prompt",
 )
 
-SCOPE_APPENDIX = Study(
+SCOPE_APPENDIX = Publication(
     name="scope-appendix",
     title="SCOPE, appendix: larger models",
     paper="arXiv 2510.24214",
@@ -82,7 +82,7 @@ SCOPE_APPENDIX = Study(
             "Appendix, Table 2: LLaVA-NeXT-13B",
             LARGE,
             "",
-            _rows((640, 320, 160), Line("vanilla 7B", FULL, model=SMALL)),
+            _rows((640, 320, 160), TableAxis("vanilla 7B", FULL, model=SMALL)),
             _with_mean(OF_LARGE),
             tokens=2880,
             notes=NOTES,
@@ -92,7 +92,7 @@ SCOPE_APPENDIX = Study(
             "Appendix, Figure 1: effect of alpha on LLaVA-1.5-7B at 64 tokens",
             SWEPT,
             "",
-            tuple(Line(f"alpha = {a}", f"scope:alpha={a}:gap_power=1", 64) for a in ALPHAS),
+            tuple(TableAxis(f"alpha = {a}", f"scope:alpha={a}:gap_power=1", 64) for a in ALPHAS),
             _columns(OF_FIRST),
             notes=(
                 "the figure prints no numbers, and neither it nor the text says which alphas and "

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
 
@@ -150,8 +150,8 @@ class Gemma3:
         return "words: <bos> user <image>{question} model"
 
     def prompt(self, question: str) -> Prompt:
-        tail = (END_OF_IMAGE, *word_ids(f"{question} model"))
-        return Prompt((BEGIN, *word_ids("user"), START_OF_IMAGE), tail)
+        suffix = (END_OF_IMAGE, *word_ids(f"{question} model"))
+        return Prompt((BEGIN, *word_ids("user"), START_OF_IMAGE), suffix)
 
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
@@ -159,8 +159,8 @@ class Gemma3:
     def text(self, ids: Sequence[int]) -> str:
         return spoken(ids)
 
-    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
-        return np.arange(head + len(layout) + 1)[None]
+    def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
+        return np.arange(prefix + len(layout) + 1)[None]
 
     def layers(self) -> Sequence[Any]:
         layers: Sequence[Any] = self.model.model.language_model.layers
@@ -181,7 +181,7 @@ class Gemma3:
         return hidden
 
     @torch.inference_mode()
-    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
         return logits
 
@@ -195,13 +195,13 @@ class Gemma3:
         most: int = 1,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         prompt, pixels = self.prompt(question), self._pixels([image])
-        ids = torch.tensor([[*prompt.head, *[IMAGE] * len(kept), *prompt.tail]])
+        ids = torch.tensor([[*prompt.prefix, *[IMAGE] * len(kept), *prompt.suffix]])
         options: dict[str, Any] = {"pixel_values": pixels}
         if len(kept) < GRID**2:
             soft = self.model.get_image_features(pixels).pooler_output[0]
             options = {"mm_encoder_outputs": _fed(soft[torch.from_numpy(kept)])}
         if positions == "original":
-            h, m = len(prompt.head), len(prompt.tail)
+            h, m = len(prompt.prefix), len(prompt.suffix)
             after = torch.arange(h + GRID**2, h + GRID**2 + m)
             places = torch.cat([torch.arange(h), h + torch.from_numpy(kept), after])
             options["position_ids"] = places[None]

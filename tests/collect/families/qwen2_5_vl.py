@@ -15,7 +15,7 @@ from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
 from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
-from calprune.data.benchmarks import Answer, Picture
+from calprune.data.benchmark import Answer, Picture
 from calprune.data.pictures import open_picture
 from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
 
@@ -166,8 +166,8 @@ class Qwen25VL:
         return "words: system You help user <image>{question} assistant"
 
     def prompt(self, question: str) -> Prompt:
-        tail = (VISION_END, *word_ids(f"{question} assistant"))
-        return Prompt((*word_ids("system You help user"), VISION_START), tail)
+        suffix = (VISION_END, *word_ids(f"{question} assistant"))
+        return Prompt((*word_ids("system You help user"), VISION_START), suffix)
 
     def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
         return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
@@ -175,11 +175,11 @@ class Qwen25VL:
     def text(self, ids: Sequence[int]) -> str:
         return spoken(ids)
 
-    def positions(self, head: int, layout: TokenLayout) -> NDArray[np.int64]:
+    def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
         """Text goes on after the longer side of the grid, on all three axes."""
-        before = np.tile(np.arange(head), (3, 1))
-        image = head + layout.cell.T.astype(np.int64)  # of one time: crop 0
-        after = np.full((3, 1), head + 1 + layout.cell.max())
+        before = np.tile(np.arange(prefix), (3, 1))
+        image = prefix + layout.cell.T.astype(np.int64)  # of one time: crop 0
+        after = np.full((3, 1), prefix + 1 + layout.cell.max())
         return np.concatenate([before, image, after], axis=1)
 
     def layers(self) -> Sequence[Any]:
@@ -201,7 +201,7 @@ class Qwen25VL:
         return hidden
 
     @torch.inference_mode()
-    def head(self, hidden: Tensor) -> NDArray[np.float32]:
+    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
         logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
         return logits
 
@@ -216,12 +216,12 @@ class Qwen25VL:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         prompt, given = self.prompt(question), self._pixels([image])
         v = int(given["image_grid_thw"].prod()) // 4
-        ids = torch.tensor([[*prompt.head, *[IMAGE] * v, *prompt.tail]])
+        ids = torch.tensor([[*prompt.prefix, *[IMAGE] * v, *prompt.suffix]])
         options: dict[str, Any] = {"mm_token_type_ids": (ids == IMAGE).int()}
         if len(kept) == v and positions == "original":  # the untouched model
             options |= given
         else:
-            h, after = len(prompt.head), torch.arange(ids.shape[1])[len(prompt.head) + v :]
+            h, after = len(prompt.prefix), torch.arange(ids.shape[1])[len(prompt.prefix) + v :]
             columns = torch.cat([torch.arange(h), h + torch.from_numpy(kept), after])
             grid, kinds = given["image_grid_thw"], options["mm_token_type_ids"]
             places, _ = self.model.model.get_rope_index(ids, kinds, image_grid_thw=grid)

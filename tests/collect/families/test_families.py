@@ -83,7 +83,7 @@ def test_windows_are_counted_as_generate_counts_them(step: int, positions: str) 
         assert np.abs(reply.logits - alone).max() <= 1e-5
         kinds = np.array(adapter.model.config.text_config.layer_types)
         visual = np.repeat([len(k) for k in asked.kept], len(QUESTIONS))
-        words = np.tile([len(adapter.prompt(q).tail) for q in QUESTIONS], len(asked.kept))
+        words = np.tile([len(adapter.prompt(q).suffix) for q in QUESTIONS], len(asked.kept))
         near = np.clip(BINDING - words, 0, visual)
         for layer, kind in zip(reply.visual.T, kinds, strict=True):
             np.testing.assert_array_equal(layer, visual if kind == "full_attention" else near)

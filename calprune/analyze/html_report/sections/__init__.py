@@ -19,6 +19,7 @@ from calprune.analyze.html_report.sections.groups import groups
 from calprune.analyze.html_report.sections.guide import guide
 from calprune.analyze.html_report.sections.provenance import provenance
 from calprune.analyze.html_report.sections.published import published
+from calprune.analyze.html_report.sections.slopes import slopes
 from calprune.analyze.html_report.sections.summary import summary
 
 Section = Callable[[Content], Html | None]
@@ -28,6 +29,7 @@ SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("cautions", "Before you rely on it", cautions),
     ("estimates", "All conditions", estimates),
     ("comparisons", "Paired comparisons", comparisons),
+    ("calibration-slope", "Calibration slope", slopes),
     ("groups", "By group", groups),
     ("figures", "Figures", drawings),
     ("confidence", "Other definitions of confidence", confidences),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, items, join
 from calprune.analyze.html_report.numbers import counted, shown
@@ -16,9 +16,9 @@ from calprune.analyze.tables.notes import FEW_IMAGES, few_errors, shared
 def cautions(content: Content) -> Html | None:
     """A list; None if there is nothing to warn of."""
     found: list[str] = [*_mixed(content), *_missing(content)]
-    for setting in content.settings:
-        rows = content.of(setting)
-        where = element("strong", f"{setting.model} on {setting.benchmark}:")
+    for experiment in content.experiments:
+        rows = content.of(experiment)
+        where = element("strong", f"{experiment.model} on {experiment.benchmark}:")
         for warning in WARNINGS:
             said = warning(rows)
             if said:
@@ -141,9 +141,10 @@ def _mixed(content: Content) -> list[str]:
         )
     elif content.lacking:
         found.append(f"Nothing is compared: no condition is called {content.against}.")
-    asked = {(s.model, s.benchmark) for s in content.settings}
+    asked = {(s.model, s.benchmark) for s in content.experiments}
     plain = {
-        (c.benchmark, c.model) for c in (s.cells[0].tables[0].condition for s in content.settings)
+        (c.benchmark, c.model)
+        for c in (s.conditions[0].tables[0].condition for s in content.experiments)
     }
     if len(plain) < len(asked):
         found.append(
@@ -157,9 +158,9 @@ def _mixed(content: Content) -> list[str]:
 def _missing(content: Content) -> list[str]:
     """Conditions that only some benchmarks of a model have."""
     found = []
-    for model in dict.fromkeys(s.model for s in content.settings):
-        own = [s for s in content.settings if s.model == model]
-        everything = dict.fromkeys(cell.name for s in own for cell in s.cells)
+    for model in dict.fromkeys(s.model for s in content.experiments):
+        own = [s for s in content.experiments if s.model == model]
+        everything = dict.fromkeys(runs.name for s in own for runs in s.conditions)
         for s in own:
             lacks = [name for name in everything if name not in _names(s)]
             if lacks:
@@ -170,8 +171,8 @@ def _missing(content: Content) -> list[str]:
     return found
 
 
-def _names(setting: Setting) -> set[str]:
-    return {cell.name for cell in setting.cells}
+def _names(experiment: Experiment) -> set[str]:
+    return {runs.name for runs in experiment.conditions}
 
 
 WARNINGS = (_shared, _few, _few_errors, _ties, _near_floor, _infinite, _left_out, _seeds)

@@ -18,11 +18,11 @@ def drawings(content: Content) -> Html:
 def _drawn(content: Content) -> Iterator[tuple[str, str]]:
     """What each figure shows, and its pages as SVG."""
     shown = content.metrics[:2] if len(content.metrics) > 2 else content.metrics
-    for setting in content.settings:
+    for experiment in content.experiments:
         subject = figures.Subject(
-            tuple(table for cell in setting.cells for table in cell.tables),
+            tuple(table for runs in experiment.conditions for table in runs.tables),
             content.options,
-            f"{setting.model} on {setting.benchmark}",
+            f"{experiment.model} on {experiment.benchmark}",
         )
         for kind in figures.names():
             found = figures.of_kind(kind)

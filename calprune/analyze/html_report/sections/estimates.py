@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
 from calprune.analyze.html_report.numbers import below, shown
@@ -15,11 +15,11 @@ from calprune.analyze.tables.numbers import heading
 
 def estimates(content: Content) -> Html:
     """A table for each model and benchmark."""
-    return join(*(_setting(content, setting) for setting in content.settings))
+    return join(*(_setting(content, experiment) for experiment in content.experiments))
 
 
-def _setting(content: Content, setting: Setting) -> Html:
-    rows = content.of(setting)
+def _setting(content: Content, experiment: Experiment) -> Html:
+    rows = content.of(experiment)
     kinds = {stem(r): r for r in reversed(rows)}
     kinds = {s: kinds[s] for s in dict.fromkeys(stem(r) for r in rows)}
     columns = [
@@ -30,7 +30,7 @@ def _setting(content: Content, setting: Setting) -> Html:
         Column("images"),
     ]
     body, marked = [], []
-    for i, cell in enumerate(setting.cells):
+    for i, cell in enumerate(experiment.conditions):
         own = {stem(r): r for r in rows if r.condition == cell.name}
         first = next(iter(own.values()))
         body.append(
@@ -45,7 +45,7 @@ def _setting(content: Content, setting: Setting) -> Html:
         marked += [i] * cell.full
     notes = [intervals(rows[0])] if any(r.low is not None for r in rows) else []
     notes += defined_shares(rows) + within_parts(rows) + what_decided(rows)
-    caption = f"{setting.model} on {setting.benchmark}: all conditions"
+    caption = f"{experiment.model} on {experiment.benchmark}: all conditions"
     return table(
         caption, columns, body, notes, told_once([r.signature for r in kinds.values()]), marked
     )

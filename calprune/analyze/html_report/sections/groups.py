@@ -16,8 +16,8 @@ from calprune.analyze.tables.numbers import heading
 def groups(content: Content) -> Html | None:
     """A table for each model, benchmark and metric; None where nothing is grouped."""
     found = []
-    for setting in content.settings:
-        rows = content.grouped(setting)
+    for experiment in content.experiments:
+        rows = content.grouped(experiment)
         for metric in dict.fromkeys(stem(r) for r in rows):
             found.append(_metric([r for r in rows if stem(r) == metric]))
     return join(*found) if found else None

@@ -28,6 +28,13 @@ NOTES = (
         "conditions only where both are equally calibrated, so it is de-biased too.",
     ),
     (
+        "Calibration slope",
+        "Correctness regressed on the log-odds of confidence (Cox). A slope below 1 says that "
+        "confidences lie too far from one half, as if their temperature were too low; in the "
+        "large, the intercept with the slope held at 1, says whether the model is too sure (below "
+        "0) on the whole.",
+    ),
+    (
         "p-values",
         "Paired permutation test: two conditions are exchanged on whole images. Corrected p-values "
         "hold for all comparisons of a table together. The best and the worst condition are picked "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, join
 from calprune.analyze.html_report.tables import Column, TableCell, table
@@ -14,12 +14,12 @@ from calprune.data.storage.logits import LogitTable
 
 def provenance(content: Content) -> Html:
     """For each model and benchmark what all conditions share, what differs, and the files."""
-    return join(*(_setting(setting) for setting in content.settings))
+    return join(*(_setting(experiment) for experiment in content.experiments))
 
 
-def _setting(setting: Setting) -> Html:
-    name = f"{setting.model} on {setting.benchmark}"
-    tables = [table for cell in setting.cells for table in cell.tables]
+def _setting(experiment: Experiment) -> Html:
+    name = f"{experiment.model} on {experiment.benchmark}"
+    tables = [table for runs in experiment.conditions for table in runs.tables]
     facts = [_facts(one) for one in tables]
     lines = []
     for key in dict.fromkeys(key for one in facts for key in one):
@@ -30,7 +30,7 @@ def _setting(setting: Setting) -> Html:
     return join(
         element("h3", name),
         element("dl", *lines, class_="facts"),
-        element("details", element("summary", "Sealed files"), _files(name, setting)),
+        element("details", element("summary", "Sealed files"), _files(name, experiment)),
     )
 
 
@@ -69,7 +69,7 @@ def _counts(values: list[str]) -> list[str]:
     return [f"{value} ({values.count(value)} of {len(values)} files)" for value in there]
 
 
-def _files(name: str, setting: Setting) -> Html:
+def _files(name: str, experiment: Experiment) -> Html:
     columns = [
         Column("condition", "text"),
         Column("questions"),
@@ -83,7 +83,7 @@ def _files(name: str, setting: Setting) -> Html:
             TableCell(one.condition.key[:16]),
             TableCell(one.path.name),
         ]
-        for cell in setting.cells
+        for cell in experiment.conditions
         for one in cell.tables
     ]
     return table(f"{name}: sealed files", columns, rows)

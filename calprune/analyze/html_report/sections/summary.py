@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calprune.analyze.experiments.experiment import Setting
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, items, join
 from calprune.analyze.html_report.numbers import (
@@ -26,14 +26,14 @@ MANY = 8
 
 def summary(content: Content) -> Html:
     """A block for each model and benchmark."""
-    blocks = [_setting(content, setting) for setting in content.settings]
+    blocks = [_setting(content, experiment) for experiment in content.experiments]
     power = items(*content.power, class_="findings") if content.power else None
     return join(*blocks, power)
 
 
-def _setting(content: Content, setting: Setting) -> Html:
-    rows = content.of(setting)
-    compared = [r for r in content.compared(setting) if r.group == "all"]
+def _setting(content: Content, experiment: Experiment) -> Html:
+    rows = content.of(experiment)
+    compared = [r for r in content.compared(experiment) if r.group == "all"]
     sentences = [_floor(rows)]
     found = []
     for metric in dict.fromkeys(r.metric for r in compared):
@@ -43,11 +43,11 @@ def _setting(content: Content, setting: Setting) -> Html:
     if not compared:
         sentences += [_range(rows, metric) for metric in content.metrics]
     n, images = max(r.n for r in rows), max(r.clusters for r in rows)
-    size = f"{counted(len(setting.cells), 'condition')}, {counted(n, 'question')} on "
+    size = f"{counted(len(experiment.conditions), 'condition')}, {counted(n, 'question')} on "
     size += counted(images, "image")
     return element(
         "section",
-        element("h3", f"{setting.model} on {setting.benchmark}"),
+        element("h3", f"{experiment.model} on {experiment.benchmark}"),
         element("p", size, class_="lead"),
         *found,
         items(*sentences, class_="findings") if any(sentences) else None,

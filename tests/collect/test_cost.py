@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from calprune.collect import run
-from calprune.collect.cost.estimate import GPUS, render_bill
+from calprune.collect.cost.estimate import GPUS, render_estimate
 from calprune.collect.cost.flops import Asking, Drop, Workload, naive_cost, packed_cost, tower_flops
 from calprune.collect.cost.published_models import MODELS
 from calprune.collect.grid import grid
@@ -28,7 +28,7 @@ from calprune.data.condition import ALL_TOKENS
 from calprune.errors import BenchmarkError, ModelError, PlanError
 
 PUBLISHED = MODELS["llava-1.5-7b"]
-HEAD = tuple(range(35))
+PREFIX = tuple(range(35))
 # POPE's shape: "\nIs there a", one or two pieces of an object, 20 tokens to "ASSISTANT:".
 OBJECTS = [(1000 + i,) if i % 3 else (1000 + i, 2000 + i) for i in range(10)]
 TAILS = tuple((29871, 13, 3624, 727, 263, *o, *range(300, 320)) for o in OBJECTS)
@@ -75,7 +75,7 @@ class Meta(ClipLlama):
         return {"full_attention": Reach()}
 
     def prompt(self, question: str) -> Prompt:
-        return Prompt(HEAD, ())
+        return Prompt(PREFIX, ())
 
     def forward(self, step: Step) -> torch.Tensor:
         """transformers looks into masks of two axes, and ``meta`` has nothing to look at."""
@@ -84,8 +84,8 @@ class Meta(ClipLlama):
             step = replace(step, mask=torch.ones(b, 1, n, n, dtype=torch.bool, device="meta"))
         return super().forward(step)
 
-    def positions(self, head: int, layout: Any) -> Any:
-        return np.arange(head + 1)[None]
+    def positions(self, prefix: int, layout: Any) -> Any:
+        return np.arange(prefix + 1)[None]
 
     def token_layout(self, size: Any) -> Any:
         return None
@@ -104,7 +104,7 @@ def counted_pack(kept: int) -> float:
         TAILS,
     )
     packed = CountingPacked(Meta())
-    packed.head_cache(1)
+    packed.prefix_cache(1)
     with FlopCounterMode(display=False) as counter:
         packed.ask(row)
     return float(counter.get_total_flops())
@@ -125,12 +125,12 @@ class CountingPacked(Packed):
 def counted_row(kept: int) -> float:
     """One question of one image from pixels, as evaluation loops ask it."""
     model = full_size()
-    tail = len(TAILS[0])
+    suffix = len(TAILS[0])
     with torch.inference_mode(), FlopCounterMode(display=False) as counter:
         pixels = torch.zeros(1, 3, 336, 336, device="meta")
         model.model.vision_tower(pixels, output_hidden_states=True)
         model.model.multi_modal_projector(torch.zeros(1, kept, 1024, device="meta"))
-        embeds = torch.zeros(1, 35 + kept + tail, 4096, device="meta")
+        embeds = torch.zeros(1, 35 + kept + suffix, 4096, device="meta")
         mask = torch.ones(1, 1, *[embeds.shape[1]] * 2, dtype=torch.bool, device="meta")
         hidden = model.model.language_model(inputs_embeds=embeds, attention_mask=mask)
         model.lm_head(hidden.last_hidden_state[:, -1])
@@ -151,7 +151,7 @@ def work() -> Workload:
         images=1,
         rows=ROWS_PER_IMAGE,
         questions=len(TAILS),
-        head=35,
+        prefix=35,
         row_tokens=ROWS_PER_IMAGE * len(TAILS[0]),
         trie_tokens=trie_length(TAILS),
         crops=1,
@@ -182,14 +182,14 @@ def counted_layers(tokens: int, before: int) -> float:
 
 def test_layers_inside_agree_with_torchs_counter() -> None:
     """FastV at 128 and a PyramidDrop, put together from counted layers."""
-    trie, tail, q = trie_length(TAILS), len(TAILS[0]), len(TAILS)
-    fastv = 2 * counted_layers(576 + trie, 35) + 30 * q * counted_layers(128 + tail, 35)
-    alone = 32 * q * counted_layers(128 + tail, 35)
-    pyramid = sum(8 * q * counted_layers(n + tail, 35) for n in (288, 144, 72))
+    trie, suffix, q = trie_length(TAILS), len(TAILS[0]), len(TAILS)
+    fastv = 2 * counted_layers(576 + trie, 35) + 30 * q * counted_layers(128 + suffix, 35)
+    alone = 32 * q * counted_layers(128 + suffix, 35)
+    pyramid = sum(8 * q * counted_layers(n + suffix, 35) for n in (288, 144, 72))
     pyramid += 8 * counted_layers(576 + trie, 35)
     for drops, counted in (
         ((Drop(2, 128),), fastv),
-        ((Drop(2, 128, again=True),), fastv - 30 * q * counted_layers(128 + tail, 35) + alone),
+        ((Drop(2, 128, again=True),), fastv - 30 * q * counted_layers(128 + suffix, 35) + alone),
         ((Drop(8, 288), Drop(16, 144), Drop(24, 72)), pyramid),
     ):
         found = packed_cost(PUBLISHED.shape, work(), Asking(576, drops=drops))
@@ -204,7 +204,7 @@ def test_what_follows_the_question_shares_less() -> None:
     naive = {a: naive_cost(shape, work(), a) for a in (few, fastv, guided, Asking(576))}
     assert naive[guided] == naive[few]
     mean = 128 + 2 * (576 - 128) / 32
-    assert naive[fastv].tokens == round(ROWS_PER_IMAGE * (35 + mean + work().tail))
+    assert naive[fastv].tokens == round(ROWS_PER_IMAGE * (35 + mean + work().suffix))
     assert naive[few].flops < naive[fastv].flops < naive[Asking(576)].flops
     one = packed_cost(shape, replace(work(), questions=1, trie_tokens=len(TAILS[0])), few)
     by_question = packed_cost(shape, work(), guided)
@@ -213,27 +213,27 @@ def test_what_follows_the_question_shares_less() -> None:
     assert packed_cost(shape, work(), fastv).flops > packed_cost(shape, work(), few).flops
 
 
-def test_bills_know_how_each_selector_asks(tmp_path: Path) -> None:
+def test_estimates_know_how_each_selector_asks(tmp_path: Path) -> None:
     """On the embedded model of 4 layers, and on a published one without files."""
     asked: dict[str, Any] = {"images": 2, "store": tmp_path}
-    bills = {
-        s: run.bill_of("shapes", select=s, keep=[64] if s != "pyramiddrop" else (), **asked)
+    estimates = {
+        s: run.estimate_cost("shapes", select=s, keep=[64] if s != "pyramiddrop" else (), **asked)
         for s in ("fastv", "pyramiddrop", "sparsevlm:seed=0", "mmtok", "scope")
     }
-    questions = bills["scope"]["questions"]
-    packs = {s: b["packed"]["forwards"] for s, b in bills.items()}
+    questions = estimates["scope"]["questions"]
+    packs = {s: b["packed"]["forwards"] for s, b in estimates.items()}
     assert packs["scope"] == 2
     assert packs["mmtok"] == questions
     assert packs["fastv"] == packs["pyramiddrop"] == packs["sparsevlm:seed=0"] == 2 + questions
-    assert [b["rankings"] for b in bills.values()] == [0, 0, 0, 1, 1]
-    per_row = {s: b["naive"]["tokens"] / b["rows"] for s, b in bills.items()}
+    assert [b["rankings"] for b in estimates.values()] == [0, 0, 0, 1, 1]
+    per_row = {s: b["naive"]["tokens"] / b["rows"] for s, b in estimates.items()}
     assert per_row["fastv"] - per_row["scope"] == pytest.approx((576 - 64) / 2, abs=1)
     assert per_row["pyramiddrop"] - per_row["scope"] == pytest.approx(270 - 64, abs=1)
-    whole = run.bill_of("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
+    whole = run.estimate_cost("pope", model="llava-next-vicuna-7b", select="all", keep=[640])
     assert any(text.startswith("sparsevlm: its published") for text in whole["left_out"])
-    assert not any(c["condition"].startswith("sparsevlm") for c in whole["cells"])
+    assert not any(c["condition"].startswith("sparsevlm") for c in whole["conditions"])
     with pytest.raises(PlanError, match="sparsevlm: its published counts are for images of 576"):
-        run.bill_of("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
+        run.estimate_cost("pope", model="llava-next-vicuna-7b", select="sparsevlm", keep=[640])
 
 
 def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
@@ -248,44 +248,44 @@ def test_the_studys_grid_takes_a_tenth_of_the_flops() -> None:
 
 
 def test_dry_run_of_published_names_needs_no_files(capsys: pytest.CaptureFixture[str]) -> None:
-    found = run.bill_of("pope", model="llava-1.5-7b", gpu="h100")
-    assert (found["rows"], found["questions"], len(found["cells"])) == (9000, 5127, 20)
+    found = run.estimate_cost("pope", model="llava-1.5-7b", gpu="h100")
+    assert (found["rows"], found["questions"], len(found["conditions"])) == (9000, 5127, 20)
     # FastV, which keeps a set for each question, shares less than the others
     assert found["naive"]["flops"] / found["packed"]["flops"] >= 9.0
     assert 60 < found["seconds"] < 300
-    text = render_bill(found, "table")
+    text = render_estimate(found, "table")
     for part in ("180,000 forwards", "PFLOP", "MB of features", "one h100", "an estimate"):
         assert part in text
-    slower = run.bill_of("pope", model="llava-hf/llava-1.5-7b-hf", gpu="a100")
+    slower = run.estimate_cost("pope", model="llava-hf/llava-1.5-7b-hf", gpu="a100")
     assert slower["seconds"] == pytest.approx(found["seconds"] * GPUS["h100"] / GPUS["a100"])
-    larger = run.bill_of("pope", model="llava-next-vicuna-13b", select="scope", keep=[640])
+    larger = run.estimate_cost("pope", model="llava-next-vicuna-13b", select="scope", keep=[640])
     assert larger["naive"]["tokens"] == 9000 * (35 + 640 + 26)
 
 
 def test_estimates_follow_the_options(tmp_path: Path) -> None:
-    crops = run.bill_of(
+    crops = run.estimate_cost(
         "pope", model="llava-next-vicuna-7b", select="scope", keep=[128], picture="per-crop"
     )
     assert crops["naive"]["tokens"] == 9000 * (35 + 640 + 26)
-    few = run.bill_of("pope", model="llava-1.5-7b", images=50)
+    few = run.estimate_cost("pope", model="llava-1.5-7b", images=50)
     assert (few["images"], few["rows"]) == (50, 900)
-    whole = run.bill_of("pope", model="llava-1.5-7b")
-    wide = run.bill_of("pope", model="llava-1.5-7b", dtype="float32")
+    whole = run.estimate_cost("pope", model="llava-1.5-7b")
+    wide = run.estimate_cost("pope", model="llava-1.5-7b", dtype="float32")
     assert 1.9 < wide["feature_bytes"] / whole["feature_bytes"] < 2.0
     for wrong in ({"picture": "split"}, {"template": "alpaca"}, {"dtype": "int3"}):
         with pytest.raises(PlanError, match="unknown"):
-            run.bill_of("pope", model="llava-1.5-7b", **wrong)
+            run.estimate_cost("pope", model="llava-1.5-7b", **wrong)
     with pytest.raises(BenchmarkError, match="lacks its files"):
-        run.bill_of("pope", model="shapes-llava", data=tmp_path)
+        run.estimate_cost("pope", model="shapes-llava", data=tmp_path)
 
 
-def test_bills_that_cannot_be_written() -> None:
+def test_estimates_that_cannot_be_made() -> None:
     with pytest.raises(PlanError, match=r"unknown gpu 'h1000'.*did you mean h100"):
-        run.bill_of("pope", model="llava-1.5-7b", gpu="h1000")
+        run.estimate_cost("pope", model="llava-1.5-7b", gpu="h1000")
     with pytest.raises(BenchmarkError, match="pope needs its data"):
-        run.bill_of("pope", model="shapes-llava")
+        run.estimate_cost("pope", model="shapes-llava")
     with pytest.raises(ModelError, match="hub"):
-        run.bill_of("shapes", model="llava-1.5-7b")
+        run.estimate_cost("shapes", model="llava-1.5-7b")
     with pytest.raises(PlanError, match="cannot keep 577"):
-        run.bill_of("pope", model="llava-1.5-7b", select="scope", keep=577)
+        run.estimate_cost("pope", model="llava-1.5-7b", select="scope", keep=577)
     assert grid(["full"])[0].budget == ALL_TOKENS

@@ -18,7 +18,7 @@ _LONGEST_CELL = 1 << 27  # an image in base64
 
 
 @dataclass(frozen=True)
-class Row:
+class Record:
     """One record of a file.
 
     Attributes:
@@ -78,7 +78,7 @@ class Row:
             raise self.wrong(field, f"unknown {found!r}; known: {', '.join(known)}")
         return found
 
-    def part(self, field: str) -> Row:
+    def part(self, field: str) -> Record:
         """The record inside a field, as a row of its own."""
         value = self.get(field)
         if not isinstance(value, Mapping):
@@ -127,19 +127,19 @@ def json_file(path: Path) -> Any:
         raise _unreadable(path, error) from error
 
 
-def json_rows(path: Path, content: Any) -> Iterator[Row]:
+def json_rows(path: Path, content: Any) -> Iterator[Record]:
     """Rows of a JSON list, or of an object whose keys are the rows' ids (then in ``id``)."""
     if isinstance(content, Mapping):
         for key, value in content.items():
-            yield Row(f"{path}, {key!r}", {"id": key, **_fields(path, key, value)})
+            yield Record(f"{path}, {key!r}", {"id": key, **_fields(path, key, value)})
     elif isinstance(content, list):
         for i, value in enumerate(content):
-            yield Row(f"{path}, entry {i + 1}", _fields(path, f"entry {i + 1}", value))
+            yield Record(f"{path}, entry {i + 1}", _fields(path, f"entry {i + 1}", value))
     else:
         raise BenchmarkError(f"{path}: neither a list nor an object of questions")
 
 
-def json_list(path: Path, key: str) -> Iterator[Row]:
+def json_list(path: Path, key: str) -> Iterator[Record]:
     """Rows of the list under a key of a JSON object, as in ``{"data": [{...}, ...]}``."""
     content = json_file(path)
     if not isinstance(content, Mapping) or not isinstance(content.get(key), list):
@@ -156,20 +156,20 @@ def _fields(path: Path, place: object, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def json_lines(path: Path) -> Iterator[Row]:
+def json_lines(path: Path) -> Iterator[Record]:
     """Rows of a file with one JSON object a line."""
     try:
         with path.open(encoding="utf-8-sig") as file:
             for i, line in enumerate(file, 1):
                 if line.strip():
-                    yield Row(f"{path}, line {i}", _object(path, i, line))
+                    yield Record(f"{path}, line {i}", _object(path, i, line))
     except UnicodeDecodeError as error:
         raise BenchmarkError(f"{path}: not UTF-8 ({error})") from error
     except OSError as error:
         raise _unreadable(path, error) from error
 
 
-def json_list_or_lines(path: Path) -> Iterator[Row]:
+def json_list_or_lines(path: Path) -> Iterator[Record]:
     """Rows of a file that is either a JSON list of objects, or one JSON object a line."""
     try:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -196,7 +196,7 @@ class Tsv:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Record]:
         """Every row, with its byte offset as ``at``."""
         csv.field_size_limit(_LONGEST_CELL)
         try:
@@ -214,7 +214,7 @@ class Tsv:
         except OSError as error:
             raise _unreadable(self.path, error) from error
 
-    def row(self, at: int) -> Row:
+    def row(self, at: int) -> Record:
         """The row at a byte offset that ``rows`` gave."""
         try:
             with self.path.open("rb") as file:
@@ -235,14 +235,14 @@ class Tsv:
         except (csv.Error, UnicodeDecodeError) as error:
             raise BenchmarkError(f"{self.path}, row {number}: unreadable ({error})") from error
 
-    def _row(self, header: list[str], record: list[str], number: int, at: int) -> Row:
+    def _row(self, header: list[str], record: list[str], number: int, at: int) -> Record:
         where = f"{self.path}, row {number}" if number else f"{self.path}, byte {at}"
         if len(record) != len(header):
             raise BenchmarkError(
                 f"{where}: {len(record)} cells under {len(header)} headings; truncated? download "
                 "it again"
             )
-        return Row(where, dict(zip(header, record, strict=True)), at)
+        return Record(where, dict(zip(header, record, strict=True)), at)
 
 
 def _unreadable(path: Path, error: OSError) -> BenchmarkError:

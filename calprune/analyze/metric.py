@@ -1,0 +1,212 @@
+"""What a metric is: a sum over questions and a last step, or a ranking of questions.
+
+A third kind, ``DataDependentMetric``, names one of the two only when it has seen the answers. A
+metric of either shape that adds up sizes of gaps between confidence and accuracy may say which
+(``Gapped``): its interval and its noise floor then allow for the bias that taking sizes brings.
+
+Either shape gets intervals, paired tests, groups and a signature without further code. The metrics
+themselves are ``calprune.analyze.metrics``, one file each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING, fields, is_dataclass
+from typing import Any, Literal, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from calprune import registry
+from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.confidence_definition import Scale
+from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.gaps import GapParts
+from calprune.errors import PlanError
+
+DisplayUnit = Literal["plain", "percent", "points", "score"]
+Requirement = Literal["correct", "score", "confidence", "probabilities"]
+"""What a metric reads of predictions: only which are correct; the order of confidence as well;
+confidence as the probability of being correct; or the probabilities of all answers."""
+WHAT = {
+    "score": "only a score",
+    "confidence": "a probability for the prediction alone",
+    "probabilities": "the probabilities of all answers",
+}
+_ORDER = ("correct", "score", "confidence", "probabilities")
+Direction = Literal["lower", "higher", "nearer 0", "neither"]
+
+
+class MetricDescription(Protocol):
+    """What every metric says about itself.
+
+    Attributes:
+        name: as on the command line.
+        title: column heading.
+        direction: which values are better.
+        unit: how people see it: three decimals, percent, signed percentage points, or a score of
+            any size with one decimal.
+
+    A metric may also have ``requires: ClassVar[Requirement]``; one that does not say is taken to
+    read the probabilities of all answers, and is refused where confidence is defined as less.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def title(self) -> str: ...  # noqa: D102
+    @property
+    def direction(self) -> Direction: ...  # noqa: D102
+    @property
+    def unit(self) -> DisplayUnit: ...  # noqa: D102
+
+    def signature(self, predictions: Predictions) -> str:
+        """Name and every choice that changes the number, e.g. ``ece|bins:15|closed:right``."""
+        ...
+
+
+@runtime_checkable
+class Additive(MetricDescription, Protocol):
+    """A metric that is a function of sums over questions.
+
+    One whose value adds up parts of the benchmark, such as subtasks, may also have
+    ``parts(predictions)``, which part each row is in, (n,) counted from 0, or None: a resample then
+    draws images within the parts, so that it never misses one.
+    """
+
+    def tally(self, predictions: Predictions) -> Floats:
+        """Contribution of each question, (n, ...)."""
+        ...
+
+    def value(self, total: Floats) -> Floats:
+        """The metric (draws,) of summed contributions (draws, ...)."""
+        ...
+
+
+@runtime_checkable
+class Ranked(MetricDescription, Protocol):
+    """A metric that depends on the order of questions."""
+
+    def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
+        """The metric (draws,) when row i counts ``weights[:, cluster[i]]`` times.
+
+        Args:
+            predictions: n rows.
+            weights: whole numbers (draws, clusters).
+            cluster: (n,), index of each row's cluster.
+        """
+        ...
+
+
+@runtime_checkable
+class DataDependentMetric(MetricDescription, Protocol):
+    """A metric that depends on what is measured, such as the benchmark's own score."""
+
+    def for_predictions(self, predictions: Predictions) -> Additive | Ranked:
+        """The metric for these rows; an error if there is none."""
+        ...
+
+
+@runtime_checkable
+class Gapped(MetricDescription, Protocol):
+    """A metric that adds up sizes of gaps, such as ECE; also ``Additive`` or ``Ranked``.
+
+    It is the mean over classes of sum over parts of abs(sum of probability - truth), over rows; or,
+    where ``squared``, the root of the sum of (gap^2 / rows of the part), over rows.
+    """
+
+    @property
+    def squared(self) -> bool: ...  # noqa: D102
+
+    def gap_parts(self, predictions: Predictions) -> GapParts:
+        """The rows in their parts, which resamples keep."""
+        ...
+
+
+Measure = Additive | Ranked
+Metric = Measure | DataDependentMetric
+
+
+def resolve_for(metrics: Sequence[Metric], predictions: Predictions) -> tuple[Measure, ...]:
+    """The same metrics, those that depend on the rows chosen for these."""
+    found = tuple(
+        m.for_predictions(predictions) if isinstance(m, DataDependentMetric) else m for m in metrics
+    )
+    for metric in found:
+        if not supports(metric, predictions.scale):
+            raise PlanError(
+                f"{predictions.where}: metric {metric.name!r} reads {WHAT[requires(metric)]}, and "
+                f"confidence {predictions.convention!r} is {WHAT[predictions.scale]}; --calibrate "
+                "isotonic or platt makes it a probability, --confidence answer-set is one"
+            )
+    return found
+
+
+def spec(metric: MetricDescription) -> str:
+    """The name with the parameters that are not as they are by default, as ``resolve`` takes it."""
+    return ":".join([metric.name, *_given(metric)])
+
+
+def heading_of(metric: MetricDescription) -> str:
+    """The title with the same parameters, so that no two metrics have equal headings."""
+    given = ", ".join(_given(metric))
+    return f"{metric.title} ({given})" if given else metric.title
+
+
+def _given(metric: Any) -> list[str]:
+    if not is_dataclass(metric):
+        return []
+    values = [(f, getattr(metric, f.name)) for f in fields(metric) if f.default is not MISSING]
+    return [f"{f.name}={_written(value)}" for f, value in values if value != f.default]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def requires(metric: MetricDescription) -> Requirement:
+    """What a metric reads: its own ``requires``, or everything where it does not say."""
+    found: Requirement = getattr(metric, "requires", "probabilities")
+    return found
+
+
+def supports(metric: MetricDescription, scale: Scale) -> bool:
+    """Whether what predictions hold is enough for a metric."""
+    return _ORDER.index(requires(metric)) <= _ORDER.index(scale)
+
+
+def never_negative(metric: MetricDescription) -> bool:
+    """Whether 0 is the least a metric can be: errors are, unless they say ``below_zero = True``."""
+    return metric.direction == "lower" and not getattr(metric, "below_zero", False)
+
+
+def debiased(metric: MetricDescription) -> bool:
+    """Whether a metric of sizes of gaps is already less its expected bias: it may be below 0."""
+    return isinstance(metric, Gapped) and bool(getattr(metric, "below_zero", False))
+
+
+def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
+    """Metrics by name, with parameters as in ``ece:bins=10``, or as they are.
+
+    PlanError for unknown names, parameters and values, and for unfit plug-ins.
+    """
+    found = []
+    for metric in dict.fromkeys([metrics] if isinstance(metrics, str) else metrics):
+        made = registry.make("metrics", metric) if isinstance(metric, str) else metric
+        if not isinstance(made, Additive | Ranked | DataDependentMetric):
+            raise PlanError(
+                f"metric {metric!r} has neither tally and value nor weighted: see "
+                "calprune.analyze.metrics for the two shapes"
+            )
+        if made not in found:  # ece:bins=15 is ece
+            found.append(made)
+    if not found:
+        raise PlanError(f"no metric asked for; known: {', '.join(registry.names('metrics'))}")
+    return found
+
+
+def mean_of(column: NDArray[Any]) -> Floats:
+    """Tally of a plain mean: (value, 1) of each question, (n, 2)."""
+    return np.stack([column, np.ones(len(column))], axis=1).astype(np.float64)
