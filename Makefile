@@ -84,7 +84,7 @@ quick: $(QUICK_STAMP)  ## lint, types, import contracts and quick tests, without
 	@$(LIGHT)/bin/ruff format --check
 	@$(LIGHT)/bin/mypy --cache-dir=.mypy_cache/light --follow-imports=silent $(LIGHT_PACKAGES)
 	@$(LIGHT)/bin/lint-imports --no-logo
-	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python $(RUN_TESTS) -m 'light and not slow' tests/data tests/analyze tests/commands $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python -m pytest -q -m 'light and not slow' tests/data tests/analyze tests/commands $(PYTEST_ARGS)
 
 .PHONY: test
 test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP) $(QUICK_STAMP)  ## lint, format, types, import contracts, the site, tests with coverage

@@ -3,8 +3,9 @@
 ``light`` are the tests of data, analysis and commands that run where torch is not installed.
 ``slow`` are those in ``slow.txt``, which is measured and written, never edited:
 
-    make test PYTEST_ARGS="--junitxml=build/tests.xml"
-    python -m tests.lanes build/tests.xml
+    make quick PYTEST_ARGS='-m light --junitxml=build/light.xml'
+    make quick PYTEST_ARGS='--junitxml=build/quick.xml'    # who pays for shared fixtures then
+    python -m tests.lanes build/light.xml build/quick.xml
 """
 
 from __future__ import annotations
@@ -61,9 +62,13 @@ def read(report: Path) -> dict[str, float]:
     return total
 
 
-def main(report: str) -> None:
-    """Write down which tests of a report are slow."""
-    slow = {name: seconds for name, seconds in read(Path(report)).items() if seconds >= LEAST}
+def main(*reports: str) -> None:
+    """Write down which tests are slow in any of these reports."""
+    slow: dict[str, float] = {}
+    for report in reports:
+        for name, seconds in read(Path(report)).items():
+            if seconds >= LEAST:
+                slow[name] = max(seconds, slow.get(name, 0.0))
     SLOW.write_text("".join(f"{seconds:6.1f} {name}\n" for name, seconds in sorted(slow.items())))
 
 
