@@ -61,7 +61,7 @@ def unchanged_condition(store: Store, condition: Condition, **plugins: object) -
     """The same of a condition's sealed file."""
     if now := _now(plugins):
         path = store.logits(condition)
-        was = unpack(path, "calprune.logits").provenance if path.exists() else None
+        was = unpack(path, "calprune.logits").provenance if store.has(condition) else None
         _same(path, was, now, plugins)
 
 

@@ -210,7 +210,7 @@ def execute(
             outcome["conditions"] = [c.condition.key[:8] for c in plan.conditions]
             outcome["left_out"] = list(plan.left_out)
             _log(plan, began, outcome)
-    missing = sum(not plan.store.logits(c.condition).exists() for c in plan.conditions)
+    missing = sum(not plan.store.has(c.condition) for c in plan.conditions)
     sealed = len(plan.conditions) - missing - already
     return Outcome(plan, sealed, missing, stopped, tuple(audits))
 

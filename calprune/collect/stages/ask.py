@@ -35,10 +35,10 @@ def ask(plan: Plan) -> Iterator[PlannedCondition]:
     """
     blocks, guarded = BlockCache(plan), plan.mine[:1]
     for planned in plan.open:
-        sealed, parts = plan.store.logits(planned.condition), plan.store.parts(planned.condition)
+        condition, parts = planned.condition, plan.store.parts(planned.condition)
         for block in plan.mine:
             unchanged(parts, block, **made_by(plan, planned))
-            if not parts.has(block) and not sealed.exists():
+            if not parts.has(block) and not plan.store.has(condition):
                 mass = plan.min_mass if block in guarded else 0.0
                 arrays, made = _ask_block(plan, planned, block, blocks)
                 _check_answers(planned, arrays, mass)
@@ -46,7 +46,7 @@ def ask(plan: Plan) -> Iterator[PlannedCondition]:
             yield planned
         for block in range(plan.blocks):  # those of other processes too
             unchanged(parts, block, **made_by(plan, planned))
-        plan.store.seal_condition(planned.condition, plan.blocks)
+        plan.store.seal_condition(condition, plan.blocks)
 
 
 def made_by(plan: Plan, planned: PlannedCondition) -> dict[str, object]:

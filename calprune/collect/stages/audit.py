@@ -39,8 +39,8 @@ def audit(plan: Plan) -> Iterator[Audit]:
     """Audit as many rows of every sealed condition as planned, drawn by its key; seals results."""
     blocks = BlockCache(plan)
     for planned in plan.conditions:
-        source = plan.store.logits(planned.condition)
-        if source.exists():
+        if plan.store.has(planned.condition):
+            source = plan.store.logits(planned.condition)
             n = min(plan.audit_rows, len(plan.questions.examples))
             cached = unpack(source, "calprune.logits")
             path = plan.store.audit(planned.condition, n, cached.digest)

@@ -55,6 +55,7 @@ def fit(
 
     PlanError for another that they do not serve, and for a count that no image has.
     """
+    _check_counts([c.budget for c in choices], adapter, questions)
     fitted, notes = [], dict[str, str]()
     for choice in choices:
         try:
@@ -64,7 +65,6 @@ def fit(
                 raise
             name = choice.name
             notes.setdefault(name, f"{optional.asked} leaves out {name}: {error}")
-    _check_counts([f.budget for f in fitted], adapter, questions)
     return fitted, list(notes.values())
 
 
@@ -88,8 +88,8 @@ def _check_counts(budgets: Sequence[Budget], adapter: Adapter, questions: Questi
         return
     sizes = {size_of(questions.picture(image)) for image in questions.images}
     crops = [adapter.token_layout(size).crops.values() for size in sizes]
+    most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
     for budget in counts:
-        most = max(replace(budget, scope=adapter.scope).pool(list(c)) for c in crops)
         if budget.value > most:
             raise PlanError(
                 f"cannot keep {budget.value} visual tokens: the images of {questions.name} have "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +73,7 @@ def ask_again(
     plan: Plan, planned: PlannedCondition, selector: InModelSelector, image: int, prompt: str
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """First id (1,) and logits (1, vocabulary) of one question from pixels, by a slow route."""
-    adapter: Any = plan.adapter
+    adapter = plan.adapter
     picture = plan.questions.picture(plan.questions.images[image])
     (encoded,) = adapter.encode([picture])
     stages = stages_of(

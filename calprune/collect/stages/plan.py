@@ -136,7 +136,7 @@ class Plan:
     @property
     def open(self) -> list[PlannedCondition]:
         """Conditions whose file is not sealed yet, as the folder says now."""
-        return [c for c in self.conditions if not self.store.logits(c.condition).exists()]
+        return [c for c in self.conditions if not self.store.has(c.condition)]
 
     def signals(self, conditions: Sequence[PlannedCondition]) -> list[str]:
         """Signals beyond the base that the selectors of these conditions read."""

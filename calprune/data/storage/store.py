@@ -113,6 +113,10 @@ class Store:
         name = f"{safe(condition.label)}-{condition.key[:8]}.h5"
         return self._logit_folder(condition) / name
 
+    def has(self, condition: Condition) -> bool:
+        """Whether a condition is sealed, as the folder says now; see ``is_sealed``."""
+        return self.logits(condition).exists()
+
     def parts(self, condition: Condition) -> SealedBlocks:
         """A condition's parts, before they are joined in its file."""
         folder = self._logit_folder(condition) / _PARTS / condition.key[:8]
@@ -154,7 +158,7 @@ class Store:
     def is_sealed(self, condition: Condition) -> bool:
         """Whether a condition's file is there; StoreError if it is damaged or another one's."""
         path = self.logits(condition)
-        if not path.exists():
+        if not self.has(condition):
             return False
         if claimed(path) != ("calprune.logits", condition.key):
             raise Mismatch(

@@ -67,7 +67,7 @@ class Gemma3:
     name = "tiny-gemma3"
     prefix_sharing: Literal["tree", "branch", "none"] = "tree"
     saliencies = frozenset({"received"})
-    signal = "received"
+    saliency = "received"
     axes, projector_input, selector_features = 1, "soft", "soft"
     pixels = "Gemma3ImageProcessorPil"
     scope: Literal["global", "split", "crop"] = "global"

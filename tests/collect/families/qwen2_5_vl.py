@@ -71,7 +71,7 @@ class Qwen25VL:
     prefix_sharing: Literal["tree", "branch", "none"] = "tree"
     reach: Mapping[str, Reach] = {"full_attention": Reach()}
     saliencies = frozenset({"received"})
-    signal = "received"
+    saliency = "received"
     axes, projector_input, selector_features = 3, "merged", "merged"
     pixels = "Qwen2VLImageProcessorPil"
     scope: Literal["global", "split", "crop"] = "global"
