@@ -67,7 +67,7 @@ def test_help_of_a_command_loads_no_deep_learning(command: str) -> None:
     assert set(run(COMMAND, command, "--help")).isdisjoint(LEARNING)
 
 
-@pytest.mark.parametrize("module", ["calprune.analyze.command", "calprune.data.storage.store"])
+@pytest.mark.parametrize("module", ["calprune.analyze.study", "calprune.data.storage.store"])
 def test_analysis_and_store_load_no_deep_learning(module: str) -> None:
     assert set(run(IMPORT, module)).isdisjoint(LEARNING)
 

@@ -19,6 +19,8 @@ from calprune.analyze.statistics.multiple_testing import CORRECTIONS, Correction
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
+DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
+COMPARED_METRICS = ("ece", "accuracy")
 Resample = Literal["images", "rows"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
-from calprune.analyze.experiments.experiment import experiments
-from calprune.analyze.experiments.pairing import dropped_sets
+from calprune.analyze.experiments.experiment import Experiment, experiments
+from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
 from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
+    DEFAULT_METRICS,
     AnalysisOptions,
     ComparisonKeywords,
     EstimateKeywords,
@@ -46,8 +47,6 @@ from calprune.terminal import remark
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
-
 
 @dataclass(frozen=True, repr=False)
 class Study:
@@ -60,16 +59,16 @@ class Study:
     """
 
     tables: tuple[LogitTable, ...] = field(default_factory=tuple)
+    _cache: PredictionCache = field(default_factory=PredictionCache, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self.tables)
 
     def __repr__(self) -> str:
         lines = [f"<Study: {len(self)} condition{'' if len(self) == 1 else 's'}"]
-        for s in experiments(self.tables) if self.tables else []:
-            names = [f"{c.name} ({c.seed})" if "seeds" in c.seed else c.name for c in s.conditions]
-            rows = len(s.conditions[0].tables[0])
-            lines.append(f"  {s.model} on {s.benchmark}, {rows} questions: {', '.join(names)}")
+        for s in self.experiments() if self.tables else []:
+            names = ", ".join(runs.shown for runs in s.conditions)
+            lines.append(f"  {s.title}, {len(s.first)} questions: {names}")
         return "\n".join(lines) + ">"
 
     def select(
@@ -97,16 +96,28 @@ class Study:
         for name, value in wanted.items():
             if value is not None:
                 left = having(left, name, value)
-        return Study(left)
+        return Study(left, self._cache)
 
-    def _told(self, given: Mapping[str, Any]) -> AnalysisOptions:
-        """The options, refusing what nothing here would read; says what ``common`` leaves out."""
-        options = AnalysisOptions.of(**given)
-        check_read(self.tables, options.predictions, given)
-        found = experiments(self.tables, options.each_seed) if options.common else ()
+    def experiments(self, each_seed: bool = False, common: bool = False) -> list[Experiment]:
+        """The conditions by model, benchmark and way of asking, as results take them.
+
+        Args:
+            each_seed: keep the seeds of a random selector apart.
+            common: join those that differ in their questions only, of which only those are read
+                that all conditions hold; what this leaves out is told on stderr.
+        """
+        found = experiments(self.tables, each_seed, self._cache)
+        if not common:
+            return found
         for line in dropped_sets(found):
             remark(line)
-        return options
+        return with_common_questions(found)
+
+    def _opened(self, given: Mapping[str, Any]) -> tuple[list[Experiment], AnalysisOptions]:
+        """What results take; PlanError for an option that nothing here would read."""
+        options = AnalysisOptions.of(**given)
+        check_read(self.tables, options.predictions, given)
+        return self.experiments(options.each_seed, options.common), options
 
     def conditions(self) -> DataFrame:
         """A row per sealed file: what was asked, how many rows and images, and where it lies."""
@@ -116,8 +127,9 @@ class Study:
 
     def predictions(self, **given: Unpack[PredictionKeywords]) -> dict[Path, Predictions]:
         """Probabilities, confidence and correctness of every question, by sealed file."""
-        options, read = self._told(given).predictions, PredictionCache()
-        return {table.path: read(table, options) for table in self.tables}
+        options = AnalysisOptions.of(**given).predictions
+        check_read(self.tables, options, given)
+        return {table.path: self._cache(table, options) for table in self.tables}
 
     def estimates(
         self,
@@ -126,8 +138,8 @@ class Study:
         **given: Unpack[EstimateKeywords],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
-        told = self._told(_kept(given, EstimateKeywords, by))
-        return _frame(estimate(self.tables, metrics, told), Estimate)
+        found, told = self._opened(_kept(given, EstimateKeywords, by))
+        return _frame(estimate(found, metrics, told), Estimate)
 
     def compare(
         self,
@@ -137,8 +149,8 @@ class Study:
         **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
-        told = self._told(_kept(given, ComparisonKeywords, by))
-        return _frame(compare(self.tables, _listed(metric), against, told), Difference)
+        found, told = self._opened(_kept(given, ComparisonKeywords, by))
+        return _frame(compare(found, _listed(metric), against, told), Difference)
 
     def power(
         self,
@@ -149,9 +161,9 @@ class Study:
         **given: Unpack[PowerKeywords],
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
-        told = untested(self._told(_kept(given, PowerKeywords, by)))
+        found, told = self._opened(_kept(given, PowerKeywords, by))
         return _frame(
-            could_show(compare(self.tables, _listed(metric), against, told), detect), Power
+            could_show(compare(found, _listed(metric), against, untested(told)), detect), Power
         )
 
     def trend(
@@ -162,8 +174,8 @@ class Study:
         **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
-        told = self._told(_kept(given, ComparisonKeywords, by))
-        return _frame(trend(self.tables, _listed(metric), parameter, told), Trend)
+        found, told = self._opened(_kept(given, ComparisonKeywords, by))
+        return _frame(trend(found, _listed(metric), parameter, told), Trend)
 
     def calibration_slope(
         self,
@@ -173,10 +185,10 @@ class Study:
     ) -> DataFrame:
         """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
         if against is None:
-            told = self._told(_kept(given, RegressionKeywords, by))
-            return _frame(calibration_slopes(self.tables, told), CalibrationSlope)
-        told = self._told(_kept(given, TestedRegressionKeywords, by))
-        rows = calibration_slope_differences(self.tables, against, told)
+            found, told = self._opened(_kept(given, RegressionKeywords, by))
+            return _frame(calibration_slopes(found, told), CalibrationSlope)
+        found, told = self._opened(_kept(given, TestedRegressionKeywords, by))
+        rows = calibration_slope_differences(found, against, told)
         return _frame(rows, CalibrationSlopeDifference)
 
     def plot(
@@ -206,8 +218,8 @@ class Study:
             PlanError: an unknown kind, or one that these conditions do not allow, and why; a
                 choice that the kind does not read.
         """
-        found = figures.of_kind(kind)
-        options = self._told(_kept(given, FigureKeywords))
+        drawing = figures.of_kind(kind)
+        found, options = self._opened(_kept(given, FigureKeywords))
         default = AnalysisOptions.of()
         told = {
             "budget": budget is not None,
@@ -219,12 +231,15 @@ class Study:
             "mixed_numerics": options.testing.mixed_numerics,
         }
         for name, given_here in told.items():
-            if given_here and not figures.reads(found, name):
+            if given_here and not figures.reads(drawing, name):
                 raise PlanError(f"figure {kind} does not read {name}: leave it out")
-        subject = figures.Subject(self.tables, options, of)
+        if len(found) > 1:
+            listed = "; ".join(s.title for s in found)
+            raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
+        data = figures.FigureData(found[0], options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
-        return figures.drawn(kind, subject, stem, figures.View(metric, budget, by, against))
+        return figures.drawn(kind, data, stem, figures.FigureSpec(metric, budget, by, against))
 
     def draw(
         self,
@@ -248,12 +263,12 @@ class Study:
             kinds: names of kinds with their parameters; none means all.
             given: any of ``AnalysisOptions`` that a figure may read; figures join seeds.
         """
-        options = self._told(_kept(given, FigureKeywords))
-        return draw(self.tables, folder, metrics, by, against, kinds, options)
+        found, options = self._opened(_kept(given, FigureKeywords))
+        return draw(found, folder, metrics, by, against, kinds, options)
 
 
 def draw(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     folder: str | Path,
     metrics: Sequence[str],
     by: str | None,
@@ -264,20 +279,18 @@ def draw(
     """As ``Study.draw``, with options that are built already."""
     chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
     paths = []
-    for experiment in experiments(tables):
-        own = tuple(table for runs in experiment.conditions for table in runs.tables)
-        of = f"{experiment.model} on {experiment.benchmark}"
-        subject = figures.Subject(own, options, of)
+    for experiment in experiments:
+        data = figures.FigureData(experiment, options)
         start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
         for kind, found in chosen.items():
             for metric in metrics if found.per_metric else [None]:
-                view = figures.View(metric or "ece", None, by, against)
-                lacking = found.lacks(subject, view)
-                if lacking:
-                    _left_out(kind, of, lacking, asked=bool(kinds))
+                spec = figures.FigureSpec(metric or "ece", None, by, against)
+                why = found.unavailable_because(data, spec)
+                if why:
+                    _left_out(kind, data.title, why, asked=bool(kinds))
                     continue
                 name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
-                paths += figures.drawn(kind, subject, Path(folder) / f"{start}-{name}", view)
+                paths += figures.drawn(kind, data, Path(folder) / f"{start}-{name}", spec)
     return paths
 
 

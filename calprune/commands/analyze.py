@@ -7,20 +7,26 @@ from typing import Annotated
 
 import typer
 
-from calprune.commands.modes import given, reading
+from calprune.commands.modes import given, reading, without_figures
 from calprune.commands.options import (
     AnswerSetOption,
     CalibrateOption,
+    CommonOption,
+    CorrectionOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    IntervalOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
     OnlyModelOption,
+    PermutationsOption,
+    ResampleOption,
     StoreOption,
     TargetOption,
+    VerbalizersOption,
     listed,
 )
 
@@ -52,19 +58,11 @@ def analyze(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
-    interval: Annotated[
-        str,
-        typer.Option(
-            help="auto: studentised on the de-biased value for ECE and its relatives, percentile "
-            "for the rest; or studentised, bridge, percentile, basic."
-        ),
-    ] = "auto",
-    resample: Annotated[str, typer.Option(help="images, or rows one by one.")] = "images",
-    correction: Annotated[str, typer.Option(help="holm or bh, over the comparisons.")] = "holm",
-    permutations: Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")] = 10_000,
-    common: Annotated[
-        bool, typer.Option("--common", help="Only questions that all conditions cover.")
-    ] = False,
+    interval: IntervalOption = "auto",
+    resample: ResampleOption = "images",
+    correction: CorrectionOption = "holm",
+    permutations: PermutationsOption = 10_000,
+    common: CommonOption = False,
     power: Annotated[
         bool, typer.Option("--power", help="Which differences these questions could show.")
     ] = False,
@@ -101,25 +99,20 @@ def analyze(
             "('calprune ls confidence'). Several, separated by commas, give one table of them all."
         ),
     ] = "auto",
-    verbalizers: Annotated[
-        list[str] | None,
-        typer.Option(help="Token ids of one answer: yes=3869,4874 (repeat it); or first."),
-    ] = None,
+    verbalizers: VerbalizersOption = None,
     calibrate: CalibrateOption = "",
     folds: FoldsOption = 5,
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
-    from calprune.analyze.command import Asked, regressions, several, trade_offs
-    from calprune.analyze.command import analyze as report
     from calprune.commands.reading import Reader, analysis_options
+    from calprune.commands.results import Asked, printed
     from calprune.data.storage.store import store_path
 
     asked = Asked(
         metrics=listed(metric),
         confidences=listed(confidence),
         against=against,
-        power=power,
         detect=detect,
         trend=trend,
         plot=plot,
@@ -130,7 +123,5 @@ def analyze(
     told = analysis_options(ctx.params)
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
-    printed = regressions if calibration_slope else report
-    printed = several if overview else trade_offs if pareto else printed
-    print(printed(tables, asked, told, format))
+    print(printed(tables, without_figures(ctx.params), asked, told, format))
     reader.end()

@@ -21,7 +21,8 @@ Values = Mapping[str, Any]
 _NAMES = re.compile(r"\{names of ([a-z]+)\}")
 
 _READING = "answer_set confidence calibrate target"
-_ANALYZE = f"store bench model format folds verbalizers {_READING}"
+_PREDICTED = f"folds verbalizers {_READING}"
+_ANALYZE = f"store bench model format {_PREDICTED}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"
 _SLOPES = "calibration_slope by each_seed resample common"
@@ -38,8 +39,11 @@ _COLLECT = (
     "images device dtype strict max_left_out"
 )
 _RUN = "batch_tokens max_memory shard audit min_mass"
-_REPORT = f"store bench model format draws seed folds {_READING}"
-_PAGE = f"{_REPORT} out metric by against each_seed mixed_numerics"
+_REPRODUCED = (
+    f"store bench model format draws seed interval resample mixed_numerics {_PREDICTED} study "
+    "published"
+)
+_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
 
 
@@ -63,7 +67,7 @@ MODES: dict[str, dict[str, str]] = {
     "report": {
         "": _PAGE,
         "--study": f"{_PAGE} study published",
-        "--study --format": f"{_REPORT} study published",
+        "--study --format": _REPRODUCED,
     },
     "collect": {
         "": f"{_COLLECT} {_RUN} select",
@@ -213,6 +217,11 @@ def _readers(command: str, name: str) -> str:
 def _table(mode: str) -> str:
     """The mode without its figures."""
     return mode.removesuffix("--plot").strip()
+
+
+def without_figures(values: Values) -> str:
+    """Which mode of ``analyze`` these values ask for, figures apart."""
+    return _table(_analyze(values))
 
 
 class Command(TyperCommand):

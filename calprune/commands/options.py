@@ -80,6 +80,23 @@ MixedNumericsOption = Annotated[
     bool,
     typer.Option("--mixed-numerics", help="Compare across devices, kernels and versions too."),
 ]
+IntervalOption = Annotated[
+    str,
+    typer.Option(
+        help="auto: studentised on the de-biased value for ECE and its relatives, percentile "
+        "for the rest; or studentised, bridge, percentile, basic."
+    ),
+]
+ResampleOption = Annotated[str, typer.Option(help="images, or rows one by one.")]
+CorrectionOption = Annotated[str, typer.Option(help="holm or bh, over the comparisons.")]
+PermutationsOption = Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")]
+CommonOption = Annotated[
+    bool, typer.Option("--common", help="Only questions that all conditions cover.")
+]
+VerbalizersOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Token ids of one answer: yes=3869,4874 (repeat it); or first."),
+]
 AnswerSetOption = Annotated[str, typer.Option(help="Answers read: offered, all or four.")]
 TargetOption = Annotated[str, typer.Option(help="Of replies: hard (right or not) or soft.")]
 FoldsOption = Annotated[int, typer.Option(min=2, help="Folds of images for --calibrate.")]

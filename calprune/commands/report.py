@@ -11,17 +11,23 @@ from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
     CalibrateOption,
+    CommonOption,
     ConfidenceOption,
+    CorrectionOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    IntervalOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
     OnlyModelOption,
+    PermutationsOption,
+    ResampleOption,
     StoreOption,
     TargetOption,
+    VerbalizersOption,
     listed,
 )
 from calprune.errors import PlanError
@@ -72,16 +78,24 @@ def report(
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
     mixed_numerics: MixedNumericsOption = False,
+    interval: IntervalOption = "auto",
+    resample: ResampleOption = "images",
+    correction: CorrectionOption = "holm",
+    permutations: PermutationsOption = 10_000,
+    common: CommonOption = False,
     answer_set: AnswerSetOption = "offered",
     confidence: ConfidenceOption = "auto",
+    verbalizers: VerbalizersOption = None,
     target: TargetOption = "hard",
     calibrate: CalibrateOption = "",
     folds: FoldsOption = 5,
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
+    from calprune.analyze.experiments.experiment import experiments
     from calprune.analyze.html_report.content import gather
     from calprune.analyze.html_report.page import check_path, page, write_page
     from calprune.analyze.options import check_read
+    from calprune.analyze.pipeline import PredictionCache
     from calprune.analyze.reproduction import reproduce
     from calprune.analyze.tables.render import check_format, render_study
     from calprune.commands.reading import Reader, analysis_options
@@ -97,10 +111,17 @@ def report(
     else:
         check_format(format)
     told = analysis_options(ctx.params)
+    if len(listed(confidence)) > 1:
+        raise PlanError(
+            f"--confidence {confidence}: a report has one definition, beside which it sets the "
+            "others; calprune analyze compares those that you name"
+        )
     reader = Reader()
     tables = reader.tables(store_path(store), bench, model)
     check_read(tables, told.predictions, given(ctx))
-    again = reproduce(tables, study, told, published or ()) if study else []
+    cache = PredictionCache()
+    found = experiments(tables, cache=cache) if tables and study else []
+    again = reproduce(found, study, told, published or ()) if study else []
     if format != "html":
         print(render_study(again, format))
         reader.end()
@@ -113,6 +134,7 @@ def report(
         strict=bench is not None,
         study=again,
         untrusted=reader.left_out,
+        cache=cache,
     )
     print(write_page(page(content), out))
     reader.end()

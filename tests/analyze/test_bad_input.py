@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.study import DEFAULT_METRICS
+from calprune.analyze.options import DEFAULT_METRICS
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate, gather
 from tests.analyze.conftest import make_condition, make_table, opened

@@ -13,8 +13,6 @@ import pytest
 from scipy.special import expit
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.command import Asked, regressions
-from calprune.analyze.html_report.content import gather
 from calprune.analyze.html_report.sections.slopes import slopes as section
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.pipeline import read_predictions
@@ -27,7 +25,11 @@ from calprune.analyze.statistics.calibration_slope import (
     log_odds,
 )
 from calprune.analyze.study import Study
+from calprune.commands.results import Asked, printed
+from calprune.data.condition_names import name_of
 from calprune.errors import IncompleteError, Mismatch, PlanError
+from tests.analyze.calls import gather
+from tests.analyze.calls import opened as opened_with
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 from tests.analyze.test_calibration_slope import sandwich
 
@@ -35,18 +37,20 @@ FORMATS = ("table", "md", "latex", "csv", "json")
 
 
 def slopes_of(tables, **given):
-    return calibration_slopes(tables, AnalysisOptions.of(**given))
+    return calibration_slopes(*opened_with(tables, given))
 
 
 def moved(tables, against="full", **given):
-    return calibration_slope_differences(tables, against, AnalysisOptions.of(**given))
+    found, options = opened_with(tables, given)
+    return calibration_slope_differences(found, against, options)
 
 
 def text_of(tables, fmt="table", against=None, confidence="auto", **given):
     """What the command prints."""
     definitions = confidence.split(",")
     asked = Asked(confidences=definitions, against=against, given=given.keys())
-    return regressions(tables, asked, AnalysisOptions.of(confidence=definitions[0], **given), fmt)
+    mode = "--calibration-slope" + " --against" * (against is not None)
+    return printed(tables, mode, asked, AnalysisOptions.of(confidence=definitions[0], **given), fmt)
 
 
 def by_metric(rows, condition="full"):
@@ -96,7 +100,7 @@ def test_a_scaled_model_shows_its_temperature():
 
 
 def test_seeds_are_averaged_and_their_errors_share_images(tables):
-    joined = by_metric(slopes_of(tables), "random-k32")
+    joined = by_metric(slopes_of(tables), "random @32")
     single = [r for r in slopes_of(tables, each_seed=True) if "random" in r.condition]
     for name in QUANTITIES:
         own = [r for r in single if r.metric == name]
@@ -138,7 +142,7 @@ def test_pairing_by_image_counts():
     """Two conditions that are alike on images differ by less than their own errors say."""
     pair = [make_table(), make_table(make_condition("scope", 16), noise=0, signal=2.1)]
     (row,) = (r for r in moved(pair) if r.metric == "slope")
-    own = [by_metric(slopes_of([t]), t.condition.label)["slope"].error for t in pair]
+    own = [by_metric(slopes_of([t]), name_of(t.condition))["slope"].error for t in pair]
     assert row.error < 0.6 * math.hypot(*own)
 
 
@@ -296,10 +300,10 @@ def test_common_questions_alone_are_read(tables):
 
 
 def test_the_page_has_a_section_unless_confidence_is_a_score(tables):
-    content = gather(tables, options=AnalysisOptions.of(draws=100))
+    content = gather(tables, draws=100)
     text = section(content) or ""
     for said in ("calibration slope", "calibration slope against full", "in the large against"):
         assert said in text
     assert "degrees of freedom" in text
-    scored = gather(tables[:1], ["aurc"], None, AnalysisOptions.of(draws=100, confidence="margin"))
+    scored = gather(tables[:1], ["aurc"], draws=100, confidence="margin")
     assert section(scored) is None

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from calprune.analyze.study import Study
+from calprune.data.condition_names import name_of
 from calprune.data.grades import grade_path
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch
@@ -52,7 +53,7 @@ def test_ungraded_conditions_are_left_out_and_named(
     assert "calprune judge --endpoint URL" in line
     grade(pruned)
     found = conditions(analyze([*judged, *others], metrics=["ece"], fmt="csv"))
-    assert found == conditions(alone) | {("mm-vet", pruned.condition.label)}
+    assert found == conditions(alone) | {("mm-vet", name_of(pruned.condition))}
     assert "2 conditions of toy on mm-vet" in capsys.readouterr().err
     for table in judged:
         grade(table)

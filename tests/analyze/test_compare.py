@@ -154,7 +154,9 @@ def test_the_route_of_a_selector_inside_the_model_is_no_other_numerics(table):
     inside = routed(
         replace(table, condition=make_condition("fastv", 16, layer=2)), "pack", inside=True
     )
-    assert [r.condition for r in compare([base, inside], ["ece"], **QUICK)] == ["fastv-layer2-k16"]
+    assert [r.condition for r in compare([base, inside], ["ece"], **QUICK)] == [
+        "fastv @16 positions=contiguous"
+    ]
     assert len(gather([base, inside], draws=20).differences) == 2
     outside = routed(replace(table, condition=make_condition("scope", 16, alpha=1.0)), "pack")
     with pytest.raises(Mismatch, match=r"\(route\)"):
@@ -165,7 +167,12 @@ def test_the_route_of_a_selector_inside_the_model_is_no_other_numerics(table):
         compare([base, elsewhere], ["ece"], **QUICK)
     again = replace(inside, condition=make_condition("fastv", 16, layer=3))
     with pytest.raises(Mismatch, match=r"\(route\)"):
-        compare([inside, routed(again, "tree")], ["ece"], reference="fastv-layer2-k16", **QUICK)
+        compare(
+            [inside, routed(again, "tree")],
+            ["ece"],
+            reference="fastv @16 positions=contiguous",
+            **QUICK,
+        )
 
 
 def test_other_python_or_numpy_versions_do_not_matter(table):

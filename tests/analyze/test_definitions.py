@@ -197,12 +197,12 @@ def test_the_table_of_definitions():
     assert [(r.metric, r.condition, r.definition) for r in rows] == [
         (m, c, d)
         for m in ("aurc", "ece")
-        for c in ("full", "scope-k16")
+        for c in ("full", "scope @16")
         for d in ("answer-set", "margin")
     ]
     by = {(r.metric, r.condition, r.definition): r for r in rows}
-    assert by["ece", "scope-k16", "margin"].value is None
-    one = by["aurc", "scope-k16", "margin"]
+    assert by["ece", "scope @16", "margin"].value is None
+    one = by["aurc", "scope @16", "margin"]
     assert one.delta == pytest.approx(one.value - by["aurc", "full", "margin"].value)
     assert one.p <= one.p_adjusted
     assert one.family == 1

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.experiments import experiment
+from calprune.analyze.experiments import experiment, grouping
+from calprune.analyze.experiments.match import match
 from calprune.analyze.metrics.ece import Ece
 from calprune.data.condition import Budget
 from calprune.data.storage.logits import LogitTable
@@ -19,8 +20,8 @@ from tests.analyze.conftest import make_condition, make_table, opened
 def test_full_comes_first_then_larger_budgets(study_tables):
     names = [c.name for c in experiment.experiments(study_tables[::-1])[0].conditions]
     assert names[0] == "full"
-    assert names[1:4] == ["random-k32", "scope-alpha0.5-k32", "scope-alpha1-k32"]
-    assert names[-1] == "scope-alpha1-k8"
+    assert names[1:4] == ["random @32", "scope:alpha=0.5 @32", "scope:alpha=1 @32"]
+    assert names[-1] == "scope:alpha=1 @8"
 
 
 def test_order_of_files_changes_nothing(study_tables):
@@ -32,7 +33,7 @@ def test_seeds_are_averaged_inside_each_resample(study_tables):
     singles = estimate(study_tables, ["ece"], draws=50, each_seed=True)
     joined = {e.condition: e for e in estimate(study_tables, ["ece"], draws=50)}
     own = [e for e in singles if e.selector == "random" and e.budget == "k16"]
-    both = joined["random-k16"]
+    both = joined["random @16"]
     assert [e.seed for e in own] == ["0", "1", "2"]
     assert both.seed == "3 seeds"
     assert both.seeds == 3
@@ -159,14 +160,11 @@ def test_two_editions_of_a_benchmark_are_two_experiments(table):
     assert names == ["shapes@bbbbbbbb", "shapes@cccccccc"]
 
 
-def test_equal_labels_are_told_apart_by_key(table):
+def test_what_was_measured_tells_names_apart(table):
     other = replace(table, condition=replace(table.condition, features="patches@-3"))
     (one,) = experiment.experiments([table, other])
-    names = {c.name for c in one.conditions}
-    assert all(name.startswith("full#") for name in names)
-    assert len(names) == 2
-    with pytest.raises(PlanError, match="several conditions are called 'full'"):
-        one.find("full")
+    assert {c.name for c in one.conditions} == {"full", "full features=patches@-3"}
+    assert [c.name for c in match("full", one.conditions)] == ["full"]
 
 
 def test_ways_of_asking_are_experiments_of_their_own(table):
@@ -180,7 +178,7 @@ def test_ways_of_asking_are_experiments_of_their_own(table):
     crop = replace(table, condition=replace(table.condition, pixels="CLIP:pil/crop"))
     found = experiment.experiments([table, half, chat, crop])
     assert len(found) == 4
-    assert all(one.find("full").full for one in found)
+    assert all(match("full", one.conditions)[0].full for one in found)
     names = sorted(one.model for one in found)
     assert len(set(names)) == 4
     assert any("float16" in name for name in names)
@@ -253,7 +251,7 @@ def test_too_many_groups_are_refused_at_once():
 
 def test_rows_are_grouped_once_not_once_a_group(monkeypatch: pytest.MonkeyPatch):
     calls = []
-    inner = experiment.groups
+    inner = grouping.groups
     monkeypatch.setattr(
         "calprune.analyze.results.estimate.groups", lambda *a: calls.append(a) or inner(*a)
     )
@@ -262,7 +260,7 @@ def test_rows_are_grouped_once_not_once_a_group(monkeypatch: pytest.MonkeyPatch)
     assert len(calls) == 2
 
 
-def test_parameters_that_never_vary_are_left_out_of_names():
+def test_names_do_not_depend_on_the_company():
     tables = [
         make_table(make_condition("scope", k, alpha=a, gap_power=1.0), noise=k)
         for k in (32, 64)
@@ -270,11 +268,11 @@ def test_parameters_that_never_vary_are_left_out_of_names():
     ]
     rows = estimate(tables, ["ece"], draws=0)
     assert [r.condition for r in rows] == [
-        "scope-alpha0-k64",
-        "scope-alpha0.5-k64",
-        "scope-alpha0-k32",
-        "scope-alpha0.5-k32",
+        "scope:alpha=0 @64",
+        "scope:alpha=0.5 @64",
+        "scope:alpha=0 @32",
+        "scope:alpha=0.5 @32",
     ]
     assert "gap_power=1.0" in rows[0].parameters
     alone = estimate(tables[:1], ["ece"], draws=0)
-    assert alone[0].condition == "scope-alpha0-gap_power1-k32"
+    assert alone[0].condition == "scope:alpha=0 @32"

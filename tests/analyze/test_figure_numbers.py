@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,11 +11,12 @@ from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
 from calprune.analyze.experiments.experiment import experiments
+from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps, within_budgets
 from calprune.analyze.pipeline import read_predictions
-from calprune.analyze.results.parameter_effect import level, lines, numeric_parameters
 from calprune.analyze.results.risk_coverage import expected_risk
 from calprune.analyze.statistics.pareto_front import cost, front
-from tests.analyze.calls import changes, compare, estimate, isotonic_steps, risk_coverage
+from calprune.errors import PlanError
+from tests.analyze.calls import changes, compare, estimate, isotonic_steps, risk_coverage, trend
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 
 answers = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=40)
@@ -71,7 +74,7 @@ def test_the_curve_ends_at_the_error_rate_and_averages_seeds():
     assert {name: r.risk for name, r in last.items()} == pytest.approx(errors)
     assert {r.coverage for r in last.values()} == {1.0}
     assert len(rows) == 40 * len(errors)
-    assert {r.condition for r in risk_coverage(tables, only=["full"])} == {"full"}
+    assert {r.condition for r in risk_coverage(tables[:1])} == {"full"}
 
 
 def test_there_are_never_more_points_than_questions():
@@ -133,10 +136,32 @@ def powers():
 def test_parameters_that_move_something():
     (experiment,) = experiments(powers())
     assert numeric_parameters(experiment.conditions) == ["gap_power", "alpha"]
-    found = lines(experiment.conditions, "gap_power")
-    assert {key: len(cells) for key, cells in found.items()} == {("scope", "alpha=1.0"): 6}
-    assert {level(c, "gap_power") for c in found["scope", "alpha=1.0"]} == {1.0, 1.5, 2.0}
-    assert level(experiment.conditions[0], "gap_power") is None
+    (sweep,) = sweeps(experiment.conditions, "gap_power")
+    assert (sweep.selector, sweep.others, len(sweep.runs)) == ("scope", "alpha=1.0", 6)
+    assert sweep.levels == (1.0, 1.5, 2.0)
+    assert [s.name for s in within_budgets(experiment.conditions, "gap_power")] == [
+        "scope:alpha=1 @32",
+        "scope:alpha=1 @16",
+    ]
+    assert experiment.conditions[0].level("gap_power") is None
+
+
+def test_a_sweep_is_of_conditions_that_differ_in_nothing_else():
+    """Position ids, the revision and the exact value of another parameter tell them apart."""
+    first = make_condition("scope", 16, alpha=0.1, gap_power=1.0)
+    for other in (
+        replace(first, positions="original"),
+        replace(first, revision=2),
+        replace(first, numerics="compat"),
+        make_condition("scope", 16, alpha=0.1 + 1e-12, gap_power=1.0),
+    ):
+        moved = dict(other.parameters) | {"gap_power": 2.0}
+        pair = [first, replace(other, parameters=tuple(sorted(moved.items())))]
+        (experiment,) = experiments([make_table(c, noise=i) for i, c in enumerate(pair)])
+        assert sweeps(experiment.conditions, "gap_power") == []
+        with pytest.raises(PlanError, match="no numeric parameter 'gap_power' varies"):
+            trend(experiment.tables, ["ece"], "gap_power", draws=0)
+        assert changes(experiment.tables, "ece", "gap_power", 1.0, draws=0) == []
 
 
 def test_flags_and_words_are_no_numbers():
@@ -155,12 +180,10 @@ def test_changes_are_paired_differences_within_each_budget():
         *(("k16", 1.5), ("k16", 2.0)),
     ]
     at32 = [t for t in tables if t.condition.budget.label == "k32"]
-    alone = compare(
-        at32, ["ece"], reference="scope-alpha1-gap_power1-k32", draws=20, permutations=99
-    )
+    alone = compare(at32, ["ece"], reference="scope:alpha=1 @32", draws=20, permutations=99)
     by_name = {d.condition: d for d in alone}
     for r in rows[:2]:
-        d = by_name[f"scope-alpha1-gap_power{r.level:g}-k32"]
+        d = by_name[f"scope:alpha=1:gap_power={r.level:g} @32"]
         assert (r.delta, r.low, r.high, r.p) == (d.delta, d.low, d.high, d.p)
         assert r.condition == d.condition
     assert {r.family for r in rows} == {4}

@@ -16,7 +16,7 @@ from calprune.analyze import figures
 from calprune.analyze.figures._style import brief, paged
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
-from tests.analyze.calls import estimate, subject_of, svg_of
+from tests.analyze.calls import estimate, figure_data, svg_of
 from tests.analyze.conftest import (
     make_condition,
     make_study_tables,
@@ -37,7 +37,7 @@ def tables():
 @pytest.fixture(scope="module")
 def subject(tables):
     """Shared, as a report shares it: numbers are computed once."""
-    return subject_of(tables, **QUICK)
+    return figure_data(tables, **QUICK)
 
 
 def rows_of(path):

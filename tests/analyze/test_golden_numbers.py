@@ -19,11 +19,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from calprune.analyze.figures import Subject
+from calprune.analyze.figures import FigureData
+from calprune.analyze.options import PredictionOptions
+from calprune.analyze.results.parameter_effect import changes
+from calprune.analyze.results.reliability import isotonic_steps, reliability_bins
+from calprune.analyze.results.risk_coverage import risk_coverage
 from calprune.analyze.tables.records import records
 from calprune.cli import app
 from calprune.data.storage.store import SAMPLE, Store
-from tests.analyze.calls import subject_of
+from tests.analyze.calls import figure_data
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "printed"
 RENAMED: Mapping[str, str] = {}
@@ -68,19 +72,23 @@ def printed(words: str, fmt: str) -> str:
     return done.stdout
 
 
-def of_figures() -> dict[str, Callable[[Subject], Sequence[Any]]]:
+def told(data: FigureData) -> PredictionOptions:
+    return data.options.predictions
+
+
+def of_figures() -> dict[str, Callable[[FigureData], Sequence[Any]]]:
     """Numbers behind figures that no table has."""
     return {
-        "parameter-effect": lambda s: s.changes("ece", "alpha", 1.0),
-        "reliability": lambda s: s.bins(64),
-        "isotonic": lambda s: s.isotonic(64),
-        "risk-coverage": lambda s: s.risks(64)[::25],
+        "parameter-effect": lambda d: d.numbers(changes, "ece", "alpha", 1.0, d.options),
+        "reliability": lambda d: d.numbers(reliability_bins, d.options, conditions=d.at(64)),
+        "isotonic": lambda d: d.numbers(isotonic_steps, told(d), conditions=d.at(64)),
+        "risk-coverage": lambda d: d.numbers(risk_coverage, told(d), conditions=d.at(64))[::25],
     }
 
 
 @pytest.fixture(scope="module")
-def subject() -> Subject:
-    return subject_of(Store(SAMPLE).tables(), draws=100, permutations=99)
+def subject() -> FigureData:
+    return figure_data(Store(SAMPLE).tables(), draws=100, permutations=99)
 
 
 def rows_of(found: Any) -> list[dict[str, Any]]:
@@ -125,14 +133,14 @@ def test_csv_has_those_of_json(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", of_figures())
-def test_figures_have_the_numbers_that_they_had(name: str, subject: Subject) -> None:
+def test_figures_have_the_numbers_that_they_had(name: str, subject: FigureData) -> None:
     check(name, records(of_figures()[name](subject)))
 
 
 def record() -> None:
     """Write all anew."""
     GOLDEN.mkdir(exist_ok=True)
-    tables = subject_of(Store(SAMPLE).tables(), draws=100, permutations=99)
+    tables = figure_data(Store(SAMPLE).tables(), draws=100, permutations=99)
     found = {n: rows_of(json.loads(printed(c, "json"))) for n, c in COMMANDS.items()}
     found |= {name: records(make(tables)) for name, make in of_figures().items()}
     for name, rows in found.items():

@@ -121,7 +121,7 @@ def test_several_seeds_on_both_sides_are_no_single_run():
         for k in (8, 16)
         for s in (0, 1)
     ]
-    text = said(difference_tables(compare(tables, ["ece"], reference="random-k16", **QUICK)))
+    text = said(difference_tables(compare(tables, ["ece"], reference="random @16", **QUICK)))
     assert "runs permuted within them" in text
     assert "single run" not in text
 
@@ -133,11 +133,11 @@ def few_errors(alpha, noise):
 
 def test_an_undefined_resample_is_told_in_differences_trends_and_definitions():
     tables = [few_errors(1.0, 3), few_errors(0.5, 6)]
-    (row,) = compare(tables, ["failure-auroc"], reference="scope-alpha1-k16", **QUICK)
+    (row,) = compare(tables, ["failure-auroc"], reference="scope:alpha=1 @16", **QUICK)
     (slope,) = trend(tables, ["failure-auroc"], parameter="alpha", **QUICK)
     assert row.defined == slope.defined < 0.95
     defined = definitions(
-        tables, ["failure-auroc"], ["answer-set", "margin"], against="scope-alpha1-k16", **QUICK
+        tables, ["failure-auroc"], ["answer-set", "margin"], against="scope:alpha=1 @16", **QUICK
     )
     for grid in (*difference_tables([row]), *trend_tables([slope]), *by_confidence_tables(defined)):
         assert any("[undefined in" in cell for line in grid.body for cell in line)

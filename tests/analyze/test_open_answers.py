@@ -16,6 +16,7 @@ from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.confidence_definition import resolve as definitions
 from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
+from calprune.analyze.options import DEFAULT_METRICS
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import (
     LARGEST,
@@ -24,7 +25,7 @@ from calprune.analyze.predictions.sequence_likelihood import (
 )
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics.clustering import Clusters, design_effect
-from calprune.analyze.study import DEFAULT_METRICS, Study
+from calprune.analyze.study import Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate, reliability_bins
 from tests.analyze.conftest import (

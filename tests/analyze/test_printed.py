@@ -155,8 +155,8 @@ def test_an_infinite_best_temperature_is_compared_without_a_warning() -> None:
     assert (infinite.p, infinite.low, infinite.sd) == (1.0, None, None)
     assert finite.delta == -np.inf
     text = analyze(tables, metrics=["t-opt"], against="full", draws=20, permutations=99)
-    line = next(x for x in text.splitlines() if x.startswith("scope-alpha1"))
-    assert line.split() == ["scope-alpha1-k16", "inf", "inf", "-", "1.0000", "1.0000"]
+    line = next(x for x in text.splitlines() if x.startswith("scope:alpha=1"))
+    assert line.split() == ["scope:alpha=1", "@16", "inf", "inf", "-", "1.0000", "1.0000"]
     assert "nan" not in text
     main = analyze(tables, metrics=["t-opt"], draws=20)
     assert "T_opt is infinite where" in main
@@ -196,6 +196,6 @@ def test_the_full_model_is_not_on_the_front_beside_a_better_one() -> None:
     sure = make_table(make_condition("scope", 16), scale=0.8)
     found = as_csv(records(pareto([same, sure])))
     rows = {r["condition"]: r for r in csv.DictReader(StringIO(found))}
-    assert rows["full"]["accuracy"] == rows["scope-k16"]["accuracy"]
+    assert rows["full"]["accuracy"] == rows["scope @16"]["accuracy"]
     best = min(rows, key=lambda name: float(rows[name]["ece"]))
     assert {n: r["front"] for n, r in rows.items()} == {n: str(n == best) for n in rows}

@@ -8,11 +8,12 @@ from io import StringIO
 
 import pytest
 
+from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.numbers import estimated, number, with_interval
-from calprune.analyze.tables.render import ResultTable
+from calprune.analyze.tables.render import render_tables
 from calprune.errors import PlanError
 from calprune.terminal import printable
-from tests.analyze.calls import analyze
+from tests.analyze.calls import analyze, estimate
 from tests.analyze.conftest import hostile, make_condition, make_table
 
 HOSTILE = "=1+1|\x1b[31mred\x1b[0m\u202e[bold]x[/bold]<b>`$a$\n\r"
@@ -44,7 +45,7 @@ def test_the_main_table(study_tables):
     columns = "accuracy % ECE (de-biased) Brier NLL AURC overconf. pts n images"
     assert lines[2].split() == ["condition", *columns.split()]
     assert lines[3].startswith("full ")
-    assert lines[4].startswith("random-k32 (3 seeds) ")
+    assert lines[4].startswith("random @32 (3 seeds) ")
     assert lines[3].count("[") == 1
     assert len({len(line) for line in lines[2:13]}) == 1
     assert "each with |conf:answer-set|n:240|clusters:40(image)" in lines[-1]
@@ -65,7 +66,7 @@ def test_several_metrics_by_split_are_several_tables(study_tables):
 
 def test_each_seed_can_be_shown(study_tables):
     text = analyze(study_tables, draws=5, each_seed=True)
-    assert "random-k8-seed2 " in text
+    assert "random @8 seed=2 " in text
     assert "seeds)" not in text
 
 
@@ -123,11 +124,9 @@ def test_hostile_text_stays_text(table, fmt, by):
 
 def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    from calprune.analyze.results.estimate import estimate
-
     tables = [*study_tables, hostile(study_tables[0], HOSTILE)]
-    report = ResultTable(tuple(estimate(tables, ["ece", "accuracy"], draws=20)), {})
-    text = report.render(terminal=True)
+    rows = estimate(tables, ["ece", "accuracy"], draws=20)
+    text = render_tables(estimate_tables(rows), terminal=True)
     first = estimate(tables[:1], ["ece"], draws=20)[0]
     ends = (first.low, first.high)
     shown = estimated(first.value, first.debiased, ends, first.interval_of, "plain")

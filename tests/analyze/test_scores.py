@@ -235,7 +235,7 @@ def test_scores_are_compared_and_drawn(tmp_path):
     tables = make_study_tables(scorer="f1-over-splits", pairs=True)
     rows = compare(tables, ["score", "acc-plus"], draws=50, permutations=99)
     assert len(rows) == 18
-    weakest = next(r for r in rows if r.condition == "random-k8" and r.metric == "score")
+    weakest = next(r for r in rows if r.condition == "random @8" and r.metric == "score")
     assert weakest.delta < 0
     assert weakest.p < 0.05
     assert weakest.signature.startswith("score|f1-over-splits|")

@@ -23,7 +23,7 @@ def test_a_study_says_what_it_holds(study):
     text = repr(study)
     first, second = text.splitlines()
     assert first == "<Study: 16 conditions"
-    assert second.startswith("  toy on shapes, 240 questions: full, random-k32 (3 seeds)")
+    assert second.startswith("  toy on shapes, 240 questions: full, random @32 (3 seeds)")
     assert repr(Study()) == "<Study: 0 conditions>"
 
 
@@ -110,7 +110,7 @@ def test_the_curve_is_drawn_with_its_numbers(study, tmp_path):
 def test_reliability_shows_full_and_one_budget(study, tmp_path):
     *_, table = study.plot("reliability", tmp_path / "r", budget=16, draws=10)
     names = list(dict.fromkeys(r["condition"] for r in rows_of(table)))
-    assert names == ["full", "random-k16", "scope-alpha0.5-k16", "scope-alpha1-k16"]
+    assert names == ["full", "random @16", "scope:alpha=0.5 @16", "scope:alpha=1 @16"]
     assert all(float(r["n"]) > 0 for r in rows_of(table))
 
 

@@ -77,7 +77,7 @@ def test_a_copy_is_read_once_and_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert ended(lambda: app([*ANALYZE, "--store", str(tmp_path)])) == 0
     said = capsys.readouterr()
     assert f"zz-copy.h5 is a copy of {path.name}: read once" in said.err
-    assert said.out.count("saliency-k64") == 1
+    assert said.out.count("saliency @64") == 1
 
 
 def test_verify_names_them_all(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

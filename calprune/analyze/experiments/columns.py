@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from calprune import registry
-from calprune.analyze.experiments.experiment import experiments
+from calprune.analyze.experiments.match import match
 from calprune.data.condition import ALL_TOKENS
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -19,7 +20,7 @@ def described(table: LogitTable) -> dict[str, Any]:
     """What was asked, how many rows and images there are, and where the file lies."""
     c = table.condition
     fixed = {
-        "condition": c.label,
+        "condition": name_of(c),
         "benchmark": c.benchmark,
         "model": c.model,
         "selector": c.selector,
@@ -48,7 +49,9 @@ def having(tables: Sequence[LogitTable], name: str, value: Any) -> tuple[LogitTa
     columns = dict.fromkeys(column for table in tables for column in described(table))
     if tables and name not in columns:
         raise PlanError(registry.unknown("column of conditions", name, columns))
-    values = _names(tables) if name == "condition" else [_values(t, name) for t in tables]
+    if name == "condition":
+        return _called(tables, allowed)
+    values = [_values(t, name) for t in tables]
     left = tuple(
         table
         for table, own in zip(tables, values, strict=True)
@@ -60,15 +63,10 @@ def having(tables: Sequence[LogitTable], name: str, value: Any) -> tuple[LogitTa
     return left
 
 
-def _names(tables: Sequence[LogitTable]) -> list[list[Any]]:
-    """How tables call each condition, first with all seeds joined; then its label and key."""
-    found: dict[int, list[Any]] = {id(table): [] for table in tables}
-    for each_seed in (False, True):
-        for runs in (c for s in experiments(tables, each_seed) for c in s.conditions):
-            for table in runs.tables:
-                joined = [f"{runs.name} ({runs.seed})"] * (len(runs.tables) > 1)
-                found[id(table)] += [runs.name, *joined]
-    return [[*found[id(t)], t.condition.label, t.condition.key] for t in tables]
+def _called(tables: Sequence[LogitTable], names: Sequence[Any]) -> tuple[LogitTable, ...]:
+    """Those that any of the names means; PlanError for a name that means none."""
+    found = {id(table) for name in names for table in match(str(name), tables)}
+    return tuple(table for table in tables if id(table) in found)
 
 
 def _values(table: LogitTable, name: str) -> list[Any]:

@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, told_apart
-from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.pipeline import PredictionCache
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
+from calprune.analyze.options import PredictionOptions
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.condition import ExperimentKey
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch
 
 
 def aligned(
-    experiment: Experiment, base: ConditionRuns, options: AnalysisOptions
+    experiment: Experiment, base: ConditionRuns, options: PredictionOptions
 ) -> dict[str, list[Predictions]]:
     """Predictions of all conditions by name, with rows in the order of the reference's.
 
-    With ``common`` only the questions that all of them hold; otherwise Mismatch if they differ.
+    Raises:
+        Mismatch: they do not hold the same questions, and not only common ones are read.
     """
-    cache, told = PredictionCache(), options.predictions
-    read = {c.name: [cache(t, told) for t in c.tables] for c in experiment.conditions}
-    if options.common:
-        read = only_common(read)
+    read = experiment.predictions(options)
     first, found = read[base.name][0], {}
     for runs in experiment.conditions:
         parts = []
@@ -44,26 +41,13 @@ def aligned(
     return found
 
 
-def only_common(read: Mapping[str, Sequence[Predictions]]) -> dict[str, list[Predictions]]:
-    """The same, each restricted to the questions (ids) that all of them hold."""
-    every = [predictions.id for parts in read.values() for predictions in parts]
-    shared = every[0]
-    for ids in every[1:]:
-        shared = shared[np.isin(shared, ids)]
-    if not len(shared):
-        raise Mismatch("these conditions have no question in common; compare them one by one")
-    return {
-        name: [predictions.take(np.isin(predictions.id, shared)) for predictions in parts]
-        for name, parts in read.items()
-    }
-
-
 def with_common_questions(found: Sequence[Experiment]) -> list[Experiment]:
     """Experiments that differ only in the questions they cover, joined into one.
 
-    A condition that was collected on several sets of questions is shown once, from the largest.
+    Of each only the questions are read that all its conditions hold. A condition that was collected
+    on several sets of questions is shown once, from the largest.
     """
-    return [_joined(pile) for pile in _alike(found)]
+    return [replace(_joined(pile), common=True) for pile in _alike(found)]
 
 
 def dropped_sets(found: Sequence[Experiment]) -> list[str]:
@@ -74,7 +58,7 @@ def dropped_sets(found: Sequence[Experiment]) -> list[str]:
             for runs in others:
                 named = ", ".join(str(table.path) for table in runs.tables)
                 lines.append(
-                    f"{pile[0].model} on {_benchmark(pile)}: {name} covers several sets of "
+                    f"{pile[0].model} on {pile[0].key.benchmark}: {name} covers several sets of "
                     f"questions; read is the largest, of {len(kept.tables[0])}; left out is that "
                     f"of {len(runs.tables[0])}: {named}"
                 )
@@ -85,48 +69,43 @@ def _alike(found: Sequence[Experiment]) -> list[list[Experiment]]:
     """Experiments that differ only in their questions, side by side."""
     piles: dict[ExperimentKey, list[Experiment]] = {}
     for experiment in found:
-        asked = experiment.conditions[0].tables[0].condition.experiment
         # the digest of a model says which it is, whatever it is called
-        key = asked._replace(benchmark_digest="", model="")
+        key = experiment.key._replace(benchmark_digest="", model="")
         piles.setdefault(key, []).append(experiment)
     return list(piles.values())
 
 
 def _sets(pile: Sequence[Experiment]) -> dict[str, list[ConditionRuns]]:
-    """Runs of each condition by its name, that with most questions first."""
-    conditions: dict[str, list[ConditionRuns]] = {}
-    for experiment in sorted(pile, key=lambda s: -len(s.conditions[0].tables[0])):
+    """Runs of each condition by its name, those of most questions first."""
+    found: dict[str, list[ConditionRuns]] = {}
+    for experiment in sorted(pile, key=lambda s: -len(s.first)):
         for runs in experiment.conditions:
-            seeds = f" ({runs.seed})" if len(runs.tables) > 1 else ""
-            conditions.setdefault(runs.label + seeds, []).append(runs)
-    return conditions
-
-
-def _benchmark(pile: Sequence[Experiment]) -> str:
-    return pile[0].conditions[0].tables[0].condition.benchmark
+            found.setdefault(runs.name, []).append(runs)
+    return found
 
 
 def _joined(pile: list[Experiment]) -> Experiment:
     if len(pile) == 1:
         return pile[0]
-    largest = max(pile, key=lambda s: len(s.conditions[0].tables[0]))
-    kept = [conditions[0] for conditions in _sets(pile).values()]
-    shared = Counter(runs.name for runs in kept)  # what each experiment left out of names
-    kept = told_apart([replace(c, name=c.label) if shared[c.name] > 1 else c for c in kept])
+    largest = max(pile, key=lambda s: len(s.first))
+    kept = [alike[0] for alike in _sets(pile).values()]
     ordered = sorted(kept, key=lambda c: not c.full)
-    return replace(largest, benchmark=_benchmark(pile), conditions=tuple(ordered))
+    return replace(largest.of(ordered), benchmark=largest.key.benchmark)
 
 
 def same_numerics(experiment: Experiment, base: LogitTable) -> None:
     """Mismatch if a condition was computed on other devices, kernels or versions than the base."""
-    for table in (t for runs in experiment.conditions for t in runs.tables):
+    for table in experiment.tables:
         moved = moved_numerics(table, base)
         if moved:
             raise Mismatch(
-                f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label}) "
-                f"were computed differently ({', '.join(moved)}); --mixed-numerics (in Python: "
-                "mixed_numerics=True) pairs them all the same"
+                f"{_file(table)} and {_file(base)} were computed differently ({', '.join(moved)}); "
+                "--mixed-numerics (in Python: mixed_numerics=True) pairs them all the same"
             )
+
+
+def _file(table: LogitTable) -> str:
+    return f"{table.path} ({name_of(table.condition)})"
 
 
 def moved_numerics(table: LogitTable, base: LogitTable) -> list[str]:
@@ -163,7 +142,7 @@ def _same_questions(
     predictions: Predictions, first: Predictions, table: LogitTable, base: LogitTable
 ) -> None:
     mine, theirs = _asked(predictions), _asked(first)
-    names = f"{table.path} ({table.condition.label}) and {base.path} ({base.condition.label})"
+    names = f"{_file(table)} and {_file(base)}"
     if set(predictions.id) != set(first.id):
         shared = int(np.isin(predictions.id, first.id).sum())
         odd = sorted(set(predictions.id.tolist()) ^ set(first.id.tolist()))

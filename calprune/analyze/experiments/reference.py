@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
-from calprune.errors import PlanError
+from calprune.analyze.experiments.match import match, matches, one_of
+from calprune.data.condition_names import parse_name
 
 Pair = tuple[ConditionRuns, ConditionRuns]
 
@@ -13,22 +14,20 @@ Pair = tuple[ConditionRuns, ConditionRuns]
 def pairs_of(experiment: Experiment, against: str) -> list[Pair]:
     """Each condition with its reference.
 
-    ``full`` or another single condition is the reference of all others. ``scope:alpha=1``, a
-    selector with parameters, stands for the condition that has them at the same budget (and, where
-    seeds are shown one by one, of the same seed); so does a selector whose conditions differ in
-    nothing but their budget. Conditions of other budgets are in no pair.
+    ``full`` or another single condition is the reference of all others. ``scope:alpha=1``, a name
+    that tells parameters and no budget, stands for the condition that has them at the same budget
+    (and, where seeds are shown one by one, of the same seed); so does any name that means one
+    condition within each of several budgets. Conditions of other budgets are in no pair.
 
     Raises:
         PlanError: there is no such condition, or several within a budget; lists what there is.
     """
-    if ":" not in against:
-        named = experiment.named(against)
-        if len(named) < 2 or not _one_per_budget(named):
-            base = experiment.find(against)
-            return [(runs, base) for runs in experiment.conditions if runs is not base]
-        bases = named
-    else:
-        bases = _having(experiment, against)
+    bases = match(against, experiment.conditions)
+    spec = parse_name(against)
+    everywhere = len(bases) == 1 and (spec.budget is not None or not spec.parameters)
+    if everywhere or not _one_per_budget(bases):
+        base = one_of(against, bases)
+        return [(runs, base) for runs in experiment.conditions if runs is not base]
     return [
         (runs, base)
         for runs in experiment.conditions
@@ -39,56 +38,16 @@ def pairs_of(experiment: Experiment, against: str) -> list[Pair]:
 
 
 def has_reference(experiment: Experiment, against: str) -> bool:
-    """Whether the experiment has a condition of that name, or selector with such parameters."""
-    if ":" not in against:
-        return bool(experiment.named(against))
-    try:
-        return bool(_having(experiment, against))
-    except PlanError as error:
-        if "several" in str(error):
-            raise
-        return False
+    """Whether the experiment has a condition of that name."""
+    return bool(matches(against, experiment.conditions))
 
 
-def _having(experiment: Experiment, against: str) -> list[ConditionRuns]:
-    selector, *settings = against.split(":")
-    wanted = [s.partition("=") for s in settings]
-    found = [
-        c
-        for c in experiment.conditions
-        if c.selector == selector and all(_has(c, name, value) for name, _, value in wanted)
-    ]
-    if not found:
-        there = dict.fromkeys(
-            ":".join([c.selector, *c.parameters.split()])
-            for c in experiment.conditions
-            if not c.full
-        )
-        raise PlanError(
-            f"no condition of {experiment.benchmark} is {against!r}; there are: {', '.join(there)}"
-        )
-    if not _one_per_budget(found):
-        listed = ", ".join(c.name for c in found)
-        raise PlanError(f"{against!r} means several conditions of one budget, choose one: {listed}")
-    return found
-
-
-def _has(runs: ConditionRuns, name: str, value: str) -> bool:
-    known = dict(p.split("=", 1) for p in runs.parameters.split())
-    if name not in known:
-        return False
-    try:
-        return float(known[name]) == float(value)
-    except ValueError:
-        return known[name] == value
-
-
-def _one_per_budget(conditions: Sequence[ConditionRuns]) -> bool:
-    places = [(c.budget, c.seed) for c in conditions]
+def _one_per_budget(runs: Sequence[ConditionRuns]) -> bool:
+    places = [(one.condition.budget, one.condition.seed) for one in runs]
     return len(set(places)) == len(places)
 
 
 def _of_budget(runs: ConditionRuns, bases: Sequence[ConditionRuns]) -> ConditionRuns | None:
-    own = [b for b in bases if b.budget == runs.budget]
-    same = [b for b in own if b.seed == runs.seed]
+    own = [b for b in bases if b.condition.budget == runs.condition.budget]
+    same = [b for b in own if b.condition.seed == runs.condition.seed]
     return next(iter(same or own), None)

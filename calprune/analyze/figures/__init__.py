@@ -1,19 +1,19 @@
-"""What a figure is: something that picks numbers of a subject, and draws them on pages.
+"""What a figure is: something that picks numbers of some conditions, and draws them on pages.
 
 One file here is one kind of figure; its name is the file's, with dashes. Other packages add theirs
-by entry points of the group ``calprune.figures``. A kind computes nothing: its numbers come from a
-``Subject``, and are written as CSV beside the pictures. What it is made of, such as ``new_figure``
-and ``colours_of``, can be imported from here.
+by entry points of the group ``calprune.figures``. A kind computes nothing: it asks its data for the
+numbers of any function of ``calprune.analyze.results``, which are written as CSV beside the
+pictures. What it is made of, such as ``new_figure``, can be imported from here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from calprune import registry
+from calprune.analyze.figures._data import FigureData, FigureSpec
 from calprune.analyze.figures._inline import inline
 from calprune.analyze.figures._style import (
     PICTURES,
@@ -26,10 +26,7 @@ from calprune.analyze.figures._style import (
     write,
     write_pages,
 )
-from calprune.analyze.figures._subject import Subject, View
-from calprune.analyze.metric import Metric, resolve
-from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.data.storage.logits import LogitTable
+from calprune.analyze.metric import resolve
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:
@@ -38,27 +35,27 @@ if TYPE_CHECKING:
 __all__ = [
     "PICTURES",
     "SUFFIXES",
+    "Drawn",
+    "FigureData",
+    "FigureSpec",
     "Kind",
-    "Made",
-    "Subject",
-    "View",
     "drawn",
     "escaped",
     "file_stem",
     "footnote",
-    "lacks",
     "names",
     "new_figure",
     "of_kind",
     "reads",
     "styled",
     "svg_of",
+    "unavailable_because",
     "write",
 ]
 
 
 @dataclass(frozen=True)
-class Made:
+class Drawn:
     """Pages, at least one, and the numbers on them as plain rows."""
 
     pages: tuple[Figure, ...]
@@ -70,20 +67,20 @@ class Kind(Protocol):
 
     Attributes:
         title: what it shows, in a few words.
-        per_metric: whether it shows ``View.metric``, so that each metric has a file of its own.
+        per_metric: whether it shows the spec's metric, so that each metric has a file of its own.
 
-    A kind may also have ``reads: ClassVar[frozenset[str]]``, the fields of ``View`` and choices of
-    ``Subject`` that it shows; one that does not say is taken to read them all.
+    A kind may also have ``reads: ClassVar[frozenset[str]]``, the fields of ``FigureSpec`` and the
+    options that it shows; one that does not say is taken to read them all.
     """
 
     title: ClassVar[str]
     per_metric: ClassVar[bool]
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """Why this cannot be drawn of these conditions; empty if it can."""
         ...
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """Draw; called within ``styled``, and only if nothing is lacking."""
         ...
 
@@ -94,7 +91,7 @@ def names() -> list[str]:
 
 
 def reads(kind: Kind, name: str) -> bool:
-    """Whether a kind reads a field of ``View`` or a choice of ``Subject``."""
+    """Whether a kind reads a field of ``FigureSpec`` or an option."""
     found: frozenset[str] | None = getattr(kind, "reads", None)
     return found is None or name in found
 
@@ -109,39 +106,33 @@ def of_kind(text: str) -> Kind:
     return kind
 
 
-def lacks(kind: str, subject: Subject, view: View) -> str:
+def unavailable_because(kind: str, data: FigureData, spec: FigureSpec) -> str:
     """Why a kind cannot be drawn of these conditions; empty if it can."""
-    return of_kind(kind).lacks(subject, view)
+    return of_kind(kind).unavailable_because(data, spec)
 
 
-def drawn(kind: str, subject: Subject, stem: Path, view: View) -> list[Path]:
+def drawn(kind: str, data: FigureData, stem: Path, spec: FigureSpec) -> list[Path]:
     """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
 
     Args:
         kind: as ``of_kind`` takes it.
-        subject: the conditions.
+        data: the conditions.
         stem: where to write; suffixes are appended, and a number for pages after the first.
-        view: what to show of them.
+        spec: what to show of them.
 
     Raises:
         PlanError: an unknown kind, or one that these conditions do not allow.
         WriteError: nothing can be written there.
     """
     with styled():
-        made = _made(kind, subject, view)
+        made = _made(kind, data, spec)
         return write_pages(made.pages, stem, made.rows)
 
 
 def svg_of(
     kind: str,
-    tables: Sequence[LogitTable] | Subject,
-    *,
-    metric: str | Metric = "ece",
-    budget: int | str | None = None,
-    by: str | None = None,
-    against: str = "full",
-    options: AnalysisOptions = DEFAULTS,
-    of: str = "",
+    data: FigureData,
+    spec: FigureSpec,
 ) -> str:
     """A figure as text for an HTML page: an ``<svg>`` element for each of its pages.
 
@@ -151,25 +142,18 @@ def svg_of(
 
     Args:
         kind: as ``of_kind`` takes it.
-        tables: sealed logits of one model and benchmark; or a ``Subject``, which remembers numbers
-            that several figures share.
-        metric: as ``View``.
-        budget: as ``View``.
-        by: as ``View``.
-        against: as ``View``.
-        options: as ``Subject``, for tables.
-        of: likewise.
+        data: the conditions; remembers numbers that several figures share.
+        spec: what to show of them.
     """
-    subject = tables if isinstance(tables, Subject) else Subject(tuple(tables), options, of)
     with styled(words=True):
-        made = _made(kind, subject, View(metric, budget, by, against))
+        made = _made(kind, data, spec)
         return "\n".join(inline(page) for page in made.pages)
 
 
-def _made(kind: str, subject: Subject, view: View) -> Made:
+def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
     found = of_kind(kind)
-    resolve([view.metric])
-    missing = found.lacks(subject, view)
+    resolve([spec.metric])
+    missing = found.unavailable_because(data, spec)
     if missing:
-        raise PlanError(f"no figure {kind} of {subject.title}: {missing}")
-    return found.make(subject, view)
+        raise PlanError(f"no figure {kind} of {data.title}: {missing}")
+    return found.make(data, spec)

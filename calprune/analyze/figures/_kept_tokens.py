@@ -92,8 +92,8 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
     for i, panel in enumerate(panels):
         band, column = divmod(i, COLUMNS)
         own = grid[band * rows : (band + 1) * rows, column + 1]
-        for axes, view in zip(own, views.values(), strict=False):
-            _marked(axes, shown, panel, view)
+        for axes, spec in zip(own, views.values(), strict=False):
+            _marked(axes, shown, panel, spec)
             _bounds(axes, limits)
         own[0].set_title("\n".join([*headings[i], _count(panel, views)]), **HEADING)
         _histogram(own[-1], shown, panel, edges)
@@ -142,13 +142,13 @@ def _extent(shown: Shown) -> tuple[float, float, float, float]:
     return (0.0, float(width), float(height), 0.0)
 
 
-def _marked(axes: Axes, shown: Shown, panel: Panel, view: NDArray[np.bool_]) -> None:
+def _marked(axes: Axes, shown: Shown, panel: Panel, spec: NDArray[np.bool_]) -> None:
     """The image faded, and as it is where tokens are kept, with a line around them."""
     from matplotlib.collections import LineCollection
 
-    seen = np.ones_like(view)
+    seen = np.ones_like(spec)
     for mask, alpha in ((seen, FADED), (panel.part, PARTLY), (panel.kept, 1.0)):
-        boxes = shown.box[mask & view]
+        boxes = shown.box[mask & spec]
         if len(boxes):
             clear = axes.imshow(shown.pixels, extent=_extent(shown), alpha=alpha)
             clear.set_clip_path(_outline(boxes), axes.transData)
@@ -226,7 +226,7 @@ def _heading(panel: Panel) -> list[str]:
 
 
 def _count(panel: Panel, views: Mapping[str, NDArray[np.bool_]]) -> str:
-    of = sum(int(view.sum()) for view in views.values())
+    of = sum(int(spec.sum()) for spec in views.values())
     if panel.part.any():
         return f"{panel.tokens} new tokens made of {int((panel.kept | panel.part).sum())}"
     kept = int(panel.kept.sum())

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import axis_title, difference, named, scale
+from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import TESTED
+from calprune.analyze.figures._series import Series, axis_title, difference, named, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -22,16 +24,8 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import TESTED
-from calprune.analyze.results.parameter_effect import (
-    Change as Row,
-)
-from calprune.analyze.results.parameter_effect import (
-    Line,
-    level,
-    lines,
-    numeric_parameters,
-)
+from calprune.analyze.results.parameter_effect import Change as Row
+from calprune.analyze.results.parameter_effect import changes
 from calprune.analyze.tables.records import records
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -61,41 +55,45 @@ class Change:
     per_metric: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = TESTED | {"metric"}
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        known = numeric_parameters(subject.pruned)
+        known = numeric_parameters(data.pruned)
         if not known:
             return "no selector was given several values of a numeric parameter"
         if self.parameter and self.parameter not in known:
             raise PlanError(registry.unknown("numeric parameter", self.parameter, known))
-        name = self._parameter(subject)
-        if subject.undefined(view.metric):
-            return subject.undefined(view.metric)
+        name = self._parameter(data)
+        if data.undefined(spec.metric):
+            return data.undefined(spec.metric)
         try:
-            if subject.changes(view.metric, name, self.baseline):
+            if self._changes(data, spec):
                 return ""
         except (Mismatch, IncompleteError) as error:
             return str(error)
-        conditions = [c for own in lines(subject.pruned, name).values() for c in own]
-        there = ", ".join(f"{v:g}" for v in sorted({level(c, name) or 0.0 for c in conditions}))
+        levels = {level for sweep in sweeps(data.pruned, name) for level in sweep.levels}
+        there = ", ".join(f"{level:g}" for level in sorted(levels))
         return f"nothing to compare with {name} = {self.baseline:g}; values are {there}"
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        rows = subject.changes(view.metric, self._parameter(subject), self.baseline)
+        rows = self._changes(data, spec)
         parts = paged(list(dict.fromkeys((r.selector, r.others) for r in rows)), PANELS)
         pages = [
-            _page(rows, part, subject, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(rows, part, data, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, part in enumerate(parts, start=1)
         ]
-        return Made(tuple(pages), records(rows))
+        return Drawn(tuple(pages), records(rows))
 
-    def _parameter(self, subject: Subject) -> str:
-        known = numeric_parameters(subject.pruned)
+    def _changes(self, data: FigureData, spec: FigureSpec) -> list[Row]:
+        told = data.told([spec.metric])
+        return data.numbers(changes, spec.metric, self._parameter(data), self.baseline, told)
+
+    def _parameter(self, data: FigureData) -> str:
+        known = numeric_parameters(data.pruned)
         return self.parameter or (USUAL if USUAL in known else known[0])
 
 
-def _page(rows: Sequence[Row], keys: Sequence[Line], subject: Subject, part: str) -> Figure:
+def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: str) -> Figure:
     first = rows[0]
     kept = sorted({(r.kept, r.budget) for r in rows})
     levels = sorted({r.level for r in rows})
@@ -127,10 +125,10 @@ def _page(rows: Sequence[Row], keys: Sequence[Line], subject: Subject, part: str
         figure,
         f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."
         f"{hint} "
-        f"Lines: {subject.intervals}. * p < {ALPHA:g} after "
+        f"Lines: {data.intervals}. * p < {ALPHA:g} after "
         f"correction over {first.family} comparisons.",
     )
-    titled(figure, f"{first.title} of {subject.title} by {first.parameter}", part)
+    titled(figure, f"{first.title} of {data.title} by {first.parameter}", part)
     return figure
 
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import seeds
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import condition_names
+from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     INK,
     WRONG,
@@ -20,10 +21,9 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import condition_names
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.reliability import Bin
+from calprune.analyze.results.reliability import Bin, reliability_bins
 from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
@@ -53,18 +53,20 @@ class Confidence:
     per_metric: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"budget"})
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
         return ""
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
         # closed on the left: a confidence of exactly one half belongs to the bin that begins there
-        bins = subject.bins(view.budget, Ece(self.bins, "left"))
-        numbers = subject.estimates("accuracy", "overconfidence", draws=0)
+        bins = data.numbers(
+            reliability_bins, data.options, Ece(self.bins, "left"), conditions=data.at(spec.budget)
+        )
+        numbers = data.estimates("accuracy", "overconfidence", draws=0)
         parts = paged(condition_names(bins), PANELS)
         pages = [
-            _page(bins, names, numbers, subject.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(bins, names, numbers, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, names in enumerate(parts, start=1)
         ]
         asked = ("model", "benchmark", "condition", "selector", "parameters", "budget", "seed")
@@ -73,7 +75,7 @@ class Confidence:
             {k: row[k] for k in kept} | {"right": b.n * b.accuracy, "wrong": b.n * (1 - b.accuracy)}
             for row, b in zip(records(bins), bins, strict=True)
         ]
-        return Made(tuple(pages), rows)
+        return Drawn(tuple(pages), rows)
 
 
 def _page(

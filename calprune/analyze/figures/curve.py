@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import (
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import ESTIMATED
+from calprune.analyze.figures._series import (
     MOST,
-    Line,
+    Series,
     axis_title,
     curve_panel,
     legend_of,
-    line_styles,
-    lines_of,
     named,
+    series_of,
+    series_styles,
 )
 from calprune.analyze.figures._style import (
     brief,
@@ -27,7 +28,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.records import records
 
@@ -48,25 +48,25 @@ class Curve:
     per_metric: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = ESTIMATED | {"metric", "by"}
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        if not subject.pruned:
+        if not data.pruned:
             return "no condition prunes anything"
-        return subject.undefined(view.metric)
+        return data.undefined(spec.metric)
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        rows = subject.estimates(view.metric, by=view.by)
+        rows = data.estimates(spec.metric, by=spec.by)
         parts = [
             (list(groups), list(lines))
             for groups in paged(list(dict.fromkeys(r.group for r in rows)), PANELS)
-            for lines in paged(lines_of(rows), MOST)
+            for lines in paged(series_of(rows), MOST)
         ]
         pages = [
-            _page(rows, groups, lines, subject, _number(i, len(parts)))
+            _page(rows, groups, lines, data, _number(i, len(parts)))
             for i, (groups, lines) in enumerate(parts)
         ]
-        return Made(tuple(pages), records(rows))
+        return Drawn(tuple(pages), records(rows))
 
 
 def _number(at: int, count: int) -> str:
@@ -74,12 +74,12 @@ def _number(at: int, count: int) -> str:
 
 
 def _page(
-    rows: Sequence[Estimate], groups: list[str], lines: list[Line], subject: Subject, number: str
+    rows: Sequence[Estimate], groups: list[str], lines: list[Series], data: FigureData, number: str
 ) -> Figure:
     columns = 2 if len(groups) in (2, 4) else min(3, len(groups))
     bands = math.ceil(len(groups) / columns)
     wide, tall = (4.6, 3.0) if len(groups) == 1 else (2.35, 2.1)
-    styles = {line: style for line, style in line_styles(rows).items() if line in lines}
+    styles = {line: style for line, style in series_styles(rows).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width = max(4.6, wide * columns + 0.3)
     across, below = legend_rows(labels, width)
@@ -97,11 +97,11 @@ def _page(
         if i % columns == 0:
             axes.set_ylabel(_label(rows[0], bands > 1))
     legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0]), across)
-    notes = [f"Bars and grey band: {subject.intervals}."] * any(r.low is not None for r in rows)
+    notes = [f"Bars and grey band: {data.intervals}."] * any(r.low is not None for r in rows)
     notes += [LACKING] * any(not math.isfinite(r.value) for r in rows)
     if notes:
         footnote(figure, " ".join(notes))
-    titled(figure, f"{rows[0].title} of {subject.title}", number)
+    titled(figure, f"{rows[0].title} of {data.title}", number)
     return figure
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.experiments.experiment import ConditionRuns
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import axis_title, difference, named, scale, seeds
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import TESTED, condition_names
+from calprune.analyze.figures._series import axis_title, difference, named, scale, seeds
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -19,7 +20,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import TESTED, condition_names
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.tables.records import records
 
@@ -41,33 +41,33 @@ class Forest:
     per_metric: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = TESTED | {"metric", "against", "by"}
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        return subject.unpaired(view.metric, view.against, view.by)
+        return data.unpaired(spec.metric, spec.against, spec.by)
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        rows = subject.differences(view.metric, view.against, view.by)
+        rows = data.differences(spec.metric, spec.against, spec.by)
         parts = [
             (list(names), list(groups))
             for names in paged(condition_names(rows), ROWS)
             for groups in paged(list(dict.fromkeys(r.group for r in rows)), COLUMNS)
         ]
         pages = [
-            _page(rows, names, groups, subject, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(rows, names, groups, data, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, (names, groups) in enumerate(parts, start=1)
         ]
-        return Made(tuple(pages), records(rows))
+        return Drawn(tuple(pages), records(rows))
 
 
 def _page(
     rows: Sequence[Difference],
     names: Sequence[str],
     groups: Sequence[str],
-    subject: Subject,
+    data: FigureData,
     part: str,
 ) -> Figure:
-    first, conditions = rows[0], subject.conditions
+    first, conditions = rows[0], data.conditions
     labels = [brief(n + seeds(conditions[n])) for n in names]
     at, heads = _places([conditions[name] for name in names])
     margin = 0.075 * max(len(label) for label in labels) + 0.3
@@ -95,8 +95,8 @@ def _page(
             ha="right", fontweight="bold", color="#555555",
         )  # fmt: skip
     _axis(figure, panels, first)
-    footnote(figure, _note(first, subject))
-    titled(figure, f"{first.title} of {subject.title}, minus {brief(first.reference)}", part)
+    footnote(figure, _note(first, data))
+    titled(figure, f"{first.title} of {data.title}, minus {brief(first.reference)}", part)
     return figure
 
 
@@ -137,10 +137,10 @@ def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
         panels[0].set_xlabel(f"{words}\n{way}", fontsize=9, loc="left")
 
 
-def _note(first: Difference, subject: Subject) -> str:
+def _note(first: Difference, data: FigureData) -> str:
     corrected = {"holm": "Holm", "bh": "Benjamini–Hochberg"}.get(first.correction, "")
     return (
-        f"Paired by question, {first.n} on {first.clusters} images. Bars: {subject.intervals}. "
+        f"Paired by question, {first.n} on {first.clusters} images. Bars: {data.intervals}. "
         f"Filled: p < {ALPHA:g} after {corrected or first.correction} over {first.family} "
-        f"comparisons, conditions swapped on {subject.swapped}."
+        f"comparisons, conditions swapped on {data.swapped}."
     )

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
 from calprune.analyze.experiments.experiment import ConditionRuns
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import axis_title, scale
+from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import TESTED
+from calprune.analyze.figures._series import Series, axis_title, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -20,9 +22,7 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import TESTED
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.parameter_effect import Line, level, lines, numeric_parameters
 from calprune.analyze.tables.numbers import number
 from calprune.analyze.tables.records import records
 from calprune.errors import PlanError
@@ -50,38 +50,39 @@ class Heatmap:
     per_metric: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = TESTED | {"metric", "against"}
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        known = numeric_parameters(subject.pruned)
+        known = numeric_parameters(data.pruned)
         if not known:
             return "no selector was given several values of a numeric parameter"
         if self.parameter and self.parameter not in known:
             raise PlanError(registry.unknown("numeric parameter", self.parameter, known))
-        return subject.undefined(view.metric)
+        return data.undefined(spec.metric)
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        parameter = self.parameter or numeric_parameters(subject.pruned)[0]
-        unpaired = subject.unpaired(view.metric, view.against)
-        p = {} if unpaired else _adjusted(subject, view)
-        estimates = {r.condition: r for r in subject.estimates(view.metric)}
-        piles = lines(subject.pruned, parameter)
+        parameter = self.parameter or numeric_parameters(data.pruned)[0]
+        unpaired = data.unpaired(spec.metric, spec.against)
+        p = {} if unpaired else _adjusted(data, spec)
+        estimates = {r.condition: r for r in data.estimates(spec.metric)}
+        found = sweeps(data.pruned, parameter)
+        piles = sorted(((x.selector, x.others), list(x.runs)) for x in found)
         rows = []
-        for _, own in sorted(piles.items()):
+        for _, own in piles:
             for runs in own:
-                extra = {"parameter": parameter, "level": level(runs, parameter)}
-                marks = {"reference": view.against if p else "", "p_adjusted": p.get(runs.name)}
+                extra = {"parameter": parameter, "level": runs.level(parameter)}
+                marks = {"reference": spec.against if p else "", "p_adjusted": p.get(runs.name)}
                 rows.append({**records([estimates[runs.name]])[0], **extra, **marks})
-        parts = paged(sorted(piles.items()), PANELS)
+        parts = paged(piles, PANELS)
         pages = [
-            _page(part, parameter, estimates, p, (subject, view.against, _of(i, parts)))
+            _page(part, parameter, estimates, p, (data, spec.against, _of(i, parts)))
             for i, part in enumerate(parts, start=1)
         ]
-        return Made(tuple(pages), rows)
+        return Drawn(tuple(pages), rows)
 
 
-def _adjusted(subject: Subject, view: View) -> dict[str, float]:
-    rows = subject.differences(view.metric, view.against)
+def _adjusted(data: FigureData, spec: FigureSpec) -> dict[str, float]:
+    rows = data.differences(spec.metric, spec.against)
     return {r.condition: r.p_adjusted for r in rows if r.group == "all"}
 
 
@@ -90,16 +91,16 @@ def _of(at: int, parts: Sequence[Any]) -> str:
 
 
 def _page(
-    piles: Sequence[tuple[Line, list[ConditionRuns]]],
+    piles: Sequence[tuple[Series, list[ConditionRuns]]],
     parameter: str,
     estimates: dict[str, Estimate],
     p: dict[str, float],
-    words: tuple[Subject, str, str],
+    words: tuple[FigureData, str, str],
 ) -> Figure:
-    subject, against, part = words
+    data, against, part = words
     first = next(iter(estimates.values()))
     kept = sorted({_budget(c) for _, own in piles for c in own})
-    levels = sorted({level(c, parameter) or 0.0 for _, own in piles for c in own})
+    levels = sorted({c.level(parameter) or 0.0 for _, own in piles for c in own})
     shade = _Shade.of(first, [estimates[c.name] for _, own in piles for c in own])
     wide, tall = 0.62 * len(kept) + 0.75, 0.36 * len(levels) + 0.55
     columns = min(len(piles), max(1, int(6.4 / wide)))
@@ -110,7 +111,7 @@ def _page(
         axes.set_axis_off()
     for i, ((key, own), axes) in enumerate(zip(piles, panels.ravel(), strict=False)):
         for runs in own:
-            x, y = kept.index(_budget(runs)), levels.index(level(runs, parameter) or 0.0)
+            x, y = kept.index(_budget(runs)), levels.index(runs.level(parameter) or 0.0)
             row = estimates[runs.name]
             face = shade(row)
             axes.add_patch(_square(x, y, face))
@@ -133,8 +134,8 @@ def _page(
     bar.set_label(axis_title(first.title, first.unit, first.direction), fontsize=8.5)
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    footnote(figure, _note(p, first, estimates, (against, subject.swapped)))
-    titled(figure, f"{first.title} of {subject.title} by {parameter} and K", part)
+    footnote(figure, _note(p, first, estimates, (against, data.swapped)))
+    titled(figure, f"{first.title} of {data.title} by {parameter} and K", part)
     return figure
 
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import (
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import ESTIMATED
+from calprune.analyze.figures._series import (
     MARKERS,
     axis_title,
-    line_label,
-    line_styles,
-    lines_of,
     scale,
+    series_label,
+    series_of,
+    series_styles,
 )
 from calprune.analyze.figures._style import (
     INK,
@@ -29,7 +30,6 @@ from calprune.analyze.figures._style import (
     new_figure,
     titled,
 )
-from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
@@ -53,31 +53,31 @@ class Pareto:
     per_metric: ClassVar[bool] = True
     reads: ClassVar[frozenset[str]] = ESTIMATED | {"metric"}
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        (metric,) = resolve([view.metric])
+        (metric,) = resolve([spec.metric])
         if metric.name == "accuracy":
             return "accuracy is the other axis; take another metric"
-        if len(subject.experiment.conditions) < 2:
+        if len(data.experiment.conditions) < 2:
             return "one condition has no other to be compared with"
-        direction = subject.estimates(view.metric)[0].direction
+        direction = data.estimates(spec.metric)[0].direction
         if direction == "neither":
             return f"no value of {metric.name} is better than another"
-        return subject.undefined(view.metric)
+        return data.undefined(spec.metric)
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        across, up = subject.estimates("accuracy"), subject.estimates(view.metric)
+        across, up = data.estimates("accuracy"), data.estimates(spec.metric)
         best = pareto_front(*(([r.value for r in x], x[0].direction) for x in (across, up)))
         rows = [
             row | {"accuracy": x.value, "accuracy_low": x.low, "accuracy_high": x.high, "front": on}
             for row, x, on in zip(records(up), across, best.tolist(), strict=True)
         ]
-        return Made((_page(across, up, best, subject),), rows)
+        return Drawn((_page(across, up, best, data),), rows)
 
 
 def _page(
-    across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], subject: Subject
+    across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], data: FigureData
 ) -> Figure:
     points = _points(up)
     sizes = sorted({round(r.kept) for r in up})
@@ -119,10 +119,10 @@ def _page(
     of_front = "" if len(up) <= CROWD else ", of the front only"
     footnote(
         figure,
-        f"Faint: {subject.intervals}{of_front}{biased}. Front: no other condition is as good in "
+        f"Faint: {data.intervals}{of_front}{biased}. Front: no other condition is as good in "
         "both and better in one; K beside its points.",
     )
-    titled(figure, f"{up[0].title} and accuracy of {subject.title}")
+    titled(figure, f"{up[0].title} and accuracy of {data.title}")
     return figure
 
 
@@ -144,14 +144,14 @@ def _window(x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> 
 
 def _points(rows: Sequence[Estimate]) -> dict[tuple[str, str], tuple[Any, str, str]]:
     """Colour, marker and label of each line; where there are many, of each selector."""
-    lines = lines_of(rows)
+    lines = series_of(rows)
     colours = colours_of([selector for selector, _ in lines])
     found: dict[tuple[str, str], tuple[Any, str, str]] = {}
     if len(lines) <= MOST:
-        styles = line_styles(rows)
+        styles = series_styles(rows)
         for line in lines:
             style = styles[line]
-            found[line] = (style["color"], style["marker"], line_label(rows, line))
+            found[line] = (style["color"], style["marker"], series_label(rows, line))
     else:
         used: dict[Any, list[str]] = {}
         for selector, parameters in lines:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import seeds
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import condition_names
+from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     BAND,
     INK,
@@ -19,9 +20,8 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import condition_names
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.reliability import Bin, Step
+from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
 from calprune.analyze.tables.numbers import number
 from calprune.analyze.tables.records import records
 
@@ -51,18 +51,20 @@ class Reliability:
     per_metric: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"budget", "draws", "seed", "resample"})
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
         return ""
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        bins = subject.bins(view.budget)
-        numbers = subject.estimates("ece", "accuracy", draws=0)
-        steps = subject.isotonic(view.budget) if self.isotonic else []
+        shown = data.at(spec.budget)
+        bins = data.numbers(reliability_bins, data.options, conditions=shown)
+        numbers = data.estimates("ece", "accuracy", draws=0)
+        told = data.options.predictions
+        steps = data.numbers(isotonic_steps, told, conditions=shown) if self.isotonic else []
         parts = paged(condition_names(bins), PANELS)
         pages = [
-            _page(bins, names, numbers, steps, subject, _part(i, len(parts)))
+            _page(bins, names, numbers, steps, data, _part(i, len(parts)))
             for i, names in enumerate(parts, start=1)
         ]
         rows = records(bins)
@@ -70,7 +72,7 @@ class Reliability:
             empty = dict.fromkeys(rows[0])
             rows = [{"curve": "bins", **row} for row in rows]
             rows += [{"curve": "isotonic", **empty, **asdict(step)} for step in steps]
-        return Made(tuple(pages), rows)
+        return Drawn(tuple(pages), rows)
 
 
 def _part(at: int, count: int) -> str:
@@ -82,7 +84,7 @@ def _page(
     names: Sequence[str],
     estimates: Sequence[Estimate],
     steps: Sequence[Step],
-    subject: Subject,
+    data: FigureData,
     part: str,
 ) -> Figure:
     columns = 2 if len(names) == 4 else min(3, len(names))
@@ -109,8 +111,8 @@ def _page(
             strip.set_ylabel("share")
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
     isotonic = " Black: isotonic curve, without bins." if steps else ""
-    footnote(figure, f"Bars: 95 %, {subject.options.resampling.unit} resampled. {NOTE}{isotonic}")
-    titled(figure, f"Reliability of {subject.title}", part)
+    footnote(figure, f"Bars: 95 %, {data.options.resampling.unit} resampled. {NOTE}{isotonic}")
+    titled(figure, f"Reliability of {data.title}", part)
     return figure
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import MOST, Line, line_styles, lines_of
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._series import MOST, Series, series_of, series_styles
 from calprune.analyze.figures._style import (
     INK,
     footnote,
@@ -18,7 +18,7 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.risk_coverage import Risk
+from calprune.analyze.results.risk_coverage import Risk, risk_coverage
 from calprune.analyze.tables.numbers import number
 from calprune.analyze.tables.records import records
 
@@ -40,26 +40,28 @@ class RiskCoverage:
     per_metric: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"budget"})
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
         return ""
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        rows = subject.risks(view.budget)
-        areas = {e.condition: e for e in subject.estimates("aurc", draws=0)}
-        parts = paged(lines_of(rows), MOST) or [[]]
+        rows = data.numbers(
+            risk_coverage, data.options.predictions, conditions=data.at(spec.budget)
+        )
+        areas = {e.condition: e for e in data.estimates("aurc", draws=0)}
+        parts = paged(series_of(rows), MOST) or [[]]
         pages = [
-            _page(rows, part, areas, subject.title, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(rows, part, areas, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, part in enumerate(parts, start=1)
         ]
-        return Made(tuple(pages), records(rows))
+        return Drawn(tuple(pages), records(rows))
 
 
 def _page(
-    rows: Sequence[Risk], lines: Sequence[Line], areas: dict[str, Estimate], of: str, part: str
+    rows: Sequence[Risk], lines: Sequence[Series], areas: dict[str, Estimate], of: str, part: str
 ) -> Figure:
-    styles = {line: s for line, s in line_styles(rows).items() if line in lines}
+    styles = {line: s for line, s in series_styles(rows).items() if line in lines}
     curves: list[tuple[list[Risk], str, Any, Any]] = []
     for i, (line, style) in enumerate(styles.items()):
         own = [r for r in rows if (r.selector, r.parameters) == line]

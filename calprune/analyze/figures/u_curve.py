@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.figures import Made, Subject, View
-from calprune.analyze.figures._lines import (
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures._data import ESTIMATED
+from calprune.analyze.figures._series import (
     MOST,
-    Line,
+    Series,
     axis_title,
     curve_panel,
     legend_of,
-    line_styles,
-    lines_of,
     named,
+    series_of,
+    series_styles,
 )
 from calprune.analyze.figures._style import (
     footnote,
@@ -25,7 +26,6 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.figures._subject import ESTIMATED
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.records import records
 
@@ -43,23 +43,25 @@ class UCurve:
     per_metric: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = ESTIMATED
 
-    def lacks(self, subject: Subject, view: View) -> str:
+    def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        return "" if subject.pruned else "no condition prunes anything"
+        return "" if data.pruned else "no condition prunes anything"
 
-    def make(self, subject: Subject, view: View) -> Made:
+    def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        rows = subject.estimates("ece", "accuracy")
-        parts = paged(lines_of(rows), MOST)
+        rows = data.estimates("ece", "accuracy")
+        parts = paged(series_of(rows), MOST)
         pages = [
-            _page(rows, lines, subject, f"{i} of {len(parts)}" if len(parts) > 1 else "")
+            _page(rows, lines, data, f"{i} of {len(parts)}" if len(parts) > 1 else "")
             for i, lines in enumerate(parts, start=1)
         ]
-        return Made(tuple(pages), records(rows))
+        return Drawn(tuple(pages), records(rows))
 
 
-def _page(rows: Sequence[Estimate], lines: Sequence[Line], subject: Subject, number: str) -> Figure:
-    styles = {line: style for line, style in line_styles(rows).items() if line in lines}
+def _page(
+    rows: Sequence[Estimate], lines: Sequence[Series], data: FigureData, number: str
+) -> Figure:
+    styles = {line: style for line, style in series_styles(rows).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width, tall = 7.0, 2.8
     across, below = legend_rows(labels, width)
@@ -72,6 +74,6 @@ def _page(rows: Sequence[Estimate], lines: Sequence[Line], subject: Subject, num
         axes.set_ylabel(axis_title(named(own[0]), own[0].unit, own[0].direction))
     legend_in(figure.add_subplot(grid[1, :]), *legend_of(panels[0]), across)
     if any(r.low is not None for r in rows):
-        footnote(figure, f"Bars and grey band: {subject.intervals}.")
-    titled(figure, f"Calibration and accuracy of {subject.title}", number)
+        footnote(figure, f"Bars and grey band: {data.intervals}.")
+    titled(figure, f"Calibration and accuracy of {data.title}", number)
     return figure

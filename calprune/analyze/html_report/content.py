@@ -5,25 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
-from calprune.analyze.command import graded
-from calprune.analyze.confidence_definition import (
-    AUTO,
-    OF_ANSWERS,
-    of_answers,
-    reads_replies,
-)
-from calprune.analyze.experiments.experiment import (
-    MOST_SHOWN,
-    Experiment,
-    check_shown,
-    experiments,
-    group_count,
-)
-from calprune.analyze.experiments.pairing import moved_numerics
+from calprune.analyze.confidence_definition import AUTO, OF_ANSWERS, of_answers, reads_replies
+from calprune.analyze.experiments.experiment import Experiment, experiments
+from calprune.analyze.experiments.graded import graded
+from calprune.analyze.experiments.grouping import MOST_SHOWN, check_shown, group_count
+from calprune.analyze.experiments.match import match, matches
+from calprune.analyze.experiments.pairing import moved_numerics, with_common_questions
+from calprune.analyze.experiments.reference import pairs_of
 from calprune.analyze.metric import resolve, spec
-from calprune.analyze.options import DEFAULTS, AnalysisOptions
+from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS, AnalysisOptions
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.availability import check_answers
 from calprune.analyze.results.by_confidence import Defined, definitions
@@ -35,7 +26,6 @@ from calprune.analyze.results.calibration_slope_difference import (
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.power import power
-from calprune.analyze.study import DEFAULT_METRICS
 from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.calibration_slopes import (
     calibration_slope_difference_tables,
@@ -44,10 +34,10 @@ from calprune.analyze.tables.calibration_slopes import (
 from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
 from calprune.analyze.tables.text_table import TextTable
+from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
-BRIEF_METRICS = ("ece", "accuracy")
 DEFINED = ("ece", "aurc")
 SWAPS = 2_000  # of every definition, metric and condition
 
@@ -78,6 +68,7 @@ class Content:
 
     tables: tuple[LogitTable, ...]
     experiments: tuple[Experiment, ...]
+    joined: tuple[Experiment, ...]
     metrics: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     groups: tuple[Estimate, ...]
@@ -119,6 +110,7 @@ def gather(
     strict: bool = False,
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
+    cache: PredictionCache | None = None,
 ) -> Content:
     """Estimates, comparisons and groups of these tables.
 
@@ -133,72 +125,76 @@ def gather(
         strict: replies without grades are an error.
         study: tables of a named study.
         untrusted: files that could not be trusted; the page says that they are left out.
+        cache: where predictions are remembered; None for one of its own.
 
     Raises:
         IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
     """
     wanted = resolve(metrics or DEFAULT_METRICS)
     shown = tuple(spec(metric) for metric in wanted)
-    brief = shown if metrics else BRIEF_METRICS
+    brief = shown if metrics else COMPARED_METRICS
     kept = tuple(tables)
     if not strict and reads_replies(options.predictions.confidence):
         kept = tuple(graded(tables))
-    check_answers(kept, wanted, options.predictions)
-    found = tuple(experiments(kept, options.each_seed))
+    cache = PredictionCache() if cache is None else cache
+    found, joined = (_opened(kept, each, options, cache) for each in (options.each_seed, False))
+    check_answers(found, wanted, options.predictions)
     for experiment in found:
         check_shown(experiment, options.by)
     reference = against or REFERENCE
-    referenced = [s for s in found if s.named(reference)]
+    referenced = [s for s in found if matches(reference, s.conditions)]
     if against is not None and not referenced:
-        found[0].find(reference)
-    # what may not be paired is left out of tables already
+        match(reference, found[0].conditions)
+    # what may not be paired is left out already
     mixed = replace(options, testing=replace(options.testing, mixed_numerics=True))
     differences: list[Difference] = []
     unlike: list[str] = []
     defined: list[Defined] = []
     moved: list[CalibrationSlopeDifference] = []
-    whole, regressed = replace(mixed, by=None), _has_log_odds(kept, options)
+    whole, regressed = replace(mixed, by=None), _has_log_odds(found, options)
     for experiment in referenced:
         alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
-        if len(experiment.conditions) - len(others) > 1:
-            pairs = compare(alike, brief, reference, mixed)
-            differences += [_renamed(row, experiment) for row in pairs]
-            defined += [_renamed(row, experiment) for row in _defined(alike, reference, mixed)]
-            own = calibration_slope_differences(alike, reference, whole) if regressed else []
-            moved += [_renamed(row, experiment) for row in own]
+        if pairs_of(alike, reference):
+            differences += compare([alike], brief, reference, mixed)
+            defined += _defined(alike, reference, mixed)
+            if regressed:
+                moved += calibration_slope_differences([alike], reference, whole)
     groups: list[Estimate] = []
     for experiment in found:
         grouping = options.by or _usual(experiment)
         if grouping is not None:
-            rows = estimate(_tables(experiment), brief, replace(options, by=grouping))
-            groups += [_renamed(row, experiment) for row in rows]
+            groups += estimate([experiment], brief, replace(options, by=grouping))
     return Content(
         tables=kept,
         experiments=found,
+        joined=joined,
         metrics=shown,
-        estimates=tuple(estimate(kept, shown, replace(options, by=None))),
+        estimates=tuple(estimate(found, shown, replace(options, by=None))),
         groups=tuple(groups),
         differences=tuple(differences),
         against=reference,
-        lacking=tuple(f"{s.model} on {s.benchmark}" for s in found if s not in referenced),
+        lacking=tuple(s.title for s in found if s not in referenced),
         unlike=tuple(unlike),
         ungraded=tuple(
-            f"{t.condition.label} of {t.condition.model} on {t.condition.benchmark}"
+            f"{name_of(t.condition)} of {t.condition.model} on {t.condition.benchmark}"
             for t in tables
             if not any(t is one for one in kept)
         ),
         options=options,
         untrusted=tuple(untrusted),
-        slopes=_slopes(calibration_slopes(kept, whole) if regressed else [], moved),
+        slopes=_slopes(calibration_slopes(found, whole) if regressed else [], moved),
         confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
     )
 
 
-def _tables(experiment: Experiment) -> list[LogitTable]:
-    return [table for runs in experiment.conditions for table in runs.tables]
+def _opened(
+    tables: Sequence[LogitTable], each_seed: bool, options: AnalysisOptions, cache: PredictionCache
+) -> tuple[Experiment, ...]:
+    found = experiments(tables, each_seed, cache)
+    return tuple(with_common_questions(found) if options.common else found)
 
 
 def _usual(experiment: Experiment) -> str | None:
@@ -213,36 +209,33 @@ def _usual(experiment: Experiment) -> str | None:
     return "split" if 1 < n <= MOST_SHOWN else None
 
 
-def _alike(
-    experiment: Experiment, reference: str, mixed: bool
-) -> tuple[list[LogitTable], list[str]]:
-    """Tables that may be paired with the reference, and names of the conditions that may not."""
-    base = experiment.find(reference).tables[0]
-    alike: list[LogitTable] = []
-    others: list[str] = []
-    for cell in experiment.conditions:
-        if mixed or not any(moved_numerics(table, base) for table in cell.tables):
-            alike += cell.tables
-        else:
-            others.append(cell.name)
-    return alike, others
+def _alike(experiment: Experiment, reference: str, mixed: bool) -> tuple[Experiment, list[str]]:
+    """What may be paired with the reference, and names of the conditions that may not."""
+    base = match(reference, experiment.conditions)[0].tables[0]
+    others = [
+        runs
+        for runs in experiment.conditions
+        if not mixed and any(moved_numerics(table, base) for table in runs.tables)
+    ]
+    alike = experiment.of(
+        runs for runs in experiment.conditions if not any(runs is one for one in others)
+    )
+    return alike, [runs.name for runs in others]
 
 
-def _defined(
-    tables: Sequence[LogitTable], reference: str, options: AnalysisOptions
-) -> list[Defined]:
+def _defined(experiment: Experiment, reference: str, options: AnalysisOptions) -> list[Defined]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
-    closed = all(t.replies is None or not t.replies.open.any() for t in tables)
+    closed = all(t.replies is None or not t.replies.open.any() for t in experiment.tables)
     if not closed or options.predictions.confidence not in (AUTO, OF_ANSWERS):
         return []
-    fewer = replace(options, testing=replace(options.testing, permutations=SWAPS))
-    return definitions(tables, DEFINED, of_answers(), reference, fewer)
+    few = min(SWAPS, options.testing.permutations)
+    fewer = replace(options, testing=replace(options.testing, permutations=few))
+    return definitions([experiment], DEFINED, of_answers(), reference, fewer)
 
 
-def _has_log_odds(tables: Sequence[LogitTable], options: AnalysisOptions) -> bool:
+def _has_log_odds(found: Sequence[Experiment], options: AnalysisOptions) -> bool:
     """Whether confidence is a probability."""
-    read = PredictionCache()
-    return all(read(table, options.predictions).scale != "score" for table in tables[:1])
+    return found[0].conditions[0].predictions(options.predictions)[0].scale != "score"
 
 
 def _slopes(
@@ -251,11 +244,3 @@ def _slopes(
     """Tables of each number, and of slopes and calibration in the large against the reference."""
     shown = [r for r in moved if r.metric != "intercept"]
     return (*calibration_slope_tables(rows), *calibration_slope_difference_tables(shown))
-
-
-Row = TypeVar("Row", Estimate, Difference, Defined, CalibrationSlopeDifference)
-
-
-def _renamed(row: Row, experiment: Experiment) -> Row:
-    """With the names that tell settings apart, which were computed from one alone."""
-    return replace(row, model=experiment.model, benchmark=experiment.benchmark)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
-from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.analyze.reproduction.targets import ReproductionTarget, conditions_of
 from calprune.analyze.results.reliability import Bin, reliability_bins
 from calprune.analyze.tables.numbers import with_interval
 from calprune.analyze.tables.text_table import TextTable
@@ -16,38 +16,40 @@ HEADER = ("", "bin", "answers", "confidence", "accuracy")
 
 
 def bins_of(
-    study: Publication, subject: Subject, title: str, options: AnalysisOptions
+    study: Publication, target: ReproductionTarget, title: str, options: AnalysisOptions
 ) -> Reproduced:
     """Every bin that holds answers, of every row; none of these numbers is published."""
-    table = subject.table
-    experiment = subject.experiments.get(table.benchmark)
+    table = target.table
+    experiment = target.experiments.get(table.benchmark)
     body: list[tuple[str, ...]] = []
     rows: list[Reproduction] = []
     for line in table.rows:
-        found = matching(experiment, line, table.tokens) if experiment else []
-        if not found:
+        found = conditions_of(experiment, line, table.tokens) if experiment else []
+        if experiment is None or not found:
             body.append((line.label, "missing", "", "", ""))
-            rows.append(_row(study, subject, line, None))
+            rows.append(_row(study, target, line, None))
             continue
-        for b in reliability_bins(found[0].tables, options):
+        for b in reliability_bins([experiment.of(found[:1])], options):
             edges = f"({b.low_edge:.3f}, {b.high_edge:.3f}]"
             accuracy = with_interval(b.accuracy, b.low, b.high, "plain")
             body.append((line.label, edges, f"{b.n:.0f}", f"{b.confidence:.3f}", accuracy))
-            rows.append(_row(study, subject, line, b))
+            rows.append(_row(study, target, line, b))
     shown = TextTable(title, HEADER, tuple(body), table.notes)
     return Reproduced(title, shown, tuple(rows), table.notes)
 
 
-def _row(study: Publication, subject: Subject, line: TableAxis, b: Bin | None) -> Reproduction:
+def _row(
+    study: Publication, target: ReproductionTarget, line: TableAxis, b: Bin | None
+) -> Reproduction:
     blank = Reproduction(
         study=study.name,
-        table=subject.table.name,
+        table=target.table.name,
         row=line.label,
         column="bins",
         metric="reliability",
         condition=line.select,
-        model=subject.model,
-        benchmark=subject.table.benchmark,
+        model=target.model,
+        benchmark=target.table.benchmark,
         unit="plain",
         published=None,
         published_low=None,

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.options import AnalysisOptions, untested
 from calprune.analyze.reproduction.rows import Measured
 from calprune.analyze.reproduction.shares import Shares
-from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.analyze.reproduction.targets import ReproductionTarget, conditions_of
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.data.storage.logits import LogitTable
 from calprune.data.studies import TableAxis
 from calprune.errors import CalpruneError
 
@@ -29,15 +27,15 @@ class Measuring:
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
         self._shares = Shares(options)
 
-    def __call__(self, subject: Subject, line: TableAxis) -> Measured:
+    def __call__(self, target: ReproductionTarget, line: TableAxis) -> Measured:
         """The value of a cell; without one, why."""
         if line.percent_of:
-            return self._shares(subject, line)
-        experiment, tokens = subject.experiment(line), subject.table.tokens
+            return self._shares(target, line)
+        experiment, tokens = target.experiment(line), target.table.tokens
         wanted = line.wanted
         if experiment is None:
             return Measured(wanted, note="this benchmark is not in the cache")
-        found = matching(experiment, line, tokens)
+        found = conditions_of(experiment, line, tokens)
         if not found:
             return Measured(wanted, note="this condition is not in the cache")
         several = f"the first of {len(found)} conditions that fit" if len(found) > 1 else ""
@@ -69,7 +67,7 @@ class Measuring:
 
     def _try(self, experiment: Experiment, line: TableAxis, by: str | None) -> list[Estimate] | str:
         try:
-            return estimate(_files(experiment.conditions), [line.metric], self._told(line, by))
+            return estimate([experiment], [line.metric], self._told(line, by))
         except CalpruneError as error:
             return str(error)
 
@@ -78,23 +76,16 @@ class Measuring:
     ) -> Measured:
         """A cell minus the one of ``line.minus`` at the same budget, paired."""
         base = TableAxis("", line.minus, line.keep)
-        others = matching(experiment, base, tokens)
+        others = conditions_of(experiment, base, tokens)
         told = untested(self._told(line))
         if not others:
             return Measured(cell.name, note=f"{line.minus} K={line.keep} is not in the cache")
         try:
             (row,) = compare(
-                _files([cell, others[0]]),
-                [line.metric],
-                others[0].tables[0].condition.label,
-                told,
+                [experiment.of([cell, others[0]])], [line.metric], others[0].name, told
             )
         except CalpruneError as error:
             return Measured(cell.name, note=str(error))
         name = f"{cell.name} - {others[0].name}"
         less = row.delta_debiased if row.interval_of == "delta_debiased" else None
         return Measured(name, row.delta, row.low, row.high, unit=row.unit, debiased=less)
-
-
-def _files(cells: Sequence[ConditionRuns]) -> list[LogitTable]:
-    return [table for cell in cells for table in cell.tables]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from calprune.analyze.experiments.experiment import experiments
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.reproduction.bins import bins_of
 from calprune.analyze.reproduction.measure import Measuring
@@ -18,9 +17,8 @@ from calprune.analyze.reproduction.rows import (
     judged,
     written,
 )
-from calprune.analyze.reproduction.subjects import Subject, benchmarks, subjects, whole
+from calprune.analyze.reproduction.targets import ReproductionTarget, benchmarks, targets, whole
 from calprune.analyze.tables.text_table import TextTable
-from calprune.data.storage.logits import LogitTable
 from calprune.data.studies import Publication, Table, TableAxis, find_study
 from calprune.data.studies._numbers import Numbers, Printed, numbers
 from calprune.terminal import remark
@@ -33,7 +31,7 @@ LEGEND = (
 
 
 def reproduce(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     study: str | Publication,
     options: AnalysisOptions = DEFAULTS,
     published: Path | str | Sequence[Path | str] = (),
@@ -45,7 +43,7 @@ def reproduce(
     study's: their titles say so, and no agreement is claimed.
 
     Args:
-        tables: sealed logits; none is allowed.
+        experiments: with seeds joined; none is allowed.
         study: its name, or the study.
         options: resampling, predictions and ``mixed_numerics`` are read.
         published: CSV files with more published numbers; columns study, table, row, column, value
@@ -57,68 +55,66 @@ def reproduce(
         IncompleteError: such a file does not exist.
     """
     asked = find_study(study) if isinstance(study, str) else study
-    told = replace(options, each_seed=False, common=False)
-    known, measuring = numbers(asked, published), Measuring(told)
+    known, measuring = numbers(asked, published), Measuring(options)
     for line in known.unused:
         remark(line)
-    found = experiments(tables) if tables else []
     made: list[Reproduced] = []
     seen: set[tuple[object, ...]] = set()
     for table in asked.tables:
-        for subject in subjects(table, found):
-            t = subject.table
+        for target in targets(table, experiments):
+            t = target.table
             # several benchmarks of a study may come down to one that stands in for them
-            what = (subject.model, t.benchmark, t.rows, t.columns, t.kind)
+            what = (target.model, t.benchmark, t.rows, t.columns, t.kind)
             if what in seen:
                 continue
             seen.add(what)
             if t.kind == "reliability":
-                made.append(bins_of(asked, subject, _title(table, subject), told))
+                made.append(bins_of(asked, target, _title(table, target), options))
             else:
-                made.append(_reproduced(asked, table, subject, known, measuring))
+                made.append(_reproduced(asked, table, target, known, measuring))
     return made
 
 
 def _reproduced(
     study: Publication,
     table: Table,
-    subject: Subject,
+    target: ReproductionTarget,
     known: Numbers,
     measuring: Measuring,
 ) -> Reproduced:
     body, rows = [], []
     odd: dict[str, list[str]] = {}
-    for line in subject.table.rows:
+    for line in target.table.rows:
         texts = [line.label]
-        for column in subject.table.columns:
-            if not subject.table.has(line, column):
+        for column in target.table.columns:
+            if not target.table.has(line, column):
                 texts.append("")
                 continue
             printed = known.at(table.name, line.label, column.label)
             cell = line.under(column)
-            row = _row(study, subject, (line, column), cell, printed, measuring)
+            row = _row(study, target, (line, column), cell, printed, measuring)
             rows.append(row)
             texts.append(written(row, printed, cell))
             for note in printed.notes:
                 odd.setdefault(note, []).append(f"{column.label} of {line.label}")
         body.append(tuple(texts))
     notes = (*table.notes, *_noted(odd, len(rows)), *_reasons(rows))
-    header = ("", *(c.label for c in subject.table.columns))
-    title = _title(table, subject)
+    header = ("", *(c.label for c in target.table.columns))
+    title = _title(table, target)
     return Reproduced(title, TextTable(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
 
 
 def _row(
     study: Publication,
-    subject: Subject,
+    target: ReproductionTarget,
     place: tuple[TableAxis, TableAxis],
     cell: TableAxis,
     printed: Printed,
     measuring: Measuring,
 ) -> Reproduction:
-    names = cell.over or (cell.benchmark or subject.table.benchmark,)
-    asked = [subject.experiment(cell, name) for name in names]
-    ours, number = measuring(subject, cell), printed.number
+    names = cell.over or (cell.benchmark or target.table.benchmark,)
+    asked = [target.experiment(cell, name) for name in names]
+    ours, number = measuring(target, cell), printed.number
     # a benchmark's own score is a share on some, printed in percent, and any number on others
     unit = "percent" if (cell.unit, ours.unit) == ("score", "percent") else cell.unit
     scale = SCALE[unit]
@@ -126,18 +122,18 @@ def _row(
         None if x is None else x * scale for x in (ours.value, ours.debiased, ours.low, ours.high)
     )
     agrees = "missing" if value is None else judged(number, low, high, value, debiased)
-    if agrees in ("yes", "no") and not _own(subject, cell):
+    if agrees in ("yes", "no") and not _own(target, cell):
         agrees = "other model"
     elif agrees in ("yes", "no") and not all(s is None or whole(s) for s in asked):
         agrees = "other questions"
     return Reproduction(
         study=study.name,
-        table=subject.table.name,
+        table=target.table.name,
         row=place[0].label,
         column=place[1].label,
         metric=cell.metric,
         condition=ours.condition,
-        model=cell.model or subject.model,
+        model=cell.model or target.model,
         benchmark=", ".join(names),
         unit=unit,
         published=None if number is None else number.value,
@@ -154,9 +150,9 @@ def _row(
     )
 
 
-def _own(subject: Subject, cell: TableAxis) -> bool:
+def _own(target: ReproductionTarget, cell: TableAxis) -> bool:
     """Whether a cell is measured on the study's model; a percentage is of the table's, too."""
-    return subject.own or bool(cell.model and not cell.percent_of)
+    return target.own or bool(cell.model and not cell.percent_of)
 
 
 def _note(ours: Measured, cell: TableAxis, here: bool) -> str:
@@ -184,9 +180,9 @@ def _reasons(rows: Sequence[Reproduction]) -> tuple[str, ...]:
     return tuple(f"{n} of {len(rows)} cells: {why}" for why, n in reasons.items())
 
 
-def _title(table: Table, subject: Subject) -> str:
-    if subject.own:
-        return f"{table.title} ({subject.model})"
-    asked = [b for b in benchmarks(subject.table) if b in subject.experiments]
+def _title(table: Table, target: ReproductionTarget) -> str:
+    if target.own:
+        return f"{table.title} ({target.model})"
+    asked = [b for b in benchmarks(target.table) if b in target.experiments]
     on = f" on {', '.join(asked)}" if asked else ""
-    return f"{table.title}, but measured on {subject.model}{on}: not the study's model"
+    return f"{table.title}, but measured on {target.model}{on}: not the study's model"

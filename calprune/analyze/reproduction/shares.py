@@ -9,9 +9,8 @@ from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.reproduction.rows import Measured
-from calprune.analyze.reproduction.subjects import Subject, matching
+from calprune.analyze.reproduction.targets import ReproductionTarget, conditions_of
 from calprune.analyze.results.resampled_metrics import prepared
 from calprune.analyze.results.shared_resamples import resampled
 from calprune.analyze.statistics.intervals import bounds
@@ -30,15 +29,15 @@ class Shares:
     """
 
     def __init__(self, options: AnalysisOptions) -> None:
-        self._options, self._read = options, PredictionCache()
+        self._options = options
         self._known: dict[tuple[int, str, str, int], Values | str] = {}
 
-    def __call__(self, subject: Subject, line: TableAxis) -> Measured:
+    def __call__(self, target: ReproductionTarget, line: TableAxis) -> Measured:
         """The share (1 is the bound), a mean of shares where the line spans benchmarks, or why."""
-        names = line.over or (line.benchmark or subject.table.benchmark,)
+        names = line.over or (line.benchmark or target.table.benchmark,)
         shares, condition, first = [], line.wanted, self._options.resampling.seed
         for i, name in enumerate(names):
-            found = self._share(subject, line, name, first + i * bool(line.over))
+            found = self._share(target, line, name, first + i * bool(line.over))
             if isinstance(found, str):
                 of = f"{name}: " if len(names) > 1 else ""
                 return Measured(condition, note=of + found)
@@ -49,14 +48,14 @@ class Shares:
         return Measured(condition, float(mean[0]), ends.low, ends.high)
 
     def _share(
-        self, subject: Subject, line: TableAxis, benchmark: str, seed: int
+        self, target: ReproductionTarget, line: TableAxis, benchmark: str, seed: int
     ) -> tuple[str, Floats] | str:
         """The condition and (1 + draws,) shares, or why there are none."""
-        experiment, own = subject.experiment(line, benchmark), subject.experiments.get(benchmark)
+        experiment, own = target.experiment(line, benchmark), target.experiments.get(benchmark)
         if experiment is None or own is None:
             return "this benchmark is not in the cache"
-        cells = matching(experiment, line, subject.table.tokens)
-        uppers = matching(own, TableAxis("", line.percent_of), subject.table.tokens)
+        cells = conditions_of(experiment, line, target.table.tokens)
+        uppers = conditions_of(own, TableAxis("", line.percent_of), target.table.tokens)
         if not cells:
             return "this condition is not in the cache"
         if not uppers:
@@ -80,7 +79,7 @@ class Shares:
 
     def _try(self, cell: ConditionRuns, metric: str, seed: int) -> Values | str:
         try:
-            predictions = [self._read(t, self._options.predictions) for t in cell.tables]
+            predictions = cell.predictions(self._options.predictions)
             samplers = prepared(resolve([metric]), predictions, self._options.resampling.unit)
             values = [v[0] for v in resampled(samplers, self._options.resampling.draws, seed)]
             return np.mean(values, axis=0), np.sort(predictions[0].id)

@@ -6,26 +6,25 @@ from collections.abc import Sequence
 
 from calprune import registry
 from calprune.analyze.confidence_definition import reads_replies
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.metric import Additive, Metric, resolve, resolve_for
 from calprune.analyze.options import PredictionOptions
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
-from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, PlanError
 
 
 def check_answers(
-    tables: Sequence[LogitTable], metrics: Sequence[Metric], options: PredictionOptions
+    experiments: Sequence[Experiment], metrics: Sequence[Metric], options: PredictionOptions
 ) -> None:
     """PlanError for metrics that replies alone cannot give; lists those that remain.
 
     Only files none of whose questions has answers to choose from are looked at.
     """
-    read = PredictionCache()
-    for table in tables:
+    every = [(runs, table) for s in experiments for runs in s.conditions for table in runs.tables]
+    for runs, table in every:
         if table.answers or table.replies is None or not reads_replies(options.confidence):
             continue
-        predictions = read(table, options)
+        predictions = runs.read(table, options)
         lost = [m.name for m in metrics if not has_value(m, predictions)]
         if lost:
             named = [resolve(name)[0] for name in registry.names("metrics")]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calprune.analyze.experiments.experiment import experiments
-from calprune.analyze.experiments.pairing import with_common_questions
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.metric import (
     DataDependentMetric,
     Direction,
@@ -18,11 +17,9 @@ from calprune.analyze.metric import (
     supports,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, PredictionOptions
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import check_interval, usual_without_gaps
-from calprune.data.storage.logits import LogitTable
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Defined:
 
 
 def definitions(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metrics: Sequence[str | Metric],
     confidences: Sequence[str],
     against: str | None = None,
@@ -86,7 +83,7 @@ def definitions(
     """Rows of every condition under every definition, in table order.
 
     Args:
-        tables: sealed logits.
+        experiments: of any number of models and benchmarks.
         metrics: names or instances.
         confidences: definitions, values of ``confidence`` in ``read_predictions``.
         against: condition to compare all others with; None for values alone.
@@ -102,24 +99,23 @@ def definitions(
     found: dict[tuple[str, str, str, str, int], Defined] = {}
     for definition in confidences:
         read = replace(told.predictions, confidence=definition)
-        scale = PredictionCache()(tables[0], read).scale if tables else "probabilities"
+        scale = experiments[0].conditions[0].predictions(read)[0].scale
         usable = [m for m in chosen if isinstance(m, DataDependentMetric) or supports(m, scale)]
         at = [i for i, m in enumerate(chosen) if m in usable]
-        rows = estimate(tables, usable, _own(told, read, usable)) if usable else []
+        rows = estimate(experiments, usable, _own(told, read, usable)) if usable else []
         for place, row in enumerate(rows):
             key = (row.model, row.benchmark, row.condition, definition, at[place % len(at)])
             found[key] = _estimated(row, definition)
         if against is None:
             continue
         for index, metric in zip(at, usable, strict=True):
-            for d in compare(tables, [metric], against, _own(told, read, [metric])):
+            for d in compare(experiments, [metric], against, _own(told, read, [metric])):
                 key = (d.model, d.benchmark, d.condition, definition, index)
                 found[key] = _compared(found[key], d)
-    settled = experiments(tables, told.each_seed)
     return [
         found.get((s.model, s.benchmark, runs.name, definition, index))
         or _none(s.model, s.benchmark, runs.name, definition, metric)
-        for s in (with_common_questions(settled) if told.common else settled)
+        for s in experiments
         for index, metric in enumerate(chosen)
         for runs in s.conditions
         for definition in confidences

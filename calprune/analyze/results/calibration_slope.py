@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments
-from calprune.analyze.experiments.pairing import only_common, with_common_questions
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled_metrics import clusters_of
@@ -28,7 +26,6 @@ from calprune.analyze.statistics.calibration_slope import (
     calibration_slope,
     log_odds,
 )
-from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
 
@@ -140,12 +137,12 @@ class RunParts:
 
 
 def calibration_slopes(
-    tables: Sequence[LogitTable], options: AnalysisOptions = DEFAULTS
+    experiments: Sequence[Experiment], options: AnalysisOptions = DEFAULTS
 ) -> list[CalibrationSlope]:
     """Three rows for each condition and group, in table order.
 
     Args:
-        tables: sealed logits, of any number of models and benchmarks.
+        experiments: of any number of models and benchmarks.
         options: grouping, predictions and the unit of resampling, by which errors are clustered.
             Of several seeds slopes and intercepts are averaged, with errors over the rows of all.
 
@@ -153,13 +150,9 @@ def calibration_slopes(
         PlanError: a confidence that is not a probability, or an unknown grouping.
     """
     rows: list[CalibrationSlope] = []
-    cache, found = PredictionCache(), experiments(tables, options.each_seed)
-    for experiment in with_common_questions(found) if options.common else found:
-        read = {
-            c.name: [cache(t, options.predictions) for t in c.tables] for c in experiment.conditions
-        }
+    for experiment in experiments:
+        read = experiment.predictions(options.predictions)
         check_probabilities(read)
-        read = only_common(read) if options.common else read
         for group, part in grouped(experiment, read, options.by).items():
             for condition in (c for c in experiment.conditions if c.name in part):
                 runs = RunParts.of(condition, part[condition.name], options.resampling.unit)

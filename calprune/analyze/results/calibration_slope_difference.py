@@ -19,7 +19,6 @@ from calprune.analyze.statistics.calibration_slope import (
     calibration_slope,
 )
 from calprune.analyze.statistics.multiple_testing import adjust_p
-from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError
 
 
@@ -73,7 +72,9 @@ class CalibrationSlopeDifference:
 
 
 def calibration_slope_differences(
-    tables: Sequence[LogitTable], against: str = "full", options: AnalysisOptions = DEFAULTS
+    experiments: Sequence[Experiment],
+    against: str = "full",
+    options: AnalysisOptions = DEFAULTS,
 ) -> list[CalibrationSlopeDifference]:
     """Every other condition against the reference, paired as ``compare`` pairs them.
 
@@ -81,7 +82,7 @@ def calibration_slope_differences(
     benchmark and group, and for each of slope, in-the-large and intercept by itself.
 
     Args:
-        tables: sealed logits.
+        experiments: of any number of models and benchmarks.
         against: as in ``compare``.
         options: all are read but draws, interval and permutations.
 
@@ -91,13 +92,13 @@ def calibration_slope_differences(
         IncompleteError: nothing to compare.
     """
     rows: list[CalibrationSlopeDifference] = []
-    for experiment, pairs in referenced(tables, against, options):
+    for experiment, pairs in referenced(experiments, against):
         if not pairs:
             continue
         base, unit = pairs[0][1], options.resampling.unit
         if not options.testing.mixed_numerics:
             same_numerics(experiment, base.tables[0])
-        read = aligned(experiment, base, options)
+        read = aligned(experiment, base, options.predictions)
         check_probabilities(read)
         for group, part in grouped(experiment, read, options.by).items():
             runs = {
@@ -110,7 +111,7 @@ def calibration_slope_differences(
     if not rows:
         raise IncompleteError(
             f"nothing to compare with {against!r}: it is the only condition"
-            + "".join(f"; {x}" for x in without(tables, against, options.common))
+            + "".join(f"; {x}" for x in without(experiments, against))
         )
     return rows
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import Experiment, experiments
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
 from calprune.analyze.metric import (
@@ -45,7 +45,6 @@ from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
-from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError
 
 
@@ -119,7 +118,7 @@ class Difference:
 
 
 def compare(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metrics: Sequence[str | Metric],
     against: str = "full",
     options: AnalysisOptions = DEFAULTS,
@@ -143,43 +142,40 @@ def compare(
     """
     chosen, rows = resolve(metrics), []
     check_interval(options.resampling.interval, chosen)
-    for experiment, pairs in referenced(tables, against, options):
+    for experiment, pairs in referenced(experiments, against):
         if not pairs:
             continue
         base = pairs[0][1]
         if not options.testing.mixed_numerics:
             same_numerics(experiment, base.tables[0])
-        predictions = aligned(experiment, base, options)
+        predictions = aligned(experiment, base, options.predictions)
         for group, part in grouped(experiment, predictions, options.by).items():
             rows += _group(experiment, pairs, group, part, chosen, against, options)
     if not rows:
         raise IncompleteError(
             f"nothing to compare with {against!r}: it is the only condition"
-            + "".join(f"; {x}" for x in without(tables, against, options.common))
+            + "".join(f"; {x}" for x in without(experiments, against))
         )
     return rows
 
 
 def referenced(
-    tables: Sequence[LogitTable], against: str, options: AnalysisOptions
+    experiments: Sequence[Experiment], against: str
 ) -> list[tuple[Experiment, list[Pair]]]:
-    """Settings with their pairs; those without the reference are left out, unless all are."""
-    found = experiments(tables, options.each_seed)
-    found = with_common_questions(found) if options.common else found
-    there = [s for s in found if has_reference(s, against)] or found
+    """Experiments with their pairs; without the reference they are left out, unless all are."""
+    there = [s for s in experiments if has_reference(s, against)] or experiments
     return [(s, pairs_of(s, against)) for s in there]
 
 
-def without(tables: Sequence[LogitTable], reference: str, common: bool = False) -> list[str]:
+def without(experiments: Sequence[Experiment], against: str) -> list[str]:
     """Models and benchmarks that hold no condition of that name, with a way out if there is one."""
-    found = experiments(tables)
-    found = with_common_questions(found) if common else found
-    several = not common and len(with_common_questions(found)) < len(found)
+    together = any(s.common for s in experiments)
+    several = not together and len(with_common_questions(experiments)) < len(experiments)
     offer = "; --common compares what files of different questions share" if several else ""
     return [
-        f"{s.model} on {s.benchmark} has no condition {reference!r}: left out{offer}"
-        for s in found
-        if not has_reference(s, reference)
+        f"{s.title} has no condition {against!r}: left out{offer}"
+        for s in experiments
+        if not has_reference(s, against)
     ]
 
 

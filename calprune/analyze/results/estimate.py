@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments, groups
-from calprune.analyze.experiments.pairing import only_common, with_common_questions
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
+from calprune.analyze.experiments.grouping import groups
 from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
@@ -22,7 +22,6 @@ from calprune.analyze.metric import (
     spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.resampled_metrics import (
@@ -43,7 +42,6 @@ from calprune.analyze.results.signature import drawn_unit, interval_of, sign
 from calprune.analyze.statistics.calibration_error import Combined, Contrast
 from calprune.analyze.statistics.clustering import design_effect, icc
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
-from calprune.data.storage.logits import LogitTable
 
 
 @dataclass(frozen=True)
@@ -115,26 +113,21 @@ class Estimate:
 
 
 def estimate(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metrics: Sequence[str | Metric],
     options: AnalysisOptions = DEFAULTS,
 ) -> list[Estimate]:
     """Estimates of metrics for each condition and group, in table order.
 
     Args:
-        tables: sealed logits, of any number of models and benchmarks.
+        experiments: of any number of models and benchmarks.
         metrics: names or instances.
         options: grouping, resampling and predictions are read; ``all`` rows always come first.
     """
-    chosen, read = resolve(metrics), PredictionCache()
+    chosen, rows = resolve(metrics), []
     check_interval(options.resampling.interval, chosen)
-    rows, found = [], experiments(tables, options.each_seed)
-    for experiment in with_common_questions(found) if options.common else found:
-        predictions = {
-            runs.name: [read(t, options.predictions) for t in runs.tables]
-            for runs in experiment.conditions
-        }
-        predictions = only_common(predictions) if options.common else predictions
+    for experiment in experiments:
+        predictions = experiment.predictions(options.predictions)
         for group, part in grouped(experiment, predictions, options.by).items():
             rows += _group(experiment, group, part, chosen, options)
     return rows

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import ConditionRuns, experiments
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.statistics.pareto_front import pareto_front
-from calprune.data.storage.logits import LogitTable
+from calprune.data.condition_names import seedless
 
 UPPER = "full"
 
@@ -53,41 +53,34 @@ class Tradeoff:
 
 
 def overview(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metric: str = "score",
     options: PredictionOptions = AS_STORED,
 ) -> list[Overview]:
     """Each condition on each benchmark; where there is no ``UPPER``, there are no percentages."""
     told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
-    for experiment in experiments(tables):
+    for experiment in experiments:
         place = (experiment.model, experiment.benchmark)
-        own = [t for runs in experiment.conditions for t in runs.tables]
-        found = {r.condition: r for r in estimate(own, [metric], told)}
+        found = {r.condition: r for r in estimate([experiment], [metric], told)}
         best = [found[c.name].value for c in experiment.conditions if c.selector == UPPER]
         for runs in experiment.conditions:
             value, unit = found[runs.name].value, found[runs.name].unit
             percent = 100 * value / best[0] if best and best[0] else None
-            rows.append(Overview(_label(runs), runs.budget, *place, metric, unit, value, percent))
+            name = str(seedless(runs.condition))  # alike on every benchmark
+            rows.append(Overview(name, runs.budget, *place, metric, unit, value, percent))
     return rows
 
 
-def _label(runs: ConditionRuns) -> str:
-    """Of a condition without its seed, alike on every benchmark."""
-    return replace(runs.tables[0].condition, seed=None).label
-
-
 def pareto(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     options: PredictionOptions = AS_STORED,
-    each_seed: bool = False,
 ) -> list[Tradeoff]:
     """Tokens, accuracy and ECE of every condition, and who is on the front."""
-    told = AnalysisOptions(Resampling(0), predictions=options, each_seed=each_seed)
+    told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Tradeoff] = []
-    for experiment in experiments(tables, each_seed):
-        own = [t for runs in experiment.conditions for t in runs.tables]
-        found = estimate(own, ["accuracy", "ece"], told)
+    for experiment in experiments:
+        found = estimate([experiment], ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
             ([r.value for r in across], across[0].direction),

@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
+from calprune.analyze.experiments.sweeps import Sweep, sweeps
 from calprune.analyze.metric import Direction, DisplayUnit, Metric
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.statistics.multiple_testing import adjust_p
-from calprune.data.storage.logits import LogitTable
-
-Line = tuple[str, str]
-"""A selector, and as text all of its parameters but one."""
-
-
-def level(runs: ConditionRuns, parameter: str) -> float | None:
-    """The number that a runs's selector was given for ``parameter``; None if there is none."""
-    value = dict(runs.tables[0].condition.parameters).get(parameter)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number and value is not None else None
-
-
-def line(runs: ConditionRuns, parameter: str) -> Line:
-    """Selector and the other parameters: what stays the same while ``parameter`` moves."""
-    parts = (p for p in runs.parameters.split(" ") if not p.startswith(f"{parameter}="))
-    return runs.selector, " ".join(parts)
-
-
-def lines(conditions: Sequence[ConditionRuns], parameter: str) -> dict[Line, list[ConditionRuns]]:
-    """Cells along ``parameter``, where it takes several values; all levels, any budget."""
-    found: dict[Line, list[ConditionRuns]] = defaultdict(list)
-    for runs in conditions:
-        if level(runs, parameter) is not None:
-            found[line(runs, parameter)].append(runs)
-    return {k: own for k, own in found.items() if len({level(c, parameter) for c in own}) > 1}
-
-
-def numeric_parameters(conditions: Sequence[ConditionRuns]) -> list[str]:
-    """Parameters that move along some line, those with most levels first."""
-    names = sorted({name for c in conditions for name, _ in c.tables[0].condition.parameters})
-    levels = {
-        name: len({level(c, name) for own in lines(conditions, name).values() for c in own})
-        for name in names
-    }
-    return sorted((name for name in names if levels[name]), key=lambda name: -levels[name])
 
 
 @dataclass(frozen=True)
@@ -93,7 +57,7 @@ class Change:
 
 
 def changes(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metric: str | Metric,
     parameter: str,
     baseline: float,
@@ -105,24 +69,24 @@ def changes(
     that is left of a model and benchmark.
 
     Args:
-        tables: sealed logits.
+        experiments: of any number of models and benchmarks.
         metric: a name or an instance.
         parameter: of selectors, numeric.
         baseline: its value in the references.
-        options: all are read but ``by``, ``each_seed`` and ``common``.
+        options: all are read but ``by``.
     """
-    found = []
-    for experiment in experiments(tables):
+    found, told = [], replace(options, by=None)
+    for experiment in experiments:
         own: list[Change] = []
-        for (selector, others), conditions in lines(experiment.conditions, parameter).items():
-            for budget in dict.fromkeys(c.budget for c in conditions):
-                piled = [c for c in conditions if c.budget == budget]
-                base = next((c for c in piled if level(c, parameter) == baseline), None)
+        for sweep in sweeps(experiment.conditions, parameter):
+            for budget in dict.fromkeys(c.condition.budget for c in sweep.runs):
+                piled = [c for c in sweep.runs if c.condition.budget == budget]
+                base = next((c for c in piled if c.level(parameter) == baseline), None)
                 if base is None or len(piled) < 2:
                     continue
-                for runs, d in _against(piled, base, metric, options):
-                    shared = (selector, others, budget, runs.kept)
-                    own.append(_change(experiment, runs, base, d, shared, parameter))
+                by_name = {c.name: c for c in piled}
+                for d in compare([experiment.of(piled)], [metric], base.name, told):
+                    own.append(_change(sweep, by_name[d.condition], base, d))
         adjusted = adjust_p([c.p for c in own], own[0].correction if own else "holm")
         found += [
             replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
@@ -131,45 +95,19 @@ def changes(
     return found
 
 
-def _against(
-    piled: Sequence[ConditionRuns],
-    base: ConditionRuns,
-    metric: str | Metric,
-    options: AnalysisOptions,
-) -> list[tuple[ConditionRuns, Difference]]:
-    """Differences to ``base`` with their conditions: alone, these may be called otherwise."""
-    pile = [table for runs in piled for table in runs.tables]
-    (alone,) = experiments(pile)
-    names = {runs.name: _same(piled, runs) for runs in alone.conditions}
-    reference = next(name for name, runs in names.items() if runs is base)
-    return [(names[d.condition], d) for d in compare(pile, [metric], reference, options)]
-
-
-def _same(conditions: Sequence[ConditionRuns], wanted: ConditionRuns) -> ConditionRuns:
-    return next(runs for runs in conditions if runs.tables[0] is wanted.tables[0])
-
-
-def _change(
-    experiment: Experiment,
-    runs: ConditionRuns,
-    base: ConditionRuns,
-    d: Difference,
-    shared: tuple[str, str, str, float],
-    parameter: str,
-) -> Change:
-    selector, others, budget, kept = shared
+def _change(sweep: Sweep, runs: ConditionRuns, base: ConditionRuns, d: Difference) -> Change:
     return Change(
-        model=experiment.model,
-        benchmark=experiment.benchmark,
+        model=d.model,
+        benchmark=d.benchmark,
         condition=runs.name,
         reference=base.name,
-        selector=selector,
-        others=others,
-        budget=budget,
-        kept=kept,
-        parameter=parameter,
-        level=level(runs, parameter) or 0.0,
-        baseline=level(base, parameter) or 0.0,
+        selector=sweep.selector,
+        others=sweep.others,
+        budget=runs.budget,
+        kept=runs.kept,
+        parameter=sweep.parameter,
+        level=runs.level(sweep.parameter) or 0.0,
+        baseline=base.level(sweep.parameter) or 0.0,
         metric=d.metric,
         title=d.title,
         unit=d.unit,

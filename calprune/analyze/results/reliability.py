@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import ConditionRuns, experiments
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import (
     AS_STORED,
@@ -18,12 +18,10 @@ from calprune.analyze.options import (
     PredictionOptions,
     Resampling,
 )
-from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
-from calprune.data.storage.logits import LogitTable
 
 BAND_DRAWS = 400
 
@@ -63,21 +61,19 @@ class Bin:
 
 
 def reliability_bins(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     options: AnalysisOptions = DEFAULTS,
     metric: Ece | None = None,
-    only: Collection[str] | None = None,
 ) -> list[Bin]:
     """Bins of every condition, in table order; seeds are pooled.
 
-    Of ``options`` resampling and predictions are read, but always percentile intervals made;
-    ``only`` names the conditions wanted, None means all.
+    Of ``options`` resampling and predictions are read, but always percentile intervals made.
     """
-    chosen, read = metric or Ece(), PredictionCache()
-    found = []
-    for experiment in experiments(tables, options.each_seed):
-        for runs in (c for c in experiment.conditions if only is None or c.name in only):
-            predictions = [read(t, options.predictions) for t in runs.tables]
+    chosen, found = metric or Ece(), []
+    for experiment in experiments:
+        read = experiment.predictions(options.predictions)
+        for runs in experiment.conditions:
+            predictions = read[runs.name]
             found += _bins(
                 experiment.model,
                 experiment.benchmark,
@@ -99,9 +95,8 @@ class Step:
 
 
 def isotonic_steps(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     options: PredictionOptions = AS_STORED,
-    only: Collection[str] | None = None,
 ) -> list[Step]:
     """Accuracy as the best rising function of confidence, without any bins; seeds are pooled.
 
@@ -110,10 +105,11 @@ def isotonic_steps(
     """
     from scipy.optimize import isotonic_regression
 
-    found, read = [], PredictionCache()
-    for experiment in experiments(tables):
-        for runs in (c for c in experiment.conditions if only is None or c.name in only):
-            predictions = [read(t, options) for t in runs.tables]
+    found = []
+    for experiment in experiments:
+        read = experiment.predictions(options)
+        for runs in experiment.conditions:
+            predictions = read[runs.name]
             x, at = np.unique(
                 np.concatenate([s.confidence for s in predictions]), return_inverse=True
             )

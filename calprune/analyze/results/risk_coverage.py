@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import experiments
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.options import AS_STORED, PredictionOptions
-from calprune.analyze.pipeline import PredictionCache
-from calprune.data.storage.logits import LogitTable
 
 STEPS = 200
 
@@ -41,23 +39,22 @@ class Risk:
 
 
 def risk_coverage(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     options: PredictionOptions = AS_STORED,
-    only: Collection[str] | None = None,
     steps: int = STEPS,
 ) -> list[Risk]:
     """Curves of every condition, in table order, at ``steps`` equal steps of coverage.
 
     Args:
-        tables: sealed logits.
+        experiments: of any number of models and benchmarks.
         options: how they are read.
-        only: names of conditions; None for all.
         steps: points of a curve; never more than there are questions.
     """
-    found, read = [], PredictionCache()
-    for experiment in experiments(tables):
-        for runs in (c for c in experiment.conditions if only is None or c.name in only):
-            predictions = [read(t, options) for t in runs.tables]
+    found = []
+    for experiment in experiments:
+        read = experiment.predictions(options)
+        for runs in experiment.conditions:
+            predictions = read[runs.name]
             curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
             n = len(curves[0])
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment, experiments
-from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
+from calprune.analyze.experiments.experiment import Experiment
+from calprune.analyze.experiments.pairing import aligned, same_numerics
+from calprune.analyze.experiments.sweeps import Sweep, within_budgets
 from calprune.analyze.metric import (
     Direction,
     DisplayUnit,
@@ -20,8 +20,7 @@ from calprune.analyze.metric import (
     resolve,
     spec,
 )
-from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample, Resampling
-from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.results.compare import means
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
@@ -37,7 +36,6 @@ from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.trend_test import contrast, least_trend_p, tries_all
-from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
 
@@ -99,17 +97,20 @@ class Trend:
 
 
 @dataclass(frozen=True)
-class _Sweep:
-    """Conditions that differ in one parameter, in rising order, read in one group."""
+class _Read:
+    """A sweep within one budget, read in one group."""
 
-    name: str
-    levels: tuple[float, ...]
-    conditions: tuple[ConditionRuns, ...]
-    samplers: tuple[list[ResampledMetrics], ...] = ()
+    sweep: Sweep
+    samplers: tuple[list[ResampledMetrics], ...]
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """As many as there are conditions, rising."""
+        return self.sweep.levels
 
 
 def trend(
-    tables: Sequence[LogitTable],
+    experiments: Sequence[Experiment],
     metrics: Sequence[str | Metric],
     parameter: str,
     options: AnalysisOptions = DEFAULTS,
@@ -126,79 +127,37 @@ def trend(
     """
     chosen, rows = resolve(metrics), []
     check_interval(options.resampling.interval, chosen)
-    found = experiments(tables, options.each_seed)
-    found = with_common_questions(found) if options.common else found
-    if not any(_sweeps(experiment, parameter) for experiment in found):
-        raise PlanError(_unknown(found, parameter))
-    for experiment in found:
-        read: dict[str, list[_Sweep]] = {}
-        for sweep in _sweeps(experiment, parameter):
-            own = replace(experiment, conditions=sweep.conditions)
+    if not any(within_budgets(s.conditions, parameter) for s in experiments):
+        raise PlanError(_unknown(experiments, parameter))
+    for experiment in experiments:
+        read: dict[str, list[_Read]] = {}
+        for sweep in within_budgets(experiment.conditions, parameter):
+            own = experiment.of(sweep.runs)
             if not options.testing.mixed_numerics:
-                same_numerics(own, sweep.conditions[0].tables[0])
-            predictions = aligned(own, sweep.conditions[0], options)
+                same_numerics(own, own.first)
+            predictions = aligned(own, sweep.runs[0], options.predictions)
             for group, part in grouped(own, predictions, options.by).items():
-                read.setdefault(group, []).append(
-                    _sampled(sweep, part, chosen, options.resampling.unit)
-                )
+                samplers = [
+                    prepared(chosen, part[c.name], options.resampling.unit) for c in sweep.runs
+                ]
+                read.setdefault(group, []).append(_Read(sweep, tuple(samplers)))
         for group, sweeps in read.items():
             rows += _family(experiment, group, sweeps, parameter, options)
     return rows
 
 
-def trendless(tables: Sequence[LogitTable], parameter: str, common: bool = False) -> list[str]:
+def trendless(experiments: Sequence[Experiment], parameter: str) -> list[str]:
     """Models and benchmarks in which the parameter does not vary, as sentences."""
-    found = experiments(tables)
-    found = with_common_questions(found) if common else found
     return [
-        f"{s.model} on {s.benchmark} has no two values of {parameter} within a budget: left out"
-        for s in found
-        if not _sweeps(s, parameter)
+        f"{s.title} has no two values of {parameter} within a budget: left out"
+        for s in experiments
+        if not within_budgets(s.conditions, parameter)
     ]
-
-
-def _sampled(
-    sweep: _Sweep, part: dict[str, list[Predictions]], metrics: Sequence[Metric], resample: Resample
-) -> _Sweep:
-    """With samplers; aligned conditions have the same groups."""
-    return replace(
-        sweep, samplers=tuple(prepared(metrics, part[c.name], resample) for c in sweep.conditions)
-    )
-
-
-def _sweeps(experiment: Experiment, parameter: str) -> list[_Sweep]:
-    """Conditions that are equal but for the parameter, where it has several values."""
-    piles: dict[tuple[str, str], list[tuple[float, ConditionRuns]]] = {}
-    for runs in experiment.conditions:
-        condition = runs.tables[0].condition
-        level = _numbers(runs).get(parameter)
-        if level is None:
-            continue
-        rest = tuple(p for p in condition.parameters if p[0] != parameter)
-        seed = None if len(runs.tables) > 1 else condition.seed
-        alike = replace(condition, parameters=rest, features=None, seed=seed)
-        piles.setdefault((alike.key, alike.label), []).append((level, runs))
-    named = {key: sorted(pile, key=lambda x: x[0]) for key, pile in piles.items()}
-    return [
-        _Sweep(label, tuple(x for x, _ in pile), tuple(c for _, c in pile))
-        for (_, label), pile in named.items()
-        if pile[0][0] < pile[-1][0]
-    ]
-
-
-def _numbers(runs: ConditionRuns) -> dict[str, float]:
-    """Numeric parameters of a condition."""
-    parameters: Sequence[tuple[str, Any]] = runs.tables[0].condition.parameters
-    return {
-        name: float(value)
-        for name, value in parameters
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
 
 
 def _unknown(found: Sequence[Experiment], parameter: str) -> str:
-    names = sorted({n for s in found for c in s.conditions for n in _numbers(c)})
-    varying = [n for n in names if any(_sweeps(s, n) for s in found)]
+    names = sorted({n for s in found for c in s.conditions for n, _ in c.condition.parameters})
+    varying = [n for n in names if any(within_budgets(s.conditions, n) for s in found)]
     there = f"there are: {', '.join(varying)}" if varying else "no parameter does"
     return f"no numeric parameter {parameter!r} varies within a budget; {there}"
 
@@ -206,7 +165,7 @@ def _unknown(found: Sequence[Experiment], parameter: str) -> str:
 def _family(
     experiment: Experiment,
     group: str,
-    sweeps: Sequence[_Sweep],
+    sweeps: Sequence[_Read],
     parameter: str,
     options: AnalysisOptions,
 ) -> list[Trend]:
@@ -224,14 +183,14 @@ def _family(
     return rows
 
 
-def _values(sweep: _Sweep, how: Resampling) -> Floats:
+def _values(sweep: _Read, how: Resampling) -> Floats:
     """Metrics at each level, (levels, metrics, 1 + draws), from one set of resamples."""
-    named = {c.name: s for c, s in zip(sweep.conditions, sweep.samplers, strict=True)}
+    named = {c.name: s for c, s in zip(sweep.sweep.runs, sweep.samplers, strict=True)}
     without = by_gaps(sweep.samplers[0][0].metrics, how.interval)
     return np.stack(list(means(named, how.draws, how.seed, without).values()))
 
 
-def _slope_of_errors(sweep: _Sweep, j: int, how: Resampling) -> Combined | None:
+def _slope_of_errors(sweep: _Read, j: int, how: Resampling) -> Combined | None:
     """The slope of a metric that adds up gaps; None for others."""
     metric = sweep.samplers[0][0].metrics[j]
     if not isinstance(metric, Gapped):
@@ -244,7 +203,7 @@ def _slope_of_errors(sweep: _Sweep, j: int, how: Resampling) -> Combined | None:
 def _trend(
     experiment: Experiment,
     group: str,
-    sweep: _Sweep,
+    sweep: _Read,
     j: int,
     values: Floats,
     gap: Combined | None,
@@ -252,7 +211,7 @@ def _trend(
     told: tuple[str, AnalysisOptions],
 ) -> Trend:
     (parameter, options), how, testing = told, told[1].resampling, told[1].testing
-    sampler, many = sweep.samplers[0][0], len(sweep.conditions)
+    sampler, many = sweep.samplers[0][0], len(sweep.levels)
     metric, clusters = sampler.metrics[j], len(sampler.clusters)
     kind = kind_of(how.interval, metric)
     with np.errstate(invalid="ignore"):
@@ -271,11 +230,11 @@ def _trend(
     return Trend(
         model=experiment.model,
         benchmark=experiment.benchmark,
-        condition=sweep.name,
+        condition=sweep.sweep.name,
         parameter=parameter,
         levels=", ".join(f"{x:g}" for x in sweep.levels),
-        budget=sweep.conditions[0].budget,
-        seed=sweep.conditions[0].seed,
+        budget=sweep.sweep.runs[0].budget,
+        seed=sweep.sweep.runs[0].seed,
         by=options.by or "",
         group=group,
         metric=spec(metric),

@@ -8,86 +8,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Protocol
 
 from calprune import registry
-from calprune.analyze.results.by_confidence import Defined
-from calprune.analyze.results.calibration_slope import CalibrationSlope
-from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
-from calprune.analyze.results.compare import Difference
-from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.results.power import Power
-from calprune.analyze.results.trend import Trend
-from calprune.analyze.tables.by_confidence import by_confidence_tables
-from calprune.analyze.tables.calibration_slopes import (
-    calibration_slope_difference_tables,
-    calibration_slope_tables,
-)
-from calprune.analyze.tables.differences import difference_tables
-from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.latex import as_latex
 from calprune.analyze.tables.markdown import as_markdown
-from calprune.analyze.tables.powers import power_tables
 from calprune.analyze.tables.records import as_csv, as_json, records
 from calprune.analyze.tables.text import as_text, for_terminal
 from calprune.analyze.tables.text_table import TextTable
-from calprune.analyze.tables.trends import trend_tables
 from calprune.errors import PlanError
 from calprune.terminal import printable
 
 FORMATS = ("table", "md", "csv", "json", "latex")
 
 
-Row = (
-    Estimate | Difference | Power | Trend | Defined | CalibrationSlope | CalibrationSlopeDifference
-)
-
-
-@dataclass(frozen=True)
-class ResultTable:
-    """Estimates, differences, trends or what differences could be shown, in table order.
-
-    Attributes:
-        rows: all of one kind.
-        meta: what was asked for; written into JSON.
-    """
-
-    rows: tuple[Row, ...]
-    meta: dict[str, Any]
-
-    def records(self) -> list[dict[str, Any]]:
-        """Plain rows in full precision, without what only layout needs."""
-        return records(self.rows)
-
-    def tables(self) -> list[TextTable]:
-        """For people, one model and benchmark each."""
-        return [
-            *difference_tables([r for r in self.rows if isinstance(r, Difference)]),
-            *power_tables([r for r in self.rows if isinstance(r, Power)]),
-            *trend_tables([r for r in self.rows if isinstance(r, Trend)]),
-            *calibration_slope_tables([r for r in self.rows if isinstance(r, CalibrationSlope)]),
-            *calibration_slope_difference_tables(
-                [r for r in self.rows if isinstance(r, CalibrationSlopeDifference)]
-            ),
-            *estimate_tables([r for r in self.rows if isinstance(r, Estimate)]),
-            *by_confidence_tables([r for r in self.rows if isinstance(r, Defined)]),
-        ]
-
-    def render(self, fmt: str = "table", terminal: bool | None = None) -> str:
-        """Text in one of FORMATS; ``terminal`` None asks whether stdout is one."""
-        check_format(fmt)
-        if fmt == "csv":
-            return as_csv(self.records())
-        if fmt == "json":
-            return as_json({**self.meta, "rows": self.records()})
-        return render_tables(self.tables(), fmt, terminal)
-
-
 def render_tables(
     tables: Sequence[TextTable], fmt: str = "table", terminal: bool | None = None
 ) -> str:
-    """For people in ``table``, ``md`` or ``latex``; ``terminal`` as in ``ResultTable.render``."""
+    """For people in ``table``, ``md`` or ``latex``; ``terminal`` None asks stdout."""
     if fmt == "md":
         return "\n\n".join(as_markdown(table) for table in tables)
     if fmt == "latex":

@@ -18,20 +18,16 @@ def drawings(content: Content) -> Html:
 def _drawn(content: Content) -> Iterator[tuple[str, str]]:
     """What each figure shows, and its pages as SVG."""
     shown = content.metrics[:2] if len(content.metrics) > 2 else content.metrics
-    for experiment in content.experiments:
-        subject = figures.Subject(
-            tuple(table for runs in experiment.conditions for table in runs.tables),
-            content.options,
-            f"{experiment.model} on {experiment.benchmark}",
-        )
+    for experiment in content.joined:
+        data = figures.FigureData(experiment, content.options)
         for kind in figures.names():
             found = figures.of_kind(kind)
             for metric in shown if found.per_metric else shown[:1]:
-                view = figures.View(metric, None, None, content.against)
-                if found.lacks(subject, view):
+                spec = figures.FigureSpec(metric, None, None, content.against)
+                if found.unavailable_because(data, spec):
                     continue
-                text = figures.svg_of(kind, subject, metric=metric, against=content.against)
-                title = f"{found.title}, {subject.title}" + f": {metric}" * found.per_metric
+                text = figures.svg_of(kind, data, spec)
+                title = f"{found.title}, {data.title}" + f": {metric}" * found.per_metric
                 for page in text.split("\n<svg"):
                     yield (
                         title[:1].upper() + title[1:],

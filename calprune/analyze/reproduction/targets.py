@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from calprune import registry
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
-from calprune.data.condition import ALL_TOKENS, Budget, Scalar
+from calprune.analyze.experiments.match import matches
+from calprune.data.condition import ALL_TOKENS, Budget
 from calprune.data.studies import TOKENS, Table, TableAxis, scaled
 from calprune.errors import CalpruneError
 
@@ -15,14 +16,14 @@ CROPS = 5  # of a LLaVA-NeXT, whose budgets are of five times the tokens
 
 
 @dataclass(frozen=True)
-class Subject:
+class ReproductionTarget:
     """A study's table as it is measured: on whom, and on which benchmarks.
 
     Attributes:
         table: with the benchmarks that stand in for the study's, if the cache holds none of them.
         model: of all rows that name no other.
         own: whether that is the study's.
-        settings: of the model, by benchmark.
+        experiments: of the model, by benchmark.
         others: of all models, by model and benchmark.
     """
 
@@ -38,11 +39,11 @@ class Subject:
         return there.get(benchmark or line.benchmark or self.table.benchmark)
 
 
-def subjects(table: Table, found: Sequence[Experiment]) -> list[Subject]:
+def targets(table: Table, found: Sequence[Experiment]) -> list[ReproductionTarget]:
     """The study's own model if the cache holds it, else every model there; one at least."""
     others: dict[str, dict[str, Experiment]] = {}
     for s in found:  # of several ways of asking, the one with most conditions
-        c = s.conditions[0].tables[0].condition
+        c = s.key
         mine = others.setdefault(c.model, {})
         if c.benchmark not in mine or len(s.conditions) > len(mine[c.benchmark].conditions):
             mine[c.benchmark] = s
@@ -50,18 +51,20 @@ def subjects(table: Table, found: Sequence[Experiment]) -> list[Subject]:
     return [_placed(table, model, others) for model in models or [table.model]]
 
 
-def _placed(table: Table, model: str, others: dict[str, dict[str, Experiment]]) -> Subject:
+def _placed(
+    table: Table, model: str, others: dict[str, dict[str, Experiment]]
+) -> ReproductionTarget:
     own, there = model == table.model, others.get(model, {})
     wanted = benchmarks(table)
     if own or not there or any(b in there for b in wanted):
-        return Subject(table, model, own, there, others)
+        return ReproductionTarget(table, model, own, there, others)
     if table.benchmark:
         stand_in = _likest(table.benchmark, list(there))
-        return Subject(replace(table, benchmark=stand_in), model, own, there, others)
+        return ReproductionTarget(replace(table, benchmark=stand_in), model, own, there, others)
     first, names = table.columns[0], tuple(sorted(there))
     columns = tuple(replace(first, label=b, benchmark=b) for b in names)
     columns += tuple(replace(c, over=names) for c in table.columns if c.over)
-    return Subject(replace(table, columns=columns), model, own, there, others)
+    return ReproductionTarget(replace(table, columns=columns), model, own, there, others)
 
 
 def benchmarks(table: Table) -> list[str]:
@@ -86,7 +89,7 @@ def _kind(benchmark: str) -> str:
 
 def whole(experiment: Experiment) -> bool:
     """Whether as many rows as published were asked."""
-    table = experiment.conditions[0].tables[0]
+    table = experiment.first
     try:
         counts = getattr(registry.load("benchmarks", table.condition.benchmark), "published", None)
     except CalpruneError:
@@ -95,36 +98,22 @@ def whole(experiment: Experiment) -> bool:
     return not rows or len(table) == rows
 
 
-def matching(experiment: Experiment, line: TableAxis, tokens: int) -> list[ConditionRuns]:
-    """The cells of a spec at a budget of ``tokens``, chosen canonically, the model unquantised."""
-    name, *parts = line.select.split(":")
-    asked = dict(part.split("=", 1) for part in parts)
-    found = []
-    for cell in experiment.conditions:
-        c = cell.tables[0].condition
-        plain = (c.numerics, c.weights, c.kv) == (None, None, None)
-        alike = c.selector == name and plain and _has(dict(c.parameters), asked)
-        if alike and (line.keep is None or _same_budget(c.budget, line.keep, tokens, experiment)):
-            found.append(cell)
-    usual = [x for x in found if x.tables[0].condition.positions == "contiguous"]
+def conditions_of(experiment: Experiment, line: TableAxis, tokens: int) -> list[ConditionRuns]:
+    """Those of a spec at a budget of ``tokens``, chosen canonically."""
+    found = [
+        runs
+        for runs in matches(line.select, experiment.conditions)
+        if runs.condition.numerics is None
+        and (
+            line.keep is None or _same_budget(runs.condition.budget, line.keep, tokens, experiment)
+        )
+    ]
+    usual = [runs for runs in found if runs.condition.positions == "contiguous"]
     return usual or found
-
-
-def _has(parameters: dict[str, Scalar], asked: dict[str, str]) -> bool:
-    return all(key in parameters and _same(parameters[key], text) for key, text in asked.items())
-
-
-def _same(value: Scalar, text: str) -> bool:
-    if isinstance(value, bool | str):
-        return str(value).lower() == text.lower()
-    try:
-        return float(value) == float(text)
-    except ValueError:
-        return False
 
 
 def _same_budget(budget: Budget, keep: int, of: int, experiment: Experiment) -> bool:
     if budget == ALL_TOKENS or budget.kind != "count":
         return False
-    seen = max((cell.kept for cell in experiment.conditions if cell.full), default=float(TOKENS))
+    seen = max((runs.kept for runs in experiment.conditions if runs.full), default=float(TOKENS))
     return budget.value == scaled(keep, TOKENS * (CROPS if seen > 1.5 * TOKENS else 1), of)

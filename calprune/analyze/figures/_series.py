@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MARKERS = "osD^vPX<>*"
 PALEST = 0.6  # of the way to white; beyond, a line is lost on paper
 MOST = 8  # lines that one page can hold
-Line = tuple[str, str]
+Series = tuple[str, str]
 
 
 def named(row: Any) -> str:
@@ -49,14 +49,14 @@ def scale(unit: DisplayUnit) -> float:
     return 100.0 if unit in ("percent", "points") else 1.0
 
 
-def lines_of(rows: Sequence[Any]) -> list[Line]:
+def series_of(rows: Sequence[Any]) -> list[Series]:
     """Selector and parameters of all rows but those of the unpruned model, sorted."""
     return sorted({(r.selector, r.parameters) for r in rows if r.selector != "full"})
 
 
-def line_styles(rows: Sequence[Any]) -> dict[Line, dict[str, Any]]:
+def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
     """Colour by selector; settings of one selector by shade, and equal colours by marker."""
-    lines = lines_of(rows)
+    lines = series_of(rows)
     colours = colours_of([selector for selector, _ in lines])
     used: dict[Any, int] = {}
     found = {}
@@ -68,15 +68,15 @@ def line_styles(rows: Sequence[Any]) -> dict[Line, dict[str, Any]]:
         found[selector, parameters] = {
             "color": shade,
             "marker": MARKERS[at % len(MARKERS)],
-            "label": line_label(rows, (selector, parameters)),
+            "label": series_label(rows, (selector, parameters)),
         }
     return found
 
 
-def line_label(rows: Sequence[Any], line: Line) -> str:
+def series_label(rows: Sequence[Any], line: Series) -> str:
     """Selector with the parameters that tell its settings apart, and its seeds."""
     selector, parameters = line
-    variants = [p for s, p in lines_of(rows) if s == selector]
+    variants = [p for s, p in series_of(rows) if s == selector]
     common = set.intersection(*(set(v.split()) for v in variants)) if variants[1:] else set()
     told = [p.removesuffix(".0") for p in parameters.split() if p not in common]
     own = next(r for r in rows if (r.selector, r.parameters) == line)
@@ -89,7 +89,10 @@ def seeds(row: Any) -> str:
 
 
 def curve_panel(
-    axes: Axes, rows: Sequence[Estimate], styles: dict[Line, dict[str, Any]], labelled: bool = True
+    axes: Axes,
+    rows: Sequence[Estimate],
+    styles: dict[Series, dict[str, Any]],
+    labelled: bool = True,
 ) -> None:
     """One metric in one group against K, the unpruned model as a dashed line."""
     _unpruned(axes, rows)

@@ -1,0 +1,248 @@
+"""What ``calprune analyze`` prints: for each mode its numbers, and their tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from calprune.analyze.confidence_definition import reads_replies
+from calprune.analyze.experiments.experiment import Experiment
+from calprune.analyze.experiments.graded import graded
+from calprune.analyze.metric import resolve
+from calprune.analyze.options import (
+    COMPARED_METRICS,
+    DEFAULT_METRICS,
+    DEFAULTS,
+    AnalysisOptions,
+    check_read,
+    untested,
+)
+from calprune.analyze.results.availability import check_answers
+from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.calibration_slope import calibration_slopes
+from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
+from calprune.analyze.results.compare import compare, without
+from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.overview import overview, pareto
+from calprune.analyze.results.power import power
+from calprune.analyze.results.trend import trend, trendless
+from calprune.analyze.study import Study, draw
+from calprune.analyze.tables.by_confidence import by_confidence_tables
+from calprune.analyze.tables.calibration_slopes import (
+    calibration_slope_difference_tables,
+    calibration_slope_tables,
+)
+from calprune.analyze.tables.differences import difference_tables
+from calprune.analyze.tables.estimates import estimate_tables
+from calprune.analyze.tables.overview import overview_table, trade_off_tables
+from calprune.analyze.tables.powers import power_tables
+from calprune.analyze.tables.render import check_format, render_rows
+from calprune.analyze.tables.text_table import TextTable
+from calprune.analyze.tables.trends import trend_tables
+from calprune.data.storage.logits import LogitTable
+from calprune.errors import PlanError
+from calprune.terminal import remark
+
+_NOT_BY_SCORE = ("answer_set", "target", "verbalizers", "calibrate", "folds")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the command was asked for, beside how numbers are made.
+
+    Attributes:
+        metrics: names; none means the usual ones of the mode.
+        confidences: definitions of confidence; several give one table of them all.
+        against: condition to compare all others with, e.g. ``full``.
+        detect: a difference whose number of images is wanted.
+        trend: a parameter of selectors, for slopes within each budget.
+        plot: folder for figures and their numbers.
+        figures: kinds to draw there; none means all that make sense.
+        strict: replies without grades are an error; else such conditions are left out and named.
+        given: names of the options that were given, whatever their values.
+    """
+
+    metrics: Sequence[str] = ()
+    confidences: Sequence[str] = ()
+    against: str | None = None
+    detect: float | None = None
+    trend: str | None = None
+    plot: Path | None = None
+    figures: Sequence[str] = ()
+    strict: bool = False
+    given: Collection[str] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows, their tables for people, what was asked for as JSON tells it, and what is missing."""
+
+    rows: Sequence[Any]
+    tables: Sequence[TextTable]
+    meta: dict[str, Any]
+    missing: Sequence[str] = ()
+
+
+Make = Callable[[Sequence[Experiment], Asked, AnalysisOptions], Result]
+
+
+def printed(
+    tables: Sequence[LogitTable],
+    mode: str,
+    asked: Asked,
+    options: AnalysisOptions = DEFAULTS,
+    fmt: str = "table",
+) -> str:
+    """The text to print; figures go to ``asked.plot``, and what is missing to stderr.
+
+    Args:
+        tables: sealed logits.
+        mode: one of ``RESULTS``.
+        asked: which numbers.
+        options: how they are made.
+        fmt: ``table``, ``md``, ``csv``, ``json`` or ``latex``.
+
+    Raises:
+        IncompleteError: no tables, or none whose replies are graded; or, if ``strict``, any whose
+            replies are not.
+        PlanError: an unknown metric, grouping, format, condition or choice, with the nearest names.
+        Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
+    """
+    check_format(fmt)
+    if asked.metrics:
+        resolve(asked.metrics)
+    plot = asked.plot
+    if plot is not None and (plot.suffix or plot.is_file()):
+        raise PlanError(f"figures go to a folder, and {plot} names a file")
+    if not asked.strict and reads_replies(options.predictions.confidence):
+        tables = graded(tables)
+    check_read(tables, options.predictions, asked.given, asked.confidences)
+    study = Study(tuple(tables))
+    found = study.experiments(options.each_seed, options.common)
+    result = RESULTS[mode](found, asked, options)
+    for line in result.missing:
+        remark(line)
+    if plot is not None:
+        shown = tuple(asked.metrics) or ("ece",)
+        draw(found, plot, shown, options.by, asked.against or "full", asked.figures, options)
+    return render_rows(result.rows, result.tables, fmt, result.meta)
+
+
+def _chosen(
+    experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions, usual: Sequence[str]
+) -> list[str]:
+    """Metrics, each of which these files can give."""
+    chosen = list(dict.fromkeys(asked.metrics)) or list(usual)
+    check_answers(experiments, resolve(chosen), options.predictions)
+    return chosen
+
+
+def _estimates(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    chosen = _chosen(experiments, asked, options, DEFAULT_METRICS)
+    rows = estimate(experiments, chosen, options)
+    return Result(rows, estimate_tables(rows), _meta(asked, options, None))
+
+
+def _differences(
+    experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
+) -> Result:
+    against = asked.against or "full"
+    chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
+    rows = compare(experiments, chosen, against, options)
+    lacking = without(experiments, against)
+    return Result(rows, difference_tables(rows), _meta(asked, options, against), lacking)
+
+
+def _powers(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    against = asked.against or "full"
+    chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
+    rows = power(compare(experiments, chosen, against, untested(options)), asked.detect)
+    meta = {**_meta(asked, options, against), "detect": asked.detect}
+    return Result(rows, power_tables(rows), meta, without(experiments, against))
+
+
+def _trends(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    parameter = asked.trend or ""
+    chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
+    rows = trend(experiments, chosen, parameter, options)
+    meta = {**_meta(asked, options, None), "trend": parameter}
+    return Result(rows, trend_tables(rows), meta, trendless(experiments, parameter))
+
+
+def _definitions(
+    experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
+) -> Result:
+    usual = DEFAULT_METRICS if asked.against is None else COMPARED_METRICS
+    chosen = list(dict.fromkeys(asked.metrics)) or usual
+    rows = definitions(experiments, chosen, asked.confidences, asked.against, options)
+    meta = {**_meta(asked, options, asked.against), "confidence": ",".join(asked.confidences)}
+    del meta["by"]
+    lacking = [] if asked.against is None else without(experiments, asked.against)
+    return Result(rows, by_confidence_tables(rows), meta, lacking)
+
+
+def _regressions(
+    experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
+) -> Result:
+    confidences = asked.confidences or [options.predictions.confidence]
+    each = [replace(options.predictions, confidence=name) for name in confidences]
+    told = [replace(options, predictions=read) for read in each]
+    meta = {"by": options.by, "against": asked.against, **_read(asked, options)}
+    meta["confidence"] = ",".join(confidences)
+    if asked.against is None:
+        rows = [row for one in told for row in calibration_slopes(experiments, one)]
+        return Result(rows, calibration_slope_tables(rows), meta)
+    against = asked.against
+    moved = [r for one in told for r in calibration_slope_differences(experiments, against, one)]
+    tables = calibration_slope_difference_tables(moved)
+    return Result(moved, tables, meta, without(experiments, against))
+
+
+def _overview(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    if len(asked.metrics) > 1:
+        raise PlanError(f"an overview shows one metric, not {', '.join(asked.metrics)}")
+    metric = asked.metrics[0] if asked.metrics else "score"
+    unread = next((name for name in _NOT_BY_SCORE if name in asked.given), None)
+    if metric == "score" and unread is not None:
+        raise PlanError(
+            f"--{unread.replace('_', '-')} is not read by the benchmarks' own scores: leave it "
+            "out, or name another metric with --metric"
+        )
+    rows = overview(experiments, metric, options.predictions)
+    return Result(rows, [overview_table(rows)], {"metric": metric, **_read(asked, options)})
+
+
+def _trade_offs(
+    experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
+) -> Result:
+    rows = pareto(experiments, options.predictions)
+    return Result(rows, trade_off_tables(rows), _read(asked, options))
+
+
+RESULTS: dict[str, Make] = {
+    "": _estimates,
+    "--against": _differences,
+    "--power": _powers,
+    "--trend": _trends,
+    "--confidence A,B": _definitions,
+    "--confidence A,B --against": _definitions,
+    "--calibration-slope": _regressions,
+    "--calibration-slope --against": _regressions,
+    "--overview": _overview,
+    "--pareto": _trade_offs,
+}
+"""What each mode of ``analyze`` computes, by its name in ``modes.MODES`` without figures."""
+
+
+def _meta(asked: Asked, options: AnalysisOptions, against: str | None) -> dict[str, Any]:
+    how = options.resampling
+    drawn = {"by": options.by, "draws": how.draws, "seed": how.seed, "against": against}
+    return {**drawn, **_read(asked, options)}
+
+
+def _read(asked: Asked, options: AnalysisOptions) -> dict[str, Any]:
+    """How files are read: the three main choices, and what else was given."""
+    told = ("answer_set", "confidence", "target", *asked.given)
+    return {k: v for k, v in asdict(options.predictions).items() if k in told}
