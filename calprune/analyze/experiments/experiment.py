@@ -84,21 +84,7 @@ class ConditionRuns:
     @property
     def shown(self) -> str:
         """The name, with how many seeds it joins: ``random @64 (3 seeds)``."""
-        return self.name + self._seeds
-
-    @property
-    def caption(self) -> str:
-        """The title, with how many seeds it joins."""
-        return self.title + self._seeds
-
-    @property
-    def series(self) -> str:
-        """The same without the budget, for a line of several: ``SCOPE α=0``."""
-        return replace(spec_of(self.condition), budget=None, scope=None).title + self._seeds
-
-    @property
-    def _seeds(self) -> str:
-        return f" ({self.seed})" if self.joined else ""
+        return f"{self.name} ({self.seed})" if self.joined else self.name
 
     @cached_property
     def kept(self) -> float:

@@ -31,20 +31,14 @@ class Sweep:
         return name_of(self.fixed)
 
     @property
-    def title(self) -> str:
-        """For people, without the budget, e.g. ``SCOPE α=1``."""
-        return replace(spec_of(self.fixed), budget=None, scope=None).title
-
-    @property
     def selector(self) -> str:
         """Name of the pruning rule."""
         return self.fixed.selector
 
     @property
-    def others(self) -> str:
-        """The other parameters, as text."""
-        parts = self.runs[0].parameters.split(" ")
-        return " ".join(p for p in parts if not p.startswith(f"{self.parameter}="))
+    def line(self) -> str:
+        """What they have in common at any budget, for people."""
+        return replace(spec_of(self.fixed), budget=None, scope=None, seed=None).title
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -80,18 +80,6 @@ class FigureData:
         return {runs.name: runs for runs in self.experiment.conditions}
 
     @property
-    def series(self) -> dict[tuple[str, str], str]:
-        """What a line of conditions is called, by selector and parameters."""
-        return {
-            (runs.selector, runs.parameters): runs.series for runs in self.experiment.conditions
-        }
-
-    def caption(self, name: str) -> str:
-        """A condition for people, by its name; what is none of these conditions stays as it is."""
-        runs = self.conditions.get(name)
-        return name if runs is None else runs.caption
-
-    @property
     def pruned(self) -> list[ConditionRuns]:
         """All but the unpruned model."""
         return [runs for runs in self.experiment.conditions if not runs.full]
@@ -140,7 +128,7 @@ class FigureData:
         """Why nothing of a metric can be drawn; empty if something can."""
         rows = self.estimates(metric)
         some = any(math.isfinite(row.value) for row in rows)
-        return "" if some else f"every {rows[0].title} is undefined or infinite"
+        return "" if some else f"every {rows[0].metric.title} is undefined or infinite"
 
     def differences(
         self, metric: str | Metric, against: str, by: str | None = None
@@ -182,4 +170,4 @@ class FigureData:
 
 def condition_names(rows: Sequence[Any]) -> list[str]:
     """Conditions of any rows, in order."""
-    return list(dict.fromkeys(row.condition for row in rows))
+    return list(dict.fromkeys(row.condition.name for row in rows))

@@ -65,7 +65,7 @@ class Confidence:
         numbers = data.estimates("accuracy", "overconfidence", draws=0)
         parts = paged(condition_names(bins), PANELS)
         pages = [
-            _page(bins, names, numbers, data, f"{i} of {len(parts)}" if parts[1:] else "")
+            _page(bins, names, numbers, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, names in enumerate(parts, start=1)
         ]
         asked = ("model", "benchmark", "condition", "selector", "parameters", "budget", "seed")
@@ -81,7 +81,7 @@ def _page(
     bins: Sequence[Bin],
     names: Sequence[str],
     estimates: Sequence[Estimate],
-    data: FigureData,
+    of: str,
     part: str,
 ) -> Figure:
     columns = 2 if len(names) == 4 else min(3, len(names))
@@ -92,10 +92,10 @@ def _page(
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     for i, (axes, name) in enumerate(zip(panels, names, strict=False)):
-        own = [b for b in bins if b.condition == name]
+        own = [b for b in bins if b.condition.name == name]
         _panel(axes, own, left)
-        _means(axes, {e.metric: e.value for e in estimates if e.condition == name})
-        axes.set_title(brief(data.caption(name)), loc="left", fontsize=8.2)
+        _means(axes, {e.metric.spec: e.value for e in estimates if e.condition.name == name})
+        axes.set_title(brief(own[0].condition.shown_title), loc="left", fontsize=8.2)
         last = i + columns >= len(names)
         axes.tick_params(labelbottom=last)
         axes.set_xlabel("confidence" if last else "")
@@ -106,12 +106,12 @@ def _page(
     panels[0].yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     panels[0].locator_params(axis="y", nbins=5)
     footnote(figure, NOTE)
-    titled(figure, f"Confidence of {data.title}", part)
+    titled(figure, f"Confidence of {of}", part)
     return figure
 
 
 def _panel(axes: Axes, bins: Sequence[Bin], left: float) -> None:
-    colour = colours_of([bins[0].selector])[bins[0].selector]
+    colour = colours_of([bins[0].condition.selector])[bins[0].condition.selector]
     low = [max(b.low_edge, left) for b in bins]
     widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
     right = [100 * b.share * b.accuracy for b in bins]

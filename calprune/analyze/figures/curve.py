@@ -79,7 +79,7 @@ def _page(
     columns = 2 if len(groups) in (2, 4) else min(3, len(groups))
     bands = math.ceil(len(groups) / columns)
     wide, tall = (4.6, 3.0) if len(groups) == 1 else (2.35, 2.1)
-    styles = {line: style for line, style in series_styles(rows, data).items() if line in lines}
+    styles = {line: style for line, style in series_styles(rows).items() if line in lines}
     labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
     width = max(4.6, wide * columns + 0.3)
     across, below = legend_rows(labels, width)
@@ -101,10 +101,10 @@ def _page(
     notes += [LACKING] * any(not math.isfinite(r.value) for r in rows)
     if notes:
         footnote(figure, " ".join(notes))
-    titled(figure, f"{rows[0].title} of {data.title}", number)
+    titled(figure, f"{rows[0].metric.title} of {data.title}", number)
     return figure
 
 
 def _label(row: Estimate, small: bool) -> str:
-    whole = axis_title(named(row), row.unit, row.direction)
+    whole = axis_title(named(row), row.metric.unit, row.metric.direction)
     return whole.replace(" (", "\n(") if small or len(whole) > 30 else whole
