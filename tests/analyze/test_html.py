@@ -191,7 +191,7 @@ def test_warnings_name_what_is_the_matter():
     for words in (
         "240 questions share 40 images",
         "equally likely",
-        "random-k8-seed0. --mixed-numerics compares them",
+        "random @8 seed=0. --mixed-numerics compares them",
         "toy on other lacks conditions",
         "only 4 images",
     ):
