@@ -114,7 +114,7 @@ def test_cls_cannot_stand_beside_projected_tokens() -> None:
     [
         ("visionzip:contextual=-2", "or -1 for the published one, not -2"),
         ("visionzip:contextual=1.5", "whole number"),
-        ("pool:k=3", "takes no parameters"),
+        ("pool:k=3", "pool.*'k=3'"),
     ],
 )
 def test_bad_parameters_are_refused(select: str, message: str) -> None:
