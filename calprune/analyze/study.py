@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -28,16 +28,14 @@ from calprune.analyze.options import (
 )
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
-from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
+from calprune.analyze.results.calibration_slope import calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import (
-    CalibrationSlopeDifference,
     calibration_slope_differences,
 )
-from calprune.analyze.results.compare import Difference, compare
-from calprune.analyze.results.estimate import Estimate, estimate
-from calprune.analyze.results.power import Power
+from calprune.analyze.results.compare import compare
+from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.power import power as could_show
-from calprune.analyze.results.trend import Trend, trend
+from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
@@ -139,7 +137,7 @@ class Study:
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
         found, told = self._opened(_kept(given, EstimateKeywords, by))
-        return _frame(estimate(found, metrics, told), Estimate)
+        return _frame(estimate(found, metrics, told))
 
     def compare(
         self,
@@ -150,7 +148,7 @@ class Study:
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
         found, told = self._opened(_kept(given, ComparisonKeywords, by))
-        return _frame(compare(found, _listed(metric), against, told), Difference)
+        return _frame(compare(found, _listed(metric), against, told))
 
     def power(
         self,
@@ -162,9 +160,7 @@ class Study:
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
         found, told = self._opened(_kept(given, PowerKeywords, by))
-        return _frame(
-            could_show(compare(found, _listed(metric), against, untested(told)), detect), Power
-        )
+        return _frame(could_show(compare(found, _listed(metric), against, untested(told)), detect))
 
     def trend(
         self,
@@ -175,7 +171,7 @@ class Study:
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
         found, told = self._opened(_kept(given, ComparisonKeywords, by))
-        return _frame(trend(found, _listed(metric), parameter, told), Trend)
+        return _frame(trend(found, _listed(metric), parameter, told))
 
     def calibration_slope(
         self,
@@ -186,10 +182,10 @@ class Study:
         """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
         if against is None:
             found, told = self._opened(_kept(given, RegressionKeywords, by))
-            return _frame(calibration_slopes(found, told), CalibrationSlope)
+            return _frame(calibration_slopes(found, told))
         found, told = self._opened(_kept(given, TestedRegressionKeywords, by))
         rows = calibration_slope_differences(found, against, told)
-        return _frame(rows, CalibrationSlopeDifference)
+        return _frame(rows)
 
     def plot(
         self,
@@ -330,8 +326,7 @@ def open_study(
     return Study(tuple(found))
 
 
-def _frame(rows: Sequence[Any], kind: type[Any]) -> DataFrame:
+def _frame(rows: Sequence[Any]) -> DataFrame:
     from pandas import DataFrame
 
-    columns = [f.name for f in fields(kind) if f.name not in ("title", "unit")]
-    return DataFrame(records(rows), columns=columns)
+    return DataFrame(records(rows))

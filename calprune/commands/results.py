@@ -20,7 +20,7 @@ from calprune.analyze.options import (
     untested,
 )
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import definitions
+from calprune.analyze.results.by_confidence import by_confidence
 from calprune.analyze.results.calibration_slope import calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
 from calprune.analyze.results.compare import compare, without
@@ -176,7 +176,7 @@ def _definitions(
 ) -> Result:
     usual = DEFAULT_METRICS if asked.against is None else COMPARED_METRICS
     chosen = list(dict.fromkeys(asked.metrics)) or usual
-    rows = definitions(experiments, chosen, asked.confidences, asked.against, options)
+    rows = by_confidence(experiments, chosen, asked.confidences, asked.against, options)
     meta = {**_meta(asked, options, asked.against), "confidence": ",".join(asked.confidences)}
     del meta["by"]
     lacking = [] if asked.against is None else without(experiments, asked.against)

@@ -9,24 +9,25 @@ from calprune.analyze import study as _study
 from calprune.analyze.html_report.content import gather as _gather
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.reproduction import reproduce as _reproduce
-from calprune.analyze.results import by_confidence, parameter_effect, reliability
+from calprune.analyze.results import by_confidence as _by_confidence
 from calprune.analyze.results import compare as _compare
 from calprune.analyze.results import estimate as _estimate
 from calprune.analyze.results import overview as _overview
+from calprune.analyze.results import parameter_effect, reliability
 from calprune.analyze.results import risk_coverage as _risk_coverage
 from calprune.analyze.results import trend as _trend
 from calprune.commands.results import Asked, printed
 
 __all__ = [
     "analyze",
-    "changes",
+    "by_confidence",
     "compare",
-    "definitions",
     "estimate",
     "figure_data",
     "gather",
     "isotonic_steps",
     "overview",
+    "parameter_effects",
     "pareto",
     "reliability_bins",
     "reproduce",
@@ -58,14 +59,14 @@ def trend(tables, metrics, parameter, **told):
     return _trend.trend(found, metrics, parameter, options)
 
 
-def definitions(tables, metrics, confidences, against=None, **told):
+def by_confidence(tables, metrics, confidences, against=None, **told):
     found, options = opened(tables, told)
-    return by_confidence.definitions(found, metrics, confidences, against, options)
+    return _by_confidence.by_confidence(found, metrics, confidences, against, options)
 
 
-def changes(tables, metric, parameter, baseline, **told):
+def parameter_effects(tables, metric, parameter, baseline, **told):
     found, options = opened(tables, told)
-    return parameter_effect.changes(found, metric, parameter, baseline, options)
+    return parameter_effect.parameter_effects(found, metric, parameter, baseline, options)
 
 
 def overview(tables, metric="score", **told):

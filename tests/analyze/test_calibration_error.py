@@ -269,7 +269,9 @@ def test_the_signature_says_what_the_interval_belongs_to():
     table = make_table()
     rows = {k: estimate([table], ["ece", "accuracy"], draws=40, interval=k)
             for k in ("auto", "bridge", "percentile", "basic")}  # fmt: skip
-    said = {k: [r.signature.split("|ci:")[1].split("|")[0] for r in own] for k, own in rows.items()}
+    said = {
+        k: [str(r.signature).split("|ci:")[1].split("|")[0] for r in own] for k, own in rows.items()
+    }
     assert said == {
         "auto": ["studentised95(debiased)", "percentile95"],
         "bridge": ["bridge95(debiased)", "percentile95"],
@@ -309,7 +311,7 @@ def test_without_images_repeats_are_resampled_together_and_told():
     repeats = replace(table, duplicate_of=np.repeat(np.arange(0, 120, 4), 4).astype(np.int32))
     (row,) = estimate([repeats], ["accuracy"], draws=20)
     assert (row.resampled, row.clusters) == ("questions", 30)
-    assert "|clusters:30(question)|" in row.signature
+    assert "|clusters:30(question)|" in str(row.signature)
     (grid,) = estimate_tables([row])
     assert any("rows that repeat a question" in note for note in grid.notes)
 

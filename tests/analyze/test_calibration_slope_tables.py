@@ -54,7 +54,7 @@ def text_of(tables, fmt="table", against=None, confidence="auto", **given):
 
 
 def by_metric(rows, condition="full"):
-    return {r.metric: r for r in rows if r.condition == condition}
+    return {r.metric.spec: r for r in rows if r.condition.name == condition}
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +64,13 @@ def tables():
 
 def test_every_condition_and_group_has_three_numbers(tables):
     rows = slopes_of(tables, by="split")
-    conditions, groups = {r.condition for r in rows}, ("all", "random", "popular", "adversarial")
+    conditions, groups = (
+        {r.condition.name for r in rows},
+        ("all", "random", "popular", "adversarial"),
+    )
     assert len(conditions) == 4
     assert len(rows) == 4 * 4 * 3
-    assert [r.metric for r in rows[:3]] == list(QUANTITIES)
+    assert [r.metric.spec for r in rows[:3]] == list(QUANTITIES)
     assert tuple(dict.fromkeys(r.group for r in rows)) == groups
     seen = read_predictions(tables[0])
     seen = seen.take(seen.split == "popular")
@@ -101,11 +104,11 @@ def test_a_scaled_model_shows_its_temperature():
 
 def test_seeds_are_averaged_and_their_errors_share_images(tables):
     joined = by_metric(slopes_of(tables), "random @32")
-    single = [r for r in slopes_of(tables, each_seed=True) if "random" in r.condition]
+    single = [r for r in slopes_of(tables, each_seed=True) if "random" in r.condition.name]
     for name in QUANTITIES:
-        own = [r for r in single if r.metric == name]
+        own = [r for r in single if r.metric.spec == name]
         values = [r.value for r in own]
-        assert len(own) == joined[name].seeds == 3
+        assert len(own) == len(joined[name].condition.seeds) == 3
         assert joined[name].value == pytest.approx(np.mean(values), abs=1e-9)
         assert joined[name].seed_sd == pytest.approx(np.std(values, ddof=1), abs=1e-9)
         assert own[0].seed_sd is None
@@ -121,11 +124,11 @@ def test_differences_are_those_of_the_values_and_a_family(tables):
     alone = slopes_of(tables)
     for correction in ("holm", "bh"):
         rows = moved(tables, correction=correction)
-        assert [r.metric for r in rows] == [name for name in QUANTITIES for _ in range(3)]
+        assert [r.metric.spec for r in rows] == [name for name in QUANTITIES for _ in range(3)]
         for name in QUANTITIES:
-            own = [r for r in rows if r.metric == name]
+            own = [r for r in rows if r.metric.spec == name]
             for r in own:
-                assert r.value == by_metric(alone, r.condition)[name].value
+                assert r.value == by_metric(alone, r.condition.name)[name].value
                 assert r.reference_value == by_metric(alone)[name].value
                 assert r.delta == pytest.approx(r.value - r.reference_value, abs=1e-8)
                 assert r.low < r.delta < r.high
@@ -141,7 +144,7 @@ def test_differences_are_those_of_the_values_and_a_family(tables):
 def test_pairing_by_image_counts():
     """Two conditions that are alike on images differ by less than their own errors say."""
     pair = [make_table(), make_table(make_condition("scope", 16), noise=0, signal=2.1)]
-    (row,) = (r for r in moved(pair) if r.metric == "slope")
+    (row,) = (r for r in moved(pair) if r.metric.spec == "slope")
     own = [by_metric(slopes_of([t]), name_of(t.condition))["slope"].error for t in pair]
     assert row.error < 0.6 * math.hypot(*own)
 

@@ -76,7 +76,7 @@ def test_scores_become_probabilities(definition, name):
         [table], ["ece", "brier", "nll"], draws=0, confidence=definition, calibrate=name
     )
     assert rows[0].value < 0.2
-    assert f"conf:{definition},calib:{name},folds:5,seed:0" in rows[0].signature
+    assert f"conf:{definition},calib:{name},folds:5,seed:0" in str(rows[0].signature)
 
 
 @pytest.mark.parametrize("name", ["temperature", "vector"])

@@ -23,11 +23,11 @@ QUICK = {"draws": 40, "permutations": 199}
 
 
 def test_differences_are_those_of_estimates(study_tables):
-    values = {e.condition: e.value for e in estimate(study_tables, ["ece"], draws=0)}
+    values = {e.condition.name: e.value for e in estimate(study_tables, ["ece"], draws=0)}
     rows = compare(study_tables, ["ece"], **QUICK)
     assert len(rows) == 9
     for row in rows:
-        assert row.delta == pytest.approx(values[row.condition] - values["full"])
+        assert row.delta == pytest.approx(values[row.condition.name] - values["full"])
         assert row.low <= row.high
         assert row.family == 9
         assert row.p >= 1 / 200
@@ -45,7 +45,7 @@ def test_identical_conditions_have_p_one(table):
 def test_a_large_loss_is_found_and_none_is_not():
     tables = [make_table(), make_table(make_condition("good", 8), noise=1)]
     tables.append(make_table(make_condition("bad", 8), noise=2, signal=0.2))
-    bad, good = sorted(compare(tables, ["brier"], **QUICK), key=lambda r: r.condition)
+    bad, good = sorted(compare(tables, ["brier"], **QUICK), key=lambda r: r.condition.name)
     assert bad.p_adjusted <= 0.02
     assert bad.low > 0
     assert good.p > 0.05
@@ -154,7 +154,7 @@ def test_the_route_of_a_selector_inside_the_model_is_no_other_numerics(table):
     inside = routed(
         replace(table, condition=make_condition("fastv", 16, layer=2)), "pack", inside=True
     )
-    assert [r.condition for r in compare([base, inside], ["ece"], **QUICK)] == [
+    assert [r.condition.name for r in compare([base, inside], ["ece"], **QUICK)] == [
         "fastv @16 positions=contiguous"
     ]
     assert len(gather([base, inside], draws=20).differences) == 2

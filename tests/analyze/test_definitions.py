@@ -20,7 +20,7 @@ from calprune.analyze.confidence_definition import (
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions import build
 from calprune.errors import Mismatch, PlanError
-from tests.analyze.calls import analyze, definitions, estimate
+from tests.analyze.calls import analyze, by_confidence, estimate
 from tests.analyze.conftest import make_condition, make_table, opened
 
 CLOSED = ("answer-set", "raw", "margin", "entropy", "logit-gap")
@@ -193,22 +193,28 @@ def test_the_table_of_definitions():
         make_table(answers=4),
         make_table(make_condition("scope", 16), answers=4, noise=1, signal=1.0),
     ]
-    rows = definitions(tables, ["aurc", "ece"], ["answer-set", "margin"], against="full", draws=100)
-    assert [(r.metric, r.condition, r.definition) for r in rows] == [
+    rows = by_confidence(
+        tables, ["aurc", "ece"], ["answer-set", "margin"], against="full", draws=100
+    )
+    assert [(r.metric.spec, r.condition.name, r.definition) for r in rows] == [
         (m, c, d)
         for m in ("aurc", "ece")
         for c in ("full", "scope @16")
         for d in ("answer-set", "margin")
     ]
-    by = {(r.metric, r.condition, r.definition): r for r in rows}
-    assert by["ece", "scope @16", "margin"].value is None
-    one = by["aurc", "scope @16", "margin"]
-    assert one.delta == pytest.approx(one.value - by["aurc", "full", "margin"].value)
-    assert one.p <= one.p_adjusted
-    assert one.family == 1
-    assert by["aurc", "full", "margin"].delta is None
+    by = {(r.metric.spec, r.condition.name, r.definition): r for r in rows}
+    assert by["ece", "scope @16", "margin"].estimate is None
+    one, full = by["aurc", "scope @16", "margin"], by["aurc", "full", "margin"]
+    assert one.difference.delta == pytest.approx(one.estimate.value - full.estimate.value)
+    assert one.difference.p <= one.difference.p_adjusted
+    assert one.difference.family == 1
+    assert full.difference is None
     (alone,) = estimate(tables[1:], ["aurc"], draws=100, confidence="margin")
-    assert (one.value, one.low, one.high) == (alone.value, alone.low, alone.high)
+    assert (one.estimate.value, one.estimate.low, one.estimate.high) == (
+        alone.value,
+        alone.low,
+        alone.high,
+    )
 
 
 @pytest.mark.parametrize("fmt", ["table", "md", "csv", "json"])

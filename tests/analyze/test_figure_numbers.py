@@ -16,7 +16,14 @@ from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.risk_coverage import expected_risk
 from calprune.analyze.statistics.pareto_front import cost, front
 from calprune.errors import PlanError
-from tests.analyze.calls import changes, compare, estimate, isotonic_steps, risk_coverage, trend
+from tests.analyze.calls import (
+    compare,
+    estimate,
+    isotonic_steps,
+    parameter_effects,
+    risk_coverage,
+    trend,
+)
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 
 answers = st.lists(st.tuples(st.integers(1, 6), st.booleans()), min_size=1, max_size=40)
@@ -69,12 +76,12 @@ def test_the_mean_risk_over_all_coverages_is_aurc():
 def test_the_curve_ends_at_the_error_rate_and_averages_seeds():
     tables = make_study_tables()
     rows = risk_coverage(tables, steps=40)
-    errors = {e.condition: 1 - e.value for e in estimate(tables, ["accuracy"], draws=0)}
-    last = {r.condition: r for r in rows}
+    errors = {e.condition.name: 1 - e.value for e in estimate(tables, ["accuracy"], draws=0)}
+    last = {r.condition.name: r for r in rows}
     assert {name: r.risk for name, r in last.items()} == pytest.approx(errors)
     assert {r.coverage for r in last.values()} == {1.0}
     assert len(rows) == 40 * len(errors)
-    assert {r.condition for r in risk_coverage(tables[:1])} == {"full"}
+    assert {r.condition.name for r in risk_coverage(tables[:1])} == {"full"}
 
 
 def test_there_are_never_more_points_than_questions():
@@ -137,7 +144,7 @@ def test_parameters_that_move_something():
     (experiment,) = experiments(powers())
     assert numeric_parameters(experiment.conditions) == ["gap_power", "alpha"]
     (sweep,) = sweeps(experiment.conditions, "gap_power")
-    assert (sweep.selector, sweep.others, len(sweep.runs)) == ("scope", "alpha=1.0", 6)
+    assert (sweep.selector, sweep.line, len(sweep.runs)) == ("scope", "SCOPE α=1", 6)
     assert sweep.levels == (1.0, 1.5, 2.0)
     assert [s.name for s in within_budgets(experiment.conditions, "gap_power")] == [
         "scope:alpha=1 @32",
@@ -161,7 +168,7 @@ def test_a_sweep_is_of_conditions_that_differ_in_nothing_else():
         assert sweeps(experiment.conditions, "gap_power") == []
         with pytest.raises(PlanError, match="no numeric parameter 'gap_power' varies"):
             trend(experiment.tables, ["ece"], "gap_power", draws=0)
-        assert changes(experiment.tables, "ece", "gap_power", 1.0, draws=0) == []
+        assert parameter_effects(experiment.tables, "ece", "gap_power", 1.0, draws=0) == []
 
 
 def test_flags_and_words_are_no_numbers():
@@ -174,23 +181,26 @@ def test_flags_and_words_are_no_numbers():
 
 def test_changes_are_paired_differences_within_each_budget():
     tables = powers()
-    rows = changes(tables, "ece", "gap_power", 1.0, draws=20, permutations=99)
-    assert [(r.budget, r.level) for r in rows] == [
-        *(("k32", 1.5), ("k32", 2.0)),
-        *(("k16", 1.5), ("k16", 2.0)),
+    rows = parameter_effects(tables, "ece", "gap_power", 1.0, draws=20, permutations=99)
+    assert [(r.condition.budget.value, r.level) for r in rows] == [
+        *((32, 1.5), (32, 2.0)),
+        *((16, 1.5), (16, 2.0)),
     ]
     at32 = [t for t in tables if t.condition.budget.label == "k32"]
     alone = compare(at32, ["ece"], reference="scope:alpha=1 @32", draws=20, permutations=99)
-    by_name = {d.condition: d for d in alone}
+    by_name = {d.condition.name: d for d in alone}
     for r in rows[:2]:
         d = by_name[f"scope:alpha=1:gap_power={r.level:g} @32"]
-        assert (r.delta, r.low, r.high, r.p) == (d.delta, d.low, d.high, d.p)
-        assert r.condition == d.condition
-    assert {r.family for r in rows} == {4}
-    assert all(r.p_adjusted >= r.p and r.signature.endswith("|adjust:holm4") for r in rows)
-    smallest = min(rows, key=lambda r: r.p)
+        own = r.difference
+        assert (own.delta, own.low, own.high, own.p) == (d.delta, d.low, d.high, d.p)
+        assert r.condition.name == d.condition.name
+    found = [r.difference for r in rows]
+    assert {d.family for d in found} == {4}
+    assert all(d.p_adjusted >= d.p for d in found)
+    assert all(str(d.signature).endswith("|adjust:holm4") for d in found)
+    smallest = min(found, key=lambda d: d.p)
     assert smallest.p_adjusted == pytest.approx(min(1.0, 4 * smallest.p))
 
 
 def test_no_baseline_no_changes():
-    assert changes(powers(), "ece", "gap_power", 3.0, draws=5, permutations=9) == []
+    assert parameter_effects(powers(), "ece", "gap_power", 3.0, draws=5, permutations=9) == []

@@ -209,7 +209,7 @@ def test_the_numbers_of_a_figure_stand_beside_it(tables, tmp_path):
         assert columns <= set(rows_of(table)[0])
     counted = [r for r in rows_of(tmp_path / "confidence.csv") if r["condition"] == "full"]
     assert sum(float(r["right"]) + float(r["wrong"]) for r in counted) == pytest.approx(240)
-    expected = {e.condition: e.value for e in estimate(tables, ["accuracy"], draws=0)}
+    expected = {e.condition.name: e.value for e in estimate(tables, ["accuracy"], draws=0)}
     assert sum(float(r["right"]) for r in counted) == pytest.approx(240 * expected["full"])
 
 

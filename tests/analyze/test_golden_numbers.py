@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from calprune.analyze.figures import FigureData
 from calprune.analyze.options import PredictionOptions
-from calprune.analyze.results.parameter_effect import changes
+from calprune.analyze.results.parameter_effect import parameter_effects
 from calprune.analyze.results.reliability import isotonic_steps, reliability_bins
 from calprune.analyze.results.risk_coverage import risk_coverage
 from calprune.analyze.tables.records import records
@@ -30,7 +30,7 @@ from calprune.data.storage.store import SAMPLE, Store
 from tests.analyze.calls import figure_data
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "printed"
-RENAMED: Mapping[str, str] = {}
+RENAMED: Mapping[str, str] = {"floor": "ece_if_calibrated", "swaps": "permutations"}
 """Columns by the name that they had when they were recorded."""
 MANY = "accuracy,ece,ece:bins=10,ece-equal-mass,ece-debiased,brier,nll,aurc,overconfidence"
 TESTED = "--permutations 99 --draws 100"
@@ -79,7 +79,7 @@ def told(data: FigureData) -> PredictionOptions:
 def of_figures() -> dict[str, Callable[[FigureData], Sequence[Any]]]:
     """Numbers behind figures that no table has."""
     return {
-        "parameter-effect": lambda d: d.numbers(changes, "ece", "alpha", 1.0, d.options),
+        "parameter-effect": lambda d: d.numbers(parameter_effects, "ece", "alpha", 1.0, d.options),
         "reliability": lambda d: d.numbers(reliability_bins, d.options, conditions=d.at(64)),
         "isotonic": lambda d: d.numbers(isotonic_steps, told(d), conditions=d.at(64)),
         "risk-coverage": lambda d: d.numbers(risk_coverage, told(d), conditions=d.at(64))[::25],

@@ -170,11 +170,11 @@ def test_a_report_shows_a_hundred_groups_at_most(capsys: pytest.CaptureFixture[s
 
 def test_the_summary_says_what_the_comparison_says(content: Content):
     shown = said(summary(content))
-    ece = [r for r in content.differences if r.metric == "ece"]
+    ece = [r for r in content.differences if r.metric.spec == "ece"]
     best, worst = min(ece, key=lambda r: r.delta), max(ece, key=lambda r: r.delta)
-    assert f"Best: {best.condition}, {best.value:.3f}; against full" in shown
-    assert f"Worst: {worst.condition}, {worst.value:.3f}; against full" in shown
-    alike = [r.condition for r in ece if r.p_adjusted > 0.05]
+    assert f"Best: {best.condition.title}, {best.value:.3f}; against full" in shown
+    assert f"Worst: {worst.condition.title}, {worst.value:.3f}; against full" in shown
+    alike = [r.condition.title for r in ece if r.p_adjusted > 0.05]
     if alike:
         assert f"{len(alike)} of {len(ece)}, namely {', '.join(alike[:8])}" in shown
     assert "Noise floor" in shown
@@ -198,13 +198,13 @@ def test_warnings_name_what_is_the_matter():
         assert words in shown
     gathered = gather([make_table(), odd, other], draws=20, mixed_numerics=True)
     assert "mixed-numerics" not in said(cautions(gathered))
-    assert {r.condition for r in gathered.differences} >= {"random @8 seed=0"}
+    assert {r.condition.name for r in gathered.differences} >= {"random @8 seed=0"}
 
 
 def test_an_infinite_nll_is_a_warning_and_no_crash():
     found = gather([make_table()], draws=20)
     endless = (
-        replace(r, value=math.inf, low=None, high=None) if r.metric == "nll" else r
+        replace(r, value=math.inf, low=None, high=None) if r.metric.spec == "nll" else r
         for r in found.estimates
     )
     shown = page(replace(found, estimates=tuple(endless)))
@@ -231,8 +231,8 @@ def test_splits_have_tables_and_single_splits_do_not(content: Content):
 def test_models_asked_in_two_ways_keep_their_names():
     two = [make_table(replace(make_condition(), dtype=d)) for d in ("float32", "float16")]
     found = gather(two, draws=20)
-    assert {r.model for r in found.groups} == {r.model for r in found.estimates}
-    assert len({r.model for r in found.groups}) == 2
+    assert {r.condition.model for r in found.groups} == {r.condition.model for r in found.estimates}
+    assert len({r.condition.model for r in found.groups}) == 2
 
 
 def test_a_study_stands_in_the_page_and_in_every_format(content: Content):

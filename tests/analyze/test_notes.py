@@ -15,7 +15,7 @@ from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.powers import power_tables
 from calprune.analyze.tables.trends import trend_tables
 from calprune.errors import PlanError
-from tests.analyze.calls import compare, definitions, estimate, gather, trend
+from tests.analyze.calls import by_confidence, compare, estimate, gather, trend
 from tests.analyze.conftest import ROWS, make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 40}
@@ -136,7 +136,7 @@ def test_an_undefined_resample_is_told_in_differences_trends_and_definitions():
     (row,) = compare(tables, ["failure-auroc"], reference="scope:alpha=1 @16", **QUICK)
     (slope,) = trend(tables, ["failure-auroc"], parameter="alpha", **QUICK)
     assert row.defined == slope.defined < 0.95
-    defined = definitions(
+    defined = by_confidence(
         tables, ["failure-auroc"], ["answer-set", "margin"], against="scope:alpha=1 @16", **QUICK
     )
     for grid in (*difference_tables([row]), *trend_tables([slope]), *by_confidence_tables(defined)):
@@ -157,8 +157,8 @@ def test_a_trend_says_what_its_brackets_hold():
 
 def test_definitions_refuse_an_interval_that_no_metric_has():
     with pytest.raises(PlanError, match="'aurc' is none"):
-        definitions(pair(), ["aurc"], ["answer-set", "margin"], interval="bridge", draws=10)
-    rows = definitions(pair(), ["ece"], ["answer-set", "margin"], against="full", **QUICK)
+        by_confidence(pair(), ["aurc"], ["answer-set", "margin"], interval="bridge", draws=10)
+    rows = by_confidence(pair(), ["ece"], ["answer-set", "margin"], against="full", **QUICK)
     (grid,) = by_confidence_tables(rows)
     assert grid.header[2:4] == ("ECE (de-biased)", "minus full (de-biased)")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.confidence_definition import resolve as definitions
+from calprune.analyze.confidence_definition import resolve as by_confidence
 from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.options import DEFAULT_METRICS
@@ -98,7 +98,7 @@ def test_one_token_is_as_likely_as_its_logit_says(table):
 def test_rules_keep_their_order(logprobs):
     replies = make_replies(logprobs, stop=False)
     first, mean, product, least = (
-        reply_log_confidence(replies, definitions(rule).replies, "here") for rule in RULES
+        reply_log_confidence(replies, by_confidence(rule).replies, "here") for rule in RULES
     )
     assert (product <= least + 1e-9).all()
     assert (least <= mean + 1e-9).all()
@@ -208,7 +208,7 @@ def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
     rows = estimate(tables, [*DEFAULT_METRICS, "score"], draws=50)
     assert all(np.isfinite(r.value) and r.low <= r.high for r in rows)
     assert {(r.replies, r.left_out) for r in rows} == {(240, 0)}
-    assert "|conf:seq-product|right:verdict|n:240|" in rows[0].signature
+    assert "|conf:seq-product|right:verdict|n:240|" in str(rows[0].signature)
     assert best_temperature(read_predictions(tables[0])).kind == "found"
     assert reliability_bins(tables, draws=20)
     Study(tuple(tables)).draw(tmp_path, draws=10)
@@ -345,9 +345,9 @@ def test_soft_rows_count_as_often_as_drawn(soft):
 
 def test_soft_targets_have_no_noise_floor():
     table = opened(make_table(), 0.6, SOFT)
-    assert estimate([table], ["ece"], draws=0)[0].floor is not None
+    assert estimate([table], ["ece"], draws=0)[0].ece_if_calibrated is not None
     (row,) = estimate([table], ["ece"], draws=0, target="soft")
-    assert row.floor is None
+    assert row.ece_if_calibrated is None
     closed = estimate([make_table()], ["ece"], draws=0, target="soft")[0]
     assert closed == estimate([make_table()], ["ece"], draws=0)[0]
 

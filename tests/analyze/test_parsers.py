@@ -324,7 +324,7 @@ def test_every_scorer_hears_the_reply(parser, scorer, expected, pairs):
     texts = ["(A) a red car", "B.", "The answer is B.", "no car"]
     table = replying(texts, [0, 1, 1, 2], parser, scorer, answers=4, letters=True)
     assert (value(table), value(table, "acc-plus")) == (expected, pairs)
-    assert "|said:reply(" in estimate([table], ["vanilla"], draws=0)[0].signature
+    assert "|said:reply(" in str(estimate([table], ["vanilla"], draws=0)[0].signature)
 
 
 def test_mme_counts_what_is_neither_as_wrong():
@@ -373,4 +373,4 @@ def test_open_rows_beside_closed_replies():
     for rule in ("first-token", "mean-logprob", "minimum"):
         found = reply_log_confidence(replies, resolve(rule).replies, "here")
         assert found == pytest.approx([-0.1, -0.3], abs=1e-6)
-    assert "said:reply(pope)|" in estimate([table], ["score"], draws=0)[0].signature
+    assert "said:reply(pope)|" in str(estimate([table], ["score"], draws=0)[0].signature)

@@ -31,10 +31,10 @@ def test_independent_rows_have_the_power_of_the_normal_approximation():
     (row,) = power(compare(tables, ["accuracy"], draws=4000, permutations=1), detect=0.02)
     ours, theirs = (read_predictions(t).correct.astype(float) for t in reversed(tables))
     sd = (ours - theirs).std() / np.sqrt(600)
-    assert row.sd == pytest.approx(sd, rel=0.04)
-    found = norm.sf(norm.isf(0.025) - row.detectable / row.sd)
+    assert row.difference.sd == pytest.approx(sd, rel=0.04)
+    found = norm.sf(norm.isf(0.025) - row.detectable / row.difference.sd)
     assert found == pytest.approx(0.8, abs=1e-9)
-    assert row.images == pytest.approx(600 * (2.8016 * row.sd / 0.02) ** 2, rel=1e-3)
+    assert row.images == pytest.approx(600 * (2.8016 * row.difference.sd / 0.02) ** 2, rel=1e-3)
 
 
 def test_what_is_found_in_simulated_studies_is_what_power_says():
@@ -67,7 +67,7 @@ def test_a_debiased_difference_has_its_own_standard_deviation():
     tables = [make_table(), make_table(make_condition("scope", 16), noise=3, scale=1.7)]
     ece, less = compare(tables, ["ece", "ece-debiased"], **QUICK)
     values = {  # resampled as they are, without the interval of gaps
-        r.metric: r.sd
+        r.metric.spec: r.sd
         for r in compare(tables, ["ece", "ece-debiased"], **QUICK, interval="percentile")
     }
     assert (ece.sd, less.sd) == pytest.approx((values["ece"], values["ece-debiased"]))
@@ -83,20 +83,20 @@ def test_noise_is_told_where_it_is_allowed_for():
 
 def test_the_first_step_of_holm_needs_more(study_tables):
     rows = power(compare(study_tables, ["ece", "accuracy"], **QUICK), detect=0.05)
-    assert {r.family for r in rows} == {9}
+    assert {r.difference.family for r in rows} == {9}
     ratio = multiple(0.05 / 9) / multiple(0.05)
-    plain = [r for r in rows if r.metric == "accuracy"]
+    plain = [r for r in rows if r.metric.spec == "accuracy"]
     assert all(r.detectable_first == pytest.approx(ratio * r.detectable) for r in plain)
-    assert all(r.detectable_first > r.detectable >= multiple(0.05) * r.sd for r in rows)
+    assert all(r.detectable_first > r.detectable >= multiple(0.05) * r.difference.sd for r in rows)
     assert all(r.images_first >= r.images >= 1 for r in rows)
 
 
 def test_conditions_alike_could_show_anything_and_undefined_ones_nothing(table):
     again = replace(table, condition=make_condition("scope", 16))
     (row,) = power(compare([table, again], ["ece"], **QUICK), detect=0.01)
-    assert (row.sd, row.detectable, row.images) == (0.0, 0.0, 1)
+    assert (row.difference.sd, row.detectable, row.images) == (0.0, 0.0, 1)
     (row,) = power(compare([table, again], ["ece"], draws=0, permutations=1), detect=0.01)
-    assert (row.sd, row.detectable, row.images) == (None, None, None)
+    assert (row.difference.sd, row.detectable, row.images) == (None, None, None)
 
 
 @pytest.mark.parametrize("fmt", ["table", "md", "csv", "json", "latex"])

@@ -24,7 +24,7 @@ from calprune.analyze.tables.latex import as_latex
 from calprune.analyze.tables.numbers import p_text
 from calprune.analyze.tables.records import as_csv, records
 from calprune.analyze.tables.trends import trend_tables
-from tests.analyze.calls import analyze, compare, definitions, gather, pareto, trend
+from tests.analyze.calls import analyze, by_confidence, compare, gather, pareto, trend
 from tests.analyze.conftest import make_condition, make_table
 
 FORMATS = ("table", "md", "latex", "csv", "json")
@@ -84,7 +84,7 @@ def test_p_is_the_same_in_text_page_latex_definitions_and_trends(images: int) ->
     assert bound(shown) >= row.p
     assert p_value(row.p, row) == shown.replace("<=", "≤ ")
     assert rf"$\le$\,{shown[2:]}" in as_latex([grid])
-    defined = definitions(tables, ["brier"], ["answer-set"], against="full", **how)  # type: ignore[arg-type]
+    defined = by_confidence(tables, ["brier"], ["answer-set"], against="full", **how)  # type: ignore[arg-type]
     (table,) = by_confidence_tables(defined)
     assert table.body[1][table.header.index("p")] == shown
     both = [tables[1], make_table(make_condition("scope", 16, alpha=1.0), images, 8, scale=4.0)]
@@ -183,7 +183,7 @@ def test_the_table_and_the_figure_have_one_front(study_tables, tmp_path) -> None
     drawn = {
         r["condition"]: r["front"] == "True" for r in csv.DictReader(StringIO(path.read_text()))
     }
-    assert {r.condition: r.front for r in rows} == drawn
+    assert {r.condition.name: r.front for r in rows} == drawn
     assert 0 < sum(drawn.values()) < len(drawn)
     for r in rows:
         mine = (r.accuracy, r.ece)

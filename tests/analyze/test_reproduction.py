@@ -248,7 +248,7 @@ def test_overview_and_front() -> None:
     pruned = condition_of(make_table(), "shapes", "toy", "saliency", 64)
     rows = overview([full, other, pruned], metric="accuracy")
     grid = overview_table(rows)
-    assert {r.percent for r in rows if r.condition == "full"} == {100.0}
+    assert {r.percent for r in rows if r.condition.name == "full"} == {100.0}
     assert grid.body[1][-1].endswith("over 1 of 2")
     assert "missing" in grid.body[1]
     trade = pareto([full, pruned])

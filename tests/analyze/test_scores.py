@@ -208,8 +208,8 @@ def test_a_foreign_scorer_is_checked(verdicts, why):
 def test_a_foreign_scorer_scores():
     table = make_table(scorer="verdict", tags={"verdict": ["1", "0.25"]})
     (row,) = estimate([table], ["score"], draws=50)
-    assert (row.value, row.title, row.unit) == (0.625, "score (verdict)", "percent")
-    assert row.signature.startswith("score|verdict|conf:answer-set|n:240")
+    assert (row.value, row.metric.title, row.metric.unit) == (0.625, "score (verdict)", "percent")
+    assert str(row.signature).startswith("score|verdict|conf:answer-set|n:240")
     assert row.low <= row.value <= row.high
     assert MeanOfRows.direction == row.direction == "higher"
 
@@ -236,10 +236,10 @@ def test_scores_are_compared_and_drawn(tmp_path):
     tables = make_study_tables(scorer="f1-over-splits", pairs=True)
     rows = compare(tables, ["score", "acc-plus"], draws=50, permutations=99)
     assert len(rows) == 18
-    weakest = next(r for r in rows if r.condition == "random @8" and r.metric == "score")
+    weakest = next(r for r in rows if r.condition.name == "random @8" and r.metric.spec == "score")
     assert weakest.delta < 0
     assert weakest.p < 0.05
-    assert weakest.signature.startswith("score|f1-over-splits|")
+    assert str(weakest.signature).startswith("score|f1-over-splits|")
     analyze(tables, metrics=["score"], draws=100, plot=tmp_path)
     assert (tmp_path / "toy-shapes-curve-score.svg").exists()
 

@@ -138,7 +138,7 @@ def test_rows_can_be_resampled_with_a_warning():
     (images,) = estimate([alike], ["overconfidence"], draws=500)
     (rows,) = estimate([alike], ["overconfidence"], draws=500, resample="rows")
     assert rows.high - rows.low < images.high - images.low
-    assert "|clusters:48(row)|" in rows.signature
+    assert "|clusters:48(row)|" in str(rows.signature)
     assert "rows share images: intervals too narrow" in analyze(
         [make_table()], draws=10, resample="rows"
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.data.condition import ALL_TOKENS, Condition
-from calprune.data.condition_names import name_of
+from calprune.data.condition_names import name_of, spec_of
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,9 @@ class Sweep:
         return self.fixed.selector
 
     @property
-    def others(self) -> str:
-        """The other parameters, as text."""
-        parts = self.runs[0].parameters.split(" ")
-        return " ".join(p for p in parts if not p.startswith(f"{self.parameter}="))
+    def line(self) -> str:
+        """What they have in common at any budget, for people."""
+        return replace(spec_of(self.fixed), budget=None, scope=None, seed=None).title
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -128,7 +128,7 @@ class FigureData:
         """Why nothing of a metric can be drawn; empty if something can."""
         rows = self.estimates(metric)
         some = any(math.isfinite(row.value) for row in rows)
-        return "" if some else f"every {rows[0].title} is undefined or infinite"
+        return "" if some else f"every {rows[0].metric.title} is undefined or infinite"
 
     def differences(
         self, metric: str | Metric, against: str, by: str | None = None
@@ -170,4 +170,4 @@ class FigureData:
 
 def condition_names(rows: Sequence[Any]) -> list[str]:
     """Conditions of any rows, in order."""
-    return list(dict.fromkeys(row.condition for row in rows))
+    return list(dict.fromkeys(row.condition.name for row in rows))

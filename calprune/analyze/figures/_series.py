@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.row import ConditionInfo
 from calprune.analyze.tables.numbers import heading
 
 if TYPE_CHECKING:
@@ -17,11 +18,16 @@ MARKERS = "osD^vPX<>*"
 PALEST = 0.6  # of the way to white; beyond, a line is lost on paper
 MOST = 8  # lines that one page can hold
 Series = tuple[str, str]
+"""A selector, and a curve over budgets by its title."""
 
 
 def named(row: Any) -> str:
     """What is drawn of a row: its title, and whether the expected bias is taken off."""
-    return f"{row.title}, de-biased" if row.interval_of.endswith("debiased") else str(row.title)
+    return (
+        f"{row.metric.title}, de-biased"
+        if row.interval_of.endswith("debiased")
+        else str(row.metric.title)
+    )
 
 
 def centre(row: Any) -> float:
@@ -30,7 +36,7 @@ def centre(row: Any) -> float:
 
 
 def difference(row: Any) -> float:
-    """The difference that the interval of a ``Difference`` or ``Change`` belongs to."""
+    """The difference that the interval of a ``Difference`` or ``ParameterEffect`` belongs to."""
     of_debiased = row.interval_of == "delta_debiased"
     return float(row.delta_debiased if of_debiased else row.delta)
 
@@ -49,9 +55,14 @@ def scale(unit: DisplayUnit) -> float:
     return 100.0 if unit in ("percent", "points") else 1.0
 
 
+def series_key(condition: ConditionInfo) -> Series:
+    """The curve that a condition is on."""
+    return condition.selector, condition.line
+
+
 def series_of(rows: Sequence[Any]) -> list[Series]:
-    """Selector and parameters of all rows but those of the unpruned model, sorted."""
-    return sorted({(r.selector, r.parameters) for r in rows if r.selector != "full"})
+    """Curves of all rows but those of the unpruned model, sorted."""
+    return sorted({series_key(r.condition) for r in rows if not r.condition.full})
 
 
 def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
@@ -74,18 +85,20 @@ def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
 
 
 def series_label(rows: Sequence[Any], line: Series) -> str:
-    """Selector with the parameters that tell its settings apart, and its seeds."""
-    selector, parameters = line
-    variants = [p for s, p in series_of(rows) if s == selector]
-    common = set.intersection(*(set(v.split()) for v in variants)) if variants[1:] else set()
-    told = [p.removesuffix(".0") for p in parameters.split() if p not in common]
-    own = next(r for r in rows if (r.selector, r.parameters) == line)
-    return brief(" ".join([selector, *told]), 44) + seeds(own)
+    """What a curve is of, for people, and its seeds."""
+    own = next(r for r in rows if series_key(r.condition) == line)
+    return brief(line_shown(own.condition), 44)
 
 
-def seeds(row: Any) -> str:
-    """`` (3 seeds)`` where several are joined."""
-    return f" ({row.seed})" if row.seed.endswith("seeds") else ""
+def budget_of(condition: ConditionInfo) -> str:
+    """Tokens kept, as a number, or a share."""
+    budget = condition.budget
+    return str(budget.value) if budget.kind == "count" else budget.label
+
+
+def line_shown(condition: ConditionInfo) -> str:
+    """What a curve is of, and how many seeds are joined."""
+    return f"{condition.line} ({condition.joined})" if condition.joined else condition.line
 
 
 def curve_panel(
@@ -98,26 +111,26 @@ def curve_panel(
     _unpruned(axes, rows)
     for j, (line, style) in enumerate(styles.items()):
         beside = 2 ** (0.05 * (j - (len(styles) - 1) / 2))
-        _line(axes, [r for r in rows if (r.selector, r.parameters) == line], style, beside)
-    token_axis(axes, [r.kept for r in rows if r.selector != "full"], labelled)
+        _line(axes, [r for r in rows if series_key(r.condition) == line], style, beside)
+    token_axis(axes, [r.condition.kept for r in rows if not r.condition.full], labelled)
 
 
 def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
     for e in rows:
-        if e.selector == "full":
-            by = scale(e.unit)
+        if e.condition.full:
+            by = scale(e.metric.unit)
             if e.low is not None and e.high is not None:
                 axes.axhspan(by * e.low, by * e.high, color=BAND, lw=0, zorder=0)
-            label = f"full (all {e.kept:.0f})"
+            label = f"full (all {e.condition.kept:.0f})"
             axes.axhline(by * finite(centre(e)), color=INK, ls="--", lw=1.3, zorder=1, label=label)
 
 
 def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: float) -> None:
     """A curve with its intervals, moved ``beside`` K so that intervals do not hide each other."""
-    rows = sorted(rows, key=lambda e: e.kept)
+    rows = sorted(rows, key=lambda e: e.condition.kept)
     if not rows:
         return
-    by, x = scale(rows[0].unit), [e.kept * beside for e in rows]
+    by, x = scale(rows[0].metric.unit), [e.condition.kept * beside for e in rows]
     y = [by * finite(centre(e)) for e in rows]
     axes.plot(x, y, ms=5.5, lw=1.6, mec="white", mew=0.7, zorder=3, **style)
     for at, e in zip(x, rows, strict=True):

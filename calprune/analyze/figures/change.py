@@ -10,7 +10,7 @@ from calprune import registry
 from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import TESTED
-from calprune.analyze.figures._series import Series, axis_title, difference, named, scale
+from calprune.analyze.figures._series import Series, axis_title, budget_of, difference, named, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -24,8 +24,8 @@ from calprune.analyze.figures._style import (
     paged,
     titled,
 )
-from calprune.analyze.results.parameter_effect import Change as Row
-from calprune.analyze.results.parameter_effect import changes
+from calprune.analyze.results.parameter_effect import ParameterEffect as Row
+from calprune.analyze.results.parameter_effect import parameter_effects
 from calprune.analyze.tables.records import records
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -77,7 +77,7 @@ class Change:
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
         rows = self._changes(data, spec)
-        parts = paged(list(dict.fromkeys((r.selector, r.others) for r in rows)), PANELS)
+        parts = paged(list(dict.fromkeys((r.condition.selector, r.line) for r in rows)), PANELS)
         pages = [
             _page(rows, part, data, f"{i} of {len(parts)}" if parts[1:] else "")
             for i, part in enumerate(parts, start=1)
@@ -86,7 +86,9 @@ class Change:
 
     def _changes(self, data: FigureData, spec: FigureSpec) -> list[Row]:
         told = data.told([spec.metric])
-        return data.numbers(changes, spec.metric, self._parameter(data), self.baseline, told)
+        return data.numbers(
+            parameter_effects, spec.metric, self._parameter(data), self.baseline, told
+        )
 
     def _parameter(self, data: FigureData) -> str:
         known = numeric_parameters(data.pruned)
@@ -95,7 +97,7 @@ class Change:
 
 def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: str) -> Figure:
     first = rows[0]
-    kept = sorted({(r.kept, r.budget) for r in rows})
+    kept = sorted({(r.condition.kept, budget_of(r.condition)) for r in rows})
     levels = sorted({r.level for r in rows})
     labels = [f"{first.parameter} = {v:g}" for v in levels]
     columns = min(2, len(keys))
@@ -109,26 +111,33 @@ def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: s
     for i, (axes, key) in enumerate(zip(panels, keys, strict=True)):
         if i:
             axes.sharey(panels[0])
-        own = [r for r in rows if (r.selector, r.others) == key]
+        own = [r for r in rows if (r.condition.selector, r.line) == key]
         _panel(axes, own, [k[1] for k in kept], levels)
         axes.tick_params(labelleft=i % columns == 0)
         axes.set_xlabel("visual tokens kept, K" if i + columns >= len(keys) else "")
-        if len(keys) > 1 or key[1]:
-            axes.set_title(brief(" ".join(key), 40), loc="left", fontsize=9)
+        if len(keys) > 1 or "=" in key[1]:
+            axes.set_title(brief(key[1], 40), loc="left", fontsize=9)
         if i % columns == 0:
-            axes.set_ylabel(axis_title(named(first), first.unit, first.direction, change=True))
-    handles = [_patch(first.selector, levels, v) for v in levels]
+            axes.set_ylabel(
+                axis_title(
+                    named(first.difference),
+                    first.difference.metric.unit,
+                    first.difference.metric.direction,
+                    change=True,
+                )
+            )
+    handles = [_patch(first.condition.selector, levels, v) for v in levels]
     legend_in(figure.add_subplot(grid[bands, :]), handles, [brief(x) for x in labels], across)
-    way = first.direction
+    way = first.difference.metric.direction
     hint = "" if way == "neither" else f" {way.capitalize()} is better."
     footnote(
         figure,
         f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."
         f"{hint} "
         f"Lines: {data.intervals}. * p < {ALPHA:g} after "
-        f"correction over {first.family} comparisons.",
+        f"correction over {first.difference.family} comparisons.",
     )
-    titled(figure, f"{first.title} of {data.title} by {first.parameter}", part)
+    titled(figure, f"{first.difference.metric.title} of {data.title} by {first.parameter}", part)
     return figure
 
 
@@ -136,20 +145,24 @@ def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list
     axes.axhline(0, color=INK, lw=1, zorder=3)
     wide = 0.8 / len(levels)
     for r in rows:
-        by, i = scale(r.unit), levels.index(r.level)
-        x = budgets.index(r.budget) + wide * (i - (len(levels) - 1) / 2)
-        colour = _colour(r.selector, levels, r.level)
-        axes.bar([x], [by * finite(difference(r))], wide * 0.92, color=[colour], zorder=2)
-        top = finite(difference(r))
-        if r.low is not None and r.high is not None:
-            axes.plot([x, x], [by * r.low, by * r.high], color=INK, lw=1.1, zorder=4)
-            top = r.high
-        if r.p_adjusted < ALPHA:
+        by, i = scale(r.difference.metric.unit), levels.index(r.level)
+        x = budgets.index(budget_of(r.condition)) + wide * (i - (len(levels) - 1) / 2)
+        colour = _colour(r.condition.selector, levels, r.level)
+        axes.bar(
+            [x], [by * finite(difference(r.difference))], wide * 0.92, color=[colour], zorder=2
+        )
+        top = finite(difference(r.difference))
+        if r.difference.low is not None and r.difference.high is not None:
+            axes.plot(
+                [x, x], [by * r.difference.low, by * r.difference.high], color=INK, lw=1.1, zorder=4
+            )
+            top = r.difference.high
+        if r.difference.p_adjusted < ALPHA:
             axes.annotate(
                 "*", (x, by * max(top, 0.0)), (0, -1), textcoords="offset points", ha="center",
                 va="bottom", fontsize=11, annotation_clip=False,
             )  # fmt: skip
-    axes.set_xticks(range(len(budgets)), [b.removeprefix("k") for b in budgets])
+    axes.set_xticks(range(len(budgets)), budgets)
     axes.set_xlim(-0.6, len(budgets) - 0.4)
     axes.grid(axis="x", visible=False)
     axes.tick_params(axis="x", length=0)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import condition_names
-from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     INK,
     WRONG,
@@ -93,10 +92,10 @@ def _page(
     for axes in panels[len(names) :]:
         axes.set_axis_off()
     for i, (axes, name) in enumerate(zip(panels, names, strict=False)):
-        own = [b for b in bins if b.condition == name]
+        own = [b for b in bins if b.condition.name == name]
         _panel(axes, own, left)
-        _means(axes, {e.metric: e.value for e in estimates if e.condition == name})
-        axes.set_title(brief(name + seeds(own[0])), loc="left", fontsize=8.2)
+        _means(axes, {e.metric.spec: e.value for e in estimates if e.condition.name == name})
+        axes.set_title(brief(own[0].condition.shown_title), loc="left", fontsize=8.2)
         last = i + columns >= len(names)
         axes.tick_params(labelbottom=last)
         axes.set_xlabel("confidence" if last else "")
@@ -112,7 +111,7 @@ def _page(
 
 
 def _panel(axes: Axes, bins: Sequence[Bin], left: float) -> None:
-    colour = colours_of([bins[0].selector])[bins[0].selector]
+    colour = colours_of([bins[0].condition.selector])[bins[0].condition.selector]
     low = [max(b.low_edge, left) for b in bins]
     widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
     right = [100 * b.share * b.accuracy for b in bins]

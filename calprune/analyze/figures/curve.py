@@ -101,10 +101,10 @@ def _page(
     notes += [LACKING] * any(not math.isfinite(r.value) for r in rows)
     if notes:
         footnote(figure, " ".join(notes))
-    titled(figure, f"{rows[0].title} of {data.title}", number)
+    titled(figure, f"{rows[0].metric.title} of {data.title}", number)
     return figure
 
 
 def _label(row: Estimate, small: bool) -> str:
-    whole = axis_title(named(row), row.unit, row.direction)
+    whole = axis_title(named(row), row.metric.unit, row.metric.direction)
     return whole.replace(" (", "\n(") if small or len(whole) > 30 else whole

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import TESTED, condition_names
-from calprune.analyze.figures._series import axis_title, difference, named, scale, seeds
+from calprune.analyze.figures._series import axis_title, difference, line_shown, named, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
@@ -68,7 +68,8 @@ def _page(
     part: str,
 ) -> Figure:
     first, conditions = rows[0], data.conditions
-    labels = [brief(n + seeds(conditions[n])) for n in names]
+    told = {r.condition.name: line_shown(r.condition) for r in rows}
+    labels = [brief(told[name]) for name in names]
     at, heads = _places([conditions[name] for name in names])
     margin = 0.075 * max(len(label) for label in labels) + 0.3
     wide = 3.2 if len(groups) == 1 else max(1.5, 5.6 / len(groups))
@@ -77,8 +78,8 @@ def _page(
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
     for axes, group in zip(panels, groups, strict=True):
         axes.axvline(0, color=INK, lw=1, zorder=1)
-        for r in (r for r in rows if r.group == group and r.condition in names):
-            _row(axes, r, at[r.condition], conditions[r.condition])
+        for r in (r for r in rows if r.group == group and r.condition.name in names):
+            _row(axes, r, at[r.condition.name], conditions[r.condition.name])
         axes.set_yticks([at[name] for name in names], labels if axes is panels[0] else [])
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", visible=False)
@@ -96,7 +97,9 @@ def _page(
         )  # fmt: skip
     _axis(figure, panels, first)
     footnote(figure, _note(first, data))
-    titled(figure, f"{first.title} of {data.title}, minus {brief(first.reference)}", part)
+    titled(
+        figure, f"{first.metric.title} of {data.title}, minus {brief(first.reference.title)}", part
+    )
     return figure
 
 
@@ -119,7 +122,7 @@ def _places(
 
 def _row(axes: Axes, r: Difference, y: float, runs: ConditionRuns) -> None:
     """Filled where the corrected p is below 5 %, else hollow."""
-    by, colour = scale(r.unit), colours_of([runs.selector])[runs.selector]
+    by, colour = scale(r.metric.unit), colours_of([runs.selector])[runs.selector]
     if r.low is not None and r.high is not None:
         axes.plot([by * r.low, by * r.high], [y, y], color=colour, lw=1.8, zorder=2)
     face = colour if r.p_adjusted < ALPHA else "white"
@@ -128,8 +131,8 @@ def _row(axes: Axes, r: Difference, y: float, runs: ConditionRuns) -> None:
 
 def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
     """What is drawn, under the middle or, in a single panel, with the direction of improvement."""
-    words = axis_title(named(first), first.unit, first.direction, change=True)
-    way = {"lower": "← better", "higher": "better →"}.get(first.direction, "")
+    words = axis_title(named(first), first.metric.unit, first.metric.direction, change=True)
+    way = {"lower": "← better", "higher": "better →"}.get(first.metric.direction, "")
     for axes in panels:
         axes.set_xlabel(f"{words}\n{way}" if len(panels) == 1 else way, fontsize=9)
         axes.locator_params(axis="x", nbins=6 if len(panels) == 1 else 4)
@@ -142,5 +145,5 @@ def _note(first: Difference, data: FigureData) -> str:
     return (
         f"Paired by question, {first.n} on {first.clusters} images. Bars: {data.intervals}. "
         f"Filled: p < {ALPHA:g} after {corrected or first.correction} over {first.family} "
-        f"comparisons, conditions swapped on {data.swapped}."
+        f"comparisons, conditions exchanged on {data.swapped}."
     )

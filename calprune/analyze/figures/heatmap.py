@@ -64,9 +64,9 @@ class Heatmap:
         parameter = self.parameter or numeric_parameters(data.pruned)[0]
         unpaired = data.unpaired(spec.metric, spec.against)
         p = {} if unpaired else _adjusted(data, spec)
-        estimates = {r.condition: r for r in data.estimates(spec.metric)}
+        estimates = {r.condition.name: r for r in data.estimates(spec.metric)}
         found = sweeps(data.pruned, parameter)
-        piles = sorted(((x.selector, x.others), list(x.runs)) for x in found)
+        piles = sorted(((x.selector, x.line), list(x.runs)) for x in found)
         rows = []
         for _, own in piles:
             for runs in own:
@@ -83,7 +83,7 @@ class Heatmap:
 
 def _adjusted(data: FigureData, spec: FigureSpec) -> dict[str, float]:
     rows = data.differences(spec.metric, spec.against)
-    return {r.condition: r.p_adjusted for r in rows if r.group == "all"}
+    return {r.condition.name: r.p_adjusted for r in rows if r.group == "all"}
 
 
 def _of(at: int, parts: Sequence[Any]) -> str:
@@ -116,7 +116,7 @@ def _page(
             face = shade(row)
             axes.add_patch(_square(x, y, face))
             star = "*" if p.get(runs.name, 1.0) < ALPHA else ""
-            text = number(finite(row.value), row.unit) + star
+            text = number(finite(row.value), row.metric.unit) + star
             axes.text(x, y, text, color=_ink(face), fontsize=8.5, ha="center", va="center")
         axes.set_xlim(-0.5, len(kept) - 0.5)
         axes.set_ylim(-0.5, len(levels) - 0.5)
@@ -126,16 +126,18 @@ def _page(
         axes.grid(visible=False)
         for side in axes.spines.values():
             side.set_visible(False)
-        if len(piles) > 1 or key[1]:
-            axes.set_title(brief(" ".join(key), 12 + 9 * len(kept)), loc="left", fontsize=8.5)
+        if len(piles) > 1 or "=" in key[1]:
+            axes.set_title(brief(key[1], 12 + 9 * len(kept)), loc="left", fontsize=8.5)
         axes.set_xlabel("tokens kept, K" if i + columns >= len(piles) else "")
         axes.set_ylabel(brief(parameter, 20) if i % columns == 0 else "")
     bar = figure.colorbar(shade.scale, ax=list(panels.ravel()), aspect=14, pad=0.02)
-    bar.set_label(axis_title(first.title, first.unit, first.direction), fontsize=8.5)
+    bar.set_label(
+        axis_title(first.metric.title, first.metric.unit, first.metric.direction), fontsize=8.5
+    )
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
     footnote(figure, _note(p, first, estimates, (against, data.swapped)))
-    titled(figure, f"{first.title} of {data.title} by {parameter} and K", part)
+    titled(figure, f"{first.metric.title} of {data.title} by {parameter} and K", part)
     return figure
 
 
@@ -148,11 +150,11 @@ def _note(
     p: dict[str, float], first: Estimate, estimates: dict[str, Estimate], against: tuple[str, str]
 ) -> str:
     to, on = against
-    full = next((r for r in estimates.values() if r.selector == "full"), None)
-    parts = [] if full is None else [f"full: {number(finite(full.value), full.unit)}."]
+    full = next((r for r in estimates.values() if r.condition.full), None)
+    parts = [] if full is None else [f"full: {number(finite(full.value), full.metric.unit)}."]
     if p:
         parts.append(
-            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions swapped on {on}, "
+            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions exchanged on {on}, "
             f"corrected for {len(p)} comparisons."
         )
     return " ".join([*parts, "Empty: not in the cache."])
@@ -171,20 +173,20 @@ class _Shade:
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        values = [scale(r.unit) * finite(r.value) for r in rows]
+        values = [scale(r.metric.unit) * finite(r.value) for r in rows]
         values = [v for v in values if not math.isnan(v)] or [0.0, 1.0]
         low, high = min(values), max(values)
-        if first.direction == "nearer 0":
+        if first.metric.direction == "nearer 0":
             high = max(abs(low), abs(high)) or 1.0
             low = -high
         if low == high:
             low, high = low - 0.5, high + 0.5
-        name = "vlag" if first.direction == "nearer 0" else "crest"
+        name = "vlag" if first.metric.direction == "nearer 0" else "crest"
         colours = seaborn.color_palette(name, as_cmap=True)
-        return cls(ScalarMappable(Normalize(low, high), colours), first.unit)
+        return cls(ScalarMappable(Normalize(low, high), colours), first.metric.unit)
 
     def __call__(self, row: Estimate) -> tuple[float, ...]:
-        value = scale(row.unit) * finite(row.value)
+        value = scale(row.metric.unit) * finite(row.value)
         if math.isnan(value):
             return (1.0, 1.0, 1.0)
         return tuple(float(c) for c in self.scale.to_rgba(value)[:3])

@@ -15,6 +15,7 @@ from calprune.analyze.figures._series import (
     MARKERS,
     axis_title,
     scale,
+    series_key,
     series_label,
     series_of,
     series_styles,
@@ -60,7 +61,7 @@ class Pareto:
             return "accuracy is the other axis; take another metric"
         if len(data.experiment.conditions) < 2:
             return "one condition has no other to be compared with"
-        direction = data.estimates(spec.metric)[0].direction
+        direction = data.estimates(spec.metric)[0].metric.direction
         if direction == "neither":
             return f"no value of {metric.name} is better than another"
         return data.undefined(spec.metric)
@@ -68,7 +69,7 @@ class Pareto:
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
         across, up = data.estimates("accuracy"), data.estimates(spec.metric)
-        best = pareto_front(*(([r.value for r in x], x[0].direction) for x in (across, up)))
+        best = pareto_front(*(([r.value for r in x], x[0].metric.direction) for x in (across, up)))
         rows = [
             row | {"accuracy": x.value, "accuracy_low": x.low, "accuracy_high": x.high, "front": on}
             for row, x, on in zip(records(up), across, best.tolist(), strict=True)
@@ -80,13 +81,13 @@ def _page(
     across: Sequence[Estimate], up: Sequence[Estimate], best: NDArray[np.bool_], data: FigureData
 ) -> Figure:
     points = _points(up)
-    sizes = sorted({round(r.kept) for r in up})
+    sizes = sorted({round(r.condition.kept) for r in up})
     sizes = sizes if len(sizes) < 5 else [sizes[0], sizes[len(sizes) // 2], sizes[-1]]
     sized = [(_handle("#9a9a9a", "o", _area(k)), f"K = {k}") for k in sizes]
     entries = [(_handle(c, m, 36.0), label) for c, m, label in dict.fromkeys(points.values())]
     labels = [label for _, label in [*entries, *sized]] + ["Pareto front"]
-    x = [scale(r.unit) * finite(r.value) for r in across]
-    y = [scale(r.unit) * finite(r.value) for r in up]
+    x = [scale(r.metric.unit) * finite(r.value) for r in across]
+    y = [scale(r.metric.unit) * finite(r.value) for r in up]
     window = _window(x, y, best)
     width = 4.6 if window is None and len(labels) <= MOST else 7.0
     columns, below = legend_rows(labels, width)
@@ -96,17 +97,19 @@ def _page(
     panels = [figure.add_subplot(grid[0, i]) for i in range(count)]
     for axes in panels:
         for i, r in enumerate(up):
-            colour, marker, _ = points[r.selector, r.parameters]
+            colour, marker, _ = points[series_key(r.condition)]
             if best[i] or len(up) <= CROWD:
                 _cross(axes, x[i], y[i], across[i], r, colour)
             axes.scatter(
-                [x[i]], [y[i]], s=_area(r.kept), color=[colour], marker=marker,
+                [x[i]], [y[i]], s=_area(r.condition.kept), color=[colour], marker=marker,
                 edgecolor="white", lw=0.7, zorder=3,
             )  # fmt: skip
         line = _front(axes, x, y, best)
-        axes.set_xlabel(axis_title(across[0].title, across[0].unit, across[0].direction))
+        axes.set_xlabel(
+            axis_title(across[0].metric.title, across[0].metric.unit, across[0].metric.direction)
+        )
         axes.margins(0.08)
-    panels[0].set_ylabel(axis_title(up[0].title, up[0].unit, up[0].direction))
+    panels[0].set_ylabel(axis_title(up[0].metric.title, up[0].metric.unit, up[0].metric.direction))
     if window is not None:
         panels[1].set(xlim=window[0], ylim=window[1])
         panels[1].set_title("around the front", loc="left", fontsize=9.5)
@@ -114,7 +117,7 @@ def _page(
     _named(panels[-1], x, y, best, up)
     handles = [h for h, _ in [*entries, *sized]] + [line]
     legend_in(figure.add_subplot(grid[1, :]), handles, labels, columns)
-    biased = f", that of {up[0].title} around its de-biased value"
+    biased = f", that of {up[0].metric.title} around its de-biased value"
     biased *= up[0].interval_of == "debiased"
     of_front = "" if len(up) <= CROWD else ", of the front only"
     footnote(
@@ -122,7 +125,7 @@ def _page(
         f"Faint: {data.intervals}{of_front}{biased}. Front: no other condition is as good in "
         "both and better in one; K beside its points.",
     )
-    titled(figure, f"{up[0].title} and accuracy of {data.title}")
+    titled(figure, f"{up[0].metric.title} and accuracy of {data.title}")
     return figure
 
 
@@ -159,7 +162,7 @@ def _points(rows: Sequence[Estimate]) -> dict[tuple[str, str], tuple[Any, str, s
             own += [] if selector in own else [selector]
             marker = MARKERS[own.index(selector) % len(MARKERS)]
             found[selector, parameters] = (colours[selector], marker, brief(selector))
-    full = {(r.selector, r.parameters): (INK, "s", "full") for r in rows if r.selector == "full"}
+    full = {series_key(r.condition): (INK, "s", "full") for r in rows if r.condition.full}
     return {**found, **full}
 
 
@@ -171,9 +174,9 @@ def _area(kept: float) -> float:
 def _cross(axes: Axes, x: float, y: float, a: Estimate, b: Estimate, colour: Any) -> None:
     bar: dict[str, Any] = {"color": colour, "lw": 0.9, "alpha": 0.35, "zorder": 2}
     if a.low is not None and a.high is not None:
-        axes.plot([scale(a.unit) * a.low, scale(a.unit) * a.high], [y, y], **bar)
+        axes.plot([scale(a.metric.unit) * a.low, scale(a.metric.unit) * a.high], [y, y], **bar)
     if b.low is not None and b.high is not None:
-        axes.plot([x, x], [scale(b.unit) * b.low, scale(b.unit) * b.high], **bar)
+        axes.plot([x, x], [scale(b.metric.unit) * b.low, scale(b.metric.unit) * b.high], **bar)
 
 
 def _front(axes: Axes, x: Sequence[float], y: Sequence[float], best: NDArray[np.bool_]) -> Any:
@@ -198,7 +201,7 @@ def _named(
         at = (np.array([x[i], y[i]]) - low) / (high - low)
         if np.abs(at - last).max() > 0.06:
             axes.annotate(
-                f"{rows[i].kept:.0f}", (x[i], y[i]), (5, -11), textcoords="offset points",
+                f"{rows[i].condition.kept:.0f}", (x[i], y[i]), (5, -11), textcoords="offset points",
                 fontsize=7.5, color=INK, zorder=5,
             )  # fmt: skip
             last = at

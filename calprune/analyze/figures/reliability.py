@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
 from calprune.analyze.figures._data import condition_names
-from calprune.analyze.figures._series import seeds
 from calprune.analyze.figures._style import (
     BAND,
     INK,
@@ -99,9 +98,9 @@ def _page(
             top.set_axis_off()
             strip.set_axis_off()
             continue
-        own = [b for b in bins if b.condition == names[i]]
+        own = [b for b in bins if b.condition.name == names[i]]
         _panel(top, own, left, _lowest(bins, left))
-        _isotonic(top, [s for s in steps if s.condition == names[i]])
+        _isotonic(top, [s for s in steps if s.condition.name == names[i]])
         _strip(strip, own, left, max(b.share for b in bins))
         _caption(top, names[i], own, estimates)
         top.tick_params(labelbottom=False, labelleft=column == 0)
@@ -127,7 +126,7 @@ def _panel(axes: Axes, bins: Sequence[Bin], left: float, bottom: float) -> None:
     x = [b.confidence for b in bins]
     axes.fill_between(x, [b.band_low for b in bins], [b.band_high for b in bins], color=BAND, lw=0)
     axes.plot([left, 1], [left, 1], color="#8a8a8a", lw=1, zorder=1)
-    colour = colours_of([bins[0].selector])[bins[0].selector]
+    colour = colours_of([bins[0].condition.selector])[bins[0].condition.selector]
     axes.plot(x, [b.accuracy for b in bins], color=colour, lw=1.2, alpha=0.7, zorder=2)
     for b in bins:
         if b.low is not None and b.high is not None:
@@ -145,7 +144,7 @@ def _isotonic(axes: Axes, steps: Sequence[Step]) -> None:
 
 
 def _strip(axes: Axes, bins: Sequence[Bin], left: float, most: float) -> None:
-    colour = colours_of([bins[0].selector])[bins[0].selector]
+    colour = colours_of([bins[0].condition.selector])[bins[0].condition.selector]
     low = [max(b.low_edge, left) for b in bins]
     widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
     shares = [b.share for b in bins]
@@ -163,7 +162,10 @@ def _limits(axes: Axes, left: float) -> None:
 
 
 def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Estimate]) -> None:
-    shown = {e.metric: e for e in estimates if e.condition == name and e.group == "all"}
-    numbers = [f"{e.title} {number(e.value, e.unit)}{UNITS[e.unit]}" for e in shown.values()]
-    title = f"{brief(name + seeds(bins[0]))}\n{', '.join(numbers)}"
+    shown = {e.metric.spec: e for e in estimates if e.condition.name == name and e.group == "all"}
+    numbers = [
+        f"{e.metric.title} {number(e.value, e.metric.unit)}{UNITS[e.metric.unit]}"
+        for e in shown.values()
+    ]
+    title = f"{brief(bins[0].condition.shown_title)}\n{', '.join(numbers)}"
     axes.set_title(title, loc="left", fontsize=8.2)

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec
-from calprune.analyze.figures._series import MOST, Series, series_of, series_styles
+from calprune.analyze.figures._series import (
+    MOST,
+    Series,
+    budget_of,
+    series_key,
+    series_of,
+    series_styles,
+)
 from calprune.analyze.figures._style import (
     INK,
     footnote,
@@ -49,7 +56,7 @@ class RiskCoverage:
         rows = data.numbers(
             risk_coverage, data.options.predictions, conditions=data.at(spec.budget)
         )
-        areas = {e.condition: e for e in data.estimates("aurc", draws=0)}
+        areas = {e.condition.name: e for e in data.estimates("aurc", draws=0)}
         parts = paged(series_of(rows), MOST) or [[]]
         pages = [
             _page(rows, part, areas, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
@@ -64,11 +71,11 @@ def _page(
     styles = {line: s for line, s in series_styles(rows).items() if line in lines}
     curves: list[tuple[list[Risk], str, Any, Any]] = []
     for i, (line, style) in enumerate(styles.items()):
-        own = [r for r in rows if (r.selector, r.parameters) == line]
+        own = [r for r in rows if series_key(r.condition) == line]
         curves.append((own, str(style["label"]), style["color"], DASHES[i % len(DASHES)]))
-    unpruned = [r for r in rows if r.selector == "full"]
+    unpruned = [r for r in rows if r.condition.full]
     curves += [(unpruned, "full", INK, "-")] if unpruned else []
-    labels = [f"{label}: {_area(areas[own[0].condition])}" for own, label, _, _ in curves]
+    labels = [f"{label}: {_area(areas[own[0].condition.name])}" for own, label, _, _ in curves]
     width = 4.6
     across, below = legend_rows(labels, width)
     figure = new_figure(width, 3.0 + 1.1 * below + 1.3)
@@ -85,13 +92,13 @@ def _page(
         "Surest answers first; answers of equal confidence averaged over all their orders. "
         f"Begins at {100 * FROM:g} %. AURC: mean over all coverages.",
     )
-    budget = next((r.budget for r in rows if r.selector != "full"), "")
-    titled(figure, f"Risk of {of}" + (f" at K = {budget.removeprefix('k')}" * bool(budget)), part)
+    kept = next((f" at K = {budget_of(r.condition)}" for r in rows if not r.condition.full), "")
+    titled(figure, f"Risk of {of}{kept}", part)
     return figure
 
 
 def _area(row: Estimate) -> str:
-    return f"AURC {number(row.value, row.unit)}"
+    return f"AURC {number(row.value, row.metric.unit)}"
 
 
 def _finish(axes: Axes) -> None:

@@ -69,9 +69,9 @@ def _page(
     grid = figure.add_gridspec(2, 2, height_ratios=[tall, below])
     panels = [figure.add_subplot(grid[0, i]) for i in range(2)]
     for axes, metric in zip(panels, ("ece", "accuracy"), strict=True):
-        own = [r for r in rows if r.metric == metric]
+        own = [r for r in rows if r.metric.spec == metric]
         curve_panel(axes, own, styles)
-        axes.set_ylabel(axis_title(named(own[0]), own[0].unit, own[0].direction))
+        axes.set_ylabel(axis_title(named(own[0]), own[0].metric.unit, own[0].metric.direction))
     legend_in(figure.add_subplot(grid[1, :]), *legend_of(panels[0]), across)
     if any(r.low is not None for r in rows):
         footnote(figure, f"Bars and grey band: {data.intervals}.")

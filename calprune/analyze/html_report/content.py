@@ -17,7 +17,7 @@ from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS, AnalysisOptions
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import Defined, definitions
+from calprune.analyze.results.by_confidence import ConfidenceSensitivity, by_confidence
 from calprune.analyze.results.calibration_slope import CalibrationSlope, calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import (
     CalibrationSlopeDifference,
@@ -98,7 +98,7 @@ class Content:
 
 
 def _belongs(row: Estimate | Difference, experiment: Experiment) -> bool:
-    return (row.model, row.benchmark) == (experiment.model, experiment.benchmark)
+    return row.condition.place == experiment.title
 
 
 def gather(
@@ -149,7 +149,7 @@ def gather(
     mixed = replace(options, testing=replace(options.testing, mixed_numerics=True))
     differences: list[Difference] = []
     unlike: list[str] = []
-    defined: list[Defined] = []
+    defined: list[ConfidenceSensitivity] = []
     moved: list[CalibrationSlopeDifference] = []
     whole, regressed = replace(mixed, by=None), _has_log_odds(found, options)
     for experiment in referenced:
@@ -223,14 +223,16 @@ def _alike(experiment: Experiment, reference: str, mixed: bool) -> tuple[Experim
     return alike, [runs.name for runs in others]
 
 
-def _defined(experiment: Experiment, reference: str, options: AnalysisOptions) -> list[Defined]:
+def _defined(
+    experiment: Experiment, reference: str, options: AnalysisOptions
+) -> list[ConfidenceSensitivity]:
     """Does the conclusion depend on what confidence means? Only where all questions are closed."""
     closed = all(t.replies is None or not t.replies.open.any() for t in experiment.tables)
     if not closed or options.predictions.confidence not in (AUTO, OF_ANSWERS):
         return []
     few = min(SWAPS, options.testing.permutations)
     fewer = replace(options, testing=replace(options.testing, permutations=few))
-    return definitions([experiment], DEFINED, of_answers(), reference, fewer)
+    return by_confidence([experiment], DEFINED, of_answers(), reference, fewer)
 
 
 def _has_log_odds(found: Sequence[Experiment], options: AnalysisOptions) -> bool:
@@ -242,5 +244,5 @@ def _slopes(
     rows: Sequence[CalibrationSlope], moved: Sequence[CalibrationSlopeDifference]
 ) -> tuple[TextTable, ...]:
     """Tables of each number, and of slopes and calibration in the large against the reference."""
-    shown = [r for r in moved if r.metric != "intercept"]
+    shown = [r for r in moved if r.metric.spec != "intercept"]
     return (*calibration_slope_tables(rows), *calibration_slope_difference_tables(shown))

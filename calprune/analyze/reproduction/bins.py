@@ -68,7 +68,7 @@ def _row(
     return replace(
         blank,
         column=f"bin {b.low_edge:.3f} to {b.high_edge:.3f}",
-        condition=b.condition,
+        condition=b.condition.name,
         value=b.accuracy,
         low=b.low,
         high=b.high,

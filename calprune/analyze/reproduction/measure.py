@@ -46,10 +46,12 @@ class Measuring:
             return Measured(found[0].name, note=rows)
         group = line.group or "all"
         for row in rows:
-            if (row.condition, row.group) == (found[0].name, group):
+            if (row.condition.name, row.group) == (found[0].name, group):
                 less = row.debiased if row.interval_of == "debiased" else None
                 ends = (row.low, row.high)
-                return Measured(row.condition, row.value, *ends, several, row.unit, less)
+                return Measured(
+                    row.condition.name, row.value, *ends, several, row.metric.unit, less
+                )
         return Measured(found[0].name, note=f"these questions have no group {group!r}")
 
     def _told(self, line: TableAxis, by: str | None = None) -> AnalysisOptions:
@@ -88,4 +90,4 @@ class Measuring:
             return Measured(cell.name, note=str(error))
         name = f"{cell.name} - {others[0].name}"
         less = row.delta_debiased if row.interval_of == "delta_debiased" else None
-        return Measured(name, row.delta, row.low, row.high, unit=row.unit, debiased=less)
+        return Measured(name, row.delta, row.low, row.high, unit=row.metric.unit, debiased=less)

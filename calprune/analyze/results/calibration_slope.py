@@ -17,6 +17,7 @@ from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resample
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.resampled_metrics import clusters_of
+from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.signature import drawn_unit, signed
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
@@ -28,14 +29,19 @@ from calprune.analyze.statistics.calibration_slope import (
 )
 from calprune.errors import PlanError
 
+INFO = {
+    "slope": MetricInfo("slope", "slope", "plain", "neither"),
+    "in-the-large": MetricInfo("in-the-large", "in the large", "plain", "nearer 0"),
+    "intercept": MetricInfo("intercept", "intercept", "plain", "nearer 0"),
+}
+
 
 @dataclass(frozen=True)
 class CalibrationSlope:
     """One number of Cox's regression of correctness on the log-odds of confidence.
 
     Attributes:
-        model, benchmark, condition, selector, parameters, budget, seed, by, group: as in
-            ``Estimate``.
+        condition, by, group: as in ``Estimate``.
         definition: what was asked for as confidence.
         metric: ``slope`` and ``intercept`` of the regression, or ``in-the-large``, the intercept
             with the slope held at 1.
@@ -49,21 +55,15 @@ class CalibrationSlope:
         errors, error_images: wrong rows, and images that have one.
         clipped: rows whose confidence is exactly 0 or 1, the most of any seed.
         replies, left_out: rows read from replies, and rows of the file that no group has.
-        seeds, seed_sd: seeds averaged, and the standard deviation over them; None for one.
+        seed_sd: standard deviation over the seeds that are averaged; None for one.
         signature: the choices behind the number.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    selector: str
-    parameters: str
-    budget: str
-    seed: str
+    condition: ConditionInfo
     definition: str
     by: str
     group: str
-    metric: Quantity
+    metric: MetricInfo
     value: float
     error: float | None
     low: float | None
@@ -78,9 +78,8 @@ class CalibrationSlope:
     clipped: int
     replies: int
     left_out: int
-    seeds: int
     seed_sd: float | None
-    signature: str
+    signature: Signature
 
 
 @dataclass(frozen=True)
@@ -130,9 +129,9 @@ class RunParts:
         """The reason, with the name of what is clustered."""
         return found.why.replace("cluster", drawn_unit(self.predictions[0], self.resample)[:-1])
 
-    def signature(self, metric: Quantity, method: str) -> str:
+    def signature(self, metric: Quantity, method: str) -> Signature:
         """The choices behind a number."""
-        head = f"{metric}|cox:logistic"
+        head = (metric, "cox:logistic")
         return signed(head, self.predictions[0], self.clusters, method, self.resample)
 
 
@@ -163,24 +162,18 @@ def calibration_slopes(
 def _rows(
     experiment: Experiment, runs: RunParts, group: str, options: AnalysisOptions
 ) -> list[CalibrationSlope]:
-    condition, found = runs.condition, runs.mean()
+    found = runs.mean()
     single = (
         [calibration_slope([part], [1.0]) for part in runs.parts] if len(runs.parts) > 1 else []
     )
     wrong, images = 1.0 - runs.parts[0].correct, clusters_of(runs.predictions[0]).code
     return [
         CalibrationSlope(
-            model=experiment.model,
-            benchmark=experiment.benchmark,
-            condition=condition.name,
-            selector=condition.selector,
-            parameters=condition.parameters,
-            budget=condition.budget,
-            seed=condition.seed,
+            condition=ConditionInfo.of(experiment, runs.condition),
             definition=options.predictions.confidence,
             by=options.by or "",
             group=group,
-            metric=metric,
+            metric=INFO[metric],
             value=found[metric].value,
             error=found[metric].error,
             low=found[metric].low,
@@ -188,7 +181,6 @@ def _rows(
             why=runs.why(found[metric]),
             errors=round(float(wrong.sum())),
             error_images=len(np.unique(images[wrong > 0])),
-            seeds=len(runs.parts),
             seed_sd=_spread(np.array([own[metric].value for own in single])),
             signature=runs.signature(metric, "cluster-t95"),
             **runs.described(),

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.reference import Pair
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
-from calprune.analyze.results.calibration_slope import RunParts, check_probabilities
+from calprune.analyze.results.calibration_slope import INFO, RunParts, check_probabilities
 from calprune.analyze.results.compare import referenced, without
 from calprune.analyze.results.estimate import grouped
+from calprune.analyze.results.row import (
+    HIDDEN,
+    ConditionInfo,
+    MetricInfo,
+    Signature,
+    compared_columns,
+)
 from calprune.analyze.statistics.calibration_slope import (
     QUANTITIES,
     Coefficient,
@@ -28,8 +36,7 @@ class CalibrationSlopeDifference:
 
     Attributes:
         against: what was asked for; ``reference`` the condition that it means here.
-        model, benchmark, condition, seed, definition, by, group, metric: as in
-            ``CalibrationSlope``.
+        condition, definition, by, group, metric: as in ``CalibrationSlope``.
         value, reference_value: of both; ``delta`` is the first minus the second, the interaction
             with the condition in a regression of the rows of both.
         error, low, high, t, p: of delta, clustered over the rows of both; None without.
@@ -39,16 +46,13 @@ class CalibrationSlopeDifference:
             ``CalibrationSlope``.
     """
 
-    model: str
-    benchmark: str
-    condition: str
+    condition: ConditionInfo
     against: str
-    reference: str
-    seed: str
+    reference: ConditionInfo = field(metadata={HIDDEN: True})
     definition: str
     by: str
     group: str
-    metric: Quantity
+    metric: MetricInfo
     value: float
     reference_value: float
     delta: float
@@ -68,7 +72,11 @@ class CalibrationSlopeDifference:
     clipped: int
     replies: int
     left_out: int
-    signature: str
+    signature: Signature
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``; of the reference its name and key."""
+        return compared_columns(self)
 
 
 def calibration_slope_differences(
@@ -134,19 +142,15 @@ def _family(
         for (condition, base), one, p_adjusted in zip(pairs, found, adjusted, strict=True):
             own, delta = runs[condition.name], one[metric]
             lacks = next((n for n in (condition.name, base.name) if means[n][metric].why), "")
-            tail = f"|p:cluster-t|adjust:{correction}{len(pairs)}"
             rows.append(
                 CalibrationSlopeDifference(
-                    model=experiment.model,
-                    benchmark=experiment.benchmark,
-                    condition=condition.name,
+                    condition=ConditionInfo.of(experiment, condition),
                     against=against,
-                    reference=base.name,
-                    seed=condition.seed,
+                    reference=ConditionInfo.of(experiment, base),
                     definition=options.predictions.confidence,
                     by=options.by or "",
                     group=group,
-                    metric=metric,
+                    metric=INFO[metric],
                     value=means[condition.name][metric].value,
                     reference_value=means[base.name][metric].value,
                     delta=delta.value,
@@ -159,7 +163,9 @@ def _family(
                     correction=correction,
                     family=len(pairs),
                     why=f"{lacks}: {own.why(delta)}" if lacks else own.why(delta),
-                    signature=own.signature(metric, "paired-cluster-t95") + tail,
+                    signature=own.signature(metric, "paired-cluster-t95").plus(
+                        p="cluster-t", adjust=f"{correction}{len(pairs)}"
+                    ),
                     **own.described(),
                 )
             )

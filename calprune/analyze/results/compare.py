@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -12,15 +13,11 @@ from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
 from calprune.analyze.metric import (
-    Direction,
-    DisplayUnit,
     Gapped,
     Measure,
     Metric,
     debiased,
-    heading_of,
     resolve,
-    spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.predictions.table import Predictions
@@ -32,6 +29,13 @@ from calprune.analyze.results.resampled_metrics import (
     clusters_of,
     prepared,
 )
+from calprune.analyze.results.row import (
+    HIDDEN,
+    ConditionInfo,
+    MetricInfo,
+    Signature,
+    compared_columns,
+)
 from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
@@ -39,7 +43,7 @@ from calprune.analyze.results.shared_resamples import (
     gap_errors,
     resampled,
 )
-from calprune.analyze.results.signature import drawn_unit, interval_of, sign
+from calprune.analyze.results.signature import drawn_unit, interval_of, signature
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
@@ -55,40 +59,34 @@ class Difference:
     Attributes:
         against: what was asked for: ``full``, or ``scope:alpha=1``, which has a reference in each
             budget.
-        model, benchmark, condition, reference, seed, by, group, metric, title, unit, direction:
-            what was compared.
+        condition, reference, by, group, metric: what was compared.
         value, reference_value: the metric of both; ``delta`` is the first minus the second.
         delta_debiased: of ECE and its relatives, the difference of the de-biased values.
         low, high: 95 % interval from resampled images; None without one.
         interval_of: what it belongs to: ``delta`` or ``delta_debiased``; empty without one.
         defined: share of resamples in which delta is defined; below 95 % there is no interval.
         sd: standard deviation of delta over those resamples; None without, or if undefined.
-        p: two-sided p of swapping the two conditions on whole images, or of dealing their runs anew
-            where one has several seeds; at least 1/(swaps + 1).
+        p: two-sided p of the paired permutation test: the two conditions exchanged on whole images,
+            or their runs permuted where one has several seeds; at least 1/(permutations + 1).
         p_adjusted: the same after correction over the family.
         p_mcnemar: of accuracy, exact, where no two questions share an image; else None.
         p_t, t: of accuracy, the cluster-robust t-test where images have several; else None.
-        p_least: the smallest p that the swaps allow.
+        p_least: the smallest p that the permutations allow.
         correction, family: which, and over how many comparisons.
-        n, clusters, draws, swaps: rows, images, resamples behind the interval and behind p.
+        n, clusters, draws, permutations: rows, images, resamples behind the interval and behind p.
+        all_permutations: whether these are all that there are.
         resampled: ``images`` or ``rows``.
         replies, left_out: rows read from replies, and rows of the file that no group has.
         signature: the choices behind the numbers.
         attenuation: of ECE and its relatives, how much of a true difference delta shows.
     """
 
-    model: str
-    benchmark: str
-    condition: str
+    condition: ConditionInfo
     against: str
-    reference: str
-    seed: str
+    reference: ConditionInfo = field(metadata={HIDDEN: True})
     by: str
     group: str
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
+    metric: MetricInfo
     value: float
     reference_value: float
     delta: float
@@ -110,11 +108,23 @@ class Difference:
     clusters: int
     resampled: str
     draws: int
-    swaps: int
+    permutations: int
+    all_permutations: bool
     replies: int
     left_out: int
-    signature: str
-    attenuation: Attenuation | None = field(default=None, repr=False, compare=False)
+    signature: Signature
+    attenuation: Attenuation | None = field(
+        default=None, repr=False, compare=False, metadata={HIDDEN: True}
+    )
+
+    @property
+    def by_runs(self) -> bool:
+        """Whether runs were permuted, as there are several seeds on a side."""
+        return len(self.condition.seeds) > 1 or len(self.reference.seeds) > 1
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``; of the reference its name and key."""
+        return compared_columns(self)
 
 
 def compare(
@@ -265,30 +275,16 @@ def _difference(
     of = "" if found.low is None else "delta_debiased" if kind in OF_GAPS else "delta"
     method = f"paired-{kind}95" if of else "none"
     exact, robust = _accuracy_tests(metric, *samplers)
-    signed = sign(
-        metric,
-        predictions,
-        first.clusters,
-        interval_of(method, metric, of),
-        how.draws,
-        how.seed,
-        how.unit,
-    )
-    tail = f"|p:{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
+    signed = signature(metric, predictions, first.clusters, interval_of(method, metric, of), how)
+    moved = f"{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
     drawn = delta[1:][np.isfinite(delta[1:])]
     return Difference(
-        model=experiment.model,
-        benchmark=experiment.benchmark,
-        condition=runs.name,
+        condition=ConditionInfo.of(experiment, runs),
         against=against,
-        reference=base.name,
-        seed=runs.seed,
+        reference=ConditionInfo.of(experiment, base),
         by=options.by or "",
         group=group,
-        metric=spec(metric),
-        title=heading_of(metric),
-        unit=metric.unit,
-        direction=metric.direction,
+        metric=MetricInfo.of(metric),
         value=float(ours[0]),
         reference_value=float(theirs[0]),
         delta=plain,
@@ -310,10 +306,11 @@ def _difference(
         clusters=len(images),
         resampled=drawn_unit(predictions, how.unit),
         draws=how.draws,
-        swaps=test.permutations,
+        permutations=test.permutations,
+        all_permutations=test.every,
         replies=int(predictions.replied.sum()),
         left_out=predictions.left_out,
-        signature=f"{signed}{tail}|adjust:{options.testing.correction}{family}",
+        signature=signed.plus(p=moved, adjust=f"{options.testing.correction}{family}"),
         attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
 

@@ -12,14 +12,10 @@ from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.experiments.grouping import groups
 from calprune.analyze.metric import (
-    Direction,
-    DisplayUnit,
     Gapped,
     Metric,
-    heading_of,
     never_negative,
     resolve,
-    spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.predictions.table import Predictions
@@ -31,6 +27,7 @@ from calprune.analyze.results.resampled_metrics import (
     prepared,
     residual,
 )
+from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
@@ -38,7 +35,7 @@ from calprune.analyze.results.shared_resamples import (
     gap_errors,
     resampled,
 )
-from calprune.analyze.results.signature import drawn_unit, interval_of, sign
+from calprune.analyze.results.signature import drawn_unit, interval_of, signature
 from calprune.analyze.statistics.calibration_error import Combined, Contrast
 from calprune.analyze.statistics.clustering import design_effect, icc
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
@@ -49,10 +46,9 @@ class Estimate:
     """One number with everything needed to read it.
 
     Attributes:
-        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
-        kept: visual tokens that the last layer saw, mean over questions.
+        condition: what was asked.
         by, group: grouping and its value; ``all`` for all rows.
-        metric, title, unit, direction: which metric and how to show it.
+        metric: which, and how to show it.
         value: the metric.
         debiased: of ECE and its relatives, the same less its expected bias; else None. May be
             below 0.
@@ -69,26 +65,16 @@ class Estimate:
         replies: rows whose confidence is that of a generated reply.
         left_out: rows of the whole file that no group has: nothing is offered in them.
         ties: rows whose largest probability is shared.
-        floor: of ECE and its relatives, what a perfectly calibrated model would score here; else
-            None, also with soft targets, whose spread no confidence tells.
-        seeds, seed_sd: seeds averaged, and the standard deviation over them.
+        ece_if_calibrated: of ECE and its relatives, what a perfectly calibrated model would score
+            here; else None, also with soft targets, whose spread no confidence tells.
+        seed_sd: standard deviation over the seeds that are averaged.
         signature: the choices behind the number.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    selector: str
-    parameters: str
-    budget: str
-    seed: str
-    kept: float
+    condition: ConditionInfo
     by: str
     group: str
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
+    metric: MetricInfo
     value: float
     debiased: float | None
     low: float | None
@@ -106,10 +92,9 @@ class Estimate:
     replies: int
     left_out: int
     ties: int
-    floor: float | None
-    seeds: int
+    ece_if_calibrated: float | None
     seed_sd: float | None
-    signature: str
+    signature: Signature
 
 
 def estimate(
@@ -214,7 +199,7 @@ def _cell(
         if (x := icc(s.predictions.correct, images, s.predictions.duplicate_of)) is not None
     ]
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
-    rows, how = [], options.resampling
+    rows, how, condition = [], options.resampling, ConditionInfo.of(experiment, runs)
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
         if gap is not None and (kind == "studentised" or kind == "bridge"):
@@ -225,20 +210,10 @@ def _cell(
         method = f"{kind}95" if of else "none"
         rows.append(
             Estimate(
-                model=experiment.model,
-                benchmark=experiment.benchmark,
-                condition=runs.name,
-                selector=runs.selector,
-                parameters=runs.parameters,
-                budget=runs.budget,
-                seed=runs.seed,
-                kept=runs.kept,
+                condition=condition,
                 by=options.by or "",
                 group=group,
-                metric=spec(metric),
-                title=heading_of(metric),
-                unit=metric.unit,
-                direction=metric.direction,
+                metric=MetricInfo.of(metric),
                 value=float(mean[j, 0]),
                 debiased=None if gap is None else float(gap.debiased[0]),
                 low=found.low,
@@ -256,19 +231,12 @@ def _cell(
                 replies=int(predictions.replied.sum()),
                 left_out=predictions.left_out,
                 ties=max(s.predictions.ties for s in samplers),
-                floor=if_calibrated(metric, predictions, images, how.seed)
+                ece_if_calibrated=if_calibrated(metric, predictions, images, how.seed)
                 if isinstance(metric, Gapped)
                 else None,
-                seeds=len(samplers),
                 seed_sd=_spread(values[:, j, 0]),
-                signature=sign(
-                    metric,
-                    predictions,
-                    samplers[0].clusters,
-                    interval_of(method, metric, of),
-                    how.draws,
-                    how.seed,
-                    how.unit,
+                signature=signature(
+                    metric, predictions, samplers[0].clusters, interval_of(method, metric, of), how
                 ),
             )
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from calprune.analyze.experiments.experiment import Experiment
-from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.row import ConditionInfo, MetricInfo
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.data.condition_names import seedless
 
@@ -21,12 +21,8 @@ UPPER = "full"
 class Overview:
     """One condition on one benchmark; ``percent`` is of the upper bound, where that is known."""
 
-    condition: str
-    budget: str
-    model: str
-    benchmark: str
-    metric: str
-    unit: DisplayUnit
+    condition: ConditionInfo
+    metric: MetricInfo
     value: float
     percent: float | None
 
@@ -42,9 +38,7 @@ class Tradeoff:
             ECE and better in one of them; see ``pareto_front``.
     """
 
-    model: str
-    benchmark: str
-    condition: str
+    condition: ConditionInfo
     last: float
     mean: float
     accuracy: float
@@ -61,14 +55,13 @@ def overview(
     told = AnalysisOptions(Resampling(0), predictions=options)
     rows: list[Overview] = []
     for experiment in experiments:
-        place = (experiment.model, experiment.benchmark)
-        found = {r.condition: r for r in estimate([experiment], [metric], told)}
+        found = {r.condition.name: r for r in estimate([experiment], [metric], told)}
         best = [found[c.name].value for c in experiment.conditions if c.selector == UPPER]
         for runs in experiment.conditions:
-            value, unit = found[runs.name].value, found[runs.name].unit
-            percent = 100 * value / best[0] if best and best[0] else None
-            name = str(seedless(runs.condition))  # alike on every benchmark
-            rows.append(Overview(name, runs.budget, *place, metric, unit, value, percent))
+            row = found[runs.name]
+            percent = 100 * row.value / best[0] if best and best[0] else None
+            common = replace(row.condition, spec=seedless(runs.condition))  # on every benchmark
+            rows.append(Overview(common, row.metric, row.value, percent))
     return rows
 
 
@@ -83,14 +76,12 @@ def pareto(
         found = estimate([experiment], ["accuracy", "ece"], told)
         across, up = (found[i::2] for i in (0, 1))
         best = pareto_front(
-            ([r.value for r in across], across[0].direction),
-            ([r.value for r in up], up[0].direction),
+            ([r.value for r in across], across[0].metric.direction),
+            ([r.value for r in up], up[0].metric.direction),
         )
         rows += [
             Tradeoff(
-                experiment.model,
-                experiment.benchmark,
-                runs.name,
+                x.condition,
                 runs.kept,
                 float(np.mean([t.visual.mean() for t in runs.tables])),
                 x.value,

@@ -4,65 +4,56 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
-from calprune.analyze.experiments.sweeps import Sweep, sweeps
-from calprune.analyze.metric import Direction, DisplayUnit, Metric
+from calprune.analyze.experiments.experiment import Experiment
+from calprune.analyze.experiments.sweeps import sweeps
+from calprune.analyze.metric import Metric
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
+from calprune.analyze.results.row import ConditionInfo
 from calprune.analyze.statistics.multiple_testing import adjust_p
 
 
 @dataclass(frozen=True)
-class Change:
+class ParameterEffect:
     """A condition minus the one that differs in nothing but one parameter.
 
     Attributes:
-        model, benchmark, condition, reference: what was compared.
-        selector, others, budget, kept: what both have in common.
+        difference: of the two; p is corrected over all conditions of all budgets.
         parameter, level, baseline: what differs, the condition's value and the reference's.
-        metric, title, unit, direction, value, reference_value, delta, delta_debiased, low, high,
-            interval_of, p: as ``Difference``.
-        p_adjusted, correction, family: over all conditions of all budgets.
-        signature: the choices behind the numbers.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    reference: str
-    selector: str
-    others: str
-    budget: str
-    kept: float
+    difference: Difference
     parameter: str
     level: float
     baseline: float
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
-    value: float
-    reference_value: float
-    delta: float
-    delta_debiased: float | None
-    low: float | None
-    high: float | None
-    interval_of: str
-    p: float
-    p_adjusted: float
-    correction: str
-    family: int
-    signature: str
+
+    @property
+    def condition(self) -> ConditionInfo:
+        """Which is compared."""
+        return self.difference.condition
+
+    @property
+    def line(self) -> str:
+        """What both have in common at any budget, for people."""
+        spec = self.condition.spec
+        rest = tuple(p for p in spec.parameters if p[0] != self.parameter)
+        return replace(spec, parameters=rest, budget=None, scope=None, seed=None).title
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``."""
+        own = {"parameter": self.parameter, "level": self.level, "baseline": self.baseline}
+        return {**self.difference.columns(), **own}
 
 
-def changes(
+def parameter_effects(
     experiments: Sequence[Experiment],
     metric: str | Metric,
     parameter: str,
     baseline: float,
     options: AnalysisOptions = DEFAULTS,
-) -> list[Change]:
+) -> list[ParameterEffect]:
     """Each level of ``parameter`` against ``baseline`` at the same budget, paired.
 
     Conditions without a counterpart at ``baseline`` are left out. p-values are corrected over all
@@ -77,57 +68,22 @@ def changes(
     """
     found, told = [], replace(options, by=None)
     for experiment in experiments:
-        own: list[Change] = []
+        own: list[ParameterEffect] = []
         for sweep in sweeps(experiment.conditions, parameter):
             for budget in dict.fromkeys(c.condition.budget for c in sweep.runs):
                 piled = [c for c in sweep.runs if c.condition.budget == budget]
                 base = next((c for c in piled if c.level(parameter) == baseline), None)
                 if base is None or len(piled) < 2:
                     continue
-                by_name = {c.name: c for c in piled}
                 for d in compare([experiment.of(piled)], [metric], base.name, told):
-                    own.append(_change(sweep, by_name[d.condition], base, d))
-        adjusted = adjust_p([c.p for c in own], own[0].correction if own else "holm")
-        found += [
-            replace(c, p_adjusted=float(p), family=len(own), signature=_signed(c, len(own)))
-            for c, p in zip(own, adjusted, strict=True)
-        ]
+                    value = dict(d.condition.parameters)[parameter]
+                    own.append(ParameterEffect(d, parameter, float(value), baseline))
+        correction = options.testing.correction
+        adjusted = adjust_p([row.difference.p for row in own], correction)
+        for row, p in zip(own, adjusted, strict=True):
+            signature = row.difference.signature.plus(adjust=f"{correction}{len(own)}")
+            corrected = replace(
+                row.difference, p_adjusted=float(p), family=len(own), signature=signature
+            )
+            found.append(replace(row, difference=corrected))
     return found
-
-
-def _change(sweep: Sweep, runs: ConditionRuns, base: ConditionRuns, d: Difference) -> Change:
-    return Change(
-        model=d.model,
-        benchmark=d.benchmark,
-        condition=runs.name,
-        reference=base.name,
-        selector=sweep.selector,
-        others=sweep.others,
-        budget=runs.budget,
-        kept=runs.kept,
-        parameter=sweep.parameter,
-        level=runs.level(sweep.parameter) or 0.0,
-        baseline=base.level(sweep.parameter) or 0.0,
-        metric=d.metric,
-        title=d.title,
-        unit=d.unit,
-        direction=d.direction,
-        value=d.value,
-        reference_value=d.reference_value,
-        delta=d.delta,
-        delta_debiased=d.delta_debiased,
-        low=d.low,
-        high=d.high,
-        interval_of=d.interval_of,
-        p=d.p,
-        p_adjusted=d.p_adjusted,
-        correction=d.correction,
-        family=d.family,
-        signature=d.signature,
-    )
-
-
-def _signed(change: Change, family: int) -> str:
-    """The signature with the family of all budgets."""
-    head, _, _ = change.signature.rpartition("|adjust:")
-    return f"{head}|adjust:{change.correction}{family}"

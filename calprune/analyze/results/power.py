@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from statistics import NormalDist
+from typing import Any
 
-from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.results.compare import Difference
+from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.errors import PlanError
 
@@ -21,48 +22,54 @@ class Power:
     """What a paired comparison of a condition with the reference could show.
 
     Attributes:
-        model, benchmark, condition, against, reference, seed, by, group: what is compared.
-        metric, title, unit, direction: by what, as in ``Difference``.
-        delta: the difference found, in the metric's own unit (accuracy in [0, 1]).
-        delta_debiased: of ECE and its relatives, less the expected bias.
-        sd: standard deviation of ``delta`` over resampled images; None if it is undefined.
+        difference: to the reference; its p is not read.
         detectable: least true difference found with 80 % power by a two-sided test at 5 %.
         detectable_first: the same at the first step of Holm, 5 % / family.
-        family: comparisons with the reference.
         detect: a difference asked about; None if none was.
         images, images_first: how many images such a benchmark needs to show it, or how many of
             what is ``resampled``, uncorrected and at the first step of Holm.
-        n, clusters: rows and images there are.
-        resampled, draws: ``images``, ``rows`` or ``questions``, and how often.
         signature: the choices behind the numbers.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    against: str
-    reference: str
-    seed: str
-    by: str
-    group: str
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
-    delta: float
-    delta_debiased: float | None
-    sd: float | None
+    difference: Difference
     detectable: float | None
     detectable_first: float | None
-    family: int
     detect: float | None
     images: int | None
     images_first: int | None
-    n: int
-    clusters: int
-    resampled: str
-    draws: int
-    signature: str
+    signature: Signature
+
+    @property
+    def condition(self) -> ConditionInfo:
+        """Which is compared."""
+        return self.difference.condition
+
+    @property
+    def metric(self) -> MetricInfo:
+        """By what."""
+        return self.difference.metric
+
+    @property
+    def group(self) -> str:
+        """Of questions."""
+        return self.difference.group
+
+    def columns(self) -> dict[str, Any]:
+        """See ``Columns``; without what a test or an interval would say."""
+        found = self.difference.columns()
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "difference"}
+        return (
+            {k: found[k] for k in found if k not in _UNREAD}
+            | own
+            | {"signature": str(self.signature)}
+        )
+
+
+_UNREAD = (
+    *("value", "reference_value", "low", "high", "interval_of", "defined"),
+    *("p", "p_adjusted", "p_mcnemar", "p_t", "t", "p_least", "correction"),
+    *("permutations", "all_permutations", "replies", "left_out"),
+)
 
 
 def multiple(level: float) -> float:
@@ -100,35 +107,10 @@ def _power(r: Difference, detect: float | None) -> Power:
     seen = [None if r.sd is None else multiple(level) * r.sd for level in levels]
     least = [_true(r, x) for x in seen]
     images = [_images(r, x, detect) for x in seen]
-    tail = f"|power:{POWER:g}|level:{LEVEL:g}|sides:{SIDES}|holm:{r.family}"
-    return Power(
-        model=r.model,
-        benchmark=r.benchmark,
-        condition=r.condition,
-        against=r.against,
-        reference=r.reference,
-        seed=r.seed,
-        by=r.by,
-        group=r.group,
-        metric=r.metric,
-        title=r.title,
-        unit=r.unit,
-        direction=r.direction,
-        delta=r.delta,
-        delta_debiased=r.delta_debiased,
-        sd=r.sd,
-        detectable=least[0],
-        detectable_first=least[1],
-        family=r.family,
-        detect=detect,
-        images=images[0],
-        images_first=images[1],
-        n=r.n,
-        clusters=r.clusters,
-        resampled=r.resampled,
-        draws=r.draws,
-        signature=r.signature.split("|p:")[0] + tail,
+    signature = r.signature.without("p", "adjust").plus(
+        power=f"{POWER:g}", level=f"{LEVEL:g}", sides=SIDES, holm=r.family
     )
+    return Power(r, least[0], least[1], detect, images[0], images[1], signature)
 
 
 def _true(r: Difference, seen: float | None) -> float | None:

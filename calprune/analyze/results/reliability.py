@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import (
     AS_STORED,
@@ -20,6 +20,7 @@ from calprune.analyze.options import (
 )
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
+from calprune.analyze.results.row import ConditionInfo
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.resampling import consistency_resampling, multiplicities, products
 
@@ -31,7 +32,7 @@ class Bin:
     """One bin of one condition; bins without answers do not exist.
 
     Attributes:
-        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        condition: what was asked.
         low_edge, high_edge: the bin.
         n: answers in it, mean over seeds; ``share`` is n over all answers.
         confidence, accuracy: means within the bin.
@@ -41,13 +42,7 @@ class Bin:
             right and wrong do.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    selector: str
-    parameters: str
-    budget: str
-    seed: str
+    condition: ConditionInfo
     low_edge: float
     high_edge: float
     n: float
@@ -74,14 +69,8 @@ def reliability_bins(
         read = experiment.predictions(options.predictions)
         for runs in experiment.conditions:
             predictions = read[runs.name]
-            found += _bins(
-                experiment.model,
-                experiment.benchmark,
-                runs,
-                predictions,
-                chosen,
-                options.resampling,
-            )
+            condition = ConditionInfo.of(experiment, runs)
+            found += _bins(condition, predictions, chosen, options.resampling)
     return found
 
 
@@ -89,7 +78,7 @@ def reliability_bins(
 class Step:
     """A corner of the isotonic reliability curve of one condition."""
 
-    condition: str
+    condition: ConditionInfo
     confidence: float
     accuracy: float
 
@@ -118,14 +107,13 @@ def isotonic_steps(
             y = isotonic_regression(right / count, weights=count).x
             moves = np.flatnonzero(np.diff(y))
             corners = np.unique(np.concatenate([[0], moves, moves + 1, [len(x) - 1]]))
-            found += [Step(runs.name, float(x[i]), float(y[i])) for i in corners]
+            condition = ConditionInfo.of(experiment, runs)
+            found += [Step(condition, float(x[i]), float(y[i])) for i in corners]
     return found
 
 
 def _bins(
-    model: str,
-    benchmark: str,
-    runs: ConditionRuns,
+    condition: ConditionInfo,
     predictions: Sequence[Predictions],
     metric: Ece,
     how: Resampling,
@@ -140,13 +128,7 @@ def _bins(
         centre = float(confidence[b] / count[b])
         found.append(
             Bin(
-                model=model,
-                benchmark=benchmark,
-                condition=runs.name,
-                selector=runs.selector,
-                parameters=runs.parameters,
-                budget=runs.budget,
-                seed=runs.seed,
+                condition=condition,
                 low_edge=b / metric.bins,
                 high_edge=(b + 1) / metric.bins,
                 n=float(count[b]),

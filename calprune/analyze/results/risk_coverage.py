@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.options import AS_STORED, PredictionOptions
+from calprune.analyze.results.row import ConditionInfo
 
 STEPS = 200
 
@@ -20,19 +21,13 @@ class Risk:
     """One point of one condition's curve.
 
     Attributes:
-        model, benchmark, condition, selector, parameters, budget, seed: what was asked.
+        condition: what was asked.
         coverage: share of the questions that are answered, the surest first.
         answered: how many these are.
         risk: expected share of errors among them, mean over seeds.
     """
 
-    model: str
-    benchmark: str
-    condition: str
-    selector: str
-    parameters: str
-    budget: str
-    seed: str
+    condition: ConditionInfo
     coverage: float
     answered: int
     risk: float
@@ -56,18 +51,12 @@ def risk_coverage(
         for runs in experiment.conditions:
             predictions = read[runs.name]
             curves = [expected_risk(s.confidence, 1.0 - s.correct) for s in predictions]
-            n = len(curves[0])
+            n, condition = len(curves[0]), ConditionInfo.of(experiment, runs)
             answered = -(-n * np.arange(1, steps + 1) // steps)  # rounded up, in whole numbers
             for k in np.unique(answered):
                 found.append(
                     Risk(
-                        model=experiment.model,
-                        benchmark=experiment.benchmark,
-                        condition=runs.name,
-                        selector=runs.selector,
-                        parameters=runs.parameters,
-                        budget=runs.budget,
-                        seed=runs.seed,
+                        condition=condition,
                         coverage=float(k / n),
                         answered=int(k),
                         risk=float(np.mean([curve[k - 1] for curve in curves])),

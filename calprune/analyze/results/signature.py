@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from types import MappingProxyType
 
 from calprune.analyze.metric import Gapped, Measure
-from calprune.analyze.options import Resample
+from calprune.analyze.options import Resample, Resampling
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import has_images
+from calprune.analyze.results.row import Signature
 from calprune.analyze.statistics.clustering import Clusters
 
 
@@ -20,17 +22,14 @@ def interval_of(method: str, metric: Measure, of: str) -> str:
     return f"{method}({'debiased' if of.endswith('debiased') else 'plug-in'})"
 
 
-def told_once(signatures: Sequence[str]) -> list[str]:
+def told_once(signatures: Sequence[Signature]) -> list[str]:
     """Signatures of several metrics; what all of them share is said once, in a line of its own."""
-    tails = [s.partition("|conf:")[2].split("|") for s in signatures]
-    shared = [p for p in tails[0] if all(p in tail for tail in tails)]
-    if len(set(signatures)) == 1 or not shared or shared[0] != tails[0][0]:
-        return list(signatures)
-    heads = [
-        "|".join([s.partition("|conf:")[0], *(p for p in tail if p not in shared)])
-        for s, tail in zip(signatures, tails, strict=True)
-    ]
-    return ["  ".join(heads), f"each with |conf:{'|'.join(shared)}"]
+    first = signatures[0]
+    shared = [p for p in first.parts if all(p in s.parts for s in signatures)]
+    if len(set(signatures)) == 1 or not shared or shared[0] != first.parts[0]:
+        return [str(s) for s in signatures]
+    heads = [str(s.without(*(name for name, _ in shared))) for s in signatures]
+    return ["  ".join(heads), "each with |" + "|".join(f"{k}:{v}" for k, v in shared)]
 
 
 def drawn_unit(predictions: Predictions, resample: Resample) -> str:
@@ -38,41 +37,36 @@ def drawn_unit(predictions: Predictions, resample: Resample) -> str:
     return "questions" if resample == "images" and not has_images(predictions) else resample
 
 
-def sign(
+def signature(
     metric: Measure,
     predictions: Predictions,
     clusters: Clusters,
     method: str,
-    draws: int,
-    seed: int,
-    resample: Resample = "images",
-) -> str:
+    how: Resampling,
+) -> Signature:
     """The signature: metric, confidence, rows, images, interval, resamples, seed, version.
 
     Where there are replies it names the scorer that judged them.
     """
-    drawn = f"boot:{draws}|seed:{seed}"
-    return signed(
-        metric.signature(predictions), predictions, len(clusters), method, resample, drawn
-    )
+    boot = {"boot": str(how.draws), "seed": str(how.seed)}
+    head = tuple(metric.signature(predictions).split("|"))
+    return signed(head, predictions, len(clusters), method, how.unit, boot)
 
 
 def signed(
-    head: str,
+    head: tuple[str, ...],
     predictions: Predictions,
     clusters: int,
     method: str,
     resample: Resample,
-    drawn: str = "",
-) -> str:
-    """The same for what is no metric: ``head`` says what, ``drawn`` how resamples were made."""
-    parts = [head, f"conf:{predictions.convention}"]
-    parts += [f"right:{predictions.scorer}"] * bool(predictions.replied.any()) + [
-        f"n:{len(predictions)}"
-    ]
-    parts += [f"clusters:{clusters}({drawn_unit(predictions, resample)[:-1]})", f"ci:{method}"]
-    parts += [drawn] * bool(drawn) + [f"v:{_version()}"]
-    return "|".join(parts)
+    boot: Mapping[str, str] = MappingProxyType({}),
+) -> Signature:
+    """The same for what is no metric: ``head`` says what, ``boot`` how resamples were made."""
+    drawn = drawn_unit(predictions, resample)[:-1]
+    parts = {"conf": predictions.convention}
+    parts |= {"right": predictions.scorer} if predictions.replied.any() else {}
+    parts |= {"n": str(len(predictions)), "clusters": f"{clusters}({drawn})", "ci": method}
+    return Signature(head, tuple({**parts, **boot, "v": _version()}.items()))
 
 
 @cache

@@ -12,13 +12,9 @@ from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.sweeps import Sweep, within_budgets
 from calprune.analyze.metric import (
-    Direction,
-    DisplayUnit,
     Gapped,
     Metric,
-    heading_of,
     resolve,
-    spec,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.results.compare import means
@@ -30,8 +26,9 @@ from calprune.analyze.results.resampled_metrics import (
     clusters_of,
     prepared,
 )
+from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.shared_resamples import by_gaps, gap_bounds, gap_errors
-from calprune.analyze.results.signature import drawn_unit, interval_of, sign
+from calprune.analyze.results.signature import drawn_unit, interval_of, signature
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
@@ -44,17 +41,16 @@ class Trend:
     """Slope of a metric over the levels of one parameter, all else equal.
 
     Attributes:
-        model, benchmark, condition: what was compared; the condition is named without the
-            parameter.
+        condition: what was compared, named without the parameter; the keys are those of all levels.
         parameter, levels: its name, and its values as text.
-        budget, seed, by, group, metric, title, unit, direction: as in ``Difference``.
+        by, group, metric: as in ``Difference``.
         first, last: the metric at the lowest and at the highest level.
         slope: least squares, per unit of the parameter.
         slope_debiased: of ECE and its relatives, that of the de-biased values; else None.
         low, high: 95 % interval of the slope from resampled images; None without one.
         interval_of: what it belongs to: ``slope`` or ``slope_debiased``; empty without one.
         defined: share of resamples in which the slope is defined; below 95 % there is no interval.
-        p: two-sided p of dealing the levels anew on whole images.
+        p: two-sided p of permuting the levels on whole images.
         p_adjusted: the same after correction over the family.
         p_least: the smallest p that the permutations allow.
         correction, family: which, and over how many trends of this parameter.
@@ -62,19 +58,12 @@ class Trend:
         signature: the choices behind the numbers.
     """
 
-    model: str
-    benchmark: str
-    condition: str
+    condition: ConditionInfo
     parameter: str
     levels: str
-    budget: str
-    seed: str
     by: str
     group: str
-    metric: str
-    title: str
-    unit: DisplayUnit
-    direction: Direction
+    metric: MetricInfo
     first: float
     last: float
     slope: float
@@ -93,7 +82,7 @@ class Trend:
     resampled: str
     draws: int
     permutations: int
-    signature: str
+    signature: Signature
 
 
 @dataclass(frozen=True)
@@ -222,25 +211,16 @@ def _trend(
         found = bounds(slopes, kind)
     of = "" if found.low is None else "slope_debiased" if kind in OF_GAPS else "slope"
     method = interval_of(f"paired-{kind}95" if of else "none", metric, of)
-    signed = sign(
-        metric, sampler.predictions, sampler.clusters, method, how.draws, how.seed, how.unit
-    )
+    signed = signature(metric, sampler.predictions, sampler.clusters, method, how)
     every = tries_all(many, clusters, testing.permutations)
-    tail = f"|p:{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
+    moved = f"{how.unit[:-1]}-permute{'-exact' if every else testing.permutations}"
     return Trend(
-        model=experiment.model,
-        benchmark=experiment.benchmark,
-        condition=sweep.sweep.name,
+        condition=ConditionInfo.of_all(experiment, sweep.sweep.fixed, sweep.sweep.runs),
         parameter=parameter,
         levels=", ".join(f"{x:g}" for x in sweep.levels),
-        budget=sweep.sweep.runs[0].budget,
-        seed=sweep.sweep.runs[0].seed,
         by=options.by or "",
         group=group,
-        metric=spec(metric),
-        title=heading_of(metric),
-        unit=metric.unit,
-        direction=metric.direction,
+        metric=MetricInfo.of(metric),
         first=float(values[0, 0]),
         last=float(values[-1, 0]),
         slope=float(slopes[0]),
@@ -259,5 +239,5 @@ def _trend(
         resampled=drawn_unit(sampler.predictions, how.unit),
         draws=how.draws,
         permutations=testing.permutations,
-        signature=f"{signed}{tail}|adjust:{testing.correction}{tested[2]}",
+        signature=signed.plus(p=moved, adjust=f"{testing.correction}{tested[2]}"),
     )

@@ -4,54 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calprune.analyze.results.by_confidence import Defined
+from calprune.analyze.results.by_confidence import ConfidenceSensitivity
+from calprune.analyze.results.compare import Difference
+from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.notes import brackets, with_reason
 from calprune.analyze.tables.numbers import corrected_heading, heading, of_what, p_text
 from calprune.analyze.tables.text_table import TextTable
 
 
-def by_confidence_tables(rows: Sequence[Defined]) -> list[TextTable]:
+def by_confidence_tables(rows: Sequence[ConfidenceSensitivity]) -> list[TextTable]:
     """A table per model, benchmark and metric; ``-`` where a metric cannot be had."""
-    piles: dict[tuple[str, str, str], list[Defined]] = {}
+    piles: dict[tuple[str, str], list[ConfidenceSensitivity]] = {}
     for r in rows:
-        piles.setdefault((r.model, r.benchmark, r.metric), []).append(r)
+        piles.setdefault((r.condition.place, r.metric.spec), []).append(r)
     return [_table(own) for own in piles.values()]
 
 
-def _table(rows: Sequence[Defined]) -> TextTable:
-    first = next((r for r in rows if r.reference), rows[0])
-    title = of_what(first.title, next((r.interval_of for r in rows if r.interval_of), ""))
-    header: tuple[str, ...] = ("condition", "definition", heading(title, first.unit))
-    if first.reference:
-        corrected = corrected_heading(first.correction)
-        of = next((r.delta_of for r in rows if r.delta_of), "")
-        header = (*header, of_what(f"minus {first.reference}", of), "p", corrected)
+def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
+    condition, metric = rows[0].condition, rows[0].metric
+    estimates = [r.estimate for r in rows if r.estimate is not None]
+    compared = [r.difference for r in rows if r.difference is not None]
+    title = of_what(metric.title, _bounded(estimates))
+    header: tuple[str, ...] = ("condition", "definition", heading(title, metric.unit))
+    if compared:
+        minus = of_what(f"minus {compared[0].reference.name}", _bounded(compared))
+        header = (*header, minus, "p", corrected_heading(compared[0].correction))
     body = []
     for r in rows:
-        shown = [r.condition, r.definition, "-"]
-        if r.value is not None:
-            own = (r.interval_of, r.unit, r.defined)
-            shown[2] = with_reason(r.value, r.debiased, (r.low, r.high), *own)
-        if first.reference:
+        shown, e, d = [r.condition.name, r.definition, "-"], r.estimate, r.difference
+        if e is not None:
+            value = e.value if d is None else d.value
+            own = (e.interval_of, metric.unit, e.defined)
+            shown[2] = with_reason(value, e.debiased, (e.low, e.high), *own)
+        if compared:
             shown += ["-"] * 3
-        if r.delta is not None and r.p is not None and r.p_adjusted is not None:
-            ends = (r.delta_low, r.delta_high)
-            own = (r.delta_of, r.unit, r.delta_defined)
-            gap = with_reason(r.delta, r.delta_debiased, ends, *own, signed=True)
-            shown[3:] = [gap, p_text(r.p, r.p_least), p_text(r.p_adjusted, r.p_least)]
+        if d is not None:
+            own = (d.interval_of, metric.unit, d.defined)
+            gap = with_reason(d.delta, d.delta_debiased, (d.low, d.high), *own, signed=True)
+            shown[3:] = [gap, p_text(d.p, d.p_least), p_text(d.p_adjusted, d.p_least)]
         body.append(tuple(shown))
     notes = ["-: this metric cannot be had from this definition of confidence"]
-    if first.reference:
+    if compared:
         notes[0] += ", or the row is the reference"
         notes.append(
-            f"{first.correction} over {first.family} comparisons, for each definition by itself"
+            f"{compared[0].correction} over {compared[0].family} comparisons, for each definition "
+            "by itself"
         )
-    bounded = [r for r in rows if r.low is not None]
-    if bounded:
-        notes.append(f"{brackets(bounded[0].interval_of)} 95 % interval")
-    notes += list(
-        {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}.values()
-    )
-    return TextTable(
-        f"{first.model} on {first.benchmark}: {first.title}", header, tuple(body), tuple(notes)
-    )
+    if of := _bounded(estimates):
+        notes.append(f"{brackets(of)} 95 % interval")
+    signed = {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}
+    notes += list(signed.values())
+    return TextTable(f"{condition.place}: {metric.title}", header, tuple(body), tuple(notes))
+
+
+def _bounded(rows: Sequence[Estimate] | Sequence[Difference]) -> str:
+    """What intervals belong to; empty without any."""
+    return next((r.interval_of for r in rows if r.interval_of), "")

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calprune.analyze.results.calibration_slope import CalibrationSlope
+from calprune.analyze.results.calibration_slope import INFO, CalibrationSlope
 from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
 from calprune.analyze.statistics.calibration_slope import FEW_CLUSTERS, QUANTITIES
-from calprune.analyze.tables.families import family_name, place, shown_name, unique
+from calprune.analyze.tables.families import family_name, place, unique
 from calprune.analyze.tables.notes import few_errors, of_replies, questions_on
 from calprune.analyze.tables.numbers import corrected_heading, number, p_text, with_interval
 from calprune.analyze.tables.text_table import TextTable
 
 Row = CalibrationSlope | CalibrationSlopeDifference
 
-TITLES = {"slope": "slope", "in-the-large": "in the large", "intercept": "intercept"}
 IDEAL = (
     "calibrated: slope 1, in the large 0, intercept 0; a slope below 1: confidences lie too far "
     "from one half, as by a temperature too low; in the large (the intercept at slope 1) below 0: "
@@ -26,23 +25,23 @@ def calibration_slope_tables(rows: Sequence[CalibrationSlope]) -> list[TextTable
     """One table per model, benchmark, definition of confidence and group."""
     piles: dict[tuple[str, ...], list[CalibrationSlope]] = {}
     for r in rows:
-        piles.setdefault((r.model, r.benchmark, r.definition, r.group), []).append(r)
+        piles.setdefault((r.condition.place, r.definition, r.group), []).append(r)
     several = len({r.definition for r in rows}) > 1
     return [_conditions(own, several) for own in piles.values()]
 
 
 def _conditions(rows: Sequence[CalibrationSlope], several: bool) -> TextTable:
     body = []
-    for name in unique([r.condition for r in rows]):
-        own = {r.metric: r for r in rows if r.condition == name}
+    for condition in dict.fromkeys(r.condition for r in rows):
+        own = {r.metric.spec: r for r in rows if r.condition == condition}
         first = own["slope"]
         cells = [_cell(own[q].value, own[q]) for q in QUANTITIES]
-        body.append((shown_name(first), *cells, str(first.n), str(first.clusters)))
+        body.append((condition.shown, *cells, str(first.n), str(first.clusters)))
     r = rows[0]
-    few = few_errors([r for r in rows if r.metric == "slope"]) if r.group == "all" else []
+    few = few_errors([r for r in rows if r.metric.spec == "slope"]) if r.group == "all" else []
     notes = [*_notes(rows), IDEAL, *few, *_seeds(rows)]
     unit = "distinct" if r.resampled == "questions" else "images"
-    header = ("condition", *(TITLES[q] for q in QUANTITIES), "n", unit)
+    header = ("condition", *(INFO[q].title for q in QUANTITIES), "n", unit)
     title = _title(r, "calibration slope", several)
     return TextTable(title, header, tuple(body), (*notes, *_signatures(rows)))
 
@@ -53,7 +52,7 @@ def calibration_slope_difference_tables(
     """One table per model, benchmark, definition, group and number: exactly one family each."""
     families: dict[tuple[str, ...], list[CalibrationSlopeDifference]] = {}
     for r in rows:
-        families.setdefault((r.model, r.benchmark, r.definition, r.group, r.metric), []).append(r)
+        families.setdefault((r.condition.place, r.definition, r.group, r.metric.spec), []).append(r)
     several = len({r.definition for r in rows}) > 1
     return [_family(own, several) for own in families.values()]
 
@@ -63,7 +62,7 @@ def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> TextTa
     corrected = corrected_heading(r.correction)
     body = [
         (
-            shown_name(row),
+            row.condition.shown,
             number(row.value, "plain"),
             number(row.reference_value, "plain"),
             _cell(row.delta, row, signed=True),
@@ -71,14 +70,14 @@ def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> TextTa
         )
         for row in rows
     ]
-    title = _title(r, f"calibration {TITLES[r.metric]} against {family_name(rows)}", several)
+    title = _title(r, f"calibration {r.metric.title} against {family_name(rows)}", several)
     notes = [
         *_notes(rows),
         f"p: t-test of the interaction with the condition, two-sided; {corrected}: corrected for "
         f"{r.family} comparison{'s' * (r.family > 1)}",
     ]
-    header = ("condition", TITLES[r.metric], r.against, "difference", "p", corrected)
-    return TextTable(title, header, tuple(body), (*notes, r.signature))
+    header = ("condition", r.metric.title, r.against, "difference", "p", corrected)
+    return TextTable(title, header, tuple(body), (*notes, str(r.signature)))
 
 
 def _title(row: Row, what: str, several: bool) -> str:
@@ -106,14 +105,14 @@ def _notes(rows: Sequence[Row]) -> list[str]:
                 "intervals are too narrow and p too low"
             )
         notes += _TOO_SMALL.get(r.resampled, [])
-    clipped = {row.condition: row.clipped for row in rows if row.clipped}
+    clipped = {row.condition.name: row.clipped for row in rows if row.clipped}
     if clipped:
         listed = ", ".join(f"{name} {count}" for name, count in clipped.items())
         notes.append(
             "confidences of exactly 0 or 1 are taken as the next number (log-odds -744.4 and "
             f"36.7), and few of them can decide the slope: {listed}"
         )
-    if any("target:soft" in row.signature for row in rows):
+    if any("target:soft" in str(row.signature) for row in rows):
         notes.append("replies count by their verdict: a fractional logit")
     return notes + of_replies([r] if r.group == "all" else [])
 
@@ -128,13 +127,13 @@ _TOO_SMALL = {
 def _seeds(rows: Sequence[CalibrationSlope]) -> list[str]:
     """Standard deviations over seeds."""
     parts = []
-    for name in unique([r.condition for r in rows if r.seed_sd is not None]):
-        own = [r for r in rows if r.condition == name and r.seed_sd is not None]
-        listed = ", ".join(f"{TITLES[r.metric]} {number(r.seed_sd or 0.0, 'plain')}" for r in own)
+    for name in unique([r.condition.name for r in rows if r.seed_sd is not None]):
+        own = [r for r in rows if r.condition.name == name and r.seed_sd is not None]
+        listed = ", ".join(f"{r.metric.title} {number(r.seed_sd or 0.0, 'plain')}" for r in own)
         parts.append(f"{name}: {listed}")
     return [f"standard deviation over seeds: {'; '.join(parts)}"] if parts else []
 
 
 def _signatures(rows: Sequence[CalibrationSlope]) -> list[str]:
     """One line for the three numbers, which differ in the first word alone."""
-    return [f"{', '.join(TITLES)}{rows[0].signature.removeprefix(rows[0].metric)}"]
+    return [", ".join(INFO) + str(rows[0].signature).removeprefix(rows[0].metric.spec)]

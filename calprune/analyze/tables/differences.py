@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL, too_few
-from calprune.analyze.tables.families import families, family_name, place, shown_name
+from calprune.analyze.tables.families import families, family_name, place
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     ONE_IMAGE,
@@ -40,12 +40,12 @@ def difference_tables(rows: Sequence[Difference]) -> list[TextTable]:
 
 def _family(rows: Sequence[Difference]) -> TextTable:
     r = rows[0]
-    title = f"{place(r)}: {r.title} against {family_name(rows)}"
+    title = f"{place(r)}: {r.metric.title} against {family_name(rows)}"
     corrected = corrected_heading(r.correction)
-    gap = heading(of_what("difference", r.interval_of), gap_unit(r.unit))
+    gap = heading(of_what("difference", r.interval_of), gap_unit(r.metric.unit))
     extra = _extra(rows)
     columns = (
-        heading(r.title, r.unit),
+        heading(r.metric.title, r.metric.unit),
         r.against,
         gap,
         "p",
@@ -54,15 +54,15 @@ def _family(rows: Sequence[Difference]) -> TextTable:
     )
     body = [
         (
-            shown_name(row),
-            number(row.value, row.unit),
-            number(row.reference_value, row.unit),
+            row.condition.shown,
+            number(row.value, row.metric.unit),
+            number(row.reference_value, row.metric.unit),
             with_reason(
                 row.delta,
                 row.delta_debiased,
                 (row.low, row.high),
                 row.interval_of,
-                row.unit,
+                row.metric.unit,
                 row.defined,
                 signed=True,
             ),
@@ -90,7 +90,8 @@ def _exact(row: Difference) -> str:
 def disagreement(rows: Sequence[Difference]) -> list[str]:
     """Where the interval and the permutation test say different things, in one line."""
     odd = [
-        f"{shown_name(r)} (p {p_text(r.p, r.p_least)}, interval {'with' if holds else 'without'} 0)"
+        f"{r.condition.shown} (p {p_text(r.p, r.p_least)}, "
+        f"interval {'with' if holds else 'without'} 0)"
         for r in rows
         if r.low is not None and r.high is not None
         for holds in [r.low <= 0 <= r.high]
@@ -104,8 +105,8 @@ def disagreement(rows: Sequence[Difference]) -> list[str]:
 def _notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
     """Under a family of comparisons: intervals, test, correction, and where two disagree."""
     r = rows[0]
-    times = f"in all {r.swaps} ways" if "-exact" in r.signature else f"{r.swaps} times"
-    by_runs = any("-permute" in row.signature for row in rows)
+    times = f"in all {r.permutations} ways" if r.all_permutations else f"{r.permutations} times"
+    by_runs = any(row.by_runs for row in rows)
     few = too_few(max(row.p_least for row in rows), r.family)
     said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
     said["p (McNemar)"] = "exact McNemar, as no two questions share an image"
@@ -115,7 +116,7 @@ def _notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str,
     drawn = next((row for row in rows if row.low is not None), None)
     kind = "" if drawn is None else brackets(drawn.interval_of)
     return (
-        f"{questions_on(r)}; {r.direction} is better",
+        f"{questions_on(r)}; {r.metric.direction} is better",
         *([f"{kind} {PAIRED}, {r.draws} resamples of {r.resampled}"] if kind else ()),
         *([ONE_IMAGE] if r.resampled == "images" and r.clusters == 1 < r.n else ()),
         *defined_shares(rows),
@@ -129,5 +130,5 @@ def _notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str,
         *within_parts([r]),
         *what_decided([r]),
         *of_replies([r] if r.group == "all" else []),
-        r.signature,
+        str(r.signature),
     )

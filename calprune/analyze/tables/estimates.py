@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
-from calprune.analyze.tables.families import by_metric, shown_name, unique
+from calprune.analyze.tables.families import by_metric, unique
 from calprune.analyze.tables.notes import (
     DRAWN,
     ONE_IMAGE,
@@ -29,14 +29,14 @@ from calprune.analyze.tables.text_table import TextTable
 def estimate_tables(rows: Sequence[Estimate]) -> list[TextTable]:
     """One table per model and benchmark, and per metric where rows are grouped."""
     tables = []
-    for model, benchmark in dict.fromkeys((r.model, r.benchmark) for r in rows):
-        own = [r for r in rows if (r.model, r.benchmark) == (model, benchmark)]
+    for where in unique([r.condition.place for r in rows]):
+        own = [r for r in rows if r.condition.place == where]
         if not any(r.by for r in own):
-            tables.append(_by_metric(f"{model} on {benchmark}", own))
+            tables.append(_by_metric(where, own))
             continue
         for part in by_metric(own).values():
-            title = of_what(part[0].title, part[0].interval_of)
-            tables.append(_by_group(f"{model} on {benchmark}: {title} by {part[0].by}", part))
+            title = of_what(part[0].metric.title, part[0].interval_of)
+            tables.append(_by_group(f"{where}: {title} by {part[0].by}", part))
     return tables
 
 
@@ -45,11 +45,13 @@ def _by_metric(title: str, rows: Sequence[Estimate]) -> TextTable:
     named = {metric: own[0] for metric, own in by_metric(rows).items()}
     brief = len(named) > 3
     body = []
-    for condition in unique([r.condition for r in rows]):
+    for condition in dict.fromkeys(r.condition for r in rows):
         own = [r for r in rows if r.condition == condition]
         shown = [_cell(r, not brief or r.debiased is not None) for r in own]
-        body.append((shown_name(own[0]), *shown, str(own[0].n), str(own[0].clusters)))
-    titles = [heading(of_what(r.title, r.interval_of), r.unit) for r in named.values()]
+        body.append((condition.shown, *shown, str(own[0].n), str(own[0].clusters)))
+    titles = [
+        heading(of_what(r.metric.title, r.interval_of), r.metric.unit) for r in named.values()
+    ]
     told = [r for r in rows if not brief or r.debiased is not None]
     notes = estimate_notes(rows, told) + told_once([r.signature for r in named.values()])
     drawn = "distinct" if rows[0].resampled == "questions" else "images"
@@ -60,23 +62,23 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> TextTable:
     """A column per group, ``all`` first."""
     names = unique([r.group for r in rows])
     body = []
-    for condition in unique([r.condition for r in rows]):
+    for condition in dict.fromkeys(r.condition for r in rows):
         own = {r.group: r for r in rows if r.condition == condition}
         cells = [_cell(own[g], True) if g in own else "" for g in names]
-        body.append((shown_name(next(iter(own.values()))), *cells))
+        body.append((condition.shown, *cells))
     first = {g: next(r for r in rows if r.group == g) for g in names}
     shown = {g: repr(g) if g[-1:].isdigit() else g for g in names}
     sizes = "; ".join(f"{shown[g]} {r.n} on {r.clusters}" for g, r in first.items())
     drawn = "questions, distinct" if rows[0].resampled == "questions" else "questions on images"
-    notes = [f"{drawn}: {sizes}", *estimate_notes(rows, rows), first[names[0]].signature]
+    notes = [f"{drawn}: {sizes}", *estimate_notes(rows, rows), str(first[names[0]].signature)]
     return TextTable(title, (heading("condition", "plain"), *names), tuple(body), tuple(notes))
 
 
 def _cell(row: Estimate, interval: bool) -> str:
     if not interval:
-        return number(row.value, row.unit)
+        return number(row.value, row.metric.unit)
     ends = (row.low, row.high)
-    return with_reason(row.value, row.debiased, ends, row.interval_of, row.unit, row.defined)
+    return with_reason(row.value, row.debiased, ends, row.interval_of, row.metric.unit, row.defined)
 
 
 def estimate_notes(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
@@ -112,7 +114,7 @@ def _interval(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
     for kind in unique([r.method for r in drawn if r.debiased is not None]):
         raw = [r for r in drawn if r.method == kind and r.debiased is not None]
         if raw[0].interval_of == "value":
-            titles = ", ".join(unique([r.title for r in raw]))
+            titles = ", ".join(unique([r.metric.title for r in raw]))
             notes.append(
                 f"{kind.removesuffix('95')} intervals of {titles} lie too high near calibration; "
                 "--interval auto does not"
@@ -125,8 +127,12 @@ def _interval(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
 def _floors(whole: Sequence[Estimate]) -> list[str]:
     """What each error would be if confidences were right."""
     found = []
-    for title in unique([r.title for r in whole if r.floor is not None]):
-        floors = [r.floor for r in whole if r.floor is not None and r.title == title]
+    for title in unique([r.metric.title for r in whole if r.ece_if_calibrated is not None]):
+        floors = [
+            r.ece_if_calibrated
+            for r in whole
+            if r.ece_if_calibrated is not None and r.metric.title == title
+        ]
         found.append(f"{title} of {_span(floors)}")
     if not found:
         return []
@@ -157,16 +163,16 @@ def _dependence(whole: Sequence[Estimate]) -> list[str]:
 def _seeds(whole: Sequence[Estimate]) -> list[str]:
     """Standard deviations over seeds, the second source of variance."""
     spreads = [(r, r.seed_sd) for r in whole if r.seed_sd is not None]
-    titles = unique([r.title for r, _ in spreads])
+    titles = unique([r.metric.title for r, _ in spreads])
     if len(titles) == 1:
-        listed = ", ".join(f"{r.condition} {number(sd, r.unit)}" for r, sd in spreads)
+        listed = ", ".join(f"{r.condition.name} {number(sd, r.metric.unit)}" for r, sd in spreads)
         return [f"standard deviation of {titles[0]} over seeds: {listed}"]
     parts = []
-    for name in unique([r.condition for r, _ in spreads]):
+    for name in unique([r.condition.name for r, _ in spreads]):
         own = [
-            f"{r.title} {number(sd, r.unit).lstrip('+')}"
+            f"{r.metric.title} {number(sd, r.metric.unit).lstrip('+')}"
             for r, sd in spreads
-            if r.condition == name
+            if r.condition.name == name
         ]
         parts.append(f"{name}: {', '.join(own)}")
     return [f"standard deviation over seeds: {'; '.join(parts)}"] if parts else []

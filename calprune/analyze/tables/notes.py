@@ -9,6 +9,7 @@ from typing import Protocol
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.results.row import ConditionInfo, MetricInfo
 from calprune.analyze.statistics.intervals import DEFINED
 from calprune.analyze.tables.families import by_metric, unique
 from calprune.analyze.tables.numbers import estimated
@@ -40,7 +41,7 @@ class Bounded(Protocol):
     """A row with an interval."""
 
     @property
-    def title(self) -> str: ...  # noqa: D102
+    def metric(self) -> MetricInfo: ...  # noqa: D102
     @property
     def group(self) -> str: ...  # noqa: D102
     @property
@@ -55,9 +56,9 @@ class Erring(Protocol):
     """A row that counts what is wrong."""
 
     @property
-    def condition(self) -> str: ...  # noqa: D102
+    def condition(self) -> ConditionInfo: ...  # noqa: D102
     @property
-    def metric(self) -> str: ...  # noqa: D102
+    def metric(self) -> MetricInfo: ...  # noqa: D102
     @property
     def errors(self) -> int: ...  # noqa: D102
     @property
@@ -86,7 +87,7 @@ def defined_shares(rows: Sequence[Bounded]) -> list[str]:
     least: dict[str, float] = {}
     for r in rows:
         if r.defined < 1 and r.low is not None:
-            least[r.title] = min(r.defined, least.get(r.title, 1.0))
+            least[r.metric.title] = min(r.defined, least.get(r.metric.title, 1.0))
     return [
         f"{title}: interval over the resamples in which it is defined, at least {percent(share)}"
         for title, share in least.items()
@@ -105,7 +106,7 @@ def few_images(rows: Sequence[Bounded]) -> list[str]:
 def few_errors(rows: Sequence[Erring]) -> list[str]:
     """Conditions with too few wrong rows, or images that have one, in one line."""
     few = {
-        r.condition: f"{r.condition} {r.errors} on {r.error_images}"
+        r.condition.name: f"{r.condition.name} {r.errors} on {r.error_images}"
         for r in rows
         if r.errors < FEW_ERRORS or r.error_images < FEW_WRONG_IMAGES
     }
@@ -121,16 +122,16 @@ def within_parts(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
     """How scores that add up parts are resampled, and where that gives no interval."""
     notes = []
     for own in by_metric([r for r in rows if _part(r)]).values():
-        drawn = own[0].resampled.removesuffix("s")
+        drawn, part = own[0].resampled.removesuffix("s"), _part(own[0])
         if any(r.low is not None for r in own):
             notes.append(
-                f"{own[0].title}: {drawn}s are drawn among those of the same {_part(own[0])}, so "
+                f"{own[0].metric.title}: {drawn}s are drawn among those of the same {part}, so "
                 "that none is missed"
             )
-        bare = [r for r in own if r.low is None and "|boot:0|" not in r.signature]
+        bare = [r for r in own if r.low is None and ("boot", "0") not in r.signature.parts]
         if any(r.clusters > 1 and math.isfinite(r.value) for r in bare):
             notes.append(
-                f"{own[0].title}: no interval where a {_part(own[0])} has only one {drawn}, which "
+                f"{own[0].metric.title}: no interval where a {part} has only one {drawn}, which "
                 "cannot be resampled within it"
             )
     return notes
@@ -139,7 +140,7 @@ def within_parts(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
 def what_decided(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
     """Whether the model's first token or its whole reply was judged, and by which rule."""
     notes = []
-    said = {r.title: _field(r, "said") for r in rows if _field(r, "said")}
+    said = {r.metric.title: r.signature.choice("said") for r in rows if r.signature.choice("said")}
     for how in unique(list(said.values())):
         kinds, _, cut = how.partition(",cut:")
         told = [
@@ -154,14 +155,9 @@ def what_decided(rows: Sequence[Estimate] | Sequence[Difference]) -> list[str]:
     return notes
 
 
-def _field(row: Estimate | Difference, name: str) -> str:
-    """What a signature says under a name before ``conf``; empty if nothing."""
-    return row.signature.split("|conf:")[0].partition(f"|{name}:")[2].split("|")[0]
-
-
 def _part(row: Estimate | Difference) -> str:
     """What a score adds up and is resampled within, as its signature says; empty if nothing."""
-    return _field(row, "within")
+    return row.signature.choice("within")
 
 
 def shared(row: Estimate | Difference) -> list[str]:
@@ -227,4 +223,4 @@ def questions_on(r: Counted) -> str:
 
 def is_metric(row: Erring, name: str) -> bool:
     """Whether a row is of that metric, with any parameters."""
-    return row.metric.split(":")[0] == name
+    return row.metric.name == name

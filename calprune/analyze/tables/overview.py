@@ -18,11 +18,11 @@ def overview_table(rows: Sequence[Overview]) -> TextTable:
 
     The last column is the mean of the percentages, over so many of all benchmarks.
     """
-    units = {(r.model, r.benchmark): r.unit for r in rows}
-    title = f"{rows[0].metric}, and percent of {UPPER}"
-    at = {(r.condition, r.model, r.benchmark): r for r in rows}
+    units = {(r.condition.model, r.condition.benchmark): r.metric.unit for r in rows}
+    title = f"{rows[0].metric.spec}, and percent of {UPPER}"
+    at = {(r.condition.name, r.condition.model, r.condition.benchmark): r for r in rows}
     body = []
-    for condition in dict.fromkeys(r.condition for r in rows):
+    for condition in dict.fromkeys(r.condition.name for r in rows):
         texts, shares = [condition], []
         for place, unit in units.items():
             row = at.get((condition, *place))
@@ -42,16 +42,16 @@ def overview_table(rows: Sequence[Overview]) -> TextTable:
 
 def trade_off_tables(rows: Sequence[Tradeoff]) -> list[TextTable]:
     """Tokens, accuracy, ECE and the front, a table per model and benchmark."""
-    places = dict.fromkeys((r.model, r.benchmark) for r in rows)
-    return [_trade_offs([r for r in rows if (r.model, r.benchmark) == place]) for place in places]
+    places = dict.fromkeys(r.condition.place for r in rows)
+    return [_trade_offs([r for r in rows if r.condition.place == place]) for place in places]
 
 
 def _trade_offs(rows: Sequence[Tradeoff]) -> TextTable:
-    title = f"{rows[0].model} on {rows[0].benchmark}: trade-offs"
+    title = f"{rows[0].condition.place}: trade-offs"
     header = ("condition", "tokens, last layer", "mean of layers", "acc %", "ECE", "front")
     body = tuple(
         (
-            r.condition,
+            r.condition.name,
             f"{r.last:.0f}",
             f"{r.mean:.0f}",
             number(r.accuracy, "percent"),

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from statistics import median
 
 from calprune.analyze.metric import DisplayUnit
+from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.power import POWER, Power
 from calprune.analyze.statistics.multiple_testing import LEVEL
-from calprune.analyze.tables.families import families, family_name, place, shown_name
+from calprune.analyze.tables.families import families, family_name, place
 from calprune.analyze.tables.notes import questions_on
 from calprune.analyze.tables.numbers import gap_unit, heading, number, of_what
 from calprune.analyze.tables.text_table import TextTable
@@ -22,13 +23,13 @@ def power_tables(rows: Sequence[Power]) -> list[TextTable]:
 
 
 def _family(rows: Sequence[Power]) -> TextTable:
-    r = rows[0]
-    unit = gap_unit(r.unit)
+    r, d = rows[0], rows[0].difference
+    unit = gap_unit(r.metric.unit)
     asked = r.detect is not None
-    drawn = r.resampled
+    drawn = d.resampled
     header = (
         "condition",
-        heading(of_what("difference", "debiased" * (r.delta_debiased is not None)), unit),
+        heading(of_what("difference", "debiased" * (d.delta_debiased is not None)), unit),
         heading("SD", unit),
         heading("detectable", unit),
         heading("detectable (Holm)", unit),
@@ -36,29 +37,31 @@ def _family(rows: Sequence[Power]) -> TextTable:
     )
     body = tuple(
         (
-            shown_name(row),
-            _delta(row, unit),
-            *(_size(x, unit) for x in (row.sd, row.detectable, row.detectable_first)),
+            row.condition.shown,
+            _delta(row.difference, unit),
+            *(_size(x, unit) for x in (row.difference.sd, row.detectable, row.detectable_first)),
             *((_count(row.images), _count(row.images_first)) if asked else ()),
         )
         for row in rows
     )
     shown = "" if r.detect is None else f"{_size(r.detect, unit)}{heading('', unit)}"
     notes = (
-        questions_on(r),
-        f"SD: of the paired difference over {r.draws} resamples of {r.resampled}",
+        questions_on(d),
+        f"SD: of the paired difference over {d.draws} resamples of {d.resampled}",
         f"detectable: found with {100 * POWER:.0f} % power by a two-sided test at "
-        f"{100 * LEVEL:.0f} %; (Holm): at its first step over {r.family} comparisons"
+        f"{100 * LEVEL:.0f} %; (Holm): at its first step over {d.family} comparisons"
         + LESS
-        * ("(debiased)" in r.signature),
+        * (d.interval_of == "delta_debiased"),
         *([f"{drawn}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
-        r.signature,
+        str(r.signature),
     )
-    title = f"{place(r)}: power of {r.title} against {family_name(rows)}"
+    title = (
+        f"{place(d)}: power of {r.metric.title} against {family_name([x.difference for x in rows])}"
+    )
     return TextTable(title, header, body, notes)
 
 
-def _delta(row: Power, unit: DisplayUnit) -> str:
+def _delta(row: Difference, unit: DisplayUnit) -> str:
     shown = number(row.delta, unit, signed=True)
     if row.delta_debiased is None:
         return shown
@@ -83,13 +86,13 @@ def sentences(rows: Sequence[Power]) -> tuple[str, ...]:
         own = [r for r in whole if r.metric == metric]
         plain = median([r.detectable or 0.0 for r in own])
         first = median([r.detectable_first or 0.0 for r in own])
-        unit = gap_unit(own[0].unit)
+        unit = gap_unit(own[0].metric.unit)
         words = " points" if unit == "points" else ""
         found.append(
-            f"{own[0].title}: with these questions a paired difference of {_size(plain, unit)}"
-            f"{words} would be found in {100 * POWER:.0f} % of studies at {100 * LEVEL:.0f} %, and "
-            f"one of {_size(first, unit)}{words} at Holm's first step (medians over {len(own)} "
-            f"comparison{'s' * (len(own) > 1)})."
+            f"{own[0].metric.title}: with these questions a paired difference of "
+            f"{_size(plain, unit)}{words} would be found in {100 * POWER:.0f} % of studies at "
+            f"{100 * LEVEL:.0f} %, and one of {_size(first, unit)}{words} at Holm's first step "
+            f"(medians over {len(own)} comparison{'s' * (len(own) > 1)})."
         )
     if found:
         found.append("Of a smaller difference that is not significant nothing can be said.")

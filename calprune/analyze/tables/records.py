@@ -5,21 +5,18 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from calprune.analyze.results.row import columns
+from calprune.data.condition_names import value_text
 from calprune.terminal import printable
-
-ONLY_FOR_LAYOUT = ("title", "unit", "attenuation")
 
 
 def records(rows: Sequence[Any]) -> list[dict[str, Any]]:
-    """Dataclasses as plain rows; numbers that are not finite become None."""
-    return [
-        {k: _finite(v) for k, v in asdict(row).items() if k not in ONLY_FOR_LAYOUT} for row in rows
-    ]
+    """Rows as plain values by column; numbers that are not finite become None."""
+    return [{k: _finite(v) for k, v in columns(row).items()} for row in rows]
 
 
 def _finite(value: Any) -> Any:
@@ -39,6 +36,8 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
 def _csv_cell(value: Any) -> Any:
     if value is None:
         return ""
+    if isinstance(value, Mapping):  # parameters of a selector
+        value = " ".join(f"{k}={value_text(v)}" for k, v in value.items())
     if not isinstance(value, str):
         return repr(value) if isinstance(value, float) else value
     text = printable(value)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.trend import Trend
 from calprune.analyze.statistics.multiple_testing import too_few
-from calprune.analyze.tables.families import families, place, shown_name
+from calprune.analyze.tables.families import families, place
 from calprune.analyze.tables.notes import (
     PERMUTED,
     brackets,
@@ -34,21 +34,21 @@ def trend_tables(rows: Sequence[Trend]) -> list[TextTable]:
 def _family(rows: Sequence[Trend]) -> TextTable:
     r = rows[0]
     corrected = corrected_heading(r.correction)
-    slope = heading(of_what("slope", r.interval_of), gap_unit(r.unit))
-    shown = heading(r.title, r.unit)
+    slope = heading(of_what("slope", r.interval_of), gap_unit(r.metric.unit))
+    shown = heading(r.metric.title, r.metric.unit)
     header = ("condition", r.parameter, f"{shown} first", "last", slope, "p", corrected)
     body = tuple(
         (
-            shown_name(row),
+            row.condition.shown,
             row.levels,
-            number(row.first, row.unit),
-            number(row.last, row.unit),
+            number(row.first, row.metric.unit),
+            number(row.last, row.metric.unit),
             with_reason(
                 row.slope,
                 row.slope_debiased,
                 (row.low, row.high),
                 row.interval_of,
-                row.unit,
+                row.metric.unit,
                 row.defined,
                 signed=True,
             ),
@@ -61,7 +61,7 @@ def _family(rows: Sequence[Trend]) -> TextTable:
     kind = "" if drawn is None else brackets(drawn.interval_of)
     few = too_few(max(row.p_least for row in rows), r.family)
     notes = (
-        f"{questions_on(r)}; {r.direction} is better",
+        f"{questions_on(r)}; {r.metric.direction} is better",
         f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
         *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
         *defined_shares(rows),
@@ -69,6 +69,6 @@ def _family(rows: Sequence[Trend]) -> TextTable:
         f"p: levels permuted on {PERMUTED[r.resampled]}, two-sided; {corrected}: corrected "
         f"for {r.family} trend{'s' * (r.family > 1)}",
         *([few] if few and r.correction == "holm" else ()),
-        r.signature,
+        str(r.signature),
     )
-    return TextTable(f"{place(r)}: {r.title} over {r.parameter}", header, body, notes)
+    return TextTable(f"{place(r)}: {r.metric.title} over {r.parameter}", header, body, notes)

@@ -62,14 +62,18 @@ def _ties(rows: Sequence[Estimate]) -> str | None:
     if not most.ties:
         return None
     return (
-        f"up to {counted(most.ties, 'question')} (in {most.condition}) have several equally likely "
-        f"answers; the first of them counts as the prediction."
+        f"up to {counted(most.ties, 'question')} (in {most.condition.title}) have several equally "
+        f"likely answers; the first of them counts as the prediction."
     )
 
 
 def _near_floor(rows: Sequence[Estimate]) -> str | None:
     """ECE that noise alone would explain."""
-    near = [r.condition for r in rows if r.floor is not None and r.value < 2 * r.floor]
+    near = [
+        r.condition.title
+        for r in rows
+        if r.ece_if_calibrated is not None and r.value < 2 * r.ece_if_calibrated
+    ]
     near = list(dict.fromkeys(near))
     if not near:
         return None
@@ -80,7 +84,7 @@ def _near_floor(rows: Sequence[Estimate]) -> str | None:
 
 
 def _infinite(rows: Sequence[Estimate]) -> str | None:
-    who = [r.condition for r in rows if r.metric == "nll" and math.isinf(r.value)]
+    who = [r.condition.title for r in rows if r.metric.spec == "nll" and math.isinf(r.value)]
     if not who:
         return None
     return (
@@ -105,11 +109,13 @@ def _left_out(rows: Sequence[Estimate]) -> str | None:
 
 def _seeds(rows: Sequence[Estimate]) -> str | None:
     """A random selector is a sample of its own draws."""
-    spread = [r for r in rows if r.seed_sd is not None and r.metric == "ece"]
+    spread = [r for r in rows if r.seed_sd is not None and r.metric.spec == "ece"]
     if not spread:
         return None
     listed = ", ".join(
-        f"{r.condition} {shown(r.seed_sd or 0.0, r.unit)} over {r.seeds}" for r in spread
+        f"{c.title} {shown(r.seed_sd or 0.0, r.metric.unit)} over {len(c.seeds)}"
+        for r in spread
+        for c in [r.condition]
     )
     return (
         f"values are means over seeds where there are several; intervals hold for these seeds "

@@ -20,6 +20,7 @@ from calprune.analyze.html_report.numbers import (
 from calprune.analyze.html_report.tables import Column, TableCell, forest, table
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.tables.differences import disagreement
+from calprune.analyze.tables.families import families, place
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     PERMUTED,
@@ -32,22 +33,19 @@ from calprune.analyze.tables.numbers import heading
 
 def comparisons(content: Content) -> Html | None:
     """A table for each family; None without a reference."""
-    families: dict[tuple[str, ...], list[Difference]] = {}
-    for r in content.differences:
-        stem = r.signature.split("|conf:")[0]
-        families.setdefault((r.model, r.benchmark, stem, r.group), []).append(r)
-    return join(*(_family(rows) for rows in families.values())) if families else None
+    found = families(content.differences)
+    return join(*(_family(rows) for rows in found)) if found else None
 
 
 def _family(rows: Sequence[Difference]) -> Html:
     first = rows[0]
-    unit = gap(first.unit)
+    unit = gap(first.metric.unit)
     reach = _reach(rows)
     columns = [
         Column("condition", "text"),
-        Column(heading(first.title, first.unit)),
-        Column(first.reference),
-        Column(heading("difference", unit), hint=f"{first.direction} is better"),
+        Column(heading(first.metric.title, first.metric.unit)),
+        Column(first.reference.title),
+        Column(heading("difference", unit), hint=f"{first.metric.direction} is better"),
         Column("interval", "picture", hint=f"±{shown(reach, unit).lstrip('+')}"),
         Column("p"),
         Column(corrected(first)),
@@ -55,9 +53,9 @@ def _family(rows: Sequence[Difference]) -> Html:
     ]
     body = [
         [
-            TableCell(r.condition, below=r.seed if r.seed.endswith("seeds") else ""),
-            TableCell(shown(r.value, r.unit), r.value),
-            TableCell(shown(r.reference_value, r.unit), r.reference_value),
+            TableCell(r.condition.title, below=r.condition.joined),
+            TableCell(shown(r.value, r.metric.unit), r.value),
+            TableCell(shown(r.reference_value, r.metric.unit), r.reference_value),
             TableCell(
                 shown(r.delta, unit, signed=True),
                 r.delta,
@@ -70,22 +68,21 @@ def _family(rows: Sequence[Difference]) -> Html:
         ]
         for r in rows
     ]
-    by_runs, where = any("-permute" in r.signature for r in rows), PERMUTED[first.resampled]
+    by_runs, where = any(r.by_runs for r in rows), PERMUTED[first.resampled]
     notes = [
         f"{questions_on(first)}; difference: "
-        f"condition less {first.reference}, on the same questions.",
+        f"condition less {first.reference.title}, on the same questions.",
         f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
         f"{where}" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
         f"p: paired permutation test, conditions exchanged on {where}, "
-        f"{counted(first.swaps, 'time')}, "
+        f"{counted(first.permutations, 'time')}, "
         "two-sided" + BY_RUNS * by_runs + f"; {corrected(first)}: corrected for a family of "
         f"{counted(first.family, 'comparison')}.",
     ]
     further = disagreement(rows) + defined_shares(rows) + few_images(rows)
     notes += [said[0].upper() + said[1:] + "." for said in further]
-    part = f", {first.by} {first.group}" if first.group != "all" else ""
-    caption = f"{first.model} on {first.benchmark}{part}: {first.title} against {first.reference}"
-    return table(caption, columns, body, notes, [first.signature])
+    caption = f"{place(first)}: {first.metric.title} against {first.reference.title}"
+    return table(caption, columns, body, notes, [str(first.signature)])
 
 
 DEBIASED = ", around the difference less its expected bias, which stands before it"
@@ -101,6 +98,6 @@ def _verdict(row: Difference) -> str:
     """In a word; for metrics whose best value lies in between, only that they differ."""
     if not different(row):
         return "not told apart"
-    if row.direction not in ("lower", "higher"):
+    if row.metric.direction not in ("lower", "higher"):
         return "differs"
-    return "better" if (row.delta > 0) == (row.direction == "higher") else "worse"
+    return "better" if (row.delta > 0) == (row.metric.direction == "higher") else "worse"

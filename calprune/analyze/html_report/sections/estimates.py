@@ -20,8 +20,8 @@ def estimates(content: Content) -> Html:
 
 def _setting(content: Content, experiment: Experiment) -> Html:
     rows = content.of(experiment)
-    kinds = {stem(r): r for r in reversed(rows)}
-    kinds = {s: kinds[s] for s in dict.fromkeys(stem(r) for r in rows)}
+    kinds = {r.signature.metric: r for r in reversed(rows)}
+    kinds = {s: kinds[s] for s in dict.fromkeys(r.signature.metric for r in rows)}
     columns = [
         Column("condition", "text"),
         Column("tokens", hint="visual, kept"),
@@ -30,19 +30,24 @@ def _setting(content: Content, experiment: Experiment) -> Html:
         Column("images"),
     ]
     body, marked = [], []
-    for i, cell in enumerate(experiment.conditions):
-        own = {stem(r): r for r in rows if r.condition == cell.name}
+    for i, runs in enumerate(experiment.conditions):
+        own = {r.signature.metric: r for r in rows if r.condition.name == runs.name}
         first = next(iter(own.values()))
         body.append(
             [
                 name_cell(first),
-                TableCell(f"{first.kept:.4g}" if first.kept == first.kept else "–", first.kept),
+                TableCell(
+                    f"{first.condition.kept:.4g}"
+                    if first.condition.kept == first.condition.kept
+                    else "–",
+                    first.condition.kept,
+                ),
                 *(value_cell(own.get(s)) for s in kinds),
                 TableCell(str(first.n), first.n),
                 TableCell(str(first.clusters), first.clusters),
             ]
         )
-        marked += [i] * cell.full
+        marked += [i] * runs.full
     notes = [intervals(rows[0])] if any(r.low is not None for r in rows) else []
     notes += defined_shares(rows) + within_parts(rows) + what_decided(rows)
     caption = f"{experiment.model} on {experiment.benchmark}: all conditions"
@@ -59,26 +64,21 @@ def intervals(row: Estimate) -> str:
     )
 
 
-def stem(row: Estimate) -> str:
-    """The part of a signature that names the metric and its parameters."""
-    return row.signature.split("|conf:")[0]
-
-
 def metric_column(row: Estimate) -> Column:
     """A heading with its unit and which direction is better."""
-    hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.direction, "")
-    hint = hint or f"{row.direction} is better"
+    hint = {"lower": "lower is better", "higher": "higher is better"}.get(row.metric.direction, "")
+    hint = hint or f"{row.metric.direction} is better"
     hint += "; below: de-biased" * (row.interval_of == "debiased")
-    return Column(heading(row.title, row.unit), hint=hint)
+    return Column(heading(row.metric.title, row.metric.unit), hint=hint)
 
 
 def name_cell(row: Estimate) -> TableCell:
     """A condition, with how many seeds it joins."""
-    return TableCell(row.condition, below=row.seed if row.seed.endswith("seeds") else "")
+    return TableCell(row.condition.title, below=row.condition.joined)
 
 
 def value_cell(row: Estimate | None) -> TableCell:
     """A value over its interval; a dash if the condition has none."""
     if row is None:
         return TableCell("–")
-    return TableCell(shown(row.value, row.unit), row.value, below(row))
+    return TableCell(shown(row.value, row.metric.unit), row.value, below(row))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
 from calprune.analyze.html_report.numbers import counted
-from calprune.analyze.html_report.sections.estimates import intervals, name_cell, stem, value_cell
+from calprune.analyze.html_report.sections.estimates import intervals, name_cell, value_cell
 from calprune.analyze.html_report.tables import Column, table
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.numbers import heading
@@ -18,8 +18,8 @@ def groups(content: Content) -> Html | None:
     found = []
     for experiment in content.experiments:
         rows = content.grouped(experiment)
-        for metric in dict.fromkeys(stem(r) for r in rows):
-            found.append(_metric([r for r in rows if stem(r) == metric]))
+        for metric in dict.fromkeys(r.signature.metric for r in rows):
+            found.append(_metric([r for r in rows if r.signature.metric == metric]))
     return join(*found) if found else None
 
 
@@ -35,15 +35,15 @@ def _metric(rows: Sequence[Estimate]) -> Html:
         ),
     ]
     body = []
-    for condition in dict.fromkeys(r.condition for r in rows):
-        own = {r.group: r for r in rows if r.condition == condition}
+    for condition in dict.fromkeys(r.condition.name for r in rows):
+        own = {r.group: r for r in rows if r.condition.name == condition}
         body.append([name_cell(next(iter(own.values()))), *(value_cell(own.get(g)) for g in names)])
     marked = [
         i
-        for i, condition in enumerate(dict.fromkeys(r.condition for r in rows))
-        if next(r for r in rows if r.condition == condition).selector == "full"
+        for i, condition in enumerate(dict.fromkeys(r.condition.name for r in rows))
+        if next(r for r in rows if r.condition.name == condition).condition.full
     ]
-    title = heading(first.title, first.unit)
-    caption = f"{first.model} on {first.benchmark}: {title} by {first.by}"
-    notes = [f"{first.direction.capitalize()} is better.", intervals(first)]
-    return table(caption, columns, body, notes, [first.signature], marked)
+    title = heading(first.metric.title, first.metric.unit)
+    caption = f"{first.condition.place}: {title} by {first.by}"
+    notes = [f"{first.metric.direction.capitalize()} is better.", intervals(first)]
+    return table(caption, columns, body, notes, [str(first.signature)], marked)

@@ -67,8 +67,7 @@ def guide(content: Content) -> Html:
 
 def _metrics(content: Content) -> Iterator[tuple[str, str]]:
     """Title and first sentence of each metric shown."""
-    titles = {r.metric: r.title for r in content.estimates}
-    for name, title in titles.items():
-        said = (registry.load("metrics", name.split(":")[0]).__doc__ or "").split("\n\n")[0]
+    for metric in dict.fromkeys(r.metric for r in content.estimates):
+        said = (registry.load("metrics", metric.name).__doc__ or "").split("\n\n")[0]
         if said:
-            yield title, " ".join(said.split())
+            yield metric.title, " ".join(said.split())

@@ -38,7 +38,7 @@ def _setting(content: Content, experiment: Experiment) -> Html:
     found = []
     for metric in dict.fromkeys(r.metric for r in compared):
         own = [r for r in compared if r.metric == metric]
-        found.append(element("h4", own[0].title))
+        found.append(element("h4", own[0].metric.title))
         found.append(items(_reference(rows, own), *_extremes(own), _alike(own), class_="findings"))
     if not compared:
         sentences += [_range(rows, metric) for metric in content.metrics]
@@ -55,7 +55,7 @@ def _setting(content: Content, experiment: Experiment) -> Html:
 
 
 def _number(value: float, row: Estimate | Difference) -> str:
-    return shown(value, row.unit) + UNITS[row.unit]
+    return shown(value, row.metric.unit) + UNITS[row.metric.unit]
 
 
 def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
@@ -66,7 +66,7 @@ def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
     )
     interval = f" {_of(found)}" if found else ""
     value = f"{_number(first.reference_value, first)}{interval}".rstrip()
-    return f"Reference: {first.reference}, {value}; {first.direction} is better."
+    return f"Reference: {first.reference.title}, {value}; {first.metric.direction} is better."
 
 
 def _of(row: Estimate) -> str:
@@ -78,8 +78,8 @@ def _extremes(own: Sequence[Difference]) -> list[str]:
     """The best and the worst condition, each against the reference."""
     known = [r for r in own if r.delta == r.delta]
     if not known:
-        return [f"{own[0].title} is undefined or infinite in every pair."]
-    ordered = sorted(known, key=lambda r: r.delta, reverse=own[0].direction == "higher")
+        return [f"{own[0].metric.title} is undefined or infinite in every pair."]
+    ordered = sorted(known, key=lambda r: r.delta, reverse=own[0].metric.direction == "higher")
     if len(ordered) == 1:
         return [_against("The other condition", ordered[0])]
     return [_against("Best", ordered[0]), _against("Worst", ordered[-1])]
@@ -87,52 +87,58 @@ def _extremes(own: Sequence[Difference]) -> list[str]:
 
 def _against(who: str, row: Difference) -> str:
     """One difference with everything needed to believe it."""
-    unit = gap(row.unit)
+    unit = gap(row.metric.unit)
     delta = f"{shown(row.delta, unit, signed=True)}{UNITS[unit]}"
     interval = below_delta(row)
     interval = f"(de-biased {interval})" if row.interval_of.endswith("debiased") else interval
     verdict = "" if different(row) else ", which chance alone may explain"
     return (
-        f"{who}: {row.condition}, {_number(row.value, row)}; against "
-        f"{row.reference} {delta} {interval}, {corrected(row)} {p_value(row.p_adjusted, row)}"
+        f"{who}: {row.condition.title}, {_number(row.value, row)}; against "
+        f"{row.reference.title} {delta} {interval}, {corrected(row)} {p_value(row.p_adjusted, row)}"
         f"{verdict}."
     ).replace(" ,", ",")
 
 
 def _alike(own: Sequence[Difference]) -> str:
     """Which conditions nothing tells from the reference."""
-    alike = [r.condition for r in own if not different(r)]
+    alike = [r.condition.title for r in own if not different(r)]
     test = f"{corrected(own[0])} above 0.05, {counted(own[0].family, 'comparison')}"
     if not alike:
         which = "the condition" if len(own) == 1 else f"each of the {len(own)} conditions"
         family = counted(own[0].family, "comparison")
-        return f"The test tells {which} from {own[0].reference} ({family})."
+        return f"The test tells {which} from {own[0].reference.title} ({family})."
     listed = ", ".join(alike[:MANY]) + f" and {len(alike) - MANY} more" * (len(alike) > MANY)
     return (
-        f"Not distinguishable from {own[0].reference} ({test}): {len(alike)} of {len(own)}, namely "
-        f"{listed}."
+        f"Not distinguishable from {own[0].reference.title} ({test}): {len(alike)} of {len(own)}, "
+        f"namely {listed}."
     )
 
 
 def _range(rows: Sequence[Estimate], metric: str) -> str | None:
     """Without comparisons: the span of a metric, with no claim about who is better."""
-    own = sorted((r for r in rows if r.metric == metric), key=lambda r: r.value)
+    own = sorted((r for r in rows if r.metric.spec == metric), key=lambda r: r.value)
     if not own or own[0].value != own[0].value:
         return None
     if len(own) == 1:
-        return f"{own[0].title} is {_number(own[0].value, own[0])} {_of(own[0])}".rstrip() + "."
+        return (
+            f"{own[0].metric.title} is {_number(own[0].value, own[0])} {_of(own[0])}".rstrip() + "."
+        )
     low, high = own[0], own[-1]
     return (
-        f"{low.title} runs from {_number(low.value, low)} ({low.condition}) to "
-        f"{_number(high.value, high)} ({high.condition})."
+        f"{low.metric.title} runs from {_number(low.value, low)} ({low.condition.title}) to "
+        f"{_number(high.value, high)} ({high.condition.title})."
     )
 
 
 def _floor(rows: Sequence[Estimate]) -> str | None:
     """What perfect calibration would look like with so few questions."""
     found = []
-    for title in dict.fromkeys(r.title for r in rows if r.floor is not None):
-        floors = [r.floor for r in rows if r.floor is not None and r.title == title]
+    for title in dict.fromkeys(r.metric.title for r in rows if r.ece_if_calibrated is not None):
+        floors = [
+            r.ece_if_calibrated
+            for r in rows
+            if r.ece_if_calibrated is not None and r.metric.title == title
+        ]
         low, high = shown(min(floors), "plain"), shown(max(floors), "plain")
         found.append(f"{title} of {low}" + f" to {high}" * (low != high))
     if not found:
