@@ -25,8 +25,14 @@ PINS := $(VENV)/constraints.txt
 TORCH_STAMP := $(VENV)/.torch-$(shell printf '%s' '$(TORCH) $(TORCH_ARGS)' | cksum | cut -d' ' -f1)
 COLLECT_STAMP := $(VENV)/.collect-installed
 DOCS_STAMP := $(VENV)/.docs-installed
+QUICK_STAMP := $(VENV)/.quick-installed
 TEST_STAMP := $(VENV)/.test-installed
 OLDEST_STAMP := $(VENV)/.oldest-installed
+
+# An environment without torch, where data, analysis and commands are tested.
+LIGHT := $(VENV)/light
+LIGHT_PACKAGES := -p calprune.data -p calprune.analyze -p calprune.judge -p calprune.commands
+RUN_TESTS := -m pytest -n auto --dist loadfile
 
 # Packages that stand before the others, and what is tested with them: a minute's worth.
 OLDEST := $(VENV)/oldest
@@ -72,8 +78,16 @@ docs: $(DOCS_STAMP)  ## the documentation as a site; needs no torch
 	@$(MKDOCS) --site-dir $(SITE)
 	@echo 'site: $(SITE)/index.html   (opens as a file, needs no network)'
 
+.PHONY: quick
+quick: $(QUICK_STAMP)  ## lint, types, import contracts and quick tests, without torch: a minute
+	@$(LIGHT)/bin/ruff check
+	@$(LIGHT)/bin/ruff format --check
+	@$(LIGHT)/bin/mypy --cache-dir=.mypy_cache/light --follow-imports=silent $(LIGHT_PACKAGES)
+	@$(LIGHT)/bin/lint-imports --no-logo
+	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python -m pytest -q -m 'light and not slow' tests/data tests/analyze tests/commands $(PYTEST_ARGS)
+
 .PHONY: test
-test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP)  ## lint, format, types, import contracts, the site, tests with coverage
+test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP) $(QUICK_STAMP)  ## lint, format, types, import contracts, the site, tests with coverage
 	@echo '== lint'
 	@$(BIN)/ruff check
 	@echo '== format'
@@ -84,11 +98,13 @@ test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP)  ## lint, format, types, impor
 	@$(BIN)/lint-imports --no-logo
 	@echo '== docs'
 	@$(MKDOCS) --site-dir $(SITE)
-	@echo '== tests'
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --cov --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	@echo '== tests without torch'
+	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python $(RUN_TESTS) -m light --cov --cov-report= tests/data tests/analyze tests/commands $(PYTEST_ARGS)
+	@echo '== tests with torch'
+	@OMP_NUM_THREADS=1 $(BIN)/python $(RUN_TESTS) -m 'not light' --cov --cov-append --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 	@echo '== tests with the oldest transformers'
 	@OMP_NUM_THREADS=1 CALPRUNE_TRANSFORMERS=oldest PYTHONPATH='$(CURDIR)/$(OLDEST)' \
-	    $(BIN)/python -m pytest -n auto --dist loadfile $(OLDEST_TESTS)
+	    $(BIN)/python $(RUN_TESTS) $(OLDEST_TESTS)
 
 .PHONY: train
 train: $(COLLECT_STAMP)  ## train the embedded model anew, both seeds (hours); installs nothing
@@ -142,7 +158,13 @@ $(DOCS_STAMP): pyproject.toml $(PINS)
 
 $(TEST_STAMP): $(COLLECT_STAMP)
 	@echo '== installing what the tests need'
-	@$(PIP) -c $(PINS) -e '.[collect,data,test]'
+	@$(PIP) -c $(PINS) -e '.[test]'
+	@touch $@
+
+$(QUICK_STAMP): pyproject.toml $(PINS)
+	@echo '== installing what quick tests need into $(LIGHT), without torch'
+	@test -d $(LIGHT) || $(BIN)/python -m venv $(LIGHT)
+	@$(LIGHT)/bin/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS) -c $(PINS) -e '.[quick]'
 	@touch $@
 
 $(OLDEST_STAMP): constraints-oldest.txt | $(TEST_STAMP)

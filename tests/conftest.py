@@ -8,9 +8,30 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import lanes
+
 # A busy machine is no failure.
 settings.register_profile("calprune", deadline=None)
 settings.load_profile("calprune")
+
+BEFORE = pytest.StashKey[float]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what runs without torch, and what was measured to be slow."""
+    lanes.mark(items, config.rootpath)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Remember when a test begins."""
+    item.stash[BEFORE] = lanes.spent()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Note the CPU seconds of each test and its fixtures for ``python -m tests.lanes``."""
+    item.user_properties.append((lanes.SPENT, f"{lanes.spent() - item.stash[BEFORE]:.3f}"))
 
 
 @pytest.fixture(autouse=True)

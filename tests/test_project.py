@@ -57,13 +57,13 @@ def plain(name: str) -> str:
 
 
 def requirements() -> list["Requirement"]:
-    """Everything that any part of the project asks for."""
+    """Everything of others that any part of the project asks for."""
     from packaging.requirements import Requirement
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"].values()
     lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    return [Requirement(line) for line in lines]
+    return [asked for line in lines if (asked := Requirement(line)).name != project["name"]]
 
 
 def lower_bound(name: str) -> str:

@@ -184,6 +184,7 @@ def test_platt_of_a_score_is_scikit_learns_logistic_regression():
         assert predictions.confidence[test] == pytest.approx(theirs, abs=1e-5)
 
 
+@pytest.mark.torch
 def test_histogram_is_netcals():
     binning = pytest.importorskip("netcal.binning")
     raw = read_predictions(make_table(answers=4))

@@ -451,7 +451,7 @@ def test_a_key_in_a_line_that_is_no_http_is_not_printed(table: LogitTable) -> No
         thread.start()
         url = f"http://127.0.0.1:{odd.getsockname()[1]}/v1"
         one = [replace_rows(table, 1)]
-        with pytest.raises(IncompleteError, match=r"no answer \(Bearer \ufffd \*\*\*\)"):
+        with pytest.raises(IncompleteError, match=r"no answer \(Bearer \\x1b \*\*\*\)"):
             judge(one, endpoint=url, key=KEY, workers=1, sleep=lambda _: None)
         thread.join()
 

@@ -96,12 +96,14 @@ def test_the_column_beside_ece_is_the_metric():
         assert row.debiased == pytest.approx(same.value, abs=1e-12)
 
 
+@pytest.mark.torch
 def test_mce_closed_left_is_netcals(case):
     netcal = pytest.importorskip("netcal.metrics")
     peer = netcal.MCE(15).measure(case.confidence, hit(case))
     assert value("mce:closed=left", case) == pytest.approx(peer, abs=1e-9)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", ["mce", "rmsce"])
 def test_mce_and_rmsce_are_torchmetrics_in_single_precision(case, name):
     functional = pytest.importorskip("torchmetrics.functional.classification")

@@ -68,6 +68,7 @@ def test_ece_closed_right_is_uncertainty_calibrations(case):
     assert value("ece", case) == pytest.approx(peer, abs=1e-9)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("bins", [15, 10, 20])
 def test_ece_closed_left_is_netcals(case, bins):
     netcal = pytest.importorskip("netcal.metrics")
@@ -79,6 +80,7 @@ def test_ece_closed_left_is_netcals(case, bins):
     assert value(Ece(bins, "left"), case) == pytest.approx(peer, abs=1e-9)
 
 
+@pytest.mark.torch
 def test_netcal_compares_the_last_column_with_the_frequency_of_ones():
     netcal = pytest.importorskip("netcal.metrics")
     one, label = np.array([0.1, 0.3, 0.6, 0.9]), np.array([0, 0, 1, 0])
@@ -95,6 +97,7 @@ def test_netcal_compares_the_last_column_with_the_frequency_of_ones():
     assert ece.measure(sure, right.astype(int)) == pytest.approx(top, abs=1e-9)
 
 
+@pytest.mark.torch
 def test_netcal_needs_three_labels_to_look_at_the_likeliest_of_three():
     netcal = pytest.importorskip("netcal.metrics")
     p = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])
@@ -105,6 +108,7 @@ def test_netcal_needs_three_labels_to_look_at_the_likeliest_of_three():
         netcal.ECE(1).measure(p, np.array([0, 1, 1, 0]))
 
 
+@pytest.mark.torch
 def test_torchmetrics_takes_class_1_of_two_and_gives_certainty_a_bin():
     functional = pytest.importorskip("torchmetrics.functional.classification")
     torch = pytest.importorskip("torch")
@@ -149,6 +153,7 @@ def test_log_loss_stops_at_the_epsilon_of_the_dtype_and_nll_does_not(dtype, most
     assert peer < nats.mean() / 1.5
 
 
+@pytest.mark.torch
 def test_ece_closed_left_is_torchmetrics_in_single_precision(case):
     functional = pytest.importorskip("torchmetrics.functional.classification")
     torch = pytest.importorskip("torch")

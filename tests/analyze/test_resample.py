@@ -99,6 +99,7 @@ sys.path[:0] = {path!r}
 before = set(sys.modules)
 from tests.analyze.conftest import make_table
 loaded = set(sys.modules) - before
+from tests.analyze.calls import analyze
 sys.stdout.write(analyze([make_table(images=30)], draws=50, fmt="json"))
 heavy = {{"torch", "pandas", "matplotlib", "seaborn", "statsmodels", "scipy.stats"}}
 assert not heavy & (set(sys.modules) - loaded)

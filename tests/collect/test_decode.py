@@ -358,7 +358,7 @@ def test_an_audit_follows_replies(tiny_llava: Path, tmp_path: Path) -> None:
     sealed = unpack(plan.store.logits(planned.condition), "calprune.logits")
     blocks = BlockCache(plan)
     n = len(sealed.arrays["example/id"])
-    seen = blocks.features(0).seen
+    seen = blocks.features(0).images
     rows = rows_of(plan, planned, 0, seen, kept_in(plan, planned, 0, seen, blocks))
     said = plan.packed.reply(rows, 4).generated
     source = np.cumsum([0, *(len(d) for d in plan.distinct)])

@@ -345,6 +345,7 @@ def test_flags_and_lists_may_be_repeated(
     assert printed(capsys, "--each-seed", "--each-seed", *QUICK)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -370,6 +371,7 @@ def test_collect_refuses_what_it_would_not_read(
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("words", [["--strict"], ["--clip", "x"]])
 def test_an_estimate_refuses_what_asks_for_files(
     monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -381,6 +383,7 @@ def test_an_estimate_refuses_what_asks_for_files(
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.torch
 def test_an_estimate_reads_numerics_positions_and_device(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     cli.app(standalone_mode=False)
 
 
+@pytest.mark.torch
 def test_a_study_is_planned(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -67,6 +68,7 @@ def test_numbers_of_a_reader_in_several_files(
     )
 
 
+@pytest.mark.torch
 def test_the_grid_of_each_benchmark() -> None:
     """ScienceQA's five budgets; drawn shapes stand in for POPE."""
     pytest.importorskip("torch")

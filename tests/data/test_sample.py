@@ -33,6 +33,7 @@ def test_every_file_is_sound() -> None:
     assert [error for _, error in Store(SAMPLE).verify() if error] == []
 
 
+@pytest.mark.torch
 def test_it_is_the_embedded_study(tmp_path: Path) -> None:
     pytest.importorskip("torch")
     plan = calprune.prepare("shapes", store=tmp_path, images=IMAGES)

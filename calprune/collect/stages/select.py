@@ -182,7 +182,7 @@ def _flaw(ranking: object, separator: NDArray[np.bool_], k: int) -> str:
         return f"token {int(order.max())} of {len(separator)}"
     if len(np.unique(order)) < k:
         return "a token is taken twice"
-    return "glue is taken" if separator[order].any() else ""
+    return "a separator token is taken" if separator[order].any() else ""
 
 
 def _merged(planned: PlannedCondition, pool: Pool, k: int) -> Merged:
