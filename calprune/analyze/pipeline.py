@@ -47,15 +47,33 @@ def read_predictions(
     return out_of_fold(built, calibrate, folds, fold_seed).predictions if calibrate else built
 
 
-class PredictionCache:
-    """Remembers what it has read: (table, options) to predictions."""
+HELD = 2**30  # bytes of predictions that are remembered
 
-    def __init__(self) -> None:
+
+class PredictionCache:
+    """Remembers what it has read: (table, options) to predictions.
+
+    Args:
+        held: beyond so many bytes, what was not asked for longest is forgotten and read again.
+    """
+
+    def __init__(self, held: int = HELD) -> None:
         self._known: dict[tuple[int, PredictionOptions], tuple[LogitTable, Predictions]] = {}
+        self._held, self._size = held, 0
 
     def __call__(self, table: LogitTable, options: PredictionOptions) -> Predictions:
         """As ``read_predictions``; a table is known by its identity, and kept while it is."""
         key = (id(table), options)
-        if key not in self._known:
-            self._known[key] = (table, read_predictions(table, **asdict(options)))
-        return self._known[key][1]
+        found = self._known.pop(key, None)
+        if found is None:
+            found = (table, read_predictions(table, **asdict(options)))
+            self._size += _size(found[1])
+        self._known[key] = found  # the latest last
+        while self._size > self._held and len(self._known) > 1:
+            _, oldest = self._known.pop(next(iter(self._known)))
+            self._size -= _size(oldest)
+        return found[1]
+
+
+def _size(predictions: Predictions) -> int:
+    return sum(column.nbytes for column in predictions.columns().values())

@@ -106,18 +106,15 @@ def _scored(tables: Sequence[LogitTable], root: Path, scorer: str) -> list[Logit
 
 def _chosen(tables: Sequence[LogitTable], condition: str, grades: Path) -> LogitTable:
     """The condition whose grades a file holds; PlanError if that is not clear."""
-    from calprune.data.condition_names import name_of, named
-    from calprune.registry import unknown
+    from calprune.analyze.experiments.match import match
+    from calprune.data.condition_names import name_of
 
     if not condition:
         found = [t for t in tables if t.condition.key[:8] in grades.name]
         if len(found) != 1:
             raise PlanError(f"--grades {grades}: say whose they are with --condition NAME")
         return found[0]
-    found = [tables[i] for i in named(condition, [t.condition for t in tables])]
-    if not found:
-        known = {name_of(t.condition) for t in tables}
-        raise PlanError(f"--condition: {unknown('condition', condition, known)}")
+    found = match(condition, tables)
     if len(found) > 1:
         listed = ", ".join(
             f"{name_of(c)} ({c.key[:8]}, {c.model}, {c.benchmark})"

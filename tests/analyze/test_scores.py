@@ -210,7 +210,7 @@ def test_a_foreign_scorer_scores():
     assert (row.value, row.metric.title, row.metric.unit) == (0.625, "score (verdict)", "percent")
     assert str(row.signature).startswith("score|verdict|conf:answer-set|n:240")
     assert row.low <= row.value <= row.high
-    assert MeanOfRows.direction == row.direction == "higher"
+    assert MeanOfRows.direction == row.metric.direction == "higher"
 
 
 def test_the_score_is_printed_as_its_rule_says():

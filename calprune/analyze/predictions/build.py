@@ -8,7 +8,7 @@ in either is, a definition says (``calprune.analyze.confidence``).
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -86,6 +86,7 @@ def build(
     scores, unscored = _scores(table, replied)
     outcomes = _outcomes(table, answer_set, by, replied, kept, scores, verbalizers)
     replied, log_scores = replied[kept], outcomes.log_scores
+    rows: Any = slice(None) if kept.all() else kept  # a view where all are kept
     log_p = _log_softmax(log_scores, outcomes.offered, _inverse(temperature, len(log_scores)))
     probabilities = np.exp(log_p)
     predicted = np.where(replied, 0, log_scores.argmax(axis=1))
@@ -108,17 +109,17 @@ def build(
         tied=tied & ~replied,
         offered=outcomes.offered,
         replied=replied,
-        label=table.label[kept].astype(np.intp),
-        parsed_answer=parsed_answers(table)[kept],
-        n_options=table.offered.sum(axis=1)[kept],
-        id=table.id[kept],
-        split=table.split[kept],
-        category=table.category[kept],
-        cluster=table.cluster[kept],
-        duplicate_of=table.duplicate_of[kept],
-        group=None if table.group is None else table.group[kept],
-        tags={name: column[kept] for name, column in table.tags.items()},
-        item_scores=None if scores is None else scores[kept],
+        label=table.label[rows].astype(np.intp),
+        parsed_answer=parsed_answers(table)[rows],
+        n_options=table.offered.sum(axis=1)[rows],
+        id=table.id[rows],
+        split=table.split[rows],
+        category=table.category[rows],
+        cluster=table.cluster[rows],
+        duplicate_of=table.duplicate_of[rows],
+        group=None if table.group is None else table.group[rows],
+        tags={name: column[rows] for name, column in table.tags.items()},
+        item_scores=None if scores is None else scores[rows],
         mass=outcomes.mass,
         scorer=table.scorer,
         unscored=unscored,
@@ -127,7 +128,7 @@ def build(
         where=where(table),
         convention=_convention(replied, answer_set, by, target, temperature, outcomes.spelt),
         scale=by.answers.scale,
-        answer_source=answer_sources(table)[kept],
+        answer_source=answer_sources(table)[rows],
     )
 
 
