@@ -92,8 +92,8 @@ def report(
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.experiments.experiment import experiments
-    from calprune.analyze.html_report.content import gather
     from calprune.analyze.html_report.page import check_path, page, write_page
+    from calprune.analyze.html_report.report_data import collect_data
     from calprune.analyze.options import check_read
     from calprune.analyze.pipeline import PredictionCache
     from calprune.analyze.reproduction import reproduce
@@ -126,7 +126,7 @@ def report(
         print(render_study(again, format))
         reader.end()
         return
-    content = gather(
+    content = collect_data(
         tables,
         listed(metric),
         against,

@@ -116,8 +116,9 @@ def made_up(
         return np.where(separator[:, None], 0.0, found).astype(np.float32)
 
     def signal(name: str, width: int) -> NDArray[np.float32]:
-        if of_question(name) or name == "cls-token":
-            count = 1 if name == "cls-token" else 2 if name == "text-clip" else 5
+        known = SIGNALS.get(name)
+        if of_question(name) or (known is not None and known.rows == "crops"):
+            count = 2 if name == "text-clip" else 5 if of_question(name) else 1
             return rng.normal(size=(count, width)).astype(np.float32)
         return clustered(width) if width > 1 else rng.gamma(0.5, size=(v, 1)).astype(np.float32)
 

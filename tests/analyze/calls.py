@@ -6,7 +6,7 @@ from typing import Any
 
 from calprune.analyze import figures
 from calprune.analyze import study as _study
-from calprune.analyze.html_report.content import gather as _gather
+from calprune.analyze.html_report.report_data import collect_data as _collect_data
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.reproduction import reproduce as _reproduce
 from calprune.analyze.results import by_confidence as _by_confidence
@@ -21,10 +21,10 @@ from calprune.commands.results import Asked, printed
 __all__ = [
     "analyze",
     "by_confidence",
+    "collect_data",
     "compare",
     "estimate",
     "figure_data",
-    "gather",
     "isotonic_steps",
     "overview",
     "parameter_effects",
@@ -99,9 +99,9 @@ def reproduce(tables, study, published=(), **told):
     return _reproduce(found, study, options, published)
 
 
-def gather(tables, metrics=(), against=None, strict=False, study=(), untrusted=(), **told):
+def collect_data(tables, metrics=(), against=None, strict=False, study=(), untrusted=(), **told):
     own: dict[str, Any] = {"strict": strict, "study": study, "untrusted": untrusted}
-    return _gather(tables, metrics, against, AnalysisOptions.of(**told), **own)
+    return _collect_data(tables, metrics, against, AnalysisOptions.of(**told), **own)
 
 
 def figure_data(tables, of="", **told):

@@ -9,7 +9,7 @@ import pytest
 
 from calprune.analyze.options import DEFAULT_METRICS
 from calprune.errors import Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, gather
+from tests.analyze.calls import analyze, collect_data, compare, estimate
 from tests.analyze.conftest import make_condition, make_table, opened
 
 QUICK = {"draws": 20}
@@ -21,7 +21,7 @@ def test_replies_alone_have_most_metrics_and_the_error_names_them():
     with pytest.raises(PlanError, match="no verbalizer-mass, f1; these metrics remain: ") as found:
         analyze([table], metrics=["verbalizer-mass", "f1", "ece"], **QUICK)
     with pytest.raises(PlanError, match="no f1; these metrics remain"):
-        gather([table], metrics=["f1"], **QUICK)
+        collect_data([table], metrics=["f1"], **QUICK)
     left = str(found.value).split("remain: ")[1].split(", ")
     assert {*DEFAULT_METRICS, "score", "t-opt"} <= set(left)
     assert not {"verbalizer-mass", "f1", "yes-ratio"} & set(left)

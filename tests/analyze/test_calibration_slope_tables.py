@@ -28,7 +28,7 @@ from calprune.analyze.study import Study
 from calprune.commands.results import Asked, printed
 from calprune.data.condition_names import name_of
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import gather
+from tests.analyze.calls import collect_data
 from tests.analyze.calls import opened as opened_with
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 from tests.analyze.test_calibration_slope import sandwich
@@ -284,7 +284,7 @@ def test_what_cannot_be_paired_is_refused_as_elsewhere(tables):
         moved([tables[0], few])
     with pytest.raises(IncompleteError, match="it is the only condition"):
         moved(tables[:1])
-    with pytest.raises(PlanError, match="did you mean full"):
+    with pytest.raises(PlanError, match=r"'ful'.*full"):
         moved(tables, against="ful")
     other = replace(tables[1], provenance={"numerics": {"device": "another"}})
     with pytest.raises(Mismatch, match="mixed-numerics"):
@@ -303,10 +303,10 @@ def test_common_questions_alone_are_read(tables):
 
 
 def test_the_page_has_a_section_unless_confidence_is_a_score(tables):
-    content = gather(tables, draws=100)
+    content = collect_data(tables, draws=100)
     text = section(content) or ""
     for said in ("calibration slope", "calibration slope against full", "in the large against"):
         assert said in text
     assert "degrees of freedom" in text
-    scored = gather(tables[:1], ["aurc"], draws=100, confidence="margin")
+    scored = collect_data(tables[:1], ["aurc"], draws=100, confidence="margin")
     assert section(scored) is None

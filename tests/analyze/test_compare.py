@@ -16,7 +16,7 @@ from calprune.analyze.results.permuted_metrics import difference, paired_test
 from calprune.analyze.results.resampled_metrics import stacked
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, gather
+from tests.analyze.calls import analyze, collect_data, compare, estimate
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}
@@ -107,9 +107,9 @@ def test_groups_are_families_of_their_own(study_tables):
 @pytest.mark.parametrize(
     ("choice", "why"),
     [
-        ({"reference": "ful"}, "did you mean full"),
+        ({"reference": "ful"}, "'ful'.*full"),
         ({"reference": "scope"}, "choose one"),
-        ({"correction": "holms"}, "did you mean holm"),
+        ({"correction": "holms"}, "'holms'.*holm"),
         ({"permutations": 0}, "permutations are counted from 1"),
     ],
 )
@@ -157,11 +157,11 @@ def test_the_route_of_a_selector_inside_the_model_is_no_other_numerics(table):
     assert [r.condition.name for r in compare([base, inside], ["ece"], **QUICK)] == [
         "fastv @16 positions=contiguous"
     ]
-    assert len(gather([base, inside], draws=20).differences) == 2
+    assert len(collect_data([base, inside], draws=20).differences) == 2
     outside = routed(replace(table, condition=make_condition("scope", 16, alpha=1.0)), "pack")
     with pytest.raises(Mismatch, match=r"\(route\)"):
         compare([base, outside], ["ece"], **QUICK)
-    assert gather([base, outside], draws=20).unlike
+    assert collect_data([base, outside], draws=20).unlike
     elsewhere = routed(inside, "pack", device="gpu")
     with pytest.raises(Mismatch, match=r"\(device\)"):
         compare([base, elsewhere], ["ece"], **QUICK)
@@ -197,5 +197,5 @@ def test_settings_without_the_reference_are_left_out(study_tables, capsys):
     assert len(together) == len(compare(study_tables, ["ece"], reference="full", draws=10))
     analyze([*study_tables, lonely], metrics=["ece"], against="full", draws=100)
     assert "has no condition 'full': left out" in capsys.readouterr().err
-    with pytest.raises(PlanError, match="unknown condition 'nowhere'"):
+    with pytest.raises(PlanError, match="'nowhere'"):
         compare([*study_tables, lonely], ["ece"], reference="nowhere", draws=10)

@@ -289,7 +289,7 @@ def test_a_number_that_the_limit_may_have_cut_is_asked_for_again(
     assert Judged().rows(replace_rows(table, 1)).tolist() == [0.3]
     assert len(server.asked) == 3
     server.answer = lambda body, i: cut("0.")
-    with pytest.raises(ModelError, match=r"no score .* 5 attempts, at last '0\.'"):
+    with pytest.raises(ModelError, match=r"'v1_[12]'.* 5 attempts.*'0\.'"):
         judge([replace_rows(table, 2)], endpoint=server.url, replacing=True)
 
 
@@ -482,7 +482,7 @@ def test_a_silent_server_is_given_up(table: LogitTable) -> None:
     waits: list[float] = []
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
-        with pytest.raises(IncompleteError, match=r"no answer \(timed out\), 6 times in a row"):
+        with pytest.raises(IncompleteError, match=r"\(timed out\), 6 times"):
             judge([replace_rows(table, 1)], endpoint=url, timeout=0.05, sleep=waits.append)
     assert len(waits) == 5
 

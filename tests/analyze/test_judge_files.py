@@ -144,10 +144,10 @@ def test_official_grade_files_are_imported(tmp_path: Path) -> None:
     assert Judged().rows(table).tolist() == [0.5] * 3
     other = stored(tmp_path, None, ROWS[:2])
     assert Judged().rows(other).tolist() == [0.5] * 2
-    with pytest.raises(Mismatch, match="another reply"):
+    with pytest.raises(Mismatch, match="'v1_2'"):
         Judged().rows(stored(tmp_path, None, [*ROWS[:2], ("a dog", ["bird"])]))
     file.write_text(official(2))
-    with pytest.raises(IncompleteError, match="no grade for 1 of the 3"):
+    with pytest.raises(IncompleteError, match=r"1 of the 3 replies .*'v1_2'"):
         import_grades(table, file)
     file.write_text(official().replace("[0.0, 1.0]", "[1.0, 1.0]"))
     with pytest.raises(PlanError, match=r"holds other grades.*--replace"):
@@ -194,7 +194,7 @@ def test_logs_of_lmms_eval_are_imported(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("samples", "error", "message"),
     [
-        ([sample("v1_0", "x = 4")], Mismatch, "entry 'v1_0' grades another reply"),
+        ([sample("v1_0", "x = 4")], Mismatch, "entry 'v1_0'"),
         ([sample("v1_0", "x = 3", None)], DamagedFile, "score: None is not a number"),
         ([sample("v1_0", "x = 3", 1.5)], DamagedFile, r"score: 1\.5 is not a number"),
         ([sample("v1_0", "x = 3")] * 2, DamagedFile, "sample 2: question 'v1_0' .* before"),
@@ -224,7 +224,7 @@ def test_what_a_failed_judge_left_is_no_grade(tmp_path: Path, nobody: str | None
     write()
     with pytest.raises(IncompleteError, match=r"failed on 1 of the 3 .* first 'v1_1'.*not graded"):
         import_grades(table, file)
-    with pytest.raises(IncompleteError, match="no grades for its replies"):
+    with pytest.raises(IncompleteError, match=r"full-.*no grades"):
         Judged().rows(table)
     import_grades(stored(tmp_path, 8, ROWS[:1]), file)  # whose replies were all graded
     samples[1] |= {"score": 0.3}  # somebody gave that
@@ -250,7 +250,7 @@ def test_export_formats(tmp_path: Path) -> None:
         {"question_id": 7, "answer": "A cat."},
         {"question_id": "08x", "answer": "b"},
     ]
-    with pytest.raises(PlanError, match="unknown format 'gpa': did you mean gqa"):
+    with pytest.raises(PlanError, match=r"format 'gpa'.*gqa"):
         export(table, "gpa", tmp_path / "out")
 
 
@@ -278,13 +278,13 @@ def test_command_exports_and_imports(tmp_path: Path) -> None:
     ("arguments", "error", "message"),
     [
         (["--grades", "x.json"], PlanError, "say whose they are with --condition NAME"),
-        (["--grades", "x.json", "--condition", "ful"], PlanError, "did you mean full"),
+        (["--grades", "x.json", "--condition", "ful"], PlanError, "'ful'.*full"),
         (["--grades", "x.json", "--condition", "full"], IncompleteError, "no such file: x.json"),
         (["--condition", "full"], PlanError, "--grades"),
-        (["--endpoint", "http://h/v1", "--grades", "x.json"], PlanError, "--grades is not read"),
-        (["--endpoint", "http://h/v1", "--format", "gqa"], PlanError, "--format is not read"),
+        (["--endpoint", "http://h/v1", "--grades", "x.json"], PlanError, "--grades.*--endpoint"),
+        (["--endpoint", "http://h/v1", "--format", "gqa"], PlanError, "--format.*--endpoint"),
         (["--format", "gqa"], IncompleteError, "scored as exact-match.*collect --bench gqa"),
-        (["--format", "xml"], PlanError, "unknown format 'xml'"),
+        (["--format", "xml"], PlanError, "format 'xml'"),
         (["--bench", "mmvet"], IncompleteError, "unknown cached benchmark 'mmvet'.*mm-vet"),
     ],
 )

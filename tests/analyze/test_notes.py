@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.html_report.sections.cautions import cautions
+from calprune.analyze.html_report.sections.warnings import warnings
 from calprune.analyze.results.power import power
 from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.differences import difference_tables
@@ -15,7 +15,7 @@ from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.powers import power_tables
 from calprune.analyze.tables.trends import trend_tables
 from calprune.errors import PlanError
-from tests.analyze.calls import by_confidence, compare, estimate, gather, trend
+from tests.analyze.calls import by_confidence, collect_data, compare, estimate, trend
 from tests.analyze.conftest import ROWS, make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 40}
@@ -71,7 +71,7 @@ def test_where_no_image_is_known_none_are_counted():
     assert "on 120 images" not in text
     assert "questions of one image" not in text
     assert "questions" in power_tables(power(rows, 0.02))[0].header
-    page = cautions(gather(tables, draws=10))
+    page = warnings(collect_data(tables, draws=10))
     assert "no image is known" in str(page)
     assert "share 120 images" not in str(page)
 

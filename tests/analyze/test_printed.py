@@ -24,7 +24,7 @@ from calprune.analyze.tables.latex import as_latex
 from calprune.analyze.tables.numbers import p_text
 from calprune.analyze.tables.records import as_csv, records
 from calprune.analyze.tables.trends import trend_tables
-from tests.analyze.calls import analyze, by_confidence, compare, gather, pareto, trend
+from tests.analyze.calls import analyze, by_confidence, collect_data, compare, pareto, trend
 from tests.analyze.conftest import make_condition, make_table
 
 FORMATS = ("table", "md", "latex", "csv", "json")
@@ -130,7 +130,7 @@ def test_two_of_a_metric_are_told_apart_in_every_table(fmt: str, asked: dict) ->
 
 def test_two_of_a_metric_are_told_apart_on_the_page() -> None:
     other = make_table(make_condition("scope", 16), images=8, noise=1)
-    content = gather(
+    content = collect_data(
         [make_table(images=8), other], metrics=["ece:bins=20", "ece"], draws=20, against="full"
     )
     assert content.metrics == ("ece:bins=20", "ece")

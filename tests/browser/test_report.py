@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from calprune.analyze.html_report.page import page, write_page
-from tests.analyze.calls import gather
+from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
 SORTED = "table.sortable"
@@ -23,7 +23,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     evil = replace(make_condition(), model=SCRIPT)
     table = make_table(evil, splits=("one", SCRIPT))
     tables = [*make_study_tables(), replace(table, provenance={SCRIPT: SCRIPT})]
-    return write_page(page(gather(tables, draws=100)), tmp_path_factory.mktemp("page") / "r.html")
+    return write_page(
+        page(collect_data(tables, draws=100)), tmp_path_factory.mktemp("page") / "r.html"
+    )
 
 
 @pytest.fixture

@@ -37,7 +37,9 @@ def test_every_condition_of_the_grid_equals_generate(study: tuple[Outcome, Store
 
 def test_it_has_learned_and_looks_at_the_image(study: tuple[Outcome, Store]) -> None:
     _, store = study
-    accuracy = {e.condition.name: e.value for e in estimate(store.tables(), ["accuracy"], draws=0)}
+    accuracy = {
+        str(e.condition.spec): e.value for e in estimate(store.tables(), ["accuracy"], draws=0)
+    }
     assert accuracy["full"] > 0.8
     assert accuracy["full"] > min(v for k, v in accuracy.items() if k.startswith("random"))
 
@@ -61,6 +63,7 @@ def test_multiple_choice_offers_two_to_four(tmp_path: Path) -> None:
 def test_without_an_image_it_cannot_know(tmp_path: Path) -> None:
     run.collect("shapes", store=tmp_path, images=24, select=["full", "blind"])
     accuracy = {
-        e.condition.name: e.value for e in estimate(Store(tmp_path).tables(), ["accuracy"], draws=0)
+        e.condition.selector: e.value
+        for e in estimate(Store(tmp_path).tables(), ["accuracy"], draws=0)
     }
     assert accuracy["blind"] < 0.7 < accuracy["full"]

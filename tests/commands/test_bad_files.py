@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from calprune.analyze.html_report.sections.cautions import cautions
+from calprune.analyze.html_report.sections.warnings import warnings
 from calprune.cli import app
 from calprune.commands.ending import ended
 from calprune.data.condition import sha256_of
 from calprune.data.storage.container import Sealed, pack, publish
 from calprune.data.storage.store import SAMPLE
-from tests.analyze.calls import gather
+from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_table
 from tests.data.test_condition import PLAIN
 from tests.data.test_store import logit_arrays
@@ -112,17 +112,19 @@ def test_names_of_files_cannot_write_on_the_terminal(
 
 
 def test_a_report_says_what_it_leaves_out() -> None:
-    content = gather([make_table(images=4)], draws=100, untrusted=["odd<b>.h5"])
-    assert "these files cannot be trusted: odd&lt;b&gt;.h5." in str(cautions(content))
+    content = collect_data([make_table(images=4)], draws=100, untrusted=["odd<b>.h5"])
+    assert "these files cannot be trusted: odd&lt;b&gt;.h5." in str(warnings(content))
     rest = dataclasses.replace(content, untrusted=())
-    assert "cannot be trusted" not in str(cautions(rest))
+    assert "cannot be trusted" not in str(warnings(rest))
 
 
 def test_report_reads_the_others(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is gathered and drawn has tests of its own, and takes its time."""
-    monkeypatch.setattr("calprune.analyze.html_report.content.gather", lambda *_, **how: how)
+    monkeypatch.setattr(
+        "calprune.analyze.html_report.report_data.collect_data", lambda *_, **how: how
+    )
     monkeypatch.setattr("calprune.analyze.html_report.page.page", lambda how: str(how["untrusted"]))
     out = tmp_path / "report.html"
     assert ended(lambda: app(["report", "--store", str(store), "--out", str(out)])) == 4

@@ -7,8 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
 
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections import SECTIONS
 from calprune.data.storage.container import replace_all
 from calprune.errors import PlanError
@@ -16,11 +16,17 @@ from calprune.errors import PlanError
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(content: Content) -> str:
-    """The whole of ``report.html``; the same content gives the same bytes."""
-    drawn = [(anchor, heading, section(content)) for anchor, heading, section in SECTIONS]
+def page(data: ReportData, figures: bool = True) -> str:
+    """The whole of ``report.html``; the same data gives the same bytes.
+
+    Args:
+        data: what it tells.
+        figures: whether it shows any, which take most of the time.
+    """
+    wanted = [one for one in SECTIONS if figures or one[0] != "figures"]
+    drawn = [(anchor, heading, section(data)) for anchor, heading, section in wanted]
     shown = [(anchor, heading, made) for anchor, heading, made in drawn if made is not None]
-    title = f"Calibration report: {_subject(content)}"
+    title = f"Calibration report: {_subject(data)}"
     head = element(
         "head",
         element("meta", charset="utf-8"),
@@ -38,11 +44,11 @@ def page(content: Content) -> str:
             "header",
             element("p", f"calprune {_version()}", class_="made"),
             element("h1", "Calibration report"),
-            element("p", _subject(content), class_="subject"),
+            element("p", _subject(data), class_="subject"),
             _contents([(anchor, heading) for anchor, heading, _ in shown]),
         ),
         element("main", *(_section(*one) for one in shown), id="content"),
-        element("footer", element("p", _made(content))),
+        element("footer", element("p", _made(data))),
         element("script", _file("script.js")),
     )
     return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
@@ -60,16 +66,16 @@ def _contents(shown: Sequence[tuple[str, str]]) -> Html:
     return element("nav", element("ol", *links), aria_label="Contents")
 
 
-def _subject(content: Content) -> str:
-    models = ", ".join(dict.fromkeys(s.model for s in content.experiments))
-    benchmarks = ", ".join(dict.fromkeys(s.benchmark for s in content.experiments))
+def _subject(data: ReportData) -> str:
+    models = ", ".join(dict.fromkeys(s.model for s in data.experiments))
+    benchmarks = ", ".join(dict.fromkeys(s.benchmark for s in data.experiments))
     return f"{models} on {benchmarks}"
 
 
-def _made(content: Content) -> str:
-    how = content.options.resampling
+def _made(data: ReportData) -> str:
+    how = data.options.resampling
     return (
-        f"Made by calprune {_version()} from {len(content.tables)} sealed files: {how.draws} "
+        f"Made by calprune {_version()} from {len(data.tables)} sealed files: {how.draws} "
         f"resamples of {how.unit}, seed {how.seed}. The same files and choices give the same page."
     )
 

@@ -71,8 +71,9 @@ def table(
     return element("div", box, below, *signed, class_="block")
 
 
-def table_of(grid: TextTable) -> Html:
-    """A table of text as it is; it sorts by the first number of each cell."""
+def table_of(text: TextTable) -> Html:
+    """A table of text, with names for people; it sorts by the first number of each cell."""
+    grid = text.for_people()
     kinds: list[Kind] = ["text", *["number" for _ in grid.header[1:]]]  # type: ignore[list-item]
     for i in range(1, len(grid.header)):
         if not any(_NUMBER.match(row[i]) for row in grid.body):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from calprune.analyze.results.by_confidence import ConfidenceSensitivity
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.families import conditions_of
 from calprune.analyze.tables.notes import brackets, with_reason
 from calprune.analyze.tables.numbers import corrected_heading, heading, of_what, p_text
 from calprune.analyze.tables.text_table import TextTable
@@ -54,7 +55,9 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
         notes.append(f"{brackets(of)} 95 % interval")
     signed = {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}
     notes += list(signed.values())
-    return TextTable(f"{condition.place}: {metric.title}", header, tuple(body), tuple(notes))
+    title = f"{condition.place}: {metric.title}"
+    people = conditions_of([*rows, *compared])
+    return TextTable(title, header, tuple(body), tuple(notes), people)
 
 
 def _bounded(rows: Sequence[Estimate] | Sequence[Difference]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from calprune.analyze.results.calibration_slope import INFO, CalibrationSlope
 from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
 from calprune.analyze.statistics.calibration_slope import FEW_CLUSTERS, QUANTITIES
-from calprune.analyze.tables.families import family_name, place, unique
+from calprune.analyze.tables.families import conditions_of, family_name, place, unique
 from calprune.analyze.tables.notes import few_errors, of_replies, questions_on
 from calprune.analyze.tables.numbers import corrected_heading, number, p_text, with_interval
 from calprune.analyze.tables.text_table import TextTable
@@ -42,8 +42,8 @@ def _conditions(rows: Sequence[CalibrationSlope], several: bool) -> TextTable:
     notes = [*_notes(rows), IDEAL, *few, *_seeds(rows)]
     unit = "distinct" if r.resampled == "questions" else "images"
     header = ("condition", *(INFO[q].title for q in QUANTITIES), "n", unit)
-    title = _title(r, "calibration slope", several)
-    return TextTable(title, header, tuple(body), (*notes, *_signatures(rows)))
+    title, people = _title(r, "calibration slope", several), conditions_of(rows)
+    return TextTable(title, header, tuple(body), (*notes, *_signatures(rows)), people)
 
 
 def calibration_slope_difference_tables(
@@ -76,8 +76,9 @@ def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> TextTa
         f"p: t-test of the interaction with the condition, two-sided; {corrected}: corrected for "
         f"{r.family} comparison{'s' * (r.family > 1)}",
     ]
+    people = conditions_of(rows)
     header = ("condition", r.metric.title, r.against, "difference", "p", corrected)
-    return TextTable(title, header, tuple(body), (*notes, str(r.signature)))
+    return TextTable(title, header, tuple(body), (*notes, str(r.signature)), people)
 
 
 def _title(row: Row, what: str, several: bool) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL, too_few
-from calprune.analyze.tables.families import families, family_name, place
+from calprune.analyze.tables.families import conditions_of, families, family_name, place
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     ONE_IMAGE,
@@ -72,7 +72,8 @@ def _family(rows: Sequence[Difference]) -> TextTable:
         )
         for row in rows
     ]
-    return TextTable(title, ("condition", *columns), tuple(body), _notes(rows, corrected, extra))
+    notes = _notes(rows, corrected, extra)
+    return TextTable(title, ("condition", *columns), tuple(body), notes, conditions_of(rows))
 
 
 def _extra(rows: Sequence[Difference]) -> str:

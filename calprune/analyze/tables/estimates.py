@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
-from calprune.analyze.tables.families import by_metric, unique
+from calprune.analyze.tables.families import by_metric, conditions_of, unique
 from calprune.analyze.tables.notes import (
     DRAWN,
     ONE_IMAGE,
@@ -55,7 +55,8 @@ def _by_metric(title: str, rows: Sequence[Estimate]) -> TextTable:
     told = [r for r in rows if not brief or r.debiased is not None]
     notes = estimate_notes(rows, told) + told_once([r.signature for r in named.values()])
     drawn = "distinct" if rows[0].resampled == "questions" else "images"
-    return TextTable(title, ("condition", *titles, "n", drawn), tuple(body), tuple(notes))
+    header = ("condition", *titles, "n", drawn)
+    return TextTable(title, header, tuple(body), tuple(notes), conditions_of(rows))
 
 
 def _by_group(title: str, rows: Sequence[Estimate]) -> TextTable:
@@ -71,7 +72,8 @@ def _by_group(title: str, rows: Sequence[Estimate]) -> TextTable:
     sizes = "; ".join(f"{shown[g]} {r.n} on {r.clusters}" for g, r in first.items())
     drawn = "questions, distinct" if rows[0].resampled == "questions" else "questions on images"
     notes = [f"{drawn}: {sizes}", *estimate_notes(rows, rows), str(first[names[0]].signature)]
-    return TextTable(title, (heading("condition", "plain"), *names), tuple(body), tuple(notes))
+    header = ("condition", *names)
+    return TextTable(title, header, tuple(body), tuple(notes), conditions_of(rows))
 
 
 def _cell(row: Estimate, interval: bool) -> str:

@@ -8,6 +8,13 @@ from typing import Protocol, TypeVar
 from calprune.analyze.results.row import Compared, ConditionInfo, Signature
 
 
+class OfCondition(Protocol):
+    """A row of a condition; perhaps with a reference."""
+
+    @property
+    def condition(self) -> ConditionInfo: ...  # noqa: D102
+
+
 class Belonging(Protocol):
     """A row of a condition and a metric, in a group."""
 
@@ -57,6 +64,13 @@ def family_name(rows: Sequence[Compared]) -> str:
     r = rows[0]
     several = len({row.reference.name for row in rows}) > 1 or r.reference.name != r.against
     return f"{r.against} of the same budget" if several else r.reference.name
+
+
+def conditions_of(rows: Sequence[OfCondition]) -> dict[str, str]:
+    """Names for people, of all conditions of rows and their references, by those to type."""
+    found = {r.condition.name: r.condition.title for r in rows}
+    references = (getattr(r, "reference", None) for r in rows)
+    return found | {c.name: c.title for c in references if isinstance(c, ConditionInfo)}
 
 
 def unique(items: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from calprune.analyze.results.overview import UPPER, Overview, Tradeoff
+from calprune.analyze.tables.families import conditions_of
 from calprune.analyze.tables.numbers import number
 from calprune.analyze.tables.text_table import TextTable
 
@@ -37,7 +38,7 @@ def overview_table(rows: Sequence[Overview]) -> TextTable:
         texts.append(f"{np.mean(shares):.1f} % {of}" if shares else f"- {of}")
         body.append(tuple(texts))
     header = ("condition", *(f"{b}, {m}" for m, b in units), "mean")
-    return TextTable(title, header, tuple(body), ())
+    return TextTable(title, header, tuple(body), (), conditions_of(rows))
 
 
 def trade_off_tables(rows: Sequence[Tradeoff]) -> list[TextTable]:
@@ -61,4 +62,4 @@ def _trade_offs(rows: Sequence[Tradeoff]) -> TextTable:
         for r in rows
     )
     note = "front: no other condition is as good in accuracy and ECE and better in one of them"
-    return TextTable(title, header, body, (note,))
+    return TextTable(title, header, body, (note,), conditions_of(rows))

@@ -9,7 +9,7 @@ from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.power import POWER, Power
 from calprune.analyze.statistics.multiple_testing import LEVEL
-from calprune.analyze.tables.families import families, family_name, place
+from calprune.analyze.tables.families import conditions_of, families, family_name, place
 from calprune.analyze.tables.notes import questions_on
 from calprune.analyze.tables.numbers import gap_unit, heading, number, of_what
 from calprune.analyze.tables.text_table import TextTable
@@ -58,7 +58,8 @@ def _family(rows: Sequence[Power]) -> TextTable:
     title = (
         f"{place(d)}: power of {r.metric.title} against {family_name([x.difference for x in rows])}"
     )
-    return TextTable(title, header, body, notes)
+    people = conditions_of([row.difference for row in rows])
+    return TextTable(title, header, body, notes, people)
 
 
 def _delta(row: Difference, unit: DisplayUnit) -> str:

@@ -30,7 +30,7 @@ def render_tables(
     if fmt == "md":
         return "\n\n".join(as_markdown(table) for table in tables)
     if fmt == "latex":
-        return as_latex([_visible(table) for table in tables])
+        return as_latex([_visible(table.for_people()) for table in tables])
     rich = sys.stdout.isatty() if terminal is None else terminal
     return "\n\n".join(for_terminal(table) if rich else as_text(table) for table in tables)
 

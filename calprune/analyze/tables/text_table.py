@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -13,3 +15,28 @@ class TextTable:
     header: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    people: Mapping[str, str] = field(default_factory=dict)
+
+    def for_people(self) -> TextTable:
+        """The same with conditions called as people call them, ``SCOPE α=0, K=128``."""
+
+        def named(texts: Iterable[str]) -> tuple[str, ...]:
+            return tuple(for_people(text, self.people) for text in texts)
+
+        return replace(
+            self,
+            title=for_people(self.title, self.people),
+            header=named(self.header),
+            body=tuple((*named(row[:1]), *row[1:]) for row in self.body),
+            notes=named(self.notes),
+            people={},
+        )
+
+
+def for_people(text: str, people: Mapping[str, str]) -> str:
+    """A text in which each condition has the name for people, by the one that is typed."""
+    typed = sorted((name for name, title in people.items() if name != title), key=len, reverse=True)
+    if not typed:
+        return text
+    whole = rf"(?<![\w:@=])(?:{'|'.join(map(re.escape, typed))})(?![\w.%:])"
+    return re.sub(whole, lambda found: people[found[0]], text)

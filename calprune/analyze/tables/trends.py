@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.trend import Trend
 from calprune.analyze.statistics.multiple_testing import too_few
-from calprune.analyze.tables.families import families, place
+from calprune.analyze.tables.families import conditions_of, families, place
 from calprune.analyze.tables.notes import (
     PERMUTED,
     brackets,
@@ -71,4 +71,5 @@ def _family(rows: Sequence[Trend]) -> TextTable:
         *([few] if few and r.correction == "holm" else ()),
         str(r.signature),
     )
-    return TextTable(f"{place(r)}: {r.metric.title} over {r.parameter}", header, body, notes)
+    title = f"{place(r)}: {r.metric.title} over {r.parameter}"
+    return TextTable(title, header, body, notes, conditions_of(rows))

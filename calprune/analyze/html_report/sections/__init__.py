@@ -1,6 +1,6 @@
 """The parts of a page. A new one is one function in a file of its own, and a line here.
 
-Each takes the content and gives a fragment of HTML, or None where it has nothing to say. The first
+Each takes the data and gives a fragment of HTML, or None where it has nothing to say. The first
 element of ``SECTIONS`` is an anchor, the second the heading.
 """
 
@@ -8,30 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html
-from calprune.analyze.html_report.sections.cautions import cautions
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.confidences import confidences
-from calprune.analyze.html_report.sections.drawings import drawings
 from calprune.analyze.html_report.sections.estimates import estimates
+from calprune.analyze.html_report.sections.figures import figures
 from calprune.analyze.html_report.sections.groups import groups
 from calprune.analyze.html_report.sections.guide import guide
 from calprune.analyze.html_report.sections.provenance import provenance
 from calprune.analyze.html_report.sections.published import published
 from calprune.analyze.html_report.sections.slopes import slopes
 from calprune.analyze.html_report.sections.summary import summary
+from calprune.analyze.html_report.sections.warnings import warnings
 
-Section = Callable[[Content], Html | None]
+Section = Callable[[ReportData], Html | None]
 
 SECTIONS: tuple[tuple[str, str, Section], ...] = (
     ("summary", "Summary", summary),
-    ("cautions", "Before you rely on it", cautions),
+    ("warnings", "Before you rely on it", warnings),
     ("estimates", "All conditions", estimates),
     ("comparisons", "Paired comparisons", comparisons),
     ("calibration-slope", "Calibration slope", slopes),
     ("groups", "By group", groups),
-    ("figures", "Figures", drawings),
+    ("figures", "Figures", figures),
     ("confidence", "Other definitions of confidence", confidences),
     ("study", "The study’s tables", published),
     ("provenance", "Where the numbers come from", provenance),

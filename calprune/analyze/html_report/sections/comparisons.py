@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
 from calprune.analyze.html_report.numbers import (
     below_delta,
@@ -17,10 +16,11 @@ from calprune.analyze.html_report.numbers import (
     p_value,
     shown,
 )
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.tables import Column, TableCell, forest, table
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.tables.differences import disagreement
-from calprune.analyze.tables.families import families, place
+from calprune.analyze.tables.families import conditions_of, families, place
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     PERMUTED,
@@ -29,11 +29,12 @@ from calprune.analyze.tables.notes import (
     questions_on,
 )
 from calprune.analyze.tables.numbers import heading
+from calprune.analyze.tables.text_table import for_people
 
 
-def comparisons(content: Content) -> Html | None:
+def comparisons(data: ReportData) -> Html | None:
     """A table for each family; None without a reference."""
-    found = families(content.differences)
+    found = families(data.differences)
     return join(*(_family(rows) for rows in found)) if found else None
 
 
@@ -80,6 +81,7 @@ def _family(rows: Sequence[Difference]) -> Html:
         f"{counted(first.family, 'comparison')}.",
     ]
     further = disagreement(rows) + defined_shares(rows) + few_images(rows)
+    further = [for_people(said, conditions_of(rows)) for said in further]
     notes += [said[0].upper() + said[1:] + "." for said in further]
     caption = f"{place(first)}: {first.metric.title} against {first.reference.title}"
     return table(caption, columns, body, notes, [str(first.signature)])

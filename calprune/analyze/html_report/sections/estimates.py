@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from calprune.analyze.experiments.experiment import Experiment
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
 from calprune.analyze.html_report.numbers import below, shown
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.tables import Column, TableCell, table
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
@@ -13,13 +13,13 @@ from calprune.analyze.tables.notes import DRAWN, defined_shares, what_decided, w
 from calprune.analyze.tables.numbers import heading
 
 
-def estimates(content: Content) -> Html:
+def estimates(data: ReportData) -> Html:
     """A table for each model and benchmark."""
-    return join(*(_setting(content, experiment) for experiment in content.experiments))
+    return join(*(_setting(data, experiment) for experiment in data.experiments))
 
 
-def _setting(content: Content, experiment: Experiment) -> Html:
-    rows = content.of(experiment)
+def _setting(data: ReportData, experiment: Experiment) -> Html:
+    rows = data.of(experiment)
     kinds = {r.signature.metric: r for r in reversed(rows)}
     kinds = {s: kinds[s] for s in dict.fromkeys(r.signature.metric for r in rows)}
     columns = [

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
 from calprune.analyze.html_report.numbers import counted
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections.estimates import intervals, name_cell, value_cell
 from calprune.analyze.html_report.tables import Column, table
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.numbers import heading
 
 
-def groups(content: Content) -> Html | None:
+def groups(data: ReportData) -> Html | None:
     """A table for each model, benchmark and metric; None where nothing is grouped."""
     found = []
-    for experiment in content.experiments:
-        rows = content.grouped(experiment)
+    for experiment in data.experiments:
+        rows = data.grouped(experiment)
         for metric in dict.fromkeys(r.signature.metric for r in rows):
             found.append(_metric([r for r in rows if r.signature.metric == metric]))
     return join(*found) if found else None

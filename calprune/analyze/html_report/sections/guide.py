@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from calprune import registry
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, join
+from calprune.analyze.html_report.report_data import ReportData
 
 NOTES = (
     (
@@ -54,10 +54,10 @@ NOTES = (
 )
 
 
-def guide(content: Content) -> Html:
+def guide(data: ReportData) -> Html:
     """Notes, and what each metric means."""
     pairs = (join(element("dt", term), element("dd", said)) for term, said in NOTES)
-    shown = (join(element("dt", title), element("dd", said)) for title, said in _metrics(content))
+    shown = (join(element("dt", title), element("dd", said)) for title, said in _metrics(data))
     return join(
         element("dl", *pairs, class_="guide"),
         element("h3", "Metrics"),
@@ -65,9 +65,9 @@ def guide(content: Content) -> Html:
     )
 
 
-def _metrics(content: Content) -> Iterator[tuple[str, str]]:
+def _metrics(data: ReportData) -> Iterator[tuple[str, str]]:
     """Title and first sentence of each metric shown."""
-    for metric in dict.fromkeys(r.metric for r in content.estimates):
+    for metric in dict.fromkeys(r.metric for r in data.estimates):
         said = (registry.load("metrics", metric.name).__doc__ or "").split("\n\n")[0]
         if said:
             yield metric.title, " ".join(said.split())

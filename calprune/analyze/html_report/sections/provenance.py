@@ -6,15 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from calprune.analyze.experiments.experiment import Experiment
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, join
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.tables import Column, TableCell, table
+from calprune.data.condition_names import title_of
 from calprune.data.storage.logits import LogitTable
 
 
-def provenance(content: Content) -> Html:
+def provenance(data: ReportData) -> Html:
     """For each model and benchmark what all conditions share, what differs, and the files."""
-    return join(*(_setting(experiment) for experiment in content.experiments))
+    return join(*(_setting(experiment) for experiment in data.experiments))
 
 
 def _setting(experiment: Experiment) -> Html:
@@ -78,7 +79,7 @@ def _files(name: str, experiment: Experiment) -> Html:
     ]
     rows = [
         [
-            TableCell(one.condition.label),
+            TableCell(title_of(one.condition)),
             TableCell(str(len(one)), len(one)),
             TableCell(one.condition.key[:16]),
             TableCell(one.path.name),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, join
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.tables import table_of
 
 
-def slopes(content: Content) -> Html | None:
+def slopes(data: ReportData) -> Html | None:
     """Tables of the regression; None where confidence is no probability."""
-    return join(*(table_of(table) for table in content.slopes)) if content.slopes else None
+    return join(*(table_of(table) for table in data.slopes)) if data.slopes else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune.analyze.experiments.experiment import Experiment
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, items, join
 from calprune.analyze.html_report.numbers import (
     UNITS,
@@ -18,22 +17,23 @@ from calprune.analyze.html_report.numbers import (
     p_value,
     shown,
 )
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 
 MANY = 8
 
 
-def summary(content: Content) -> Html:
+def summary(data: ReportData) -> Html:
     """A block for each model and benchmark."""
-    blocks = [_setting(content, experiment) for experiment in content.experiments]
-    power = items(*content.power, class_="findings") if content.power else None
+    blocks = [_setting(data, experiment) for experiment in data.experiments]
+    power = items(*data.power, class_="findings") if data.power else None
     return join(*blocks, power)
 
 
-def _setting(content: Content, experiment: Experiment) -> Html:
-    rows = content.of(experiment)
-    compared = [r for r in content.compared(experiment) if r.group == "all"]
+def _setting(data: ReportData, experiment: Experiment) -> Html:
+    rows = data.of(experiment)
+    compared = [r for r in data.compared(experiment) if r.group == "all"]
     sentences = [_floor(rows)]
     found = []
     for metric in dict.fromkeys(r.metric for r in compared):
@@ -41,7 +41,7 @@ def _setting(content: Content, experiment: Experiment) -> Html:
         found.append(element("h4", own[0].metric.title))
         found.append(items(_reference(rows, own), *_extremes(own), _alike(own), class_="findings"))
     if not compared:
-        sentences += [_range(rows, metric) for metric in content.metrics]
+        sentences += [_range(rows, metric) for metric in data.metrics]
     n, images = max(r.n for r in rows), max(r.clusters for r in rows)
     size = f"{counted(len(experiment.conditions), 'condition')}, {counted(n, 'question')} on "
     size += counted(images, "image")

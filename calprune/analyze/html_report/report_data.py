@@ -34,7 +34,7 @@ from calprune.analyze.tables.calibration_slopes import (
 from calprune.analyze.tables.powers import sentences
 from calprune.analyze.tables.render import StudyTable
 from calprune.analyze.tables.text_table import TextTable
-from calprune.data.condition_names import name_of
+from calprune.data.condition_names import title_of
 from calprune.data.storage.logits import LogitTable
 
 REFERENCE = "full"
@@ -43,7 +43,7 @@ SWAPS = 2_000  # of every definition, metric and condition
 
 
 @dataclass(frozen=True)
-class Content:
+class ReportData:
     """What sections read.
 
     Attributes:
@@ -101,7 +101,7 @@ def _belongs(row: Estimate | Difference, experiment: Experiment) -> bool:
     return row.condition.place == experiment.title
 
 
-def gather(
+def collect_data(
     tables: Sequence[LogitTable],
     metrics: Sequence[str] = (),
     against: str | None = None,
@@ -111,7 +111,7 @@ def gather(
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
     cache: PredictionCache | None = None,
-) -> Content:
+) -> ReportData:
     """Estimates, comparisons and groups of these tables.
 
     Args:
@@ -165,7 +165,7 @@ def gather(
         grouping = options.by or _usual(experiment)
         if grouping is not None:
             groups += estimate([experiment], brief, replace(options, by=grouping))
-    return Content(
+    return ReportData(
         tables=kept,
         experiments=found,
         joined=joined,
@@ -177,7 +177,7 @@ def gather(
         lacking=tuple(s.title for s in found if s not in referenced),
         unlike=tuple(unlike),
         ungraded=tuple(
-            f"{name_of(t.condition)} of {t.condition.model} on {t.condition.benchmark}"
+            f"{title_of(t.condition)} of {t.condition.model} on {t.condition.benchmark}"
             for t in tables
             if not any(t is one for one in kept)
         ),
@@ -220,7 +220,7 @@ def _alike(experiment: Experiment, reference: str, mixed: bool) -> tuple[Experim
     alike = experiment.of(
         runs for runs in experiment.conditions if not any(runs is one for one in others)
     )
-    return alike, [runs.name for runs in others]
+    return alike, [runs.title for runs in others]
 
 
 def _defined(

@@ -6,24 +6,26 @@ import math
 from collections.abc import Sequence
 
 from calprune.analyze.experiments.experiment import Experiment
-from calprune.analyze.html_report.content import Content
 from calprune.analyze.html_report.markup import Html, element, items, join
 from calprune.analyze.html_report.numbers import counted, shown
+from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.families import conditions_of
 from calprune.analyze.tables.notes import FEW_IMAGES, few_errors, shared
+from calprune.analyze.tables.text_table import for_people
 
 
-def cautions(content: Content) -> Html | None:
+def warnings(data: ReportData) -> Html | None:
     """A list; None if there is nothing to warn of."""
-    found: list[str] = [*_mixed(content), *_missing(content)]
-    for experiment in content.experiments:
-        rows = content.of(experiment)
+    found: list[str] = [*_mixed(data), *_missing(data)]
+    for experiment in data.experiments:
+        rows = data.of(experiment)
         where = element("strong", f"{experiment.model} on {experiment.benchmark}:")
         for warning in WARNINGS:
             said = warning(rows)
             if said:
                 found.append(join(where, said, by=" "))
-    return items(*found, class_="cautions") if found else None
+    return items(*found, class_="warnings") if found else None
 
 
 def _shared(rows: Sequence[Estimate]) -> str | None:
@@ -54,7 +56,8 @@ def _few(rows: Sequence[Estimate]) -> str | None:
 def _few_errors(rows: Sequence[Estimate]) -> str | None:
     """Ranking metrics rest on the wrong rows alone."""
     said = few_errors(rows)
-    return f"{said[0]}." if said else None
+    told = conditions_of(rows)
+    return f"{for_people(said[0], told)}." if said else None
 
 
 def _ties(rows: Sequence[Estimate]) -> str | None:
@@ -123,34 +126,34 @@ def _seeds(rows: Sequence[Estimate]) -> str | None:
     )
 
 
-def _mixed(content: Content) -> list[str]:
+def _mixed(data: ReportData) -> list[str]:
     """Conditions that are not like the others."""
     found = []
-    if content.untrusted:
+    if data.untrusted:
         found.append(
-            f"Left out, because these files cannot be trusted: {', '.join(content.untrusted)}. "
+            f"Left out, because these files cannot be trusted: {', '.join(data.untrusted)}. "
             f"calprune verify says why."
         )
-    if content.unlike:
+    if data.unlike:
         found.append(
             f"Not compared, because they were computed with other numerics (device, kernels, "
-            f"route or versions): {', '.join(content.unlike)}. --mixed-numerics compares them."
+            f"route or versions): {', '.join(data.unlike)}. --mixed-numerics compares them."
         )
-    if content.ungraded:
+    if data.ungraded:
         found.append(
-            f"Left out, because their replies have no grades yet: {', '.join(content.ungraded)}."
+            f"Left out, because their replies have no grades yet: {', '.join(data.ungraded)}."
         )
-    if content.lacking and content.differences:
+    if data.lacking and data.differences:
         found.append(
-            f"Without comparisons, as they have no condition {content.against}: "
-            f"{', '.join(content.lacking)}."
+            f"Without comparisons, as they have no condition {data.against}: "
+            f"{', '.join(data.lacking)}."
         )
-    elif content.lacking:
-        found.append(f"Nothing is compared: no condition is called {content.against}.")
-    asked = {(s.model, s.benchmark) for s in content.experiments}
+    elif data.lacking:
+        found.append(f"Nothing is compared: no condition is called {data.against}.")
+    asked = {(s.model, s.benchmark) for s in data.experiments}
     plain = {
         (c.benchmark, c.model)
-        for c in (s.conditions[0].tables[0].condition for s in content.experiments)
+        for c in (s.conditions[0].tables[0].condition for s in data.experiments)
     }
     if len(plain) < len(asked):
         found.append(
@@ -161,12 +164,12 @@ def _mixed(content: Content) -> list[str]:
     return found
 
 
-def _missing(content: Content) -> list[str]:
+def _missing(data: ReportData) -> list[str]:
     """Conditions that only some benchmarks of a model have."""
     found = []
-    for model in dict.fromkeys(s.model for s in content.experiments):
-        own = [s for s in content.experiments if s.model == model]
-        everything = dict.fromkeys(runs.name for s in own for runs in s.conditions)
+    for model in dict.fromkeys(s.model for s in data.experiments):
+        own = [s for s in data.experiments if s.model == model]
+        everything = dict.fromkeys(runs.title for s in own for runs in s.conditions)
         for s in own:
             lacks = [name for name in everything if name not in _names(s)]
             if lacks:
@@ -178,7 +181,7 @@ def _missing(content: Content) -> list[str]:
 
 
 def _names(experiment: Experiment) -> set[str]:
-    return {runs.name for runs in experiment.conditions}
+    return {runs.title for runs in experiment.conditions}
 
 
 WARNINGS = (_shared, _few, _few_errors, _ties, _near_floor, _infinite, _left_out, _seeds)

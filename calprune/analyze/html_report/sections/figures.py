@@ -5,29 +5,29 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator
 
-from calprune.analyze import figures
-from calprune.analyze.html_report.content import Content
+from calprune.analyze import figures as kinds
 from calprune.analyze.html_report.markup import Html, element, join
+from calprune.analyze.html_report.report_data import ReportData
 
 
-def drawings(content: Content) -> Html:
+def figures(data: ReportData) -> Html:
     """All kinds of figures that make sense for each model and benchmark."""
-    return join(*(_figure(title, svg) for title, svg in _drawn(content)))
+    return join(*(_figure(title, svg) for title, svg in _drawn(data)))
 
 
-def _drawn(content: Content) -> Iterator[tuple[str, str]]:
+def _drawn(data: ReportData) -> Iterator[tuple[str, str]]:
     """What each figure shows, and its pages as SVG."""
-    shown = content.metrics[:2] if len(content.metrics) > 2 else content.metrics
-    for experiment in content.joined:
-        data = figures.FigureData(experiment, content.options)
-        for kind in figures.names():
-            found = figures.of_kind(kind)
+    shown = data.metrics[:2] if len(data.metrics) > 2 else data.metrics
+    for experiment in data.joined:
+        own = kinds.FigureData(experiment, data.options)
+        for kind in kinds.names():
+            found = kinds.of_kind(kind)
             for metric in shown if found.per_metric else shown[:1]:
-                spec = figures.FigureSpec(metric, None, None, content.against)
-                if found.unavailable_because(data, spec):
+                spec = kinds.FigureSpec(metric, None, None, data.against)
+                if found.unavailable_because(own, spec):
                     continue
-                text = figures.svg_of(kind, data, spec)
-                title = f"{found.title}, {data.title}" + f": {metric}" * found.per_metric
+                text = kinds.svg_of(kind, own, spec)
+                title = f"{found.title}, {own.title}" + f": {metric}" * found.per_metric
                 for page in text.split("\n<svg"):
                     yield (
                         title[:1].upper() + title[1:],
