@@ -89,7 +89,9 @@ IntervalOption = Annotated[
 ]
 ResampleOption = Annotated[str, typer.Option(help="images, or rows one by one.")]
 CorrectionOption = Annotated[str, typer.Option(help="holm or bh, over the comparisons.")]
-PermutationsOption = Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")]
+PermutationsOption = Annotated[
+    int, typer.Option(min=1, help="Exchanges of conditions behind a p-value.")
+]
 CommonOption = Annotated[
     bool, typer.Option("--common", help="Only questions that all conditions cover.")
 ]

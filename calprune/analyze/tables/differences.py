@@ -78,7 +78,7 @@ def _family(rows: Sequence[Difference]) -> TextTable:
 
 
 def _extra(rows: Sequence[Difference]) -> str:
-    """Heading of the test of accuracy that needs no swaps, or nothing."""
+    """Heading of the test of accuracy that needs no permutations, or nothing."""
     if any(r.p_mcnemar is not None for r in rows):
         return "p (McNemar)"
     return "p (t)" if any(r.p_t is not None for r in rows) else ""
