@@ -170,7 +170,7 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
             (a,), (b,) = three[:2]
             p = {f"bootstrap of {unit}, shifted": shifted(*resampled([a, b], draws, run))}
             if unit == "images":
-                p["swap of images"] = paired_test(b, a, permutations, run)
+                p["permutation of images"] = paired_test(b, a, permutations, run)
                 p["trend over three levels"] = trend_p([0, 1, 2], three, permutations, run)
             for name, found in p.items():
                 hits[name] += found <= LEVEL
@@ -203,7 +203,7 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
             found = paired_test(
                 side_by_side(others), side_by_side([base] * FAMILY), permutations, run
             )
-            tests[f"swap of {unit}"] = found.reshape(FAMILY, 3)
+            tests[f"permutation of {unit}"] = found.reshape(FAMILY, 3)
         exact = [mcnemar(one.correct, predictions[0].correct) for one in predictions[1:]]
         tests["McNemar on rows"] = np.array([[p, 1.0, 1.0] for p in exact])
         for name, p in tests.items():

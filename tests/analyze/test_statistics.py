@@ -149,7 +149,7 @@ def test_rows_can_be_resampled_with_a_warning():
 
 def test_a_sweep_is_compared_within_its_budgets():
     rows = compare(make_study_tables(), ["ece"], reference="scope:alpha=1", **QUICK)
-    assert {r.reference.split("@")[1] for r in rows} == {"32", "16", "8"}
+    assert {r.reference.name.split("@")[1] for r in rows} == {"32", "16", "8"}
     assert all(r.reference.split("@")[1] == r.condition.split("@")[1] for r in rows)
     assert {r.family for r in rows} == {6}
     text = analyze(make_study_tables(), against="scope:alpha=1", draws=10, permutations=19)
