@@ -107,9 +107,9 @@ def test_groups_are_families_of_their_own(study_tables):
 @pytest.mark.parametrize(
     ("choice", "why"),
     [
-        ({"reference": "ful"}, "did you mean full"),
+        ({"reference": "ful"}, "'ful'.*full"),
         ({"reference": "scope"}, "choose one"),
-        ({"correction": "holms"}, "did you mean holm"),
+        ({"correction": "holms"}, "'holms'.*holm"),
         ({"permutations": 0}, "permutations are counted from 1"),
     ],
 )
@@ -197,5 +197,5 @@ def test_settings_without_the_reference_are_left_out(study_tables, capsys):
     assert len(together) == len(compare(study_tables, ["ece"], reference="full", draws=10))
     analyze([*study_tables, lonely], metrics=["ece"], against="full", draws=100)
     assert "has no condition 'full': left out" in capsys.readouterr().err
-    with pytest.raises(PlanError, match="unknown condition 'nowhere'"):
+    with pytest.raises(PlanError, match="'nowhere'"):
         compare([*study_tables, lonely], ["ece"], reference="nowhere", draws=10)

@@ -57,7 +57,7 @@ def test_groups_partition_all_rows(table, by, groups):
 
 
 def test_a_wrong_grouping_is_named(table):
-    with pytest.raises(PlanError, match="did you mean split"):
+    with pytest.raises(PlanError, match=r"'splits'.*split"):
         estimate([table], ["ece"], by="splits")
     bare = replace(table, category=np.full(len(table), ""))
     with pytest.raises(PlanError, match="no category"):
@@ -88,7 +88,7 @@ def test_an_unknown_grouping_lists_what_these_files_have():
         estimate([table], ["ece"], by="grade")
     with pytest.raises(PlanError, match="have no empty: leave --by out, or take one of category"):
         estimate([table], ["ece"], by="empty")
-    with pytest.raises(PlanError, match="did you mean n_options"):
+    with pytest.raises(PlanError, match=r"'options'.*n_options"):
         compare([table, make_table(make_condition("scope", 8))], ["ece"], by="options", draws=1)
 
 

@@ -147,7 +147,7 @@ def test_groups_get_panels(subject):
 def test_more_than_a_hundred_panels_are_refused(kind):
     names = {"t": [f"v{i}" for i in range(101)]}
     tables = [make_table(c, 101, 1, tags=names) for c in (make_condition(), make_condition("a", 8))]
-    with pytest.raises(PlanError, match="have 101 values of t, and a report or a figure shows"):
+    with pytest.raises(PlanError, match="101 values of t"):
         svg_of(kind, tables, by="t", **QUICK)
 
 
@@ -220,7 +220,7 @@ def test_the_isotonic_curve_is_an_option(tables, tmp_path):
 
 
 def test_parameters_of_kinds_are_checked(subject):
-    with pytest.raises(PlanError, match="did you mean alpha"):
+    with pytest.raises(PlanError, match=r"'alfa'.*alpha"):
         svg_of("heatmap:parameter=alfa", subject)
     with pytest.raises(PlanError, match="nothing to compare with alpha = 7; values are"):
         svg_of("change:baseline=7", subject)

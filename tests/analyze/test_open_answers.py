@@ -212,7 +212,7 @@ def test_a_table_without_answers_is_analysed_like_any_other(tmp_path):
     assert best_temperature(read_predictions(tables[0])).kind == "found"
     assert reliability_bins(tables, draws=20)
     Study(tuple(tables)).draw(tmp_path, draws=10)
-    with pytest.raises(PlanError, match="two answers, and this one has 0"):
+    with pytest.raises(PlanError, match=r"'f1'.* has 0"):
         estimate(tables, ["f1"], draws=0)
 
 
@@ -252,7 +252,7 @@ def test_another_row_order_is_put_right():
 
 def test_replies_without_a_verdict_are_refused():
     table = opened(make_table(), 0.5)
-    for scorer, why in (("", "names no scorer"), ("verdct", "did you mean verdict")):
+    for scorer, why in (("", "names no scorer"), ("verdct", "'verdct'.*verdict")):
         with pytest.raises((IncompleteError, PlanError), match=rf"full.*{why}.*which replies are"):
             read_predictions(replace(table, scorer=scorer))
         assert (
@@ -267,7 +267,8 @@ def test_replies_without_a_verdict_are_refused():
     "choice", [{"answer_set": "al"}, {"confidence": "avto"}, {"target": "sof"}]
 )
 def test_misspelt_choices_are_explained(table, choice):
-    with pytest.raises(PlanError, match=f"unknown .*{next(iter(choice))}.*did you mean"):
+    ((name, given),) = choice.items()
+    with pytest.raises(PlanError, match=f"{name} '{given}'"):
         read_predictions(table, **choice)
 
 

@@ -178,7 +178,8 @@ def test_a_scorer_that_does_not_fit_says_so_only_if_asked():
 
 
 @pytest.mark.parametrize(
-    ("scorer", "why"), [("", "names no scorer"), ("f1-over-split", "did you mean f1-over-splits")]
+    ("scorer", "why"),
+    [("", "names no scorer"), ("f1-over-split", "'f1-over-split'.*f1-over-splits")],
 )
 def test_a_missing_scorer_matters_only_to_the_score(scorer, why):
     table = make_table(scorer=scorer)
@@ -246,7 +247,7 @@ def test_scores_are_compared_and_drawn(tmp_path):
 def test_other_groups_cannot_be_paired():
     one = make_table(pairs=True)
     other = replace(one, condition=make_condition("scope", 8), group=one.cluster)
-    with pytest.raises(Mismatch, match="differ in group"):
+    with pytest.raises(Mismatch, match="group"):
         compare([one, other], ["ece"], draws=10)
     other = replace(one, condition=make_condition("scope", 8), group=None)
     assert compare([one, other], ["ece"], draws=10, permutations=9)

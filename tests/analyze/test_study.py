@@ -142,9 +142,9 @@ def test_the_command_draws_into_a_folder(study_tables, tmp_path):
 
 
 def test_figures_that_cannot_be(study, tmp_path):
-    with pytest.raises(PlanError, match="did you mean curve"):
+    with pytest.raises(PlanError, match=r"'curv'.*curve"):
         study.plot("curv", tmp_path / "f")
-    with pytest.raises(PlanError, match="did you mean k16"):
+    with pytest.raises(PlanError, match=r"'k116'.*k16"):
         study.plot("reliability", tmp_path / "f", budget=116)
     with pytest.raises(PlanError, match="folder"):
         analyze(study.tables, draws=1, plot=tmp_path / "f.png")
@@ -152,7 +152,7 @@ def test_figures_that_cannot_be(study, tmp_path):
     with pytest.raises(PlanError, match="one model on one benchmark"):
         Study(tuple(two)).plot("curve", tmp_path / "f")
     (tmp_path / "file").write_text("")
-    with pytest.raises(WriteError, match="cannot write"):
+    with pytest.raises(WriteError, match=r"figures to .*file"):
         study.plot("curve", tmp_path / "file" / "f", draws=1)
 
 

@@ -165,7 +165,7 @@ def test_a_clip_model_of_another_tower(llava: Path, tmp_path: Path) -> None:
     wide = save_clip(tmp_path / "wide", 48)
     with pytest.raises(PlanError, match="takes 48 values a patch, the vision tower of llava gives"):
         opened(llava, wide)
-    with pytest.raises(PlanError, match="a 'llava' model, not a CLIP model"):
+    with pytest.raises(PlanError, match=r"--clip .*'llava'"):
         opened(llava, llava)
 
 
@@ -180,14 +180,14 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_repositories_of_clip_models(llava: Path, clip_folder: Path, offline: Path) -> None:
-    with pytest.raises(ModelError, match=rf"--clip {EXAMPLE}: .*give its folder with --clip"):
+    with pytest.raises(ModelError, match=f"--clip {EXAMPLE}: .*--clip"):
         opened(llava, EXAMPLE)
     hub_cache(offline, EXAMPLE, clip_folder)
     marks = set()
     for name in (EXAMPLE, f"{EXAMPLE}@{COMMIT}", str(clip_folder)):
         marks.add(opened(llava, name).measures["joint"])
     assert len(marks) == 1, "the same files are the same model"
-    with pytest.raises(ModelError, match="at 'refs/pr/8' it is not in the local hub cache"):
+    with pytest.raises(ModelError, match="'refs/pr/8'"):
         opened(llava, f"{EXAMPLE}@refs/pr/8")
     for name in ("nowhere", "./nowhere/x", "~nobody/x"):
         with pytest.raises(PlanError, match=f"--clip {name}: there is no such folder.*{EXAMPLE}"):

@@ -145,7 +145,7 @@ def test_quotes_price_replies_and_refuse_them() -> None:
     assert plain["estimated"]
     assert (plain["reply_tokens"], replied["reply_tokens"]) == (0, 16 * 5127)
     assert replied["packed"]["flops"] > plain["packed"]["flops"]
-    with pytest.raises(PlanError, match=r"fastv prunes inside .* leave out --reply-tokens"):
+    with pytest.raises(PlanError, match=r"fastv .*--reply-tokens"):
         run.estimate_cost("pope", reply_tokens=16, model="llava-1.5-7b", select="fastv", keep=64)
     grid = run.estimate_cost("pope", reply_tokens=16, model="llava-1.5-7b")
     assert any("fastv" in note for note in grid["left_out"])

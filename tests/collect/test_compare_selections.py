@@ -215,7 +215,7 @@ def test_of_several_crops_the_closest_edge_counts() -> None:
         ("scope", "nothing to compare"),
         (["scope", "full"], "full has only one budget"),
         (["scope", "fastv:layer=1"], "fastv chooses inside the language model.*: .*scope, "),
-        (["scope", "saliencey"], "did you mean saliency"),
+        (["scope", "saliencey"], "'saliencey'.*saliency"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -273,19 +273,19 @@ def test_estimates_follow_the_options(tmp_path: Path) -> None:
     wide = run.estimate_cost("pope", model="llava-1.5-7b", dtype="float32")
     assert 1.9 < wide["feature_bytes"] / whole["feature_bytes"] < 2.0
     for wrong in ({"picture": "split"}, {"template": "alpaca"}, {"dtype": "int3"}):
-        with pytest.raises(PlanError, match="unknown"):
+        with pytest.raises(PlanError, match=f"'{next(iter(wrong.values()))}'"):
             run.estimate_cost("pope", model="llava-1.5-7b", **wrong)
     with pytest.raises(BenchmarkError, match="lacks its files"):
         run.estimate_cost("pope", model="shapes-llava", data=tmp_path)
 
 
 def test_estimates_that_cannot_be_made() -> None:
-    with pytest.raises(PlanError, match=r"unknown gpu 'h1000'.*did you mean h100"):
+    with pytest.raises(PlanError, match=r"gpu 'h1000'.*h100"):
         run.estimate_cost("pope", model="llava-1.5-7b", gpu="h1000")
-    with pytest.raises(BenchmarkError, match="pope needs its data"):
+    with pytest.raises(BenchmarkError, match="pope needs"):
         run.estimate_cost("pope", model="shapes-llava")
     with pytest.raises(ModelError, match="hub"):
         run.estimate_cost("shapes", model="llava-1.5-7b")
-    with pytest.raises(PlanError, match="cannot keep 577"):
+    with pytest.raises(PlanError, match="keep 577"):
         run.estimate_cost("pope", model="llava-1.5-7b", select="scope", keep=577)
     assert grid(["full"])[0].budget == ALL_TOKENS

@@ -134,11 +134,11 @@ def test_copies_are_taken_once_and_a_budget_beyond_the_rank_is_refused() -> None
     assert len({4, 11} & set(order)) == 1
     same = signalled(5, kind="constant")
     assert taken(CDPruner().pick(same, 1)) == [0]
-    with pytest.raises(PlanError, match=r"cdpruner: cannot take 2 of 30 .* keep at most 1"):
+    with pytest.raises(PlanError, match=r"cdpruner: .* 2 of 30 .*at most 1"):
         CDPruner().pick(same, 2)
     flat = np.random.default_rng(0).normal(size=(30, 3))
     narrow = replace(tokens, signals={**tokens.signals, "projected": flat}, _known={})
-    with pytest.raises(PlanError, match="keep at most 3"):
+    with pytest.raises(PlanError, match=r"cdpruner: .* 4 of 30 .*at most 3"):
         CDPruner().pick(narrow, 4)
 
 

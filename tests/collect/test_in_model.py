@@ -263,7 +263,7 @@ def test_memory_that_runs_out_after_the_first_stage(
     monkeypatch.setattr(Decoder, "run", short)
     assert np.abs(fast(adapter, rows, stages).logits - expected.logits).max() < TOLERANCE
     most = 0
-    with pytest.raises(PlanError, match="out of memory on cpu asking llama with test"):
+    with pytest.raises(PlanError, match="asking llama with test"):
         fast(adapter, rows, stages)
 
 

@@ -136,20 +136,20 @@ def test_pyramids_that_make_no_sense() -> None:
         PyramidDrop().stages(3, 7, 32)
 
 
-@pytest.mark.parametrize("layers", range(4, 81))
-def test_a_pyramid_meets_its_budget_or_says_how(layers: int) -> None:
+def test_a_pyramid_meets_its_budget_or_says_how() -> None:
     """15/32 of the tokens a layer, within one token; else a pyramid that does is proposed."""
-    p = PyramidDrop()
-    try:
-        stages = p.stages(270, 576, layers)
-    except PlanError as error:
-        assert layers % 4
-        said = r"its budget is 0.4688 of 576, 270.0; .* every=(0\.\d+)$"
-        (every,) = re.findall(said, str(error))
-        p = PyramidDrop(every=float(every))
-        stages = p.stages(270, 576, layers)
-    seen = promised(stages, 576, 0, layers)
-    assert abs(np.mean(seen) - 576 * p.budget.value) <= 1
+    for layers in range(4, 81):
+        p = PyramidDrop()
+        try:
+            stages = p.stages(270, 576, layers)
+        except PlanError as error:
+            assert layers % 4
+            said = r"its budget is 0.4688 of 576, 270.0; .* every=(0\.\d+)$"
+            (every,) = re.findall(said, str(error))
+            p = PyramidDrop(every=float(every))
+            stages = p.stages(270, 576, layers)
+        seen = promised(stages, 576, 0, layers)
+        assert abs(np.mean(seen) - 576 * p.budget.value) <= 1, layers
 
 
 # Two passes -------------------------------------------------------------------------------------

@@ -197,7 +197,7 @@ def test_missing_weights_are_refused_not_invented(tiny_llava: Path, tmp_path: Pa
     name = next(n for n in weights if n.endswith("layers.1.self_attn.q_proj.weight"))
     del weights[name]
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(ModelError, match=r"1 weights are missing.*q_proj"):
+    with pytest.raises(ModelError, match=r"1 weights.*q_proj"):
         open_adapter(str(folder)).encode([np.zeros((168, 168, 3), dtype=np.uint8)])
 
 
@@ -207,12 +207,12 @@ def test_odd_model_folders(tiny_llava: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"extra\.json"):
         _ = open_adapter(str(folder)).digest
     (folder / "chat_template.jinja").write_text("{% broken")
-    with pytest.raises(ModelError, match="chat template"):
+    with pytest.raises(ModelError, match=r"odd: .*template"):
         open_adapter(str(folder)).prompt("x")
     (folder / "chat_template.jinja").write_text("no image here")
     with pytest.raises(ModelError, match="drops the image mark"):
         open_adapter(str(folder)).prompt("x")
-    with pytest.raises(PlanError, match="unknown model"):
+    with pytest.raises(PlanError, match="'~nosuchuser/x'"):
         open_adapter("~nosuchuser/x")
 
 
@@ -231,12 +231,12 @@ def test_digest_follows_every_file(tiny_llava: Path, tmp_path: Path) -> None:
 
 
 def test_unreadable_models(tmp_path: Path, tiny_llava: Path) -> None:
-    with pytest.raises(PlanError, match="unknown model 'nowhere'"):
+    with pytest.raises(PlanError, match="'nowhere'"):
         open_adapter("nowhere")
     with pytest.raises(ModelError, match=r"config\.json"):
         open_adapter(str(tmp_path))
     (tmp_path / "config.json").write_text('{"model_type": "lava"}')
-    with pytest.raises(PlanError, match="did you mean llava"):
+    with pytest.raises(PlanError, match=r"'lava'.*llava"):
         open_adapter(str(tmp_path))
     with pytest.raises(PlanError, match="unknown dtype 'float8'"):
         open_adapter(str(tiny_llava), ModelOptions(dtype="float8"))
@@ -256,5 +256,5 @@ def test_unreadable_image(adapter: Llava, tmp_path: Path) -> None:
 
 def test_k_above_the_number_of_tokens(adapter: Llava, tmp_path: Path) -> None:
     questions = open_questions("shapes", images=1)
-    with pytest.raises(PlanError, match=r"cannot keep 577.*has 576"):
+    with pytest.raises(PlanError, match=r"577.*576"):
         make_plan(Store(tmp_path), questions, Packed(adapter), grid(["scope"], budgets("577")))

@@ -100,7 +100,7 @@ def test_the_tower_backs_off_too(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(Llava, "encode", none)
-    with pytest.raises(PlanError, match=r"out of memory on cpu encoding scene-0000"):
+    with pytest.raises(PlanError, match="encoding scene-0000"):
         run.collect("shapes", store=tmp_path / "none", **options)
 
 

@@ -104,11 +104,11 @@ def test_at_full_size(k: int) -> None:
     assert PruneSID().merge(tokens, k).token[1:].tolist() == picked_by_hand(tokens, k, group)
 
 
-@pytest.mark.parametrize("k", range(1, 30))
-def test_every_budget_is_met(k: int) -> None:
-    merged = PruneSID().merge(signalled(k), k)
-    assert merged.token[0] == CLS
-    assert len(np.unique(merged.token)) == len(merged) == k
+def test_every_budget_is_met() -> None:
+    for k in range(1, 30):
+        merged = PruneSID().merge(signalled(k), k)
+        assert merged.token[0] == CLS
+        assert len(np.unique(merged.token)) == len(merged) == k
 
 
 def test_where_few_components_matter_groups_are_those_of_torch() -> None:

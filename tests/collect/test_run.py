@@ -214,7 +214,7 @@ def test_swapped_files_are_noticed_and_leftover_parts_dropped(
     one.rename(tmp_path / "aside")
     other.rename(one)
     (tmp_path / "aside").rename(other)
-    with pytest.raises(Mismatch, match="holds another condition than its name says"):
+    with pytest.raises(Mismatch, match="another condition"):
         again(**SMALL)
 
 
@@ -229,7 +229,7 @@ def test_keep_and_select_take_what_the_command_line_takes(finished: Path, tiny_l
         "saliency-k64",
         "saliency-r0.25",
     ]
-    with pytest.raises(PlanError, match="less than one"):
+    with pytest.raises(PlanError, match="of 576 visual tokens"):
         labels(select="saliency", keep="0.01%")
 
 
@@ -385,5 +385,5 @@ def test_a_question_beyond_the_models_positions_is_named(tiny_llava: Path, tmp_p
     with pytest.raises(PlanError, match=r"with 576 visual .*; shorten it, or leave out fastv, who"):
         run.prepare(f"file:{tmp_path / 'q.jsonl'}", select=["saliency", "fastv:layer=1"], **asked)
     (tmp_path / "q.jsonl").write_text(json.dumps({**row, "id": "mark", "question": "<image>?"}))
-    with pytest.raises(PlanError, match=r"line 1, id 'mark': .*image mark"):
+    with pytest.raises(PlanError, match="line 1, id 'mark'"):
         run.prepare(f"file:{tmp_path / 'q.jsonl'}", model=str(tiny_llava), select="full")

@@ -101,8 +101,8 @@ def test_narrowing_the_grid() -> None:
 @pytest.mark.parametrize(
     ("select", "message"),
     [
-        ("scoop", "did you mean scope"),
-        ("scope:alhpa=1", "did you mean alpha"),
+        ("scoop", "'scoop'.*scope"),
+        ("scope:alhpa=1", "'alhpa'.*alpha"),
         ("scope:alpha=many", "not a number"),
         ("scope:alpha", "write alpha=VALUE"),
         ("scope:alpha=-1", ">= 0"),
@@ -110,7 +110,7 @@ def test_narrowing_the_grid() -> None:
         ("scope:gap_power=0", "> 0"),
         ("random:seed=1.5", "whole number"),
         ("random:seed=-1", ">= 0"),
-        ("full:x=1", "takes no parameters"),
+        ("full:x=1", "full.*'x=1'"),
     ],
 )
 def test_bad_selectors_are_refused_with_a_way_out(select: str, message: str) -> None:

@@ -60,6 +60,6 @@ def test_blocks_of_others_are_refused(blocks: SealedBlocks) -> None:
 def test_what_breaks_a_law_is_not_written(blocks: SealedBlocks) -> None:
     arrays = ranking().arrays
     arrays["rank/order"][0, 0] = arrays["rank/order"][0, 1]
-    with pytest.raises(Mismatch, match="taken twice"):
+    with pytest.raises(Mismatch, match="rank/order"):
         blocks.seal(0, arrays, {})
     assert not blocks.has(0)

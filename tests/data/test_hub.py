@@ -330,7 +330,7 @@ def test_an_interrupted_download_goes_on_with_the_next_file(fake: FakeHub, cache
     fake.cuts = {f"data/{SECOND}": [700] + [0] * 20}
     with pytest.raises(BenchmarkError, match=r"have arrived whole are kept.*same command again"):
         fetch(PART)
-    with pytest.raises(BenchmarkError, match=r"1 of the 2 files.*fetch it again"):
+    with pytest.raises(BenchmarkError, match="1 of the 2 files"):
         cached(PART)
     with pytest.raises(BenchmarkError, match="1 of the 2 files"):
         open_questions("pope")

@@ -187,7 +187,7 @@ def test_without_data_the_way_out_is_named(tmp_path: Path) -> None:
         open_questions("mmbench")
     with pytest.raises(BenchmarkError, match=r"lacks MMBench_DEV_EN\.tsv"):
         open_questions("mmbench", tmp_path)
-    with pytest.raises(BenchmarkError, match="no such folder"):
+    with pytest.raises(BenchmarkError, match=r"--data .*nowhere"):
         open_questions("mmbench", tmp_path / "nowhere")
 
 
@@ -220,7 +220,7 @@ def test_bad_rows_are_named(
 def test_files_of_the_test_split_are_named(tmp_path: Path) -> None:
     path = mmbench.official(tmp_path) / mmbench.EN
     path.write_text(path.read_text().replace("\tanswer\t", "\tsource2\t"))
-    with pytest.raises(BenchmarkError, match="row 2: answer: missing; this row has index"):
+    with pytest.raises(BenchmarkError, match=r"row 2: answer: .*index"):
         open_questions("mmbench", tmp_path)
 
 
@@ -235,9 +235,9 @@ def test_bad_tables_are_named(tmp_path: Path) -> None:
     rows, features = mmbench.table(), mmbench.features()
     rows[3] = {**rows[3], "image": None}
     save_table(tmp_path / "a" / TABLE, rows, features)
-    with pytest.raises(BenchmarkError, match="row 4: image: no picture in this cell"):
+    with pytest.raises(BenchmarkError, match="row 4: image"):
         open_questions("mmbench", tmp_path / "a")
     del features["L2-category"]
     save_table(tmp_path / "b" / TABLE, rows, features)
-    with pytest.raises(BenchmarkError, match="no column L2-category; it has index"):
+    with pytest.raises(BenchmarkError, match="column L2-category"):
         open_questions("mmbench", tmp_path / "b")

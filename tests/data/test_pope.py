@@ -45,7 +45,7 @@ def test_without_data_the_way_out_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 def test_wrong_folder(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"lacks its files.*coco_pope_random\.json"):
         open_questions("pope", tmp_path)
-    with pytest.raises(BenchmarkError, match="no such folder"):
+    with pytest.raises(BenchmarkError, match=r"--data .*nowhere"):
         open_questions("pope", tmp_path / "nowhere")
 
 
@@ -113,10 +113,10 @@ def test_other_columns_and_missing_shards_are_named(tmp_path: Path) -> None:
     with pytest.raises(BenchmarkError, match=r"00001-of-00002.*truncated"):
         open_questions("pope", folder)
     second.unlink()
-    with pytest.raises(BenchmarkError, match=r"1 of the 2 files.*interrupted"):
+    with pytest.raises(BenchmarkError, match="1 of the 2 files"):
         open_questions("pope", folder)
 
     other = tmp_path / "b" / "data" / "test-00000-of-00001.parquet"
     save_table(other, [{"question": "?"}], {"question": Value("string")})
-    with pytest.raises(BenchmarkError, match=r"no column question_id.*it has question"):
+    with pytest.raises(BenchmarkError, match=r"question_id.*question"):
         open_questions("pope", tmp_path / "b")

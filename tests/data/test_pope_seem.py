@@ -32,7 +32,7 @@ def test_they_are_read_as_pope(tmp_path: Path, name: str, write: object) -> None
 @pytest.mark.parametrize(("name", "write"), SETS)
 def test_the_files_wanted_are_named(tmp_path: Path, name: str, write: object) -> None:
     stem = name.removeprefix("pope-")
-    with pytest.raises(BenchmarkError, match=rf"{name} needs its data.*{stem}_pope_seem_random"):
+    with pytest.raises(BenchmarkError, match=f"{name} .*{stem}_pope_seem_random"):
         open_questions(name)
     (write(tmp_path) / f"{stem}_pope_seem_popular.json").unlink()  # type: ignore[operator]
     with pytest.raises(BenchmarkError, match=f"lacks {stem}_pope_seem_popular"):
@@ -98,7 +98,7 @@ def test_lines_and_lists_hold_the_same(tmp_path: Path, name: str) -> None:
         path.write_text("\n " + json.dumps(rows, indent=2), encoding="utf-8-sig")
     assert open_questions(name, root).digest == lines.digest
     path.write_text(path.read_text("utf-8-sig")[:-9])
-    with pytest.raises(BenchmarkError, match=rf"{path.name}: not JSON .*download it again"):
+    with pytest.raises(BenchmarkError, match=f"{path.name}: not JSON"):
         open_questions(name, root)
 
 

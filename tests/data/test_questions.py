@@ -120,7 +120,7 @@ def test_rules_that_are_not_installed_are_refused(monkeypatch: pytest.MonkeyPatc
     for field, rule, near in (("scorer", "acuracy", "accuracy"), ("parser", "poope", "pope")):
         changed: dict[str, Any] = {field: rule}
         monkeypatch.setattr(Made, "open", lambda *a, c=changed: replace(opens(*a), **c))
-        with pytest.raises(BenchmarkError, match=f"unknown {field} '{rule}': did you mean {near}"):
+        with pytest.raises(BenchmarkError, match=f"{field} '{rule}'.*{near}"):
             open_questions("made")
 
 

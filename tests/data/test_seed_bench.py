@@ -137,9 +137,9 @@ def test_bad_tables_are_named(tmp_path: Path) -> None:
     rows, features = seed_bench.table(), seed_bench.features()
     rows[1] = {**rows[1], "image": []}
     save_table(tmp_path / "a" / TABLE, rows, features)
-    with pytest.raises(BenchmarkError, match="row 2: image: no picture in this cell"):
+    with pytest.raises(BenchmarkError, match="row 2: image"):
         open_questions("seed-bench", tmp_path / "a")
     del features["data_type"]
     save_table(tmp_path / "b" / TABLE, rows, features)
-    with pytest.raises(BenchmarkError, match="no column data_type; it has answer"):
+    with pytest.raises(BenchmarkError, match="column data_type"):
         open_questions("seed-bench", tmp_path / "b")

@@ -134,7 +134,7 @@ def test_unknown_benchmark_filter(tmp_path: Path) -> None:
     store = Store(tmp_path)
     write_part(store, 0)
     store.seal_condition(PLAIN, 1)
-    with pytest.raises(IncompleteError, match="did you mean shapes"):
+    with pytest.raises(IncompleteError, match=r"'shape'.*shapes"):
         store.tables(benchmark="shape")
 
 

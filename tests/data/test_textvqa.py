@@ -139,6 +139,6 @@ def test_a_table_without_tokens_is_named(tmp_path: Path) -> None:
     textvqa.parquet(tmp_path)
     for path in (tmp_path / "data").glob("validation-*"):
         pq.write_table(pq.read_table(path).drop_columns("ocr_tokens"), path)
-    with pytest.raises(BenchmarkError, match=r"validation-00000.*no column ocr_tokens; it has im"):
+    with pytest.raises(BenchmarkError, match=r"validation-00000.*column ocr_tokens"):
         open_questions("textvqa", tmp_path)
     assert len(open_questions("textvqa-no-ocr", tmp_path).examples) == 4
