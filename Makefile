@@ -84,7 +84,7 @@ quick: $(QUICK_STAMP)  ## lint, types, import contracts and quick tests, without
 	@$(LIGHT)/bin/ruff format --check
 	@$(LIGHT)/bin/mypy --cache-dir=.mypy_cache/light --follow-imports=silent $(LIGHT_PACKAGES)
 	@$(LIGHT)/bin/lint-imports --no-logo
-	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python -m pytest -q -m 'light and not slow' tests/data tests/analyze tests/commands $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python -m pytest -q -m 'light and not slow' tests/data tests/analyze tests/judge tests/commands $(PYTEST_ARGS)
 
 .PHONY: test
 test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP) $(QUICK_STAMP)  ## lint, format, types, import contracts, the site, tests with coverage
@@ -99,7 +99,7 @@ test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP) $(QUICK_STAMP)  ## lint, forma
 	@echo '== docs'
 	@$(MKDOCS) --site-dir $(SITE)
 	@echo '== tests without torch'
-	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python $(RUN_TESTS) -m light --cov --cov-report= tests/data tests/analyze tests/commands $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python $(RUN_TESTS) -m light --cov --cov-report= tests/data tests/analyze tests/judge tests/commands $(PYTEST_ARGS)
 	@echo '== tests with torch'
 	@OMP_NUM_THREADS=1 $(BIN)/python $(RUN_TESTS) -m 'not light' --cov --cov-append --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
 	@echo '== tests with the oldest transformers'

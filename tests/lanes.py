@@ -1,6 +1,6 @@
 """Which tests run without torch, and which are slow: by folder, and by measured CPU seconds.
 
-``light`` are the tests of data, analysis and commands that run where torch is not installed.
+``light`` are the tests of data, analysis, judge and commands that run where torch is not installed.
 ``slow`` are those in ``slow.txt``, which is measured and written, never edited:
 
     make quick PYTEST_ARGS='-m light --junitxml=build/light.xml'
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     import pytest
 
-LIGHT = ("tests/data/", "tests/analyze/", "tests/commands/")
+LIGHT = ("tests/data/", "tests/analyze/", "tests/judge/", "tests/commands/")
 SLOW = Path(__file__).with_name("slow.txt")
 LEAST = 0.4  # CPU seconds of a test, all its cases together, from which on it is slow
 SPENT = "cpu"  # property of a test in pytest's XML report

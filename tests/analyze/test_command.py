@@ -18,7 +18,7 @@ from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch
 from tests.analyze.calls import analyze
 from tests.analyze.conftest import make_study_tables
-from tests.analyze.test_judge import ROWS, stored
+from tests.judge.tables import ROWS, stored
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune.analyze.results.compare import Difference
-from calprune.analyze.statistics.multiple_testing import LEVEL, too_few
+from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import conditions_of, families, family_name, place
 from calprune.analyze.tables.notes import (
     BY_RUNS,
@@ -18,6 +18,7 @@ from calprune.analyze.tables.notes import (
     of_replies,
     questions_on,
     shared,
+    too_few,
     what_decided,
     with_reason,
     within_parts,
@@ -77,7 +78,7 @@ def _family(rows: Sequence[Difference]) -> TextTable:
 
 
 def _extra(rows: Sequence[Difference]) -> str:
-    """Heading of the test of accuracy that needs no swaps, or nothing."""
+    """Heading of the test of accuracy that needs no permutations, or nothing."""
     if any(r.p_mcnemar is not None for r in rows):
         return "p (McNemar)"
     return "p (t)" if any(r.p_t is not None for r in rows) else ""
