@@ -12,8 +12,6 @@ from typing import Any, Literal, TypedDict, Unpack, get_args
 
 from calprune import registry
 from calprune.analyze.confidence_definition import AUTO, reads_replies, resolve
-from calprune.analyze.predictions.answer_scores import AnswerSet
-from calprune.analyze.predictions.build import Target
 from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.multiple_testing import CORRECTIONS, Correction
 from calprune.data.storage.logits import LogitTable
@@ -21,6 +19,8 @@ from calprune.errors import PlanError
 
 DEFAULT_METRICS = ("accuracy", "ece", "brier", "nll", "aurc", "overconfidence")
 COMPARED_METRICS = ("ece", "accuracy")
+AnswerSet = Literal["offered", "all", "four"]
+Target = Literal["hard", "soft"]
 Resample = Literal["images", "rows"]
 _CHOICES: dict[str, tuple[str, ...]] = {
     "correction": CORRECTIONS,
@@ -95,8 +95,10 @@ class PredictionOptions:
 
     Attributes:
         answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
-            every answer of the table; ``four`` over A to D of lettered tables, whatever a question
-            allows, as the published study did on ScienceQA.
+            every answer of the table, as if each question allowed them all; ``four`` over A to D of
+            lettered tables, whatever a question allows, as the published study did on ScienceQA: a
+            fifth option cannot be said, so where it is correct the row is wrong and its NLL
+            infinite.
         confidence: a definition of ``calprune ls confidence``, or ``auto``: the answer set and, of
             replies, ``product``.
         target: ``hard`` counts a reply as correct if its score is at least 0.5, ``soft`` takes the

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from calprune.analyze.arrays import Floats
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
-from calprune.analyze.options import PredictionOptions
-from calprune.analyze.predictions.answer_scores import AnswerSet
-from calprune.analyze.predictions.build import Target, build
+from calprune.analyze.options import AS_STORED, PredictionOptions
+from calprune.analyze.predictions.build import build
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 
 
 def read_predictions(
     table: LogitTable,
+    options: PredictionOptions = AS_STORED,
     temperature: float | Floats | None = None,
-    answer_set: AnswerSet = "offered",
-    confidence: str = "auto",
-    target: Target = "hard",
-    verbalizers: str = "",
-    calibrate: str = "",
-    folds: int = 5,
-    fold_seed: int = 0,
 ) -> Predictions:
     """Probabilities, confidence and correctness of the rows of a table.
 
     Args:
         table: one sealed logit file.
+        options: how it is read.
         temperature: divides the log-scores, see ``predictions.build.build``.
-        answer_set: which answers count, see there.
-        confidence: a definition of ``calprune.analyze.confidence``, or ``auto``.
-        target: whether replies are correct or not (``hard``), or in part (``soft``).
-        verbalizers: which token ids spell the answers.
-        calibrate: a calibrator with its parameters, such as ``histogram:bins=10``, fitted and
-            applied out of fold over images; empty for none.
-        folds: how many folds.
-        fold_seed: assigns images to folds.
 
     Raises:
         Mismatch: logits that are NaN, infinite or missing, or labels that were not offered.
         PlanError: a choice that is unknown or impossible here, replies that no installed scorer can
             judge, or rows that a calibrator cannot learn from.
     """
-    built = build(table, temperature, answer_set, confidence, target, verbalizers)
-    return out_of_fold(built, calibrate, folds, fold_seed).predictions if calibrate else built
+    built = build(table, options, temperature)
+    if not options.calibrate:
+        return built
+    return out_of_fold(built, options.calibrate, options.folds, options.fold_seed).predictions
 
 
 HELD = 2**30  # bytes of predictions that are remembered
@@ -66,7 +52,7 @@ class PredictionCache:
         key = (id(table), options)
         found = self._known.pop(key, None)
         if found is None:
-            found = (table, read_predictions(table, **asdict(options)))
+            found = (table, read_predictions(table, options))
             self._size += _size(found[1])
         self._known[key] = found  # the latest last
         while self._size > self._held and len(self._known) > 1:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from calprune.analyze import figures
+from calprune.analyze import figures, pipeline
 from calprune.analyze import study as _study
 from calprune.analyze.html_report.report_data import collect_data as _collect_data
-from calprune.analyze.options import AnalysisOptions
+from calprune.analyze.options import AnalysisOptions, PredictionOptions
 from calprune.analyze.reproduction import reproduce as _reproduce
 from calprune.analyze.results import by_confidence as _by_confidence
 from calprune.analyze.results import compare as _compare
@@ -29,6 +29,7 @@ __all__ = [
     "overview",
     "parameter_effects",
     "pareto",
+    "read_predictions",
     "reliability_bins",
     "reproduce",
     "risk_coverage",
@@ -42,6 +43,10 @@ def opened(tables, told):
     options = AnalysisOptions.of(**told)
     study = _study.Study(tuple(tables))
     return study.experiments(options.each_seed, options.common), options
+
+
+def read_predictions(table, temperature=None, **told):
+    return pipeline.read_predictions(table, PredictionOptions(**told), temperature)
 
 
 def estimate(tables, metrics, **told):

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from calprune import registry
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.scorer import MeanOfRows
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable, Replies
+from tests.analyze.calls import read_predictions
 
 NONSENSE = 999  # a token that spells no answer
 

@@ -15,7 +15,6 @@ from scipy.special import expit
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.html_report.sections.slopes import slopes as section
 from calprune.analyze.options import AnalysisOptions
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.calibration_slope import calibration_slopes
 from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
 from calprune.analyze.statistics.calibration_slope import (
@@ -28,7 +27,7 @@ from calprune.analyze.study import Study
 from calprune.commands.results import Asked, printed
 from calprune.data.condition_names import name_of
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import collect_data
+from tests.analyze.calls import collect_data, read_predictions
 from tests.analyze.calls import opened as opened_with
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, opened
 from tests.analyze.test_calibration_slope import sandwich

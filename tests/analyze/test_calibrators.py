@@ -15,9 +15,8 @@ from calprune.analyze.calibrators.isotonic import Isotonic
 from calprune.analyze.calibrators.platt import Platt, logistic
 from calprune.analyze.calibrators.vector import Vector, _scaled
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.pipeline import read_predictions
 from calprune.errors import PlanError
-from tests.analyze.calls import estimate
+from tests.analyze.calls import estimate, read_predictions
 from tests.analyze.conftest import make_table, opened
 
 ALL = registry.names("calibrators")

@@ -10,13 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.metric import resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import difference, paired_test
 from calprune.analyze.results.resampled_metrics import stacked
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, collect_data, compare, estimate
+from tests.analyze.calls import analyze, collect_data, compare, estimate, read_predictions
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}

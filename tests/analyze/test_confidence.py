@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from calprune.analyze.pipeline import read_predictions
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import read_predictions
 from tests.analyze.conftest import make_table
 
 

@@ -17,10 +17,9 @@ from calprune.analyze.confidence_definition import (
     reads_replies,
     resolve,
 )
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions import build
 from calprune.errors import Mismatch, PlanError
-from tests.analyze.calls import analyze, by_confidence, estimate
+from tests.analyze.calls import analyze, by_confidence, estimate, read_predictions
 from tests.analyze.conftest import make_condition, make_table, opened
 
 CLOSED = ("answer-set", "raw", "margin", "entropy", "logit-gap")
@@ -255,7 +254,7 @@ class OddOfReplies(Odd):
 def test_what_is_no_confidence_is_refused(table, monkeypatch, found, why):
     monkeypatch.setattr(build, "resolve", lambda _: Definitions(Odd(found), None))
     with pytest.raises(Mismatch, match=f"full.*{why}"):
-        read_predictions(table, confidence="odd")
+        read_predictions(table)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +269,7 @@ def test_what_is_no_confidence_in_a_reply_is_refused(table, monkeypatch, found, 
     made = Definitions(resolve("answer-set").answers, OddOfReplies(found))
     monkeypatch.setattr(build, "resolve", lambda _: made)
     with pytest.raises(Mismatch, match=f"full.*{why}"):
-        read_predictions(opened(table), confidence="odd")
+        read_predictions(opened(table))
 
 
 def test_each_kind_of_question_is_read_by_one_definition():

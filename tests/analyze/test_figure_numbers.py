@@ -12,7 +12,6 @@ from sklearn.isotonic import IsotonicRegression
 
 from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps, within_budgets
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.risk_coverage import expected_risk
 from calprune.analyze.statistics.pareto_front import cost, front
 from calprune.errors import PlanError
@@ -21,6 +20,7 @@ from tests.analyze.calls import (
     estimate,
     isotonic_steps,
     parameter_effects,
+    read_predictions,
     risk_coverage,
     trend,
 )

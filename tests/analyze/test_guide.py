@@ -11,10 +11,9 @@ import pytest
 
 from calprune.analyze.confidence_definition import AnswerConfidence, Answers, ReplyConfidence
 from calprune.analyze.metric import Additive, spec, supports
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import reply_log_confidence
 from calprune.errors import PlanError
-from tests.analyze.calls import compare, estimate
+from tests.analyze.calls import compare, estimate, read_predictions
 from tests.analyze.conftest import make_condition, make_replies, make_table
 
 GUIDE = Path(__file__).parents[2] / "docs" / "extending.md"

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.metric import DataDependentMetric, resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import CalpruneError
+from tests.analyze.calls import read_predictions
 from tests.analyze.conftest import make_condition, make_predictions, make_table, opened
 
 # What a metric may need beside confidence and correctness, and the metrics that were seen to.

@@ -15,10 +15,10 @@ from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.metrics.overconfidence import Overconfidence
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
+from tests.analyze.calls import read_predictions
 from tests.analyze.conftest import make_predictions, make_table
 
 NAMES = ("accuracy", "aurc", "brier", "ece", "nll", "overconfidence")

@@ -17,7 +17,6 @@ from calprune.analyze.confidence_definition import resolve as by_confidence
 from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.options import DEFAULT_METRICS
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import (
     LARGEST,
     log_complement,
@@ -27,7 +26,7 @@ from calprune.analyze.results.resampled_metrics import ResampledMetrics, residua
 from calprune.analyze.statistics.clustering import Clusters, design_effect
 from calprune.analyze.study import Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, reliability_bins
+from tests.analyze.calls import analyze, compare, estimate, read_predictions, reliability_bins
 from tests.analyze.conftest import (
     make_condition,
     make_predictions,
@@ -268,7 +267,7 @@ def test_replies_without_a_verdict_are_refused():
 )
 def test_misspelt_choices_are_explained(table, choice):
     ((name, given),) = choice.items()
-    with pytest.raises(PlanError, match=f"{name} '{given}'"):
+    with pytest.raises(PlanError, match=f"{name.replace('_', ' ')} '{given}'"):
         read_predictions(table, **choice)
 
 

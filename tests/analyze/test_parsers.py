@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 from calprune import registry
 from calprune.analyze.confidence_definition import resolve
 from calprune.analyze.parser import option_texts
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.sequence_likelihood import reply_log_confidence
 from calprune.data.storage.logits import Replies
 from calprune.errors import PlanError
-from tests.analyze.calls import analyze, estimate
+from tests.analyze.calls import analyze, estimate, read_predictions
 from tests.analyze.conftest import make_table, saying
 
 DOCS = Path(__file__).parents[2] / "docs"

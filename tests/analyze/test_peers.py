@@ -11,12 +11,12 @@ import pytest
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metric import resolve
 from calprune.analyze.metrics.ece import Ece
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
 from calprune.analyze.statistics.multiple_testing import adjust_p
+from tests.analyze.calls import read_predictions
 from tests.analyze.conftest import make_predictions, make_table
 
 CASES = {

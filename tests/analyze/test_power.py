@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.power import multiple, power
 from calprune.analyze.study import Study
 from calprune.analyze.tables.powers import power_tables, sentences
 from calprune.errors import PlanError
-from tests.analyze.calls import analyze, compare
+from tests.analyze.calls import analyze, compare, read_predictions
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
 QUICK = {"draws": 60, "permutations": 1}

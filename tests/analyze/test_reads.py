@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -19,7 +18,7 @@ from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import SAMPLE, Store
 from tests.analyze.conftest import make_table
 
-Reads = Counter[tuple[Any, ...]]
+Reads = Counter[tuple[Path, PredictionOptions]]
 
 
 @pytest.fixture
@@ -28,9 +27,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     found: Reads = Counter()
     inner = pipeline.read_predictions
 
-    def read(table: LogitTable, **told: Any) -> Predictions:
-        found[table.path, *sorted(told.items())] += 1
-        return inner(table, **told)
+    def read(table: LogitTable, options: PredictionOptions) -> Predictions:
+        found[table.path, options] += 1
+        return inner(table, options)
 
     monkeypatch.setattr(pipeline, "read_predictions", read)
     return found
@@ -53,12 +52,10 @@ def test_a_report_reads_each_file_once_under_each_definition(
 ) -> None:
     run(monkeypatch, tmp_path, "--study", "calibration")
     assert set(reads.values()) == {1}
-    files = {path for path, *_ in reads}
-    asked = {dict(told)["confidence"] for _, *told in reads if not dict(told)["calibrate"]}
-    assert len(files) == len(Store(SAMPLE).tables()) == 20
-    assert asked == {"auto", *of_answers()}
-    uncalibrated = [told for _, *told in reads if not dict(told)["calibrate"]]
-    assert len(uncalibrated) == 20 * 6 == 120
+    assert len({path for path, _ in reads}) == len(Store(SAMPLE).tables()) == 20
+    plain = [told.confidence for _, told in reads if not told.calibrate]
+    assert set(plain) == {"auto", *of_answers()}
+    assert len(plain) == 20 * 6 == 120
 
 
 def test_what_is_not_asked_for_longest_is_forgotten(reads: Reads) -> None:

@@ -11,13 +11,12 @@ from hypothesis import strategies as st
 
 from calprune import registry
 from calprune.analyze.metric import resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.correctness import first_token_answers
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate
+from tests.analyze.calls import analyze, compare, estimate, read_predictions
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
 
 YES, NO, NONSENSE = 0, 1, -1

@@ -11,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from calprune.analyze.metric import never_negative, resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
 from calprune.analyze.results.resampled_metrics import clusters_of
@@ -20,7 +19,7 @@ from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
 from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate
+from tests.analyze.calls import analyze, compare, estimate, read_predictions
 from tests.analyze.conftest import make_condition, make_predictions, make_study_tables, make_table
 from tests.analyze.test_printed import bound
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune.analyze.metric import resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results import shared_resamples
 from calprune.analyze.results.estimate import prepared, resampled
 from calprune.analyze.scorers.circular import Circular
@@ -19,7 +18,7 @@ from calprune.analyze.statistics import resampling as resample
 from calprune.analyze.statistics import strata as strata_module
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.strata import multiplicities_within, strata
-from tests.analyze.calls import analyze, compare, estimate, trend
+from tests.analyze.calls import analyze, compare, estimate, read_predictions, trend
 from tests.analyze.conftest import make_condition, make_table, saying
 
 

@@ -10,10 +10,10 @@ import pytest
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.calibrators._temperature_fit import best_temperature
 from calprune.analyze.metric import resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import PlanError
+from tests.analyze.calls import read_predictions
 from tests.analyze.conftest import make_table
 
 

@@ -11,13 +11,12 @@ import pytest
 from scipy.stats import linregress
 
 from calprune.analyze.metric import resolve
-from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test, trend_p
 from calprune.analyze.statistics.trend_test import contrast
 from calprune.analyze.study import Study
 from calprune.errors import Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, trend
+from tests.analyze.calls import analyze, compare, estimate, read_predictions, trend
 from tests.analyze.conftest import make_condition, make_table
 
 QUICK = {"draws": 40, "permutations": 199}

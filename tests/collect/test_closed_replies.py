@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import calprune
-from calprune.analyze.pipeline import read_predictions
 from calprune.collect import run
 from calprune.collect.cost.estimate import estimate, render_estimate
 from calprune.collect.stages import audit as audits
@@ -20,6 +19,7 @@ from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.ragged_text import pack_texts
 from calprune.data.storage.store import Store, read_logits
 from calprune.errors import Mismatch, PlanError
+from tests.analyze.calls import read_predictions
 
 SMALL: dict[str, Any] = {"images": 2, "select": ["full", "scope:alpha=0"], "keep": 8}
 LIMIT = 3

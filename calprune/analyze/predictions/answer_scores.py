@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import Literal
 
 import numpy as np
 
 from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.options import AnswerSet
 from calprune.analyze.predictions.verbalizers import spellings
 from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import Mismatch, PlanError
 
-AnswerSet = Literal["offered", "all", "four"]
 FOUR = ("A", "B", "C", "D")
 
 

@@ -8,11 +8,10 @@ in either is, a definition says (``calprune.analyze.confidence``).
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from calprune import registry
 from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.confidence_definition import (
     AnswerConfidence,
@@ -20,8 +19,8 @@ from calprune.analyze.confidence_definition import (
     Definitions,
     resolve,
 )
+from calprune.analyze.options import AS_STORED, AnswerSet, PredictionOptions
 from calprune.analyze.predictions.answer_scores import (
-    AnswerSet,
     answer_log_scores,
     labels,
     logsumexp,
@@ -34,7 +33,6 @@ from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, Mismatch, PlanError
 
-Target = Literal["hard", "soft"]
 _SETS: dict[AnswerSet, str] = {
     "offered": "answer-set",
     "all": "all-answers",
@@ -44,47 +42,27 @@ _SETS: dict[AnswerSet, str] = {
 
 def build(
     table: LogitTable,
+    options: PredictionOptions = AS_STORED,
     temperature: float | Floats | None = None,
-    answer_set: AnswerSet = "offered",
-    confidence: str = "auto",
-    target: Target = "hard",
-    verbalizers: str = "",
 ) -> Predictions:
     """Probabilities, confidence and correctness of the rows of a table, not calibrated.
 
     Args:
         table: one sealed logit file.
+        options: all are read but those of calibration.
         temperature: divides the answers' log-scores, one number or one per row of the result; above
             1 makes answers less confident, infinity makes them uniform. Of a reply it divides the
             log-odds, log c - log(1 - c), which is the same with two answers.
-        answer_set: ``offered`` spreads probability over the answers a question allows; ``all`` over
-            every answer of the table, as if each question allowed them all; ``four`` over A to D of
-            lettered tables, whatever a question allows, as the published study did on ScienceQA: a
-            fifth option cannot be said, so where it is correct the row is wrong and its NLL
-            infinite.
-        confidence: a definition of ``calprune.analyze.confidence``, or ``auto``. Where it is one of
-            replies, rows without a reply to read use the default of answers; one of answers reads
-            no reply and leaves out rows in which nothing is offered.
-        target: ``hard`` counts a reply as correct if its item score is at least 0.5; ``soft`` takes
-            the score as it is, so that Brier is (c - s)^2 and NLL a cross entropy.
-        verbalizers: which token ids spell the answers: empty for those stored, ``first``, or
-            ``yes=3869,4874;no=1939,694``; see ``calprune.analyze.predictions.verbalizers``.
 
     Raises:
         Mismatch: logits that are NaN, infinite or missing, or labels that were not offered.
         PlanError: a choice that is unknown or impossible here, or replies that no installed scorer
             can judge.
     """
-    for what, given, known in (
-        ("answer_set", answer_set, get_args(AnswerSet)),
-        ("target", target, get_args(Target)),
-    ):
-        if given not in known:
-            raise PlanError(registry.unknown(f"value of {what}", str(given), known))
-    by = resolve(confidence)
+    by, target = resolve(options.confidence), options.target
     replied, kept = _sources(table, by)
     scores, unscored = _scores(table, replied)
-    outcomes = _outcomes(table, answer_set, by, replied, kept, scores, verbalizers)
+    outcomes = _outcomes(table, by, replied, kept, scores, options)
     replied, log_scores = replied[kept], outcomes.log_scores
     rows: Any = slice(None) if kept.all() else kept  # a view where all are kept
     log_p = _log_softmax(log_scores, outcomes.offered, _inverse(temperature, len(log_scores)))
@@ -126,7 +104,7 @@ def build(
         names=table.answers,
         left_out=int((~kept).sum()),
         where=where(table),
-        convention=_convention(replied, answer_set, by, target, temperature, outcomes.spelt),
+        convention=_convention(replied, by, options, temperature, outcomes.spelt),
         scale=by.answers.scale,
         answer_source=answer_sources(table)[rows],
     )
@@ -134,12 +112,12 @@ def build(
 
 def _convention(
     replied: Bools,
-    answer_set: AnswerSet,
     by: Definitions,
-    target: Target,
+    options: PredictionOptions,
     temperature: float | Floats | None,
     spelt: str,
 ) -> str:
+    answer_set, target = options.answer_set, options.target
     answers, own = _SETS[answer_set], by.answers.signature
     made = []
     if not replied.all():
@@ -211,13 +189,13 @@ class _Outcomes(NamedTuple):
 
 def _outcomes(
     table: LogitTable,
-    answer_set: AnswerSet,
     by: Definitions,
     replied: Bools,
     kept: Bools,
     scores: Floats | None,
-    verbalizers: str,
+    options: PredictionOptions,
 ) -> _Outcomes:
+    answer_set, verbalizers = options.answer_set, options.verbalizers
     spoken, closed = np.flatnonzero(replied), np.flatnonzero(kept & ~replied)
     width = len(table.answers) if not len(spoken) else max(2, len(table.answers))
     log_scores = np.full((len(table), width), -np.inf)
