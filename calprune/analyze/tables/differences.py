@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.accuracy_tests import TESTS, PairedTest
 from calprune.analyze.results.compare import Difference
-from calprune.analyze.statistics.multiple_testing import LEVEL, too_few
+from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import conditions_of, families, family_name, place
 from calprune.analyze.tables.notes import (
     BY_RUNS,
@@ -19,6 +19,7 @@ from calprune.analyze.tables.notes import (
     of_replies,
     questions_on,
     shared,
+    too_few,
     what_decided,
     with_reason,
     within_parts,
