@@ -71,7 +71,7 @@ def test_from_files_to_score(name: str, layout: str, model: Path, tmp_path: Path
     study = collected(name, layout, model, tmp_path)
     found = study.estimates(["score", "ece"], by=BY[name], draws=100)
     assert set(found["metric"]) == {"score", "ece"}
-    assert set(found["condition"]) == {"full", "scope-alpha0-gap_power1-k64"}
+    assert set(found["condition"]) == {"full", "scope:alpha=0 @64"}
     assert len(set(found["group"])) > 1
     assert np.isfinite(found["value"].astype(float)).all()
     table = study.tables[0]

@@ -144,20 +144,30 @@ def resolve_for(metrics: Sequence[Metric], predictions: Predictions) -> tuple[Me
 
 def spec(metric: MetricDescription) -> str:
     """The name with the parameters that are not as they are by default, as ``resolve`` takes it."""
-    return ":".join([metric.name, *_given(metric)])
+    return ":".join([metric.name, *(f"{k}={_written(v)}" for k, v in _given(metric))])
 
 
 def heading_of(metric: MetricDescription) -> str:
-    """The title with the same parameters, so that no two metrics have equal headings."""
-    given = ", ".join(_given(metric))
+    """The title with the same parameters, ``ECE (20 bins)``: no two metrics have equal headings."""
+    given = ", ".join(_told(name, value) for name, value in _given(metric))
     return f"{metric.title} ({given})" if given else metric.title
 
 
-def _given(metric: Any) -> list[str]:
+def _told(name: str, value: Any) -> str:
+    """A parameter in words: ``20 bins``, ``closed left``."""
+    words = name.replace("_", " ")
+    if isinstance(value, bool):
+        return words if value else f"not {words}"
+    counted = isinstance(value, int) and words.endswith("s")
+    return f"{value} {words}" if counted else f"{words} {_written(value)}"
+
+
+def _given(metric: Any) -> list[tuple[str, Any]]:
+    """Parameters that are not as they are by default."""
     if not is_dataclass(metric):
         return []
     values = [(f, getattr(metric, f.name)) for f in fields(metric) if f.default is not MISSING]
-    return [f"{f.name}={_written(value)}" for f, value in values if value != f.default]
+    return [(f.name, value) for f, value in values if value != f.default]
 
 
 def _written(value: Any) -> str:

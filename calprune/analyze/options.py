@@ -71,7 +71,7 @@ class Testing:
     """How conditions are tested against one another.
 
     Attributes:
-        permutations: how often the labels of two conditions are swapped behind a p-value.
+        permutations: how often two conditions are exchanged on whole images behind a p-value.
         correction: ``holm`` or ``bh``, over all comparisons of a family.
         mixed_numerics: pair even what other devices, kernels or versions computed.
 

@@ -46,7 +46,7 @@ def analyze(
     ctx: typer.Context,
     metric: MetricOption = None,
     by: Annotated[
-        str | None, typer.Option(help="split, category, kind, n_options, or a tag of the files.")
+        str | None, typer.Option(help="{names of groupings}, or a tag of the files.")
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
@@ -79,7 +79,7 @@ def analyze(
             help="Cox's regression of correctness on the log-odds of confidence.",
         ),
     ] = False,
-    format: Annotated[str, typer.Option(help="table, csv, json, md or latex.")] = "table",
+    format: Annotated[str, typer.Option(help="One of {names of formats}.")] = "table",
     overview: Annotated[
         bool, typer.Option("--overview", help="All benchmarks side by side, in percent of full.")
     ] = False,

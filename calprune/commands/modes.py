@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, get_args
 
 from typer.core import TyperCommand
 
@@ -243,18 +243,35 @@ class Command(TyperCommand):
         return super().parse_args(ctx, args)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """The help, in which ``{names of GROUP}`` is filled with the plug-ins that there are."""
+        """The help, in which ``{names of GROUP}`` is filled with what there is to choose from."""
         params: list[Any] = self.params
         for param in params:
             text = getattr(param, "help", None)
             if text:
-                param.help = _NAMES.sub(lambda m: ", ".join(registry.names(m[1])), text)
+                param.help = _NAMES.sub(lambda m: ", ".join(_names(m[1])), text)
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
         """Check, then run."""
         check(self.key, ctx.params, given(ctx))
         return super().invoke(ctx)
+
+
+def _names(group: str) -> Iterable[str]:
+    """Plug-ins of a group, or the values of a choice that is none."""
+    if group == "groupings":
+        from calprune.data.questions import RESERVED
+
+        return RESERVED
+    if group == "intervals":
+        from calprune.analyze.statistics.intervals import Interval
+
+        return get_args(Interval)
+    if group == "formats":
+        from calprune.analyze.tables.render import FORMATS
+
+        return FORMATS
+    return registry.names(group)
 
 
 def _repeats(param: Any) -> bool:

@@ -83,13 +83,13 @@ MixedNumericsOption = Annotated[
 IntervalOption = Annotated[
     str,
     typer.Option(
-        help="auto: studentised on the de-biased value for ECE and its relatives, percentile "
-        "for the rest; or studentised, bridge, percentile, basic."
+        help="One of {names of intervals}. auto: studentised on the de-biased value for ECE and "
+        "its relatives, percentile for the rest."
     ),
 ]
 ResampleOption = Annotated[str, typer.Option(help="images, or rows one by one.")]
 CorrectionOption = Annotated[str, typer.Option(help="holm or bh, over the comparisons.")]
-PermutationsOption = Annotated[int, typer.Option(min=1, help="Swaps behind a p-value.")]
+PermutationsOption = Annotated[int, typer.Option(min=1, help="Permutations behind a p-value.")]
 CommonOption = Annotated[
     bool, typer.Option("--common", help="Only questions that all conditions cover.")
 ]

@@ -51,8 +51,8 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            help="split, category, kind, n_options, or a tag of the files.  [default: splits, if "
-            "there are several]"
+            help="{names of groupings}, or a tag of the files.  [default: splits, if there are "
+            "several]"
         ),
     ] = None,
     against: Annotated[
@@ -69,7 +69,7 @@ def report(
         ),
     ] = None,
     format: Annotated[
-        str, typer.Option(help="html, or the study's tables as table, md, csv, json or latex.")
+        str, typer.Option(help="html, or the study's tables as one of {names of formats}.")
     ] = "html",
     store: StoreOption = None,
     bench: OnlyBenchOption = None,

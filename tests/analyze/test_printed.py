@@ -15,12 +15,12 @@ from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
 from calprune.analyze.metric import heading_of, resolve, spec
-from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study
 from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.latex import as_latex
+from calprune.analyze.tables.notes import too_few
 from calprune.analyze.tables.numbers import p_text
 from calprune.analyze.tables.records import as_csv, records
 from calprune.analyze.tables.trends import trend_tables
@@ -101,7 +101,7 @@ def test_metrics_have_headings_and_names_of_their_own() -> None:
     made = resolve([*asked, "ece:bins=15"])
     assert [spec(m) for m in made] == asked
     assert len({heading_of(m) for m in made}) == len(asked)
-    assert heading_of(made[0]) == "ECE (bins=20)"
+    assert heading_of(made[0]) == "ECE (20 bins)"
     assert [spec(m) for m in resolve([spec(m) for m in made])] == asked
     titles = [heading_of(m) for m in resolve(registry.names("metrics"))]
     assert len(set(titles)) == len(titles)
@@ -121,11 +121,11 @@ def test_two_of_a_metric_are_told_apart_in_every_table(fmt: str, asked: dict) ->
     if fmt in ("csv", "json"):
         assert "ece:bins=20" in text
     else:
-        assert "ECE (bins=20)" in text
-        alone = text.replace("ECE (bins=20)", "").replace("ece|bins:20", "")
+        assert "ECE (20 bins)" in text
+        alone = text.replace("ECE (20 bins)", "").replace("ece|bins:20", "")
         assert "ECE" in alone
     if fmt == "table" and not asked:
-        assert "ECE (bins=20)" in text.splitlines()[2]
+        assert "ECE (20 bins)" in text.splitlines()[2]
 
 
 def test_two_of_a_metric_are_told_apart_on_the_page() -> None:
@@ -135,8 +135,8 @@ def test_two_of_a_metric_are_told_apart_on_the_page() -> None:
     )
     assert content.metrics == ("ece:bins=20", "ece")
     for section in (estimates(content), comparisons(content)):
-        assert "ECE (bins=20)" in str(section)
-        assert "ECE" in str(section).replace("ECE (bins=20)", "")
+        assert "ECE (20 bins)" in str(section)
+        assert "ECE" in str(section).replace("ECE (20 bins)", "")
 
 
 # --- infinities -------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -160,16 +161,34 @@ def test_a_sweep_is_compared_within_its_budgets():
         compare(make_study_tables(), ["ece"], reference="scope:alpha=3", **QUICK)
 
 
-def test_accuracy_has_a_test_without_swaps():
+def test_accuracy_has_a_test_without_permutations():
     several = [make_table(), make_table(make_condition("scope", 8), noise=1)]
     (row,) = compare(several, ["accuracy"], **QUICK)
-    assert row.p_mcnemar is None
-    assert row.p_t == pytest.approx(row.p, abs=0.2)
+    assert row.accuracy_tests["p_mcnemar"] is None
+    assert row.accuracy_tests["p_t"] == pytest.approx(row.p, abs=0.2)
     assert "p (t)" in analyze(several, metrics=["accuracy"], against="full", draws=10)
     single = [replace(t, cluster=t.id) for t in several]
     (row,) = compare(single, ["accuracy"], **QUICK)
-    assert row.p_t is None
-    assert 0 < row.p_mcnemar <= 1
+    assert row.accuracy_tests["p_t"] is None
+    assert 0 < row.accuracy_tests["p_mcnemar"] <= 1
+
+
+def test_each_pair_of_a_family_has_the_test_that_applies_to_it():
+    """Runs with seeds are no independent rows, whatever the images."""
+    single = replace(make_table(), cluster=make_table().id)
+    tables = [single] + [
+        replace(make_table(make_condition(*c), noise=i + 1), cluster=single.id)
+        for i, c in enumerate([("scope", 8), ("random", 8, 0), ("random", 8, 1)])
+    ]
+    scope, random = sorted(compare(tables, ["accuracy"], **QUICK), key=lambda r: r.condition.joined)
+    assert scope.accuracy_tests["p_mcnemar"] is not None
+    assert scope.accuracy_tests["p_t"] is None
+    assert random.accuracy_tests["p_mcnemar"] is None
+    assert random.accuracy_tests["p_t"] is not None
+    text = analyze(tables, metrics=["accuracy"], against="full", draws=10)
+    assert re.search(r"p \(McNemar\) +p \(t\)", text)
+    assert "exact McNemar, as no two questions share an image" in text
+    assert "cluster-robust t, images less 1" in text
 
 
 def test_other_questions_can_be_compared_on_those_in_common():
@@ -197,7 +216,7 @@ def test_names_of_images_and_order_change_nothing():
 def test_one_image_has_no_interval_and_no_small_p():
     tables = [make_table(images=1), make_table(make_condition("scope", 8), images=1, noise=1)]
     (row,) = compare(tables, ["accuracy"], **QUICK)
-    assert (row.low, row.p, row.p_t) == (None, 1.0, None)
+    assert (row.low, row.p, row.accuracy_tests["p_t"]) == (None, 1.0, None)
     assert "no interval can be given" in analyze(tables, draws=10)
 
 

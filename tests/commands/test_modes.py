@@ -12,6 +12,7 @@ import pytest
 import typer.main
 
 from calprune import cli
+from calprune.analyze import figures
 from calprune.analyze.options import PredictionOptions, check_read
 from calprune.analyze.study import Study
 from calprune.commands import modes
@@ -217,6 +218,76 @@ def test_what_is_read_changes_what_is_printed(
         else:
             words += [modes.option(name), *([value] if value else [])]
         assert printed(capsys, *words) != plain, (mode, text)
+
+
+PAGE = ["metric nll", "by kind", "draws 120", "seed 3", "each-seed", "interval basic",
+        "resample rows", "correction bh", "permutations 60", "against scope:alpha=1",
+        "answer-set all", "verbalizers first", "folds 3",
+        "calibrate temperature"]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PAGE)
+def test_what_a_report_reads_changes_the_page(
+    cache: list[Any],
+    plain_page: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    text: str,
+) -> None:
+    name, _, value = text.partition(" ")
+    more = ["--calibrate", "platt"] * (name == "folds")
+    if more:
+        plain_page = page(tmp_path, *more)
+    assert page(tmp_path, f"--{name}", *([value] if value else []), *more) != plain_page
+
+
+def page(folder: Path, *words: str) -> str:
+    """A report without figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(figures, "names", list)
+        usual = {"--draws": "100", "--permutations": "50"}
+        asked = [x for k, v in usual.items() if k not in words for x in (k, v)]
+        run("report", "--out", str(folder / "r.html"), *asked, *words)
+    return (folder / "r.html").read_text()
+
+
+@pytest.fixture
+def plain_page(cache: list[Any], tmp_path: Path) -> str:
+    return page(tmp_path)
+
+
+def test_a_report_joins_questions_and_mixes_numerics_if_told(
+    cache: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = replace(cache[1], provenance={"numerics": {"device": "another"}})
+    few = replace(cache[2], condition=replace(cache[2].condition, benchmark_digest="d" * 64))
+    made = [cache[0], odd, few]
+    monkeypatch.setattr(Store, "tables", lambda *_, **__: list(made))
+    plain = page(tmp_path)
+    assert "computed with other numerics" in plain
+    assert "shapes@dddddddd" in plain
+    assert "computed with other numerics" not in page(tmp_path, "--mixed-numerics")
+    assert "shapes@dddddddd" not in page(tmp_path, "--common")
+
+
+def test_a_report_has_one_definition_of_confidence(cache: list[Any]) -> None:
+    with pytest.raises(PlanError, match="--confidence answer-set,raw: a report has one"):
+        run("report", "--confidence", "answer-set,raw")
+
+
+def test_a_studys_tables_read_how_numbers_are_made(
+    cache: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tables(*words: str) -> str:
+        run("report", "--study", "calibration", "--format", "csv", *words)
+        return capsys.readouterr().out
+
+    plain = tables("--draws", "100")
+    for words in (["--draws", "120"], ["--draws", "100", "--seed", "3"],
+                  ["--draws", "100", "--interval", "basic"],
+                  ["--draws", "100", "--resample", "rows"],
+                  ["--draws", "100", "--confidence", "raw"]):  # fmt: skip
+        assert tables(*words) != plain, words
 
 
 def test_figures_are_drawn_as_the_table_is(

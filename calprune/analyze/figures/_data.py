@@ -70,8 +70,8 @@ class FigureData:
         return f"95 %{kind}, {how.unit} resampled"
 
     @property
-    def swapped(self) -> str:
-        """What conditions were swapped on, for a footnote."""
+    def exchanged(self) -> str:
+        """What conditions are exchanged on, for a footnote."""
         return "whole images" if self.options.resampling.unit == "images" else "rows"
 
     @property

@@ -145,5 +145,5 @@ def _note(first: Difference, data: FigureData) -> str:
     return (
         f"Paired by question, {first.n} on {first.clusters} images. Bars: {data.intervals}. "
         f"Filled: p < {ALPHA:g} after {corrected or first.correction} over {first.family} "
-        f"comparisons, conditions exchanged on {data.swapped}."
+        f"comparisons, conditions exchanged on {data.exchanged}."
     )

@@ -136,7 +136,7 @@ def _page(
     )
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    footnote(figure, _note(p, first, estimates, (against, data.swapped)))
+    footnote(figure, _note(p, first, estimates, (against, data.exchanged)))
     titled(figure, f"{first.metric.title} of {data.title} by {parameter} and K", part)
     return figure
 

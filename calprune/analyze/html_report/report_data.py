@@ -36,6 +36,7 @@ from calprune.analyze.tables.render import StudyTable
 from calprune.analyze.tables.text_table import TextTable
 from calprune.data.condition_names import title_of
 from calprune.data.storage.logits import LogitTable
+from calprune.errors import PlanError
 
 REFERENCE = "full"
 DEFINED = ("ece", "aurc")
@@ -232,7 +233,21 @@ def _defined(
         return []
     few = min(SWAPS, options.testing.permutations)
     fewer = replace(options, testing=replace(options.testing, permutations=few))
-    return by_confidence([experiment], DEFINED, of_answers(), reference, fewer)
+    defined = [name for name in of_answers() if _calibrated(experiment, name, options)]
+    if len(defined) < 2:
+        return []
+    return by_confidence([experiment], DEFINED, defined, reference, fewer)
+
+
+def _calibrated(experiment: Experiment, definition: str, options: AnalysisOptions) -> bool:
+    """Whether the calibrator that was asked for, if any, takes this definition."""
+    if not options.predictions.calibrate:
+        return True
+    try:
+        told = replace(options.predictions, confidence=definition)
+        return bool(experiment.conditions[0].predictions(told))
+    except PlanError:
+        return False
 
 
 def _has_log_odds(found: Sequence[Experiment], options: AnalysisOptions) -> bool:

@@ -17,8 +17,8 @@ def check_interval(interval: str, metrics: Sequence[MetricDescription] = ()) -> 
         raise PlanError(registry.unknown("interval", interval, get_args(Interval)))
     if interval in OF_GAPS and metrics and not any(isinstance(m, Gapped) for m in metrics):
         raise PlanError(
-            f"interval {interval!r} is of ECE and its relatives, and {metrics[0].name!r} is none; "
-            "auto, percentile or basic"
+            f"interval {interval!r} is of ECE and its relatives, and {metrics[0].name!r} is none: "
+            f"take one of {', '.join(x for x in get_args(Interval) if x not in OF_GAPS)}"
         )
 
 
@@ -36,4 +36,6 @@ def kind_of(interval: Interval, metric: MetricDescription) -> Kind:
     """
     if isinstance(metric, Gapped):
         return "studentised" if interval == "auto" else interval
-    return "basic" if interval == "basic" else "percentile"
+    if interval == "auto" or interval == "studentised" or interval == "bridge":
+        return "percentile"
+    return interval

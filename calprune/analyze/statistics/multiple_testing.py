@@ -1,9 +1,8 @@
-"""Corrections for many comparisons, and how many permutations they need."""
+"""Corrections of p-values for many comparisons."""
 
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -35,25 +34,3 @@ def adjust_p(p: Iterable[float], correction: str) -> Floats:
     finally:
         if not frozen:
             gc.unfreeze()
-
-
-def _down(p: float) -> str:
-    """Two digits, never above the true value."""
-    step = 10.0 ** (math.floor(math.log10(p) + 1e-12) - 1)
-    return f"{math.floor(p / step * (1 + 1e-9)) * step:.2g}"
-
-
-def too_few(smallest: float, family: int) -> str | None:
-    """What to say if no p can pass the first step of Holm at 5 %; None if one can.
-
-    Args:
-        smallest: the least p that the permutations allow.
-        family: number of comparisons.
-    """
-    if smallest <= LEVEL / family * (1 + 1e-9):
-        return None
-    needed = math.ceil(family / LEVEL - 1e-9) - 1
-    return (
-        f"no p can be below {_down(smallest)}, so nothing can pass 5 % over {family} comparisons: "
-        f"that takes at least --permutations {needed}, and enough images"
-    )

@@ -11,6 +11,7 @@ from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.row import ConditionInfo, MetricInfo
 from calprune.analyze.statistics.intervals import DEFINED
+from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import by_metric, unique
 from calprune.analyze.tables.numbers import estimated
 
@@ -224,3 +225,25 @@ def questions_on(r: Counted) -> str:
 def is_metric(row: Erring, name: str) -> bool:
     """Whether a row is of that metric, with any parameters."""
     return row.metric.name == name
+
+
+def _down(p: float) -> str:
+    """Two digits, never above the true value."""
+    step = 10.0 ** (math.floor(math.log10(p) + 1e-12) - 1)
+    return f"{math.floor(p / step * (1 + 1e-9)) * step:.2g}"
+
+
+def too_few(smallest: float, family: int) -> str | None:
+    """What to say if no p can pass the first step of Holm at 5 %; None if one can.
+
+    Args:
+        smallest: the least p that the permutations allow.
+        family: number of comparisons.
+    """
+    if smallest <= LEVEL / family * (1 + 1e-9):
+        return None
+    needed = math.ceil(family / LEVEL - 1e-9) - 1
+    return (
+        f"no p can be below {_down(smallest)}, so nothing can pass 5 % over {family} comparisons: "
+        f"that takes at least --permutations {needed}, and enough images"
+    )

@@ -76,7 +76,7 @@ def p_text(p: float, least: float = 0.0) -> str:
     """A p-value wherever one is printed, never below the true one.
 
     Four decimals rounded up, and two digits below 0.0001; with ``<=`` and without closing zeros
-    where the number of swaps allows no smaller p than ``least``.
+    where the number of permutations allows no smaller p than ``least``.
     """
     if math.isnan(p):
         return "-"

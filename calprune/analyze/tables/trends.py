@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune.analyze.results.trend import Trend
-from calprune.analyze.statistics.multiple_testing import too_few
 from calprune.analyze.tables.families import conditions_of, families, place
 from calprune.analyze.tables.notes import (
     PERMUTED,
@@ -13,6 +12,7 @@ from calprune.analyze.tables.notes import (
     defined_shares,
     few_images,
     questions_on,
+    too_few,
     with_reason,
 )
 from calprune.analyze.tables.numbers import (

@@ -21,8 +21,8 @@ NOTES = (
         "right or wrong together. A random selector’s seeds are averaged inside each resample.",
     ),
     (
-        "ECE and its floor",
-        "ECE takes absolute values, so noise alone makes it positive: the floor is what a "
+        "ECE if calibrated",
+        "ECE takes absolute values, so noise alone makes it positive: the noise floor is what a "
         "perfectly calibrated model would show here. Below the value that papers print stands the "
         "one less its expected bias, with its interval. A difference shares the bias of both "
         "conditions only where both are equally calibrated, so it is de-biased too.",
