@@ -37,9 +37,9 @@ RUN_TESTS := -m pytest -n auto --dist loadfile
 # Packages that stand before the others, and what is tested with them: a minute's worth.
 OLDEST := $(VENV)/oldest
 OLDEST_TESTS := tests/test_project.py::test_transformers_is_the_one_that_is_promised \
-    $(addprefix tests/collect/test_,checkpoints.py conformance.py decode.py in_model.py llava.py llava_next.py names.py \
-    pictures.py signals.py templates.py transformers_traps.py transformers_vision_traps.py \
-    embedded.py::test_multiple_choice_offers_two_to_four \
+    tests/collect/in_model/test_reference.py tests/collect/transformers_traps \
+    $(addprefix tests/collect/test_,checkpoints.py conformance.py decode.py llava.py llava_next.py names.py \
+    pictures.py signals.py templates.py embedded.py::test_multiple_choice_offers_two_to_four \
     embedded.py::test_without_an_image_it_cannot_know)
 
 STORE := demo/store

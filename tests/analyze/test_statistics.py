@@ -15,9 +15,10 @@ from calprune.analyze.metric import never_negative, resolve
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
-from calprune.analyze.results.resampled_metrics import clusters_of
-from calprune.analyze.statistics.clustering import icc
+from calprune.analyze.results.resampled_metrics import clusters_of, residual
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect, icc
 from calprune.analyze.statistics.intervals import bounds
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
 from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
@@ -235,3 +236,50 @@ def test_only_what_cannot_be_negative_is_cut_off_at_zero() -> None:
     errors = resolve(["ece", "brier", "aurc"])
     assert all(never_negative(metric) for metric in errors)
     assert not any(never_negative(m) for m in resolve(["ece-debiased", "accuracy", "dsc"]))
+
+
+def test_a_permutation_of_images_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    few = [read_predictions(make_table(images=9, noise=i, signal=1.0)) for i in (1, 2)]
+    (metric,) = resolve(["brier"])
+    a, b = (cluster_sums(metric.tally(s), Clusters.of(s.cluster))[:, 0] for s in few)
+    exact = stats.permutation_test(
+        (a, b), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    samplers = [prepared([metric], [s])[0] for s in few]
+    p = paired_test(samplers[0], samplers[1], 20_000, 0)[0]
+    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
+
+
+def holm_by_hand(p: np.ndarray) -> list[float]:
+    """Each p times the number not below it, never below that of a smaller p, at most 1."""
+    found, least = np.empty(len(p)), 0.0
+    for step, i in enumerate(np.argsort(p, kind="stable")):
+        least = max(least, min(1.0, p[i] * (len(p) - step)))
+        found[i] = least
+    return list(found)
+
+
+@pytest.mark.parametrize("m", [1, 4, 23])
+def test_holm_is_that_of_his_paper(m):
+    rng = np.random.default_rng(m)
+    for p in (rng.random(m), rng.random(m) ** 30, np.round(rng.random(m), 1)):
+        assert adjust_p(p, "holm") == pytest.approx(holm_by_hand(p), rel=1e-12)
+
+
+def test_bh_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    p = np.random.default_rng(1).random(40) ** 2
+    assert adjust_p(p, "bh") == pytest.approx(stats.false_discovery_control(p), rel=1e-12)
+
+
+def test_the_design_effect_is_statsmodels_cluster_variance(case):
+    api = pytest.importorskip("statsmodels.api")
+    gap, clusters = case.correct - case.confidence, Clusters.of(case.cluster)
+    fitted = api.OLS(gap, np.ones(len(gap))).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters.code, "use_correction": False}
+    )
+    g, n = len(clusters), len(gap)
+    plain = gap.var() / n
+    expected = max(1.0, fitted.bse[0] ** 2 * g / (g - 1) / plain)
+    assert design_effect(residual(case), clusters) == pytest.approx(expected, rel=1e-9)
