@@ -25,7 +25,7 @@ from calprune.collect.grid import (
 from calprune.collect.hf.names import EMBEDDED
 from calprune.collect.pruning_stages import Positions
 from calprune.collect.stages.image_check import most_left_out
-from calprune.data.condition import Budget
+from calprune.data.condition import Budget, Scope
 from calprune.data.questions import find_benchmark
 from calprune.data.storage.store import store_path
 from calprune.errors import PlanError
@@ -189,9 +189,13 @@ class CollectRequest:
         """The grid of a model with as many tokens as the studies', each condition once."""
         return self._grid(STUDY_TOKENS)
 
-    def choices_of(self, candidates: int) -> tuple[SelectorChoice, ...]:
-        """The grid of a model with so many tokens, with which a study and usual budgets grow."""
-        if self.budgets or candidates == STUDY_TOKENS:
+    def choices_of(self, candidates: int, scope: Scope = "global") -> tuple[SelectorChoice, ...]:
+        """The grid of a model with so many tokens, with which a study and usual budgets grow.
+
+        They do not where counts are of each crop.
+        """
+        per_crop = Budget("count", 0, scope).of_each_crop
+        if self.budgets or per_crop or candidates == STUDY_TOKENS:
             return self.choices
         return self._grid(candidates)
 

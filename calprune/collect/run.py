@@ -12,7 +12,6 @@ from typing import Any, Unpack
 from calprune.collect.adapter import ModelOptions
 from calprune.collect.cost.estimate import estimate
 from calprune.collect.cost.offline import estimate_offline
-from calprune.collect.grid import STUDY_TOKENS
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.memory import limit
 from calprune.collect.packed.reply import Packed
@@ -83,7 +82,7 @@ def plan_for(request: CollectRequest) -> Plan:
         Store(store_path(r.store, writing=True)),
         questions,
         Packed(adapter, r.tokens_per_forward, r.memory),
-        r.choices_of(adapter.candidates if adapter.scope != "crop" else STUDY_TOKENS),
+        r.choices_of(adapter.candidates, adapter.scope),
         positions=r.positions,
         shard=r.shard,
         audit_rows=r.audit_rows,

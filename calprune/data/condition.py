@@ -93,8 +93,17 @@ class Budget:
 
     def pool(self, crops: Sequence[int]) -> int:
         """Candidates of which a count is a part, in an image with these in its crops."""
-        per_crop = self.scope == "crop" and self.kind == "count"
-        return max(crops) if per_crop else sum(crops)
+        return max(crops) if self.of_each_crop else sum(crops)
+
+    @property
+    def of_each_crop(self) -> bool:
+        """Whether it counts the tokens of every crop, so that it bounds no image."""
+        return self.kind == "count" and self.scope == "crop"
+
+    @property
+    def rounded(self) -> bool:
+        """Whether an image with enough candidates may keep fewer, by rounding."""
+        return self.kind == "ratio" or self.scope == "split"
 
     @property
     def label(self) -> str:

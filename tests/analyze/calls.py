@@ -7,6 +7,7 @@ from typing import Any
 from calprune.analyze import figures, pipeline
 from calprune.analyze import study as _study
 from calprune.analyze.html_report.report_data import collect_data as _collect_data
+from calprune.analyze.metric import resolve
 from calprune.analyze.options import AnalysisOptions, PredictionOptions
 from calprune.analyze.reproduction import reproduce as _reproduce
 from calprune.analyze.results import by_confidence as _by_confidence
@@ -16,6 +17,8 @@ from calprune.analyze.results import overview as _overview
 from calprune.analyze.results import parameter_effect, reliability
 from calprune.analyze.results import risk_coverage as _risk_coverage
 from calprune.analyze.results import trend as _trend
+from calprune.analyze.results.resampled_metrics import ResampledMetrics
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.commands.results import Asked, printed
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "risk_coverage",
     "svg_of",
     "trend",
+    "value",
 ]  # fmt: skip
 
 
@@ -118,6 +122,12 @@ def svg_of(kind, tables, metric="ece", budget=None, by=None, against="full", **t
     """``tables`` may be the data, whose options count."""
     data = tables if isinstance(tables, figures.FigureData) else figure_data(tables, **told)
     return figures.svg_of(kind, data, figures.FigureSpec(metric, budget, by, against))
+
+
+def value(metric, predictions):
+    """A metric of these rows as they are."""
+    clusters = Clusters.of(predictions.cluster)
+    return float(ResampledMetrics.of(resolve([metric]), predictions, clusters).point()[0])
 
 
 ASKED = ("metrics", "against", "detect", "trend", "plot", "figures", "strict")

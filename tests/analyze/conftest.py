@@ -287,6 +287,20 @@ def study_tables() -> list[LogitTable]:
     return make_study_tables()
 
 
+CASES = {
+    "smooth": make_table(),
+    "ties": make_table(step=0.5),
+    "overconfident": make_table(scale=4.0),
+    "four answers": make_table(answers=4),
+    "uneven answers": make_table(answers=5, uneven=True),
+}
+
+
+@pytest.fixture(params=list(CASES))
+def case(request):
+    return read_predictions(CASES[request.param])
+
+
 def hostile(table: LogitTable, text: str) -> LogitTable:
     """The same table with a selector and a split of that name."""
     condition = replace(table.condition, selector=text)

@@ -22,8 +22,8 @@ from tests.analyze.conftest import make_table, opened
 ALL = registry.names("calibrators")
 
 
-def test_there_are_five():
-    assert ALL == ["histogram", "isotonic", "platt", "temperature", "vector"]
+def test_those_of_the_field_are_there():
+    assert {"histogram", "isotonic", "platt", "temperature", "vector"} <= set(ALL)
 
 
 def ece(predictions):

@@ -273,7 +273,8 @@ def test_what_is_no_confidence_in_a_reply_is_refused(table, monkeypatch, found, 
 
 
 def test_each_kind_of_question_is_read_by_one_definition():
-    assert of_answers() == ["answer-set", "raw", "entropy", "logit-gap", "margin"]
+    ours = ["answer-set", "raw", "entropy", "logit-gap", "margin"]
+    assert [name for name in of_answers() if name in ours] == ours
     auto = resolve("auto")
     assert (auto.answers, auto.replies) == (
         resolve("answer-set").answers,

@@ -46,10 +46,10 @@ def rows_of(path):
 
 
 def test_the_kinds_there_are():
-    assert [
+    assert {
         *("change", "confidence", "curve", "forest", "heatmap", "pareto", "reliability"),
         *("risk-coverage", "u-curve"),
-    ] == KINDS
+    } <= set(KINDS)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,40 +1,17 @@
-"""Calibration and selective metrics against other people's software, or plain loops."""
+"""Metrics against other people's software, or plain loops."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from itertools import permutations
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from calprune.analyze.calibrators._temperature_fit import best_temperature
-from calprune.analyze.metric import resolve
-from calprune.analyze.results.resampled_metrics import ResampledMetrics
-from calprune.analyze.statistics.clustering import Clusters
-from calprune.errors import PlanError
-from tests.analyze.calls import estimate, read_predictions
-from tests.analyze.conftest import make_predictions, make_table
-
-CASES = {
-    "smooth": make_table(),
-    "ties": make_table(step=0.5),
-    "overconfident": make_table(scale=4.0),
-    "four answers": make_table(answers=4),
-    "uneven answers": make_table(answers=5, uneven=True),
-}
-
-
-@pytest.fixture(params=list(CASES))
-def case(request):
-    return read_predictions(CASES[request.param])
-
-
-def value(metric, predictions):
-    (found,) = resolve([metric])
-    return float(
-        ResampledMetrics.of([found], predictions, Clusters.of(predictions.cluster)).point()[0]
-    )
+from calprune.analyze.metrics.ece import Ece
+from tests.analyze.calls import read_predictions, value
+from tests.analyze.conftest import CASES, make_predictions, make_table
 
 
 def hit(predictions):
@@ -88,13 +65,6 @@ def test_debiased_is_the_limit_of_uncertainty_calibrations():
     assert value("ece-debiased", predictions) == pytest.approx(peer, abs=3e-4)
 
 
-def test_the_column_beside_ece_is_the_metric():
-    for table in CASES.values():
-        (row,) = estimate([table], ["ece"], draws=0)
-        (same,) = estimate([table], ["ece-debiased"], draws=0)
-        assert row.debiased == pytest.approx(same.value, abs=1e-12)
-
-
 @pytest.mark.torch
 def test_mce_closed_left_is_netcals(case):
     netcal = pytest.importorskip("netcal.metrics")
@@ -142,29 +112,8 @@ def test_t_opt_is_scikit_learns(case):
         pytest.skip("this scikit-learn has no temperature scaling")
     scores = np.where(case.offered, case.log_probabilities, -1e6)
     peer = calibration._TemperatureScaling().fit(scores, case.label)
-    assert value("t-opt", case) == pytest.approx(1 / peer.beta_, rel=1e-4)
-
-
-def test_t_opt_on_a_grid_is_the_best_of_its_points(case):
-    found = value("t-opt:grid=0.05", case)
-    score, target = case.log_probabilities, (np.arange(len(case)), case.label)
-    grid = 0.05 * np.arange(1, 400)
-    scaled = [np.where(case.offered, score / t, -np.inf) for t in grid]
-    loss = [(np.log(np.exp(s).sum(1)) - s[target]).mean() for s in scaled]
-    assert found == pytest.approx(grid[int(np.argmin(loss))], abs=1e-12)
-    assert abs(found - value("t-opt", case)) < 0.05
-
-
-def test_t_opt_of_resamples_is_that_of_the_repeated_rows(case):
-    (metric,) = resolve(["t-opt"])
-    clusters = Clusters.of(case.cluster)
-    drawn = np.random.default_rng(0).integers(0, 40, (20, 40))
-    weights = np.stack([np.bincount(d, minlength=40) for d in drawn]).astype(float)
-    many = metric.weighted(case, weights, clusters.code)
-    for b in range(20):
-        often = weights[b, clusters.code].astype(int)
-        one = best_temperature(case.take(np.repeat(np.arange(len(case)), often))).value
-        assert many[b] == pytest.approx(one, rel=1e-9)
+    for found in (best_temperature(case).value, value("t-opt", case)):
+        assert found == pytest.approx(1 / peer.beta_, rel=1e-4)
 
 
 def smooth_by_loops(c, y):
@@ -226,89 +175,151 @@ def test_smooth_ece_with_a_narrow_kernel_is_its_definition_in_loops():
     assert found == pytest.approx(smooth_by_loops(c, y), abs=1e-9)
 
 
-# --- by pencil and by enumeration ------------------------------------------------------------
+def test_accuracy_is_scikit_learns(case):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    peer = sklearn.accuracy_score(case.label, case.predicted)
+    assert value("accuracy", case) == pytest.approx(peer, abs=1e-12)
 
 
-def orders(predictions):
-    """Correctness in every order that confidence allows, for a handful of rows."""
-    for order in permutations(range(len(predictions))):
-        c = predictions.confidence[list(order)]
-        if (np.diff(c) <= 0).all():
-            yield predictions.correct[list(order)].astype(float)
+def test_nll_is_scikit_learns_log_loss(case):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    peer = sklearn.log_loss(case.label, case.probabilities, labels=range(case.answers))
+    assert value("nll", case) == pytest.approx(peer, abs=1e-9)
 
 
-SMALL = make_predictions([0.9, 0.8, 0.8, 0.8, 0.7, 0.7], [1, 1, 0, 0, 1, 0])
+def test_brier_is_scikit_learns(case):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    given = case.probabilities[:, 1] if case.answers == 2 else case.probabilities
+    try:
+        peer = sklearn.brier_score_loss(case.label, given, labels=range(case.answers))
+    except ValueError:
+        pytest.skip("this scikit-learn knows only the binary Brier score")
+    assert value("brier", case) == pytest.approx(peer, abs=1e-9)
 
 
-def test_augrc_is_the_mean_over_orders_of_ties():
-    area = [np.cumsum(1 - y).mean() / len(y) for y in orders(SMALL)]
-    assert value("augrc", SMALL) == pytest.approx(np.mean(area), abs=1e-12)
+def test_ece_closed_right_is_uncertainty_calibrations(case):
+    calibration = pytest.importorskip("calibration")
+    peer = calibration.get_ece(case.confidence, case.correct.astype(int), num_bins=15)
+    assert value("ece", case) == pytest.approx(peer, abs=1e-9)
 
 
-def trapezoid(c, y, generalised):
-    """fd-shifts' area, not in thousandths: over coverages from 0, ties a straight line."""
-    levels = sorted(set(c), reverse=True)
-    kept = np.array([(c >= level).sum() for level in levels])
-    errors = np.array([(c >= level) @ (1 - y) for level in levels])
-    risk = errors / (len(c) if generalised else kept)
-    start = 0 if generalised else risk[0]
-    return np.trapezoid(np.insert(risk, 0, start), np.insert(kept, 0, 0) / len(c))
+@pytest.mark.torch
+@pytest.mark.parametrize("bins", [15, 10, 20])
+def test_ece_closed_left_is_netcals(case, bins):
+    netcal = pytest.importorskip("netcal.metrics")
+    both = np.stack([1 - case.confidence, case.confidence], axis=1)
+    peer = netcal.ECE(bins).measure(both, case.correct.astype(int))
+    if case.answers == 2:  # the last column against the frequency of ones: here, of right rows
+        assert value(Ece(bins, "left"), case) == pytest.approx(peer, abs=1e-9)
+    peer = netcal.ECE(bins).measure(case.confidence, case.correct.astype(int))
+    assert value(Ece(bins, "left"), case) == pytest.approx(peer, abs=1e-9)
 
 
-@pytest.mark.parametrize("places", [9, 2])
-def test_where_fd_shifts_is_the_same_up_to_one_over_n(places):
+@pytest.mark.torch
+def test_netcal_compares_the_last_column_with_the_frequency_of_ones():
+    netcal = pytest.importorskip("netcal.metrics")
+    one, label = np.array([0.1, 0.3, 0.6, 0.9]), np.array([0, 0, 1, 0])
+    columns = np.stack([1 - one, one], axis=1)
+    ece = netcal.ECE(1)
+    frequency, top = abs(one.mean() - label.mean()), 0.025
+    assert frequency == pytest.approx(0.225)
+    assert ece.measure(columns, label) == pytest.approx(frequency, abs=1e-9)
+    assert ece.measure(one, label) == pytest.approx(frequency, abs=1e-9)
+    # The other column is not looked at, nor is the larger one taken.
+    assert ece.measure(columns[:, ::-1], label) == pytest.approx(0.275, abs=1e-9)
+    sure, right = columns.max(axis=1), columns.argmax(axis=1) == label
+    assert value(Ece(1, "left"), make_predictions(sure, right)) == pytest.approx(top, abs=1e-9)
+    assert ece.measure(sure, right.astype(int)) == pytest.approx(top, abs=1e-9)
+
+
+@pytest.mark.torch
+def test_netcal_needs_three_labels_to_look_at_the_likeliest_of_three():
+    netcal = pytest.importorskip("netcal.metrics")
+    p = np.array([[0.5, 0.3, 0.2], [0.1, 0.6, 0.3], [0.2, 0.2, 0.6], [0.7, 0.2, 0.1]])
+    label = np.array([0, 1, 2, 2])
+    top = abs(p.max(axis=1).mean() - (p.argmax(axis=1) == label).mean())
+    assert netcal.ECE(1).measure(p, label) == pytest.approx(top, abs=1e-9)
+    with pytest.raises(RuntimeError, match="more than 2 confidence dims"):
+        netcal.ECE(1).measure(p, np.array([0, 1, 1, 0]))
+
+
+@pytest.mark.torch
+def test_torchmetrics_takes_class_1_of_two_and_gives_certainty_a_bin():
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    torch = pytest.importorskip("torch")
+    binary = functional.binary_calibration_error
+    one, label = torch.tensor([0.1, 0.3, 0.6, 0.9]), torch.tensor([0, 0, 1, 0])
+    assert float(binary(one, label, n_bins=1)) == pytest.approx(0.225, abs=1e-6)
+    sure, right = np.array([0.95, 1.0]), np.array([1, 0])
+    peer = float(binary(torch.tensor(sure), torch.tensor(right), n_bins=10))
+    assert peer == pytest.approx((0.05 + 1) / 2, abs=1e-6)
+    ours = value(Ece(10, "left"), make_predictions(sure, right))
+    assert ours == pytest.approx((1 - 0.05) / 2, abs=1e-9)
+
+
+def test_uncertainty_calibrations_default_bins_by_value_where_values_are_few():
+    calibration = pytest.importorskip("calibration")
     rng = np.random.default_rng(0)
-    c = rng.uniform(0.5, 1, 1000).round(places)
-    y = rng.random(1000) < c
-    predictions, error = make_predictions(c, y), 1 - y.mean()
-    generalised = trapezoid(c, y, True) + error / 2000
-    assert value("augrc", predictions) == pytest.approx(generalised, abs=1e-12)
-    oracle = error + (1 - error) * np.log(1 - error)
-    off = abs(value("e-aurc", predictions) - (trapezoid(c, y, False) - oracle))
-    assert (off < 1e-6) == (places == 9)  # a line between ties is not the mean over their orders
-
-
-@pytest.mark.parametrize("coverage", ["0.2", "0.5", "0.8", "1", "0.35"])
-def test_selective_accuracy_is_the_mean_over_orders_of_ties(coverage):
-    k = -(-Fraction(coverage) * 6 // 1)
-    expected = np.mean([y[: int(k)].mean() for y in orders(SMALL)])
-    found = value(f"selective-accuracy:coverage={coverage}", SMALL)
-    assert found == pytest.approx(expected, abs=1e-12)
-
-
-def test_coverage_is_counted_in_whole_numbers():
-    # 0.07 * 100 is 7.000000000000001 in floats, whose ceiling is 8.
-    predictions = make_predictions(np.linspace(0.99, 0.51, 100), np.arange(100) < 7)
-    assert value("selective-accuracy:coverage=0.07", predictions) == 1
-
-
-def test_e_aurc_takes_off_the_discrete_oracle(case):
-    n, errors = len(case), int((~case.correct).sum())
-    oracle = sum((k - (n - errors)) / k for k in range(n - errors + 1, n + 1)) / n
-    assert value("e-aurc", case) == pytest.approx(value("aurc", case) - oracle, abs=1e-10)
-    best = make_predictions([0.9, 0.8, 0.7], [1, 1, 0])
-    assert value("e-aurc", best) == pytest.approx(0, abs=1e-12)
-
-
-def test_verbalizer_mass_is_the_share_of_the_vocabulary():
-    table = make_table(answers=4, uneven=True)
-    joined = np.where(table.offered[..., None], np.exp(table.answer_logits.astype(float)), 0)
-    expected = (joined.sum((1, 2)) / np.exp(table.log_z.astype(float))).mean()
-    assert value("verbalizer-mass", read_predictions(table)) == pytest.approx(expected, abs=1e-12)
+    c = rng.uniform(0.5, 1, 2000)
+    right = (rng.random(2000) < c).astype(int)
+    fine, coarse = (
+        calibration.get_calibration_error(c.round(places), right, debias=False) for places in (6, 3)
+    )
+    assert coarse > 5 * fine  # a bin for each of 500 values in place of 15 bins
+    fine, coarse = (calibration.get_ece_em(c.round(places), right) for places in (6, 3))
+    assert coarse == pytest.approx(fine, rel=0.3)
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "mce:bins=0",
-        "ece-equal-mass:bins=0",
-        "selective-accuracy:coverage=0",
-        "selective-accuracy:coverage=80",
-        "selective-accuracy:coverage=nan",
-        "t-opt:grid=-1",
-        "t-opt:grid=inf",
-    ],
+    ("dtype", "most"), [("float64", 36.04), ("float32", 15.94), ("float16", 6.93)]
 )
-def test_impossible_parameters_are_refused(text):
-    with pytest.raises(PlanError, match=r"needed|lies|grid"):
-        resolve([text])
+def test_log_loss_stops_at_the_epsilon_of_the_dtype_and_nll_does_not(dtype, most):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    certain = np.array([[1, 0], [1, 0]], dtype=dtype)
+    assert 2 * sklearn.log_loss([0, 1], certain, labels=[0, 1]) == pytest.approx(most, abs=0.01)
+    predictions = read_predictions(make_table(scale=100.0))
+    nats = -predictions.log_probabilities[np.arange(len(predictions)), predictions.outcome_column]
+    assert nats.max() > 100
+    assert value("nll", predictions) == pytest.approx(nats.mean())
+    peer = sklearn.log_loss(
+        predictions.outcome_column, predictions.probabilities.astype(dtype), labels=[0, 1]
+    )
+    assert peer == pytest.approx(np.minimum(nats, most).mean(), rel=0.01)
+    assert peer < nats.mean() / 1.5
+
+
+@pytest.mark.torch
+def test_ece_closed_left_is_torchmetrics_in_single_precision(case):
+    functional = pytest.importorskip("torchmetrics.functional.classification")
+    torch = pytest.importorskip("torch")
+    inside = case.take(case.confidence < 0.999)  # 1.0 gets a bin of its own there
+    p = torch.tensor(inside.probabilities)
+    label = torch.tensor(inside.label)
+    peer = functional.multiclass_calibration_error(p, label, num_classes=case.answers, n_bins=15)
+    assert value(Ece(closed="left"), inside) == pytest.approx(float(peer), abs=1e-5)
+
+
+def test_aurc_orders_rows_as_failure_auroc_does(case):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    error, n = 1 - case.correct.mean(), len(case)
+    auroc = sklearn.roc_auc_score(case.correct, case.confidence)
+    missed = np.array([(case.confidence > c).sum() for c in case.confidence[~case.correct]])
+    level = np.array([(case.confidence == c).sum() for c in case.confidence[~case.correct]])
+    # Mean rank of errors from both: n0 + (m + 1) / 2, against pairs of right and wrong rows.
+    wrong = (~case.correct).sum()
+    ranks = (missed + (level + 1) / 2).sum()
+    surer = ranks - wrong * (wrong + 1) / 2
+    assert surer == pytest.approx(wrong * (n - wrong) * auroc)
+    assert 0 < value("aurc", case) < 1 - auroc + error
+
+
+def test_the_table_of_peers_names_the_versions_that_are_tested():
+    root = Path(__file__).parents[2]
+    _, table = (root / "docs/metrics.md").read_text(encoding="utf-8").split("## Peers")
+    predictions = dict(re.findall(r"^\| ([a-z-]+) \| ([^ |]+)", table, re.MULTILINE))
+    pins = (line.split("==") for line in (root / "constraints.txt").read_text().split())
+    tested = {
+        name: version for name, version in (p for p in pins if len(p) == 2) if name in predictions
+    }
+    assert len(tested) == 5
+    assert tested == {name: predictions[name] for name in tested}

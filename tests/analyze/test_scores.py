@@ -16,21 +16,12 @@ from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, read_predictions
+from tests.analyze.calls import analyze, compare, estimate, value
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
 
 YES, NO, NONSENSE = 0, 1, -1
 BINARY = ("precision", "recall", "f1", "yes-ratio")
 SCORED = ("score", "accuracy", "acc-plus", "vanilla", *BINARY)
-
-
-def value(metric, predictions):
-    """The metric of these rows as they are."""
-    return float(
-        ResampledMetrics.of(
-            resolve([metric]), predictions, Clusters.of(predictions.cluster)
-        ).point()[0]
-    )
 
 
 def score(table, by=None):

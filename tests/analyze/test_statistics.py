@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 from calprune.analyze.metric import never_negative, resolve
 from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import paired_test
-from calprune.analyze.results.resampled_metrics import clusters_of
-from calprune.analyze.statistics.clustering import icc
+from calprune.analyze.results.resampled_metrics import clusters_of, residual
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect, icc
 from calprune.analyze.statistics.intervals import bounds
+from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
 from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
@@ -158,16 +160,34 @@ def test_a_sweep_is_compared_within_its_budgets():
         compare(make_study_tables(), ["ece"], reference="scope:alpha=3", **QUICK)
 
 
-def test_accuracy_has_a_test_without_swaps():
+def test_accuracy_has_a_test_without_permutations():
     several = [make_table(), make_table(make_condition("scope", 8), noise=1)]
     (row,) = compare(several, ["accuracy"], **QUICK)
-    assert row.p_mcnemar is None
-    assert row.p_t == pytest.approx(row.p, abs=0.2)
+    assert row.accuracy_tests["p_mcnemar"] is None
+    assert row.accuracy_tests["p_t"] == pytest.approx(row.p, abs=0.2)
     assert "p (t)" in analyze(several, metrics=["accuracy"], against="full", draws=10)
     single = [replace(t, cluster=t.id) for t in several]
     (row,) = compare(single, ["accuracy"], **QUICK)
-    assert row.p_t is None
-    assert 0 < row.p_mcnemar <= 1
+    assert row.accuracy_tests["p_t"] is None
+    assert 0 < row.accuracy_tests["p_mcnemar"] <= 1
+
+
+def test_each_pair_of_a_family_has_the_test_that_applies_to_it():
+    """Runs with seeds are no independent rows, whatever the images."""
+    single = replace(make_table(), cluster=make_table().id)
+    tables = [single] + [
+        replace(make_table(make_condition(*c), noise=i + 1), cluster=single.id)
+        for i, c in enumerate([("scope", 8), ("random", 8, 0), ("random", 8, 1)])
+    ]
+    scope, random = sorted(compare(tables, ["accuracy"], **QUICK), key=lambda r: r.condition.joined)
+    assert scope.accuracy_tests["p_mcnemar"] is not None
+    assert scope.accuracy_tests["p_t"] is None
+    assert random.accuracy_tests["p_mcnemar"] is None
+    assert random.accuracy_tests["p_t"] is not None
+    text = analyze(tables, metrics=["accuracy"], against="full", draws=10)
+    assert re.search(r"p \(McNemar\) +p \(t\)", text)
+    assert "exact McNemar, as no two questions share an image" in text
+    assert "cluster-robust t, images less 1" in text
 
 
 def test_other_questions_can_be_compared_on_those_in_common():
@@ -195,7 +215,7 @@ def test_names_of_images_and_order_change_nothing():
 def test_one_image_has_no_interval_and_no_small_p():
     tables = [make_table(images=1), make_table(make_condition("scope", 8), images=1, noise=1)]
     (row,) = compare(tables, ["accuracy"], **QUICK)
-    assert (row.low, row.p, row.p_t) == (None, 1.0, None)
+    assert (row.low, row.p, row.accuracy_tests["p_t"]) == (None, 1.0, None)
     assert "no interval can be given" in analyze(tables, draws=10)
 
 
@@ -215,3 +235,50 @@ def test_only_what_cannot_be_negative_is_cut_off_at_zero() -> None:
     errors = resolve(["ece", "brier", "aurc"])
     assert all(never_negative(metric) for metric in errors)
     assert not any(never_negative(m) for m in resolve(["ece-debiased", "accuracy", "dsc"]))
+
+
+def test_a_permutation_of_images_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    few = [read_predictions(make_table(images=9, noise=i, signal=1.0)) for i in (1, 2)]
+    (metric,) = resolve(["brier"])
+    a, b = (cluster_sums(metric.tally(s), Clusters.of(s.cluster))[:, 0] for s in few)
+    exact = stats.permutation_test(
+        (a, b), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
+    ).pvalue
+    samplers = [prepared([metric], [s])[0] for s in few]
+    p = paired_test(samplers[0], samplers[1], 20_000, 0)[0]
+    assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
+
+
+def holm_by_hand(p: np.ndarray) -> list[float]:
+    """Each p times the number not below it, never below that of a smaller p, at most 1."""
+    found, least = np.empty(len(p)), 0.0
+    for step, i in enumerate(np.argsort(p, kind="stable")):
+        least = max(least, min(1.0, p[i] * (len(p) - step)))
+        found[i] = least
+    return list(found)
+
+
+@pytest.mark.parametrize("m", [1, 4, 23])
+def test_holm_is_that_of_his_paper(m):
+    rng = np.random.default_rng(m)
+    for p in (rng.random(m), rng.random(m) ** 30, np.round(rng.random(m), 1)):
+        assert adjust_p(p, "holm") == pytest.approx(holm_by_hand(p), rel=1e-12)
+
+
+def test_bh_is_scipys():
+    stats = pytest.importorskip("scipy.stats")
+    p = np.random.default_rng(1).random(40) ** 2
+    assert adjust_p(p, "bh") == pytest.approx(stats.false_discovery_control(p), rel=1e-12)
+
+
+def test_the_design_effect_is_statsmodels_cluster_variance(case):
+    api = pytest.importorskip("statsmodels.api")
+    gap, clusters = case.correct - case.confidence, Clusters.of(case.cluster)
+    fitted = api.OLS(gap, np.ones(len(gap))).fit(
+        cov_type="cluster", cov_kwds={"groups": clusters.code, "use_correction": False}
+    )
+    g, n = len(clusters), len(gap)
+    plain = gap.var() / n
+    expected = max(1.0, fitted.bse[0] ** 2 * g / (g - 1) / plain)
+    assert design_effect(residual(case), clusters) == pytest.approx(expected, rel=1e-9)

@@ -14,13 +14,13 @@ from calprune.analyze.experiments.pairing import aligned, same_numerics, with_co
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
 from calprune.analyze.metric import (
     Gapped,
-    Measure,
     Metric,
     debiased,
     resolve,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.results.accuracy_tests import AccuracyTests, accuracy_tests
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
 from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
@@ -48,7 +48,6 @@ from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.calibration_error import Combined
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
-from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
 from calprune.errors import IncompleteError
 
 
@@ -69,8 +68,7 @@ class Difference:
         p: two-sided p of the paired permutation test: the two conditions exchanged on whole images,
             or their runs permuted where one has several seeds; at least 1/(permutations + 1).
         p_adjusted: the same after correction over the family.
-        p_mcnemar: of accuracy, exact, where no two questions share an image; else None.
-        p_t, t: of accuracy, the cluster-robust t-test where images have several; else None.
+        accuracy_tests: of accuracy, the tests without permutations.
         p_least: the smallest p that the permutations allow.
         correction, family: which, and over how many comparisons.
         n, clusters, draws, permutations: rows, images, resamples behind the interval and behind p.
@@ -98,9 +96,7 @@ class Difference:
     sd: float | None
     p: float
     p_adjusted: float
-    p_mcnemar: float | None
-    p_t: float | None
-    t: float | None
+    accuracy_tests: AccuracyTests
     p_least: float
     correction: str
     family: int
@@ -274,7 +270,6 @@ def _difference(
         found = bounds(delta, kind)
     of = "" if found.low is None else "delta_debiased" if kind in OF_GAPS else "delta"
     method = f"paired-{kind}95" if of else "none"
-    exact, robust = _accuracy_tests(metric, *samplers)
     signed = signature(metric, predictions, first.clusters, interval_of(method, metric, of), how)
     moved = f"{how.unit[:-1]}-{test.move}{'-exact' * test.every}{test.permutations}"
     drawn = delta[1:][np.isfinite(delta[1:])]
@@ -296,9 +291,7 @@ def _difference(
         sd=None if not of or len(drawn) < 2 else float(drawn.std(ddof=1)),
         p=float(test.p[j]),
         p_adjusted=p_adjusted,
-        p_mcnemar=exact,
-        p_t=None if robust is None else robust[1],
-        t=None if robust is None else robust[0],
+        accuracy_tests=accuracy_tests(metric, *samplers),
         p_least=test.least,
         correction=options.testing.correction,
         family=family,
@@ -313,27 +306,6 @@ def _difference(
         signature=signed.plus(p=moved, adjust=f"{options.testing.correction}{family}"),
         attenuation=gap.attenuation if gap is not None and of == "delta_debiased" else None,
     )
-
-
-def _accuracy_tests(
-    metric: Measure, ours: Sequence[ResampledMetrics], theirs: Sequence[ResampledMetrics]
-) -> tuple[float | None, tuple[float, float] | None]:
-    """McNemar's p, or t and its p, of a difference in accuracy; None for other metrics.
-
-    Both follow the images, whatever is resampled.
-    """
-    if metric.name != "accuracy":
-        return None, None
-    clusters, a, b = (
-        clusters_of(ours[0].predictions),
-        ours[0].predictions.correct,
-        theirs[0].predictions.correct,
-    )
-    single = len(clusters) == len(a) and len(ours) == len(theirs) == 1
-    if single and a.dtype == b.dtype == np.bool_:
-        return mcnemar(a.astype(np.bool_), b.astype(np.bool_)), None
-    mine, other = (np.mean([s.predictions.correct for s in x], axis=0) for x in (ours, theirs))
-    return None, cluster_t(np.asarray(mine - other, dtype=np.float64), clusters)
 
 
 def means(

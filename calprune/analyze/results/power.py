@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from statistics import NormalDist
 from typing import Any
 
+from calprune.analyze.results.accuracy_tests import COLUMNS
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.statistics.multiple_testing import LEVEL
@@ -67,7 +68,7 @@ class Power:
 
 _UNREAD = (
     *("value", "reference_value", "low", "high", "interval_of", "defined"),
-    *("p", "p_adjusted", "p_mcnemar", "p_t", "t", "p_least", "correction"),
+    *("p", "p_adjusted", *COLUMNS, "p_least", "correction"),
     *("permutations", "all_permutations", "replies", "left_out"),
 )
 

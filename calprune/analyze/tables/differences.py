@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from calprune.analyze.results.accuracy_tests import TESTS, PairedTest
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import conditions_of, families, family_name, place
@@ -44,14 +45,14 @@ def _family(rows: Sequence[Difference]) -> TextTable:
     title = f"{place(r)}: {r.metric.title} against {family_name(rows)}"
     corrected = corrected_heading(r.correction)
     gap = heading(of_what("difference", r.interval_of), gap_unit(r.metric.unit))
-    extra = _extra(rows)
+    extra = [t for t in TESTS if any(row.accuracy_tests.p(t) is not None for row in rows)]
     columns = (
         heading(r.metric.title, r.metric.unit),
         r.against,
         gap,
         "p",
         corrected,
-        *([extra] if extra else ()),
+        *(test.heading for test in extra),
     )
     body = [
         (
@@ -69,7 +70,7 @@ def _family(rows: Sequence[Difference]) -> TextTable:
             ),
             p_text(row.p, row.p_least),
             p_text(row.p_adjusted, row.p_least),
-            *([_exact(row)] if extra else ()),
+            *(_if_any(row.accuracy_tests.p(test)) for test in extra),
         )
         for row in rows
     ]
@@ -77,15 +78,7 @@ def _family(rows: Sequence[Difference]) -> TextTable:
     return TextTable(title, ("condition", *columns), tuple(body), notes, conditions_of(rows))
 
 
-def _extra(rows: Sequence[Difference]) -> str:
-    """Heading of the test of accuracy that needs no permutations, or nothing."""
-    if any(r.p_mcnemar is not None for r in rows):
-        return "p (McNemar)"
-    return "p (t)" if any(r.p_t is not None for r in rows) else ""
-
-
-def _exact(row: Difference) -> str:
-    p = row.p_mcnemar if row.p_mcnemar is not None else row.p_t
+def _if_any(p: float | None) -> str:
     return "-" if p is None else p_text(p)
 
 
@@ -104,17 +97,14 @@ def disagreement(rows: Sequence[Difference]) -> list[str]:
     return [f"interval and uncorrected p disagree, the test decides: {', '.join(odd)}"]
 
 
-def _notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str, ...]:
+def _notes(
+    rows: Sequence[Difference], corrected: str, extra: Sequence[PairedTest]
+) -> tuple[str, ...]:
     """Under a family of comparisons: intervals, test, correction, and where two disagree."""
     r = rows[0]
     times = f"in all {r.permutations} ways" if r.all_permutations else f"{r.permutations} times"
     by_runs = any(row.by_runs for row in rows)
     few = too_few(max(row.p_least for row in rows), r.family)
-    said = {"p (t)": "cluster-robust t, images less 1 degrees of freedom", "": ""}
-    said["p (McNemar)"] = "exact McNemar, as no two questions share an image"
-    if r.resampled == "questions":
-        said["p (t)"] = "cluster-robust t, distinct questions less 1 degrees of freedom"
-        said["p (McNemar)"] = "exact McNemar, as no question is repeated"
     drawn = next((row for row in rows if row.low is not None), None)
     kind = "" if drawn is None else brackets(drawn.interval_of)
     return (
@@ -126,7 +116,7 @@ def _notes(rows: Sequence[Difference], corrected: str, extra: str) -> tuple[str,
         "two-sided" + BY_RUNS * by_runs + f"; {corrected}: corrected for {r.family} comparisons",
         *disagreement(rows),
         *few_images(rows),
-        *([f"{extra}: {said[extra]}, not corrected"] if extra else ()),
+        *(f"{test.heading}: {test.note(r.resampled)}, not corrected" for test in extra),
         *([few] if few and r.correction == "holm" else ()),
         *shared(r),
         *within_parts([r]),

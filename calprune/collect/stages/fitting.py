@@ -87,9 +87,9 @@ def _check_counts(budgets: Sequence[Budget], adapter: Adapter, questions: Questi
     if not (adapter.ragged and counts):
         return
     sizes = {size_of(questions.picture(image)) for image in questions.images}
-    crops = [adapter.token_layout(size).crops.values() for size in sizes]
-    most = max(max(c) if adapter.scope == "crop" else sum(c) for c in crops)
+    crops = [list(adapter.token_layout(size).crops.values()) for size in sizes]
     for budget in counts:
+        most = max(replace(budget, scope=adapter.scope).pool(c) for c in crops)
         if budget.value > most:
             raise PlanError(
                 f"cannot keep {budget.value} visual tokens: the images of {questions.name} have "
@@ -106,16 +106,16 @@ def _scoped(budget: Budget, adapter: Adapter) -> Budget:
         )
     if budget == ALL_TOKENS or budget.value == 0:
         return budget
-    crops = adapter.token_layout(STAND_IN_SIZE).crops.values()
-    whole = adapter.scope != "crop" or budget.kind == "ratio"
-    budget.tokens(adapter.candidates if whole else max(crops))
-    most = adapter.candidates // max(crops)
-    if adapter.scope == "split" and budget.kind == "count" and budget.value < most:
+    scoped = replace(budget, scope=adapter.scope)
+    largest = max(adapter.token_layout(STAND_IN_SIZE).crops.values())
+    budget.tokens(largest if scoped.of_each_crop else adapter.candidates)
+    most = adapter.candidates // largest
+    if 0 in scoped.shares([largest] * most):
         raise PlanError(
             f"--keep {budget.value} split over up to {most} crops leaves none for each; keep at "
             f"least {most}, or name another --picture"
         )
-    return replace(budget, scope=adapter.scope)
+    return scoped
 
 
 def _features(adapter: Adapter, choice: SelectorChoice) -> str | None:

@@ -164,6 +164,6 @@ def _check_context(
 
 
 def _tokens(budget: Budget, adapter: Adapter) -> int:
-    if budget.kind == "count" and budget.scope != "crop":
-        return int(budget.value)
-    return round(adapter.candidates * (1.0 if budget.kind == "count" else budget.value))
+    if budget.of_each_crop:
+        return adapter.candidates
+    return int(budget.value) if budget.kind == "count" else round(adapter.candidates * budget.value)

@@ -56,7 +56,8 @@ def _check_budget(condition: Condition, arrays: dict[str, NDArray[Any]]) -> None
         every(visual == 0, "and its condition keeps none")
         return
     every((visual > 0) | ~whole, "and its condition keeps some")
-    if budget.kind == "count" and budget.scope != "crop" and condition.picture in _NO_GLUE:
+    bounded = budget.kind == "count" and not budget.of_each_crop
+    if bounded and condition.picture in _NO_GLUE:
         first = np.arange(visual.shape[1]) < visual.shape[1] - 1
         every((visual <= budget.value) | first, "more than its condition keeps")
     kept = arrays.get("image/kept")
@@ -69,7 +70,7 @@ def _check_budget(condition: Condition, arrays: dict[str, NDArray[Any]]) -> None
         every(same, "other than in other layers, and its tokens left before the first")
     once = whole & same.all(axis=1, keepdims=True)
     every((visual <= kept.shape[1]) | ~once, f"more than the {kept.shape[1]} of image/kept")
-    if budget == ALL_TOKENS or (budget.kind == "count" and budget.scope != "split"):
+    if budget == ALL_TOKENS or not budget.rounded:
         places = np.arange(kept.shape[1])
         complete = (kept >= 0).sum(axis=1)[((kept == places) | (kept < 0)).all(axis=1)]
         enough = np.inf if budget == ALL_TOKENS else budget.value

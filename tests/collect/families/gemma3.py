@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,12 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
-from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
-from calprune.data.benchmark import Answer, Picture
+from calprune.collect.models import EncodedImage, Prompt, Reach, TokenLayout
+from calprune.data.benchmark import Picture
 from calprune.data.pictures import open_picture
-from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
+from tests.collect.families import (
+    IMAGE,
+    VOCABULARY,
+    Family,
+    grid_layout,
+    peaked,
+    received,
+    word_ids,
+)
 
-BEGIN, IMAGE, START_OF_IMAGE, END_OF_IMAGE = 1, 3, 5, 6
+BEGIN, START_OF_IMAGE, END_OF_IMAGE = 1, 5, 6
 GRID = 6
 
 
@@ -60,62 +68,32 @@ def tiny(window: int) -> Any:
     return peaked(Gemma3ForConditionalGeneration(config))
 
 
-class Gemma3:
+class Gemma3(Family):
     """Every image as one square of 36 soft tokens."""
 
     title = "Gemma 3 (SigLIP, sliding and full layers)"
     name = "tiny-gemma3"
-    prefix_sharing: Literal["tree", "branch", "none"] = "tree"
-    saliencies = frozenset({"received"})
-    saliency = "received"
     axes, projector_input, selector_features = 1, "soft", "soft"
     pixels = "Gemma3ImageProcessorPil"
-    scope: Literal["global", "split", "crop"] = "global"
     ragged = False
     candidates = GRID**2
-    dtype = "float32"
-    device = "cpu"
-    digest = "0" * 64
-    ends = frozenset({2})
 
     def __init__(self, window: int) -> None:
         from transformers import Gemma3ImageProcessorPil
 
-        self.model = tiny(window)
-        text, vision = self.model.config.text_config, self.model.config.vision_config
+        model = tiny(window)
+        text, vision = model.config.text_config, model.config.vision_config
+        super().__init__(model, head_width=text.head_dim, tower_layers=vision.num_hidden_layers)
         self.reach: Mapping[str, Reach] = {
             "full_attention": Reach(None, both="image"),
             "sliding_attention": Reach(text.sliding_window, both="image"),
         }
         side = vision.image_size
         self.processor = Gemma3ImageProcessorPil(size={"height": side, "width": side})
-        self.source = {"folder": "random"}
         self.measures = {"features": "soft", "saliency": "received@-1:mean"}
-        self.width = text.hidden_size
-        self.shape = Shape(
-            layers=text.num_hidden_layers,
-            hidden=text.hidden_size,
-            intermediate=text.intermediate_size,
-            heads=text.num_attention_heads,
-            kv_heads=text.num_key_value_heads,
-            head_width=text.head_dim,
-            vocabulary=text.vocab_size,
-            tower_layers=vision.num_hidden_layers,
-            tower_hidden=vision.hidden_size,
-            tower_intermediate=vision.intermediate_size,
-            tower_tokens=4 * self.candidates,
-        )
 
     def token_layout(self, size: tuple[int, int]) -> TokenLayout:
-        row, column = np.divmod(np.arange(GRID**2), GRID)
-        step = np.array([size[1] / GRID, size[0] / GRID] * 2)
-        box = np.column_stack([column, row, column + 1, row + 1]) * step
-        return TokenLayout(
-            cell=np.column_stack([0 * row, row, column]).astype(np.int32),
-            separator=np.zeros(GRID**2, np.bool_),
-            box=box.astype(np.float32),
-            size=(8 * GRID, 8 * GRID),
-        )
+        return grid_layout(GRID, GRID, size, (8 * GRID, 8 * GRID))
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
@@ -136,16 +114,6 @@ class Gemma3:
         pixels: Tensor = given["pixel_values"]
         return pixels
 
-    def measure(
-        self, images: Sequence[Picture], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
-        return no_signals(images, names)
-
-    def phrase(
-        self, questions: Sequence[str], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
-        return no_signals(questions, names)
-
     def template(self) -> str:
         return "words: <bos> user <image>{question} model"
 
@@ -153,37 +121,8 @@ class Gemma3:
         suffix = (END_OF_IMAGE, *word_ids(f"{question} model"))
         return Prompt((BEGIN, *word_ids("user"), START_OF_IMAGE), suffix)
 
-    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
-
-    def text(self, ids: Sequence[int]) -> str:
-        return spoken(ids)
-
     def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
         return np.arange(prefix + len(layout) + 1)[None]
-
-    def layers(self) -> Sequence[Any]:
-        layers: Sequence[Any] = self.model.model.language_model.layers
-        return layers
-
-    def forward(self, step: Step) -> Tensor:
-        options = {}
-        if len(step.visual):
-            options["mm_encoder_outputs"] = _fed(torch.from_numpy(step.visual))
-        hidden: Tensor = self.model.model(
-            input_ids=step.ids.masked_fill(step.place, IMAGE),
-            attention_mask=step.mask,
-            position_ids=step.positions[0],
-            past_key_values=step.past,
-            use_cache=True,
-            **options,
-        ).last_hidden_state
-        return hidden
-
-    @torch.inference_mode()
-    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
-        return logits
 
     @torch.inference_mode()
     def generate(
@@ -199,7 +138,7 @@ class Gemma3:
         options: dict[str, Any] = {"pixel_values": pixels}
         if len(kept) < GRID**2:
             soft = self.model.get_image_features(pixels).pooler_output[0]
-            options = {"mm_encoder_outputs": _fed(soft[torch.from_numpy(kept)])}
+            options = {"mm_encoder_outputs": self.fed(soft[torch.from_numpy(kept)])}
         if positions == "original":
             h, m = len(prompt.prefix), len(prompt.suffix)
             after = torch.arange(h + GRID**2, h + GRID**2 + m)
@@ -215,11 +154,5 @@ class Gemma3:
             **options,
         )
 
-    def numerics(self) -> dict[str, Any]:
-        return {"device": "cpu", "language": "float32", "attention": "sdpa"}
-
-
-def _fed(rows: Tensor) -> dict[str, Any]:
-    from transformers.modeling_outputs import BaseModelOutputWithPooling
-
-    return {"image": BaseModelOutputWithPooling(pooler_output=rows[None])}
+    def pooled(self, rows: Tensor) -> Any:
+        return rows[None]

@@ -5,8 +5,8 @@ Its tower works window by window, so whatever is read inside of it is out of ord
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.hf.checkpoint import greedily
-from calprune.collect.models import EncodedImage, Prompt, Reach, Shape, Step, TokenLayout
-from calprune.data.benchmark import Answer, Picture
+from calprune.collect.models import EncodedImage, Prompt, Reach, TokenLayout
+from calprune.data.benchmark import Picture
 from calprune.data.pictures import open_picture
-from tests.collect.families import VOCABULARY, no_signals, peaked, received, spoken, word_ids
+from tests.collect.families import (
+    IMAGE,
+    VOCABULARY,
+    Family,
+    grid_layout,
+    peaked,
+    received,
+    word_ids,
+)
 
-IMAGE, VISION_START, VISION_END = 3, 5, 6
+VISION_START, VISION_END = 5, 6
 
 
 def tiny() -> Any:
@@ -63,52 +71,31 @@ def tiny() -> Any:
     return peaked(Qwen2_5_VLForConditionalGeneration(config))
 
 
-class Qwen25VL:
+class Qwen25VL(Family):
     """As many merged tokens as the image has cells of 8 pixels a side, 96 at most."""
 
     title = "Qwen2.5-VL (window tower, 2 x 2 merger, 3-D positions)"
     name = "tiny-qwen2.5-vl"
-    prefix_sharing: Literal["tree", "branch", "none"] = "tree"
     reach: Mapping[str, Reach] = {"full_attention": Reach()}
-    saliencies = frozenset({"received"})
-    saliency = "received"
     axes, projector_input, selector_features = 3, "merged", "merged"
     pixels = "Qwen2VLImageProcessorPil"
-    scope: Literal["global", "split", "crop"] = "global"
     ragged = True
     candidates = 96
-    dtype = "float32"
-    device = "cpu"
-    digest = "0" * 64
-    ends = frozenset({2})
 
     def __init__(self) -> None:
         from transformers import Qwen2VLImageProcessorPil
 
-        self.model = tiny()
-        text, vision = self.model.config.text_config, self.model.config.vision_config
+        model = tiny()
+        text, vision = model.config.text_config, model.config.vision_config
+        heads = text.num_attention_heads
+        super().__init__(model, head_width=text.hidden_size // heads, tower_layers=vision.depth)
         self.side = vision.patch_size * vision.spatial_merge_size
         self.limits = 4 * self.side**2, self.candidates * self.side**2
         self.processor = Qwen2VLImageProcessorPil(
             patch_size=vision.patch_size,
             size={"shortest_edge": self.limits[0], "longest_edge": self.limits[1]},
         )
-        self.source = {"folder": "random"}
         self.measures = {"features": "merged", "saliency": f"received@{vision.depth - 1}:mean"}
-        self.width = text.hidden_size
-        self.shape = Shape(
-            layers=text.num_hidden_layers,
-            hidden=text.hidden_size,
-            intermediate=text.intermediate_size,
-            heads=text.num_attention_heads,
-            kv_heads=text.num_key_value_heads,
-            head_width=text.hidden_size // text.num_attention_heads,
-            vocabulary=text.vocab_size,
-            tower_layers=vision.depth,
-            tower_hidden=vision.hidden_size,
-            tower_intermediate=vision.intermediate_size,
-            tower_tokens=4 * self.candidates,
-        )
 
     def token_layout(self, size: tuple[int, int]) -> TokenLayout:
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
@@ -116,15 +103,7 @@ class Qwen25VL:
         low, high = self.limits
         height, width = smart_resize(*size, self.side, min_pixels=low, max_pixels=high)
         rows, columns = height // self.side, width // self.side
-        row, column = np.divmod(np.arange(rows * columns), columns)
-        step = np.array([size[1] / columns, size[0] / rows] * 2)
-        box = np.column_stack([column, row, column + 1, row + 1]) * step
-        return TokenLayout(
-            cell=np.column_stack([0 * row, row, column]).astype(np.int32),
-            separator=np.zeros(len(row), np.bool_),
-            box=box.astype(np.float32),
-            size=(height, width),
-        )
+        return grid_layout(rows, columns, size, (height, width))
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Picture]) -> list[EncodedImage]:
@@ -152,16 +131,6 @@ class Qwen25VL:
     def _pixels(self, images: Sequence[Picture]) -> Any:
         return self.processor([open_picture(i) for i in images], return_tensors="pt")
 
-    def measure(
-        self, images: Sequence[Picture], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
-        return no_signals(images, names)
-
-    def phrase(
-        self, questions: Sequence[str], names: Collection[str]
-    ) -> list[dict[str, NDArray[np.floating]]]:
-        return no_signals(questions, names)
-
     def template(self) -> str:
         return "words: system You help user <image>{question} assistant"
 
@@ -169,41 +138,12 @@ class Qwen25VL:
         suffix = (VISION_END, *word_ids(f"{question} assistant"))
         return Prompt((*word_ids("system You help user"), VISION_START), suffix)
 
-    def first(self, answers: Sequence[Answer]) -> tuple[tuple[int, ...], ...]:
-        return tuple(tuple(dict.fromkeys(word_ids(" ".join(a.spellings)))) for a in answers)
-
-    def text(self, ids: Sequence[int]) -> str:
-        return spoken(ids)
-
     def positions(self, prefix: int, layout: TokenLayout) -> NDArray[np.int64]:
         """Text goes on after the longer side of the grid, on all three axes."""
         before = np.tile(np.arange(prefix), (3, 1))
         image = prefix + layout.cell.T.astype(np.int64)  # of one time: crop 0
         after = np.full((3, 1), prefix + 1 + layout.cell.max())
         return np.concatenate([before, image, after], axis=1)
-
-    def layers(self) -> Sequence[Any]:
-        layers: Sequence[Any] = self.model.model.language_model.layers
-        return layers
-
-    def forward(self, step: Step) -> Tensor:
-        options = {}
-        if len(step.visual):
-            options["mm_encoder_outputs"] = _fed(torch.from_numpy(step.visual))
-        hidden: Tensor = self.model.model(
-            input_ids=step.ids.masked_fill(step.place, IMAGE),
-            attention_mask=step.mask,
-            position_ids=step.positions,
-            past_key_values=step.past,
-            use_cache=True,
-            **options,
-        ).last_hidden_state
-        return hidden
-
-    @torch.inference_mode()
-    def lm_head(self, hidden: Tensor) -> NDArray[np.float32]:
-        logits: NDArray[np.float32] = self.model.lm_head(hidden.float()).numpy()
-        return logits
 
     @torch.inference_mode()
     def generate(
@@ -229,7 +169,7 @@ class Qwen25VL:
             if positions == "contiguous":
                 places = torch.arange(ids.shape[1]).expand(3, 1, -1)
             rows = self.model.get_image_features(**given).pooler_output[0][torch.from_numpy(kept)]
-            options = {"mm_encoder_outputs": _fed(rows), "position_ids": places}
+            options = {"mm_encoder_outputs": self.fed(rows), "position_ids": places}
         return greedily(
             self.model,
             self.ends,
@@ -239,12 +179,5 @@ class Qwen25VL:
             **options,
         )
 
-    def numerics(self) -> dict[str, Any]:
-        return {"device": "cpu", "language": "float32", "attention": "sdpa"}
-
-
-def _fed(rows: Tensor) -> dict[str, Any]:
-    from transformers.modeling_outputs import BaseModelOutputWithPooling
-
-    a_list: Any = [rows]  # though declared to be a tensor
-    return {"image": BaseModelOutputWithPooling(pooler_output=a_list)}
+    def pooled(self, rows: Tensor) -> Any:
+        return [rows]  # though declared to be a tensor

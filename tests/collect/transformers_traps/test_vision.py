@@ -5,7 +5,6 @@ One part a trap, numbered together with those of the decoder.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import LlavaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from calprune.collect.hf.clip import see
@@ -23,20 +21,6 @@ from calprune.collect.models.llava_next import LlavaNext
 from tests.collect.checkpoints import save_checkpoint
 
 LAYERS = pytest.mark.parametrize("layer", [-1, -2, -3])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen patches a crop."""
-    made = tmp_path_factory.mktemp("traps") / "llava"
-    return save_checkpoint(made, vision_config={"image_size": 56})
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Llava:
-    opened = open_adapter(str(folder))
-    assert isinstance(opened, Llava)
-    return opened
 
 
 @pytest.fixture(scope="module")
@@ -65,12 +49,9 @@ def pixels() -> Tensor:
 
 @LAYERS
 def test_cls_attention_is_eagers_without_asking_for_it(
-    adapter: Llava, folder: Path, layer: int
+    adapter: Llava, eager: Any, layer: int
 ) -> None:
     """[], None or a list of None, by version: queries and keys are tapped instead."""
-    eager = LlavaForConditionalGeneration.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager"
-    )
     tower = adapter.model.model.vision_tower
     with torch.inference_mode():
         out = eager.model.vision_tower(pixel_values=pixels(), output_attentions=True)

@@ -23,13 +23,12 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 from calprune.collect.hf.checkpoint import Checkpoint
 from calprune.collect.hf.names import find
-from calprune.collect.models import EncodedImage, ImageRequest, open_adapter
+from calprune.collect.models import EncodedImage, ImageRequest
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed import masks
 from calprune.collect.packed.packs import cut, lay_out
 from calprune.collect.packed.reply import Packed
 from calprune.errors import ModelError
-from tests.collect.checkpoints import save_checkpoint
 
 COLLECT = Path(inspect.getfile(Checkpoint)).parent.parent
 TOLERANCE = 1e-4
@@ -37,28 +36,6 @@ QUESTIONS = ("Is there a dog in the image?", "Is there a red circle?", "What is 
 FEW = np.array([1, 5, 6, 14])
 NONE, ALL = np.arange(0), np.arange(16)
 ROUTES = pytest.mark.parametrize("route", ["tree", "prefix"])
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sixteen patches."""
-    made = tmp_path_factory.mktemp("traps") / "llava"
-    return save_checkpoint(made, vision_config={"image_size": 56})
-
-
-@pytest.fixture(scope="module")
-def adapter(folder: Path) -> Llava:
-    opened = open_adapter(str(folder))
-    assert isinstance(opened, Llava)
-    return opened
-
-
-@pytest.fixture(scope="module")
-def eager(folder: Path) -> Any:
-    """Transformers' own code path without a fused kernel."""
-    return LlavaForConditionalGeneration.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager"
-    ).eval()
 
 
 def drawn(seed: int = 0) -> NDArray[np.uint8]:
