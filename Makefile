@@ -32,6 +32,9 @@ OLDEST_STAMP := $(VENV)/.oldest-installed
 # An environment without torch, where data, analysis and commands are tested.
 LIGHT := $(VENV)/light
 LIGHT_PACKAGES := -p calprune.data -p calprune.analyze -p calprune.judge -p calprune.commands
+LIGHT_TESTS := tests/data tests/analyze tests/judge tests/commands
+HEAVY_TESTS = $(filter-out $(LIGHT_TESTS) %__pycache__,$(patsubst %/,%,$(wildcard tests/*/))) $(wildcard tests/test_*.py) \
+    $(shell grep -rl 'mark\.torch' --include='*.py' $(LIGHT_TESTS))
 RUN_TESTS := -m pytest -n auto --dist loadfile
 
 # Packages that stand before the others, and what is tested with them: a minute's worth.
@@ -101,7 +104,7 @@ test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP) $(QUICK_STAMP)  ## lint, forma
 	@echo '== tests without torch'
 	@OMP_NUM_THREADS=1 $(LIGHT)/bin/python $(RUN_TESTS) -m light --cov --cov-report= tests/data tests/analyze tests/judge tests/commands $(PYTEST_ARGS)
 	@echo '== tests with torch'
-	@OMP_NUM_THREADS=1 $(BIN)/python $(RUN_TESTS) -m 'not light' --cov --cov-append --cov-report=term-missing:skip-covered $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python $(RUN_TESTS) -m 'not light' --cov --cov-append --cov-report=term-missing:skip-covered $(HEAVY_TESTS) $(PYTEST_ARGS)
 	@echo '== tests with the oldest transformers'
 	@OMP_NUM_THREADS=1 CALPRUNE_TRANSFORMERS=oldest PYTHONPATH='$(CURDIR)/$(OLDEST)' \
 	    $(BIN)/python $(RUN_TESTS) $(OLDEST_TESTS)

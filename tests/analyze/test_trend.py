@@ -1,4 +1,4 @@
-"""Trends over a parameter: paired permutation test of two levels, least squares, families, errors."""
+"""Trends over a parameter: the permutation test of two levels, least squares, families, errors."""
 
 from __future__ import annotations
 

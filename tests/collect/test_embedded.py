@@ -18,7 +18,7 @@ from tests.analyze.calls import estimate
 def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Store]:
     """The study's own grid on a few images, every condition audited."""
     folder = tmp_path_factory.mktemp("embedded")
-    return run.collect("shapes", store=folder, images=16, audit_rows=6), Store(folder)
+    return run.collect("shapes", store=folder, images=16, audit_rows=3), Store(folder)
 
 
 def test_it_is_small_and_safe() -> None:

@@ -138,7 +138,7 @@ def ranked(selector: Ranks | Picks, tokens: VisualTokens, k: int) -> Ranking:
     grid=st.tuples(st.integers(1, 7), st.integers(1, 7)),
     data=st.data(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_exactly_k_distinct_tokens_again_and_again(
     selector: Ranks | Picks, seed: int, kind: str, grid: tuple[int, int], data: st.DataObject
 ) -> None:
