@@ -1,4 +1,4 @@
-"""Trends over a parameter: the swap test for two levels, least squares, families and errors."""
+"""Trends over a parameter: the permutation test of two levels, least squares, families, errors."""
 
 from __future__ import annotations
 

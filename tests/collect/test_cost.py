@@ -1,4 +1,4 @@
-"""Bills: formulas against torch's own counter with the real 7B dimensions, without weights."""
+"""Cost estimates: formulas against torch's own counter with the real 7B dimensions, no weights."""
 
 from __future__ import annotations
 

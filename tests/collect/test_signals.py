@@ -1,4 +1,4 @@
-"""Further signals against what transformers' own eager attention, states and CLIPModel give.
+"""Auxiliary features against what transformers' own eager attention, states and CLIPModel give.
 
 The tower has 24 narrow blocks and 16 patches a crop, so that blocks can be counted as published.
 """
