@@ -20,7 +20,14 @@ from calprune.analyze.predictions.sequence_likelihood import (
 )
 from calprune.analyze.study import Study
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, reliability_bins, value
+from tests.analyze.calls import (
+    analyze,
+    compare,
+    estimate,
+    read_predictions,
+    reliability_bins,
+    value,
+)
 from tests.analyze.conftest import (
     make_condition,
     make_replies,

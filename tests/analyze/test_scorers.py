@@ -16,7 +16,7 @@ from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.scorer import MeanOfRows
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.errors import IncompleteError, Mismatch, PlanError
-from tests.analyze.calls import analyze, compare, estimate, value
+from tests.analyze.calls import analyze, compare, estimate, read_predictions, value
 from tests.analyze.conftest import make_condition, make_study_tables, make_table, saying
 
 YES, NO, NONSENSE = 0, 1, -1
