@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -214,21 +214,11 @@ class Study:
             PlanError: an unknown kind, or one that these conditions do not allow, and why; a
                 choice that the kind does not read.
         """
-        drawing = figures.of_kind(kind)
+        own = {"budget": budget is not None, "by": by is not None, "against": against != "full"}
+        own["metric"] = metric != "ece"
+        told = [*(name for name, is_given in own.items() if is_given), *given]
+        _check_drawn([kind], told)
         found, options = self._opened(_kept(given, FigureKeywords))
-        default = AnalysisOptions.of()
-        told = {
-            "budget": budget is not None,
-            "by": by is not None,
-            "against": against != "full",
-            "correction": options.testing.correction != default.testing.correction,
-            "interval": options.resampling.interval != default.resampling.interval,
-            "resample": options.resampling.unit != default.resampling.unit,
-            "mixed_numerics": options.testing.mixed_numerics,
-        }
-        for name, given_here in told.items():
-            if given_here and not figures.reads(drawing, name):
-                raise PlanError(f"figure {kind} does not read {name}: leave it out")
         if len(found) > 1:
             listed = "; ".join(s.title for s in found)
             raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
@@ -259,20 +249,27 @@ class Study:
             kinds: names of kinds with their parameters; none means all.
             given: any of ``AnalysisOptions`` that a figure may read; figures join seeds.
         """
+        own = {
+            "by": by is not None,
+            "against": against != "full",
+            "metric": list(metrics) != ["ece"],
+        }
+        told = [*(name for name, is_given in own.items() if is_given), *given]
+        _check_drawn(kinds or figures.names(), told)
         found, options = self._opened(_kept(given, FigureKeywords))
-        return draw(found, folder, metrics, by, against, kinds, options)
+        spec = figures.FigureSpec(by=by, against=against)
+        return draw(found, folder, metrics, spec, kinds, options)
 
 
 def draw(
     experiments: Sequence[Experiment],
     folder: str | Path,
     metrics: Sequence[str],
-    by: str | None,
-    against: str,
+    spec: figures.FigureSpec,
     kinds: Sequence[str],
     options: AnalysisOptions,
 ) -> list[Path]:
-    """As ``Study.draw``, with options that are built already."""
+    """As ``Study.draw``, of experiments; ``spec`` holds for all figures but for its metric."""
     chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
     paths = []
     for experiment in experiments:
@@ -280,14 +277,24 @@ def draw(
         start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
         for kind, found in chosen.items():
             for metric in metrics if found.per_metric else [None]:
-                spec = figures.FigureSpec(metric or "ece", None, by, against)
-                why = found.unavailable_because(data, spec)
+                own = replace(spec, metric=metric or "ece")
+                why = found.unavailable_because(data, own)
                 if why:
                     _left_out(kind, data.title, why, asked=bool(kinds))
                     continue
                 name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
-                paths += figures.drawn(kind, data, Path(folder) / f"{start}-{name}", spec)
+                paths += figures.drawn(kind, data, Path(folder) / f"{start}-{name}", own)
     return paths
+
+
+def _check_drawn(kinds: Sequence[str], given: Iterable[str]) -> None:
+    """PlanError for what none of these figures reads; how answers are read concerns them all."""
+    drawn = [figures.of_kind(kind) for kind in kinds]
+    for name in given:
+        if name in PredictionKeywords.__optional_keys__:
+            continue
+        if not any(figures.reads(one, name) for one in drawn):
+            raise PlanError(f"figure {', '.join(kinds)} does not read {name}: leave it out")
 
 
 def _listed(metric: str | Metric | Sequence[str | Metric]) -> list[str | Metric]:

@@ -10,6 +10,7 @@ from typing import Any
 from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
+from calprune.analyze.figures import FigureSpec
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
     COMPARED_METRICS,
@@ -126,7 +127,8 @@ def printed(
         remark(line)
     if plot is not None:
         shown = tuple(asked.metrics) or ("ece",)
-        draw(found, plot, shown, options.by, asked.against or "full", asked.figures, options)
+        spec = FigureSpec(by=options.by, against=asked.against or "full")
+        draw(found, plot, shown, spec, asked.figures, options)
     return render_rows(result.rows, result.tables, fmt, result.meta)
 
 

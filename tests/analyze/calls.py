@@ -27,6 +27,7 @@ __all__ = [
     "collect_data",
     "compare",
     "estimate",
+    "few",
     "figure_data",
     "isotonic_steps",
     "overview",
@@ -128,6 +129,12 @@ def value(metric, predictions):
     """A metric of these rows as they are."""
     clusters = Clusters.of(predictions.cluster)
     return float(ResampledMetrics.of(resolve([metric]), predictions, clusters).point()[0])
+
+
+def few(kind, **told):
+    """Few draws and permutations, as far as a kind of figure reads them."""
+    quick = {"draws": 5, "permutations": 19, **told}
+    return {k: v for k, v in quick.items() if figures.reads(figures.of_kind(kind), k)}
 
 
 ASKED = ("metrics", "against", "detect", "trend", "plot", "figures", "strict")

@@ -16,7 +16,7 @@ from calprune.analyze import figures
 from calprune.analyze.figures._style import brief, paged
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
-from tests.analyze.calls import estimate, figure_data, svg_of
+from tests.analyze.calls import estimate, few, figure_data, svg_of
 from tests.analyze.conftest import (
     make_condition,
     make_study_tables,
@@ -127,7 +127,7 @@ def test_many_conditions_come_on_pages(tmp_path):
         for k in (8, 16)
     ]
     for kind, pages in (("reliability", 2), ("curve", 2)):
-        paths = Study(tuple(tables)).plot(kind, tmp_path / kind, **QUICK)
+        paths = Study(tuple(tables)).plot(kind, tmp_path / kind, **few(kind))
         assert len([p for p in paths if p.suffix == ".png"]) == pages
         assert len([p for p in paths if p.suffix == ".csv"]) == 1
     shown = {r["condition"] for r in rows_of(tmp_path / "reliability.csv")}
@@ -205,7 +205,7 @@ def test_the_numbers_of_a_figure_stand_beside_it(tables, tmp_path):
         "confidence": {"low_edge", "high_edge", "right", "wrong"},
         "pareto": {"value", "accuracy", "front"},
     }.items():
-        *_, table = study.plot(kind, tmp_path / kind, **QUICK)
+        *_, table = study.plot(kind, tmp_path / kind, **few(kind))
         assert columns <= set(rows_of(table)[0])
     counted = [r for r in rows_of(tmp_path / "confidence.csv") if r["condition"] == "full"]
     assert sum(float(r["right"]) + float(r["wrong"]) for r in counted) == pytest.approx(240)
@@ -215,7 +215,7 @@ def test_the_numbers_of_a_figure_stand_beside_it(tables, tmp_path):
 
 @pytest.mark.usefixtures("undrawn")
 def test_the_isotonic_curve_is_an_option(tables, tmp_path):
-    *_, table = Study(tuple(tables)).plot("reliability:isotonic=true", tmp_path / "r", **QUICK)
+    *_, table = Study(tuple(tables)).plot("reliability:isotonic=true", tmp_path / "r", draws=5)
     assert {r["curve"] for r in rows_of(table)} == {"bins", "isotonic"}
 
 

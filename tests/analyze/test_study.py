@@ -9,7 +9,7 @@ import pytest
 from calprune.analyze.figures import file_stem, names
 from calprune.analyze.study import Study
 from calprune.errors import PlanError, WriteError
-from tests.analyze.calls import analyze, estimate
+from tests.analyze.calls import analyze, estimate, few
 from tests.analyze.conftest import hostile, make_condition, make_table, opened
 
 
@@ -118,7 +118,7 @@ def test_reliability_shows_full_and_one_budget(study, tmp_path):
 def test_figures_are_the_same_bytes_each_time(study, tmp_path, kind):
     some = study.select(selector=["full", "scope"])
     first, second = (
-        some.plot(kind, tmp_path / f"{i}" / "f", draws=10, permutations=19) for i in (1, 2)
+        some.plot(kind, tmp_path / f"{i}" / "f", **few(kind, draws=10)) for i in (1, 2)
     )
     assert {p.suffix for p in first} == {".png", ".svg", ".pdf", ".csv"}
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]

@@ -392,8 +392,23 @@ def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
     for own in ({"by": "split"}, {"budget": 16}, {"correction": "bh"}, {"against": "scope"}):
         with pytest.raises(PlanError, match=f"figure pareto does not read {next(iter(own))}"):
             study.plot("pareto", tmp_path / "f", **own)  # type: ignore[arg-type]
+    unread: dict[str, dict[str, Any]] = {
+        "risk-coverage": {"draws": 10},
+        "curve": {"permutations": 9},
+        "reliability": {"interval": "auto"},
+        "u-curve": {"metric": "nll"},
+    }
+    for kind, own in unread.items():
+        with pytest.raises(PlanError, match=f"figure {kind} does not read {next(iter(own))}"):
+            study.plot(kind, tmp_path / "f", **own)
+    with pytest.raises(PlanError, match="does not read correction"):
+        study.draw(tmp_path, kinds=["curve", "reliability"], correction="bh")
+    with pytest.raises(PlanError, match="does not read metric"):
+        study.draw(tmp_path, kinds=["reliability"], metrics=["nll"])
+    with pytest.raises(PlanError, match="unknown option 'permutations'"):
+        study.estimates(permutations=9)  # type: ignore[call-arg]
     with pytest.raises(PlanError, match="unknown interval 'nope'"):
-        study.plot("reliability", tmp_path / "f", interval="nope")  # type: ignore[arg-type]
+        study.plot("curve", tmp_path / "f", interval="nope")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,11 @@ class Measuring:
         self._known: dict[tuple[int, str, str, str], list[Estimate] | str] = {}
         self._shares = Shares(options)
 
+    @property
+    def unit(self) -> str:
+        """What is resampled."""
+        return self._options.resampling.unit
+
     def __call__(self, target: ReproductionTarget, line: TableAxis) -> Measured:
         """The value of a cell; without one, why."""
         if line.percent_of:

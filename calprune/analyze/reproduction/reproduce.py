@@ -24,10 +24,7 @@ from calprune.data.studies._numbers import Numbers, Printed, numbers
 from calprune.terminal import remark
 
 SHOWN = 4  # cells that a note about published numbers names
-LEGEND = (
-    "published | ours [95 % interval, images resampled], ECE (de-biased [interval]) | whether they "
-    "agree"
-)
+LEGEND = "published | ours [95 % interval, {} resampled], ECE (de-biased [interval]) | whether they agree"
 
 
 def reproduce(
@@ -101,7 +98,12 @@ def _reproduced(
     notes = (*table.notes, *_noted(odd, len(rows)), *_reasons(rows))
     header = ("", *(c.label for c in target.table.columns))
     title = _title(table, target)
-    return Reproduced(title, TextTable(title, header, tuple(body), (LEGEND,)), tuple(rows), notes)
+    return Reproduced(
+        title,
+        TextTable(title, header, tuple(body), (LEGEND.format(measuring.unit),)),
+        tuple(rows),
+        notes,
+    )
 
 
 def _row(
