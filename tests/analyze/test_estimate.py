@@ -277,4 +277,4 @@ def test_names_do_not_depend_on_the_company():
     ]
     assert ("gap_power", 1.0) in rows[0].condition.parameters
     alone = estimate(tables[:1], ["ece"], draws=0)
-    assert alone[0].condition == "scope:alpha=0 @32"
+    assert alone[0].condition.name == "scope:alpha=0 @32"

@@ -264,7 +264,7 @@ def test_closed_questions_stay_as_they_are(adapter: Llava) -> None:
     assert [len(g.ids) for g in mixed.generated] == [0, 4, 0, 1, 0, 0, 0, 0]
     assert mixed.generated[1].ids[0] == closed.logits[1].argmax()
     for wrong in ([(1, 1, 1)] * 2, [(1, 1, 1, -1)] * 2, [()] * 2, [(1, 1, 1, 1)]):
-        with pytest.raises(ValueError, match=r"limits, none below 0|shorter"):
+        with pytest.raises(ValueError, match=r"limits|shorter"):
             packed.reply(rows, wrong)
 
 

@@ -148,7 +148,7 @@ def test_conditions_and_rankings_are_told_apart(tiny_llava: Path, tmp_path: Path
     from calprune.analyze.study import open_study
 
     rows = open_study(tmp_path).estimates(["accuracy"])
-    assert len(rows[["selector", "parameters"]].drop_duplicates()) == 4
+    assert len(rows[["selector", "parameters"]].astype(str).drop_duplicates()) == 4
 
 
 def test_selectors_without_compat_are_refused_with_those_that_have(

@@ -179,14 +179,14 @@ def test_first_tokens_are_derived_from_the_template(adapter: Llava) -> None:
     vocabulary = AutoProcessor.from_pretrained(adapter.checkpoint.folder).tokenizer.get_vocab()
     expected = tuple(tuple(vocabulary[w] for w in ws) for ws in (("Yes", "yes"), ("No", "no")))
     assert adapter.first(answers) == expected
-    with pytest.raises(ModelError, match="same token"):
+    with pytest.raises(ModelError, match="'aye'"):
         adapter.first((Answer("yes", ("Yes",)), Answer("aye", ("Yes",))))
     with pytest.raises(ModelError, match="no token for 'perhaps'"):
         adapter.first((Answer("perhaps", ("Perhaps",)),))
 
 
 def test_a_question_cannot_smuggle_in_an_image(adapter: Llava) -> None:
-    with pytest.raises(PlanError, match="image mark"):
+    with pytest.raises(PlanError, match="what is <image> here"):
         adapter.prompt("what is <image> here?")
 
 
