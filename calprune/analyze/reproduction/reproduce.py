@@ -24,7 +24,10 @@ from calprune.data.studies._numbers import Numbers, Printed, numbers
 from calprune.terminal import remark
 
 SHOWN = 4  # cells that a note about published numbers names
-LEGEND = "published | ours [95 % interval, {} resampled], ECE (de-biased [interval]) | whether they agree"
+LEGEND = (
+    "published | ours [95 % interval, {} resampled], ECE (de-biased [interval]) | whether they "
+    "agree"
+)
 
 
 def reproduce(
