@@ -99,7 +99,7 @@ def test_what_is_missing_sorts_last_both_ways(opened: Any) -> None:
 
 def test_rows_can_be_filtered(opened: Any) -> None:
     box = opened.find_element("css selector", "input[type=search]")
-    box.send_keys("SCOPE k32")
+    box.send_keys("SCOPE K=32")
     assert len(column(opened, 3)) == 2
     assert opened.find_element("css selector", "[role=status]").text == "2 of 10 rows"
     box.send_keys(" nothing")
