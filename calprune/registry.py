@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import pkgutil
+import re
 import typing
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
@@ -87,9 +88,19 @@ def load(group: str, name: str) -> Any:
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
     """The message for a misspelt name, with the nearest known ones."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = _near(name, {each.casefold(): each for each in known})
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     return f"unknown {what} {name!r}: {hint}known: {', '.join(known)}"
+
+
+def _near(name: str, known: dict[str, str]) -> list[str]:
+    """Three at most that look alike, or that begin with a word that does, as ``scope:alpha=1``."""
+    name = name.casefold()
+    if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
+        return [known[each] for each in near]
+    first = {each: re.split("[: @]", each)[0] for each in known}
+    word = difflib.get_close_matches(name, set(first.values()), n=1, cutoff=0.6)
+    return [known[each] for each in known if first[each] in word][:3]
 
 
 def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:

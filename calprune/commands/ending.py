@@ -33,6 +33,9 @@ def ended(program: Callable[[], object]) -> int:
     except CalpruneError as error:
         _say(printable(f"calprune: {error}"))
         code = error.exit_code
+    except MemoryError as error:
+        _say(printable(f"calprune: not enough memory: {error}".removesuffix(": ")))
+        code = PlanError.exit_code
     except OSError as error:
         code = _of_the_system(error)
     if not said:

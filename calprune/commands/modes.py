@@ -230,8 +230,14 @@ class Command(TyperCommand):
     key = ""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Refuse options given twice, of which the last would count."""
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        """Refuse options given twice, of which the last would count, and those given nothing."""
+        told, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        for param in order:
+            texts = told.get(param.name)
+            if param.param_type_name == "option" and "" in (texts, *_listed(texts)):
+                raise PlanError(
+                    f"{option(param.name or '')} is empty: give it a value, or leave it out"
+                )
         counts = Counter(param.name for param in order if not _repeats(param))
         for name, count in counts.items():
             if count > 1:
@@ -272,6 +278,10 @@ def _names(group: str) -> Iterable[str]:
 
         return FORMATS
     return registry.names(group)
+
+
+def _listed(texts: object) -> Collection[object]:
+    return texts if isinstance(texts, list | tuple) else ()
 
 
 def _repeats(param: Any) -> bool:

@@ -72,6 +72,7 @@ _SAID = {  # a word of a name, for people
 }
 
 EXAMPLE = "scope:alpha=0 @128"
+_SEEDS = re.compile(r" \(\d+ seeds\)$")  # as tables print it behind a name
 
 
 @dataclass(frozen=True)
@@ -219,10 +220,12 @@ def seedless(condition: Condition) -> ConditionSpec:
 def parse_name(text: str) -> ConditionSpec:
     """``scope:alpha=0 @128``, or a part of it; without the blank it is the same.
 
+    How many seeds a row of a table joins, as in ``random @64 (3 seeds)``, may stand behind it.
+
     Raises:
         PlanError: what cannot be read, and how a name is written.
     """
-    first, *rest = text.split() or [""]
+    first, *rest = _SEEDS.sub("", text).split() or [""]
     first, at, amount = first.partition("@")
     rest = [f"@{amount}"] * bool(at) + rest
     selector, *settings = first.split(":")
@@ -249,6 +252,16 @@ def parse_name(text: str) -> ConditionSpec:
         None if seed is None else int(seed),
         tuple((k, found[k]) for k in _SAID if k in found),
     )
+
+
+def of_each_budget(text: str) -> bool:
+    """Whether a name tells parameters and no budget, and so means a condition of each.
+
+    Raises:
+        PlanError: the text is no name.
+    """
+    spec = parse_name(text)
+    return spec.budget is None and bool(spec.parameters)
 
 
 def named(text: str, conditions: Sequence[Condition]) -> list[int]:

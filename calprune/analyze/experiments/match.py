@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -10,8 +9,6 @@ from calprune import registry
 from calprune.data.condition import Condition
 from calprune.data.condition_names import name_of, named, parse_name
 from calprune.errors import PlanError
-
-_SEEDS = re.compile(r" \(\d+ seeds\)$")  # as tables print it behind a name
 
 
 class OfCondition(Protocol):
@@ -33,10 +30,9 @@ def matches(spec: str, runs: Sequence[Item]) -> list[Item]:
     Raises:
         PlanError: what cannot be a name.
     """
-    text = _SEEDS.sub("", spec)
-    exact = str(parse_name(text))
+    exact = str(parse_name(spec))
     found = [one for one in runs if name_of(one.condition) == exact]
-    return found or [runs[i] for i in named(text, [one.condition for one in runs])]
+    return found or [runs[i] for i in named(spec, [one.condition for one in runs])]
 
 
 def match(spec: str, runs: Sequence[Item]) -> list[Item]:

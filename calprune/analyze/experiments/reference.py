@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.experiments.match import match, matches, one_of
-from calprune.data.condition_names import parse_name
+from calprune.data.condition_names import of_each_budget, parse_name
+from calprune.errors import PlanError
 
 Pair = tuple[ConditionRuns, ConditionRuns]
 
@@ -22,9 +24,8 @@ def pairs_of(experiment: Experiment, against: str) -> list[Pair]:
     Raises:
         PlanError: there is no such condition, or several within a budget; lists what there is.
     """
-    bases = match(against, experiment.conditions)
-    spec = parse_name(against)
-    everywhere = len(bases) == 1 and (spec.budget is not None or not spec.parameters)
+    bases = _bases(against, experiment)
+    everywhere = len(bases) == 1 and not of_each_budget(against)
     if everywhere or not _one_per_budget(bases):
         base = one_of(against, bases)
         return [(runs, base) for runs in experiment.conditions if runs is not base]
@@ -40,6 +41,20 @@ def pairs_of(experiment: Experiment, against: str) -> list[Pair]:
 def has_reference(experiment: Experiment, against: str) -> bool:
     """Whether the experiment has a condition of that name."""
     return bool(matches(against, experiment.conditions))
+
+
+def _bases(against: str, experiment: Experiment) -> list[ConditionRuns]:
+    """As ``match``; of a seed that is joined with others it says so."""
+    spec = parse_name(against)
+    drawn = replace(spec, seed=None)
+    if spec.seed is not None and not matches(against, experiment.conditions):
+        joined = [one for one in matches(str(drawn), experiment.conditions) if one.joined]
+        if joined:
+            raise PlanError(
+                f"{against!r} is joined with other seeds: compare with '{drawn}', or seed by seed "
+                "(--each-seed)"
+            )
+    return match(against, experiment.conditions)
 
 
 def _one_per_budget(runs: Sequence[ConditionRuns]) -> bool:

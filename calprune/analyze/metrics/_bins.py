@@ -12,6 +12,8 @@ from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.exact_sums import on_grid
 from calprune.errors import PlanError
 
+MOST = 10_000  # a question's row in a tally is three times as long
+
 
 @dataclass(frozen=True)
 class Binned:
@@ -67,8 +69,8 @@ class Bins:
     closed: Literal["right", "left"] = "right"
 
     def __post_init__(self) -> None:
-        if self.bins < 1 or self.closed not in ("right", "left"):
-            raise PlanError(f"bins >= 1 and closed 'right' or 'left' are needed; not {self}")
+        if not 1 <= self.bins <= MOST or self.closed not in ("right", "left"):
+            raise PlanError(f"1 to {MOST} bins and closed 'right' or 'left' are needed; not {self}")
 
     def choices(self) -> str:
         """Part of a signature."""

@@ -22,7 +22,7 @@ def offered_answers(table: LogitTable, answer_set: AnswerSet) -> Bools:
         return table.offered
     if answer_set == "four" and table.answers[:4] != FOUR:
         known = ", ".join(table.answers[:6])
-        raise PlanError(f"{where(table)}: options four needs answers A to D; here: {known}")
+        raise PlanError(f"{where(table)}: answer set four needs answers A to D; here: {known}")
     mask = np.ones_like(table.offered)
     mask[:, 4:] = answer_set == "all"
     return mask

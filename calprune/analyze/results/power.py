@@ -123,6 +123,7 @@ def _images(r: Difference, least: float | None, detect: float | None) -> int | N
     if least is None or detect is None:
         return None
     lost = r.attenuation
-    times = (least / detect) ** 2 if lost is None else lost.times(detect, least)
-    drawn = r.n if r.resampled == "rows" else r.clusters
-    return max(1, math.ceil(drawn * times - 1e-9)) if math.isfinite(times) else None
+    ratio = least / detect  # squared by hand: beyond all numbers is infinite, not an error
+    times = ratio * ratio if lost is None else lost.times(detect, least)
+    needed = (r.n if r.resampled == "rows" else r.clusters) * times
+    return max(1, math.ceil(needed - 1e-9)) if math.isfinite(needed) else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from calprune.analyze.results.row import Compared, ConditionInfo, Signature
+from calprune.data.condition_names import of_each_budget
 
 
 class OfCondition(Protocol):
@@ -62,7 +63,7 @@ def place(row: Grouped) -> str:
 def family_name(rows: Sequence[Compared]) -> str:
     """The reference of a family, in a title."""
     r = rows[0]
-    several = len({row.reference.name for row in rows}) > 1 or r.reference.name != r.against
+    several = len({row.reference.name for row in rows}) > 1 or of_each_budget(r.against)
     return f"{r.against} of the same budget" if several else r.reference.name
 
 
