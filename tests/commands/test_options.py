@@ -161,3 +161,32 @@ def test_several_definitions_are_compared_as_told(
     assert "ci:paired-basic95" in found
     assert "p:row-exchange99|adjust:bh" in found
     assert "holm" not in found
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--metric", ""), "--metric is empty"),
+        (("--verbalizers", ""), "--verbalizers is empty"),
+        (("--metric", "ece:bins=1000000"), "1 to 10000 bins"),
+        (("--against", "random @8 seed=0"), "joined with other seeds.*--each-seed"),
+        (("--against", "SCOP:alpha=1"), "did you mean .*scope:alpha"),
+    ],
+)
+def test_what_cannot_be_meant(cache: list[Any], words: tuple[str, ...], said: str) -> None:
+    with pytest.raises(PlanError, match=said):
+        run("analyze", *words)
+
+
+def test_a_row_of_a_table_can_be_pasted(
+    cache: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = printed(capsys, "--against", "random @8 (2 seeds)", *QUICK, "--permutations", "9")
+    assert "random @8" in found
+
+
+def test_too_small_a_difference_asks_for_no_number_of_images(
+    cache: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = printed(capsys, "--power", "--against", "full", "--detect", "1e-200", *QUICK)
+    assert "full" in found
