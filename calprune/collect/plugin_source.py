@@ -15,7 +15,6 @@ from typing import Any
 
 from calprune.data.condition import Condition
 from calprune.data.storage.blocks import SealedBlocks
-from calprune.data.storage.container import unpack
 from calprune.data.storage.store import Store
 from calprune.errors import Mismatch
 
@@ -60,9 +59,8 @@ def unchanged(blocks: SealedBlocks, block: int, **plugins: object) -> None:
 def unchanged_condition(store: Store, condition: Condition, **plugins: object) -> None:
     """The same of a condition's sealed file."""
     if now := _now(plugins):
-        path = store.logits(condition)
-        was = unpack(path, "calprune.logits").provenance if store.has(condition) else None
-        _same(path, was, now, plugins)
+        was = store.sealed(condition).provenance if store.has(condition) else None
+        _same(store.logits(condition), was, now, plugins)
 
 
 def _now(plugins: dict[str, object]) -> dict[str, str]:

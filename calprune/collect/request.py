@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypedDict
 
+from calprune.collect.adapter import ModelOptions
 from calprune.collect.grid import (
     ALL,
     STUDY_TOKENS,
@@ -203,6 +204,11 @@ class CollectRequest:
         about = (self.bench, self.model)
         found = grid(self.selectors, self.budgets, candidates, self.study, about)
         return tuple(in_numerics(found, self.numerics))
+
+    @property
+    def model_options(self) -> ModelOptions:
+        """How the model is run, of what belongs to its adapter."""
+        return ModelOptions(self.device, self.dtype, self.picture, self.template, self.clip)
 
     @property
     def every(self) -> bool:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
-from calprune.collect.adapter import ModelOptions
 from calprune.collect.cost.estimate import estimate
 from calprune.collect.cost.offline import estimate_offline
 from calprune.collect.models import open_adapter
@@ -73,8 +72,7 @@ def plan_for(request: CollectRequest) -> Plan:
         ModelError: a folder that is no model, or a broken one.
     """
     r = request
-    options = ModelOptions(r.device, r.dtype, r.picture, r.template, r.clip)
-    adapter = open_adapter(r.model, options, revision=r.revision, download=r.download)
+    adapter = open_adapter(r.model, r.model_options, revision=r.revision, download=r.download)
     questions, left_out, notes = _questions(r)
     if r.memory is not None:
         limit(adapter.device, r.memory)

@@ -130,6 +130,8 @@ def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
             "picture": t.condition.picture,
             "template": t.template,
             "dtype": t.condition.dtype,
+            "weights": t.condition.weights,
+            "kv": t.condition.kv,
             "kept": float(t.visual[:, -1].mean()),
             "images": len(set(t.cluster.tolist())),
             "rows": len(t),
@@ -140,18 +142,19 @@ def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
     ]
 
 
-_IN_NAME = ("selector", "parameters", "budget", "seed")
+_TOLD = ("selector", "parameters", "budget", "seed", "weights", "kv")  # in another cell
 
 
 def _for_people(row: Mapping[str, Any]) -> dict[str, str]:
     """A condition as one line: what its name tells is not told again."""
     said = {
+        "dtype": " ".join(filter(None, (row["dtype"], row["weights"], row["kv"]))),
         "kept": f"{row['kept']:g} tokens",
         "images": counted(row["images"], "image"),
         "rows": counted(row["rows"], "row"),
         "key": row["key"][:8],
     }
-    return {k: said.get(k, v) for k, v in row.items() if k not in _IN_NAME}
+    return {k: said.get(k, v) for k, v in row.items() if k not in _TOLD}
 
 
 def described(file: Path) -> str:

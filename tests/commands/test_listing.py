@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from calprune import registry
 from calprune.commands.listing import listing
 from calprune.data.benchmarks.gqa import Gqa
+from calprune.data.storage.store import Store, store_path
 
 
 @pytest.fixture(autouse=True)
@@ -153,3 +155,14 @@ def test_conditions_by_name_and_in_parts() -> None:
     lines = listing("conditions", Path("sample"), "table").splitlines()
     assert len(lines) == len(found)
     assert sum(scope["key"][:8] in line and "scope:alpha=0.5 @64" in line for line in lines) == 1
+
+
+def test_quantised_weights_and_shortened_keys_and_values_are_told() -> None:
+    whole = next(t for t in Store(store_path(Path("sample"))).tables() if "full" in t.path.name)
+    treated = replace(whole, condition=replace(whole.condition, weights="int8", kv="snap-64"))
+    reader: Any = SimpleNamespace(tables=lambda _: [whole, treated])
+    plain, told = listing("conditions", None, "table", reader).splitlines()
+    assert "float32 int8 snap-64" in told
+    assert "int8" not in plain
+    rows = json.loads(listing("conditions", None, "json", reader))
+    assert [(row["weights"], row["kv"]) for row in rows] == [(None, None), ("int8", "snap-64")]

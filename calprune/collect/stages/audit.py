@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import logsumexp
@@ -19,9 +20,8 @@ from calprune.collect.stages.plan import BLOCK_IMAGES, WHOLE, Plan, PlannedCondi
 from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.random_draws import Draws
-from calprune.data.storage.container import Arrays, Sealed, unpack
-from calprune.data.storage.sealing import seal
-from calprune.errors import Mismatch, ModelError
+from calprune.data.storage.container import Arrays, Sealed
+from calprune.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,10 @@ def audit(plan: Plan) -> Iterator[Audit]:
     blocks = BlockCache(plan)
     for planned in plan.conditions:
         if plan.store.has(planned.condition):
-            source = plan.store.logits(planned.condition)
             n = min(plan.audit_rows, len(plan.questions.examples))
-            cached = unpack(source, "calprune.logits")
-            path = plan.store.audit(planned.condition, n, cached.digest)
-            if not path.exists():
-                seal(path, _audit(plan, planned, blocks, n, cached))
-            a = (found := unpack(path, "calprune.audits")).arrays
-            if found.key != cached.key:
-                raise Mismatch(f"{path}: an audit of another condition; delete it and run again")
+            cached = plan.store.sealed(planned.condition)
+            make = partial(_audit, plan, planned, blocks, n, cached)
+            a = plan.store.audit(planned.condition, n, cached, make).arrays
             yield Audit(
                 name_of(planned.condition),
                 n,

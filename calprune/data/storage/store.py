@@ -122,11 +122,6 @@ class Store:
         folder = self._logit_folder(condition) / _PARTS / condition.key[:8]
         return SealedBlocks("calprune.logits", folder, condition.to_json())
 
-    def audit(self, condition: Condition, rows: int, digest: str) -> Path:
-        """The audit of ``rows`` rows of a condition whose logits have a content digest."""
-        folder = self.root / "audits" / safe(condition.model) / safe(condition.benchmark)
-        return folder / f"{safe(condition.label)}-{condition.key[:8]}-{digest[:8]}-{rows}.h5"
-
     def _logit_folder(self, condition: Condition) -> Path:
         return self.root / "logits" / safe(condition.model) / safe(condition.benchmark)
 
@@ -154,6 +149,27 @@ class Store:
                 raise Mismatch(f"{target}: holds another condition than its name says")
             _drop(parts.folder)
         return True
+
+    def sealed(self, condition: Condition) -> Sealed:
+        """What a condition's file holds; IncompleteError without one, StoreError if damaged."""
+        return unpack(self.logits(condition), "calprune.logits")
+
+    def audit(
+        self, condition: Condition, rows: int, cached: Sealed, make: Callable[[], Sealed]
+    ) -> Sealed:
+        """The audit of ``rows`` rows of what is ``cached``; made and sealed if it is not there.
+
+        Raises Mismatch if the file there is of another condition.
+        """
+        folder = self.root / "audits" / safe(condition.model) / safe(condition.benchmark)
+        stem = f"{safe(condition.label)}-{condition.key[:8]}"
+        path = folder / f"{stem}-{cached.digest[:8]}-{rows}.h5"
+        if not path.exists():
+            seal(path, make())
+        found = unpack(path, "calprune.audits")
+        if found.key != cached.key:
+            raise Mismatch(f"{path}: an audit of another condition; delete it and run again")
+        return found
 
     def is_sealed(self, condition: Condition) -> bool:
         """Whether a condition's file is there; StoreError if it is damaged or another one's."""
