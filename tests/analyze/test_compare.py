@@ -14,6 +14,12 @@ from calprune.analyze.results.estimate import prepared
 from calprune.analyze.results.permuted_metrics import difference, paired_test
 from calprune.analyze.results.resampled_metrics import stacked
 from calprune.analyze.statistics.multiple_testing import adjust_p
+from calprune.analyze.tables.families import (
+    family_name,
+    family_title,
+    reference_name,
+    reference_title,
+)
 from calprune.errors import IncompleteError, Mismatch, PlanError
 from tests.analyze.calls import analyze, collect_data, compare, estimate, read_predictions
 from tests.analyze.conftest import make_condition, make_table
@@ -198,3 +204,14 @@ def test_settings_without_the_reference_are_left_out(study_tables, capsys):
     assert "has no condition 'full': left out" in capsys.readouterr().err
     with pytest.raises(PlanError, match="'nowhere'"):
         compare([*study_tables, lonely], ["ece"], reference="nowhere", draws=10)
+
+
+def test_a_reference_in_each_budget_is_named_as_it_was_asked_for(study_tables):
+    rows = compare(study_tables, ["ece"], "scope:alpha=1", draws=10, permutations=9)
+    assert len({r.reference.name for r in rows}) > 1
+    assert family_name(rows) == "scope:alpha=1 of the same budget"
+    assert family_title(rows) == "SCOPE α=1 of the same budget"
+    assert (reference_name(rows), reference_title(rows)) == ("scope:alpha=1", "SCOPE α=1")
+    (one,) = [r for r in rows if r.reference.name == "scope:alpha=1 @8"][:1]
+    alone = [replace(one, against="scope:alpha=1 @8")]
+    assert family_title(alone) == one.reference.title

@@ -21,6 +21,7 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.results.compare import Difference
+from calprune.analyze.tables.families import family_title
 from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
@@ -97,9 +98,7 @@ def _page(
         )  # fmt: skip
     _axis(figure, panels, first)
     footnote(figure, _note(first, data))
-    titled(
-        figure, f"{first.metric.title} of {data.title}, minus {brief(first.reference.title)}", part
-    )
+    titled(figure, f"{first.metric.title} of {data.title}, minus {brief(family_title(rows))}", part)
     return figure
 
 

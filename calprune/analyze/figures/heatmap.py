@@ -23,6 +23,7 @@ from calprune.analyze.figures._style import (
     titled,
 )
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.families import family_title
 from calprune.analyze.tables.numbers import number
 from calprune.analyze.tables.records import records
 from calprune.errors import PlanError
@@ -63,7 +64,9 @@ class Heatmap:
         """See ``Kind``."""
         parameter = self.parameter or numeric_parameters(data.pruned)[0]
         unpaired = data.unpaired(spec.metric, spec.against)
-        p = {} if unpaired else _adjusted(data, spec)
+        compared = [] if unpaired else data.differences(spec.metric, spec.against)
+        p = {r.condition.name: r.p_adjusted for r in compared if r.group == "all"}
+        to = family_title(compared) if p else ""
         estimates = {r.condition.name: r for r in data.estimates(spec.metric)}
         found = sweeps(data.pruned, parameter)
         piles = sorted(((x.selector, x.line), list(x.runs)) for x in found)
@@ -75,15 +78,10 @@ class Heatmap:
                 rows.append({**records([estimates[runs.name]])[0], **extra, **marks})
         parts = paged(piles, PANELS)
         pages = [
-            _page(part, parameter, estimates, p, (data, spec.against, _of(i, parts)))
+            _page(part, parameter, estimates, p, (data, to, _of(i, parts)))
             for i, part in enumerate(parts, start=1)
         ]
         return Drawn(tuple(pages), rows)
-
-
-def _adjusted(data: FigureData, spec: FigureSpec) -> dict[str, float]:
-    rows = data.differences(spec.metric, spec.against)
-    return {r.condition.name: r.p_adjusted for r in rows if r.group == "all"}
 
 
 def _of(at: int, parts: Sequence[Any]) -> str:
@@ -97,7 +95,7 @@ def _page(
     p: dict[str, float],
     words: tuple[FigureData, str, str],
 ) -> Figure:
-    data, against, part = words
+    data, to, part = words
     first = next(iter(estimates.values()))
     kept = sorted({_budget(c) for _, own in piles for c in own})
     levels = sorted({c.level(parameter) or 0.0 for _, own in piles for c in own})
@@ -136,7 +134,7 @@ def _page(
     )
     bar.ax.tick_params(labelsize=8)
     bar.outline.set_visible(False)
-    footnote(figure, _note(p, first, estimates, (against, data.exchanged)))
+    footnote(figure, _note(p, first, estimates, (to, data.exchanged)))
     titled(figure, f"{first.metric.title} of {data.title} by {parameter} and K", part)
     return figure
 

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from calprune.analyze.results.calibration_slope import INFO, CalibrationSlope
 from calprune.analyze.results.calibration_slope_difference import CalibrationSlopeDifference
 from calprune.analyze.statistics.calibration_slope import FEW_CLUSTERS, QUANTITIES
-from calprune.analyze.tables.families import conditions_of, family_name, place, unique
+from calprune.analyze.tables.families import (
+    conditions_of,
+    family_name,
+    place,
+    reference_name,
+    unique,
+)
 from calprune.analyze.tables.notes import few_errors, of_replies, questions_on
 from calprune.analyze.tables.numbers import corrected_heading, number, p_text, with_interval
 from calprune.analyze.tables.text_table import TextTable
@@ -77,7 +83,7 @@ def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> TextTa
         f"{r.family} comparison{'s' * (r.family > 1)}",
     ]
     people = conditions_of(rows)
-    header = ("condition", r.metric.title, r.against, "difference", "p", corrected)
+    header = ("condition", r.metric.title, reference_name(rows), "difference", "p", corrected)
     return TextTable(title, header, tuple(body), (*notes, str(r.signature)), people)
 
 

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from calprune.analyze.results.accuracy_tests import TESTS, PairedTest
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
-from calprune.analyze.tables.families import conditions_of, families, family_name, place
+from calprune.analyze.tables.families import (
+    conditions_of,
+    families,
+    family_name,
+    place,
+    reference_name,
+)
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     ONE_IMAGE,
@@ -48,7 +54,7 @@ def _family(rows: Sequence[Difference]) -> TextTable:
     extra = [t for t in TESTS if any(row.accuracy_tests.p(t) is not None for row in rows)]
     columns = (
         heading(r.metric.title, r.metric.unit),
-        r.against,
+        reference_name(rows),
         gap,
         "p",
         corrected,

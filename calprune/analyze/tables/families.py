@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from calprune.analyze.results.row import Compared, ConditionInfo, Signature
-from calprune.data.condition_names import of_each_budget
+from calprune.data.condition_names import of_each_budget, parse_name
+
+SAME_BUDGET = " of the same budget"
 
 
 class OfCondition(Protocol):
@@ -62,16 +64,39 @@ def place(row: Grouped) -> str:
 
 def family_name(rows: Sequence[Compared]) -> str:
     """The reference of a family, in a title."""
-    r = rows[0]
-    several = len({row.reference.name for row in rows}) > 1 or of_each_budget(r.against)
-    return f"{r.against} of the same budget" if several else r.reference.name
+    return reference_name(rows) + SAME_BUDGET * _within_budgets(rows)
+
+
+def family_title(rows: Sequence[Compared]) -> str:
+    """The same for people: ``SCOPE α=1 of the same budget``."""
+    return reference_title(rows) + SAME_BUDGET * _within_budgets(rows)
+
+
+def reference_name(rows: Sequence[Compared]) -> str:
+    """The reference of a family; what was asked for where each budget has its own."""
+    return rows[0].against if _within_budgets(rows) else rows[0].reference.name
+
+
+def reference_title(rows: Sequence[Compared]) -> str:
+    """The same for people."""
+    first = rows[0]
+    return parse_name(first.against).title if _within_budgets(rows) else first.reference.title
+
+
+def _within_budgets(rows: Sequence[Compared]) -> bool:
+    return len({row.reference.name for row in rows}) > 1 or of_each_budget(rows[0].against)
 
 
 def conditions_of(rows: Sequence[OfCondition]) -> dict[str, str]:
     """Names for people, of all conditions of rows and their references, by those to type."""
     found = {r.condition.name: r.condition.title for r in rows}
-    references = (getattr(r, "reference", None) for r in rows)
-    return found | {c.name: c.title for c in references if isinstance(c, ConditionInfo)}
+    for r in rows:
+        reference, against = getattr(r, "reference", None), getattr(r, "against", "")
+        if isinstance(reference, ConditionInfo):
+            found[reference.name] = reference.title
+        if against and of_each_budget(against):
+            found[against] = parse_name(against).title
+    return found
 
 
 def unique(items: Sequence[str]) -> list[str]:

@@ -20,7 +20,13 @@ from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.tables import Column, TableCell, forest, table
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.tables.differences import disagreement
-from calprune.analyze.tables.families import conditions_of, families, place
+from calprune.analyze.tables.families import (
+    conditions_of,
+    families,
+    family_title,
+    place,
+    reference_title,
+)
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     PERMUTED,
@@ -45,7 +51,7 @@ def _family(rows: Sequence[Difference]) -> Html:
     columns = [
         Column("condition", "text"),
         Column(heading(first.metric.title, first.metric.unit)),
-        Column(first.reference.title),
+        Column(reference_title(rows)),
         Column(heading("difference", unit), hint=f"{first.metric.direction} is better"),
         Column("interval", "picture", hint=f"±{shown(reach, unit).lstrip('+')}"),
         Column("p"),
@@ -72,7 +78,7 @@ def _family(rows: Sequence[Difference]) -> Html:
     by_runs, where = any(r.by_runs for r in rows), PERMUTED[first.resampled]
     notes = [
         f"{questions_on(first)}; difference: "
-        f"condition less {first.reference.title}, on the same questions.",
+        f"condition less {family_title(rows)}, on the same questions.",
         f"Brackets: 95 % interval of the paired difference, {counted(first.draws, 'resample')} of "
         f"{where}" + DEBIASED * (first.interval_of == "delta_debiased") + ".",
         f"p: paired permutation test, conditions exchanged on {where}, "
@@ -83,7 +89,7 @@ def _family(rows: Sequence[Difference]) -> Html:
     further = disagreement(rows) + defined_shares(rows) + few_images(rows)
     further = [for_people(said, conditions_of(rows)) for said in further]
     notes += [said[0].upper() + said[1:] + "." for said in further]
-    caption = f"{place(first)}: {first.metric.title} against {first.reference.title}"
+    caption = f"{place(first)}: {first.metric.title} against {family_title(rows)}"
     return table(caption, columns, body, notes, [str(first.signature)])
 
 

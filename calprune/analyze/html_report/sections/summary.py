@@ -20,6 +20,7 @@ from calprune.analyze.html_report.numbers import (
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.families import family_title
 
 MANY = 8
 
@@ -60,13 +61,15 @@ def _number(value: float, row: Estimate | Difference) -> str:
 
 def _reference(rows: Sequence[Estimate], own: Sequence[Difference]) -> str:
     """What the reference itself scores."""
-    first = own[0]
+    first, better = own[0], f"{own[0].metric.direction} is better."
+    if len({r.reference for r in own}) > 1:
+        return f"Reference: {family_title(own)}; {better}"
     found = next(
         (r for r in rows if (r.condition, r.metric) == (first.reference, first.metric)), None
     )
     interval = f" {_of(found)}" if found else ""
     value = f"{_number(first.reference_value, first)}{interval}".rstrip()
-    return f"Reference: {first.reference.title}, {value}; {first.metric.direction} is better."
+    return f"Reference: {first.reference.title}, {value}; {better}"
 
 
 def _of(row: Estimate) -> str:
@@ -106,10 +109,10 @@ def _alike(own: Sequence[Difference]) -> str:
     if not alike:
         which = "the condition" if len(own) == 1 else f"each of the {len(own)} conditions"
         family = counted(own[0].family, "comparison")
-        return f"The test tells {which} from {own[0].reference.title} ({family})."
+        return f"The test tells {which} from {family_title(own)} ({family})."
     listed = ", ".join(alike[:MANY]) + f" and {len(alike) - MANY} more" * (len(alike) > MANY)
     return (
-        f"Not distinguishable from {own[0].reference.title} ({test}): {len(alike)} of {len(own)}, "
+        f"Not distinguishable from {family_title(own)} ({test}): {len(alike)} of {len(own)}, "
         f"namely {listed}."
     )
 
