@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LIGHT = ("tests/data/", "tests/analyze/", "tests/judge/", "tests/commands/")
 SLOW = Path(__file__).with_name("slow.txt")
-LEAST = 0.4  # CPU seconds of a test, all its cases together, from which on it is slow
+LEAST = 0.25  # CPU seconds of a test, all its cases together, from which on it is slow
 SPENT = "cpu"  # property of a test in pytest's XML report
 
 
