@@ -158,6 +158,7 @@ def test_a_bad_file_is_named(store: Path, tmp_path: Path) -> None:
         (("analyze", "--format", "xml"), 2, "csv"),
         (("analyze", "--against", "fulll"), 2, "full"),
         (("analyze", "--bench", "shape"), 3, "did you mean shapes"),
+        (("report", "--format", "xml"), 2, "known: csv, html, json"),
         (("ls", "conditions", "--format", "xml"), 2, "json"),
     ],
     ids=lambda x: " ".join(x) if isinstance(x, tuple) else None,

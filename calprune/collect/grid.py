@@ -94,7 +94,7 @@ def grid(
     asked = [
         (text, tuple(keep) or tuple(Budget("count", k) for k in budgets)) for text, budgets in usual
     ]
-    if keep and wanted and all("@" in text for text in wanted):
+    if keep and named_budgets(wanted):
         raise PlanError("--keep: each selection names its own budget: leave it out")
     found: dict[tuple[str, Selector, Budget, bool], SelectorChoice] = {}
     for text, budgets in asked:
@@ -131,6 +131,13 @@ def in_numerics(chosen: Sequence[SelectorChoice], numerics: str) -> list[Selecto
             "it out"
         )
     return found
+
+
+def named_budgets(select: Sequence[str]) -> bool:
+    """Whether ``keep`` would be read by none, as selections have budgets, and some by name."""
+    others = [text for text in select if "@" not in text]
+    own = all(s.budget is not None for text in others if text != ALL for s in _parse(text)[1])
+    return len(others) < len(select) and ALL not in others and own
 
 
 def check_budgets_read(chosen: Sequence[SelectorChoice]) -> None:
@@ -181,6 +188,8 @@ def _parse(text: str) -> tuple[str, list[Selector], Budget | None, bool]:
     words.pop("numerics", None)
     if words.get("revision") == str(cls.revision):
         del words["revision"]
+    if all(words.get("positions") == getattr(s, "positions", "") for s in selectors):
+        words.pop("positions", None)
     if words:
         raise PlanError(
             f"{text!r}: {' and '.join(words)} cannot be asked of one selection; leave it out, and "

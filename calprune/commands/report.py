@@ -101,6 +101,7 @@ def report(
     from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.store import store_path
 
+    check_format(format, "html")
     if format == "html":
         check_path(out)
     elif not study:
@@ -108,8 +109,6 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
-    else:
-        check_format(format)
     told = analysis_options(ctx.params)
     if len(listed(confidence)) > 1:
         raise PlanError(

@@ -44,10 +44,18 @@ def test_a_part_of_a_name_and_lists_of_values() -> None:
     assert crops.budget == Budget("count", 64, "crop")
 
 
+def test_positions_that_a_selector_always_has_may_stand_in_its_name() -> None:
+    (told,) = grid(["fastv @64 positions=original"])
+    assert [told] == grid(["fastv @64"])
+    with pytest.raises(PlanError, match="positions cannot be asked"):
+        grid(["fastv @64 positions=contiguous"])
+
+
 @pytest.mark.parametrize(
     ("select", "keep", "said"),
     [
         ("scope @64", [Budget("count", 16)], "--keep: each selection names its own budget"),
+        (["full", "scope @64"], [Budget("count", 16)], "--keep: each selection names its own"),
         ("saliency @64 seed=1", [], "saliency draws nothing"),
         ("full @64", [], "full has a budget of its own"),
         ("scope @64 positions=original", [], "positions cannot be asked.*--positions"),
@@ -55,9 +63,11 @@ def test_a_part_of_a_name_and_lists_of_values() -> None:
         ("scope @x", [], "'x' is no budget"),
     ],
 )
-def test_names_that_cannot_be_asked_for(select: str, keep: list[Budget], said: str) -> None:
+def test_names_that_cannot_be_asked_for(
+    select: str | list[str], keep: list[Budget], said: str
+) -> None:
     with pytest.raises(PlanError, match=said):
-        grid([select], keep)
+        grid([select] if isinstance(select, str) else select, keep)
 
 
 def test_neutral_values_are_the_defaults_of_the_selectors() -> None:

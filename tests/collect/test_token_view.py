@@ -89,6 +89,13 @@ def test_the_command_draws(store: Path, tiny_llava: Path, tmp_path: Path) -> Non
         assert sum(row[name] == "kept" for row in rows) == 16
 
 
+def test_a_name_brings_its_budget(tiny_llava: Path, tmp_path: Path) -> None:
+    where: dict[str, Any] = {"store": tmp_path, "model": str(tiny_llava), "images": 1}
+    for select in (["saliency @16"], ["full", "saliency @16"]):
+        found = token_view("shapes", select=select, **where)
+        assert [m.tokens for m in found.marks][-1] == 16
+
+
 def test_what_is_sealed_is_drawn(
     store: Path, tiny_llava: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -120,7 +120,7 @@ def _notes(rows: Sequence[Row]) -> list[str]:
             f"36.7), and few of them can decide the slope: {listed}"
         )
     if any("target:soft" in str(row.signature) for row in rows):
-        notes.append("replies count by their verdict: a fractional logit")
+        notes.append("replies count by their score: a fractional logit")
     return notes + of_replies([r] if r.group == "all" else [])
 
 

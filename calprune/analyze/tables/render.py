@@ -81,10 +81,11 @@ def render_study(tables: Sequence[StudyTable], fmt: str = "table") -> str:
     return render_tables(noted, fmt)
 
 
-def check_format(fmt: str) -> None:
-    """PlanError unless ``fmt`` is one of FORMATS."""
-    if fmt not in FORMATS:
-        raise PlanError(registry.unknown("format", fmt, FORMATS))
+def check_format(fmt: str, *others: str) -> None:
+    """PlanError unless ``fmt`` is one of FORMATS or of the others."""
+    known = (*FORMATS, *others)
+    if fmt not in known:
+        raise PlanError(registry.unknown("format", fmt, known))
 
 
 def _visible(table: TextTable) -> TextTable:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.collect.adapter import EncodedImage, TokenLayout
+from calprune.collect.grid import named_budgets
 from calprune.collect.pruning_stages import InModelSelector, is_in_model
 from calprune.collect.request import CollectRequest, SelectionOptions
 from calprune.collect.run import plan_for
@@ -134,7 +135,12 @@ def _request(bench: str, options: SelectionOptions) -> CollectRequest:
     request.refuse_unread("show tokens", SelectionOptions.__annotations__)
     if not request.selectors:
         raise PlanError("nothing to show: name a selection with --select")
-    if not request.budgets and any(c.selector.budget is None for c in request.choices):
+    selected = request.selectors
+    if (
+        not request.budgets
+        and not named_budgets(selected)
+        and any(c.selector.budget is None for c in request.choices)
+    ):
         request = replace(request, keep=USUAL)
     reads_files = getattr(find_benchmark(bench), "reads_files", True)
     if request.max_left_out is None and not request.strict and reads_files:
