@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import calprune
 from calprune.analyze.html_report.sections.warnings import warnings
 from calprune.analyze.results.power import power
 from calprune.analyze.tables.by_confidence import by_confidence_tables
@@ -167,3 +168,18 @@ def test_definitions_refuse_an_interval_that_no_metric_has():
 def test_how_often_conditions_were_swapped_is_told(images, tried):
     rows = compare(pair(images=images), ["brier"], **QUICK)
     assert f"exchanged on whole images, {tried}, two-sided" in said(difference_tables(rows))
+
+
+def test_definitions_name_the_reference_of_each_budget(study_tables):
+    rows = by_confidence(
+        study_tables, ["aurc"], ["answer-set", "margin"], against="scope:alpha=1", **QUICK
+    )
+    (grid,) = by_confidence_tables(rows)
+    assert grid.header[3] == "minus scope:alpha=1 of the same budget"
+    assert grid.for_people().header[3] == "minus SCOPE α=1 of the same budget"
+
+
+def test_definitions_show_a_score_as_its_benchmark_does():
+    tables = calprune.open("sample").select(condition="full").tables
+    (grid,) = by_confidence_tables(by_confidence(tables, ["score"], ["raw", "margin"], draws=10))
+    assert grid.header[2] == "score (mean F1) %"

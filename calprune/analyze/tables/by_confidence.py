@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from calprune.analyze.results.by_confidence import ConfidenceSensitivity
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
-from calprune.analyze.tables.families import conditions_of
+from calprune.analyze.tables.families import conditions_of, family_name
 from calprune.analyze.tables.notes import brackets, with_reason
 from calprune.analyze.tables.numbers import corrected_heading, heading, of_what, p_text
 from calprune.analyze.tables.text_table import TextTable
@@ -24,11 +24,12 @@ def by_confidence_tables(rows: Sequence[ConfidenceSensitivity]) -> list[TextTabl
 def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
     condition, metric = rows[0].condition, rows[0].metric
     estimates = [r.estimate for r in rows if r.estimate is not None]
+    metric = estimates[0].metric if estimates else metric  # as the benchmark has it
     compared = [r.difference for r in rows if r.difference is not None]
     title = of_what(metric.title, _bounded(estimates))
     header: tuple[str, ...] = ("condition", "definition", heading(title, metric.unit))
     if compared:
-        minus = of_what(f"minus {compared[0].reference.name}", _bounded(compared))
+        minus = of_what(f"minus {family_name(compared)}", _bounded(compared))
         header = (*header, minus, "p", corrected_heading(compared[0].correction))
     body = []
     for r in rows:
