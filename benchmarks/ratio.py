@@ -14,7 +14,7 @@ class Ratio:
     Attributes:
         name: what was measured, in words.
         value: the figure, in ``unit``.
-        unit: ``x`` for a ratio of two sides of the same run; else ``CPU s``, ``MiB``, ``images/s``, ...
+        unit: ``x`` for a ratio of two sides of the same run; else ``CPU s``, ``MiB``, ...
         target: what it should be at most (``lower``) or at least (``higher``).
         better: which way is better.
     """
