@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -34,6 +35,12 @@ class Verdicts(MeanOfRows):
 
 @pytest.fixture(scope="session", autouse=True)
 def _verdict_scorer() -> Iterator[None]:
+    with verdict_scorer():
+        yield
+
+
+@contextmanager
+def verdict_scorer() -> Iterator[None]:
     """``Verdicts`` as another package would bring it."""
     shelf = registry._shelf("scorers")
     shelf["verdict"] = EntryPoint("verdict", f"{__name__}:Verdicts", "calprune.scorers")
