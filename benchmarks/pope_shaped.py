@@ -59,12 +59,12 @@ from tests.collect.checkpoints import save_checkpoint
 OBJECTS = ["dog", "cat", "snowboard", "person", "car", "chair", "cup", "book", "bird", "bus"]
 
 
-def workload(folder: Path) -> Path:
-    """Two images in POPE's layout: 18 rows each, three splits, 10 distinct questions."""
+def workload(folder: Path, images: int = 2) -> Path:
+    """Images in POPE's layout: 18 rows each, three splits, 10 distinct questions."""
     rng = np.random.default_rng(0)
     (folder / "val2014").mkdir(parents=True)
     rows: dict[str, list[dict[str, object]]] = defaultdict(list)
-    for name in ("COCO_val2014_000000000001.jpg", "COCO_val2014_000000000002.jpg"):
+    for name in (f"COCO_val2014_{number:012d}.jpg" for number in range(1, images + 1)):
         coarse = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((640, 480)).save(folder / "val2014" / name)
         for s, split in enumerate(("random", "popular", "adversarial")):
