@@ -19,6 +19,7 @@ from calprune.analyze.options import AnalysisOptions, Resampling
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import estimate
+from calprune.analyze.study import Study
 from calprune.data.condition import ALL_TOKENS, Budget, Condition
 from calprune.data.storage.logits import LogitTable
 
@@ -106,11 +107,12 @@ def main() -> None:
     conditions, draws = (*given, *(60, 1000)[len(given) :])
     tables = [made_up(i) for i in range(conditions)]
     tables = [replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables]
-    estimate(tables[:1], METRICS, drawn(1))
+    experiments = Study(tuple(tables)).experiments(each_seed=False)
+    estimate(experiments, METRICS, drawn(1))
     slow = seconds(lambda: looped(read_predictions(tables[0]))) / LOOPED * draws * conditions
     read = seconds(lambda: [read_predictions(t) for t in tables])
-    fast = seconds(lambda: estimate(tables, METRICS, drawn(draws)))
-    more = seconds(lambda: estimate(tables, METRICS, drawn(10 * draws)))
+    fast = seconds(lambda: estimate(experiments, METRICS, drawn(draws)))
+    more = seconds(lambda: estimate(experiments, METRICS, drawn(10 * draws)))
     rest = fast - read
     print(f"{conditions} conditions x {IMAGES * PER_IMAGE} rows x {draws} resamples x 5 metrics")
     print(f"plain loop over predictions, extrapolated from {LOOPED}: {slow:.2f} CPU s")

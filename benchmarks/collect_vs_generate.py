@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from transformers.utils import logging
 from benchmarks.evaluation_loop import Clock, full_recompute, largest_difference
 from calprune.collect.hf.names import EMBEDDED, find
 from calprune.collect.run import execute, prepare
+from calprune.data.benchmark import Picture
 from calprune.data.storage.store import Store
 
 SELECT = ["full", "scope:alpha=0,1"]
@@ -42,7 +44,7 @@ class Naive:
         logging.disable_progress_bar()
         folder = find(EMBEDDED).folder
         self.processor = AutoProcessor.from_pretrained(folder)
-        self.model = LlavaForConditionalGeneration.from_pretrained(
+        self.model: Any = LlavaForConditionalGeneration.from_pretrained(
             folder,
             dtype=torch.float32,
             attn_implementation={"vision_config": "eager", "text_config": "sdpa"},
@@ -50,13 +52,11 @@ class Naive:
         self.spent: dict[str, float] = defaultdict(float)
 
     @torch.inference_mode()
-    def ask(
-        self, pixels: np.ndarray, prompt: str, selector: str, alpha: float, k: int
-    ) -> np.ndarray:
+    def ask(self, pixels: Picture, prompt: str, selector: str, alpha: float, k: int) -> np.ndarray:
         """Logits of one row from scratch."""
         began = time.perf_counter()
         inputs = self.processor(
-            images=Image.fromarray(pixels),
+            images=Image.fromarray(np.asarray(pixels)),
             text=f"USER: <image>\n{prompt} ASSISTANT:",
             return_tensors="pt",
         )
@@ -116,20 +116,20 @@ def main() -> None:
             for i, e in enumerate(plan.questions.examples):
                 pixels = plan.questions.picture(e.image)
                 logits = naive.ask(
-                    pixels, e.prompt, c.selector, dict(c.parameters).get("alpha", 0), k
+                    pixels, e.prompt, c.selector, float(dict(c.parameters).get("alpha", 0)), k
                 )
                 answers[c.key, i] = logits
         slow.append(time.perf_counter() - began)
-        for name, seconds in naive.spent.items():
-            parts[f"naive {name}"].append(seconds)
+        for name, took in naive.spent.items():
+            parts[f"naive {name}"].append(took)
         with tempfile.TemporaryDirectory() as folder:
             plan = prepare("shapes", store=folder, **settings)
             plan = replace(plan, packed=packed)  # weights are loaded on both sides
             clock, began = Clock(time.perf_counter), time.perf_counter()
             execute(plan, progress=clock)
             fast.append(time.perf_counter() - began)
-            for name, seconds in clock.spent.items():
-                parts[f"collect {name}"].append(seconds)
+            for name, took in clock.spent.items():
+                parts[f"collect {name}"].append(took)
             worst = largest_difference(Store(Path(folder)), answers)
     rows = len(plan.questions.examples) * len(plan.conditions)
     distinct = sum(len(d) for d in plan.distinct) * len(plan.conditions)

@@ -219,7 +219,7 @@ def difference(runs: int, images: Sequence[int]) -> None:
 def floor(runs: int, images: Sequence[int]) -> None:
     """Mean noise floor of exactly calibrated models beside their mean ECE."""
     heading("answers", "images", "effect", "mean ECE", "mean floor", "ratio")
-    metric = resolve("ece")[0]
+    metric: object = resolve("ece")[0]
     assert isinstance(metric, Gapped)
     for line in lines(images):
         total = np.zeros(2)

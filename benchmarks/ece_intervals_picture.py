@@ -33,7 +33,8 @@ def main(path: str) -> None:
         for i in range(SETS):
             predictions = Questions(np.random.default_rng([i, 3]), LINE).answered(scale)
             (gap,) = gap_errors([[sampled("ece", predictions)]], 0, [((0, 1.0),)], DRAWS, i)
-            ends = (np.quantile(gap.plug[1:], [0.025, 0.975]), gap.interval("studentised"))
+            low, high = np.quantile(gap.plug[1:], [0.025, 0.975])
+            ends = ((float(low), float(high)), gap.interval("studentised"))
             centres = (gap.plug[0], max(gap.debiased[0], 0.0))
             for j, ((low, high), centre) in enumerate(zip(ends, centres, strict=True)):
                 inside = low <= true <= high

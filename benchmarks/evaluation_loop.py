@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -56,9 +57,12 @@ def largest_difference(store: Store, answers: dict[tuple[str, int], np.ndarray])
     return worst
 
 
+Said = TypeVar("Said")
+
+
 def alternately(
-    sides: dict[str, Callable[[], object]], repeats: int
-) -> tuple[dict[str, list[float]], dict[str, object]]:
+    sides: Mapping[str, Callable[[], Said]], repeats: int
+) -> tuple[dict[str, list[float]], dict[str, Said]]:
     """Process CPU seconds of each side, in turn, the first round left out; and what each said."""
     spent, said = defaultdict(list), {}
     for _ in range(repeats + 1):

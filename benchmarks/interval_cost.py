@@ -23,6 +23,7 @@ from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.resampled_metrics import prepared
 from calprune.analyze.results.shared_resamples import gap_errors, resampled
+from calprune.analyze.study import Study
 
 METRICS = ("ece", "ece-equal-mass", "ece-class-wise", "rmsce", "ece-smooth")
 
@@ -51,6 +52,7 @@ def main() -> None:
     count = int(sys.argv[1]) if sys.argv[1:] else 20
     draws = int(sys.argv[2]) if sys.argv[2:] else 1000
     tables = [made_up(i) for i in range(count)]
+    experiments = Study(tuple(tables)).experiments(each_seed=False)
     predictions = [read_predictions(t) for t in tables]
     print("| metric | percentile, s | studentised, s | ratio |\n|---|---|---|---|")
     for name in METRICS:
@@ -59,8 +61,8 @@ def main() -> None:
     usual, ours = (AnalysisOptions(Resampling(draws, interval=x)) for x in ("percentile", "auto"))
     show(
         "ece, estimate",
-        lambda: estimate(tables, ["ece"], usual),
-        lambda: estimate(tables, ["ece"], ours),
+        lambda: estimate(experiments, ["ece"], usual),
+        lambda: estimate(experiments, ["ece"], ours),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def prompts(image: int) -> list[str]:
 @torch.inference_mode()
 def loop(
     adapter: Adapter, seen: EncodedImage, kept: np.ndarray, asked: list[str], most: int
-) -> list[list]:
+) -> list[list[int]]:
     """One ``generate`` for each question, from visual embeddings that are there already."""
     model = adapter.model  # type: ignore[attr-defined]
     rows = torch.from_numpy(seen.features[adapter.projector_input][kept])
@@ -64,6 +65,19 @@ def loop(
     return said
 
 
+def one_by_one(
+    adapter: Adapter, seen: list[EncodedImage], kept: np.ndarray, asked: list[list[str]], most: int
+) -> list[list[int]]:
+    """Replies to all questions of all images, one ``generate`` each."""
+    both = zip(seen, asked, strict=True)
+    return [ids for s, a in both for ids in loop(adapter, s, kept, a, most)]
+
+
+def on_the_pack(packed: Packed, rows: list[ImageRequest], most: int) -> list[list[int]]:
+    """Replies to all questions of all images, as ``collect`` asks them."""
+    return [g.ids.tolist() for g in packed.reply(rows, most).generated]
+
+
 def measure(adapter: Adapter, keeps: list[int], most: int, repeats: int) -> None:
     rng = np.random.default_rng(0)
     pictures = [rng.integers(0, 255, (48, 64, 3), dtype=np.uint8) for _ in range(2)]
@@ -79,18 +93,9 @@ def measure(adapter: Adapter, keeps: list[int], most: int, repeats: int) -> None
             )
             for s, a in zip(seen, asked, strict=True)
         ]
-        packed = Packed(adapter)
-        sides = {
-            "generate": lambda kept=kept: [
-                ids
-                for s, a in zip(seen, asked, strict=True)
-                for ids in loop(adapter, s, kept, a, most)
-            ],
-            "pack": lambda packed=packed, rows=rows: [
-                g.ids.tolist() for g in packed.reply(rows, most).generated
-            ],
-        }
-        spent, said = alternately(sides, repeats)
+        asking = partial(one_by_one, adapter, seen, kept, asked, most)
+        packing = partial(on_the_pack, Packed(adapter), rows, most)
+        spent, said = alternately({"generate": asking, "pack": packing}, repeats)
         times = {name: statistics.median(seconds) for name, seconds in spent.items()}
         same = sum(a == b for a, b in zip(said["generate"], said["pack"], strict=True))
         faster = ratio(spent["generate"], spent["pack"])

@@ -23,7 +23,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from calprune.analyze.arrays import Floats
+from calprune.analyze.arrays import Bools, Floats
 from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.permuted_metrics import paired_test, trend_p
@@ -149,11 +149,11 @@ def coverage(rho: float, scale: float, runs: int, draws: int) -> None:
             (values,) = resampled(samplers, draws, run)
             for j, metric in enumerate(samplers[0].metrics):
                 found = bounds(values[j])
-                ends = (found.low, found.high)
+                low, high = (np.nan if x is None else x for x in (found.low, found.high))
                 if isinstance(metric, Gapped):
                     (gap,) = gap_errors([samplers], j, [((0, 1.0),)], draws, run)
-                    ends = gap.interval("studentised")
-                held[unit][j] += ends[0] - 1e-12 <= true[j] <= ends[1] + 1e-12
+                    low, high = gap.interval("studentised")
+                held[unit][j] += low - 1e-12 <= true[j] <= high + 1e-12
     for unit, count in held.items():
         shown = " | ".join(f"{x / runs:.2f}" for x in count)
         print(f"| {true[1]:.3f} | {rho:.2f} | {unit} | {shown} |", flush=True)
@@ -175,12 +175,17 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
             for name, found in p.items():
                 hits[name] += found <= LEVEL
         hits["McNemar on rows"][0] += (
-            mcnemar(predictions[1].correct, predictions[0].correct) <= LEVEL
+            mcnemar(hits_of(predictions[1]), hits_of(predictions[0])) <= LEVEL
         )
     for name, count in hits.items():
         shown = [f"{x / runs:.2f}" for x in count]
         shown = [shown[0], "-", "-", "-"] if "McNemar" in name else shown
         print(f"| {rho:.2f} | {name} | {' | '.join(shown)} |", flush=True)
+
+
+def hits_of(predictions: Predictions) -> Bools:
+    """Which rows are correct, (n,)."""
+    return np.asarray(predictions.correct, dtype=np.bool_)
 
 
 def shifted(ours: Floats, theirs: Floats) -> Floats:
@@ -204,7 +209,8 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
                 side_by_side(others), side_by_side([base] * FAMILY), permutations, run
             )
             tests[f"permutation of {unit}"] = found.reshape(FAMILY, 3)
-        exact = [mcnemar(one.correct, predictions[0].correct) for one in predictions[1:]]
+        right = [hits_of(one) for one in predictions]
+        exact = [mcnemar(one, right[0]) for one in right[1:]]
         tests["McNemar on rows"] = np.array([[p, 1.0, 1.0] for p in exact])
         for name, p in tests.items():
             holm = np.stack([adjust_p(column, "holm") for column in p.T], axis=1)

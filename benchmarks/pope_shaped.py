@@ -28,7 +28,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -52,6 +54,8 @@ from calprune.collect.run import execute
 from calprune.collect.stages.image_check import check_images
 from calprune.collect.stages.plan import Plan
 from calprune.collect.stages.planning import make_plan
+from calprune.data.benchmark import Picture
+from calprune.data.pictures import open_picture
 from calprune.data.questions import open_questions
 from calprune.data.storage.store import Store
 from tests.collect.checkpoints import save_checkpoint
@@ -84,16 +88,16 @@ def workload(folder: Path, images: int = 2) -> Path:
 class Naive:
     """The loop everybody writes first, on the same weights."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: Any) -> None:
         self.adapter, self.model = adapter, adapter.model
         self.spent: dict[str, float] = defaultdict(float)
 
     @torch.inference_mode()
-    def ask(self, picture: Path, prompt: str, alpha: float | None, k: int) -> np.ndarray:
+    def ask(self, picture: Picture, prompt: str, alpha: float | None, k: int) -> np.ndarray:
         """Logits of one row from scratch."""
         began = time.process_time()
         a, model = self.adapter, self.model
-        pixels = a._pixels([Image.open(picture).convert("RGB")])
+        pixels = a._pixels([open_picture(picture)])
         model.model.vision_tower.set_attn_implementation("eager")
         seen = model.model.vision_tower(
             pixel_values=pixels, output_hidden_states=True, output_attentions=True
@@ -154,21 +158,22 @@ def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
         began, answers = time.process_time(), {}
         for planned in plan.conditions:
             c = planned.condition
-            alpha, k = dict(c.parameters).get("alpha"), int(c.budget.value)
+            asked, k = dict(c.parameters).get("alpha"), int(c.budget.value)
+            alpha = None if asked is None else float(asked)
             for i, e in enumerate(plan.questions.examples):
                 picture = plan.questions.picture(e.image)
                 answers[c.key, i] = naive.ask(picture, e.prompt, alpha, k)
         slow.append(time.process_time() - began)
-        for name, seconds in naive.spent.items():
-            spent[name].append(seconds)
+        for name, took in naive.spent.items():
+            spent[name].append(took)
         with tempfile.TemporaryDirectory() as store:
             clock = Clock()
             began = time.process_time()
             execute(plan_of(data, Path(store), adapter), progress=clock)
             fast.append(time.process_time() - began)
             worst = largest_difference(Store(Path(store)), answers)
-        for name, seconds in clock.spent.items():
-            spent[f"collect {name}"].append(seconds)
+        for name, took in clock.spent.items():
+            spent[f"collect {name}"].append(took)
     rows = len(answers)
     print(f"end to end: {rows} rows, naive {statistics.median(slow):.2f} s, collect "
           f"{statistics.median(fast):.2f} s, ratio {ratio(slow, fast):.1f}x "
@@ -176,6 +181,18 @@ def end_to_end(data: Path, adapter: Adapter, repeats: int) -> None:
           f"largest difference of an answer's logit {worst:.1e}")  # fmt: skip
     for name, seconds in spent.items():
         print(f"  {name:<16} {statistics.median(seconds):6.2f} s")
+
+
+def one_by_one(
+    adapter: Adapter, picture: Picture, prompts: list[str], kept: np.ndarray
+) -> np.ndarray:
+    """Logits of all questions, one ``generate`` each."""
+    return np.stack([adapter.generate(picture, p, kept, "contiguous")[1][0] for p in prompts])
+
+
+def in_one(packed: Packed, row: ImageRequest) -> np.ndarray:
+    """Logits of all questions, packed."""
+    return np.asarray(packed.reply([row]).logits)
 
 
 def one_condition(adapter: Adapter, data: Path, keeps: list[int], q: int, repeats: int) -> None:
@@ -194,18 +211,14 @@ def one_condition(adapter: Adapter, data: Path, keeps: list[int], q: int, repeat
         kept = np.sort(np.random.default_rng(k).permutation(v)[: min(k, v)])
         suffixes = tuple(adapter.prompt(p).suffix for p in prompts)
         row = place(adapter, seen, kept, prefix, suffixes, "contiguous")
-        sides: dict[str, Callable[[], object]] = {
-            "generate": lambda kept=kept: [
-                adapter.generate(picture, p, kept, "contiguous")[1][0] for p in prompts
-            ]
-        }
+        sides = {"generate": partial(one_by_one, adapter, picture, prompts, kept)}
         # the prefix's keys and values are computed once for a whole run
         kept_heads = {r: Packed(adapter, route=r) for r in ("tree", "prefix")}
         for name, packed in kept_heads.items():
             packed.prefix_cache(1)
-            sides[name] = lambda packed=packed, row=row: packed.reply([row]).logits
+            sides[name] = partial(in_one, packed, row)
         spent, said = alternately(sides, repeats)
-        worst = max(float(np.abs(np.stack(said["generate"]) - said[r]).max()) for r in kept_heads)
+        worst = max(float(np.abs(said["generate"] - said[r]).max()) for r in kept_heads)
         taken = route(len(kept))
         parts = ", ".join(
             f"{r}{'*' if r == taken else ''} {ratio(spent['generate'], spent[r]):.1f}x"
@@ -226,8 +239,11 @@ def shares(adapter: Adapter, data: Path) -> None:
     whole = ImageRequest(
         row.visual, row.separator, row.positions, row.start, (prompt.prefix + prompt.suffix,)
     )
-    sides = {"tower": lambda: adapter.encode([picture]), "decoder": lambda: one.reply([whole])}
     one = Packed(adapter, route="tree")
+    sides: dict[str, Callable[[], object]] = {
+        "tower": lambda: adapter.encode([picture]),
+        "decoder": lambda: one.reply([whole]),
+    }
     one.prefix_cache(1)
     spent, _ = alternately(sides, 7)
     tower, decoder = (statistics.median(spent[x]) * 1e3 for x in sides)

@@ -35,7 +35,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calprune.collect.selection.coverage import DRIFT, greedy_coverage
+from calprune.collect.selection.coverage import greedy_coverage
+from calprune.collect.selection.tie_break import DRIFT
 from calprune.collect.similarity import canonical_similarity
 from calprune.collect.visual_tokens import RELATIVE_TIE
 
