@@ -19,6 +19,7 @@ TORCH ?= torch==2.13.0
 TORCH_ARGS ?=
 PIP_ARGS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 PIP = $(BIN)/python -m pip install -qq --disable-pip-version-check $(PIP_ARGS)
 PINS := $(VENV)/constraints.txt
@@ -108,6 +109,10 @@ test: $(TEST_STAMP) $(OLDEST_STAMP) $(DOCS_STAMP) $(QUICK_STAMP)  ## lint, forma
 	@echo '== tests with the oldest transformers'
 	@OMP_NUM_THREADS=1 CALPRUNE_TRANSFORMERS=oldest PYTHONPATH='$(CURDIR)/$(OLDEST)' \
 	    $(BIN)/python $(RUN_TESTS) $(OLDEST_TESTS)
+
+.PHONY: bench
+bench: $(TEST_STAMP)  ## what is fast enough and what is not: ratios against targets, some minutes
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.targets $(BENCH_ARGS)
 
 .PHONY: train
 train: $(COLLECT_STAMP)  ## train the embedded model anew, both seeds (hours); installs nothing
