@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, SupportsIndex, TypedDict, Unpack, get_args
 
 from calprune import registry
 from calprune.analyze.confidence_definition import AUTO, reads_replies, resolve
@@ -37,6 +37,13 @@ def _check(name: str, value: str) -> None:
         raise PlanError(registry.unknown(name.replace("_", " "), str(value), _CHOICES[name]))
 
 
+def _check_whole(**counted: Any) -> None:
+    """PlanError for what counts and is no whole number, such as NaN, ``1000.0`` or ``"1000"``."""
+    for name, value in counted.items():
+        if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+            raise PlanError(f"{name} is a whole number, not {value!r}")
+
+
 @dataclass(frozen=True)
 class Resampling:
     """How intervals are made.
@@ -49,7 +56,7 @@ class Resampling:
             relatives and ``percentile`` for all others; ``bridge``; ``percentile``; ``basic``.
 
     Raises:
-        PlanError: an unknown choice, or a number below 0.
+        PlanError: an unknown choice, or a number below 0 or not whole.
     """
 
     draws: int = 1000
@@ -58,6 +65,7 @@ class Resampling:
     interval: Interval = "auto"
 
     def __post_init__(self) -> None:
+        _check_whole(draws=self.draws, seed=self.seed)
         if self.draws < 0 or self.seed < 0:
             raise PlanError(
                 f"resamples and seeds are counted from 0: not {self.draws} and {self.seed}"
@@ -84,6 +92,7 @@ class Testing:
     mixed_numerics: bool = False
 
     def __post_init__(self) -> None:
+        _check_whole(permutations=self.permutations)
         if self.permutations < 1:
             raise PlanError(f"permutations are counted from 1: not {self.permutations}")
         _check("correction", self.correction)
@@ -120,6 +129,7 @@ class PredictionOptions:
     fold_seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_whole(folds=self.folds, fold_seed=self.fold_seed)
         for name in ("answer_set", "target"):
             _check(name, getattr(self, name))
         resolve(self.confidence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from calprune.analyze.experiments import experiment, grouping
 from calprune.analyze.experiments.match import match
 from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.options import AnalysisOptions
 from calprune.data.condition import Budget
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
@@ -121,6 +123,14 @@ def test_without_images_or_draws_there_is_no_interval(options):
     draws = 10 if options else 0
     (row,) = estimate([make_table(**options)], ["ece"], draws=draws)
     assert (row.low, row.high, row.method) == (None, None, "none")
+
+
+@pytest.mark.parametrize("name", ["draws", "seed", "permutations", "folds", "fold_seed"])
+@pytest.mark.parametrize("value", [math.nan, 10.0, "10", True, None])
+def test_what_counts_is_a_whole_number(name, value):
+    with pytest.raises(PlanError, match=f"{name} is a whole number, not {value!r}"):
+        AnalysisOptions.of(**{name: value})
+    assert AnalysisOptions.of(**{name: np.int64(3)}) == AnalysisOptions.of(**{name: 3})
 
 
 @pytest.mark.parametrize("choice", [{"draws": -1}, {"seed": -1}])

@@ -245,6 +245,7 @@ def test_verbalizer_mass_is_the_share_of_the_vocabulary():
     [
         "mce:bins=0",
         "ece-equal-mass:bins=0",
+        "ece-equal-mass:bins=10001",
         "selective-accuracy:coverage=0",
         "selective-accuracy:coverage=80",
         "selective-accuracy:coverage=nan",

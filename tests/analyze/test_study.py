@@ -45,7 +45,8 @@ def test_selecting_nothing_lists_what_there_is(study, wanted):
 def test_conditions_are_a_frame(study):
     frame = study.conditions()
     assert len(frame) == 16
-    assert set(frame["budget"]) == {"all", "k8", "k16", "k32"}
+    assert set(frame["budget"]) == {1.0, 8, 16, 32}
+    assert set(frame["budget_kind"]) == {"count", "ratio"}
     assert frame["images"].tolist() == [40] * 16
 
 

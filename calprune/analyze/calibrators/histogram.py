@@ -35,7 +35,10 @@ class Histogram:
 
     def __post_init__(self) -> None:
         if self.bins < 1 or not 0 <= self.prior < np.inf:
-            raise PlanError(f"histogram needs bins >= 1 and a prior from 0 up, not {self}")
+            raise PlanError(
+                "histogram needs 1 bin or more and a prior from 0 up, "
+                f"not bins={self.bins} and prior={self.prior}"
+            )
 
     def fit(self, confidence: Floats, correct: Floats) -> Callable[[Floats], Floats]:
         """PlanError for a score that leaves [0, 1]."""

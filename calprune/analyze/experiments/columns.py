@@ -24,7 +24,8 @@ def described(table: LogitTable) -> dict[str, Any]:
         "benchmark": c.benchmark,
         "model": c.model,
         "selector": c.selector,
-        "budget": "all" if c.budget == ALL_TOKENS else c.budget.label,
+        "budget": c.budget.value,
+        "budget_kind": c.budget.kind,
         "seed": c.seed,
         "picture": c.picture,
         "template": table.template,
@@ -74,6 +75,7 @@ def _values(table: LogitTable, name: str) -> list[Any]:
     value = described(table).get(name)
     if value is None:
         return [NONE]
+    if name != "budget":
+        return [value, str(value)]
     budget = table.condition.budget
-    counted = [budget.value] if name == "budget" and budget.kind == "count" else []
-    return [value, str(value), *counted]
+    return ["all"] * (budget == ALL_TOKENS) + [value, str(value), budget.label]

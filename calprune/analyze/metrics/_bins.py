@@ -69,8 +69,10 @@ class Bins:
     closed: Literal["right", "left"] = "right"
 
     def __post_init__(self) -> None:
-        if not 1 <= self.bins <= MOST or self.closed not in ("right", "left"):
-            raise PlanError(f"1 to {MOST} bins and closed 'right' or 'left' are needed; not {self}")
+        if not 1 <= self.bins <= MOST:
+            raise PlanError(f"1 to {MOST} bins are needed; not {self.bins}")
+        if self.closed not in ("right", "left"):
+            raise PlanError(f"bins are closed 'right' or 'left', not {self.closed!r}")
 
     def choices(self) -> str:
         """Part of a signature."""

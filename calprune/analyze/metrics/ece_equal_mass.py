@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.metric import Direction, DisplayUnit, Requirement
-from calprune.analyze.metrics._bins import Binned
+from calprune.analyze.metrics._bins import MOST, Binned
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.table import Predictions
 from calprune.errors import PlanError
@@ -42,8 +42,8 @@ class EceEqualMass:
     squared: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.bins < 1:
-            raise PlanError(f"bins >= 1 are needed; not {self}")
+        if not 1 <= self.bins <= MOST:
+            raise PlanError(f"1 to {MOST} bins are needed; not {self.bins}")
 
     def signature(self, predictions: Predictions) -> str:
         """See ``MetricDescription``."""
