@@ -2,16 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import Distribution, PackageNotFoundError
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from calprune.errors import MissingExtra
 
+NAME = "calprune"
+
 
 def install(extra: str) -> str:
-    """The command that installs an extra."""
-    return f"pip install 'calprune[{extra}]'"
+    """The command that installs an extra, from where calprune itself came.
+
+    Installers record that beside the package (PEP 610) unless it is an index.
+    """
+    try:
+        recorded = Distribution.from_name(NAME).read_text("direct_url.json")
+        origin = json.loads(recorded) if recorded else {}
+    except PackageNotFoundError:  # run from a folder of sources
+        folder = Path(__file__).resolve().parent.parent
+        sources = (folder / "pyproject.toml").is_file()
+        origin = {"url": folder.as_uri(), "dir_info": {"editable": True}} if sources else {}
+    except (OSError, ValueError):
+        origin = {}
+    return " ".join(["pip install", *map(shlex.quote, _words(extra, origin))])
+
+
+def _words(extra: str, origin: Mapping[str, Any]) -> list[str]:
+    """Arguments of ``pip install`` for an origin as PEP 610 records it."""
+    url = str(origin.get("url", ""))
+    if "dir_info" in origin and url.startswith("file:"):
+        editable = ["-e"] if origin["dir_info"].get("editable") else []
+        return [*editable, f"{unquote(urlsplit(url).path)}[{extra}]"]
+    if "vcs_info" in origin:
+        kept = origin["vcs_info"]
+        revision = kept.get("requested_revision") or kept.get("commit_id")
+        return [f"{NAME}[{extra}] @ {kept['vcs']}+{url}{f'@{revision}' if revision else ''}"]
+    return [f"{NAME}[{extra}]" + (f" @ {url}" if url else "")]
 
 
 @contextmanager
@@ -20,7 +53,7 @@ def needed(what: str, extra: str = "collect") -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("calprune"):
+        if (error.name or "").startswith(NAME):
             raise
         raise MissingExtra(f"{what} needs the package {error.name!r}: {install(extra)}") from error
 
