@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib.metadata import Distribution, PackageNotFoundError
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from calprune.errors import MissingExtra
 
@@ -22,6 +18,10 @@ def install(extra: str) -> str:
 
     Installers record that beside the package (PEP 610) unless it is an index.
     """
+    import json
+    import shlex
+    from importlib.metadata import Distribution, PackageNotFoundError
+
     try:
         recorded = Distribution.from_name(NAME).read_text("direct_url.json")
         origin = json.loads(recorded) if recorded else {}
@@ -36,6 +36,8 @@ def install(extra: str) -> str:
 
 def _words(extra: str, origin: Mapping[str, Any]) -> list[str]:
     """Arguments of ``pip install`` for an origin as PEP 610 records it."""
+    from urllib.parse import unquote, urlsplit
+
     url = str(origin.get("url", ""))
     if "dir_info" in origin and url.startswith("file:"):
         editable = ["-e"] if origin["dir_info"].get("editable") else []
