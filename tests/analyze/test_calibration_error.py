@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
@@ -13,6 +16,7 @@ from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.results.permuted_metrics import difference_test
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors
+from calprune.analyze.statistics import gaps
 from calprune.analyze.statistics.calibration_error import GapSums, combined
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.ece_if_calibrated import design_effects
@@ -59,6 +63,12 @@ def loops(predictions, weight, bins=15):
         if v > 1e-12:
             excess += foldnorm.mean(abs(g) / np.sqrt(v), scale=np.sqrt(v)) - abs(g)
     return size / n, (size - excess) / n
+
+
+@given(st.lists(st.floats(0, 10), min_size=1, max_size=50))
+def test_the_error_function_is_that_of_the_c_library(x):
+    found = gaps.erf(np.array([*x, math.inf]))
+    assert found == pytest.approx([*map(math.erf, x), 1.0], rel=0, abs=4e-16)
 
 
 def test_replicates_are_those_of_the_definition():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Protocol
 
 import numpy as np
@@ -46,14 +47,35 @@ def excess(size: Floats, variance: Floats) -> Floats:
     """
     sd = np.sqrt(np.maximum(variance, 0.0))
     z = np.divide(size, sd, out=np.full_like(size, np.inf), where=sd > 1e-150)
-    folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + size * _erf(z / np.sqrt(2))
+    folded = sd * np.sqrt(2 / np.pi) * np.exp(-0.5 * z**2) + size * erf(z / np.sqrt(2))
     return np.asarray(folded - size)
 
 
-def _erf(x: Floats) -> Floats:
-    """The error function; scipy takes a quarter of a second to import, so only for many values."""
-    if x.size < 1000:
-        return np.array([math.erf(v) for v in x.ravel()]).reshape(x.shape)
-    from scipy.special import erf
+_END, _STEPS, _TERMS = 6, 64, 8  # beyond 6, erf is 1 to the last bit
 
-    return np.asarray(erf(x))
+
+def erf(x: Floats) -> Floats:
+    """The error function of x >= 0, to 4e-16, by Taylor's series around the nearest of 385 nodes.
+
+    Importing ``scipy.special`` for it takes as long as the whole of a small analysis.
+    """
+    x = np.minimum(x, _END)
+    node = np.rint(x * _STEPS).astype(np.intp)
+    off, series = x - node / _STEPS, _series()
+    found = series[-1][node]
+    for terms in series[-2::-1]:
+        found *= off
+        found += terms[node]
+    return np.asarray(found)
+
+
+@cache
+def _series() -> Floats:
+    """Coefficients (terms, nodes): erf, then its derivatives by Hermite's polynomials."""
+    x = np.arange(_END * _STEPS + 1) / _STEPS
+    rows = [np.array([math.erf(v) for v in x])]
+    before, hermite = np.zeros_like(x), 2 / math.sqrt(math.pi) * np.exp(-(x**2))
+    for n in range(_TERMS - 1):
+        rows.append((-1) ** n * hermite / math.factorial(n + 1))
+        before, hermite = hermite, 2 * x * hermite - 2 * n * before
+    return np.stack(rows)
