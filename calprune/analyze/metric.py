@@ -10,9 +10,9 @@ themselves are ``calprune.analyze.metrics``, one file each.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeGuard, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from calprune import registry
 from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.confidence_definition import Scale
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.gaps import GapParts
 from calprune.errors import PlanError
 
@@ -34,6 +35,8 @@ WHAT = {
     "probabilities": "the probabilities of all answers",
 }
 _ORDER = ("correct", "score", "confidence", "probabilities")
+Ranking = Callable[[Draws], Floats]
+"""A ranked metric of rows that are sorted already, (draws,) in some draws of their clusters."""
 Direction = Literal["lower", "higher", "nearer 0", "neither"]
 
 
@@ -98,6 +101,24 @@ class Ranked(MetricDescription, Protocol):
         ...
 
 
+class Sorted(Ranked, Protocol):
+    """A ranked metric that does once, before any draw, what does not depend on draws: sorting."""
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """The same as ``weighted``, as a function of draws of ``clusters`` clusters."""
+        ...
+
+
+def ranking_of(
+    metric: Ranked, predictions: Predictions, cluster: Indices, clusters: int
+) -> Ranking:
+    """A ranked metric as a function of draws, of either kind."""
+    if hasattr(metric, "ranking"):
+        found: Ranking = metric.ranking(predictions, cluster, clusters)
+        return found
+    return lambda draws: metric.weighted(predictions, draws.weights, cluster)
+
+
 @runtime_checkable
 class DataDependentMetric(MetricDescription, Protocol):
     """A metric that depends on what is measured, such as the benchmark's own score."""
@@ -127,10 +148,27 @@ Measure = Additive | Ranked
 Metric = Measure | DataDependentMetric
 
 
+# Python takes 70 microseconds to compare an object with a protocol, and ``resolve`` has done so:
+# what it let through is told apart by name.
+def is_additive(metric: MetricDescription) -> TypeGuard[Additive]:
+    """Whether a metric is a function of sums over questions, and not ranked."""
+    return hasattr(metric, "tally")
+
+
+def is_gapped(metric: MetricDescription) -> TypeGuard[Gapped]:
+    """Whether a metric adds up sizes of gaps."""
+    return hasattr(metric, "gap_parts") and hasattr(metric, "squared")
+
+
+def depends_on_data(metric: MetricDescription) -> TypeGuard[DataDependentMetric]:
+    """Whether a metric is chosen when the answers are known."""
+    return hasattr(metric, "for_predictions")
+
+
 def resolve_for(metrics: Sequence[Metric], predictions: Predictions) -> tuple[Measure, ...]:
     """The same metrics, those that depend on the rows chosen for these."""
     found = tuple(
-        m.for_predictions(predictions) if isinstance(m, DataDependentMetric) else m for m in metrics
+        m.for_predictions(predictions) if depends_on_data(m) else cast(Measure, m) for m in metrics
     )
     for metric in found:
         if not supports(metric, predictions.scale):
@@ -194,7 +232,7 @@ def never_negative(metric: MetricDescription) -> bool:
 
 def debiased(metric: MetricDescription) -> bool:
     """Whether a metric of sizes of gaps is already less its expected bias: it may be below 0."""
-    return isinstance(metric, Gapped) and bool(getattr(metric, "below_zero", False))
+    return is_gapped(metric) and bool(getattr(metric, "below_zero", False))
 
 
 def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:

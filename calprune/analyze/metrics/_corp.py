@@ -23,7 +23,7 @@ def decomposed(
     """
     from scipy.optimize import isotonic_regression
 
-    tied = Tied.of(predictions, weights, cluster, predictions.correct)
+    tied = Tied.of(predictions, cluster, weights.shape[1], predictions.correct)
     rising = tied.confidence[::-1]
     found = []
     for rows, correct in tied.blocks(weights):

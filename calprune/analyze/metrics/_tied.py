@@ -38,14 +38,13 @@ class Tied:
     def of(
         cls,
         predictions: Predictions,
-        weights: NDArray[Any],
         cluster: Indices,
+        clusters: int,
         *columns: NDArray[Any],
     ) -> Tied:
-        """Groups of the rows, with sums of ``columns`` (n,) each; weights only give the scale."""
+        """Groups of the rows, with sums of ``columns`` (n,) each; draws take that many clusters."""
         levels, rank = np.unique(-predictions.confidence, return_inverse=True)
-        shape = (len(levels), weights.shape[1])
-        total = float(weights.sum(axis=1).max()) * len(cluster)
+        shape, total = (len(levels), clusters), float(clusters) * len(cluster)
         parts = [summed(x, rank, cluster, shape, total) for x in (np.ones(len(rank)), *columns)]
         return cls(-levels, parts[0], tuple(parts[1:]))
 

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metric import Direction, DisplayUnit, Ranking, Requirement
 from calprune.analyze.metrics._tied import Tied, pairs_before
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 
 __all__ = ["Augrc"]
 
@@ -39,10 +40,19 @@ class Augrc:
 
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
-        for rows, correct in tied.blocks(weights):
-            wrong, n = rows - correct, rows.sum(axis=0)
-            errors = wrong.sum(axis=0)
-            later = correct.sum(axis=0) * errors - pairs_before(correct, wrong)
-            found.append((later + 0.5 * errors * (errors + 1)) / n**2)
-        return np.concatenate(found)
+        return self.ranking(predictions, cluster, weights.shape[1])(Draws(weights))
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """See ``Sorted``."""
+        tied = Tied.of(predictions, cluster, clusters, predictions.correct)
+
+        def values(draws: Draws) -> Floats:
+            found = []
+            for rows, correct in tied.blocks(draws.weights):
+                wrong, n = rows - correct, rows.sum(axis=0)
+                errors = wrong.sum(axis=0)
+                later = correct.sum(axis=0) * errors - pairs_before(correct, wrong)
+                found.append((later + 0.5 * errors * (errors + 1)) / n**2)
+            return np.concatenate(found)
+
+        return values

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Direction, DisplayUnit, Requirement
-from calprune.analyze.metrics._walk import walked
+from calprune.analyze.metric import Direction, DisplayUnit, Ranking, Requirement
+from calprune.analyze.metrics._walk import RiskWalk
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 
 __all__ = ["Aurc"]
 
@@ -42,28 +44,31 @@ class Aurc:
 
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        clusters = weights.shape[1]
-        total = (weights @ np.bincount(cluster, minlength=clusters)).astype(np.intp)
-        errors = weights @ np.bincount(cluster, _risk(predictions), clusters)
-        harmonic, sums = _harmonic(int(total.max()))
-        order = np.argsort(-predictions.confidence, kind="stable")
-        waiting = walked(
-            cluster[order],
-            np.diff(predictions.confidence[order], append=-np.inf) != 0,
-            np.asarray(_risk(predictions)[order], dtype=np.float64),
-            np.ascontiguousarray(weights.T, dtype=np.int32),
-            sums,
-        )
-        return np.asarray((errors * harmonic[total] - waiting) / total)
+        return self.ranking(predictions, cluster, weights.shape[1])(Draws(weights))
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """See ``Sorted``."""
+        risk = _risk(predictions)
+        turned = bool(risk.mean() > 0.5)  # what is rarer is walked: both together wait S(n)
+        walk = RiskWalk.of(predictions.confidence, 1.0 - risk if turned else risk, cluster)
+        rows, wrong = np.bincount(cluster, minlength=clusters), np.bincount(cluster, risk, clusters)
+
+        def values(draws: Draws) -> Floats:
+            total, errors = (draws.weights @ rows).astype(np.intp), draws.weights @ wrong
+            harmonic, sums = _harmonic(int(total.max()))
+            found = walk.waiting(draws, sums)
+            waiting = sums[total] - found if turned else found
+            return np.asarray((errors * harmonic[total] - waiting) / total)
+
+        return values
 
 
-def _risk(predictions: Predictions) -> NDArray[Any]:
+def _risk(predictions: Predictions) -> Floats:
     """How wrong each row is, (n,): 0 or 1, or in steps of 2**-FINEST."""
-    if predictions.correct.dtype == np.bool_:
-        return np.asarray(np.logical_not(predictions.correct), dtype=np.int32)
     return np.asarray(np.ldexp(np.rint(np.ldexp(1.0 - predictions.correct, FINEST)), -FINEST))
 
 
+@lru_cache(maxsize=4)
 def _harmonic(n: int) -> tuple[Floats, Floats]:
     """H(0..n) and S(0..n) with S(n) = H(0) + ... + H(n - 1) = n H(n) - n."""
     harmonic = np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, n + 1))])

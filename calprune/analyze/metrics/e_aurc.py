@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metric import Direction, DisplayUnit, Ranking, Requirement
 from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 
 __all__ = ["EAurc"]
 
@@ -38,8 +39,10 @@ class EAurc:
 
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
+        return self.ranking(predictions, cluster, weights.shape[1])(Draws(weights))
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """See ``Sorted``."""
         best = replace(predictions, confidence=np.asarray(predictions.correct, dtype=np.float64))
-        found = Aurc().weighted(predictions, weights, cluster) - Aurc().weighted(
-            best, weights, cluster
-        )
-        return np.asarray(np.maximum(found, 0.0))
+        ours, least = (Aurc().ranking(one, cluster, clusters) for one in (predictions, best))
+        return lambda draws: np.asarray(np.maximum(ours(draws) - least(draws), 0.0))

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metric import Direction, DisplayUnit, Ranking, Requirement
 from calprune.analyze.metrics._bins import MOST, Binned
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 from calprune.errors import PlanError
 
 __all__ = ["EceEqualMass"]
@@ -60,15 +61,25 @@ class EceEqualMass:
 
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied = Tied.of(predictions, weights, cluster, predictions.confidence - predictions.correct)
-        rising, found = tied.confidence[::-1], []
-        for rows, gap in tied.blocks(weights):
-            end = np.cumsum(rows[::-1], axis=0).T  # (draws, groups), least sure first
-            sums = np.cumsum(gap[::-1], axis=0).T
-            for counts, total in zip(np.ascontiguousarray(end), sums, strict=True):
-                upto = _cuts(counts, rising, self.bins)
-                found.append(np.abs(np.diff(total[upto], prepend=0.0)).sum() / counts[-1])
-        return np.array(found)
+        return self.ranking(predictions, cluster, weights.shape[1])(Draws(weights))
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """See ``Sorted``."""
+        gaps = predictions.confidence - predictions.correct
+        tied = Tied.of(predictions, cluster, clusters, gaps)
+        rising = tied.confidence[::-1]
+
+        def values(draws: Draws) -> Floats:
+            found = []
+            for rows, gap in tied.blocks(draws.weights):
+                end = np.cumsum(rows[::-1], axis=0).T  # (draws, groups), least sure first
+                sums = np.cumsum(gap[::-1], axis=0).T
+                for counts, total in zip(np.ascontiguousarray(end), sums, strict=True):
+                    upto = _cuts(counts, rising, self.bins)
+                    found.append(np.abs(np.diff(total[upto], prepend=0.0)).sum() / counts[-1])
+            return np.array(found)
+
+        return values
 
 
 def _cuts(end: Floats, confidence: Floats, bins: int) -> Indices:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metric import Direction, DisplayUnit, Ranking, Requirement
 from calprune.analyze.metrics._tied import Tied, pairs_before
 from calprune.analyze.metrics._two_class import ratio
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 
 __all__ = ["FailureAuroc"]
 
@@ -37,9 +38,18 @@ class FailureAuroc:
 
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
-        for rows, correct in tied.blocks(weights):
-            wrong = rows - correct
-            possible = correct.sum(axis=0) * wrong.sum(axis=0)
-            found.append(ratio(pairs_before(correct, wrong), possible))
-        return np.concatenate(found)
+        return self.ranking(predictions, cluster, weights.shape[1])(Draws(weights))
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """See ``Sorted``."""
+        tied = Tied.of(predictions, cluster, clusters, predictions.correct)
+
+        def values(draws: Draws) -> Floats:
+            found = []
+            for rows, correct in tied.blocks(draws.weights):
+                wrong = rows - correct
+                possible = correct.sum(axis=0) * wrong.sum(axis=0)
+                found.append(ratio(pairs_before(correct, wrong), possible))
+            return np.concatenate(found)
+
+        return values

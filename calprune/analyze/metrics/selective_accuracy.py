@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Direction, DisplayUnit, Requirement
+from calprune.analyze.metric import Direction, DisplayUnit, Ranking, Requirement
 from calprune.analyze.metrics._tied import Tied
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.draws import Draws
 from calprune.errors import PlanError
 
 __all__ = ["SelectiveAccuracy"]
@@ -49,13 +50,22 @@ class SelectiveAccuracy:
 
     def weighted(self, predictions: Predictions, weights: NDArray[Any], cluster: Indices) -> Floats:
         """See ``Ranked``."""
-        tied, found = Tied.of(predictions, weights, cluster, predictions.correct), []
+        return self.ranking(predictions, cluster, weights.shape[1])(Draws(weights))
+
+    def ranking(self, predictions: Predictions, cluster: Indices, clusters: int) -> Ranking:
+        """See ``Sorted``."""
+        tied = Tied.of(predictions, cluster, clusters, predictions.correct)
         share = Fraction(repr(float(self.coverage)))
-        for rows, correct in tied.blocks(weights):
-            end, hits = np.cumsum(rows, axis=0), np.cumsum(correct, axis=0)
-            k = np.array([-(-share.numerator * int(n) // share.denominator) for n in end[-1]])
-            at, draw = (end < k).sum(axis=0), np.arange(len(k))
-            over = end[at, draw] - k  # rows of the last group that are left out
-            missed = over * correct[at, draw] / rows[at, draw]
-            found.append((hits[at, draw] - missed) / k)
-        return np.concatenate(found)
+
+        def values(draws: Draws) -> Floats:
+            found = []
+            for rows, correct in tied.blocks(draws.weights):
+                end, hits = np.cumsum(rows, axis=0), np.cumsum(correct, axis=0)
+                k = np.array([-(-share.numerator * int(n) // share.denominator) for n in end[-1]])
+                at, draw = (end < k).sum(axis=0), np.arange(len(k))
+                over = end[at, draw] - k  # rows of the last group that are left out
+                missed = over * correct[at, draw] / rows[at, draw]
+                found.append((hits[at, draw] - missed) / k)
+            return np.concatenate(found)
+
+        return values

@@ -13,9 +13,9 @@ from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics, with_common_questions
 from calprune.analyze.experiments.reference import Pair, has_reference, pairs_of
 from calprune.analyze.metric import (
-    Gapped,
     Metric,
     debiased,
+    is_gapped,
     resolve,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
@@ -230,7 +230,7 @@ def _errors_between(
     """Of each metric that adds up gaps, by index, the difference of each pair."""
     first = next(iter(samplers.values()))[0]
     found: dict[int, list[Combined]] = {}
-    for j in (j for j, metric in enumerate(first.metrics) if isinstance(metric, Gapped)):
+    for j in (j for j, metric in enumerate(first.metrics) if is_gapped(metric)):
         draws = how.draws if j in resampled_gaps else 0
         found[j] = []
         for some in at_once(pairs, len(first.clusters)):

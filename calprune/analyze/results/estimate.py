@@ -12,8 +12,8 @@ from calprune.analyze.arrays import Floats
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.experiments.grouping import groups
 from calprune.analyze.metric import (
-    Gapped,
     Metric,
+    is_gapped,
     never_negative,
     resolve,
 )
@@ -166,7 +166,7 @@ def _errors_alone(
     """Of each metric that adds up gaps, by index, the error of each condition."""
     found: dict[int, list[Combined]] = {}
     for j, metric in enumerate(samplers[0][0].metrics if samplers else ()):
-        if isinstance(metric, Gapped):
+        if is_gapped(metric):
             draws = how.draws if j in resampled else 0
             by_count: dict[int, list[int]] = defaultdict(list)
             for i, joined in enumerate(samplers):
@@ -232,7 +232,7 @@ def _cell(
                 left_out=predictions.left_out,
                 ties=max(s.predictions.ties for s in samplers),
                 ece_if_calibrated=if_calibrated(metric, predictions, images, how.seed)
-                if isinstance(metric, Gapped)
+                if is_gapped(metric)
                 else None,
                 seed_sd=_spread(values[:, j, 0]),
                 signature=signature(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from calprune import registry
-from calprune.analyze.metric import Gapped, Metric, MetricDescription, resolve
+from calprune.analyze.metric import Metric, MetricDescription, is_gapped, resolve
 from calprune.analyze.statistics.intervals import OF_GAPS, Interval, Kind
 from calprune.errors import PlanError
 
@@ -15,7 +15,7 @@ def check_interval(interval: str, metrics: Sequence[MetricDescription] = ()) -> 
     """PlanError unless there is such an interval, and a metric that it can be of."""
     if interval not in get_args(Interval):
         raise PlanError(registry.unknown("interval", interval, get_args(Interval)))
-    if interval in OF_GAPS and metrics and not any(isinstance(m, Gapped) for m in metrics):
+    if interval in OF_GAPS and metrics and not any(is_gapped(m) for m in metrics):
         raise PlanError(
             f"interval {interval!r} is of ECE and its relatives, and {metrics[0].name!r} is none: "
             f"take one of {', '.join(x for x in get_args(Interval) if x not in OF_GAPS)}"
@@ -24,7 +24,7 @@ def check_interval(interval: str, metrics: Sequence[MetricDescription] = ()) -> 
 
 def usual_without_gaps(interval: Interval, metrics: Sequence[str | Metric]) -> Interval:
     """The same, or ``auto`` where these metrics have no interval of that kind."""
-    of_gaps = interval not in OF_GAPS or any(isinstance(m, Gapped) for m in resolve(metrics))
+    of_gaps = interval not in OF_GAPS or any(is_gapped(m) for m in resolve(metrics))
     return interval if of_gaps else "auto"
 
 
@@ -34,7 +34,7 @@ def kind_of(interval: Interval, metric: MetricDescription) -> Kind:
     ``studentised`` and ``bridge`` exist for those only; other metrics beside them get
     ``percentile``.
     """
-    if isinstance(metric, Gapped):
+    if is_gapped(metric):
         return "studentised" if interval == "auto" else interval
     if interval == "auto" or interval == "studentised" or interval == "bridge":
         return "percentile"

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.metric import Additive, Gapped, Measure, Metric, Ranked, debiased, resolve_for
+from calprune.analyze.metric import (
+    Gapped,
+    Measure,
+    Metric,
+    Ranked,
+    Ranking,
+    debiased,
+    is_additive,
+    ranking_of,
+    resolve_for,
+)
 from calprune.analyze.options import Resample
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums
+from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
 from calprune.analyze.statistics.resampling import products
 
@@ -43,7 +55,7 @@ class ResampledMetrics:
         """Tally each additive metric and add up its clusters."""
         measures = resolve_for(metrics, predictions)
         sums = [
-            cluster_sums(m.tally(predictions), clusters) if isinstance(m, Additive) else np.empty(0)
+            cluster_sums(m.tally(predictions), clusters) if is_additive(m) else np.empty(0)
             for m in measures
         ]
         return cls(measures, predictions, clusters, tuple(sums))
@@ -52,19 +64,30 @@ class ResampledMetrics:
         """The metrics of the rows as they are, (metrics,)."""
         return self(np.ones((1, len(self.clusters))))[:, 0]
 
-    def __call__(self, weights: Floats, without: Container[int] = ()) -> Floats:
+    @cached_property
+    def rankings(self) -> dict[int, Ranking]:
+        """Ranked metrics by index, their rows sorted already."""
+        rows = (self.predictions, self.clusters.code, len(self.clusters))
+        return {
+            i: ranking_of(metric, *rows)
+            for i, metric in enumerate(self.metrics)
+            if isinstance(metric, Ranked)
+        }
+
+    def __call__(self, draws: Draws | Floats, without: Container[int] = ()) -> Floats:
         """Metrics (metrics, draws) for multiplicities (draws, clusters).
 
         Metrics of the indices ``without`` are not computed, and NaN.
         """
+        draws = draws if isinstance(draws, Draws) else Draws(draws)
         asked = [s for i, s in enumerate(self.sums) if s.size and i not in without]
-        totals = iter(products(weights, asked))
+        totals = iter(products(draws.weights, asked))
         values = [
-            np.full(len(weights), np.nan)
+            np.full(len(draws), np.nan)
             if i in without
-            else metric.weighted(self.predictions, weights, self.clusters.code)
-            if isinstance(metric, Ranked)
             else metric.value(next(totals))
+            if is_additive(metric)
+            else self.rankings[i](draws)
             for i, metric in enumerate(self.metrics)
         ]
         return np.stack(values)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Additive, Gapped, Measure
+from calprune.analyze.metric import Measure, is_additive, is_gapped
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import kind_of
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
@@ -19,6 +19,7 @@ from calprune.analyze.statistics.calibration_error import (
     Kind,
     combined,
 )
+from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval
 from calprune.analyze.statistics.resampling import multiplicities, products
 from calprune.analyze.statistics.strata import multiplicities_within, strata
@@ -53,7 +54,7 @@ def gap_errors(
 
 def _gap_sums(sampler: ResampledMetrics, j: int) -> GapSums:
     metric = sampler.metrics[j]
-    if not isinstance(metric, Gapped):
+    if not is_gapped(metric):
         raise TypeError(f"{metric.name} adds up no gaps")
     return GapSums.of(metric.gap_parts(sampler.predictions), sampler.clusters, metric.squared)
 
@@ -70,10 +71,11 @@ def resampled(
     """
     found: list[list[Floats]] = [[s.point()[:, None]] for s in samplers]
     for count in sorted({len(s.clusters) for s in samplers}):
+        alike = [i for i, s in enumerate(samplers) if len(s.clusters) == count]
         for weights in multiplicities(count, draws if count > 1 else 0, seed):
-            for values, sampler in zip(found, samplers, strict=True):
-                if len(sampler.clusters) == count:
-                    values.append(sampler(weights, without))
+            some = Draws(weights, draws * len(alike))
+            for i in alike:
+                found[i].append(samplers[i](some, without))
     joined = [np.concatenate(values, axis=1) for values in found]
     _within_parts(samplers, joined, seed)
     return joined
@@ -107,7 +109,7 @@ def _within_parts(
         for weights in multiplicities_within(stratum, draws, seed):
             for k, j in places:
                 metric, sums = samplers[k].metrics[j], samplers[k].sums[j]
-                assert isinstance(metric, Additive)
+                assert is_additive(metric)
                 values[k][j, at : at + len(weights)] = metric.value(products(weights, [sums])[0])
             at += len(weights)
 
@@ -115,7 +117,7 @@ def _within_parts(
 def _parts(metric: Measure, predictions: Predictions) -> Indices | None:
     """Which of the parts that a metric adds up each row is in, (n,); None if it adds up none."""
     parts = getattr(metric, "parts", None)
-    return None if parts is None or not isinstance(metric, Additive) else parts(predictions)
+    return None if parts is None or not is_additive(metric) else parts(predictions)
 
 
 def _blocks(clusters: int, draws: int, seed: int) -> Iterator[Floats]:

@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from types import MappingProxyType
 
-from calprune.analyze.metric import Gapped, Measure
+from calprune.analyze.metric import Measure, is_gapped
 from calprune.analyze.options import Resample, Resampling
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import has_images
@@ -17,7 +17,7 @@ from calprune.analyze.statistics.clustering import Clusters
 
 def interval_of(method: str, metric: Measure, of: str) -> str:
     """For signatures: how an interval was made and, of ECE and its relatives, of which value."""
-    if not of or not isinstance(metric, Gapped):
+    if not of or not is_gapped(metric):
         return method
     return f"{method}({'debiased' if of.endswith('debiased') else 'plug-in'})"
 

@@ -12,8 +12,8 @@ from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.pairing import aligned, same_numerics
 from calprune.analyze.experiments.sweeps import Sweep, within_budgets
 from calprune.analyze.metric import (
-    Gapped,
     Metric,
+    is_gapped,
     resolve,
 )
 from calprune.analyze.options import DEFAULTS, AnalysisOptions, Resampling
@@ -182,7 +182,7 @@ def _values(sweep: _Read, how: Resampling) -> Floats:
 def _slope_of_errors(sweep: _Read, j: int, how: Resampling) -> Combined | None:
     """The slope of a metric that adds up gaps; None for others."""
     metric = sweep.samplers[0][0].metrics[j]
-    if not isinstance(metric, Gapped):
+    if not is_gapped(metric):
         return None
     draws = how.draws if kind_of(how.interval, metric) in OF_GAPS else 0
     slope = tuple(enumerate(contrast(sweep.levels).tolist()))
