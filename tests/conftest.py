@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from calprune.data.storage import checked
 from tests import lanes
 
 # A busy machine is no failure.
@@ -39,6 +40,12 @@ def _empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a developer has fetched from the hub changes no test."""
     if "HF_HUB_CACHE" not in os.environ:
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "empty-hub-cache"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_checked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found in order by another test, or by a developer, is checked anew."""
+    monkeypatch.setattr(checked, "_list", lambda: tmp_path / "no-cache" / "checked.txt")
 
 
 @pytest.fixture(scope="session")

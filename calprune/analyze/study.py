@@ -196,6 +196,7 @@ class Study:
         by: str | None = None,
         against: str = "full",
         of: str = "",
+        formats: Sequence[str] = (),
         **given: Unpack[FigureKeywords],
     ) -> list[Path]:
         """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
@@ -208,6 +209,7 @@ class Study:
             by: for ``curve`` and ``forest``, a panel per group.
             against: for the kinds that show differences, their reference.
             of: what is shown, for the title; by default the model and the benchmark.
+            formats: only these of png, svg and pdf.
             given: any of ``AnalysisOptions`` that the kind reads; figures join seeds.
 
         Raises:
@@ -225,7 +227,8 @@ class Study:
         data = figures.FigureData(found[0], options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
-        return figures.drawn(kind, data, stem, figures.FigureSpec(metric, budget, by, against))
+        spec = figures.FigureSpec(metric, budget, by, against)
+        return figures.drawn(kind, data, stem, spec, figures.check_formats(formats))
 
     def draw(
         self,
@@ -234,6 +237,7 @@ class Study:
         by: str | None = None,
         against: str = "full",
         kinds: Sequence[str] = (),
+        formats: Sequence[str] = (),
         **given: Unpack[FigureKeywords],
     ) -> list[Path]:
         """All kinds of figures that make sense here, for each model, benchmark and metric.
@@ -247,6 +251,7 @@ class Study:
             by: as in ``plot``.
             against: reference.
             kinds: names of kinds with their parameters; none means all.
+            formats: only these of png, svg and pdf.
             given: any of ``AnalysisOptions`` that a figure may read; figures join seeds.
         """
         own = {
@@ -258,7 +263,7 @@ class Study:
         _check_drawn(kinds or figures.names(), told)
         found, options = self._opened(_kept(given, FigureKeywords))
         spec = figures.FigureSpec(by=by, against=against)
-        return draw(found, folder, metrics, spec, kinds, options)
+        return draw(found, folder, metrics, spec, kinds, options, formats)
 
 
 def draw(
@@ -268,8 +273,10 @@ def draw(
     spec: figures.FigureSpec,
     kinds: Sequence[str],
     options: AnalysisOptions,
+    formats: Sequence[str] = (),
 ) -> list[Path]:
     """As ``Study.draw``, of experiments; ``spec`` holds for all figures but for its metric."""
+    asked = figures.check_formats(formats)
     chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
     paths = []
     for experiment in experiments:
@@ -283,7 +290,8 @@ def draw(
                     _left_out(kind, data.title, why, asked=bool(kinds))
                     continue
                 name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
-                paths += figures.drawn(kind, data, Path(folder) / f"{start}-{name}", own)
+                stem = Path(folder) / f"{start}-{name}"
+                paths += figures.drawn(kind, data, stem, own, asked)
     return paths
 
 

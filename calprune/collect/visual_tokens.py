@@ -127,8 +127,7 @@ def tie_threshold(best: Any, drift: float = 0.0) -> Any:
     """Where ties with the score ``best`` begin: a relative 1e-9 below it, and ``drift`` more.
 
     Of scores at it or above, the lowest index is taken. Numbers or arrays; compiled loops compile
-    it, and what they have compiled stays in ``__pycache__`` until their own files change: remove
-    the ``.nbi`` files there after a change of this rule.
+    it.
     """
     return best - (RELATIVE_TIE * abs(best) + drift)
 

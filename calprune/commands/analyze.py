@@ -17,6 +17,7 @@ from calprune.commands.options import (
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    FormatsOption,
     IntervalOption,
     MetricOption,
     MixedNumericsOption,
@@ -91,6 +92,7 @@ def analyze(
         str | None,
         typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
     ] = None,
+    formats: FormatsOption = None,
     answer_set: AnswerSetOption = "offered",
     confidence: Annotated[
         str,
@@ -117,6 +119,7 @@ def analyze(
         trend=trend,
         plot=plot,
         figures=listed(figure),
+        formats=listed(formats),
         strict=bench is not None,
         given=given(ctx),
     )

@@ -32,7 +32,7 @@ _TABLES = {
     "--power": f"{_ESTIMATED} by power detect against mixed_numerics",
     "--trend": f"{_ESTIMATED} by interval {_TESTED} trend",
 }
-_DRAWN = f"plot figure interval {_TESTED}"  # what figures read beside the table
+_DRAWN = f"plot figure formats interval {_TESTED}"  # what figures read beside the table
 _UNDRAWN = ("each_seed", "common")  # what only the table would read: figures join seeds
 _COLLECT = (
     "bench model revision keep numerics positions picture template clip reply_tokens store data "
@@ -82,7 +82,7 @@ MODES: dict[str, dict[str, str]] = {
     },
     "ls": {"conditions": "store format", "of plug-ins": "format"},
     "compare-selections": {"": f"{_SELECTED} numerics per_image format max_left_out"},
-    "show tokens": {"": f"{_SELECTED} image question out"},
+    "show tokens": {"": f"{_SELECTED} image question out formats"},
     "show file": {"": ""},
     "verify": {"": "store"},
     "data fetch": {"": "dir"},
@@ -141,7 +141,9 @@ MODE_OF: dict[str, Callable[[Values], str]] = {
 _TOGETHER = {"folds": "calibrate"}  # options that only another one makes sense of
 _TWICE = {
     "store": "several stores are not supported yet",
-    **dict.fromkeys(("metric", "confidence", "figure", "keep"), "separate values by commas"),
+    **dict.fromkeys(
+        ("metric", "confidence", "figure", "keep", "formats"), "separate values by commas"
+    ),
 }
 
 
@@ -189,7 +191,7 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
 def _undrawn(mode: str, values: Values, named: Collection[str]) -> set[str]:
     """What no figure asked for reads, and no table either."""
     table = MODES["analyze"][_table(mode)].split()
-    extra = set(_DRAWN.split()) - {"plot", "figure", *table}
+    extra = set(_DRAWN.split()) - {"plot", "figure", "formats", *table}
     if not values["figure"] or not extra & set(named):
         return set()
     from calprune.analyze import figures
@@ -277,6 +279,10 @@ def _names(group: str) -> Iterable[str]:
         from calprune.analyze.tables.render import FORMATS
 
         return FORMATS
+    if group == "pictures":
+        from calprune.analyze import figures
+
+        return figures.FORMATS
     return registry.names(group)
 
 

@@ -109,3 +109,7 @@ ConfidenceOption = Annotated[
         help="What confidence is: auto, or one of {names of confidence} ('calprune ls confidence')."
     ),
 ]
+FormatsOption = Annotated[
+    str | None,
+    typer.Option(help="Of pictures: {names of pictures}, separated by commas.  [default: all]"),
+]

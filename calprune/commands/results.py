@@ -10,7 +10,7 @@ from typing import Any
 from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
-from calprune.analyze.figures import FigureSpec
+from calprune.analyze.figures import FigureSpec, check_formats
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
     COMPARED_METRICS,
@@ -61,6 +61,7 @@ class Asked:
         trend: a parameter of selectors, for slopes within each budget.
         plot: folder for figures and their numbers.
         figures: kinds to draw there; none means all that make sense.
+        formats: of pictures; none means all.
         strict: replies without grades are an error; else such conditions are left out and named.
         given: names of the options that were given, whatever their values.
     """
@@ -72,6 +73,7 @@ class Asked:
     trend: str | None = None
     plot: Path | None = None
     figures: Sequence[str] = ()
+    formats: Sequence[str] = ()
     strict: bool = False
     given: Collection[str] = ()
 
@@ -112,6 +114,7 @@ def printed(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
+    check_formats(asked.formats)
     if asked.metrics:
         resolve(asked.metrics)
     plot = asked.plot
@@ -128,7 +131,7 @@ def printed(
     if plot is not None:
         shown = tuple(asked.metrics) or ("ece",)
         spec = FigureSpec(by=options.by, against=asked.against or "full")
-        draw(found, plot, shown, spec, asked.figures, options)
+        draw(found, plot, shown, spec, asked.figures, options, asked.formats)
     return render_rows(result.rows, result.tables, fmt, result.meta)
 
 

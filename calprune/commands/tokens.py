@@ -11,6 +11,7 @@ from calprune.commands.options import (
     BenchOption,
     DataOption,
     DeviceOption,
+    FormatsOption,
     ImagesOption,
     StoreOption,
     TowerClipOption,
@@ -18,6 +19,7 @@ from calprune.commands.options import (
     TowerModelOption,
     TowerPictureOption,
     TowerRevisionOption,
+    listed,
 )
 from calprune.errors import PlanError
 from calprune.extras import needed
@@ -48,10 +50,11 @@ def tokens(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Where to write; .png, .svg, .pdf and .csv are written beside each other.  "
+            help="Where to write; pictures and .csv are written beside each other.  "
             "[default: tokens-BENCH-IMAGE]"
         ),
     ] = None,
+    formats: FormatsOption = None,
     model: TowerModelOption = "shapes-llava",
     revision: TowerRevisionOption = "",
     picture: TowerPictureOption = "",
@@ -68,11 +71,12 @@ def tokens(
     tokens. Encodes one image unless the store holds it. The language model is run only for
     selectors that choose inside it: what its last layer sees is drawn.
     """
-    from calprune.analyze.figures import PICTURES, SUFFIXES, file_stem
+    from calprune.analyze.figures import FORMATS, SUFFIXES, check_formats, file_stem
     from calprune.analyze.figures._kept_tokens import Panel, Shown, kept_tokens
 
     if out is not None and out.suffix and out.suffix not in SUFFIXES:
-        raise PlanError(f"--out {out}: pictures are written as {', '.join(PICTURES)}")
+        raise PlanError(f"--out {out}: pictures are written as {', '.join(FORMATS)}")
+    asked = check_formats(listed(formats))
     with needed("show tokens"):
         from calprune.collect.inspection.token_view import token_view
     found = token_view(
@@ -100,5 +104,5 @@ def tokens(
     if any(m.guided for m in found.marks):
         title += f": {found.question.splitlines()[0]}"
     stem = stem.with_suffix("") if stem.suffix in SUFFIXES else stem
-    for path in kept_tokens(shown, panels, stem, title):
+    for path in kept_tokens(shown, panels, stem, title, asked):
         print(printable(path))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
@@ -16,6 +19,7 @@ from calprune.analyze.results.shared_resamples import gap_errors
 from calprune.analyze.statistics.calibration_error import GapSums, combined
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.ece_if_calibrated import _of_bins, _one_by_one, design_effects
+from calprune.analyze.statistics.gaps import excess
 from calprune.errors import PlanError
 from tests.analyze.calls import compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_table
@@ -59,6 +63,14 @@ def loops(predictions, weight, bins=15):
         if v > 1e-12:
             excess += foldnorm.mean(abs(g) / np.sqrt(v), scale=np.sqrt(v)) - abs(g)
     return size / n, (size - excess) / n
+
+
+@given(st.lists(st.floats(0, 12), min_size=1, max_size=50))
+def test_the_excess_is_that_of_a_folded_normal(x):
+    found = excess(np.array([*x, 1.0]), np.array([1.0] * len(x) + [0.0]))
+    density = [math.exp(-0.5 * v * v) * math.sqrt(2 / math.pi) for v in x]
+    expected = [d - v * math.erfc(v / math.sqrt(2)) for d, v in zip(density, x, strict=True)]
+    assert found == pytest.approx([*expected, 0.0], rel=0, abs=1e-15)
 
 
 def test_replicates_are_those_of_the_definition():

@@ -13,7 +13,7 @@ import pytest
 
 from calprune import registry
 from calprune.analyze import figures
-from calprune.analyze.figures._style import brief, paged
+from calprune.analyze.figures._style import PALETTE, TICKS, brief, paged
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
 from tests.analyze.calls import estimate, few, figure_data, svg_of
@@ -251,3 +251,23 @@ def test_pages_are_even_and_names_are_shortened_in_the_middle():
     assert brief("a" * 40 + "-k64", 20).endswith("-k64")
     assert len(brief("a" * 100, 20)) == 20
     assert brief("$x$") == r"\$x\$"
+
+
+def test_only_the_formats_asked_for_are_written(tables, tmp_path):
+    study = Study(tuple(tables))
+    for asked, made in ((["pdf", "png"], ["png", "pdf"]), (["svg"], ["svg"])):
+        folder = tmp_path / asked[0]
+        folder.mkdir()
+        paths = study.plot("curve", folder / "c", formats=asked, draws=5)
+        assert [p.suffix for p in paths] == [f".{kind}" for kind in (*made, "csv")]
+        assert set(folder.iterdir()) == set(paths)
+    with pytest.raises(PlanError, match=r"unknown format of pictures 'gif'.*known: pdf, png, svg"):
+        study.draw(tmp_path, formats=["gif"])
+
+
+def test_style_and_colours_are_those_of_seaborn():
+    import seaborn
+
+    style = seaborn.axes_style("ticks")
+    assert style | TICKS == style
+    assert seaborn.color_palette("colorblind", 10).as_hex() == list(PALETTE)

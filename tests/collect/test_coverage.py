@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from calprune.collect.selection.coverage import DRIFT, _power, greedy_coverage
+from calprune.collect.selection.coverage import DRIFT, greedy_coverage
+from calprune.collect.selection.coverage_lists import _power
 from calprune.collect.similarity import canonical_similarity
 from calprune.collect.visual_tokens import RELATIVE_TIE
 

@@ -173,7 +173,8 @@ def test_the_command_draws_what_the_last_layer_sees(deep: Path, tmp_path: Path) 
         (("--question", "99"), "distinct questions, counted from 0"),
         (("--select", "fastv:layer=2"), "leaves nothing to prune in a decoder of 2 layers"),
         (("--select", "random:seed=0,1,2,3,4,5,6,7,8,9,10,11"), "too many for one figure"),
-        (("--out", "picture.jpg"), r"\.png, \.svg"),
+        (("--out", "picture.jpg"), "written as png, svg, pdf"),
+        (("--formats", "jpg"), "unknown format of pictures .jpg.*png"),
         (("--keep", "577"), "between 0 and 576"),
     ],
 )

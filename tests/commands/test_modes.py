@@ -78,7 +78,8 @@ ASKED: dict[str, dict[str, list[str]]] = {
 NEEDED = {"compare-selections": ["--select", "full"], "show tokens": ["--select", "full"]}
 NEEDED |= {"data check": ["pope"], "data fetch": ["pope"], "show file": ["F"]}
 VALUES = {"confidence": "raw", "interval": "basic", "resample": "rows", "correction": "bh"}
-VALUES |= {"answer_set": "all", "target": "soft", "format": "csv", "share": "1/2", "workers": "3"}
+VALUES |= {"answer_set": "all", "target": "soft", "format": "csv", "formats": "svg"}
+VALUES |= {"share": "1/2", "workers": "3"}
 
 
 def words_of(command: str, name: str) -> list[str]:

@@ -8,6 +8,7 @@ pictures. What it is made of, such as ``new_figure``, can be imported from here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -15,17 +16,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from calprune import registry
 from calprune.analyze.figures._data import FigureData, FigureSpec
 from calprune.analyze.figures._inline import inline
-from calprune.analyze.figures._style import (
-    PICTURES,
+from calprune.analyze.figures._pages import (
+    FORMATS,
     SUFFIXES,
-    escaped,
+    check_formats,
     file_stem,
-    footnote,
-    new_figure,
-    styled,
     write,
     write_pages,
 )
+from calprune.analyze.figures._style import escaped, footnote, new_figure, styled
 from calprune.analyze.metric import resolve
 from calprune.errors import PlanError
 
@@ -33,12 +32,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
-    "PICTURES",
+    "FORMATS",
     "SUFFIXES",
     "Drawn",
     "FigureData",
     "FigureSpec",
     "Kind",
+    "check_formats",
     "drawn",
     "escaped",
     "file_stem",
@@ -111,22 +111,25 @@ def unavailable_because(kind: str, data: FigureData, spec: FigureSpec) -> str:
     return of_kind(kind).unavailable_because(data, spec)
 
 
-def drawn(kind: str, data: FigureData, stem: Path, spec: FigureSpec) -> list[Path]:
-    """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
+def drawn(
+    kind: str, data: FigureData, stem: Path, spec: FigureSpec, formats: Sequence[str] = ()
+) -> list[Path]:
+    """Write a figure, and its numbers as CSV; returns the paths.
 
     Args:
         kind: as ``of_kind`` takes it.
         data: the conditions.
         stem: where to write; suffixes are appended, and a number for pages after the first.
         spec: what to show of them.
+        formats: some of ``FORMATS``; none means all.
 
     Raises:
-        PlanError: an unknown kind, or one that these conditions do not allow.
+        PlanError: an unknown kind or format, or one that these conditions do not allow.
         WriteError: nothing can be written there.
     """
     with styled():
         made = _made(kind, data, spec)
-        return write_pages(made.pages, stem, made.rows)
+        return write_pages(made.pages, stem, made.rows, formats)
 
 
 def svg_of(

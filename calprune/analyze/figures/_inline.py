@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from io import BytesIO
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
+
+from calprune.analyze.figures._pages import saved
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,10 +22,9 @@ def inline(figure: Figure) -> str:
     Without declarations, metadata, comments and rules that would reach beyond the element; with a
     title, and a width that follows its surroundings up to the size that was drawn.
     """
-    out = BytesIO()
-    figure.savefig(out, format="svg", metadata={"Date": None})
-    digest = hashlib.sha256(out.getvalue()).hexdigest()[:8]
-    root = ElementTree.fromstring(out.getvalue())
+    drawn = saved(figure, "svg")
+    digest = hashlib.sha256(drawn).hexdigest()[:8]
+    root = ElementTree.fromstring(drawn)
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{SVG}}}metadata", f"{{{SVG}}}style"):

@@ -67,14 +67,17 @@ class Panel:
 
 
 @styled()
-def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -> list[Path]:
+def kept_tokens(
+    shown: Shown, panels: Sequence[Panel], stem: Path, title: str, formats: Sequence[str] = ()
+) -> list[Path]:
     """The image, and for each selector what it keeps above the attention of kept and dropped.
 
     Args:
         shown: the image; with several crops, the whole image and its tiles are drawn apart.
         panels: at least one selector.
-        stem: where to write; .png, .svg, .pdf and .csv are appended.
+        stem: where to write; suffixes are appended.
         title: over everything.
+        formats: some of ``FORMATS``; none means all.
     """
     views, limits = _views(shown), _limits(shown)
     columns, bands = min(COLUMNS, len(panels)) + 1, math.ceil(len(panels) / COLUMNS)
@@ -109,7 +112,7 @@ def kept_tokens(shown: Shown, panels: Sequence[Panel], stem: Path, title: str) -
         axes.set_ylabel("share of tokens")
     footnote(figure, _note(shown, panels))
     figure.suptitle(escaped(title), x=0.01, ha="left", fontsize=12)
-    return write(figure, stem, _rows(shown, panels))
+    return write(figure, stem, _rows(shown, panels), formats)
 
 
 def _views(shown: Shown) -> dict[str, NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""How all figures look, and how they are written: PNG, SVG, PDF and, beside them, their numbers."""
+"""How all figures look."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from calprune import registry
-from calprune.analyze.tables.records import as_csv
-from calprune.data.storage.container import replace_all
-from calprune.errors import PlanError
 from calprune.terminal import printable
 
 if TYPE_CHECKING:
@@ -24,14 +19,38 @@ Item = TypeVar("Item")
 
 INK, GRID, BAND, PLAIN = "#222222", "#e3e3e3", "#e6e6e6", (0.5, 0.5, 0.5)
 WRONG = "#d55e00"
-_WRITTEN: dict[str, dict[str, Any]] = {
-    ".png": {"dpi": 150},
-    ".svg": {"metadata": {"Date": None}},
-    ".pdf": {"metadata": {"CreationDate": None}},
-}
-PICTURES = tuple(_WRITTEN)
-SUFFIXES = (*PICTURES, ".csv")
 SMALL, LEGEND = 7.5, 8.5  # points: footnotes, and the words of legends
+
+# seaborn's style "ticks" and palette "colorblind", as numbers: to load seaborn with all that it
+# loads takes twice as long as to draw a figure. A test compares them.
+TICKS: dict[str, Any] = {
+    "axes.axisbelow": True,
+    "axes.facecolor": "white",
+    "axes.labelcolor": ".15",
+    "axes.spines.bottom": True,
+    "axes.spines.left": True,
+    "axes.spines.right": True,
+    "axes.spines.top": True,
+    "figure.facecolor": "white",
+    "font.family": ["sans-serif"],
+    "grid.linestyle": "-",
+    "lines.solid_capstyle": "round",
+    "patch.edgecolor": "w",
+    "patch.force_edgecolor": True,
+    "text.color": ".15",
+    "xtick.bottom": True,
+    "xtick.color": ".15",
+    "xtick.direction": "out",
+    "xtick.top": False,
+    "ytick.color": ".15",
+    "ytick.direction": "out",
+    "ytick.left": True,
+    "ytick.right": False,
+}
+PALETTE = (
+    *("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc"),
+    *("#ca9161", "#fbafe4", "#949494", "#ece133", "#56b4e9"),
+)
 
 
 @contextmanager
@@ -43,11 +62,9 @@ def styled(words: bool = False) -> Iterator[None]:
             look the same everywhere.
     """
     import matplotlib
-    import seaborn
 
     settings: dict[str, Any] = {
-        **seaborn.axes_style("ticks"),
-        "axes.axisbelow": True,
+        **TICKS,
         "axes.edgecolor": "#8a8a8a",
         "axes.grid": True,
         "axes.labelsize": 10,
@@ -55,6 +72,8 @@ def styled(words: bool = False) -> Iterator[None]:
         "font.size": 10,
         "grid.color": GRID,
         "grid.linewidth": 0.6,
+        "figure.autolayout": False,
+        "figure.constrained_layout.use": False,
         "hatch.linewidth": 0.6,
         "pdf.fonttype": 42,  # TrueType, as publishers ask
         "svg.fonttype": "none" if words else "path",
@@ -74,9 +93,9 @@ REST = (4, 0, 5, 6, 8, 9, 1)
 
 def colours_of(selectors: Sequence[str]) -> dict[str, Any]:
     """The same colour for a selector in every figure, from a colour-blind-safe palette."""
-    import seaborn
+    from matplotlib.colors import to_rgb
 
-    palette = seaborn.color_palette("colorblind", 10)
+    palette = [to_rgb(colour) for colour in PALETTE]
     found: dict[str, Any] = {name: palette[i] for i, name in enumerate(FIRST)}
     known = [name for name in registry.names("selectors") if name not in FIRST]
     others = known + sorted(set(selectors) - set(known) - set(FIRST))
@@ -141,9 +160,12 @@ def footnote(figure: Figure, text: str) -> None:
 
 def legend_rows(labels: Sequence[str], width: float) -> tuple[int, float]:
     """Columns of a legend in a figure so wide, and its height, both for ``legend_in``; inches."""
-    from matplotlib.textpath import TextPath
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
 
-    wide = max(TextPath((0, 0), label or " ", size=LEGEND).get_extents().width for label in labels)
+    font = FontProperties(size=LEGEND)
+    words = [label.replace(r"\$", "$") for label in labels]
+    wide = max(text_to_path.get_text_width_height_descent(w, font, False)[0] for w in words)
     column = (wide + 4.1 * LEGEND) / 72  # with its handle and the space around both
     columns = max(1, min(len(labels), int((width - 0.7) / column)))
     return columns, 0.185 * math.ceil(len(labels) / columns) + 0.12
@@ -166,35 +188,3 @@ def legend_in(axes: Axes, handles: Sequence[Any], labels: Sequence[str], columns
         ncols=columns,
     )
     legend.set_in_layout(False)
-
-
-def file_stem(text: str) -> str:
-    """A safe file name; PlanError if nothing of ``text`` is left."""
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "-" for c in text).strip(
-        "-"
-    )
-    if not safe:
-        raise PlanError(f"no file name can be made of {text!r}")
-    return safe[:120]
-
-
-def write(figure: Figure, stem: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
-    """One figure as ``write_pages`` does."""
-    return write_pages([figure], stem, rows)
-
-
-def write_pages(pages: Sequence[Figure], stem: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
-    """PNG, SVG and PDF (the same bytes each time) and CSV; WriteError if that is impossible.
-
-    Pages after the first get ``-2``, ``-3`` and so on at the end of their names.
-    """
-    images: dict[Path, bytes] = {}
-    for i, figure in enumerate(pages, start=1):
-        name = stem.name + (f"-{i}" if i > 1 else "")
-        for suffix, how in _WRITTEN.items():
-            image = BytesIO()
-            figure.savefig(image, format=suffix[1:], **how)
-            images[stem.with_name(name + suffix)] = image.getvalue()
-    images[stem.with_name(f"{stem.name}.csv")] = f"{as_csv(rows)}\n".encode()
-    replace_all(images, "figures")
-    return list(images)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from calprune.collect.selection.compiled import compiled
 
 
 def prune_bipartite(
@@ -36,7 +37,7 @@ def prune_bipartite(
     return left
 
 
-@njit(cache=True)
+@compiled()
 def _nearest(similarity, first, second):  # type: ignore[no-untyped-def]
     """float32 (n,): the largest similarity of each of the first to any of the second."""
     found = np.empty(first.size, np.float32)

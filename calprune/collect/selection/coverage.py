@@ -3,8 +3,8 @@
 Taking token s raises the coverage only of those u with S[u, s] > C[u]; only their terms in the
 gains change. 192 of 576 touches some 3,000 rows instead of 110,592.
 
-At p = 1 and 2 a term is so cheap that whole rows are updated. At any other p it is not, and each
-row keeps a list of the tokens that still exceed its coverage: 5 to 20 % of them when it is read.
+At p = 1 and 2 a term is so cheap that whole rows are updated. At any other p it is not, and
+``coverage_lists`` does it.
 
 At p = 1, where the similarity is a matrix of multiples of 2**-22, as the canonical one is, four
 rows are exact in float32 as well, and are added up there before they meet the float64 gains.
@@ -12,25 +12,26 @@ rows are exact in float32 as well, and are added up there before they meet the f
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from calprune.collect.selection.compiled import compiled
+from calprune.collect.selection.coverage_lists import (
+    add_all,
+    add_uncovered,
+    cover_lists,
+    empty_lists,
+)
 from calprune.collect.selection.tie_break import DRIFT, threshold
 
 _TWO = np.float32(2.0)
 _ZERO_BITS, _ONE_BITS = np.int32(0), np.float32(1.0).view(np.int32)
-_SQRT_HALF_BITS = int(np.float64(0.5**0.5).view(np.int64))
-_LN2, _LOG2_E = math.log(2.0), 1.0 / math.log(2.0)
-_ATANH = tuple(2.0 / k for k in range(21, 0, -2))
-_EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
 
 
 class _State(NamedTuple):
-    """What a run carries along, for n tokens. Lists have room for the worst case, seldom touched.
+    """What a run carries along, for n tokens.
 
     Attributes:
         gain: float64 (n,), the sum over u of each token.
@@ -39,12 +40,7 @@ class _State(NamedTuple):
         row: int64 (n + 3,), the rows whose coverage rises; three more, to fill up a group of four.
         low, high: float32 (n + 3,), their coverage before and after.
         rises: uint8 (n,) and filled up with 0 to a multiple of 8, scratch.
-        term: float64 (n,), scratch.
-        near: uint32, the lists of all rows one after another: tokens above the coverage of a row.
-        much: float32, how similar those tokens are to it.
-        terms: float64, what they add to the gains of those tokens.
-        start: int64 (n + 1,), where each list starts; last, where the next one will.
-        length: int64 (n,), how long each list is; −1 where the row was never covered.
+        steps: int32 (n,), scratch.
     """
 
     gain: NDArray[np.float64]
@@ -54,12 +50,7 @@ class _State(NamedTuple):
     low: NDArray[np.float32]
     high: NDArray[np.float32]
     rises: NDArray[np.uint8]
-    term: NDArray[np.float64]
-    near: NDArray[np.uint32]
-    much: NDArray[np.float32]
-    terms: NDArray[np.float64]
-    start: NDArray[np.int64]
-    length: NDArray[np.int64]
+    steps: NDArray[np.int32]
 
 
 def greedy_coverage(
@@ -84,7 +75,6 @@ def greedy_coverage(
     n = len(weight)
     order = np.full(depth, -1, np.int32)
     score, margin, tied = np.zeros(depth), np.zeros(depth), np.zeros(depth, np.bool_)
-    room = 0 if power in (1.0, 2.0) else n * n
     # Allocated here rather than inside: compiling takes a second less.
     state = _State(
         gain=np.zeros(n),
@@ -94,23 +84,19 @@ def greedy_coverage(
         low=np.zeros(n + 3, np.float32),
         high=np.zeros(n + 3, np.float32),
         rises=np.zeros(-(-n // 8) * 8, np.uint8),
-        term=np.empty(n),
-        near=np.empty(room, np.uint32),  # unsigned: no check for negative indices (8 %)
-        much=np.empty(room, np.float32),
-        terms=np.empty(room),
-        start=np.zeros(n + 1, np.int64),
-        length=np.full(n, -1, np.int64),
+        steps=np.empty(n, np.int32),
     )
     steps = min(depth, int(np.count_nonzero(weight >= 0.0)))
     square, left = np.ascontiguousarray(similarity, np.float32), np.array(weight, np.float64)
-    _greedy(square, left, float(power), steps, state, order, score, margin, tied)
+    lists = empty_lists(n, power)
+    _greedy(square, left, float(power), steps, state, lists, order, score, margin, tied)
     if steps > 0 and order[steps - 1] < 0:
         raise ValueError("a score is not finite: similarity and weight must be")
     return order, score, margin, tied
 
 
-@njit(cache=True, error_model="numpy")
-def _greedy(similarity, weight, power, steps, state, order, score, margin, tied):  # type: ignore[no-untyped-def]
+@compiled(error_model="numpy")
+def _greedy(similarity, weight, power, steps, state, lists, order, score, margin, tied):  # type: ignore[no-untyped-def]
     n = weight.size
     # Unpacked once: handing on the tuple counts references of all its arrays, 30 µs in 192 steps.
     gain, value, covered, rises = state.gain, state.value, state.covered, state.rises
@@ -118,7 +104,7 @@ def _greedy(similarity, weight, power, steps, state, order, score, margin, tied)
     bits, low_bits, high_bits = similarity.view(np.int32), low.view(np.int32), high.view(np.int32)
     ordered, eights = value.view(np.int64), rises.view(np.uint64)
     whole = power == 1.0 or power == 2.0
-    exact = power == 1.0 and _add_exact(bits, low_bits[:n], state.term.view(np.int32)[:n], gain)
+    exact = power == 1.0 and _add_exact(bits, low_bits[:n], state.steps, gain)
     if whole and not exact:  # what gains would lose if every row were covered from 0 up
         for u in range(n):
             row[u], high[u] = u, np.inf
@@ -126,7 +112,7 @@ def _greedy(similarity, weight, power, steps, state, order, score, margin, tied)
         for v in range(n):
             gain[v] = -gain[v]
     elif not whole:
-        _add_uncovered(similarity, power, state)
+        add_all(similarity, power, gain, lists)
     floor = 0.0
     for step in range(steps):
         _weigh(gain, weight, value)
@@ -146,12 +132,11 @@ def _greedy(similarity, weight, power, steps, state, order, score, margin, tied)
             _cover_rows(similarity, count, power, row, low, high, gain)
         else:
             if step == 0:  # most rows change: adding up anew saves their terms before (15–25 %)
-                _add_uncovered(similarity, power, state)
-            for i in range(count):
-                _cover_list(similarity, i, power, step > 0, state)
+                add_uncovered(similarity, covered, power, gain, lists)
+            cover_lists(similarity, count, row, low, high, power, step > 0, gain, lists)
 
 
-@njit(cache=True)
+@compiled()
 def _weigh(gain, weight, value):  # type: ignore[no-untyped-def]
     for v in range(value.size):
         x = gain[v] * weight[v]
@@ -159,7 +144,7 @@ def _weigh(gain, weight, value):  # type: ignore[no-untyped-def]
         value[v] = x if weight[v] >= 0.0 else -1.0
 
 
-@njit(cache=True)
+@compiled()
 def _largest(bits):  # type: ignore[no-untyped-def]
     # Non-negative floats are ordered like their bits, and only the maximum of integers is
     # vectorised: 24 instead of 310 ns for 576.
@@ -169,7 +154,7 @@ def _largest(bits):  # type: ignore[no-untyped-def]
     return np.int64(largest).view(np.float64)
 
 
-@njit(cache=True)
+@compiled()
 def _first(bits, least):  # type: ignore[no-untyped-def]
     """The first that is ``least`` or above."""
     first = bits.size
@@ -178,7 +163,7 @@ def _first(bits, least):  # type: ignore[no-untyped-def]
     return first
 
 
-@njit(cache=True)
+@compiled()
 def _choose(bits, best, least):  # type: ignore[no-untyped-def]
     """The first token at ``least`` or above, the second best value, and if that is a rival."""
     largest = np.float64(best).view(np.int64)
@@ -192,14 +177,14 @@ def _choose(bits, best, least):  # type: ignore[no-untyped-def]
     return pick, second, tied
 
 
-@njit(cache=True)
+@compiled()
 def _compare(similarity, pick, covered, rises):  # type: ignore[no-untyped-def]
     # Its row is the same as its column, but contiguous.
     for u in range(covered.size):
         rises[u] = similarity[pick, u] > covered[u]
 
 
-@njit(cache=True)
+@compiled()
 def _raise(similarity, pick, covered, rises, eights, row, low, high):  # type: ignore[no-untyped-def]
     """Raise the coverage to what a token offers; list the rises, and return how many there are."""
     count = 0
@@ -215,7 +200,7 @@ def _raise(similarity, pick, covered, rises, eights, row, low, high):  # type: i
     return count
 
 
-@njit(cache=True)
+@compiled()
 def _add_exact(bits, zeros, steps, gain):  # type: ignore[no-untyped-def]
     """Gains of an empty choice, if positive similarities are multiples of 2**-22 up to 1, or False.
 
@@ -236,7 +221,7 @@ def _add_exact(bits, zeros, steps, gain):  # type: ignore[no-untyped-def]
     return off == 0
 
 
-@njit(cache=True)
+@compiled()
 def _add_four(a, b, c, d, steps):  # type: ignore[no-untyped-def]
     off = np.int32(0)
     for v in range(steps.size):
@@ -247,24 +232,24 @@ def _add_four(a, b, c, d, steps):  # type: ignore[no-untyped-def]
     return off
 
 
-@njit(cache=True)
+@compiled()
 def _plus_two(bits):  # type: ignore[no-untyped-def]
     return np.float32(_clip_bits(bits, _ZERO_BITS, _ONE_BITS) + _TWO).view(np.int32)
 
 
-@njit(cache=True)
+@compiled()
 def _rounded(bits, plus_two):  # type: ignore[no-untyped-def]
     back = np.float32(np.int32(plus_two).view(np.float32) - _TWO).view(np.int32)
     return back ^ (bits if bits > _ZERO_BITS else _ZERO_BITS)
 
 
-@njit(cache=True)
+@compiled()
 def _clip_bits(bits, low, high):  # type: ignore[no-untyped-def]
     # Bits again: integers are compared twice as fast as float32.
     return np.int32(min(max(bits, low), high)).view(np.float32)
 
 
-@njit(cache=True)
+@compiled()
 def _cover_exact(bits, count, row, low, high, gain):  # type: ignore[no-untyped-def]
     """``_cover_rows`` for p = 1 where sums of four are exact in float32; all bits but the gains."""
     for i in range(0, count, 4):
@@ -279,7 +264,7 @@ def _cover_exact(bits, count, row, low, high, gain):  # type: ignore[no-untyped-
             gain[v] -= (x + y) - base
 
 
-@njit(cache=True)
+@compiled()
 def _cover_rows(similarity, count, power, row, low, high, gain):  # type: ignore[no-untyped-def]
     """Take from every gain what it loses by the rise in ``row``, ``low`` and ``high``."""
     # Four rows at once: half the time at 2,880 tokens, where rows come from memory.
@@ -299,99 +284,17 @@ def _cover_rows(similarity, count, power, row, low, high, gain):  # type: ignore
                 gain[v] -= 2.0 * (x + _half(c[v], c0, c1) + _half(d[v], d0, d1))
 
 
-@njit(cache=True)
+@compiled()
 def _clip(s, low, high):  # type: ignore[no-untyped-def]
     # Comparisons in float32 are vectorised twice as wide, and change nothing.
     s = s if s > low else low
     return np.float64(s if s < high else high)
 
 
-@njit(cache=True)
+@compiled()
 def _half(s, low, high):  # type: ignore[no-untyped-def]
     """Half of what a squared gap loses: gap² − (gap − loss)² = 2 · loss · (gap − loss / 2)."""
     s = s if s > low else low
     gap, rise = s - np.float64(low), high - np.float64(low)
     loss = gap if gap < rise else rise
     return loss * (gap - 0.5 * loss)  # 11 % faster than the difference of two squares
-
-
-@njit(cache=True)
-def _add_uncovered(similarity, power, state):  # type: ignore[no-untyped-def]
-    """Gains from the rows that nothing covers yet."""
-    gain, term = state.gain, state.term
-    gain[:] = 0.0
-    for u in range(gain.size):
-        if state.covered[u] == 0.0:
-            _terms(similarity[u], state.covered[u], power, term)
-            for v in range(gain.size):
-                gain[v] += term[v]
-
-
-@njit(cache=True)
-def _cover_list(similarity, i, power, subtract, state):  # type: ignore[no-untyped-def]
-    """Replace the terms of a row by those that its rise leaves, and shorten its list to them."""
-    u, high, gain = state.row[i], state.high[i], state.gain
-    at, end = state.start[u], 0
-    if state.length[u] < 0:
-        row, at = similarity[u], state.start[gain.size]
-        near, much = state.near[at : at + gain.size], state.much[at : at + gain.size]
-        if subtract:
-            _terms(row, state.low[i], power, state.term)
-            for v in range(gain.size):
-                gain[v] -= state.term[v]
-        for v in range(gain.size):
-            near[end], much[end] = v, row[v]
-            end += row[v] > high
-        state.start[u], state.start[gain.size] = at, at + end
-    else:
-        old = state.length[u]
-        near, much = state.near[at : at + old], state.much[at : at + old]
-        terms = state.terms[at : at + old]
-        for k in range(old):
-            v, s = near[k], much[k]
-            gain[v] -= terms[k]
-            near[end], much[end] = v, s
-            end += s > high
-    state.length[u] = end
-    terms = state.terms[at : at + end]
-    _terms(much[:end], high, power, terms)
-    for k in range(end):
-        gain[near[k]] += terms[k]
-
-
-@njit(cache=True)
-def _terms(row, covered, power, out):  # type: ignore[no-untyped-def]
-    if power == 1.5:
-        for k in range(out.size):
-            gap = row[k] - np.float64(covered)
-            gap = gap if gap > 0.0 else 0.0
-            out[k] = gap * np.sqrt(gap)
-    else:
-        for k in range(out.size):
-            gap = row[k] - np.float64(covered)
-            term = _power(gap if gap > 1e-300 else 1e-300, power)
-            out[k] = term if gap > 0.0 else 0.0
-
-
-@njit(cache=True, error_model="numpy")
-def _power(x, power):  # type: ignore[no-untyped-def]
-    """x**power for normal x; relative error below 1e-13, and 0 below 1e-300.
-
-    Plain arithmetic is vectorised and the C library's ``pow`` is not: 3 instead of 16 ns. The
-    logarithm is a series of atanh, the exponential one of Taylor, both of a reduced argument.
-    """
-    bits = np.float64(x).view(np.int64)
-    exponent = (bits - _SQRT_HALF_BITS) >> 52
-    mantissa = np.int64(bits - (exponent << 52)).view(np.float64)  # between sqrt(1/2) and sqrt(2)
-    z = (mantissa - 1.0) / (mantissa + 1.0)
-    log = 0.0
-    for c in _ATANH:
-        log = log * (z * z) + c
-    y = power * (exponent * _LN2 + z * log)
-    y = y if y > -700.0 else -700.0
-    whole = np.rint(y * _LOG2_E)
-    y -= whole * _LN2
-    exp = 0.0
-    for c in _EXP:
-        exp = exp * y + c
-    return np.int64(np.float64(exp).view(np.int64) + (np.int64(whole) << 52)).view(np.float64)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from calprune.collect.selection.compiled import compiled
 from calprune.collect.selection.tie_break import DRIFT, best
 
 
@@ -32,7 +32,7 @@ def greedy_coverage_additive(
     return order, score, margin, tied
 
 
-@njit(cache=True)
+@compiled()
 def _greedy(similarity, bonus, order, score, margin, tied):  # type: ignore[no-untyped-def]
     n = bonus.size
     covered, name = np.zeros(n, np.float32), np.arange(n)
@@ -58,7 +58,7 @@ def _greedy(similarity, bonus, order, score, margin, tied):  # type: ignore[no-u
                 _cover(similarity[u], low, high, gain)
 
 
-@njit(cache=True)
+@compiled()
 def _cover(row, low, high, gain):  # type: ignore[no-untyped-def]
     """Take from every gain what it loses as the coverage of a row rises."""
     # On multiples of 2**-22 every difference and every sum here is exact.

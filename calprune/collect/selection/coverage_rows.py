@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from calprune.collect.selection.compiled import compiled
 from calprune.collect.selection.tie_break import DRIFT, best
 
 
@@ -33,7 +33,7 @@ def greedy_coverage_rows(
     return order, score, margin, tied
 
 
-@njit(cache=True)
+@compiled()
 def _greedy_rows(rows, columns, order, score, margin, tied):  # type: ignore[no-untyped-def]
     n, v = rows.shape
     covered, gain, value = np.zeros(n), np.zeros(v), np.empty(v)

@@ -7,9 +7,9 @@ and Zhou, NeurIPS 2018): the residual diagonal is what each token would multiply
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from calprune.collect.selection.compiled import compiled
 from calprune.collect.selection.tie_break import DRIFT, best
 from calprune.errors import PlanError
 
@@ -65,7 +65,7 @@ def greedy_dpp(
     return order, gain, margin, tied
 
 
-@njit(cache=True)
+@compiled()
 def _greedy_dpp(kernel, place, residual, spent, rows, order, gain, margin, tied):  # type: ignore[no-untyped-def]
     """What was taken moves to the front, so that loops run over what is left: a third of the time.
 
@@ -85,7 +85,7 @@ def _greedy_dpp(kernel, place, residual, spent, rows, order, gain, margin, tied)
     return min(order.size, place.size)
 
 
-@njit(cache=True)
+@compiled()
 def _swap(place, residual, spent, rows, a, b):  # type: ignore[no-untyped-def]
     place[a], place[b] = place[b], place[a]
     residual[a], residual[b] = residual[b], residual[a]
@@ -94,7 +94,7 @@ def _swap(place, residual, spent, rows, a, b):  # type: ignore[no-untyped-def]
         rows[i, a], rows[i, b] = rows[i, b], rows[i, a]
 
 
-@njit(cache=True)
+@compiled()
 def _add_row(kernel, place, residual, rows, t):  # type: ignore[no-untyped-def]
     """The Cholesky row of the token at t, and what it leaves of the residuals after it."""
     new, whole, n = rows[t], kernel[place[t]], place.size

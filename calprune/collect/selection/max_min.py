@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from calprune.collect.selection.compiled import compiled
 from calprune.collect.selection.tie_break import best
 
 
@@ -32,7 +32,7 @@ def greedy_max_min(
     return order, score, margin, tied
 
 
-@njit(cache=True)
+@compiled()
 def _greedy_max_min(similarity, candidates, order, score, margin, tied):  # type: ignore[no-untyped-def]
     n = candidates.size
     distance = np.full(n, np.inf if n > 1 else 0.0)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from calprune.collect.selection.compiled import compiled
 from calprune.collect.visual_tokens import tie_threshold
 
 DRIFT = 1e-12  # of the first score: what float64 updates may lose by cancellation
 
-threshold = njit(cache=True)(tie_threshold)
+threshold = compiled()(tie_threshold)
 
 
-@njit(cache=True)
+@compiled()
 def best(value, name, floor):  # type: ignore[no-untyped-def]
     """Of the largest values the one with the lowest name.
 

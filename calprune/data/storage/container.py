@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from calprune.data.condition import canonical_json
 from calprune.data.storage.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION
 from calprune.data.storage.structure import Arrays as Arrays
-from calprune.data.storage.structure import read_arrays
+from calprune.data.storage.structure import attribute, attributes_of, opened, read_arrays
 from calprune.data.storage.superblock import check_superblock
 from calprune.data.storage.validation import check_columns, check_members, check_values
 from calprune.errors import (
@@ -279,11 +279,9 @@ def intact(path: Path) -> bytes:
 
 def claimed(path: Path) -> tuple[str, str]:
     """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
-    import h5py
-
     try:
-        with h5py.File(io.BytesIO(intact(path)), "r") as file:
-            found = _attributes(path, file)
+        with opened(intact(path)) as root:
+            found = _attributes(path, root)
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     if found["format"] not in FORMATS:
@@ -294,24 +292,35 @@ def claimed(path: Path) -> tuple[str, str]:
 
 def unpack(path: Path, kind: str) -> Sealed:
     """Read a sealed file of ``kind`` after checking bytes, structure, names, types and key."""
-    import h5py
+    return unpacked(path, intact(path), kind)
 
-    raw = intact(path)
+
+def sha256_of_body(raw: bytes) -> str:
+    """SHA-256 of all that follows the header of an intact file, which says and fixes it."""
+    found = _HEADER.fullmatch(raw[:BLOCK])
+    assert found is not None
+    return found[2].decode()
+
+
+def unpacked(path: Path, raw: bytes, kind: str, *, passed: bool = False) -> Sealed:
+    """What the bytes of an intact file hold; ``passed``: they were checked, and lawful, before."""
     try:
-        with h5py.File(io.BytesIO(raw), "r") as file:
-            attributes = _attributes(path, file)
+        with opened(raw) as root:
+            attributes = _attributes(path, root)
             newer = _check_version(path, attributes, kind)
-            if len(file.attrs) > len(_ATTRIBUTES) and not newer:
+            if attributes_of(root) > len(_ATTRIBUTES) and not newer:
                 raise Mismatch(f"{path}: more root attributes than its version knows")
-            arrays = read_arrays(path, file, kind, len(raw), lenient=newer)
+            arrays = read_arrays(path, root, kind, len(raw), lenient=newer, passed=passed)
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     manifest, provenance = (_json(path, attributes[x]) for x in ("manifest", "provenance"))
     sealed = Sealed(kind, attributes["key"], manifest, provenance, arrays)
+    known = {n: a for n, a in arrays.items() if not newer or FORMATS[kind].column(n)}
+    if passed:
+        return replace(sealed, arrays=known)
     _check_key(path, attributes)
     if sealed.digest != attributes["digest"]:
         raise DamagedFile(f"{path}: content digest differs from the one it was sealed with")
-    known = {n: a for n, a in arrays.items() if not newer or FORMATS[kind].column(n)}
     try:
         check_columns(FORMATS[kind], known)
         check_values(kind, known)
@@ -320,21 +329,19 @@ def unpack(path: Path, kind: str) -> Sealed:
     return replace(sealed, arrays=known)
 
 
-def _attributes(path: Path, file: Any) -> dict[str, str]:
-    if not len(_ATTRIBUTES) <= len(file.attrs) <= 4 * len(_ATTRIBUTES):
-        raise Mismatch(f"{path}: {len(file.attrs)} root attributes, expected {len(_ATTRIBUTES)}")
+def _attributes(path: Path, root: Any) -> dict[str, str]:
+    there = attributes_of(root)
+    if not len(_ATTRIBUTES) <= there <= 4 * len(_ATTRIBUTES):
+        raise Mismatch(f"{path}: {there} root attributes, expected {len(_ATTRIBUTES)}")
     found = {}
     for name in _ATTRIBUTES:
-        if name not in file.attrs:
-            raise Mismatch(f"{path}: root attribute {name!r} is missing")
-        space = file.attrs.get_id(name)
-        if (
-            space.shape != ()
-            or space.dtype.kind != "S"
-            or space.dtype.itemsize > _LONGEST_ATTRIBUTE
-        ):
+        try:
+            text = attribute(root, name, _LONGEST_ATTRIBUTE)
+        except KeyError as error:
+            raise Mismatch(f"{path}: root attribute {name!r} is missing") from error
+        if text is None:
             raise Mismatch(f"{path}: root attribute {name!r} is not a short fixed-length text")
-        found[name] = bytes(file.attrs[name]).decode("utf-8")
+        found[name] = text.decode("utf-8")
     return found
 
 

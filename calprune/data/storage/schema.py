@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 VERSION = (1, 3)
@@ -45,11 +46,15 @@ class Format:
     kind: str
     columns: tuple[Column, ...]
 
+    @cached_property
+    def _exact(self) -> dict[str, Column]:
+        return {c.path: c for c in self.columns if not c.path.endswith("*")}
+
     def column(self, path: str) -> Column | None:
         """The column that describes ``path``, if the format knows it."""
+        if (exact := self._exact.get(path)) is not None:
+            return exact
         for column in self.columns:
-            if column.path == path:
-                return column
             if column.path.endswith("*"):
                 stem = column.path[:-1]
                 if path.startswith(stem) and "/" not in path[len(stem) :] and path != stem:

@@ -24,13 +24,16 @@ def seal(path: Path, sealed: Sealed) -> bool:
     return publish(path, pack(sealed))
 
 
-def condition_of(path: Path, sealed: Sealed) -> Condition | None:
-    """The condition that a file of logits or audits is of; Mismatch if it is not of any."""
+def condition_of(path: Path, sealed: Sealed, *, passed: bool = False) -> Condition | None:
+    """The condition that a file of logits or audits is of; Mismatch if it is not of any.
+
+    ``passed``: it was found to agree with its columns before.
+    """
     if sealed.kind not in ("calprune.logits", "calprune.audits"):
         return None
     try:
         condition = Condition.from_json(sealed.manifest)
-        if sealed.kind == "calprune.logits":
+        if sealed.kind == "calprune.logits" and not passed:
             check_agreement(condition, sealed.arrays)
     except StoreError as error:
         raise Mismatch(f"{path}: {error}") from error

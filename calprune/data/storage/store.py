@@ -25,8 +25,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from calprune.data.condition import Condition, sha256_of
+from calprune.data.storage import checked
 from calprune.data.storage.blocks import SealedBlocks
-from calprune.data.storage.container import Sealed, claimed, unpack
+from calprune.data.storage.container import (
+    Sealed,
+    claimed,
+    intact,
+    sha256_of_body,
+    unpack,
+    unpacked,
+)
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.sealing import condition_of, seal
@@ -288,13 +296,21 @@ def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
         return None
 
 
-def read_logits(path: Path) -> LogitTable:
-    """A validated logit file; StoreError tells what is wrong with it."""
-    sealed = unpack(path, "calprune.logits")
-    condition = condition_of(path, sealed)
+def read_logits(path: Path, *, anew: bool = False) -> LogitTable:
+    """A validated logit file; StoreError tells what is wrong with it.
+
+    Bytes that have passed all checks before are not checked again, unless ``anew``.
+    """
+    raw = intact(path)
+    sha256 = sha256_of_body(raw)
+    passed = not anew and checked.passed(sha256)
+    sealed = unpacked(path, raw, "calprune.logits", passed=passed)
+    condition = condition_of(path, sealed, passed=passed)
     assert condition is not None
     table = table_of(path, condition, sealed.provenance, sealed.arrays)
-    check_closed_replies(table)
+    if not passed:
+        check_closed_replies(table)
+        checked.remember(sha256)
     return table
 
 
@@ -302,7 +318,7 @@ def check_file(path: Path) -> Sealed:
     """Verify one sealed file of any kind, its name included."""
     sealed = unpack(path, claimed(path)[0])
     if sealed.kind == "calprune.logits":
-        read_logits(path)
+        read_logits(path, anew=True)
     named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
     if named and named[1] != sealed.key[:8]:
         raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")

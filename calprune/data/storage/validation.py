@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,29 @@ def check_columns(form: Format, arrays: dict[str, NDArray[Any]]) -> None:
             raise Mismatch(f"{column.path}: missing")
 
 
+class _Texts(NamedTuple):
+    """What is asked of a column of text."""
+
+    not_utf8: str
+    unique: bool
+    empty: NDArray[np.bool_]
+
+
+def _texts(array: NDArray[Any]) -> _Texts:
+    return _looked_at(array.tobytes(), array.dtype.str)
+
+
+@lru_cache(maxsize=32)
+def _looked_at(content: bytes, dtype: str) -> _Texts:
+    """Files of a benchmark share their ids, splits and images: looked at once."""
+    array, why = np.frombuffer(content, dtype), ""
+    try:
+        b"\0".join(array.tolist()).decode("utf-8")
+    except UnicodeDecodeError as error:
+        why = error.reason
+    return _Texts(why, len(np.unique(array)) == len(array), array == b"")
+
+
 def check_ranges(arrays: dict[str, NDArray[Any]]) -> None:
     """What a reader casts to int32, float32 or text is such; Mismatch names the column.
 
@@ -61,10 +85,8 @@ def check_ranges(arrays: dict[str, NDArray[Any]]) -> None:
     for path, array in sorted(arrays.items()):
         kind, wide = array.dtype.kind, array.dtype.itemsize > 4
         if kind == "S" and not path.endswith("/text"):
-            try:
-                b"\0".join(array.ravel().tolist()).decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise Mismatch(f"{path}: text that is not UTF-8 ({error.reason})") from error
+            if why := _texts(array).not_utf8:
+                raise Mismatch(f"{path}: text that is not UTF-8 ({why})")
         elif kind == "i" and wide and not path.endswith("/offset"):
             if (array != array.astype(np.int32)).any():
                 raise Mismatch(f"{path}: a number that 32 bits do not hold")
@@ -85,13 +107,12 @@ def check_logits(arrays: dict[str, NDArray[Any]]) -> None:
             row = int(np.flatnonzero(~good)[0])
             raise Mismatch(f"row {row} ({_plain(ids[row])}): {law}")
 
-    if len(np.unique(ids)) != n or (np.char.str_len(ids) == 0).any():
-        raise Mismatch("question ids are empty or not unique")
-    if len(np.unique(names)) != len(names) or (np.char.str_len(names) == 0).any():
-        raise Mismatch("answer names are empty or not unique")
+    for what, column in (("question ids", ids), ("answer names", names)):
+        if not _texts(column).unique or _texts(column).empty.any():
+            raise Mismatch(f"{what} are empty or not unique")
     if len(names) > _MOST_ANSWERS:
         raise Mismatch(f"{len(names)} answers, at most {_MOST_ANSWERS} are read")
-    every(np.char.str_len(arrays["example/cluster"]) > 0, "its image has no name")
+    every(~_texts(arrays["example/cluster"]).empty, "its image has no name")
     spelled = np.broadcast_to(token >= 0, logit.shape)
     used = token[token >= 0]
     if len(np.unique(used)) != len(used) or not (token >= 0).any(axis=1).all():
@@ -160,7 +181,7 @@ def _check_images(arrays: dict[str, NDArray[Any]]) -> None:
 
     New tokens that are mostly the tower's CLS token stand among the kept ones as −1.
     """
-    if (np.char.str_len(arrays["image/id"]) == 0).any():
+    if _texts(arrays["image/id"]).empty.any():
         raise Mismatch("image/id: an image without a name")
     for name, least in (("kept", -1), ("position", -1), ("question", -1), ("tied", 0)):
         if (arrays.get(f"image/{name}", np.zeros(0)) < least).any():
@@ -337,7 +358,7 @@ def check_merges(arrays: dict[str, NDArray[Any]]) -> None:
 def check_audits(arrays: dict[str, NDArray[Any]]) -> None:
     """Questions are named once; what generate said, and how far off the cache is, are numbers."""
     ids, logit = arrays["example/id"], arrays["logit/answer"]
-    if len(np.unique(ids)) != len(ids) or (np.char.str_len(ids) == 0).any():
+    if not _texts(ids).unique or _texts(ids).empty.any():
         raise Mismatch("question ids are empty or not unique")
     if not (np.isfinite(logit) | (logit == -np.inf)).all():
         raise Mismatch("logit/answer: a logit that is none")
