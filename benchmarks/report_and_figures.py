@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from calprune.data.storage.store import Store
 
 QUESTIONS = 4_500
 SPLITS = ("random", "popular", "adversarial")
-Asked = tuple[str, dict[str, Scalar], int | None, int | None]
+Asked = tuple[str, Mapping[str, Scalar], int | None, int | None]
 CONDITIONS: tuple[Asked, ...] = (
     ("full", {}, None, None),
     *(("random", {}, k, seed) for k in (64, 128) for seed in range(3)),
@@ -46,7 +47,7 @@ def condition(number: int) -> LogitTable:
     selector, parameters, kept, seed = CONDITIONS[number]
     table = made_up(number)
     part = slice(QUESTIONS)
-    cut = {
+    cut: dict[str, Any] = {
         name: value[part]
         for name, value in vars(table).items()
         if isinstance(value, np.ndarray) and len(value) == len(table)
