@@ -1,23 +1,93 @@
-"""The command line. Every import that costs anything is inside a command."""
+"""The command line. A command's module is imported when the command is used."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from calprune import __version__
-from calprune.commands import analyze, collect, data, inventory, judge, report, selections
-from calprune.commands.ending import ended
 from calprune.interrupts import done, listen
 
 EXIT_CODES = (
     "Exit codes: 0 done · 2 the request makes no sense · 3 data or results are missing · "
     "4 a file or model cannot be trusted · 5 nothing can be written · 130 interrupted."
 )
+COMMANDS = {
+    "collect": ("collect", "Fill the cache: encode images, select tokens, ask the model."),
+    "analyze": ("analyze", "Accuracy and calibration of what is cached, with intervals."),
+    "report": (
+        "report",
+        "One HTML file: summary, tables that sort, figures, warnings, provenance.",
+    ),
+    "judge": (
+        "judge",
+        "Grade generated replies by a judge, import grades, or export replies for official "
+        "servers.",
+    ),
+    "compare-selections": (
+        "selections",
+        "Overlap of the tokens that selectors keep, their ties and margins.",
+    ),
+    "ls": (
+        "inventory",
+        "List plug-ins of a kind, such as benchmarks or selectors, or cached conditions.",
+    ),
+    "verify": ("inventory", "Check every sealed file of a store."),
+    "data": ("data", "Fetch published benchmarks, and check that files are what was published."),
+    "show": (
+        "inventory",
+        "Print what a sealed file holds, or draw the visual tokens that selectors keep.",
+    ),
+}
+"""Module in ``commands`` and first sentence of each command, which the overview shows."""
+
+
+class _Loaded(Mapping[str, Any]):
+    """Commands by name, each imported when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module = import_module(f"calprune.commands.{COMMANDS[name][0]}")
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        module.register(app)
+        return typer.main.get_group(app).commands[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Overview(TyperGroup):
+    """All commands, none of them imported before it is used."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self.commands: Any = _Loaded()
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names, in the order of the overview."""
+        return list(COMMANDS)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Names with their first sentences."""
+        limit = formatter.width - 6 - max(map(len, COMMANDS))
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [
+                    (name, TyperCommand(name, help=text).get_short_help_str(limit))
+                    for name, (_, text) in COMMANDS.items()
+                ]
+            )
+
 
 app = typer.Typer(
     name="calprune",
+    cls=_Overview,
     help="Does visual token pruning keep a multimodal model's confidence right?\n\n"
     "collect fills a cache of logits (torch); analyze reads it on any laptop (no torch).",
     epilog=EXIT_CODES,
@@ -30,6 +100,8 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; turns every error of ours into one line and its exit code."""
+    from calprune.commands.ending import ended
+
     listen()
     done(ended(app))
 
@@ -47,7 +119,3 @@ def _root(
     ] = False,
 ) -> None:
     pass
-
-
-for part in (collect, analyze, report, data, judge, selections, inventory):
-    part.register(app)

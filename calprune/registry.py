@@ -7,7 +7,6 @@ Both share one shelf; two plug-ins of one name are an error.
 
 from __future__ import annotations
 
-import difflib
 import pkgutil
 import re
 import typing
@@ -15,12 +14,14 @@ from collections.abc import Iterable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calprune.errors import PlanError
 from calprune.extras import needed
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUPS = {
     "benchmarks": "data/benchmarks",
@@ -41,7 +42,9 @@ WORDS = {"selectors": "all", "confidence": "auto"}
 
 @cache
 def _shelf(group: str) -> dict[str, str | EntryPoint]:
-    folder = Path(__file__).parent / GROUPS[group]
+    from importlib.metadata import entry_points
+
+    folder = _folder(group)
     shelf: dict[str, str | EntryPoint] = {
         module.name.replace("_", "-"): module.name
         for module in pkgutil.iter_modules([str(folder)])
@@ -62,6 +65,10 @@ def _shelf(group: str) -> dict[str, str | EntryPoint]:
     return shelf
 
 
+def _folder(group: str) -> Path:
+    return Path(__file__).parent / GROUPS[group]
+
+
 def names(group: str) -> list[str]:
     """All names in a group, sorted. Imports nothing."""
     return sorted(_shelf(group))
@@ -78,11 +85,49 @@ def load(group: str, name: str) -> Any:
         raise PlanError(unknown(_one(group), name, shelf))
     found = shelf[name]
     with needed(f"{_one(group)} {name!r}"):
-        if isinstance(found, EntryPoint):
+        if not isinstance(found, str):
             return found.load()
         module = import_module(f"calprune.{GROUPS[group].replace('/', '.')}.{found}")
     (exported,) = module.__all__
     return getattr(module, exported)
+
+
+def told(group: str, name: str, attributes: Iterable[str]) -> dict[str, str] | None:
+    """Texts that a built-in plug-in's class says of itself, read in its source, not imported.
+
+    None for a plug-in of another package, and where any of them is not written there as a text:
+    then ``load`` has them.
+    """
+    import ast
+
+    found = _shelf(group)[name]
+    if not isinstance(found, str):
+        return None
+    try:
+        tree = ast.parse((_folder(group) / f"{found}.py").read_bytes())
+    except OSError:
+        return None
+    exported: Any = None
+    classes: dict[str, dict[str, str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            classes[node.name] = dict(_texts(node.body))
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            (exported,) = ast.literal_eval(node.value)
+    said = classes.get(exported, {})
+    return {a: said[a] for a in attributes} if set(attributes) <= said.keys() else None
+
+
+def _texts(body: Iterable[Any]) -> Iterable[tuple[str, str]]:
+    """Names in the body of a class that are bound to a text."""
+    import ast
+
+    for node in body:
+        if isinstance(node, ast.Assign | ast.AnnAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            text = getattr(node.value, "value", None)
+            if isinstance(target, ast.Name) and isinstance(text, str):
+                yield target.id, text
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
@@ -95,6 +140,8 @@ def unknown(what: str, name: str, known: Iterable[str]) -> str:
 
 def _near(name: str, known: dict[str, str]) -> list[str]:
     """Three at most that look alike, or that begin with a word that does, as ``scope:alpha=1``."""
+    import difflib
+
     name = name.casefold()
     if near := difflib.get_close_matches(name, known, n=3, cutoff=0.5):
         return [known[each] for each in near]

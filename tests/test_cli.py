@@ -12,8 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
+import typer
 from PIL import Image
+from typer.core import TyperCommand
 
+from calprune import cli
 from calprune.commands.options import share_of
 from calprune.errors import PlanError
 from tests.children import ROOT, calprune, start
@@ -42,6 +45,13 @@ def fails(done: subprocess.CompletedProcess[str], code: int, *said: str) -> None
     assert done.stderr.count("\n") == 1, done.stderr
     for text in said:
         assert text in done.stderr
+
+
+def test_the_overview_says_what_each_command_says() -> None:
+    """It does so without importing one."""
+    for name, command in typer.main.get_command(cli.app).commands.items():
+        said = TyperCommand(name, help=cli.COMMANDS[name][1])
+        assert command.get_short_help_str(10_000) == said.get_short_help_str(10_000)
 
 
 def test_collecting_twice_says_so(store: Path, tiny_llava: Path) -> None:

@@ -88,6 +88,36 @@ def test_statsmodels_is_loaded_where_it_is_asked_for(asked: tuple[str, ...], loa
     assert any(name.startswith("statsmodels") for name in loaded) is loads
 
 
+NUMBERS = ("h5py", "numpy", "scipy")
+UNUSED = {
+    (): (*HEAVY, *NUMBERS, "importlib.metadata", "pydantic"),
+    ("collect",): (*HEAVY, *NUMBERS),
+    ("compare-selections",): (*HEAVY, *NUMBERS),
+    ("show",): (*HEAVY, *NUMBERS),
+    ("verify",): (*HEAVY, *NUMBERS),
+    ("data",): (*HEAVY, *NUMBERS),
+    ("judge",): (*HEAVY, *NUMBERS),
+}
+
+
+@pytest.mark.parametrize("command", UNUSED, ids=" ".join)
+def test_overviews_load_next_to_nothing(command: tuple[str, ...]) -> None:
+    assert set(run(COMMAND, *command, "--help")).isdisjoint(UNUSED[command])
+
+
+@pytest.mark.parametrize("group", ["metrics", "selectors", "figures", "calibrators"])
+def test_listing_plugins_imports_none(group: str) -> None:
+    loaded = run(COMMAND, "ls", group)
+    assert set(loaded).isdisjoint((*HEAVY, *NUMBERS))
+    assert not any(name.startswith(("calprune.analyze", "calprune.collect.s")) for name in loaded)
+
+
+@pytest.mark.parametrize("command", [("analyze",), ("ls",)], ids=" ".join)
+def test_reading_the_sample_loads_nothing_that_is_not_used(command: tuple[str, ...]) -> None:
+    loaded = run(COMMAND, *command, "--store", "sample")
+    assert set(loaded).isdisjoint((*HEAVY, "scipy", "numpy.f2py"))
+
+
 def test_importing_calprune_is_light() -> None:
     assert set(run(IMPORT, "calprune")).isdisjoint((*HEAVY, "h5py", "numpy", "scipy", "typer"))
 

@@ -153,3 +153,19 @@ def test_a_plug_in_is_made_with_one_value_of_each_parameter() -> None:
     for group, text in (("metrics", "ece:bins=5,10"), ("calibrators", "histogram:bins=5,10")):
         with pytest.raises(PlanError, match=f"{text!r} takes one value of bins, not 2"):
             registry.make(group, text)
+
+
+@pytest.mark.parametrize("group", registry.GROUPS)
+def test_what_is_read_in_the_source_is_what_the_plugin_says(group: str) -> None:
+    asked = ("title", "direction") if group == "metrics" else ("title",)
+    for name in registry.names(group):
+        said = registry.told(group, name, asked)
+        if said is not None:
+            plugin = registry.load(group, name)
+            assert said == {a: getattr(plugin, a) for a in asked}, name
+    if group != "studies":  # their titles are made
+        assert said is not None
+
+
+def test_what_no_source_says_is_left_to_loading() -> None:
+    assert registry.told("metrics", "ece", ("title", "no_such_attribute")) is None

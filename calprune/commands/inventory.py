@@ -47,6 +47,10 @@ def ls(
 ) -> None:
     """List plug-ins of a kind, such as benchmarks or selectors, or cached conditions."""
     from calprune.commands.listing import listing
+
+    if what is not Kind.conditions:
+        print(listing(what.value, None, format))
+        return
     from calprune.commands.reading import Reader
 
     reader = Reader()

@@ -8,28 +8,30 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calprune import registry
-from calprune.commands.reading import Reader
-from calprune.data.condition import Condition
-from calprune.data.condition_names import budget_text, name_of
-from calprune.data.storage.store import Store, check_file, store_path
 from calprune.errors import MissingExtra, PlanError
 from calprune.terminal import counted, in_columns, printable
+
+if TYPE_CHECKING:
+    from calprune.commands.reading import Reader
 
 _NARROWEST = 100  # columns of the table of benchmarks
 _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
 
 
 def listing(what: str, store: Path | None, form: str, reader: Reader | None = None) -> str:
-    """Rows of one kind as a plain table or JSON; what a store's reader left out, it knows."""
+    """Rows of one kind as a plain table or JSON; what a store's reader left out, it knows.
+
+    Conditions need a reader.
+    """
     if form not in ("table", "json"):
         raise PlanError(registry.unknown("format", form, ("table", "json")))
     if what == "benchmarks":
         rows = _benchmarks()
         return json.dumps(rows, indent=2) if form == "json" else _folded(rows)
-    rows = _conditions(store, reader or Reader()) if what == "conditions" else _plugins(what)
+    rows = _plugins(what) if reader is None else _conditions(store, reader)
     if form == "json":
         return json.dumps(rows, indent=2)
     if what == "conditions":
@@ -38,11 +40,15 @@ def listing(what: str, store: Path | None, form: str, reader: Reader | None = No
 
 
 def _plugins(group: str) -> list[dict[str, Any]]:
-    loaded = list(_loaded(group))
-    rows = [{"name": name, "title": title} for name, title, _ in loaded]
-    if group == "metrics":  # what is better: lower, higher, nearer 0, neither
-        for row, (_, _, plugin) in zip(rows, loaded, strict=True):
-            row["direction"] = str(getattr(plugin, "direction", ""))
+    # of metrics, what is better: lower, higher, nearer 0, neither
+    asked = ("title", "direction") if group == "metrics" else ("title",)
+    rows = []
+    for name in registry.names(group):
+        said = registry.told(group, name, asked)
+        if said is None:
+            title, plugin = _loaded(group, name)
+            said = {"title": title} | {a: str(getattr(plugin, a, "")) for a in asked[1:]}
+        rows.append({"name": name, **said})
     if group == "models":
         from calprune.collect.hf.names import EMBEDDED, SHORT
 
@@ -52,22 +58,22 @@ def _plugins(group: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _loaded(group: str) -> Iterator[tuple[str, str, Any]]:
-    """Name, title and plug-in; one that cannot be loaded has only a title, which says why."""
-    for name in registry.names(group):
-        try:
-            plugin = registry.load(group, name)
-            yield name, str(plugin.title), plugin
-        except MissingExtra as error:
-            yield name, f"({error})", None
-        except Exception as error:  # a foreign plug-in may fail in any way; the others still list
-            yield name, f"(cannot be loaded: {type(error).__name__}: {error})", None
+def _loaded(group: str, name: str) -> tuple[str, Any]:
+    """Title and plug-in; one that cannot be loaded has only a title, which says why."""
+    try:
+        plugin = registry.load(group, name)
+        return str(plugin.title), plugin
+    except MissingExtra as error:
+        return f"({error})", None
+    except Exception as error:  # a foreign plug-in may fail in any way; the others still list
+        return f"(cannot be loaded: {type(error).__name__}: {error})", None
 
 
 def _benchmarks() -> list[dict[str, Any]]:
     """What is published of each and whether it is here; nothing that a plug-in does not say."""
     rows = []
-    for name, title, plugin in _loaded("benchmarks"):
+    for name in registry.names("benchmarks"):
+        title, plugin = _loaded("benchmarks", name)
         published = getattr(plugin, "published", None)
         rows.append(
             {
@@ -118,6 +124,9 @@ def _cell(value: object) -> str:
 
 def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
     """What there is of each condition: its name, its typed parts, and what its file holds."""
+    from calprune.data.condition_names import budget_text, name_of
+    from calprune.data.storage.store import store_path
+
     return [
         {
             "model": t.condition.model,
@@ -159,6 +168,10 @@ def _for_people(row: Mapping[str, Any]) -> dict[str, str]:
 
 def described(file: Path) -> str:
     """What a sealed file of any kind holds, as JSON, after checking it."""
+    from calprune.data.condition import Condition
+    from calprune.data.condition_names import name_of
+    from calprune.data.storage.store import check_file
+
     sealed = check_file(file)
     found: dict[str, Any] = {
         "file": str(file),
@@ -177,6 +190,8 @@ def described(file: Path) -> str:
 def checked(store: Path | None) -> Iterator[tuple[bool, str]]:
     """Whether a file is bad, and a line: one for each bad file, then the counts."""
     import h5py
+
+    from calprune.data.storage.store import Store, store_path
 
     bad = good = 0
     for path, error in Store(store_path(store)).verify():

@@ -114,7 +114,7 @@ def check(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         now = RENAMED.get(column, column)
         assert now in found, f"{name}: no column {now} among {', '.join(found)}"
         pairs = ([math.nan if x is None else x for x in own] for own in (found[now], values))
-        assert next(pairs) == pytest.approx(next(pairs), 1e-9, 1e-13, nan_ok=True), (name, now)
+        assert next(pairs) == pytest.approx(next(pairs), 1e-9, 1e-12, nan_ok=True), (name, now)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
