@@ -16,10 +16,10 @@ from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.results.permuted_metrics import difference_test
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors
-from calprune.analyze.statistics import gaps
 from calprune.analyze.statistics.calibration_error import GapSums, combined
 from calprune.analyze.statistics.clustering import Clusters
-from calprune.analyze.statistics.ece_if_calibrated import design_effects
+from calprune.analyze.statistics.ece_if_calibrated import _of_bins, _one_by_one, design_effects
+from calprune.analyze.statistics.gaps import excess
 from calprune.errors import PlanError
 from tests.analyze.calls import compare, estimate
 from tests.analyze.conftest import make_condition, make_predictions, make_table
@@ -65,10 +65,12 @@ def loops(predictions, weight, bins=15):
     return size / n, (size - excess) / n
 
 
-@given(st.lists(st.floats(0, 10), min_size=1, max_size=50))
-def test_the_error_function_is_that_of_the_c_library(x):
-    found = gaps.erf(np.array([*x, math.inf]))
-    assert found == pytest.approx([*map(math.erf, x), 1.0], rel=0, abs=4e-16)
+@given(st.lists(st.floats(0, 12), min_size=1, max_size=50))
+def test_the_excess_is_that_of_a_folded_normal(x):
+    found = excess(np.array([*x, 1.0]), np.array([1.0] * len(x) + [0.0]))
+    density = [math.exp(-0.5 * v * v) * math.sqrt(2 / math.pi) for v in x]
+    expected = [d - v * math.erfc(v / math.sqrt(2)) for d, v in zip(density, x, strict=True)]
+    assert found == pytest.approx([*expected, 0.0], rel=0, abs=1e-15)
 
 
 def test_replicates_are_those_of_the_definition():
@@ -235,11 +237,19 @@ def test_repeats_widen_their_own_bin_and_different_questions_hardly():
     thrice = once.take(np.repeat(np.arange(len(once)), 3))
     (metric,) = resolve(["ece"])
     for predictions, least, most in ((once, 0.7, 1.4), (thrice, 2.4, 3.6)):
-        rows = metric.gap_parts(predictions).sums(
-            np.ones((len(predictions), 1)), np.zeros(len(predictions), dtype=np.intp), 1
-        )[0]
-        effects = design_effects(metric.gap_parts(predictions), Clusters.of(predictions.cluster))
-        assert least < np.average(effects, weights=rows) < most
+        sums = sums_of("ece", predictions)
+        effects = design_effects(metric.gap_parts(predictions), sums)
+        assert least < np.average(effects, weights=sums.count.sum(axis=0)) < most
+
+
+@pytest.mark.parametrize("spec", ["ece", "ece-class-wise", "ece-debiased", "rmsce"])
+def test_redraws_in_bins_are_those_of_one_row_after_another(spec):
+    (metric,) = resolve([spec])
+    parts = metric.gap_parts(questions(40, answers=4).answered(1.35))
+    u = np.random.default_rng(0).random((7, len(parts.probability)), np.float32)
+    u[0] = parts.probability[:, 0]  # equal, or off by rounding
+    for found, expected in zip(_of_bins(parts, u, True), _one_by_one(parts, u, True), strict=True):
+        assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_seeds_are_dealt_with_the_single_run_and_the_test_keeps_its_level():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from calprune import registry
 from calprune.analyze.tables.records import as_csv
-from calprune.data.storage.container import replace_all
+from calprune.data.storage.publishing import replace_all
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:

@@ -21,25 +21,26 @@ PAYS = 1_000_000_000
 
 @dataclass(frozen=True)
 class RiskWalk:
-    """Rows from the most confident down, cut where it matters how many have come before.
+    """Rows from the most confident down, and the pieces of them that are wrong or partly wrong.
 
-    That is where risk changes. Rows of equal confidence are sorted by risk: those of one risk are a
-    piece. A group of ties with pieces of several risks is mixed.
+    A piece is a run of rows of one risk: of several groups of ties where each has no other risk,
+    else of one group, which is then mixed and has all its rows in pieces.
 
     Attributes:
-        owner: (n,), cluster of each row.
-        cut: (cuts,), rows before each place.
-        coefficient: (cuts,), of S(count) at each, for all that is not mixed.
-        piece: (pieces,), at which cut each piece of a mixed group ends; it begins at the last.
-        risk: (pieces,), of each piece.
-        first: where each mixed group begins in ``piece``.
+        owner: (n,), cluster of each row; rows of equal confidence are sorted by risk.
+        begin, end: (pieces,), which rows are in a piece.
+        risk: (pieces,), 0 in mixed groups.
+        mixed: which pieces are of mixed groups.
+        own: their risk.
+        first: where each mixed group begins in ``mixed``.
     """
 
     owner: Indices
-    cut: Indices
-    coefficient: Floats
-    piece: Indices
+    begin: Indices
+    end: Indices
     risk: Floats
+    mixed: Indices
+    own: Floats
     first: Indices
 
     @classmethod
@@ -47,21 +48,22 @@ class RiskWalk:
         """Of rows in any order: confidence, how wrong each is (0 to 1), and its cluster."""
         order = np.lexsort((risk, -confidence))
         confidence, risk = confidence[order], risk[order]
-        tied = confidence[1:] == confidence[:-1]
-        opens = np.append(True, ~tied | (risk[1:] != risk[:-1]))  # a piece
-        begin = np.flatnonzero(opens)
-        risk = risk[begin]
-        group = (np.cumsum(np.append(True, ~tied)) - 1)[begin]
+        fresh = np.append(True, confidence[1:] != confidence[:-1])
+        begin = np.flatnonzero(fresh | np.append(True, risk[1:] != risk[:-1]))
+        own, group = risk[begin], (np.cumsum(fresh) - 1)[begin]
         mixed = (np.bincount(group) > 1)[group]
-        single = np.where(mixed, 0.0, risk)
-        coefficient = np.append(0.0, single) - np.append(single, 0.0)
-        needed = (coefficient != 0) | np.append(mixed, False) | np.append(False, mixed)
+        single = np.where(mixed, 0.0, own)
+        alone = np.append(True, mixed[1:] | mixed[:-1] | (single[1:] != single[:-1]))
+        begin, single, kept = begin[alone], single[alone], mixed[alone]
+        end = np.append(begin[1:], len(order))
+        counts = kept | (single > 0)
         return cls(
             cluster[order],
-            np.append(begin, len(order))[needed],
-            coefficient[needed],
-            (np.cumsum(needed) - 1)[1:][mixed],
-            risk[mixed],
+            begin[counts],
+            end[counts],
+            single[counts],
+            np.flatnonzero(kept[counts]),
+            own[mixed],
             np.flatnonzero(np.diff(group[mixed], prepend=-1)),
         )
 
@@ -80,52 +82,51 @@ class RiskWalk:
         """Several draws in each word, added up at once."""
         words, rows = draws.lanes(lane), len(self.owner)
         each, step = 8 // lane().itemsize, max(1, HELD // (8 * rows))
-        found = np.empty((len(words), each))
+        found, both = np.empty((len(words), each)), np.append(self.begin, self.end)
         for at in range(0, len(words), step):
             some = words[at : at + step]
             upto = np.zeros((len(some), rows + 1), dtype=np.uint64)
             np.cumsum(np.take(some, self.owner, axis=1), axis=1, out=upto[:, 1:])
-            at_cuts = np.take(upto, self.cut, axis=1).view(lane)
-            count = _draw_by_draw(at_cuts, each)
-            value = np.take(sums, count)
-            total = value @ self.coefficient
-            if len(self.piece):
-                total += self._of_mixed(count, value)
+            ends = np.take(upto, both, axis=1).view(lane)
+            count = _draw_by_draw(ends, each)
+            value, size = np.take(sums, count), len(self.begin)
+            moved = value[:, size:] - value[:, :size]
+            total = moved @ self.risk
+            if len(self.mixed):
+                total += self._of_mixed(count[:, size + self.mixed] - count[:, self.mixed], moved)
             found[at : at + step] = total.reshape(len(some), each)
         return found.reshape(-1)[: len(draws)]
 
-    def _of_mixed(self, count: Indices, value: Floats) -> Floats:
-        """What mixed groups add, (draws,), from counts and S(count) at the cuts, (draws, cuts)."""
-        end, begin = self.piece, self.piece - 1
-        size = count[:, end] - count[:, begin]
-        missed = np.add.reduceat(size * self.risk, self.first, axis=1)
+    def _of_mixed(self, size: Indices, moved: Floats) -> Floats:
+        """What mixed groups add, (draws,), from the rows of their pieces (draws, pieces)."""
+        missed = np.add.reduceat(size * self.own, self.first, axis=1)
         rows = np.add.reduceat(size, self.first, axis=1)
-        moved = np.add.reduceat(value[:, end] - value[:, begin], self.first, axis=1)
+        waited = np.add.reduceat(moved[:, self.mixed], self.first, axis=1)
         share = np.divide(missed, rows, out=np.zeros_like(missed), where=rows > 0)
-        return np.asarray((share * moved).sum(axis=1))
+        return np.asarray((share * waited).sum(axis=1))
 
     def compiled(self, draws: Draws, sums: Floats, lane: Lane) -> Floats:
         """Row by row with all draws beside each other."""
         counts, kernel = draws.columns(lane), _kernel()
-        risk = np.full(len(self.cut), -1.0)
-        opens, closes = np.zeros((2, len(self.cut)), dtype=np.bool_)
-        risk[self.piece] = self.risk
-        opens[self.piece[self.first]] = True
-        closes[self.piece[np.append(self.first, len(self.piece))[1:] - 1]] = True
+        own = np.full(len(self.risk), -1.0)
+        opens, closes = np.zeros((2, len(own)), dtype=np.bool_)
+        own[self.mixed] = self.own
+        opens[self.mixed[self.first]] = True
+        closes[self.mixed[np.append(self.first, len(self.mixed))[1:] - 1]] = True
         found = np.empty(counts.shape[1])
         for at in range(0, len(found), STRIDE):
             part = np.ascontiguousarray(counts[:, at : at + STRIDE])
             found[at : at + STRIDE] = kernel(
-                self.owner, self.cut, self.coefficient, risk, opens, closes, part, sums
+                self.owner, self.begin, self.end, self.risk, own, opens, closes, part, sums
             )
         return found
 
 
 def _draw_by_draw(words: NDArray[Any], each: int) -> Indices:
-    """Of (words, cuts * each) the counts of each draw, (words * each, cuts)."""
-    cuts = words.shape[1] // each
-    apart = words.reshape(len(words), cuts, each).transpose(0, 2, 1)
-    return np.asarray(apart.astype(np.intp, order="C").reshape(len(words) * each, cuts))
+    """Of (words, places * each) the counts of each draw, (words * each, places)."""
+    places = words.shape[1] // each
+    apart = words.reshape(len(words), places, each).transpose(0, 2, 1)
+    return np.asarray(apart.astype(np.intp, order="C").reshape(len(words) * each, places))
 
 
 def _kernel_for(work: int) -> Any:
@@ -145,42 +146,46 @@ def _kernel() -> Any:
 
 def _walk(
     owner: Indices,
-    cut: Indices,
-    coefficient: Floats,
+    begin: Indices,
+    end: Indices,
     risk: Floats,
+    own: Floats,
     opens: Bools,
     closes: Bools,
     counts: NDArray[Any],
     sums: Floats,
 ) -> Any:
     draws = counts.shape[1]
-    end = np.zeros(draws, np.uint32)
+    upto = np.zeros(draws, np.uint32)
     before = np.zeros(draws, np.uint32)
-    begin = np.zeros(draws, np.uint32)
+    start = np.zeros(draws, np.uint32)
     missed = np.zeros(draws)
     waiting = np.zeros(draws)
     row = 0
-    for j in range(len(cut)):
-        if risk[j] >= 0.0:
-            before[:] = end
-        for i in range(row, cut[j]):
+    for j in range(len(risk)):
+        for i in range(row, begin[j]):
             some = counts[owner[i]]
             for b in range(draws):
-                end[b] += some[b]
-        row = cut[j]
-        factor = coefficient[j]
-        if factor != 0.0:
+                upto[b] += some[b]
+        before[:] = upto
+        for i in range(begin[j], end[j]):
+            some = counts[owner[i]]
             for b in range(draws):
-                waiting[b] += factor * sums[end[b]]
-        if risk[j] >= 0.0:
-            if opens[j]:
-                begin[:] = before
-                missed[:] = 0.0
+                upto[b] += some[b]
+        row = end[j]
+        if own[j] < 0.0:
+            factor = risk[j]
             for b in range(draws):
-                missed[b] += risk[j] * (end[b] - before[b])
-            if closes[j]:
-                for b in range(draws):
-                    if missed[b] > 0.0:
-                        share = missed[b] / (end[b] - begin[b])
-                        waiting[b] += share * (sums[end[b]] - sums[begin[b]])
+                waiting[b] += factor * (sums[upto[b]] - sums[before[b]])
+            continue
+        if opens[j]:
+            start[:] = before
+            missed[:] = 0.0
+        for b in range(draws):
+            missed[b] += own[j] * (upto[b] - before[b])
+        if closes[j]:
+            for b in range(draws):
+                if missed[b] > 0.0:
+                    share = missed[b] / (upto[b] - start[b])
+                    waiting[b] += share * (sums[upto[b]] - sums[start[b]])
     return waiting

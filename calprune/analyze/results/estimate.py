@@ -31,8 +31,9 @@ from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
+    errors_of,
     gap_bounds,
-    gap_errors,
+    gap_sums,
     resampled,
 )
 from calprune.analyze.results.signature import drawn_unit, interval_of, signature
@@ -160,24 +161,47 @@ def _group(
     return rows
 
 
+@dataclass(frozen=True)
+class _Gap:
+    """Of a metric that adds up gaps, the error of a condition and what a calibrated model has."""
+
+    error: Combined
+    if_calibrated: float | None
+
+
 def _errors_alone(
     samplers: Sequence[Sequence[ResampledMetrics]], resampled: frozenset[int], how: Resampling
-) -> dict[int, list[Combined]]:
+) -> dict[int, list[_Gap]]:
     """Of each metric that adds up gaps, by index, the error of each condition."""
-    found: dict[int, list[Combined]] = {}
+    found: dict[int, list[_Gap]] = {}
     for j, metric in enumerate(samplers[0][0].metrics if samplers else ()):
         if is_gapped(metric):
             draws = how.draws if j in resampled else 0
             by_count: dict[int, list[int]] = defaultdict(list)
             for i, joined in enumerate(samplers):
                 by_count[len(joined[0].clusters)].append(i)
-            own: dict[int, Combined] = {}
+            own: dict[int, _Gap] = {}
             for count, alike in by_count.items():
                 for some in at_once(alike, count):
-                    alone: list[Contrast] = [((i, 1.0),) for i in range(len(some))]
-                    made = gap_errors([samplers[i] for i in some], j, alone, draws, how.seed)
+                    made = _some_alone([samplers[i] for i in some], j, draws, how.seed)
                     own |= dict(zip(some, made, strict=True))
             found[j] = [own[i] for i in range(len(samplers))]
+    return found
+
+
+def _some_alone(
+    samplers: Sequence[Sequence[ResampledMetrics]], j: int, draws: int, seed: int
+) -> list[_Gap]:
+    laid = [[gap_sums(s, j) for s in joined] for joined in samplers]
+    alone: list[Contrast] = [((i, 1.0),) for i in range(len(samplers))]
+    errors = errors_of([[sums for _, sums in own] for own in laid], alone, draws, seed)
+    found = []
+    for error, (first, *_), own in zip(errors, samplers, laid, strict=True):
+        metric, images = first.metrics[j], clusters_of(first.predictions)
+        assert is_gapped(metric)
+        known = own[0] if images is first.clusters else None
+        expected = if_calibrated(metric, first.predictions, images, seed, known)
+        found.append(_Gap(error, expected))
     return found
 
 
@@ -186,7 +210,7 @@ def _cell(
     runs: ConditionRuns,
     samplers: Sequence[ResampledMetrics],
     values: Floats,
-    gaps: Mapping[int, Combined],
+    gaps: Mapping[int, _Gap],
     group: str,
     options: AnalysisOptions,
 ) -> list[Estimate]:
@@ -203,7 +227,7 @@ def _cell(
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
         if gap is not None and (kind == "studentised" or kind == "bridge"):
-            found = gap_bounds(gap, kind)
+            found = gap_bounds(gap.error, kind)
         else:
             found = bounds(mean[j], kind, never_negative(metric))
         of = "" if found.low is None else "debiased" if kind in OF_GAPS else "value"
@@ -215,7 +239,7 @@ def _cell(
                 group=group,
                 metric=MetricInfo.of(metric),
                 value=float(mean[j, 0]),
-                debiased=None if gap is None else float(gap.debiased[0]),
+                debiased=None if gap is None else float(gap.error.debiased[0]),
                 low=found.low,
                 high=found.high,
                 interval_of=of,
@@ -231,9 +255,7 @@ def _cell(
                 replies=int(predictions.replied.sum()),
                 left_out=predictions.left_out,
                 ties=max(s.predictions.ties for s in samplers),
-                ece_if_calibrated=if_calibrated(metric, predictions, images, how.seed)
-                if is_gapped(metric)
-                else None,
+                ece_if_calibrated=None if gap is None else gap.if_calibrated,
                 seed_sd=_spread(values[:, j, 0]),
                 signature=signature(
                     metric, predictions, samplers[0].clusters, interval_of(method, metric, of), how

@@ -24,9 +24,11 @@ from calprune.analyze.metric import (
 )
 from calprune.analyze.options import Resample
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.calibration_error import GapSums
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums
 from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
+from calprune.analyze.statistics.gaps import GapParts
 from calprune.analyze.statistics.resampling import products
 
 _last: list[tuple[NDArray[np.str_], Clusters]] = []
@@ -131,13 +133,21 @@ def residual(predictions: Predictions) -> Floats:
 
 
 def if_calibrated(
-    metric: Gapped, predictions: Predictions, clusters: Clusters, seed: int
+    metric: Gapped,
+    predictions: Predictions,
+    clusters: Clusters,
+    seed: int,
+    known: tuple[GapParts, GapSums] | None = None,
 ) -> float | None:
-    """See ``ece_if_calibrated``; None with soft targets, whose spread no confidence tells."""
+    """See ``ece_if_calibrated``; None with soft targets, whose spread no confidence tells.
+
+    ``known`` are the metric's parts and their sums over these clusters, where these are at hand.
+    """
     if predictions.soft:
         return None
-    parts = metric.gap_parts(predictions)
-    return ece_if_calibrated(parts, clusters, seed, metric.squared, debiased(metric))
+    parts = known[0] if known else metric.gap_parts(predictions)
+    sums = known[1] if known else GapSums.of(parts, clusters, metric.squared)
+    return ece_if_calibrated(parts, sums, seed, debiased(metric))
 
 
 def stacked(*parts: Predictions) -> Predictions:

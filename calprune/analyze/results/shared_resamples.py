@@ -20,6 +20,7 @@ from calprune.analyze.statistics.calibration_error import (
     combined,
 )
 from calprune.analyze.statistics.draws import Draws
+from calprune.analyze.statistics.gaps import GapParts
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval
 from calprune.analyze.statistics.resampling import multiplicities, products
 from calprune.analyze.statistics.strata import multiplicities_within, strata
@@ -48,15 +49,24 @@ def gap_errors(
     seed: int,
 ) -> list[Combined]:
     """Contrasts of a metric that adds up gaps, in the resamples that all metrics share."""
-    sums = [[_gap_sums(s, metric) for s in joined] for joined in conditions]
-    return combined(sums, contrasts, _blocks(len(conditions[0][0].clusters), draws, seed))
+    sums = [[gap_sums(s, metric)[1] for s in joined] for joined in conditions]
+    return errors_of(sums, contrasts, draws, seed)
 
 
-def _gap_sums(sampler: ResampledMetrics, j: int) -> GapSums:
+def errors_of(
+    sums: Sequence[Sequence[GapSums]], contrasts: Sequence[Contrast], draws: int, seed: int
+) -> list[Combined]:
+    """The same from sums over images."""
+    return combined(sums, contrasts, _blocks(len(sums[0][0]), draws, seed))
+
+
+def gap_sums(sampler: ResampledMetrics, j: int) -> tuple[GapParts, GapSums]:
+    """The rows in the parts whose gaps a metric adds up, and their sums."""
     metric = sampler.metrics[j]
     if not is_gapped(metric):
         raise TypeError(f"{metric.name} adds up no gaps")
-    return GapSums.of(metric.gap_parts(sampler.predictions), sampler.clusters, metric.squared)
+    parts = metric.gap_parts(sampler.predictions)
+    return parts, GapSums.of(parts, sampler.clusters, metric.squared)
 
 
 def resampled(

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.arrays import Floats
+from calprune.analyze.arrays import Bools, Floats
 from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.exact_sums import on_grid
@@ -32,56 +32,58 @@ TAILS = (0.025, 0.975)
 
 @dataclass(frozen=True)
 class GapSums:
-    """What a calibration error adds up, image by image.
+    """What a calibration error adds up, image by image; parts that no row reaches are left out.
 
     Attributes:
-        gap: sum of probability - truth, (images, classes, parts).
-        count: rows in each part, (images, classes, parts); parts that no row reaches are left out.
+        columns: side by side, so that one product resamples all, (images, ...): ``gap``, its
+            squares on a grid on which resampled sums are exact, and ``rows``.
+        count: rows in each part, (images, classes, parts).
+        used: which parts of all there are.
         squared: whether the error is of squared gaps.
     """
 
-    gap: Floats
+    columns: Floats
     count: Floats
+    used: Bools
     squared: bool = False
 
     @classmethod
     def of(cls, parts: GapParts, clusters: Clusters, squared: bool = False) -> GapSums:
         """Of the rows of one condition, laid out in their parts."""
         images = len(clusters)
-        gap = parts.sums(parts.probability - parts.truth, clusters.code, images)
         count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
-        used = count.any(axis=(0, 1))
-        return cls(gap[..., used], count[..., used], squared)
-
-    @cached_property
-    def rows(self) -> Floats:
-        """Rows that count for each class, (images, classes)."""
-        return np.asarray(self.count.sum(axis=-1))
+        used = np.asarray(count.any(axis=(0, 1)))
+        count = count[..., used]
+        gap = parts.sums(parts.probability - parts.truth, clusters.code, images)[..., used]
+        size = gap[0].size
+        columns = np.empty((images, 2 * size + count.shape[1]))
+        columns[:, :size] = gap.reshape(images, size)
+        columns[:, size : 2 * size] = on_grid(columns[:, :size] ** 2, images)
+        columns[:, 2 * size :] = count.sum(axis=-1)
+        return cls(columns, count, used, squared)
 
     def __len__(self) -> int:
-        return len(self.gap)
-
-    @cached_property
-    def columns(self) -> Floats:
-        """Gaps, their squares and rows side by side, (images, ...): one product resamples all."""
-        each = (self.gap, self.squares, self.rows)
-        return np.concatenate([x.reshape(len(self), -1) for x in each], axis=1)
+        return len(self.columns)
 
     @property
-    def ends(self) -> tuple[int, int]:
-        """Where squares and rows begin in ``columns``."""
-        return self.gap[0].size, 2 * self.gap[0].size
+    def parts(self) -> int:
+        """Of all classes together."""
+        return int(self.count[0].size)
 
-    @cached_property
-    def moved(self) -> Floats:
-        """Gaps and rows, (parts and classes, images)."""
-        each = (self.gap, self.rows)
-        return np.concatenate([x.reshape(len(self), -1) for x in each], axis=1).T.copy()
+    @property
+    def gap(self) -> Floats:
+        """Sum of probability - truth, (images, classes, parts)."""
+        return self.columns[:, : self.parts].reshape(self.count.shape)
 
-    @cached_property
+    @property
     def squares(self) -> Floats:
-        """Squared gaps, on a grid on which resampled sums are exact."""
-        return on_grid(self.gap**2, len(self))
+        """Its squares, (images, classes, parts)."""
+        return self.columns[:, self.parts : 2 * self.parts].reshape(self.count.shape)
+
+    @property
+    def rows(self) -> Floats:
+        """Rows that count for each class, (images, classes)."""
+        return self.columns[:, 2 * self.parts :]
 
 
 @dataclass(frozen=True)
@@ -235,13 +237,14 @@ def combined(
     found: list[_Draws] = [_Draws([], [], []) for _ in cells]
     errors: list[list[Floats]] = [[] for _ in contrasts]
     for block in weights:
+        moves = [d.add(seeds, block) for d, seeds in zip(found, cells, strict=True)]
         for at in range(0, len(block), stride):
-            some = block[at : at + stride]
-            influence = [d.add(seeds, some) for d, seeds in zip(found, cells, strict=True)]
+            some = slice(at, at + stride)
+            influence = [_influence(c, m, some) for c, m in zip(cells, moves, strict=True)]
             for own, contrast in zip(errors, contrasts, strict=True):
                 first, *others = (influence[i] if k == 1 else k * influence[i] for i, k in contrast)
                 total = first if not others else np.add.reduce([first, *others])
-                squares = np.einsum("ij,ij,ij->i", some, total, total)
+                squares = np.einsum("ij,ij,ij->i", block[some], total, total)
                 own.append(np.sqrt(squares) * _bessel(images))
     parts = [d.resampled(seeds) for d, seeds in zip(found, cells, strict=True)]
     return [
@@ -258,14 +261,12 @@ class _Draws:
     debiased: list[Floats]
     around: list[Floats]
 
-    def add(self, seeds: Sequence[GapSums], weights: Floats) -> Floats:
-        """Take in some draws; returns the influence of each image, (draws, images)."""
+    def add(self, seeds: Sequence[GapSums], weights: Floats) -> list[tuple[Floats, ...]]:
+        """Take in some draws; returns of each seed how sums move its error."""
         values = [_values(sums, weights) for sums in seeds]
-        alone = len(values) == 1  # a mean would copy the largest array that there is
-        means = values[0] if alone else [np.mean(x, axis=0) for x in zip(*values, strict=True)]
-        for own, mean in zip((self.plug, self.debiased, self.around), means, strict=False):
-            own.append(mean)
-        return means[3]
+        for i, own in enumerate((self.plug, self.debiased, self.around)):
+            own.append(np.mean([found[0][i] for found in values], axis=0))
+        return [moves for _, moves in values]
 
     def resampled(self, seeds: Sequence[GapSums]) -> Resampled:
         around = np.concatenate(self.around)[1:] * _bessel(len(seeds[0]))
@@ -280,52 +281,68 @@ class _Draws:
         )
 
 
-def _values(sums: GapSums, weights: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Plug-in, de-biased, around the rows' own gaps (draws,), and influence (draws, images)."""
-    shape = (len(weights), *sums.gap.shape[1:])
-    gap, own, rows = np.split(weights @ sums.columns, sums.ends, axis=1)
-    gap, own = gap.reshape(shape), own.reshape(shape)
-    images = len(sums)
+def _influence(
+    seeds: Sequence[GapSums], moves: Sequence[tuple[Floats, ...]], some: slice
+) -> Floats:
+    """Influence of each image, mean over seeds, (draws, images)."""
+    each = []
+    for sums, own in zip(seeds, moves, strict=True):
+        sides = (sums.columns[:, : sums.parts], sums.rows, sums.count.reshape(len(sums), -1))
+        moved = [m[:, some].T @ x.T for m, x in zip(own, sides, strict=False)]
+        each.append(np.add.reduce(moved))
+    # A mean of one would copy the largest array that there is.
+    return np.asarray(each[0] if len(each) == 1 else np.mean(each, axis=0))
+
+
+def _values(
+    sums: GapSums, weights: Floats
+) -> tuple[tuple[Floats, Floats, Floats], tuple[Floats, ...]]:
+    """Plug-in, de-biased, and around the rows' own gaps (draws,); and how sums move the error.
+
+    That is its derivative by each gap (parts, draws), by the rows of each class (classes, draws)
+    and, of squares, by the rows of each part. Draws come last: numpy is slow along short axes.
+    """
+    images, classes, _ = sums.count.shape
+    total = sums.columns.T @ weights.T
+    gap, own, rows = np.split(total, [sums.parts, 2 * sums.parts])
+    gap, own = (x.reshape(classes, -1, len(weights)) for x in (gap, own))
     variance = own - gap**2 / images
-    whole = sums.gap.sum(axis=0)
-    if not sums.squared:
-        share = _share(rows)  # (draws, classes)
-        size = np.abs(gap)
-        each = size.sum(-1)
-        plug = (each * share).sum(-1)
-        debiased = plug - (excess(size, variance).sum(-1) * share).sum(-1)
-        centre = whole * _share(sums.rows.sum(axis=0))[:, None]
-        around = np.abs(gap * share[..., None] - centre).sum(axis=(-2, -1))
-        slope = np.sign(gap) * share[..., None]
-        loss = share * np.divide(each, rows, out=np.zeros_like(rows), where=rows > 0)
-        moves = np.concatenate([slope.reshape(len(weights), -1), -loss], axis=1)
-        return plug, debiased, around, moves @ sums.moved
-    return _squares(sums, weights, (gap, variance, rows, whole))
+    whole = sums.gap.sum(axis=0)[..., None]
+    share = _share(rows)  # (classes, draws)
+    if sums.squared:
+        return _squares(sums, weights, (gap, variance, rows, whole, share))
+    size = np.abs(gap)
+    each = size.sum(axis=1)
+    plug = (each * share).sum(axis=0)
+    debiased = plug - (excess(size, variance).sum(axis=1) * share).sum(axis=0)
+    centre = whole * _share(sums.rows.sum(axis=0))[:, None, None]
+    around = np.abs(gap * share[:, None] - centre).sum(axis=(0, 1))
+    slope = np.sign(gap) * share[:, None]
+    loss = share * np.divide(each, rows, out=np.zeros_like(rows), where=rows > 0)
+    return (plug, debiased, around), (slope.reshape(sums.parts, -1), -loss)
 
 
 def _squares(
-    sums: GapSums, weights: Floats, totals: tuple[Floats, Floats, Floats, Floats]
-) -> tuple[Floats, Floats, Floats, Floats]:
+    sums: GapSums, weights: Floats, totals: tuple[Floats, Floats, Floats, Floats, Floats]
+) -> tuple[tuple[Floats, Floats, Floats], tuple[Floats, ...]]:
     """The same for the root of squared gaps, each over the rows of its part."""
-    gap, variance, rows, whole = totals
-    draws, images = weights.shape
-    own = sums.count.reshape(images, -1)
-    count = (weights @ own).reshape(gap.shape)
-    total = sums.count.sum(axis=0)
+    gap, variance, rows, whole, share = totals
+    count = (sums.count.reshape(len(sums), -1).T @ weights.T).reshape(gap.shape)
+    all_rows = sums.count.sum(axis=0)[..., None]
     mean = np.divide(gap, count, out=np.zeros_like(gap), where=count > 0)
     noise = np.divide(variance, count, out=np.zeros_like(gap), where=count > 0)
-    share = _share(rows)
-    squared = ((mean * gap).sum(-1) * share).sum(-1)
-    less = squared - (noise.sum(-1) * share).sum(-1)
-    centre = np.divide(whole, total, out=np.zeros_like(whole), where=total > 0)
-    off = ((count * (mean - centre) ** 2).sum(-1) * share).sum(-1)
-    slope = (2 * mean * share[..., None]).reshape(draws, -1)
-    bend = (mean**2 * share[..., None]).reshape(draws, -1)
-    loss = share * np.divide((mean * gap).sum(-1), rows, out=np.zeros_like(rows), where=rows > 0)
-    influence = slope @ sums.gap.reshape(images, -1).T - bend @ own.T - loss @ sums.rows.T
+    squared = ((mean * gap).sum(axis=1) * share).sum(axis=0)
+    less = squared - (noise.sum(axis=1) * share).sum(axis=0)
+    centre = np.divide(whole, all_rows, out=np.zeros_like(whole), where=all_rows > 0)
+    off = ((count * (mean - centre) ** 2).sum(axis=1) * share).sum(axis=0)
+    loss = share * np.divide(
+        (mean * gap).sum(axis=1), rows, out=np.zeros_like(rows), where=rows > 0
+    )
     root = np.sqrt(squared)
-    influence = influence / np.maximum(2 * root, 1e-12)[:, None]
-    return root, np.sqrt(np.maximum(less, 0.0)), np.sqrt(off), influence
+    scale = 1 / np.maximum(2 * root, 1e-12)  # the derivative of the root
+    slope, bend = 2 * mean * share[:, None] * scale, mean**2 * share[:, None] * scale
+    moves = slope.reshape(sums.parts, -1), -loss * scale, -bend.reshape(sums.parts, -1)
+    return (root, np.sqrt(np.maximum(less, 0.0)), np.sqrt(off)), moves
 
 
 def _parts(sums: GapSums) -> Floats:
@@ -338,22 +355,34 @@ def _parts(sums: GapSums) -> Floats:
 
 
 def _share(rows: Floats) -> Floats:
-    """1 / (rows of a class times the number of classes that have any), 0 without rows."""
-    classes = (rows > 0).sum(axis=-1, keepdims=True)
+    """1 / (rows of a class times the number of classes that have any), 0 without rows.
+
+    Of (classes, ...).
+    """
+    classes = (rows > 0).sum(axis=0)
     return np.asarray(np.divide(1.0, rows * classes, out=np.zeros_like(rows), where=rows > 0))
 
 
 def _without_each(sums: GapSums) -> Floats:
     """The de-biased error without each image, (images,)."""
-    images = len(sums)
+    images, step = len(sums), CHUNK // sums.parts + 1
     if images < 2:
         return np.zeros(images)
-    gap, rows = sums.gap.sum(axis=0) - sums.gap, sums.rows.sum(axis=0) - sums.rows
-    variance = sums.squares.sum(axis=0) - sums.squares - gap**2 / (images - 1)
-    share = _share(rows)
+    total, rows = sums.columns.sum(axis=0), sums.count.sum(axis=0)[..., None]
+    found = [_left(sums, total, rows, slice(at, at + step)) for at in range(0, images, step)]
+    return np.concatenate(found)
+
+
+def _left(sums: GapSums, total: Floats, all_rows: Floats, some: slice) -> Floats:
+    """The same for some images."""
+    images, classes, _ = sums.count.shape
+    left = total[:, None] - sums.columns[some].T
+    gap, own, rows = np.split(left, [sums.parts, 2 * sums.parts])
+    gap, own = (x.reshape(classes, -1, left.shape[1]) for x in (gap, own))
+    variance, share = own - gap**2 / (images - 1), _share(rows)
     if not sums.squared:
         size = np.abs(gap)
-        return np.asarray(((size - excess(size, variance)).sum(-1) * share).sum(-1))
-    count = sums.count.sum(axis=0) - sums.count
+        return np.asarray(((size - excess(size, variance)).sum(axis=1) * share).sum(axis=0))
+    count = all_rows - np.moveaxis(sums.count[some], 0, -1)
     each = np.divide(gap**2 - variance, count, out=np.zeros_like(gap), where=count > 0.5)
-    return np.asarray(np.sqrt(np.maximum((each.sum(-1) * share).sum(-1), 0.0)))
+    return np.asarray(np.sqrt(np.maximum((each.sum(axis=1) * share).sum(axis=0), 0.0)))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.statistics.clustering import Clusters
-from calprune.analyze.statistics.gaps import GapParts, excess
+from calprune.analyze.statistics.calibration_error import GapSums
+from calprune.analyze.statistics.gaps import GapParts, InBins, excess
 from calprune.analyze.statistics.resampling import uniform
 
 DRAWS = 100
 
 
-def ece_if_calibrated(
-    parts: GapParts, clusters: Clusters, seed: int, squared: bool = False, debiased: bool = False
-) -> float:
+def ece_if_calibrated(parts: GapParts, sums: GapSums, seed: int, debiased: bool = False) -> float:
     """Mean error of a perfectly calibrated model on these rows.
 
     Correctness is redrawn from confidence, independently for each row (consistency resampling,
@@ -24,46 +25,84 @@ def ece_if_calibrated(
 
     Args:
         parts: the rows in the parts whose gaps the error adds up.
-        clusters: their images.
+        sums: the same over their images.
         seed: of the redrawing.
-        squared: whether the error is the root of squared gaps.
-        debiased: whether it is already less its expected bias.
+        debiased: whether the error is already less its expected bias.
     """
-    n = len(parts.probability)
-    one = np.zeros(n, dtype=np.intp)
-    size, rows = np.zeros(1), parts.sums(np.ones_like(parts.probability), one, 1)[0]
-    for u in uniform(DRAWS, n, seed):
-        truth = (u[:, None] < parts.probability).astype(np.float64)
-        off = parts.probability - truth
-        gap = np.abs(parts.sums(off, one, 1)[0])
+    n, rows = len(parts.probability), sums.count.sum(axis=0)
+    size = np.zeros_like(rows)
+    for off, squares in _redrawn(parts, seed, debiased):
+        gap = np.abs(off[..., sums.used])
         if debiased:
-            gap = gap - excess(gap, parts.squared(off**2) - gap**2 / n)
-        size = size + (gap**2 if squared else gap) / DRAWS
-    effect = design_effects(parts, clusters)
+            gap = gap - excess(gap, squares[..., sums.used] - gap**2 / n)
+        size += (gap**2 if sums.squared else gap).sum(axis=0) / DRAWS
+    effect = design_effects(parts, sums)
     total = rows.sum(axis=-1)
-    if squared:
+    if sums.squared:
         size = np.divide(size, rows, out=np.zeros_like(rows), where=rows > 0)
-    widened = (size * (effect if squared else np.sqrt(effect))).sum(axis=-1)
+    widened = (size * (effect if sums.squared else np.sqrt(effect))).sum(axis=-1)
     found = float((widened[total > 0] / total[total > 0]).mean())
-    return float(np.sqrt(found)) if squared else found
+    return float(np.sqrt(found)) if sums.squared else found
 
 
-def design_effects(parts: GapParts, clusters: Clusters) -> Floats:
+def _redrawn(parts: GapParts, seed: int, squares: bool) -> Iterator[tuple[Floats, Floats]]:
+    """Gap of each part where correctness is redrawn, and if asked for the sum of squared gaps.
+
+    (draws, classes, parts) each, for some draws at once.
+    """
+    for u in uniform(DRAWS, len(parts.probability), seed):
+        if isinstance(parts, InBins):
+            yield _of_bins(parts, u, squares)
+        else:
+            yield _one_by_one(parts, u, squares)
+
+
+def _one_by_one(parts: GapParts, u: NDArray[np.float32], squares: bool) -> tuple[Floats, Floats]:
+    one, gap, own = np.zeros(u.shape[1], dtype=np.intp), [], []
+    for draw in u:
+        off = parts.probability - (draw[:, None] < parts.probability)
+        gap.append(parts.sums(off, one, 1)[0])
+        own.append(parts.squared(off**2) if squares else np.empty(0))
+    return np.stack(gap), np.stack(own)
+
+
+def _of_bins(parts: InBins, u: NDArray[np.float32], squares: bool) -> tuple[Floats, Floats]:
+    """Where each row lies in one bin: which answers are right, times which bin they lie in."""
+    one, p = np.zeros(u.shape[1], dtype=np.intp), parts.probability
+    gap = np.tile(parts.sums(p, one, 1), (len(u), 1, 1))
+    own = np.tile(parts.sums(p**2, one, 1), (len(u), 1, 1)) if squares else np.empty((len(u), 0))
+    for k in range(p.shape[1]):
+        inside = np.zeros((len(p), parts.bins), dtype=np.float32)  # exact: counts are below 2^24
+        inside[np.arange(len(p)), parts.slot[:, k]] = parts.offered[:, k]
+        right = u < _not_below(p[:, k])
+        gap[:, k] -= right.astype(np.float32) @ inside
+        if squares:  # (p - 1)^2 is p^2 + (1 - 2p)
+            own[:, k] += right @ (inside * (1 - 2 * p[:, k, None]))
+    return gap, own
+
+
+def _not_below(x: Floats) -> NDArray[np.float32]:
+    """The least float32 not below x: a float32 is below one where it is below the other."""
+    near = x.astype(np.float32)
+    return np.where(near < x, np.nextafter(near, np.float32(np.inf)), near)
+
+
+def design_effects(parts: GapParts, sums: GapSums) -> Floats:
     """Variance of the gap of each part over that of independent rows, (classes, parts).
 
     From residuals, (probability - truth) less the part's mean gap: sum over images of squared sums,
     times images / (images - 1), over the sum of squares. 1 where a part has no residual, and with
     one image.
     """
-    images = len(clusters)
-    gap = parts.probability - parts.truth
-    found = parts.sums(gap, clusters.code, images)
-    rows = parts.sums(np.ones_like(gap), clusters.code, images)
+    images, count = len(sums), sums.count.sum(axis=0)
     if images < 2:
-        return np.ones(found.shape[1:])
-    count = rows.sum(axis=0)
-    mean = np.divide(found.sum(axis=0), count, out=np.zeros_like(count), where=count > 0)
-    between = ((found - rows * mean) ** 2).sum(axis=0) * images / (images - 1)
-    squares, plain, ones = (parts.squared(x) for x in (gap**2, gap, np.ones_like(gap)))
+        return np.ones(count.shape)
+    whole = sums.gap.sum(axis=0)
+    mean = np.divide(whole, count, out=np.zeros_like(count), where=count > 0)
+    between = ((sums.gap - sums.count * mean) ** 2).sum(axis=0) * images / (images - 1)
+    gap = parts.probability - parts.truth
+    squares, plain, ones = (
+        parts.squared(x)[..., sums.used] for x in (gap**2, gap, np.ones_like(gap))
+    )
     within = squares - 2 * mean * plain + mean**2 * ones
     return np.asarray(np.divide(between, within, out=np.ones_like(within), where=within > 1e-9))

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Floats, Indices
 
-BLOCK = 1000  # draws held at once
+BLOCK = 1000  # draws held at once,
+HELD = 2**25  # and bytes of them: single rows may be clusters, and a million of them
 
 
 def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
-    """How often each cluster is drawn, in blocks of (up to BLOCK, clusters).
+    """How often each cluster is drawn, in blocks of (draws, clusters).
 
     A row sums to ``clusters``. Depends on nothing but the three arguments, so conditions and
     metrics of one table share their resamples: differences between them are paired.
     """
     rng = np.random.default_rng([seed, clusters])
-    for size in _blocks(draws):
+    for size in blocks(draws, 8 * clusters):
         drawn = rng.integers(0, clusters, (size, clusters))
         drawn += np.arange(size)[:, None] * clusters
         counts = np.bincount(drawn.ravel(), minlength=size * clusters)
@@ -34,15 +35,21 @@ def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
 
 
 def exchanges(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
-    """Whether two conditions are exchanged on each cluster, 0 or 1 at random, in blocks."""
+    """Whether two conditions are exchanged on each cluster, 0 or 1 at random, in blocks.
+
+    A coin takes one of the four bytes of a random word, and a call begins with a fresh word: blocks
+    of a multiple of 4 draws leave no bytes over, and so join to the same coins.
+    """
     rng = np.random.default_rng([seed, clusters, 1])
-    for size in _blocks(draws):
+    for size in blocks(draws, 8 * clusters):
         yield rng.integers(0, 2, (size, clusters), dtype=np.uint8).astype(np.float64)
 
 
-def _blocks(draws: int) -> Iterator[int]:
-    for at in range(0, draws, BLOCK):
-        yield min(BLOCK, draws - at)
+def blocks(draws: int, each: int) -> Iterator[int]:
+    """How many draws to hold at once, of so many bytes each: multiples of 4, but for the last."""
+    most = max(4, min(BLOCK, HELD // max(each, 1)) // 4 * 4)
+    for at in range(0, draws, most):
+        yield min(most, draws - at)
 
 
 def products(weights: Floats, sums: Sequence[Floats]) -> list[Floats]:
@@ -74,14 +81,25 @@ def consistency_resampling(
         seed: of the draws.
     """
     order = np.argsort(confidence)
-    right = uniform(draws, len(confidence), seed) < confidence[order].astype(np.float32)
-    counts = np.zeros((draws, bins))
     present, starts = np.unique(slot[order], return_index=True)
-    counts[:, present] = np.add.reduceat(right, starts, axis=1, dtype=np.int32)
+    likely, found = confidence[order].astype(np.float32), []
+    for u in uniform(draws, len(confidence), seed):
+        found.append(np.add.reduceat(u < likely, starts, axis=1, dtype=np.int32))
+    counts = np.zeros((draws, bins))
+    counts[:, present] = np.concatenate(found)
     return counts
 
 
+def uniform(draws: int, n: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """Numbers in [0, 1) for redrawing the correctness of n rows, in blocks of (draws, n)."""
+    if 4 * draws * n <= HELD:
+        yield _all_uniform(draws, n, seed)
+        return
+    rng = np.random.default_rng([seed, n, 2])
+    for size in blocks(draws, 4 * n):
+        yield rng.random((size, n), np.float32)
+
+
 @lru_cache(maxsize=2)
-def uniform(draws: int, n: int, seed: int) -> NDArray[np.float32]:
-    """Numbers in [0, 1) for redrawing the correctness of n rows, (draws, n)."""
+def _all_uniform(draws: int, n: int, seed: int) -> NDArray[np.float32]:
     return np.random.default_rng([seed, n, 2]).random((draws, n), np.float32)
