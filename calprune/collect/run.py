@@ -212,7 +212,7 @@ def _stages(
         done, total = 0, sum(each)
         if progress:
             progress(name, 0, total)
-        for size, _ in zip(each, units, strict=False):
+        for _, size in zip(units, each, strict=False):  # to the end of units, which seals
             done += size
             if progress:
                 progress(name, done, total)
