@@ -7,6 +7,7 @@ Both share one shelf; two plug-ins of one name are an error.
 
 from __future__ import annotations
 
+import contextlib
 import pkgutil
 import re
 import typing
@@ -92,11 +93,11 @@ def load(group: str, name: str) -> Any:
     return getattr(module, exported)
 
 
-def told(group: str, name: str, attributes: Iterable[str]) -> dict[str, str] | None:
-    """Texts that a built-in plug-in's class says of itself, read in its source, not imported.
+def told(group: str, name: str, attributes: Iterable[str]) -> dict[str, Any] | None:
+    """What a built-in plug-in's class says of itself, read in its source, not imported.
 
-    None for a plug-in of another package, and where any of them is not written there as a text:
-    then ``load`` has them.
+    None for a plug-in of another package, and where any of them is not written there as a plain
+    value: then ``load`` has them.
     """
     import ast
 
@@ -108,26 +109,27 @@ def told(group: str, name: str, attributes: Iterable[str]) -> dict[str, str] | N
     except OSError:
         return None
     exported: Any = None
-    classes: dict[str, dict[str, str]] = {}
+    classes: dict[str, dict[str, Any]] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            classes[node.name] = dict(_texts(node.body))
+            classes[node.name] = dict(_plain(node.body))
         elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
             (exported,) = ast.literal_eval(node.value)
     said = classes.get(exported, {})
     return {a: said[a] for a in attributes} if set(attributes) <= said.keys() else None
 
 
-def _texts(body: Iterable[Any]) -> Iterable[tuple[str, str]]:
-    """Names in the body of a class that are bound to a text."""
+def _plain(body: Iterable[Any]) -> Iterable[tuple[str, Any]]:
+    """Names in the body of a class that are bound to texts, numbers or lists of them."""
     import ast
 
     for node in body:
-        if isinstance(node, ast.Assign | ast.AnnAssign):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
-            text = getattr(node.value, "value", None)
-            if isinstance(target, ast.Name) and isinstance(text, str):
-                yield target.id, text
+            with contextlib.suppress(ValueError):
+                value = ast.literal_eval(node.value)
+                if isinstance(target, ast.Name):
+                    yield target.id, value
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

@@ -215,6 +215,11 @@ class CollectRequest:
         """Whether all selectors are asked for, and those that the model lacks are left out."""
         return ALL in self.selectors
 
+    @property
+    def data_folder(self) -> Path | None:
+        """Where the benchmark's files were said to be."""
+        return None if self.data is None else Path(self.data)
+
     @cached_property
     def memory(self) -> int | None:
         """Most bytes on the device, if there is a limit."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Unpack
 
+from calprune.collect.asked import Asked, open_asked
 from calprune.collect.cost.estimate import estimate
 from calprune.collect.cost.offline import estimate_offline
 from calprune.collect.models import open_adapter
@@ -21,18 +22,19 @@ from calprune.collect.stages.ask import ask, made_by
 from calprune.collect.stages.audit import Audit, audit
 from calprune.collect.stages.encode import encode
 from calprune.collect.stages.fitting import Optional
-from calprune.collect.stages.image_check import check_images, most_left_out
 from calprune.collect.stages.plan import Plan, PlannedCondition
 from calprune.collect.stages.planning import make_plan
 from calprune.collect.stages.select import select
-from calprune.data.benchmark_check import differences
 from calprune.data.provenance import log_run
-from calprune.data.questions import Questions, find_benchmark, open_questions
+from calprune.data.questions import find_benchmark
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import BenchmarkError, CalpruneError, ModelError
 
 Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total) after every sealed unit."""
+"""Called with (stage, done, total), in images, as a stage begins and after every sealed unit.
+
+Asking counts an image once for each condition; an audit counts conditions.
+"""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,8 +65,12 @@ def prepare(bench: str = "shapes", **options: Unpack[CollectOptions]) -> Plan:
     return plan_for(CollectRequest(bench, **options))
 
 
-def plan_for(request: CollectRequest) -> Plan:
+def plan_for(request: CollectRequest, asked: Asked | None = None) -> Plan:
     """Decide everything without loading weights.
+
+    Args:
+        request: what is wanted.
+        asked: its benchmark, where that is open already.
 
     Raises:
         PlanError: this model or benchmark does not serve the request.
@@ -73,7 +79,7 @@ def plan_for(request: CollectRequest) -> Plan:
     """
     r = request
     adapter = open_adapter(r.model, r.model_options, revision=r.revision, download=r.download)
-    questions, left_out, notes = _questions(r)
+    questions, left_out, notes = asked or open_asked(r)
     if r.memory is not None:
         limit(adapter.device, r.memory)
     return make_plan(
@@ -89,29 +95,6 @@ def plan_for(request: CollectRequest) -> Plan:
         notes=notes,
         optional=_optional(r),
     )
-
-
-def _questions(request: CollectRequest) -> tuple[Questions, tuple[str, ...], tuple[str, ...]]:
-    """What is asked, what is wrong with images that are left out, and notes for readers."""
-    bench, strict = request.bench, request.strict
-    root = Path(request.data) if request.data is not None else None
-    opened = open_questions(bench, root, request.images, strict)
-    if request.reply_tokens:
-        opened = opened.replying(request.reply_tokens)
-    questions, left_out = check_images(opened, strict, most_left_out(request.max_left_out, strict))
-    notes = list(questions.notes)
-    if request.images is None:
-        published = getattr(find_benchmark(bench), "published", None)
-        if foreign := differences(questions, published):
-            more = f"; and {len(foreign) - 3} more" if len(foreign) > 3 else ""
-            note = (
-                f"not as published ({'; '.join(foreign[:3])}{more}), so that results are not "
-                f"comparable with published ones; 'calprune data check {bench}' says all"
-            )
-            if strict:
-                raise BenchmarkError(f"{bench}: {note}")
-            notes.append(note)
-    return questions, left_out, tuple(notes)
 
 
 def _optional(request: CollectRequest) -> Optional | None:
@@ -219,16 +202,18 @@ def _stages(
     stop: Callable[[], bool],
 ) -> bool:
     """Encode, select, ask; True if the run was told to stop."""
-    steps = len(plan.mine)
+    sizes = [len(plan.images(block)) for block in plan.mine]
     stages = (
-        ("encode", encode(plan, conditions), steps),
-        ("select", select(plan, conditions), steps),
-        ("ask", ask(plan), steps * len(conditions)),
+        ("encode", encode(plan, conditions), sizes),
+        ("select", select(plan, conditions), sizes),
+        ("ask", ask(plan), sizes * len(conditions)),
     )
-    for name, units, total in stages:
+    for name, units, each in stages:
+        done, total = 0, sum(each)
         if progress:
             progress(name, 0, total)
-        for done, _ in enumerate(units, 1):
+        for _, size in zip(units, each, strict=False):  # to the end of units, which seals
+            done += size
             if progress:
                 progress(name, done, total)
             if stop() and (name, done) != ("ask", total):

@@ -18,13 +18,14 @@ from calprune.commands.options import (
     StoreOption,
     share_of,
 )
-from calprune.commands.progress import bars
+from calprune.commands.progress import bars, lines
 from calprune.errors import CalpruneError, PlanError
 from calprune.extras import needed
 from calprune.interrupts import interrupt, listen, loading
 from calprune.terminal import counted, printable, remark
 
 if TYPE_CHECKING:
+    from calprune.collect.planned_before import Planned
     from calprune.collect.run import Outcome
     from calprune.collect.studies import Job
 
@@ -159,9 +160,8 @@ def collect(
     """Fill the cache: encode images, select tokens, ask the model. Continues where it stopped."""
     stop = _stop_on_signals() if not dry_run else bool
     with needed("collect"):
-        from calprune.collect import run
-    from calprune.collect.request import CollectRequest
-    from calprune.collect.studies import Job, each, jobs
+        from calprune.collect.request import CollectRequest
+        from calprune.collect.studies import Job, each, jobs
 
     mine, most = _shard(shard), share_of("--max-left-out", max_left_out)
 
@@ -195,11 +195,27 @@ def collect(
 
     todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
     if dry_run:
-        _estimates(todo, format, lambda job: run.estimate_for(request_of(job), gpu))
+        _estimates(todo, format, lambda job: _run().estimate_for(request_of(job), gpu))
         return
 
     def one(job: Job) -> None:
-        plan = run.plan_for(request_of(job))
+        from calprune.collect import asked, planned_before, precheck
+        from calprune.data.condition_names import name_of
+
+        request = request_of(job)
+        precheck.refuse_early(request)
+        opened = None
+        if not asked.generated(request):
+            remark(f"reading {job.bench}")
+            opened = asked.open_asked(request)
+        before = planned_before.all_sealed(request, opened)
+        if before is not None:
+            _remark(before.notes, before.left_out)
+            print(_done(before, 0))
+            return
+        remark(f"opening {job.model}" + f" and drawing {job.bench}" * (opened is None))
+        run = _run()
+        plan = run.plan_for(request, opened)
         if "min_mass" in given(ctx) and not any(e.offered for e in plan.questions.examples):
             raise PlanError(
                 f"--min-mass: {plan.questions.name} has no answers to choose from: leave it out"
@@ -208,7 +224,8 @@ def collect(
         if stop():
             print("calprune: stopped before anything was done", file=sys.stderr)
             raise typer.Exit(130)
-        with bars() as progress:
+        planned_before.remember(request, opened, plan)
+        with bars(lines([name_of(c.condition) for c in plan.open])) as progress:
             outcome = run.execute(plan, progress=progress, stop=stop)
         _conclude(outcome)
 
@@ -280,8 +297,32 @@ def _stop_on_signals() -> Callable[[], bool]:
     return lambda: bool(caught)
 
 
+def _run() -> Any:
+    """What needs torch, which takes seconds to import."""
+    with needed("collect"):
+        from calprune.collect import run
+    return run
+
+
+def _done(planned: Planned, sealed: int) -> str:
+    """What is said when all of a plan is sealed, so many conditions by this run."""
+    total, where = counted(len(planned.conditions), "condition"), planned.store
+    new = f"{sealed} new" if sealed else "nothing to do"
+    without = _without(planned)
+    done = f"{total} of {planned.benchmark} on {planned.model} in {where} "
+    return printable(f"{done}({new}{without}); next: calprune analyze --store {where}")
+
+
+def _without(planned: Planned) -> str:
+    """How many images are left out, if any."""
+    lost = len(planned.left_out)
+    return f", {lost:,} of {counted(planned.images + lost, 'image')} left out" if lost else ""
+
+
 def _conclude(outcome: Outcome) -> None:
-    plan = outcome.plan
+    from calprune.collect.planned_before import planned
+
+    plan, told = outcome.plan, planned(outcome.plan)
     for a in outcome.audits:
         print(
             f"audit {printable(a.label)}: {counted(a.rows, 'row')}, "
@@ -290,8 +331,7 @@ def _conclude(outcome: Outcome) -> None:
         )
     total = counted(len(plan.conditions), "condition")
     where = plan.store.root
-    of = counted(len(plan.questions.images) + len(plan.left_out), "image")
-    without = f", {len(plan.left_out):,} of {of} left out" if plan.left_out else ""
+    without = _without(told)
     if outcome.stopped:
         print(
             f"calprune: stopped; {len(plan.conditions) - outcome.missing} of {total} are sealed in "
@@ -306,6 +346,4 @@ def _conclude(outcome: Outcome) -> None:
             "of other shards, the last to finish seals them"
         )
         return
-    new = f"{outcome.sealed} new" if outcome.sealed else "nothing to do"
-    done = f"{total} of {plan.questions.name} on {plan.adapter.name} in {where} "
-    print(printable(f"{done}({new}{without}); next: calprune analyze --store {where}"))
+    print(_done(told, outcome.sealed))

@@ -1,10 +1,13 @@
-"""Progress bars with an ETA on stderr, where that is a terminal."""
+"""Progress on stderr: bars with rate and ETA on a terminal, now and then a line elsewhere."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+
+from calprune.terminal import remark
 
 Advance = Callable[[str, int, int | None], None]
 """Told what is done, how many of how many; None where it is not known how many there are."""
@@ -18,25 +21,75 @@ _WORDS = {
 }
 
 
+EVERY = 30.0  # seconds between lines, where nothing else calls for one
+
+
+def lines(conditions: Sequence[str], *, clock: Callable[[], float] = time.monotonic) -> Advance:
+    """A callback that prints a line as a stage begins, for each condition, and every half minute.
+
+    Args:
+        conditions: what is asked, in this order, about the same number of images each.
+        clock: in seconds.
+    """
+    began: dict[str, float] = {}
+    said = 0.0
+
+    def advance(what: str, done: int, total: int | None) -> None:
+        nonlocal said
+        now, total = clock(), total or 0
+        if what not in began:
+            began[what] = said = now
+            remark(f"{_WORDS.get(what, what)}: {total:,} images")
+            return
+        each = total // len(conditions) if what == "ask" and conditions else 0
+        finished = done // each if each and done % each == 0 else 0
+        if not finished and now - said < EVERY:
+            return
+        said = now
+        rate = done / max(now - began[what], 1e-9)
+        name = f"{conditions[finished - 1]} ({finished} of {len(conditions)}), " * bool(finished)
+        left = f", about {_duration((total - done) / rate)} left" if 0 < done < total else ""
+        stage = _WORDS.get(what, what)
+        remark(f"{stage}: {name}{done:,} of {total:,} images, {rate:.3g} a second{left}")
+
+    return advance
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
-def bars() -> Iterator[Advance | None]:
-    """A callback that moves one bar for each thing that is done; None on no terminal."""
+def bars(otherwise: Advance | None = None) -> Iterator[Advance | None]:
+    """A callback that moves one bar for each thing that is done; ``otherwise`` on no terminal."""
     if not sys.stderr.isatty():
-        yield None
+        yield otherwise
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        ProgressColumn,
+        Task,
         TextColumn,
         TimeRemainingColumn,
     )
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        """How many a second."""
+
+        def render(self, task: Task) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:.3g}/s")
 
     shown = Progress(
         TextColumn("{task.description:>16}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
+        Rate(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from calprune.data.json_files import json_of, read_bytes
-from calprune.data.storage.container import publish
 from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.publishing import publish
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, PlanError, WriteError
 
 MARK = "calprune"

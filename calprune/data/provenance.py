@@ -18,7 +18,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from calprune.data.storage.container import publish
+from calprune.data.storage.publishing import publish
 
 _PACKAGES = ("calprune", "numpy", "h5py", "torch", "transformers", "tokenizers", "numba", "Pillow")
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from calprune.analyze.predictions.correctness import first_token_answers
 from calprune.analyze.scorers.exact_match import plain
-from calprune.data.storage.container import publish
 from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.store import safe
 from calprune.errors import PlanError
 from calprune.registry import unknown

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from calprune.data.condition import sha256_of
 from calprune.data.json_files import json_of, read_bytes
-from calprune.data.storage.container import publish
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.store import safe
 from calprune.errors import DamagedFile, ModelError, WriteError
 from calprune.judge.client import Endpoint

@@ -14,8 +14,9 @@ from calprune.collect import run
 from calprune.collect.cost.estimate import estimate, render_estimate
 from calprune.collect.stages import audit as audits
 from calprune.collect.stages import plan as plans
-from calprune.data.storage.container import Sealed, pack, unpack
+from calprune.data.storage.container import Sealed, header, pack, unpack
 from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.ragged_text import pack_texts
 from calprune.data.storage.store import Store, read_logits
 from calprune.errors import Mismatch, PlanError
@@ -169,7 +170,8 @@ def rewritten(
     manifest = {k: v for k, v in sealed.manifest.items() if asked or k != "closed_reply"}
     path = folder / "other.h5"
     key = sealed.key if asked else halves(store)[0].condition.key
-    path.write_bytes(pack(Sealed(sealed.kind, key, manifest, sealed.provenance, arrays)))
+    path.unlink(missing_ok=True)
+    publish(path, pack(Sealed(sealed.kind, key, manifest, sealed.provenance, arrays)), header)
     return path
 
 

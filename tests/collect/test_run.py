@@ -21,7 +21,7 @@ from calprune.collect.selectors import in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.stages import ask as asking
 from calprune.data.condition import Budget
-from calprune.data.storage import container
+from calprune.data.storage import publishing
 from calprune.data.storage.store import Store
 from calprune.errors import DamagedFile, Mismatch, ModelError, PlanError, StoreError, WriteError
 from tests.fixtures import picture
@@ -165,7 +165,7 @@ def test_full_disk_loses_nothing(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return real(handle, data)
 
-    monkeypatch.setattr(container.os, "write", short)
+    monkeypatch.setattr(publishing.os, "write", short)
     with pytest.raises(WriteError, match="run the same command again"):
         run.execute(plan)
     monkeypatch.undo()

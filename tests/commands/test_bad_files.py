@@ -13,7 +13,8 @@ from calprune.analyze.html_report.sections.warnings import warnings
 from calprune.cli import app
 from calprune.commands.ending import ended
 from calprune.data.condition import sha256_of
-from calprune.data.storage.container import Sealed, pack, publish
+from calprune.data.storage.container import Sealed, header, pack
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.store import SAMPLE
 from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_table
@@ -44,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, fields in odd.items():
         manifest = PLAIN.to_json() | fields
         content = Sealed("calprune.logits", sha256_of(manifest), manifest, {}, logit_arrays())
-        publish(root / f"{name}.h5", pack(content))
+        publish(root / f"{name}.h5", pack(content), header)
     return root
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from calprune.data.storage import checked, container, sealing, store
-from calprune.data.storage.container import publish
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.store import Store, check_file, read_logits
 from calprune.errors import CalpruneError, Mismatch
 from tests.data.hostile_files import rehash
@@ -85,7 +85,7 @@ def test_a_changed_byte_is_another_file(path: Path, laws: list[str]) -> None:
     arrays = logit_arrays()
     arrays["logit/log_z"][0] = np.nan
     other = path.with_name("other.h5")
-    publish(other, container.pack(sealed(arrays)))
+    publish(other, container.pack(sealed(arrays)), container.header)
     other.replace(path)
     os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))
     with pytest.raises(Mismatch, match="log_z is not finite"):
@@ -109,7 +109,7 @@ def test_what_failed_is_not_remembered(tmp_path: Path) -> None:
     arrays = logit_arrays()
     arrays["logit/entropy"][0] = -1
     path = tmp_path / "bad.h5"
-    publish(path, container.pack(sealed(arrays)))
+    publish(path, container.pack(sealed(arrays)), container.header)
     for _ in range(2):
         with pytest.raises(Mismatch, match="negative entropy"):
             read_logits(path)

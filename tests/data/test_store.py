@@ -10,8 +10,9 @@ import pytest
 
 from calprune.data.condition import Condition
 from calprune.data.storage import store as module
-from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.storage.container import Arrays, Sealed, as_text, header, pack
 from calprune.data.storage.logits import LogitTable, Replies
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.schema import LOGITS
 from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store, check_file, read_logits, safe, store_path
@@ -139,7 +140,7 @@ def test_unknown_benchmark_filter(tmp_path: Path) -> None:
 
 
 def test_a_shared_folder_of_logits_is_a_store(tmp_path: Path) -> None:
-    publish(tmp_path / "from-a-friend" / "full.h5", pack(sealed(logit_arrays())))
+    publish(tmp_path / "from-a-friend" / "full.h5", pack(sealed(logit_arrays())), header)
     assert len(Store(tmp_path).tables()) == 1
 
 
@@ -183,7 +184,7 @@ def test_impossible_values_are_refused(tmp_path: Path, name: str) -> None:
     arrays[dataset] = arrays[dataset].copy()
     arrays[dataset][at] = value
     path = tmp_path / "bad.h5"
-    publish(path, pack(sealed(arrays)))
+    publish(path, pack(sealed(arrays)), header)
     with pytest.raises(Mismatch, match=rf"bad\.h5.*{message}"):
         read_logits(path)
 
@@ -320,7 +321,7 @@ def test_another_process_sealed_first(tmp_path: Path, monkeypatch: pytest.Monkey
 
     def beaten(path: Path, kind: str) -> Sealed:
         monkeypatch.setattr(module, "unpack", real)
-        publish(store.logits(PLAIN), pack(sealed(logit_arrays())))
+        publish(store.logits(PLAIN), pack(sealed(logit_arrays())), header)
         store.parts(PLAIN).path(0).unlink()
         return real(path, kind)
 
@@ -329,7 +330,7 @@ def test_another_process_sealed_first(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_file_under_a_false_name_is_found(tmp_path: Path) -> None:
-    publish(tmp_path / "scope-k64-deadbeef.h5", pack(sealed(logit_arrays())))
+    publish(tmp_path / "scope-k64-deadbeef.h5", pack(sealed(logit_arrays())), header)
     ((_, error),) = Store(tmp_path).verify()
     assert "deadbeef" in str(error)
 

@@ -11,7 +11,8 @@ import pytest
 
 from calprune.data.condition import ALL_TOKENS, Budget, Condition, canonical_json, sha256_of
 from calprune.data.storage.agreement import check_agreement
-from calprune.data.storage.container import Arrays, Sealed, as_text, pack, publish
+from calprune.data.storage.container import Arrays, Sealed, as_text, header, pack
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import check_file, read_logits
 from calprune.data.storage.validation import check_values
@@ -25,7 +26,7 @@ FAR = 2**32 + 4
 
 def written(path: Path, content: Sealed) -> Path:
     """A file whose writer checked no law."""
-    publish(path, pack(content))
+    publish(path, pack(content), header)
     return path
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from calprune.analyze.html_report.markup import Html, element
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections import SECTIONS
-from calprune.data.storage.container import replace_all
+from calprune.data.storage.publishing import replace_all
 from calprune.errors import PlanError
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"

@@ -9,9 +9,8 @@ from calprune.collect.cost.estimate import priced, weights
 from calprune.collect.cost.flops import Asking, Workload, drops
 from calprune.collect.cost.published_models import MODELS, PublishedModel
 from calprune.collect.grid import SelectorChoice
-from calprune.collect.hf.checkpoint import DTYPES
-from calprune.collect.hf.names import SHORT
-from calprune.collect.hf.templates import CHAT, TEMPLATES
+from calprune.collect.hf.names import DTYPES, SHORT
+from calprune.collect.hf.template_texts import CHAT, TEMPLATES
 from calprune.collect.in_model.compatibility import no_replies
 from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.request import CollectRequest

@@ -5,7 +5,6 @@ Of how its authors meant replies to be generated, only the end tokens count: ``g
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import re
@@ -13,7 +12,6 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,13 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from calprune.collect.adapter import Found
-from calprune.collect.hf.digests import file_sha256
-from calprune.collect.hf.names import config_of
+from calprune.collect.hf.digests import folder_sha256
+from calprune.collect.hf.names import check_device_kind, check_dtype, config_of
 from calprune.errors import ModelError, PlanError
 
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-_HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
-_DEVICES = ("cpu", "cuda", "mps", "xpu")
 _NUMBERS = ("F16", "BF16", "F32", "F64")
 _CONVERTERS = {"sentencepiece": "sentencepiece", "protobuf": "google.protobuf"}
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -217,10 +213,7 @@ class Checkpoint:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the names and bytes of weights, configuration, tokenizer and processor."""
-        sha = hashlib.sha256()
-        for path in sorted({p for pattern in _HASHED for p in self.folder.glob(pattern)}):
-            sha.update(f"{path.name}:{_digest(path)}\n".encode())
-        return sha.hexdigest()
+        return folder_sha256(self.folder)
 
 
 @torch.inference_mode()
@@ -300,20 +293,12 @@ def _tower_renamed(cls: Any) -> dict[str, Any]:
     return {"key_mapping": tower | known}
 
 
-def _digest(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
-
-
 def device_named(name: str) -> str:
     """The device by name, the best one for an empty name; PlanError if it is not there."""
     if not name:
         return "cuda" if torch.cuda.is_available() else "cpu"
+    check_device_kind(name)
     try:
-        if name.split(":")[0] not in _DEVICES:
-            raise RuntimeError(f"known kinds: {', '.join(_DEVICES)}")
         torch.empty(0, device=torch.device(name))
     except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).split("\n")[0][:80]
@@ -328,6 +313,5 @@ def dtype_named(name: str, device: str) -> str:
     """The dtype by name; for an empty name float32 on a CPU and float16 elsewhere."""
     if not name:
         return "float32" if device.startswith("cpu") else "float16"
-    if name not in DTYPES:
-        raise PlanError(f"unknown dtype {name!r}: known: {', '.join(DTYPES)}")
+    check_dtype(name)
     return name

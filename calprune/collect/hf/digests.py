@@ -10,7 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from calprune.errors import ModelError
+
 LARGE = 64 << 20
+_HASHED = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
+
+
+def folder_sha256(folder: Path) -> str:
+    """SHA-256 over the names and bytes of weights, configuration, tokenizer and processor.
+
+    Raises ModelError if one cannot be read.
+    """
+    sha = hashlib.sha256()
+    for path in sorted({p for pattern in _HASHED for p in folder.glob(pattern)}):
+        try:
+            sha.update(f"{path.name}:{file_sha256(path)}\n".encode())
+        except OSError as error:
+            raise ModelError(f"cannot read {path}: {error.strerror or error}") from error
+    return sha.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

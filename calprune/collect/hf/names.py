@@ -25,6 +25,24 @@ SHORT = {
 _WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
 
 
+DTYPES = ("float32", "float16", "bfloat16")
+DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+
+def check_dtype(name: str) -> None:
+    """PlanError for a dtype that nothing runs in; an empty name is the default."""
+    if name and name not in DTYPES:
+        raise PlanError(f"unknown dtype {name!r}: known: {', '.join(DTYPES)}")
+
+
+def check_device_kind(name: str) -> None:
+    """PlanError for a device of no known kind; whether one is there, torch knows."""
+    if name and name.split(":")[0] not in DEVICES:
+        raise PlanError(
+            f"--device {name!r} cannot be used here (known kinds: {', '.join(DEVICES)})"
+        )
+
+
 def find(name: str, revision: str = "", download: bool = True) -> Found:
     """The folder of a model; ``download`` fetches it if it has a hub name and is not here yet.
 

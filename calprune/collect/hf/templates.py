@@ -11,24 +11,14 @@ from typing import Any
 from calprune import registry
 from calprune.collect.adapter import Prompt
 from calprune.collect.hf.checkpoint import Checkpoint, one_line
+from calprune.collect.hf.template_texts import CHAT, TEMPLATES
 from calprune.data.benchmark import Answer
 from calprune.errors import ModelError, PlanError
 
 IMAGE = "<image>"
-CHAT = "hf"
 LLAMA_2_US = 3148  # the piece with which "USER" begins
 PATIENCE = 10.0  # seconds for one prompt
 _MARK = "\x00question\x00"
-
-# Rendered as haotian-liu/LLaVA:llava/conversation.py does: text before and after the image.
-TEMPLATES = {
-    "vicuna_v1": (
-        "A chat between a curious user and an artificial intelligence assistant. The assistant "
-        "gives helpful, detailed, and polite answers to the user's questions. USER: ",
-        "\n{question} ASSISTANT:",
-    ),
-    "mistral_instruct": ("[INST] ", "\n{question} [/INST]"),
-}
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from calprune.collect.plugin_source import unchanged
 from calprune.collect.stages.features import measure, measured_by
 from calprune.collect.stages.plan import Plan, PlannedCondition
 from calprune.data.storage.container import Arrays, as_text
+from calprune.data.storage.finite import all_finite
 from calprune.errors import ModelError
 
 _AT_ONCE = 8
@@ -46,7 +47,7 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
         images += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
     for name, s in zip(names, images, strict=True):
         signals = [x[~s.layout.separator] for x in s.saliency.values()]
-        if not all(np.isfinite(x).all() for x in (*s.features.values(), *signals)):
+        if not all(all_finite(x) for x in (*s.features.values(), *signals)):
             raise ModelError(
                 f"image {name}: its features are not finite; try --dtype float32 or check the "
                 "weights"

@@ -15,6 +15,7 @@ from calprune.collect.signals import of_question
 from calprune.collect.stages.plan import Plan, Unit
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, as_text
+from calprune.data.storage.finite import all_finite
 from calprune.errors import ModelError
 
 Signal = NDArray[np.floating]
@@ -70,7 +71,7 @@ def _seal(
     for name in names:
         rows = [one[name] for one in found]
         for (i, _), values in zip(units, rows, strict=True):
-            if not np.isfinite(values).all():
+            if not all_finite(values):
                 raise ModelError(
                     f"image {plan.questions.images[i]}: its signal {name!r} is not finite; try "
                     "--dtype float32 or check the weights"

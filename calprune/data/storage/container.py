@@ -6,17 +6,12 @@ found before libhdf5 sees a byte. See docs/format.md.
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import hashlib
-import io
 import json
-import os
 import re
-import socket
 import stat
-import uuid
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.data.condition import canonical_json
+from calprune.data.storage.memory import Memory
 from calprune.data.storage.schema import FORMATS, LONGEST_TEXT, MOST_BYTES, VERSION
 from calprune.data.storage.structure import Arrays as Arrays
 from calprune.data.storage.structure import attribute, attributes_of, opened, read_arrays
@@ -35,7 +31,6 @@ from calprune.errors import (
     IncompleteError,
     Mismatch,
     StoreError,
-    WriteError,
     WrongFormat,
 )
 
@@ -43,8 +38,8 @@ BLOCK = 512
 _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
+_ROOM = 1 << 20  # for names, attributes and checksums; more is made where they need it
 _MOST_DIGITS = 20  # of a whole number in an attribute, sign included; 64 bits have no more
-_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 
 # What h5py and numpy raise at files that are not what they seem.
 _UNREADABLE = (
@@ -76,7 +71,7 @@ class Sealed:
         sha = hashlib.sha256(canonical_json([self.kind, self.manifest]).encode())
         for path, array in sorted(self.arrays.items()):
             sha.update(canonical_json([path, _type_name(array), list(array.shape)]).encode())
-            sha.update(_little(array).tobytes())
+            sha.update(_little(array).reshape(-1).view(np.uint8).data)
         return sha.hexdigest()
 
 
@@ -89,17 +84,21 @@ def as_text(values: list[str]) -> NDArray[np.bytes_]:
     return np.array(encoded, dtype=f"S{max(longest, 1)}")
 
 
-def pack(sealed: Sealed) -> bytes:
-    """The bytes of a sealed file; checks it against its format first."""
+def pack(sealed: Sealed) -> memoryview:
+    """The bytes of a sealed file, but for its ``header``; checks it against its format first."""
     import h5py
 
     form = FORMATS[sealed.kind]
     check_columns(form, sealed.arrays)
     check_members(sealed.arrays)
-    memory = io.BytesIO()
-    with h5py.File(
-        memory, "w", libver=("v110", "v110"), userblock_size=BLOCK, meta_block_size=1 << 18
-    ) as file:
+    memory = Memory(BLOCK + _ROOM + sum(array.nbytes for array in sealed.arrays.values()))
+    with (
+        ThreadPoolExecutor(1) as beside,
+        h5py.File(
+            memory, "w", libver=("v110", "v110"), userblock_size=BLOCK, meta_block_size=1 << 18
+        ) as file,
+    ):
+        digest = beside.submit(lambda: sealed.digest)  # which hashes while libhdf5 lays out
         for path, array in sorted(sealed.arrays.items()):
             column = form.column(path)
             assert column is not None
@@ -113,17 +112,20 @@ def pack(sealed: Sealed) -> bytes:
             "key": sealed.key,
             "manifest": canonical_json(sealed.manifest),
             "provenance": canonical_json(sealed.provenance),
-            "digest": sealed.digest,
+            "digest": digest.result(),
         }
         for name, text in attributes.items():
             if len(text.encode()) > _LONGEST_ATTRIBUTE:
                 raise StoreError(f"attribute {name} is over {_LONGEST_ATTRIBUTE} bytes")
             file.attrs[name] = np.bytes_(text.encode())
-    view = memory.getbuffer()
-    body = view[BLOCK:]
-    header = f"calprune 1\nlength {len(body)}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
-    view[:BLOCK] = header.encode().ljust(BLOCK, b"\0")
-    return memory.getvalue()
+    return memory.written
+
+
+def header(image: memoryview) -> bytes:
+    """The first bytes of a sealed file, which say length and SHA-256 of the others."""
+    body = image[BLOCK:]
+    text = f"calprune 1\nlength {len(body)}\nsha256 {hashlib.sha256(body).hexdigest()}\n"
+    return text.encode().ljust(BLOCK, b"\0")
 
 
 def _storage(path: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -145,103 +147,6 @@ def _little(array: NDArray[Any]) -> NDArray[Any]:
 
 def _type_name(array: NDArray[Any]) -> str:
     return array.dtype.newbyteorder("<").str.replace("|", "<")
-
-
-def publish(path: Path, image: bytes) -> bool:
-    """Write ``image`` under ``path`` whole or not at all; False if somebody else was first.
-
-    Raises WriteError if the disk is full, read-only, or not ours.
-    """
-    temporary = _temporary(path.parent)
-    try:
-        _write(temporary, image)
-        won = _link(temporary, path)
-        _sync_folder(path.parent)
-        return won
-    except OSError as error:
-        raise WriteError(
-            f"cannot write {path}: {error.strerror or error} "
-            f"({errno.errorcode.get(error.errno or 0, '?')}); nothing already saved is lost: "
-            "free or choose another place, then run the same command again"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def replace_all(images: Mapping[Path, bytes], what: str) -> None:
-    """Write files of one folder, whole or not at all, in the place of what has their names.
-
-    Nothing of them is there before all are on the disk. Raises WriteError, which says ``what`` they
-    are; older files are then as they were.
-    """
-    fresh: list[tuple[Path, Path]] = []
-    path = next(iter(images))
-    try:
-        for path, image in images.items():
-            temporary = _temporary(path.parent)
-            fresh.append((temporary, path))
-            _write(temporary, image)
-        for temporary, path in fresh:
-            os.replace(temporary, path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise WriteError(f"cannot write {what} to {path}: {error.strerror or error}") from error
-    finally:
-        for temporary, _ in fresh:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
-
-
-def _temporary(folder: Path) -> Path:
-    return folder / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
-
-
-def _write(temporary: Path, image: bytes) -> None:
-    handle = _create(temporary)
-    try:
-        rest = memoryview(image)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _create(temporary: Path) -> int:
-    """Open a new file; once more if another process has just removed the emptied folder."""
-    for last in (False, True):
-        temporary.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        except FileNotFoundError:
-            if last:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _link(temporary: Path, path: Path) -> bool:
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        if not path.is_file():  # a dangling link, a folder: nothing that could be ours
-            raise
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LINKS or path.exists():
-            raise
-        # no hard links here (exFAT, some network mounts): rename, and let the last writer win
-        os.replace(temporary, path)
-    return True
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # not every file system can sync a folder
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def intact(path: Path) -> bytes:

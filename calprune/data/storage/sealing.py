@@ -6,7 +6,8 @@ from pathlib import Path
 
 from calprune.data.condition import Condition
 from calprune.data.storage.agreement import check_agreement
-from calprune.data.storage.container import Sealed, pack, publish
+from calprune.data.storage.container import Sealed, header, pack
+from calprune.data.storage.publishing import publish
 from calprune.data.storage.validation import check_values
 from calprune.errors import Mismatch, StoreError
 
@@ -21,7 +22,7 @@ def seal(path: Path, sealed: Sealed) -> bool:
     except Mismatch as error:
         raise Mismatch(f"{path}: {error}") from error
     condition_of(path, sealed)
-    return publish(path, pack(sealed))
+    return publish(path, pack(sealed), header)
 
 
 def condition_of(path: Path, sealed: Sealed, *, passed: bool = False) -> Condition | None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune.data.storage.finite import all_finite
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.schema import VERSION, Format
 from calprune.errors import Mismatch, StoreError
@@ -309,7 +310,7 @@ def check_features(arrays: dict[str, NDArray[Any]]) -> None:
         raise Mismatch("image/offset does not cut the rows in order")
     for name, array in arrays.items():
         values = array[~glue] if name.startswith("saliency/") else array
-        if name.startswith(("view/", "saliency/")) and not np.isfinite(values).all():
+        if name.startswith(("view/", "saliency/")) and not all_finite(values):
             raise Mismatch(f"{name}: a value is not finite")
     if (arrays["image/size"] <= 0).any():
         raise Mismatch("image/size: an image without extent")
@@ -338,7 +339,7 @@ def check_signals(arrays: dict[str, NDArray[Any]]) -> None:
     """Offsets cover all rows in order, and every value is finite."""
     if not _cuts(arrays["image/offset"], len(arrays["signal/value"])):
         raise Mismatch("image/offset does not cut signal/value in order")
-    if not np.isfinite(arrays["signal/value"]).all():
+    if not all_finite(arrays["signal/value"]):
         raise Mismatch("signal/value: a value is not finite")
     _check_questions(arrays)
 

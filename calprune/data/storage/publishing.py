@@ -1,0 +1,139 @@
+"""Files that are on the disk whole or not at all, and of which the first finisher's stays."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+import uuid
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from calprune.errors import WriteError
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+
+
+def publish(
+    path: Path, image: bytes | memoryview, header: Callable[[Any], bytes] | None = None
+) -> bool:
+    """Write ``image`` under ``path`` whole or not at all; False if somebody else was first.
+
+    Args:
+        path: of the file.
+        image: its bytes.
+        header: makes of them those that its first ones are replaced with, while they are written.
+
+    Raises:
+        WriteError: the disk is full, read-only, or not ours.
+    """
+    temporary = _temporary(path.parent)
+    try:
+        _write(temporary, image, header)
+        won = _link(temporary, path)
+        _sync_folder(path.parent)
+        return won
+    except OSError as error:
+        raise WriteError(
+            f"cannot write {path}: {error.strerror or error} "
+            f"({errno.errorcode.get(error.errno or 0, '?')}); nothing already saved is lost: "
+            "free or choose another place, then run the same command again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def replace_all(images: Mapping[Path, bytes], what: str) -> None:
+    """Write files of one folder, whole or not at all, in the place of what has their names.
+
+    Nothing of them is there before all are on the disk. Raises WriteError, which says ``what`` they
+    are; older files are then as they were.
+    """
+    fresh: list[tuple[Path, Path]] = []
+    path = next(iter(images))
+    try:
+        for path, image in images.items():
+            temporary = _temporary(path.parent)
+            fresh.append((temporary, path))
+            _write(temporary, image)
+        for temporary, path in fresh:
+            os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(f"cannot write {what} to {path}: {error.strerror or error}") from error
+    finally:
+        for temporary, _ in fresh:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _temporary(folder: Path) -> Path:
+    return folder / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _write(
+    temporary: Path,
+    image: bytes | memoryview,
+    header: Callable[[Any], bytes] | None = None,
+) -> None:
+    handle = _create(temporary)
+    try:
+        if header is None:
+            _put(handle, image)
+        else:
+            with ThreadPoolExecutor(1) as beside:
+                first = beside.submit(header, image)
+                _put(handle, image)
+                if not first.done():
+                    os.fsync(handle)  # meanwhile: of large files this takes as long
+                os.lseek(handle, 0, os.SEEK_SET)
+                _put(handle, first.result())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _put(handle: int, image: bytes | memoryview) -> None:
+    rest = memoryview(image)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _create(temporary: Path) -> int:
+    """Open a new file; once more if another process has just removed the emptied folder."""
+    for last in (False, True):
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileNotFoundError:
+            if last:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        if not path.is_file():  # a dangling link, a folder: nothing that could be ours
+            raise
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LINKS or path.exists():
+            raise
+        # no hard links here (exFAT, some network mounts): rename, and let the last writer win
+        os.replace(temporary, path)
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not every file system can sync a folder
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
