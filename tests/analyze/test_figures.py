@@ -9,11 +9,14 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from matplotlib.colors import LinearSegmentedColormap
 
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.figures._style import PALETTE, TICKS, brief, paged
+from calprune.analyze.figures.heatmap import CREST, VLAG
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
 from tests.analyze.calls import estimate, few, figure_data, svg_of
@@ -271,3 +274,8 @@ def test_style_and_colours_are_those_of_seaborn():
     style = seaborn.axes_style("ticks")
     assert style | TICKS == style
     assert seaborn.color_palette("colorblind", 10).as_hex() == list(PALETTE)
+    for name, shades in (("crest", CREST), ("vlag", VLAG)):
+        ours = LinearSegmentedColormap.from_list(name, shades)
+        theirs = seaborn.color_palette(name, as_cmap=True)
+        at = np.linspace(0, 1, 256)
+        assert np.abs(ours(at) - theirs(at)).max() < 6 / 255

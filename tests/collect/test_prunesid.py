@@ -9,10 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from calprune.collect.grid import grid
 from calprune.collect.selector import guided
-from calprune.collect.selectors import CLS, Merges, VisualTokens
+from calprune.collect.selectors import CLS, Merges, VisualTokens, prunesid
 from calprune.collect.selectors.prunesid import PruneSID, _groups, _quotas, _states
 from calprune.data.random_draws import Draws
 from calprune.errors import PlanError
@@ -120,9 +121,41 @@ def test_where_few_components_matter_groups_are_those_of_torch() -> None:
     centred = torch.sigmoid(torch.from_numpy(view)).T
     torch.manual_seed(0)
     theirs = torch.pca_lowrank(centred, q=6, center=True, niter=2)[2].abs().argmax(dim=1)
-    ours = _groups(_states(view), 6, Draws(0))
+    states = _states(view)
+    ours = _groups(states, states @ states.T, 6, Draws(0))
     assert len(np.unique(ours)) > 3
     assert ours.tolist() == theirs.tolist()
+
+
+def components_from_states(
+    states: NDArray[np.float64], count: int, draws: Draws
+) -> NDArray[np.float64]:
+    """Two products of states in every iteration, where ours takes one of their products."""
+    basis = np.linalg.qr(states @ draws.normals(states.shape[1], count)).Q
+    for _ in range(2):
+        basis = np.linalg.qr(states @ (states.T @ basis)).Q
+    _, size, turn = np.linalg.svd(states.T @ basis, full_matrices=False)
+    found: NDArray[np.float64] = basis @ turn[size > 1e-6 * max(1.0, size[0])].T
+    return found
+
+
+@pytest.mark.parametrize("spread", [0.02, 0.7])
+@pytest.mark.parametrize("kinds", [6, 40, 400])
+def test_products_of_states_lead_to_the_same_groups(
+    kinds: int, spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(kinds)
+    for seed in range(3):
+        view = rng.normal(size=(kinds, 96))[rng.integers(0, kinds, 576)]
+        states = _states(view + spread * rng.normal(size=(576, 96)))
+        for count in (16, 48):
+            ours = _groups(states, states @ states.T, count, Draws(seed))
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    prunesid, "_components", lambda s, _, n, d: components_from_states(s, n, d)
+                )
+                plain = _groups(states, states, count, Draws(seed))
+            np.testing.assert_array_equal(ours, plain)
 
 
 @settings(max_examples=300)

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from calprune.commands.progress import bar, bars, lines
+from calprune.commands.progress import bar, bars, lines, status
+from calprune.terminal import remark
 
 
 class Terminal(io.StringIO):
@@ -71,3 +72,23 @@ def test_elsewhere_a_line_for_each_condition_and_now_and_then(
         "calprune: asking: full (1 of 2), 100 of 200 images, 5 a second, about 20 s left",
         "calprune: asking: scope @64 (2 of 2), 200 of 200 images, 0.198 a second",
     ]
+
+
+def test_one_line_is_written_over(terminal: Callable[[], Terminal]) -> None:
+    shown = terminal()
+    with status() as tell:
+        tell("reading file 1 of 2")
+        tell("figure 3 of 9: \x1b[31mforest " + "x" * 500)
+        remark("left out: b.h5")
+    said = shown.getvalue()
+    assert said.count("\n") == 1
+    assert "\x1b[2Kreading file 1 of 2\r\x1b[2Kfigure 3 of 9: \\x1b[31mforest x" in said
+    assert max(map(len, said.split("\r"))) < 100
+    assert said.endswith("\r\x1b[2Kcalprune: left out: b.h5\n\x1b[2K")
+
+
+def test_nothing_is_written_over_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with status() as tell:
+        tell("reading file 1 of 2")
+        remark("left out: b.h5")
+    assert capsys.readouterr() == ("", "calprune: left out: b.h5\n")

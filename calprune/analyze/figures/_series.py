@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter
+from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter, upright
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.row import ConditionInfo
@@ -53,6 +53,11 @@ def axis_title(title: str, unit: DisplayUnit, direction: str, change: bool = Fal
 def scale(unit: DisplayUnit) -> float:
     """What a value is multiplied with, as people read it."""
     return 100.0 if unit in ("percent", "points") else 1.0
+
+
+def scaled(value: float | None, by: float) -> float | None:
+    """An end of an interval as people read it; None without one."""
+    return None if value is None else by * value
 
 
 def series_key(condition: ConditionInfo) -> Series:
@@ -133,10 +138,8 @@ def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: f
     by, x = scale(rows[0].metric.unit), [e.condition.kept * beside for e in rows]
     y = [by * finite(centre(e)) for e in rows]
     axes.plot(x, y, ms=5.5, lw=1.6, mec="white", mew=0.7, zorder=3, **style)
-    for at, e in zip(x, rows, strict=True):
-        if e.low is not None and e.high is not None:
-            bar: dict[str, Any] = {"color": style["color"], "lw": 1.4, "alpha": 0.75, "zorder": 2}
-            axes.plot([at, at], [by * e.low, by * e.high], **bar)
+    spans = [(scaled(e.low, by), scaled(e.high, by)) for e in rows]
+    upright(axes, x, spans, color=style["color"], lw=1.4, alpha=0.75, zorder=2)
 
 
 def token_axis(axes: Axes, kept: Sequence[float], labelled: bool = True) -> None:

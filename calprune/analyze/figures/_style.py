@@ -122,6 +122,15 @@ def brief(text: str, most: int = 34) -> str:
     return plain.replace("$", r"\$")
 
 
+def upright(
+    axes: Axes, x: Sequence[float], spans: Sequence[tuple[float | None, float | None]], **style: Any
+) -> None:
+    """Intervals as one artist; those without ends are left out."""
+    known = [(at, *span) for at, span in zip(x, spans, strict=True) if None not in span]
+    if known:
+        axes.vlines(*zip(*known, strict=True), capstyle="round", **style)
+
+
 def finite(value: float | None) -> float:
     """What can be drawn: NaN for what is missing, undefined or infinite."""
     return float("nan") if value is None or not math.isfinite(value) else value

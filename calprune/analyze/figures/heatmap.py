@@ -35,6 +35,19 @@ __all__ = ["Heatmap"]
 
 PANELS = 4
 ALPHA = 0.05
+# seaborn's colour maps of these names at equal steps, see ``PALETTE``
+CREST = (
+    *("#a5cd90", "#92c491", "#7fbb91", "#6db290"),
+    *("#5da890", "#509e90", "#44948f", "#398a8e"),
+    *("#2e808d", "#24768b", "#1d6c8a", "#1d6187"),
+    *("#215584", "#26497e", "#2a3d78", "#2c3172"),
+)
+VLAG = (
+    *("#2369bd", "#4c7cbc", "#6a8dbf", "#87a0c4"),
+    *("#a2b2cd", "#bdc6d7", "#d9dce5", "#f3f1f3"),
+    *("#f9eeed", "#ecd3d2", "#e1b9b6", "#d69f9c"),
+    *("#cc8582", "#c16c6a", "#b55252", "#a9373b"),
+)
 
 
 @dataclass(frozen=True)
@@ -167,9 +180,8 @@ class _Shade:
 
     @classmethod
     def of(cls, first: Estimate, rows: Sequence[Estimate]) -> _Shade:
-        import seaborn
         from matplotlib.cm import ScalarMappable
-        from matplotlib.colors import Normalize
+        from matplotlib.colors import LinearSegmentedColormap, Normalize
 
         values = [scale(r.metric.unit) * finite(r.value) for r in rows]
         values = [v for v in values if not math.isnan(v)] or [0.0, 1.0]
@@ -179,8 +191,8 @@ class _Shade:
             low = -high
         if low == high:
             low, high = low - 0.5, high + 0.5
-        name = "vlag" if first.metric.direction == "nearer 0" else "crest"
-        colours = seaborn.color_palette(name, as_cmap=True)
+        shades = VLAG if first.metric.direction == "nearer 0" else CREST
+        colours = LinearSegmentedColormap.from_list("shades", shades)
         return cls(ScalarMappable(Normalize(low, high), colours), first.metric.unit)
 
     def __call__(self, row: Estimate) -> tuple[float, ...]:

@@ -18,6 +18,7 @@ from calprune.analyze.figures._style import (
     new_figure,
     paged,
     titled,
+    upright,
 )
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.reliability import Bin, Step, isotonic_steps, reliability_bins
@@ -128,12 +129,12 @@ def _panel(axes: Axes, bins: Sequence[Bin], left: float, bottom: float) -> None:
     axes.plot([left, 1], [left, 1], color="#8a8a8a", lw=1, zorder=1)
     colour = colours_of([bins[0].condition.selector])[bins[0].condition.selector]
     axes.plot(x, [b.accuracy for b in bins], color=colour, lw=1.2, alpha=0.7, zorder=2)
-    for b in bins:
-        if b.low is not None and b.high is not None:
-            axes.plot([b.confidence] * 2, [b.low, b.high], color=colour, lw=1.6, zorder=2)
-    for b in bins:  # hollow: too few answers to mean much
-        face, edge = (colour, "white") if b.n >= FEW else ("white", colour)
-        axes.scatter([b.confidence], [b.accuracy], s=26, color=[face], edgecolor=edge, zorder=3)
+    upright(axes, x, [(b.low, b.high) for b in bins], color=colour, lw=1.6, zorder=2)
+    sure, rare = [b for b in bins if b.n >= FEW], [b for b in bins if b.n < FEW]
+    for shown, face, edge in ((sure, colour, "white"), (rare, "white", colour)):
+        if shown:  # hollow: too few answers to mean much
+            at, y = [b.confidence for b in shown], [b.accuracy for b in shown]
+            axes.scatter(at, y, s=26, color=[face], edgecolor=edge, zorder=3)
     _limits(axes, left)
     axes.set_ylim(bottom - 0.02, 1.02)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
@@ -108,7 +109,7 @@ class ConditionInfo:
             kept=runs[0].kept,
         )
 
-    @property
+    @cached_property
     def name(self) -> str:
         """To type and to print, ``scope:alpha=0 @128``."""
         return str(self.spec)
@@ -118,7 +119,7 @@ class ConditionInfo:
         """For people, ``SCOPE α=0, K=128``."""
         return self.spec.title
 
-    @property
+    @cached_property
     def line(self) -> str:
         """The same at any budget and seed, ``SCOPE α=0``: what a curve over budgets is of."""
         return replace(self.spec, budget=None, scope=None, seed=None).title

@@ -62,10 +62,9 @@ class PruneSID:
         if k == 1:
             return Merged.rows([CLS])
         alike = tokens.similarity  # mergers never meet separators: all tokens are candidates
-        order = by_score(tokens.saliency, ~tokens.separator).order
+        states, products, order = tokens.once("prunesid", lambda: _of_image(tokens))
         draws = Draws(self.seed, int(tokens.image[:16], 16))
-        states = tokens.once("prunesid", lambda: _states(tokens.features))
-        group = _groups(states, max(1, k // 4), draws)
+        group = _groups(states, products, max(1, k // 4), draws)
         accepted = _accepted(alike, group, order, _threshold(alike, k))
         quotas = _quotas(
             np.bincount(group[accepted], minlength=group.max() + 1), np.bincount(group), k
@@ -78,6 +77,15 @@ class PruneSID:
         return Merged.rows(picks)
 
 
+def _of_image(
+    tokens: VisualTokens,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """States, their products, and tokens by attention: the same for every budget and seed."""
+    states = _states(tokens.features)
+    order = by_score(tokens.saliency, ~tokens.separator).order
+    return states, states @ states.T, order
+
+
 def _states(features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Sigmoids of states (v, d), centred over channels, up to a factor."""
     # sigmoid(x) = 1/2 + tanh(x / 2) / 2, whose constants change no component
@@ -86,9 +94,11 @@ def _states(features: NDArray[np.floating]) -> NDArray[np.float64]:
     return states
 
 
-def _groups(states: NDArray[np.float64], count: int, draws: Draws) -> NDArray[np.int64]:
+def _groups(
+    states: NDArray[np.float64], products: NDArray[np.float64], count: int, draws: Draws
+) -> NDArray[np.int64]:
     """The component (v,) on which each token (v, d) weighs most, in absolute value."""
-    weight = np.abs(_components(states, min(count, *states.shape), draws))
+    weight = np.abs(_components(states, products, min(count, *states.shape), draws))
     if weight.shape[1] == 0:
         return np.zeros(len(states), np.int64)
     largest = weight.max(axis=1, keepdims=True)
@@ -96,11 +106,16 @@ def _groups(states: NDArray[np.float64], count: int, draws: Draws) -> NDArray[np
     return found
 
 
-def _components(states: NDArray[np.float64], count: int, draws: Draws) -> NDArray[np.float64]:
-    """The first left singular vectors (v, <= count) of states (v, d), from a random sketch."""
+def _components(
+    states: NDArray[np.float64], products: NDArray[np.float64], count: int, draws: Draws
+) -> NDArray[np.float64]:
+    """The first left singular vectors (v, <= count) of states (v, d), from a random sketch.
+
+    ``products`` (v, v) of the states with each other take the place of two products an iteration.
+    """
     basis = np.linalg.qr(states @ draws.normals(states.shape[1], count)).Q
     for _ in range(2):
-        basis = np.linalg.qr(states @ (states.T @ basis)).Q
+        basis = np.linalg.qr(products @ basis).Q
     _, size, turn = np.linalg.svd(states.T @ basis, full_matrices=False)
     found: NDArray[np.float64] = basis @ turn[size > _NOTHING * max(1.0, size[0])].T
     return found
