@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from calprune.commands.progress import bar, bars
+from calprune.commands.progress import bar, bars, status
+from calprune.terminal import remark
 
 
 class Terminal(io.StringIO):
@@ -50,3 +51,23 @@ def test_nothing_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     with bars() as advance, bar("checking") as tick:
         assert (advance, tick) == (None, None)
     assert capsys.readouterr() == ("", "")
+
+
+def test_one_line_is_written_over(terminal: Callable[[], Terminal]) -> None:
+    shown = terminal()
+    with status() as tell:
+        tell("reading file 1 of 2")
+        tell("figure 3 of 9: \x1b[31mforest " + "x" * 500)
+        remark("left out: b.h5")
+    said = shown.getvalue()
+    assert said.count("\n") == 1
+    assert "\x1b[2Kreading file 1 of 2\r\x1b[2Kfigure 3 of 9: \\x1b[31mforest x" in said
+    assert max(map(len, said.split("\r"))) < 100
+    assert said.endswith("\r\x1b[2Kcalprune: left out: b.h5\n\x1b[2K")
+
+
+def test_nothing_is_written_over_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with status() as tell:
+        tell("reading file 1 of 2")
+        remark("left out: b.h5")
+    assert capsys.readouterr() == ("", "calprune: left out: b.h5\n")
