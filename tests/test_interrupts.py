@@ -131,7 +131,7 @@ def test_interrupted_while_figures_are_drawn(
     monkeypatch.setattr("calprune.analyze.figures._pages.saved", interrupted)
     monkeypatch.setattr("calprune.analyze.figures._inline.saved", interrupted)
     where = ("--out", "r.html") if command == "report" else ("--plot", "f", "--figure", "curve")
-    few = ("--draws", "100", "--permutations", "100", "--metric", "ece")
+    few = ("--draws", "100", "--metric", "ece")
     ran = calprune(command, "--store", "sample", *where, *few, cwd=tmp_path)
     assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", f"{interrupts.SAID}\n")
     assert not (tmp_path / "r.html").exists()
