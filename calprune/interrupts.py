@@ -51,7 +51,8 @@ def loading(frame: FrameType | None) -> bool:
 
 def leave() -> NoReturn:
     """End the process here and now, with one line; nothing is unwound, nothing half is left."""
-    shown = "\x1b[?25h" if os.isatty(2) else ""  # the cursor, which a bar may have hidden
+    # what is being done, and the cursor, which a bar may have hidden
+    shown = "\x1b[2K\x1b[?25h" if os.isatty(2) else ""
     with contextlib.suppress(OSError):
         os.write(2, f"{shown}{SAID}\n".encode())
     os._exit(INTERRUPTED)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+
+Tell = Callable[[str], None]
+"""Told what is being done, in a few words."""
+CLEAR = "\x1b[2K"  # erases the line, in which a few words of what is being done may stand
 
 
 def printable(text: object) -> str:
@@ -16,7 +20,12 @@ def printable(text: object) -> str:
 
 def remark(text: object) -> None:
     """One line on stderr."""
-    print(f"calprune: {printable(text)}", file=sys.stderr)
+    clear = CLEAR if sys.stderr.isatty() else ""
+    print(f"{clear}calprune: {printable(text)}", file=sys.stderr)
+
+
+def silent(_text: str) -> None:
+    """Where nobody looks."""
 
 
 def counted(n: int, one: str, many: str = "") -> str:

@@ -17,7 +17,7 @@ from calprune.cli import app
 from calprune.commands.ending import ended
 from calprune.data.storage.store import SAMPLE
 from calprune.errors import WriteError
-from tests.children import hearing, start
+from tests.children import calprune, hearing, start
 
 ROOT = Path(__file__).parent.parent
 FILE = next(SAMPLE.rglob("full-*.h5"))
@@ -61,7 +61,9 @@ def signalled(
     ],
 )
 def test_interrupted_while_modules_load(module: str, command: tuple[str, ...], number: int) -> None:
-    assert signalled(module, number, *command) == (130, [], [interrupts.SAID])
+    code, out, said = signalled(module, number, *command)
+    begun = ["calprune: opening shapes-llava and drawing shapes"] * (module == "torch")
+    assert (code, out, said) == (130, [], [*begun, interrupts.SAID])
 
 
 def test_who_is_started_deaf_to_ctrl_c_stays_so() -> None:
@@ -115,6 +117,25 @@ def test_handlers_replace_those_there_but_not_deafness(monkeypatch: pytest.Monke
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("command", ["report", "analyze"])
+def test_interrupted_while_figures_are_drawn(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One line, no traceback, and no file."""
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("calprune.analyze.figures._pages.saved", interrupted)
+    monkeypatch.setattr("calprune.analyze.figures._inline.saved", interrupted)
+    where = ("--out", "r.html") if command == "report" else ("--plot", "f", "--figure", "curve")
+    few = ("--draws", "100", "--metric", "ece")
+    ran = calprune(command, "--store", "sample", *where, *few, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (130, "", f"{interrupts.SAID}\n")
+    assert not (tmp_path / "r.html").exists()
+    assert not (tmp_path / "f").exists()
 
 
 # A standard output that cannot be written ------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -40,7 +41,7 @@ from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError
-from calprune.terminal import remark
+from calprune.terminal import Tell, remark, silent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -274,16 +275,20 @@ def draw(
     kinds: Sequence[str],
     options: AnalysisOptions,
     formats: Sequence[str] = (),
+    tell: Tell = silent,
 ) -> list[Path]:
     """As ``Study.draw``, of experiments; ``spec`` holds for all figures but for its metric."""
     asked = figures.check_formats(formats)
     chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
+    each = sum(len(metrics) if kind.per_metric else 1 for kind in chosen.values())
+    numbers = count(1)
     paths = []
     for experiment in experiments:
         data = figures.FigureData(experiment, options)
         start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
         for kind, found in chosen.items():
             for metric in metrics if found.per_metric else [None]:
+                tell(f"figure {next(numbers)} of {each * len(experiments)}: {kind}")
                 own = replace(spec, metric=metric or "ece")
                 why = found.unavailable_because(data, own)
                 if why:

@@ -107,6 +107,7 @@ def analyze(
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
+    from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.commands.results import Asked, printed
     from calprune.data.storage.store import store_path
@@ -125,6 +126,8 @@ def analyze(
     )
     told = analysis_options(ctx.params)
     reader = Reader()
-    tables = reader.tables(store_path(store), bench, model)
-    print(printed(tables, without_figures(ctx.params), asked, told, format))
+    with status() as tell:
+        tables = reader.tables(store_path(store), bench, model, tell)
+        text = printed(tables, without_figures(ctx.params), asked, told, format, tell)
+    print(text)
     reader.end()

@@ -1,13 +1,14 @@
-"""Progress on stderr: bars with rate and ETA on a terminal, now and then a line elsewhere."""
+"""Progress on stderr: bars, or a few words, on a terminal; elsewhere a line now and then."""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from calprune.terminal import remark
+from calprune.terminal import CLEAR, Tell, printable, remark, silent
 
 Advance = Callable[[str, int, int | None], None]
 """Told what is done, how many of how many; None where it is not known how many there are."""
@@ -113,3 +114,23 @@ def bar(what: str) -> Iterator[Callable[[int, int | None], None] | None]:
             return
         advance(what, 0, None)
         yield lambda done, total: advance(what, done, total)
+
+
+@contextmanager
+def status() -> Iterator[Tell]:
+    """A callback that says what is being done, in a line that is written over; on no terminal not.
+
+    The cursor stays at the beginning, where a remark takes the place of the line.
+    """
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    room = shutil.get_terminal_size().columns - 1
+
+    def tell(text: str) -> None:
+        print(f"{CLEAR}{printable(text)[:room]}", end="\r", file=sys.stderr, flush=True)
+
+    try:
+        yield tell
+    finally:
+        print(CLEAR, end="", file=sys.stderr, flush=True)

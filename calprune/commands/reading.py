@@ -12,7 +12,7 @@ import typer
 
 from calprune.commands.options import listed
 from calprune.errors import StoreError
-from calprune.terminal import remark
+from calprune.terminal import Tell, remark, silent
 
 if TYPE_CHECKING:
     from calprune.analyze.options import AnalysisOptions
@@ -26,14 +26,19 @@ class Reader:
     left_out: list[str] = field(default_factory=list)
 
     def tables(
-        self, store: Path, benchmark: str | None = None, model: str | None = None
+        self,
+        store: Path,
+        benchmark: str | None = None,
+        model: str | None = None,
+        tell: Tell = silent,
     ) -> list[LogitTable]:
         """As ``Store.tables``; each bad file is a line on stderr."""
         from calprune.data.storage.store import Store
 
-        return _once(Store(store).tables(benchmark=benchmark, model=model, bad=self._tell))
+        found = Store(store).tables(benchmark=benchmark, model=model, bad=self._bad, tell=tell)
+        return _once(found)
 
-    def _tell(self, path: Path, error: StoreError) -> None:
+    def _bad(self, path: Path, error: StoreError) -> None:
         self.left_out.append(path.name)
         remark(f"left out: {error}")
 

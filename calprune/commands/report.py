@@ -98,6 +98,7 @@ def report(
     from calprune.analyze.pipeline import PredictionCache
     from calprune.analyze.reproduction import reproduce
     from calprune.analyze.tables.render import check_format, render_study
+    from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.store import store_path
 
@@ -116,24 +117,27 @@ def report(
             "others; calprune analyze compares those that you name"
         )
     reader = Reader()
-    tables = reader.tables(store_path(store), bench, model)
-    check_read(tables, told.predictions, given(ctx))
-    cache = PredictionCache()
-    found = experiments(tables, cache=cache) if tables and study else []
-    again = reproduce(found, study, told, published or ()) if study else []
-    if format != "html":
-        print(render_study(again, format))
-        reader.end()
-        return
-    content = collect_data(
-        tables,
-        listed(metric),
-        against,
-        told,
-        strict=bench is not None,
-        study=again,
-        untrusted=reader.left_out,
-        cache=cache,
-    )
-    print(write_page(page(content), out))
+    with status() as tell:
+        tables = reader.tables(store_path(store), bench, model, tell)
+        check_read(tables, told.predictions, given(ctx))
+        cache = PredictionCache()
+        found = experiments(tables, cache=cache) if tables and study else []
+        tell("the study's tables" if study else "")
+        again = reproduce(found, study, told, published or ()) if study else []
+        if format != "html":
+            text = render_study(again, format)
+        else:
+            content = collect_data(
+                tables,
+                listed(metric),
+                against,
+                told,
+                strict=bench is not None,
+                study=again,
+                untrusted=reader.left_out,
+                cache=cache,
+                tell=tell,
+            )
+            text = str(write_page(page(content, tell=tell), out))
+    print(text)
     reader.end()

@@ -44,7 +44,7 @@ from calprune.analyze.tables.text_table import TextTable
 from calprune.analyze.tables.trends import trend_tables
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
-from calprune.terminal import remark
+from calprune.terminal import Tell, remark, silent
 
 _NOT_BY_SCORE = ("answer_set", "target", "verbalizers", "calibrate", "folds")
 
@@ -97,6 +97,7 @@ def printed(
     asked: Asked,
     options: AnalysisOptions = DEFAULTS,
     fmt: str = "table",
+    tell: Tell = silent,
 ) -> str:
     """The text to print; figures go to ``asked.plot``, and what is missing to stderr.
 
@@ -106,6 +107,7 @@ def printed(
         asked: which numbers.
         options: how they are made.
         fmt: ``table``, ``md``, ``csv``, ``json`` or ``latex``.
+        tell: told what is being done.
 
     Raises:
         IncompleteError: no tables, or none whose replies are graded; or, if ``strict``, any whose
@@ -125,13 +127,14 @@ def printed(
     check_read(tables, options.predictions, asked.given, asked.confidences)
     study = Study(tuple(tables))
     found = study.experiments(options.each_seed, options.common)
+    tell("computing")
     result = RESULTS[mode](found, asked, options)
     for line in result.missing:
         remark(line)
     if plot is not None:
         shown = tuple(asked.metrics) or ("ece",)
         spec = FigureSpec(by=options.by, against=asked.against or "full")
-        draw(found, plot, shown, spec, asked.figures, options, asked.formats)
+        draw(found, plot, shown, spec, asked.figures, options, asked.formats, tell)
     return render_rows(result.rows, result.tables, fmt, result.meta)
 
 

@@ -11,6 +11,7 @@ import pytest
 from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.numbers import estimated, number, with_interval
 from calprune.analyze.tables.render import render_tables
+from calprune.commands.results import Asked, printed
 from calprune.errors import PlanError
 from calprune.terminal import printable
 from tests.analyze.calls import analyze, estimate
@@ -148,3 +149,12 @@ def test_a_terminal_gets_whole_numbers_in_any_width(study_tables, monkeypatch):
 def test_misspelt_requests_are_explained(study_tables, choice, why):
     with pytest.raises(PlanError, match=why):
         analyze(study_tables, draws=5, **choice)
+
+
+def test_seeds_are_named_wherever_they_are_joined(study_tables):
+    several = analyze(study_tables, metrics=["ece"], confidence="auto,raw", draws=20)
+    asked = {"--overview": Asked(["accuracy"]), "--pareto": Asked()}
+    others = [printed(study_tables, mode, own) for mode, own in asked.items()]
+    for text in (several, *others):
+        assert "\nrandom @32 (3 seeds) " in text
+        assert not text.endswith("\n")

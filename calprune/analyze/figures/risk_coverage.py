@@ -1,4 +1,4 @@
-"""``risk-coverage``: errors among the surest answers, at one budget."""
+"""``risk-coverage``: errors among the most confident answers, at one budget."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 
 class RiskCoverage:
     """A line per condition at one budget, the unpruned model in black."""
 
-    title: ClassVar[str] = "share of errors among the surest answers, at one budget"
+    title: ClassVar[str] = "share of errors among the most confident answers, at one budget"
     per_metric: ClassVar[bool] = False
     reads: ClassVar[frozenset[str]] = frozenset({"budget"})
 
@@ -89,7 +89,7 @@ def _page(
     legend_in(figure.add_subplot(grid[1]), *axes.get_legend_handles_labels(), across)
     footnote(
         figure,
-        "Surest answers first; answers of equal confidence averaged over all their orders. "
+        "Most confident answers first; answers of equal confidence averaged over all their orders. "
         f"Begins at {100 * FROM:g} %. AURC: mean over all coverages.",
     )
     kept = next((f" at K = {budget_of(r.condition)}" for r in rows if not r.condition.full), "")

@@ -10,22 +10,30 @@ from pathlib import Path
 from calprune.analyze.html_report.markup import Html, element
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections import SECTIONS
+from calprune.analyze.html_report.sections.figures import figures as drawn
 from calprune.data.storage.publishing import replace_all
 from calprune.errors import PlanError
+from calprune.terminal import Tell, silent
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(data: ReportData, figures: bool = True) -> str:
+def page(data: ReportData, figures: bool = True, tell: Tell = silent) -> str:
     """The whole of ``report.html``; the same data gives the same bytes.
 
     Args:
         data: what it tells.
         figures: whether it shows any, which take most of the time.
+        tell: told what is being done.
     """
-    wanted = [one for one in SECTIONS if figures or one[0] != "figures"]
-    drawn = [(anchor, heading, section(data)) for anchor, heading, section in wanted]
-    shown = [(anchor, heading, made) for anchor, heading, made in drawn if made is not None]
+    shown = []
+    for anchor, heading, section in SECTIONS:
+        if anchor == "figures" and not figures:
+            continue
+        tell(f"section {heading}")
+        made = drawn(data, tell) if section is drawn else section(data)
+        if made is not None:
+            shown.append((anchor, heading, made))
     title = f"Calibration report: {_subject(data)}"
     head = element(
         "head",

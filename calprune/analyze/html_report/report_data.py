@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -37,6 +36,7 @@ from calprune.analyze.tables.text_table import TextTable
 from calprune.data.condition_names import title_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
+from calprune.terminal import Tell, remark, silent
 
 REFERENCE = "full"
 DEFINED = ("ece", "aurc")
@@ -112,6 +112,7 @@ def collect_data(
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
     cache: PredictionCache | None = None,
+    tell: Tell = silent,
 ) -> ReportData:
     """Estimates, comparisons and groups of these tables.
 
@@ -127,6 +128,7 @@ def collect_data(
         study: tables of a named study.
         untrusted: files that could not be trusted; the page says that they are left out.
         cache: where predictions are remembered; None for one of its own.
+        tell: told what is being done.
 
     Raises:
         IncompleteError, PlanError, Mismatch: as ``calprune analyze`` does.
@@ -157,7 +159,9 @@ def collect_data(
         alike, others = _alike(experiment, reference, options.testing.mixed_numerics)
         unlike += others
         if pairs_of(alike, reference):
+            tell(f"differences to {reference}, {experiment.title}")
             differences += compare([alike], brief, reference, mixed)
+            tell(f"definitions of confidence, {experiment.title}")
             defined += _defined(alike, reference, mixed)
             if regressed:
                 moved += calibration_slope_differences([alike], reference, whole)
@@ -165,7 +169,9 @@ def collect_data(
     for experiment in found:
         grouping = options.by or _usual(experiment)
         if grouping is not None:
+            tell(f"estimates by {grouping}, {experiment.title}")
             groups += estimate([experiment], brief, replace(options, by=grouping))
+    tell("estimates")
     return ReportData(
         tables=kept,
         experiments=found,
@@ -202,10 +208,9 @@ def _usual(experiment: Experiment) -> str | None:
     """What an experiment is grouped by if nobody says: splits, unless there is one, or too many."""
     n = group_count(experiment, "split")
     if n > MOST_SHOWN:
-        print(
-            f"calprune: questions of {experiment.benchmark} have {n:,} splits, and a report shows "
-            f"at most {MOST_SHOWN} groups: it has none of them",
-            file=sys.stderr,
+        remark(
+            f"questions of {experiment.benchmark} have {n:,} splits, and a report shows at most "
+            f"{MOST_SHOWN} groups: it has none of them"
         )
     return "split" if 1 < n <= MOST_SHOWN else None
 

@@ -1,4 +1,4 @@
-"""Risk against coverage: how many of the surest answers are wrong, at every share of them."""
+"""Risk against coverage: how many of the most confident answers are wrong, by their share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Risk:
 
     Attributes:
         condition: what was asked.
-        coverage: share of the questions that are answered, the surest first.
+        coverage: share of the questions that are answered, the most confident first.
         answered: how many these are.
         risk: expected share of errors among them, mean over seeds.
     """

@@ -33,7 +33,7 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
         header = (*header, minus, "p", corrected_heading(compared[0].correction))
     body = []
     for r in rows:
-        shown, e, d = [r.condition.name, r.definition, "-"], r.estimate, r.difference
+        shown, e, d = [r.condition.shown, r.definition, "-"], r.estimate, r.difference
         if e is not None:
             value = e.value if d is None else d.value
             own = (e.interval_of, metric.unit, e.defined)

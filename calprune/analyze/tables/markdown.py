@@ -15,7 +15,8 @@ def as_markdown(table: TextTable) -> str:
     lines.append(_md_row(table.header))
     lines.append("|:--" + "|--:" * (len(table.header) - 1) + "|")
     lines += [_md_row(row) for row in table.body]
-    return "\n".join([*lines, "", *(f"- {_md(note)}" for note in table.notes)])
+    notes = ["", *(f"- {_md(note)}" for note in table.notes)] if table.notes else []
+    return "\n".join([*lines, *notes])
 
 
 def _md_row(cells: Sequence[str]) -> str:

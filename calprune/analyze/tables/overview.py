@@ -24,7 +24,7 @@ def overview_table(rows: Sequence[Overview]) -> TextTable:
     at = {(r.condition.name, r.condition.model, r.condition.benchmark): r for r in rows}
     body = []
     for condition in dict.fromkeys(r.condition.name for r in rows):
-        texts, shares = [condition], []
+        texts, shares = [_shown([r for r in rows if r.condition.name == condition])], []
         for place, unit in units.items():
             row = at.get((condition, *place))
             if row is None:
@@ -41,6 +41,15 @@ def overview_table(rows: Sequence[Overview]) -> TextTable:
     return TextTable(title, header, tuple(body), (), conditions_of(rows))
 
 
+def _shown(rows: Sequence[Overview]) -> str:
+    """A condition with its seeds, of which benchmarks may have different numbers."""
+    names = {row.condition.shown: len(row.condition.seeds) for row in rows}
+    least, most = min(names, key=lambda n: names[n]), max(names, key=lambda n: names[n])
+    if least == most:
+        return most
+    return f"{rows[0].condition.name} ({max(names[least], 1)} to {names[most]} seeds)"
+
+
 def trade_off_tables(rows: Sequence[Tradeoff]) -> list[TextTable]:
     """Tokens, accuracy, ECE and the front, a table per model and benchmark."""
     places = dict.fromkeys(r.condition.place for r in rows)
@@ -52,7 +61,7 @@ def _trade_offs(rows: Sequence[Tradeoff]) -> TextTable:
     header = ("condition", "tokens, last layer", "mean of layers", "acc %", "ECE", "front")
     body = tuple(
         (
-            r.condition.name,
+            r.condition.shown,
             f"{r.last:.0f}",
             f"{r.mean:.0f}",
             number(r.accuracy, "percent"),

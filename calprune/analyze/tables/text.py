@@ -12,8 +12,8 @@ from calprune.terminal import in_columns, printable
 def as_text(grid: TextTable) -> str:
     """Aligned columns without any drawing: for pipes, files and greps."""
     aligned = in_columns((grid.header, *grid.body), right=range(1, len(grid.header)))
-    notes = [printable(note) for note in grid.notes]
-    return "\n".join([printable(grid.title), "", *aligned, "", *notes])
+    notes = ["", *(printable(note) for note in grid.notes)] if grid.notes else []
+    return "\n".join([printable(grid.title), "", *aligned, *notes])
 
 
 def for_terminal(grid: TextTable) -> str:

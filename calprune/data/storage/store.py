@@ -49,6 +49,7 @@ from calprune.errors import (
     StoreError,
 )
 from calprune.registry import unknown
+from calprune.terminal import Tell, silent
 
 DEFAULT_STORE = "calprune-store"
 SAMPLE = Path(__file__).parent.parent / "sample"
@@ -233,6 +234,7 @@ class Store:
         benchmark: str | None = None,
         model: str | None = None,
         bad: Callable[[Path, StoreError], None] | None = None,
+        tell: Tell = silent,
     ) -> list[LogitTable]:
         """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
 
@@ -240,7 +242,9 @@ class Store:
         the others are read. Where all are bad, the error of the first is raised.
         """
         tables, problems = [], list[tuple[Path, StoreError]]()
-        for path in self.logit_files():
+        paths = list(self.logit_files())
+        for i, path in enumerate(paths, start=1):
+            tell(f"reading file {i} of {len(paths)}")
             try:
                 if (table := _unless_gone(path, read_logits)) is not None:
                     tables.append(table)

@@ -50,7 +50,7 @@ def _setting(data: ReportData, experiment: Experiment) -> Html:
         marked += [i] * runs.full
     notes = [intervals(rows[0])] if any(r.low is not None for r in rows) else []
     notes += defined_shares(rows) + within_parts(rows) + what_decided(rows)
-    caption = f"{experiment.model} on {experiment.benchmark}: all conditions"
+    caption = f"{experiment.title}: all conditions"
     return table(
         caption, columns, body, notes, told_once([r.signature for r in kinds.values()]), marked
     )

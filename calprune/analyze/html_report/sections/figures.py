@@ -8,14 +8,15 @@ from collections.abc import Iterator
 from calprune.analyze import figures as kinds
 from calprune.analyze.html_report.markup import Html, element, join
 from calprune.analyze.html_report.report_data import ReportData
+from calprune.terminal import Tell, silent
 
 
-def figures(data: ReportData) -> Html:
+def figures(data: ReportData, tell: Tell = silent) -> Html:
     """All kinds of figures that make sense for each model and benchmark."""
-    return join(*(_figure(title, svg) for title, svg in _drawn(data)))
+    return join(*(_figure(title, svg) for title, svg in _drawn(data, tell)))
 
 
-def _drawn(data: ReportData) -> Iterator[tuple[str, str]]:
+def _drawn(data: ReportData, tell: Tell) -> Iterator[tuple[str, str]]:
     """What each figure shows, and its pages as SVG."""
     shown = data.metrics[:2] if len(data.metrics) > 2 else data.metrics
     for experiment in data.joined:
@@ -23,6 +24,7 @@ def _drawn(data: ReportData) -> Iterator[tuple[str, str]]:
         for kind in kinds.names():
             found = kinds.of_kind(kind)
             for metric in shown if found.per_metric else shown[:1]:
+                tell(f"figure {kind} of {own.title}")
                 spec = kinds.FigureSpec(metric, None, None, data.against)
                 if found.unavailable_because(own, spec):
                     continue

@@ -19,7 +19,7 @@ def provenance(data: ReportData) -> Html:
 
 
 def _setting(experiment: Experiment) -> Html:
-    name = f"{experiment.model} on {experiment.benchmark}"
+    name = experiment.title
     tables = [table for runs in experiment.conditions for table in runs.tables]
     facts = [_facts(one) for one in tables]
     lines = []

@@ -48,7 +48,7 @@ def _setting(data: ReportData, experiment: Experiment) -> Html:
     size += counted(images, "image")
     return element(
         "section",
-        element("h3", f"{experiment.model} on {experiment.benchmark}"),
+        element("h3", experiment.title),
         element("p", size, class_="lead"),
         *found,
         items(*sentences, class_="findings") if any(sentences) else None,

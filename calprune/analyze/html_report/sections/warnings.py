@@ -20,7 +20,7 @@ def warnings(data: ReportData) -> Html | None:
     found: list[str] = [*_mixed(data), *_missing(data)]
     for experiment in data.experiments:
         rows = data.of(experiment)
-        where = element("strong", f"{experiment.model} on {experiment.benchmark}:")
+        where = element("strong", f"{experiment.title}:")
         for warning in WARNINGS:
             said = warning(rows)
             if said:
@@ -174,7 +174,7 @@ def _missing(data: ReportData) -> list[str]:
             lacks = [name for name in everything if name not in _names(s)]
             if lacks:
                 found.append(
-                    f"{model} on {s.benchmark} lacks conditions that the same model has on another "
+                    f"{s.title} lacks conditions that the same model has on another "
                     f"benchmark: {', '.join(lacks)}."
                 )
     return found
