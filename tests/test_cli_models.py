@@ -68,8 +68,7 @@ def test_mistakes(tmp_path: Path, options: tuple[str, ...], code: int, said: str
     )
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert said in done.stderr
+    assert said in done.stderr.splitlines()[-1]
 
 
 def test_pickled_weights_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import torch
 from calprune.collect import run
 from calprune.collect.grid import SelectorChoice, budgets, grid, in_numerics
 from calprune.collect.inspection.overlap import compare_selections
+from calprune.collect.selection.coverage_half import _add_up, _half
 from calprune.collect.selection.half_precision import half_similarity
 from calprune.collect.selectors import VisualTokens
 from calprune.collect.selectors.saliency import Saliency
@@ -55,6 +58,85 @@ def test_scope_is_the_formula_in_float16(alpha: float, power: float) -> None:
     agree = np.mean([a == b for a, b in zip(ranking.order[:60], expected, strict=True)])
     assert len({*ranking.order[:60].tolist()} & {*expected}) >= 57  # sums add up in another order
     assert agree >= 0.8
+
+
+def stepwise(
+    tokens: VisualTokens, alpha: float, power: float
+) -> tuple[list[int], list[float], list[float], list[bool]]:
+    """All picks, scores, margins and ties as torch makes them, with every sum taken anew."""
+    similarity = half_similarity(tokens.features)
+    weight = torch.from_numpy(tokens.saliency).half() ** alpha
+    cover = torch.zeros(len(weight), dtype=torch.float16)
+    left = torch.ones(len(weight), dtype=torch.bool)
+    picks, scores, margins, ties = [], [], [], []
+    for _ in range(len(weight)):
+        gap = (similarity - cover[:, None]).clamp(min=0)
+        gain = (gap if power == 1.0 else gap**power).sum(0)
+        score = (gain * weight).double().masked_fill(~left, -torch.inf)
+        falling = score.sort(descending=True).values.tolist()
+        picks.append(int((score == falling[0]).nonzero()[0]))
+        scores.append(falling[0])
+        second = falling[1] if len(picks) < len(weight) else -np.inf
+        lead = falling[0] > 0.0 and np.isfinite(second)
+        margins.append((falling[0] - second) / falling[0] if lead else 0.0)
+        ties.append(second == falling[0])
+        left[picks[-1]] = False
+        cover = torch.maximum(cover, similarity[:, picks[-1]])
+    return picks, scores, margins, ties
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """With several, torch adds up in another order."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("v", [1, 3, 16, 64, 128, 320])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("power", [0.5, 1.0, 1.5, 2.0])
+def test_every_bit_is_torchs(v: int, alpha: float, power: float, one_thread: None) -> None:
+    tokens = clustered(v, v, 32, max(1, v // 8))
+    ranking = Scope(alpha, power).rank(replaced(tokens))
+    picks, scores, margins, ties = stepwise(tokens, alpha, power)
+    assert ranking.order.tolist() == picks
+    assert ranking.score.tolist() == scores
+    assert ranking.margin.tolist() == margins
+    assert ranking.tied.tolist() == ties
+
+
+@pytest.mark.parametrize("v", [257, 4096, 4700])
+def test_sums_are_torchs_bit_for_bit(v: int, one_thread: None) -> None:
+    """Whole blocks of 16, 256 and 4,096 rows, and what is left over; some rows change."""
+    rng = np.random.default_rng(v)
+    terms = np.maximum(rng.normal(size=(v, 64)), 0).astype(np.float16).astype(np.float32)
+    blocks = np.zeros((v // 16, 64), np.float32)
+    large, sums = np.zeros((v // 256, 64), np.float32), np.zeros(64, np.float32)
+    changed = np.ones(v, np.bool_)
+    for _ in range(3):
+        _add_up(terms, changed, blocks, large, sums)
+        np.testing.assert_array_equal(sums, torch.from_numpy(terms).sum(0).numpy())
+        changed = rng.random(v) < 0.01
+        terms[changed] *= np.float32(0.5)
+
+
+def test_rounding_is_numpys() -> None:
+    every = np.arange(0x7C00, dtype=np.uint16).view(np.float16).astype(np.float32)
+    between = (every[1:] + every[:-1]) / 2
+    near = np.concatenate([every, between, np.nextafter(between, 0), np.nextafter(between, 1e6)])
+    near = np.concatenate([near, np.array([65519.0, 65519.996, 65520.0, 7e4, 1e9], np.float32)])
+    with np.errstate(over="ignore"):
+        expected = near.astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal([_half(np.float32(x)) for x in near], expected)
+
+
+def test_weights_beyond_float16_are_refused() -> None:
+    tokens = clustered(0, 12, 8, 3)
+    loud = replace(tokens, saliency=np.full(12, 300.0), compat=True)
+    with pytest.raises(PlanError, match=r"saliency\*\*2 overflows.*300"):
+        Scope(2.0).rank(loud)
 
 
 def replaced(tokens: VisualTokens) -> VisualTokens:

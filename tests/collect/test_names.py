@@ -152,9 +152,12 @@ def test_tiles_that_are_none(tmp_path: Path, pinpoints: list[list[int]]) -> None
         open_adapter(str(folder))
 
 
-@pytest.mark.parametrize("device", ["meta", "hpu", "cuda:99", "warp"])
-def test_devices_that_are_not_there(folder: Path, device: str) -> None:
-    with pytest.raises(PlanError, match=rf"--device '{device}'.*here are: cpu"):
+@pytest.mark.parametrize(
+    ("device", "there"),
+    [("cuda:99", "here are: cpu"), *((x, "known kinds: cpu") for x in ("meta", "hpu", "warp"))],
+)
+def test_devices_that_are_not_there(folder: Path, device: str, there: str) -> None:
+    with pytest.raises(PlanError, match=rf"--device '{device}'.*{there}"):
         open_adapter(str(folder), ModelOptions(device=device))
 
 

@@ -1,4 +1,4 @@
-"""Bars on a terminal, nothing elsewhere."""
+"""Bars on a terminal, lines or nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from calprune.commands.progress import bar, bars, status
+from calprune.commands.progress import bar, bars, lines, status
 from calprune.terminal import remark
 
 
@@ -51,6 +51,27 @@ def test_nothing_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
     with bars() as advance, bar("checking") as tick:
         assert (advance, tick) == (None, None)
     assert capsys.readouterr() == ("", "")
+
+
+def test_elsewhere_a_line_for_each_condition_and_now_and_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    times = iter([0.0, 10.0, 40.0, 50.0, 60.0, 70.0, 1060.0])
+    advance = lines(["full", "scope @64"], clock=lambda: next(times))
+    advance("encode", 0, 100)  # at 0 s
+    advance("encode", 32, 100)  # 10 s: nothing yet
+    advance("encode", 64, 100)  # 40 s
+    advance("ask", 0, 200)  # 50 s
+    advance("ask", 50, 200)  # 60 s
+    advance("ask", 100, 200)  # 70 s: a condition is done
+    advance("ask", 200, 200)
+    assert capsys.readouterr().err.splitlines() == [
+        "calprune: encoding images: 100 images",
+        "calprune: encoding images: 64 of 100 images, 1.6 a second, about 22 s left",
+        "calprune: asking: 200 images",
+        "calprune: asking: full (1 of 2), 100 of 200 images, 5 a second, about 20 s left",
+        "calprune: asking: scope @64 (2 of 2), 200 of 200 images, 0.198 a second",
+    ]
 
 
 def test_one_line_is_written_over(terminal: Callable[[], Terminal]) -> None:

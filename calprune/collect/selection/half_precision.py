@@ -13,6 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from calprune.collect.visual_tokens import Ranking, as_ranking, check_scores
+from calprune.errors import PlanError
+
+_INFINITY = 0x7C00  # bits of float16; non-negative numbers are below
 
 
 def half_similarity(features: NDArray[np.floating]) -> torch.Tensor:
@@ -46,33 +49,22 @@ def half_greedy_coverage(
     Returns:
         All candidates; ``tied`` where another score was exactly as large.
     """
+    from calprune.collect.selection.coverage_half import greedy_coverage_half
+
     patches = np.flatnonzero(~separator)
     similarity = half_similarity(features[patches])
     weight = torch.from_numpy(saliency[patches]).half() ** alpha
-    cover = torch.zeros(len(patches), dtype=torch.float16)
-    free = torch.ones(len(patches), dtype=torch.bool)
-    terms = _terms(similarity, cover, power)  # float32 values of float16, for the sum
-    picks, scores, margins, ties = [], [], [], []
-    for _ in range(len(patches)):
-        score = (terms.sum(0).half() * weight).double().masked_fill(~free, -torch.inf)
-        best = score.max()
-        pick = int((score == best).nonzero()[0])
-        free[pick] = False
-        left = score[free]
-        picks.append(pick)
-        scores.append(float(best))
-        margins.append(_lead(float(best), float(left.max()) if len(left) else None))
-        ties.append(bool((left == best).any()))
-        rises = (similarity[:, pick] > cover).nonzero()[:, 0]
-        cover[rises] = similarity[rises, pick]
-        terms[rises] = _terms(similarity[rises], cover[rises], power)
-    return as_ranking(
-        len(separator),
-        patches[picks],
-        np.array(scores),
-        np.array(margins),
-        np.array(ties, np.bool_),
+    if not weight.isfinite().all():
+        raise PlanError(
+            f"scope: saliency**{alpha:g} overflows in float16, up to {saliency[patches].max():g}; "
+            "lower alpha, or leave --numerics canonical"
+        )
+    every = torch.arange(_INFINITY, dtype=torch.int16).view(torch.float16)
+    powers = every[:0] if power == 1.0 else every**power
+    order, score, margin, tied = greedy_coverage_half(
+        *(x.float().numpy() for x in (similarity, weight, powers))
     )
+    return as_ranking(len(separator), patches[order], score, margin, tied)
 
 
 def by_half_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
@@ -88,11 +80,6 @@ def by_half_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> 
     return as_ranking(
         len(score), left[order], value[order], np.array(margins), np.array(ties, np.bool_)
     )
-
-
-def _terms(similarity: torch.Tensor, cover: torch.Tensor, power: float) -> torch.Tensor:
-    gaps = (similarity - cover[:, None]).clamp(min=0)
-    return (gaps if power == 1.0 else gaps**power).float()
 
 
 def _lead(best: float, second: float | None) -> float:
