@@ -160,7 +160,8 @@ def parse(group: str, text: str) -> tuple[str, Any, dict[str, list[Any]]]:
     """
     name, *settings = text.split(":")
     cls = load(group, name)
-    what, known, hints = _one(group), _parameters(cls), typing.get_type_hints(cls)
+    what, known = _one(group), _parameters(cls)
+    hints = typing.get_type_hints(cls) if settings else {}
     values: dict[str, list[Any]] = {}
     for setting in settings:
         key, equals, listed = setting.partition("=")

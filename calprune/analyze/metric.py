@@ -21,6 +21,7 @@ from calprune import registry
 from calprune.analyze.arrays import Floats, Indices
 from calprune.analyze.confidence_definition import Scale
 from calprune.analyze.predictions.table import Predictions
+from calprune.analyze.statistics.clustering import Clusters, cluster_sums
 from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.gaps import GapParts
 from calprune.errors import PlanError
@@ -86,6 +87,14 @@ class Additive(MetricDescription, Protocol):
         ...
 
 
+class Tallied(Additive, Protocol):
+    """An additive metric that adds up its tally over clusters itself, as that is mostly zeros."""
+
+    def tallied(self, predictions: Predictions, cluster: Indices, clusters: int) -> Floats:
+        """The sum of ``tally`` over the rows of each cluster, (clusters, ...), exactly."""
+        ...
+
+
 @runtime_checkable
 class Ranked(MetricDescription, Protocol):
     """A metric that depends on the order of questions."""
@@ -117,6 +126,20 @@ def ranking_of(
         found: Ranking = metric.ranking(predictions, cluster, clusters)
         return found
     return lambda draws: metric.weighted(predictions, draws.weights, cluster)
+
+
+def tally_of(metric: Additive, predictions: Predictions, clusters: Clusters) -> Floats:
+    """The tally of an additive metric, added up over clusters, (clusters, ...)."""
+    own = _defines(metric, "tallied")
+    if own is not None and own is _defines(metric, "tally"):  # not one that came after it
+        found: Floats = metric.tallied(predictions, clusters.code, len(clusters))  # type: ignore[attr-defined]
+        return found
+    return cluster_sums(metric.tally(predictions), clusters)
+
+
+def _defines(metric: Any, method: str) -> type | None:
+    """The class whose method it is."""
+    return next((c for c in type(metric).__mro__ if method in vars(c)), None)
 
 
 @runtime_checkable
@@ -153,6 +176,11 @@ Metric = Measure | DataDependentMetric
 def is_additive(metric: MetricDescription) -> TypeGuard[Additive]:
     """Whether a metric is a function of sums over questions, and not ranked."""
     return hasattr(metric, "tally")
+
+
+def is_ranked(metric: MetricDescription) -> TypeGuard[Ranked]:
+    """Whether a metric depends on the order of questions, and is not a function of sums."""
+    return hasattr(metric, "weighted") and not is_additive(metric)
 
 
 def is_gapped(metric: MetricDescription) -> TypeGuard[Gapped]:

@@ -16,7 +16,8 @@ def logits_of(table, rows):
     """The table's first rows with these logits (rows, answers, spellings)."""
     values = np.array(rows, dtype=np.float32)
     n = len(values)
-    names = ("id", "split", "category", "cluster", "duplicate_of", "label", "offered", "top_token")
+    names = ("id", "split", "category", "cluster", "duplicate_of", "label", "offered")
+    names += ("top_token", "log_z")
     arrays = {name: getattr(table, name)[:n] for name in names}
     return replace(table, answer_logits=values, **arrays)
 

@@ -8,17 +8,23 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from calprune.analyze.metric import resolve
+from calprune.analyze.metric import resolve, tally_of
 from calprune.analyze.metrics.ece import Ece
+from calprune.analyze.metrics.rmsce import Rmsce
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, residual
 from calprune.analyze.statistics import resampling as resample
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect
+from calprune.analyze.statistics.intervals import quantiles
 from calprune.analyze.statistics.resampling import (
+    _all_uniform,
     consistency_resampling,
     exchanges,
     multiplicities,
     products,
+    uniform,
 )
 from tests.analyze.conftest import make_predictions
 
@@ -61,6 +67,42 @@ def test_cluster_sums_are_sums_to_a_millionth_of_a_millionth(predictions):
     sums = cluster_sums(tally, clusters)
     expected = np.stack([tally[clusters.code == g].sum(axis=0) for g in range(len(clusters))])
     assert sums == pytest.approx(expected, abs=1e-10)
+
+
+@given(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=60))
+def test_quantiles_are_those_of_numpy(values):
+    found, expected = quantiles(np.array(values)), np.quantile(values, [0.025, 0.975])
+    assert found == pytest.approx(expected, rel=1e-15, abs=1e-12)
+
+
+class Halved(Ece):
+    """Another package's metric, which has a tally of its own."""
+
+    def tally(self, predictions):
+        return super().tally(predictions) / 2
+
+
+@pytest.mark.parametrize("metric", [Ece(), Ece(closed="left"), Rmsce(bins=7), Halved()])
+def test_a_tally_is_the_same_added_up_over_clusters_at_once_or_row_by_row(predictions, metric):
+    clusters = Clusters.of(predictions.cluster)
+    expected = cluster_sums(metric.tally(predictions), clusters)
+    assert tally_of(metric, predictions, clusters) == pytest.approx(expected, abs=1e-12)
+
+
+def test_held_bytes_change_no_draw(monkeypatch):
+    """Blocks are multiples of 4 draws: coins come four to a random word."""
+    of = (multiplicities, exchanges)
+    whole = [np.concatenate(list(draw(37, 1003, 3))) for draw in of]
+    redrawn = np.concatenate(list(uniform(103, 37, 3)))
+    _all_uniform.cache_clear()
+    monkeypatch.setattr(resample, "HELD", 8 * 37 * 50)
+    parts = [list(draw(37, 1003, 3)) for draw in of]
+    assert {len(block) for block in parts[0]} == {48, 1003 % 48}
+    for found, expected in zip(parts, whole, strict=True):
+        assert (np.concatenate(found) == expected).all()
+    blocks = list(uniform(103, 37, 3))
+    assert len(blocks) > 1
+    assert (np.concatenate(blocks) == redrawn).all()
 
 
 def test_products_keep_shapes_and_skip_empty_columns():

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from calprune.analyze.arrays import Floats
+from calprune.analyze.arrays import Floats, largest_of
 from calprune.analyze.confidence_definition import Answers, Scale
 
 __all__ = ["AnswerSet"]
@@ -23,4 +21,4 @@ class AnswerSet:
 
     def confidence(self, answers: Answers) -> Floats:
         """See ``AnswerConfidence``."""
-        return np.asarray(answers.probabilities.max(axis=1))
+        return largest_of(answers.probabilities)

@@ -97,6 +97,13 @@ class Bins:
         table[np.arange(n), :, self.slot(predictions.confidence)] = rows
         return table
 
+    def tallied(self, predictions: Predictions, cluster: Indices, clusters: int) -> Floats:
+        """See ``Tallied``: (clusters, 3, bins)."""
+        parts = self.gap_parts(predictions)
+        columns = (np.ones(len(predictions)), predictions.confidence, predictions.correct)
+        rows = (np.asarray(x, dtype=np.float64).reshape(-1, 1) for x in columns)
+        return np.concatenate([parts.sums(x, cluster, clusters) for x in rows], axis=1)
+
 
 def gaps(count: Floats, confidence: Floats, correct: Floats) -> Floats:
     """abs(mean confidence - accuracy) of each bin, 0 for an empty one."""

@@ -46,9 +46,12 @@ class RiskWalk:
     @classmethod
     def of(cls, confidence: Floats, risk: Floats, cluster: Indices) -> RiskWalk:
         """Of rows in any order: confidence, how wrong each is (0 to 1), and its cluster."""
-        order = np.lexsort((risk, -confidence))
-        confidence, risk = confidence[order], risk[order]
+        order = np.argsort(-confidence)
+        confidence = confidence[order]
         fresh = np.append(True, confidence[1:] != confidence[:-1])
+        if not fresh.all():
+            order = order[np.lexsort((risk[order], np.cumsum(fresh)))]
+        risk = risk[order]
         begin = np.flatnonzero(fresh | np.append(True, risk[1:] != risk[:-1]))
         own, group = risk[begin], (np.cumsum(fresh) - 1)[begin]
         mixed = (np.bincount(group) > 1)[group]

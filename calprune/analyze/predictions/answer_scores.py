@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import reduce
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.arrays import Bools, Floats, Indices, any_of, largest_of
 from calprune.analyze.options import AnswerSet
 from calprune.analyze.predictions.verbalizers import spellings
 from calprune.data.condition_names import name_of
@@ -37,24 +38,24 @@ def answer_log_scores(
     the same bits, so the coarse steps of half precision stay visible as ties. That logit comes
     second (rows,), and third what signatures say of other verbalizers than those stored.
     """
-    refuse(table, rows, ~offered.any(axis=1), "no answer is offered")
+    refuse(table, rows, ~any_of(offered), "no answer is offered")
     chosen = spellings(table, verbalizers)
-    given = chosen.logits[rows].astype(np.float64)
+    given = _some(chosen.logits, rows).astype(np.float64)
     logits = np.where(offered[:, :, None] & chosen.there, given, -np.inf)
-    bad = (np.isnan(logits) | (logits == np.inf)).any(axis=(1, 2))
-    refuse(table, rows, bad, "a logit is NaN or +infinity")
-    absent = np.isneginf(logits).all(axis=2) & offered
+    bad = np.isnan(logits) | (logits == np.inf)
+    refuse(table, rows, any_of(any_of(bad)), "a logit is NaN or +infinity")
+    absent = ~any_of(~np.isneginf(logits)) & offered
     if chosen.note:
-        none = (absent | ~offered).all(axis=1)
+        none = ~any_of(~absent & offered)
         if none.any():
             raise Mismatch(
                 f"{where(table)}: in {int(none.sum())} of {len(rows)} rows no answer has a known "
                 f"logit for the ids of --verbalizers {verbalizers!r}; name ids that are stored as "
                 "spellings or stand among the top tokens"
             )
-        note = f"{chosen.note},absent:{int(absent.any(axis=1).sum())}"
+        note = f"{chosen.note},absent:{int(any_of(absent).sum())}"
     else:
-        missing = absent.any(axis=1)
+        missing = any_of(absent)
         if missing.all():
             raise Mismatch(
                 f"{where(table)}: no question has logits of its answers, as where only text was "
@@ -62,31 +63,30 @@ def answer_log_scores(
             )
         refuse(table, rows, missing, "an offered answer has no finite logit")
         note = ""
-    largest = _largest(logits.reshape(len(logits), -1))
+    largest = largest_of(logits.reshape(len(logits), -1))
     return logsumexp(logits - largest[:, None, None]), largest, note
 
 
 def logsumexp(logits: Floats) -> Floats:
     """Log-sum-exp over the last axis, which is short; -inf where all are."""
-    largest = _largest(logits)
+    largest = largest_of(logits)
     safe = np.where(np.isneginf(largest), 0.0, largest)
     total = sum(np.exp(logits[..., k] - safe) for k in range(logits.shape[-1]))
     with np.errstate(divide="ignore"):
         return np.asarray(safe + np.log(total))
 
 
-def _largest(values: Floats) -> Floats:
-    """Maximum over the last axis: column by column, as numpy is slow along short axes."""
-    columns = (values[..., k] for k in range(values.shape[-1]))
-    return np.asarray(reduce(np.maximum, columns))
+def _some(column: NDArray[Any], rows: Indices) -> NDArray[Any]:
+    """These rows of a column, or itself where these are all."""
+    return column if len(rows) == len(column) else column[rows]
 
 
 def labels(table: LogitTable, offered: Bools, rows: Indices, answer_set: AnswerSet) -> Indices:
     """The correct column of each row; Mismatch where there is none."""
-    label = table.label[rows].astype(np.intp)
+    label = _some(table.label, rows).astype(np.intp)
     outside = (label < 0) | (label >= offered.shape[1])
     refuse(table, rows, outside, "the label is no answer of this table")
-    there = table.offered[rows] if answer_set == "four" else offered
+    there = _some(table.offered, rows) if answer_set == "four" else offered
     missing = ~there[np.arange(len(rows)), label]
     refuse(table, rows, missing, "the correct answer is not among the offered ones")
     return label

@@ -12,7 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from calprune.analyze.arrays import Bools, Floats, Indices
+from calprune.analyze.arrays import (
+    Bools,
+    Floats,
+    Indices,
+    largest_of,
+    number_of,
+    total_of,
+)
 from calprune.analyze.confidence_definition import (
     AnswerConfidence,
     Answers,
@@ -63,19 +70,19 @@ def build(
     replied, kept = _sources(table, by)
     scores, unscored = _scores(table, replied)
     outcomes = _outcomes(table, by, replied, kept, scores, options)
-    replied, log_scores = replied[kept], outcomes.log_scores
-    rows: Any = slice(None) if kept.all() else kept  # a view where all are kept
+    rows = _all_or(kept)
+    replied, log_scores = replied[rows], outcomes.log_scores
     log_p = _log_softmax(log_scores, outcomes.offered, _inverse(temperature, len(log_scores)))
     probabilities = np.exp(log_p)
     predicted = np.where(replied, 0, log_scores.argmax(axis=1))
     correct: Bools | Floats = predicted == outcomes.column
     if target == "soft":
         correct = np.where(replied, 0.0 if scores is None else scores[kept], correct)
-    tied = (log_scores == log_scores.max(axis=1, keepdims=True)).sum(axis=1) > 1
-    sure = probabilities[:, 0].copy()
-    sure[~replied] = _of_answers(
+    tied = number_of(log_scores == largest_of(log_scores)[:, None]) > 1
+    sure, closed = probabilities[:, 0].copy(), _all_or(~replied)
+    sure[closed] = _of_answers(
         by.answers,
-        Answers(log_p[~replied], outcomes.offered[~replied], outcomes.mass[~replied], where(table)),
+        Answers(log_p[closed], outcomes.offered[closed], outcomes.mass[closed], where(table)),
     )
     return Predictions(
         probabilities=probabilities,
@@ -89,7 +96,7 @@ def build(
         replied=replied,
         label=table.label[rows].astype(np.intp),
         parsed_answer=parsed_answers(table)[rows],
-        n_options=table.offered.sum(axis=1)[rows],
+        n_options=number_of(table.offered)[rows],
         id=table.id[rows],
         split=table.split[rows],
         category=table.category[rows],
@@ -197,6 +204,7 @@ def _outcomes(
 ) -> _Outcomes:
     answer_set, verbalizers = options.answer_set, options.verbalizers
     spoken, closed = np.flatnonzero(replied), np.flatnonzero(kept & ~replied)
+    own, rows = _all_or(kept & ~replied), _all_or(kept)
     width = len(table.answers) if not len(spoken) else max(2, len(table.answers))
     log_scores = np.full((len(table), width), -np.inf)
     offered = np.zeros((len(table), width), dtype=bool)
@@ -204,18 +212,23 @@ def _outcomes(
     mass = np.full(len(table), np.nan)
     if len(closed):
         a = len(table.answers)
-        offered[closed, :a] = offered_answers(table, answer_set)[closed]
-        joined, largest, spelt = answer_log_scores(table, offered[closed, :a], closed, verbalizers)
-        log_scores[closed, :a] = joined
-        together = logsumexp(joined) + largest - table.log_z[closed]
-        mass[closed] = np.exp(np.minimum(together, 0.0))  # both are rounded to float32
-        column[closed] = labels(table, offered[closed, :a], closed, answer_set)
+        offered[own, :a] = offered_answers(table, answer_set)[own]
+        joined, largest, spelt = answer_log_scores(table, offered[own, :a], closed, verbalizers)
+        log_scores[own, :a] = joined
+        together = logsumexp(joined) + largest - table.log_z[own]
+        mass[own] = np.exp(np.minimum(together, 0.0))  # both are rounded to float32
+        column[own] = labels(table, offered[own, :a], closed, answer_set)
     if len(spoken) and by.replies is not None and table.replies is not None and scores is not None:
         log_c = reply_log_confidence(table.replies, by.replies, where(table))
         log_scores[spoken, :2] = np.stack([log_c, log_complement(log_c)], axis=1)
         offered[spoken, :2] = True
         column[spoken] = scores[spoken] < 0.5
-    return _Outcomes(log_scores[kept], offered[kept], column[kept], mass[kept], spelt)
+    return _Outcomes(log_scores[rows], offered[rows], column[rows], mass[rows], spelt)
+
+
+def _all_or(mask: Bools) -> Any:
+    """What picks these rows: everything, which copies nothing, where all are asked for."""
+    return slice(None) if mask.all() else mask
 
 
 def _of_answers(by: AnswerConfidence, answers: Answers) -> Floats:
@@ -236,7 +249,9 @@ def _of_answers(by: AnswerConfidence, answers: Answers) -> Floats:
 
 def _log_softmax(log_scores: Floats, offered: Bools, inverse: Floats) -> Floats:
     safe = np.where(offered & np.isfinite(log_scores), log_scores, 0.0)
-    shifted = (safe - log_scores.max(axis=1, keepdims=True)) * inverse
+    shifted = (safe - largest_of(log_scores)[:, None]) * inverse
     shifted[np.isneginf(log_scores)] = -np.inf
-    terms = np.sort(np.exp(shifted), axis=1)  # one order of adding, whatever the answers' order
-    return np.asarray(shifted - np.log(terms.sum(axis=1, keepdims=True)))
+    terms = np.exp(shifted)
+    if terms.shape[1] > 2:  # one order of adding, whatever the answers' order
+        terms.sort(axis=1)
+    return np.asarray(shifted - np.log(total_of(terms))[:, None])

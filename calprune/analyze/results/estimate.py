@@ -224,6 +224,8 @@ def _cell(
     ]
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
     rows, how, condition = [], options.resampling, ConditionInfo.of(experiment, runs)
+    errors, unit = float(wrong.sum()), drawn_unit(predictions, how.unit)
+    error_images = len(np.unique(images.code[wrong > 0]))
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
         if gap is not None and (kind == "studentised" or kind == "bridge"):
@@ -247,9 +249,9 @@ def _cell(
                 defined=found.defined,
                 n=len(predictions),
                 clusters=len(images),
-                errors=round(float(wrong.sum())),
-                error_images=len(np.unique(images.code[wrong > 0])),
-                resampled=drawn_unit(predictions, how.unit),
+                errors=round(errors),
+                error_images=error_images,
+                resampled=unit,
                 icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
                 replies=int(predictions.replied.sum()),

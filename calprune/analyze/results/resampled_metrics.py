@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,17 +15,18 @@ from calprune.analyze.metric import (
     Gapped,
     Measure,
     Metric,
-    Ranked,
     Ranking,
     debiased,
     is_additive,
+    is_ranked,
     ranking_of,
     resolve_for,
+    tally_of,
 )
 from calprune.analyze.options import Resample
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.statistics.calibration_error import GapSums
-from calprune.analyze.statistics.clustering import Clusters, cluster_sums
+from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
 from calprune.analyze.statistics.gaps import GapParts
@@ -57,14 +58,18 @@ class ResampledMetrics:
         """Tally each additive metric and add up its clusters."""
         measures = resolve_for(metrics, predictions)
         sums = [
-            cluster_sums(m.tally(predictions), clusters) if is_additive(m) else np.empty(0)
-            for m in measures
+            tally_of(m, predictions, clusters) if is_additive(m) else np.empty(0) for m in measures
         ]
         return cls(measures, predictions, clusters, tuple(sums))
 
     def point(self) -> Floats:
         """The metrics of the rows as they are, (metrics,)."""
-        return self(np.ones((1, len(self.clusters))))[:, 0]
+        totals = iter([s.sum(axis=0)[None] for s in self.asked()])
+        return self.values(Draws(np.ones((1, len(self.clusters)))), totals)[:, 0]
+
+    def asked(self, without: Container[int] = ()) -> list[Floats]:
+        """Sums of the additive metrics, but for those of the indices ``without``."""
+        return [s for i, s in enumerate(self.sums) if s.size and i not in without]
 
     @cached_property
     def rankings(self) -> dict[int, Ranking]:
@@ -73,7 +78,7 @@ class ResampledMetrics:
         return {
             i: ranking_of(metric, *rows)
             for i, metric in enumerate(self.metrics)
-            if isinstance(metric, Ranked)
+            if is_ranked(metric)
         }
 
     def __call__(self, draws: Draws | Floats, without: Container[int] = ()) -> Floats:
@@ -82,8 +87,12 @@ class ResampledMetrics:
         Metrics of the indices ``without`` are not computed, and NaN.
         """
         draws = draws if isinstance(draws, Draws) else Draws(draws)
-        asked = [s for i, s in enumerate(self.sums) if s.size and i not in without]
-        totals = iter(products(draws.weights, asked))
+        return self.values(draws, iter(products(draws.weights, self.asked(without))), without)
+
+    def values(
+        self, draws: Draws, totals: Iterator[Floats], without: Container[int] = ()
+    ) -> Floats:
+        """The same from the sums of ``asked`` in these draws."""
         values = [
             np.full(len(draws), np.nan)
             if i in without
@@ -118,11 +127,16 @@ def clusters_of(predictions: Predictions, resample: Resample = "images") -> Clus
     """
     column = predictions.unit if resample == "images" else predictions.id
     for known, clusters in _last:
-        if known is column or np.array_equal(known, column):
+        if _same_memory(known, column) or np.array_equal(known, column):
             return clusters
     _last.insert(0, (column, Clusters.of(column)))
     del _last[16:]
     return _last[0][1]
+
+
+def _same_memory(a: NDArray[Any], b: NDArray[Any]) -> bool:
+    """Whether two arrays, both alive, are views of the very same elements."""
+    return bool(a.__array_interface__ == b.__array_interface__)
 
 
 def residual(predictions: Predictions) -> Floats:

@@ -22,7 +22,7 @@ from calprune.analyze.statistics.calibration_error import (
 from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.gaps import GapParts
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval
-from calprune.analyze.statistics.resampling import multiplicities, products
+from calprune.analyze.statistics.resampling import StackedSums, multiplicities, products
 from calprune.analyze.statistics.strata import multiplicities_within, strata
 
 HELD = 2**15  # clusters of all conditions whose gaps are held at the same time
@@ -82,10 +82,11 @@ def resampled(
     found: list[list[Floats]] = [[s.point()[:, None]] for s in samplers]
     for count in sorted({len(s.clusters) for s in samplers}):
         alike = [i for i, s in enumerate(samplers) if len(s.clusters) == count]
+        stacked = StackedSums.of([x for i in alike for x in samplers[i].asked(without)])
         for weights in multiplicities(count, draws if count > 1 else 0, seed):
-            some = Draws(weights, draws * len(alike))
+            some, totals = Draws(weights, draws * len(alike)), iter(stacked(weights))
             for i in alike:
-                found[i].append(samplers[i](some, without))
+                found[i].append(samplers[i].values(some, totals, without))
     joined = [np.concatenate(values, axis=1) for values in found]
     _within_parts(samplers, joined, seed)
     return joined

@@ -21,13 +21,13 @@ from calprune.analyze.statistics.attenuation import Attenuation
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.exact_sums import on_grid
 from calprune.analyze.statistics.gaps import GapParts, excess
+from calprune.analyze.statistics.intervals import TAILS, quantiles
 
 Kind = Literal["studentised", "bridge"]
 Contrast = Sequence[tuple[int, float]]
 """Conditions by index, each with its coefficient: ((0, 1.0), (1, -1.0)) is a difference."""
 
 CHUNK = 2**16  # influence values of a condition at once: these stay in the cache
-TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class GapSums:
     """What a calibration error adds up, image by image; parts that no row reaches are left out.
 
     Attributes:
-        columns: side by side, so that one product resamples all, (images, ...): ``gap``, its
-            squares on a grid on which resampled sums are exact, and ``rows``.
+        columns: side by side, so that one product resamples all, (images, ...): ``gap``, ``rows``,
+            and squared gaps on a grid on which resampled sums are exact.
         count: rows in each part, (images, classes, parts).
         used: which parts of all there are.
         squared: whether the error is of squared gaps.
@@ -55,11 +55,11 @@ class GapSums:
         used = np.asarray(count.any(axis=(0, 1)))
         count = count[..., used]
         gap = parts.sums(parts.probability - parts.truth, clusters.code, images)[..., used]
-        size = gap[0].size
+        gap, size = gap.reshape(images, -1), gap[0].size
         columns = np.empty((images, 2 * size + count.shape[1]))
-        columns[:, :size] = gap.reshape(images, size)
-        columns[:, size : 2 * size] = on_grid(columns[:, :size] ** 2, images)
-        columns[:, 2 * size :] = count.sum(axis=-1)
+        columns[:, :size] = gap
+        columns[:, size:-size] = count.sum(axis=-1)
+        columns[:, -size:] = on_grid(gap**2, images)
         return cls(columns, count, used, squared)
 
     def __len__(self) -> int:
@@ -76,14 +76,20 @@ class GapSums:
         return self.columns[:, : self.parts].reshape(self.count.shape)
 
     @property
-    def squares(self) -> Floats:
-        """Its squares, (images, classes, parts)."""
-        return self.columns[:, self.parts : 2 * self.parts].reshape(self.count.shape)
-
-    @property
     def rows(self) -> Floats:
         """Rows that count for each class, (images, classes)."""
-        return self.columns[:, 2 * self.parts :]
+        return self.columns[:, self.parts : -self.parts]
+
+    @property
+    def squares(self) -> Floats:
+        """Squared gaps, (images, classes, parts)."""
+        return self.columns[:, -self.parts :].reshape(self.count.shape)
+
+    def split(self, total: Floats) -> tuple[Floats, Floats, Floats]:
+        """Of sums of ``columns`` (columns, ...): gaps, squares and rows, (classes, parts, ...)."""
+        gap, rows, squares = np.split(total, [self.parts, len(total) - self.parts])
+        shape = (*self.count.shape[1:], *total.shape[1:])
+        return gap.reshape(shape), squares.reshape(shape), rows
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,7 @@ class Resampled:
     @cached_property
     def may_be_none(self) -> bool:
         """Null test: whether resampling noise alone (97.5 % of it) reaches this error."""
-        return bool(self.plug[0] <= np.quantile(self.around, TAILS[1]))
+        return bool(self.plug[0] <= quantiles(self.around)[1])
 
     @property
     def possible(self) -> tuple[float, float]:
@@ -168,7 +174,7 @@ class Combined:
         low, high = low - below, high + above
         if kind == "bridge" and len(self.terms) == 1:
             plug, images = self.plug, len(self.terms[0][0].left_out)
-            far = float(np.quantile(plug[1:] - plug[1:].mean(), TAILS[1]))
+            _, far = quantiles(plug[1:] - plug[1:].mean())
             high = max(high, float(plug[0]) + _few(images) * far)
         if kind == "studentised" and len(self.terms) == 1 and self.terms[0][0].squared:
             high = max(high, self._on_squares())
@@ -180,7 +186,7 @@ class Combined:
         """Upper end of a root of squares, from its squares: where all is noise it has no slope."""
         coefficient = self.terms[0][1]
         value, drawn = self.terms[0][0].debiased[0] ** 2, self.terms[0][0].plug[1:] ** 2
-        far = float(value + np.quantile(drawn - drawn.mean(), TAILS[1]))
+        far = float(value) + quantiles(drawn - drawn.mean())[1]
         return coefficient * math.sqrt(max(far, 0.0))
 
     def _sum(self, name: str) -> Floats:
@@ -198,15 +204,15 @@ class Combined:
         off, error = drawn - drawn.mean(), self.error[1:]
         least = 1e-3 * float(self.error[0]) + 1e-15  # a resample of one image alone has none
         t = off / np.maximum(error, least)
-        below, above = np.quantile(t, TAILS[::-1])
+        above, below = quantiles(t)
         size = max(float(self.error[0]), jackknife)
-        return size * float(below), -size * float(above)
+        return size * below, -size * above
 
     def _bridge(self) -> tuple[float, float]:
         drawn = self.debiased[1:]
         wide = _few(len(self.terms[0][0].left_out))
-        low, high = np.quantile(drawn - drawn.mean(), TAILS)
-        return -wide * float(low), wide * float(high)
+        low, high = quantiles(drawn - drawn.mean())
+        return -wide * low, wide * high
 
 
 def _few(images: int) -> float:
@@ -261,7 +267,7 @@ class _Draws:
     debiased: list[Floats]
     around: list[Floats]
 
-    def add(self, seeds: Sequence[GapSums], weights: Floats) -> list[tuple[Floats, ...]]:
+    def add(self, seeds: Sequence[GapSums], weights: Floats) -> list[Floats]:
         """Take in some draws; returns of each seed how sums move its error."""
         values = [_values(sums, weights) for sums in seeds]
         for i, own in enumerate((self.plug, self.debiased, self.around)):
@@ -281,32 +287,27 @@ class _Draws:
         )
 
 
-def _influence(
-    seeds: Sequence[GapSums], moves: Sequence[tuple[Floats, ...]], some: slice
-) -> Floats:
+def _influence(seeds: Sequence[GapSums], moves: Sequence[Floats], some: slice) -> Floats:
     """Influence of each image, mean over seeds, (draws, images)."""
     each = []
     for sums, own in zip(seeds, moves, strict=True):
-        sides = (sums.columns[:, : sums.parts], sums.rows, sums.count.reshape(len(sums), -1))
-        moved = [m[:, some].T @ x.T for m, x in zip(own, sides, strict=False)]
-        each.append(np.add.reduce(moved))
+        side = sums.parts + sums.rows.shape[1]
+        found = own[:side, some].T @ sums.columns[:, :side].T
+        if sums.squared:
+            found -= own[side:, some].T @ sums.count.reshape(len(sums), -1).T
+        each.append(found)
     # A mean of one would copy the largest array that there is.
-    return np.asarray(each[0] if len(each) == 1 else np.mean(each, axis=0))
+    return each[0] if len(each) == 1 else np.asarray(np.mean(each, axis=0))
 
 
-def _values(
-    sums: GapSums, weights: Floats
-) -> tuple[tuple[Floats, Floats, Floats], tuple[Floats, ...]]:
+def _values(sums: GapSums, weights: Floats) -> tuple[tuple[Floats, Floats, Floats], Floats]:
     """Plug-in, de-biased, and around the rows' own gaps (draws,); and how sums move the error.
 
-    That is its derivative by each gap (parts, draws), by the rows of each class (classes, draws)
-    and, of squares, by the rows of each part. Draws come last: numpy is slow along short axes.
+    That is its derivative by each gap, by the rows of each class and, of squares, less that by the
+    rows of each part, (..., draws). Draws come last: numpy is slow along short axes.
     """
-    images, classes, _ = sums.count.shape
-    total = sums.columns.T @ weights.T
-    gap, own, rows = np.split(total, [sums.parts, 2 * sums.parts])
-    gap, own = (x.reshape(classes, -1, len(weights)) for x in (gap, own))
-    variance = own - gap**2 / images
+    gap, own, rows = sums.split(sums.columns.T @ weights.T)
+    variance = own - gap**2 / len(sums)
     whole = sums.gap.sum(axis=0)[..., None]
     share = _share(rows)  # (classes, draws)
     if sums.squared:
@@ -319,12 +320,12 @@ def _values(
     around = np.abs(gap * share[:, None] - centre).sum(axis=(0, 1))
     slope = np.sign(gap) * share[:, None]
     loss = share * np.divide(each, rows, out=np.zeros_like(rows), where=rows > 0)
-    return (plug, debiased, around), (slope.reshape(sums.parts, -1), -loss)
+    return (plug, debiased, around), np.concatenate([slope.reshape(sums.parts, -1), -loss])
 
 
 def _squares(
     sums: GapSums, weights: Floats, totals: tuple[Floats, Floats, Floats, Floats, Floats]
-) -> tuple[tuple[Floats, Floats, Floats], tuple[Floats, ...]]:
+) -> tuple[tuple[Floats, Floats, Floats], Floats]:
     """The same for the root of squared gaps, each over the rows of its part."""
     gap, variance, rows, whole, share = totals
     count = (sums.count.reshape(len(sums), -1).T @ weights.T).reshape(gap.shape)
@@ -341,8 +342,8 @@ def _squares(
     root = np.sqrt(squared)
     scale = 1 / np.maximum(2 * root, 1e-12)  # the derivative of the root
     slope, bend = 2 * mean * share[:, None] * scale, mean**2 * share[:, None] * scale
-    moves = slope.reshape(sums.parts, -1), -loss * scale, -bend.reshape(sums.parts, -1)
-    return (root, np.sqrt(np.maximum(less, 0.0)), np.sqrt(off)), moves
+    moves = (slope.reshape(sums.parts, -1), -loss * scale, bend.reshape(sums.parts, -1))
+    return (root, np.sqrt(np.maximum(less, 0.0)), np.sqrt(off)), np.concatenate(moves)
 
 
 def _parts(sums: GapSums) -> Floats:
@@ -375,11 +376,8 @@ def _without_each(sums: GapSums) -> Floats:
 
 def _left(sums: GapSums, total: Floats, all_rows: Floats, some: slice) -> Floats:
     """The same for some images."""
-    images, classes, _ = sums.count.shape
-    left = total[:, None] - sums.columns[some].T
-    gap, own, rows = np.split(left, [sums.parts, 2 * sums.parts])
-    gap, own = (x.reshape(classes, -1, left.shape[1]) for x in (gap, own))
-    variance, share = own - gap**2 / (images - 1), _share(rows)
+    gap, own, rows = sums.split(total[:, None] - sums.columns[some].T)
+    variance, share = own - gap**2 / (len(sums) - 1), _share(rows)
     if not sums.squared:
         size = np.abs(gap)
         return np.asarray(((size - excess(size, variance)).sum(axis=1) * share).sum(axis=0))

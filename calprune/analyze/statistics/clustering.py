@@ -34,22 +34,19 @@ class Clusters:
         return len(self.names)
 
     @cached_property
-    def runs(self) -> tuple[Indices | None, Indices]:
-        """Rows sorted by cluster (None: they are), and where each cluster's begin."""
-        inside = (np.diff(self.code) >= 0).all()
-        order = None if inside else np.argsort(self.code, kind="stable")
-        code = self.code if order is None else self.code[order]
-        return order, np.searchsorted(code, np.arange(len(self))).astype(np.intp)
+    def largest(self) -> int:
+        """Rows of the largest."""
+        return int(np.bincount(self.code, minlength=1).max())
 
 
 def cluster_sums(tally: Floats, clusters: Clusters) -> Floats:
     """Sum (n, ...) per cluster, exactly: (clusters, ...)."""
-    flat = tally.reshape(len(tally), -1)
-    used = flat.any(axis=0)
-    order, starts = clusters.runs
-    own = on_grid(flat[:, used], len(clusters) * np.bincount(clusters.code).max())
+    flat, most = tally.reshape(len(tally), -1), len(clusters) * clusters.largest
     sums = np.zeros((len(clusters), flat.shape[1]))
-    sums[:, used] = np.add.reduceat(own if order is None else own[order], starts, axis=0)
+    for k in range(flat.shape[1]):
+        column = np.ascontiguousarray(flat[:, k])
+        if column.any():
+            sums[:, k] = np.bincount(clusters.code, on_grid(column, most), len(clusters))
     return sums.reshape(len(clusters), *tally.shape[1:])
 
 

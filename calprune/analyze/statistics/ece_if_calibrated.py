@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.arrays import Floats
+from calprune.analyze.arrays import Bools, Floats
 from calprune.analyze.statistics.calibration_error import GapSums
-from calprune.analyze.statistics.gaps import GapParts, InBins, excess
+from calprune.analyze.statistics.gaps import GapParts, InBins, excess, in_bins
 from calprune.analyze.statistics.resampling import uniform
 
 DRAWS = 100
@@ -31,10 +31,10 @@ def ece_if_calibrated(parts: GapParts, sums: GapSums, seed: int, debiased: bool 
     """
     n, rows = len(parts.probability), sums.count.sum(axis=0)
     size = np.zeros_like(rows)
-    for off, squares in _redrawn(parts, seed, debiased):
-        gap = np.abs(off[..., sums.used])
+    for off, squares in _redrawn(parts, sums.used, seed, debiased):
+        gap = np.abs(off)
         if debiased:
-            gap = gap - excess(gap, squares[..., sums.used] - gap**2 / n)
+            gap = gap - excess(gap, squares - gap**2 / n)
         size += (gap**2 if sums.squared else gap).sum(axis=0) / DRAWS
     effect = design_effects(parts, sums)
     total = rows.sum(axis=-1)
@@ -45,16 +45,19 @@ def ece_if_calibrated(parts: GapParts, sums: GapSums, seed: int, debiased: bool 
     return float(np.sqrt(found)) if sums.squared else found
 
 
-def _redrawn(parts: GapParts, seed: int, squares: bool) -> Iterator[tuple[Floats, Floats]]:
+def _redrawn(
+    parts: GapParts, used: Bools, seed: int, squares: bool
+) -> Iterator[tuple[Floats, Floats]]:
     """Gap of each part where correctness is redrawn, and if asked for the sum of squared gaps.
 
-    (draws, classes, parts) each, for some draws at once.
+    (draws, classes, parts used) each, for some draws at once.
     """
     for u in uniform(DRAWS, len(parts.probability), seed):
-        if isinstance(parts, InBins):
-            yield _of_bins(parts, u, squares)
+        if in_bins(parts):
+            gap, own = _of_bins(parts, u, squares)
         else:
-            yield _one_by_one(parts, u, squares)
+            gap, own = _one_by_one(parts, u, squares)
+        yield gap[..., used], own[..., used] if squares else own
 
 
 def _one_by_one(parts: GapParts, u: NDArray[np.float32], squares: bool) -> tuple[Floats, Floats]:
@@ -68,16 +71,19 @@ def _one_by_one(parts: GapParts, u: NDArray[np.float32], squares: bool) -> tuple
 
 def _of_bins(parts: InBins, u: NDArray[np.float32], squares: bool) -> tuple[Floats, Floats]:
     """Where each row lies in one bin: which answers are right, times which bin they lie in."""
-    one, p = np.zeros(u.shape[1], dtype=np.intp), parts.probability
+    one, p, rows = np.zeros(u.shape[1], dtype=np.intp), parts.probability, np.arange(u.shape[1])
     gap = np.tile(parts.sums(p, one, 1), (len(u), 1, 1))
     own = np.tile(parts.sums(p**2, one, 1), (len(u), 1, 1)) if squares else np.empty((len(u), 0))
     for k in range(p.shape[1]):
-        inside = np.zeros((len(p), parts.bins), dtype=np.float32)  # exact: counts are below 2^24
-        inside[np.arange(len(p)), parts.slot[:, k]] = parts.offered[:, k]
+        slot = parts.slot[:, k]
+        held = np.bincount(slot, minlength=parts.bins) > 0
+        bins, place = np.flatnonzero(held), np.cumsum(held) - 1
+        inside = np.zeros((len(p), len(bins)), dtype=np.float32)  # exact: counts are below 2^24
+        inside[rows, place[slot]] = parts.offered[:, k]
         right = u < _not_below(p[:, k])
-        gap[:, k] -= right.astype(np.float32) @ inside
+        gap[:, k, bins] -= right.astype(np.float32) @ inside
         if squares:  # (p - 1)^2 is p^2 + (1 - 2p)
-            own[:, k] += right @ (inside * (1 - 2 * p[:, k, None]))
+            own[:, k, bins] += right @ (inside * (1 - 2 * p[:, k, None]))
     return gap, own
 
 

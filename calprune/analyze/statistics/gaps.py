@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,6 @@ class GapParts(Protocol):
         ...
 
 
-@runtime_checkable
 class InBins(GapParts, Protocol):
     """Parts that are bins: each row lies in one, with weight 1.
 
@@ -53,6 +52,11 @@ class InBins(GapParts, Protocol):
     def slot(self) -> Indices: ...  # noqa: D102
     @property
     def bins(self) -> int: ...  # noqa: D102
+
+
+def in_bins(parts: GapParts) -> TypeGuard[InBins]:
+    """Whether each row lies in one part, with weight 1."""
+    return hasattr(parts, "slot") and hasattr(parts, "bins")
 
 
 def excess(size: Floats, variance: Floats) -> Floats:

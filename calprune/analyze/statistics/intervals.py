@@ -12,6 +12,7 @@ from calprune.analyze.arrays import Floats
 Interval = Literal["auto", "studentised", "bridge", "percentile", "basic"]
 Kind = Literal["studentised", "bridge", "percentile", "basic"]
 OF_GAPS = ("studentised", "bridge")
+TAILS = (0.025, 0.975)
 DEFINED = 0.95  # share of resamples in which a metric must be defined
 
 
@@ -45,9 +46,21 @@ def bounds(values: Floats, kind: Kind = "percentile", never_negative: bool = Fal
     defined = float(finite.mean())
     if not np.isfinite(value) or defined < DEFINED:
         return Bounds(defined=defined)
-    low, high = (float(q) for q in np.quantile(values[1:][finite], [0.025, 0.975]))
+    low, high = quantiles(values[1:][finite])
     if kind == "basic":
         low, high = 2 * value - high, 2 * value - low
         if never_negative and value >= 0:
             low, high = max(low, 0.0), max(high, 0.0)
     return Bounds(low, high, defined)
+
+
+def quantiles(values: Floats, at: tuple[float, ...] = TAILS) -> tuple[float, ...]:
+    """As ``np.quantile`` of finite values (n,), interpolated; that takes ten times as long."""
+    rising = np.sort(values).tolist()
+    found = []
+    for q in at:
+        place = q * (len(rising) - 1)
+        low = min(int(place), max(len(rising) - 2, 0))
+        a, b, part = rising[low], rising[min(low + 1, len(rising) - 1)], place - low
+        found.append(b - (b - a) * (1 - part) if part >= 0.5 else a + (b - a) * part)
+    return tuple(found)

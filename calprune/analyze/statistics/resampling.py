@@ -8,13 +8,15 @@ are exact in float64: no result depends on row order or on the number of threads
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.arrays import Floats, Indices
+from calprune.analyze.arrays import Bools, Floats, Indices
 
 BLOCK = 1000  # draws held at once,
 HELD = 2**25  # and bytes of them: single rows may be clusters, and a million of them
@@ -52,17 +54,50 @@ def blocks(draws: int, each: int) -> Iterator[int]:
         yield min(most, draws - at)
 
 
+@dataclass(frozen=True)
+class StackedSums:
+    """Cluster sums of any number of things, side by side: one product resamples them all.
+
+    Attributes:
+        columns: those that are not empty, (clusters, used).
+        used: which those are of all, (columns,).
+        shapes: of each thing's sums, without the clusters.
+    """
+
+    columns: Floats
+    used: Bools
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, sums: Sequence[Floats]) -> StackedSums:
+        """Of arrays (clusters, ...)."""
+        flat = [s.reshape(len(s), -1) for s in sums]
+        used = [np.asarray(x.any(axis=0)) for x in flat]
+        columns = [x if u.all() else x[:, u] for x, u in zip(flat, used, strict=True)]
+        return cls(
+            np.concatenate(columns, axis=1) if columns else np.empty((0, 0)),
+            np.concatenate(used) if used else np.empty(0, dtype=np.bool_),
+            tuple(s.shape[1:] for s in sums),
+        )
+
+    def __call__(self, weights: Floats) -> list[Floats]:
+        """The sums of each thing in some draws, (draws, ...), from multiplicities."""
+        if not self.shapes:
+            return []
+        total = weights @ self.columns
+        if not self.used.all():
+            total, found = np.zeros((len(weights), len(self.used))), total
+            total[:, self.used] = found
+        ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
+        parts = np.split(total, ends, axis=1)
+        return [
+            p.reshape(len(weights), *shape) for p, shape in zip(parts, self.shapes, strict=True)
+        ]
+
+
 def products(weights: Floats, sums: Sequence[Floats]) -> list[Floats]:
     """``weights`` times each array of cluster sums, as one product that skips empty columns."""
-    if not sums:
-        return []
-    flat = np.concatenate([s.reshape(len(s), -1) for s in sums], axis=1)
-    used = flat.any(axis=0)
-    total = np.zeros((len(weights), flat.shape[1]))
-    total[:, used] = weights @ flat[:, used]
-    ends = np.cumsum([s[0].size for s in sums])[:-1]
-    parts = np.split(total, ends, axis=1)
-    return [p.reshape(len(weights), *s.shape[1:]) for p, s in zip(parts, sums, strict=True)]
+    return StackedSums.of(sums)(weights)
 
 
 def consistency_resampling(
