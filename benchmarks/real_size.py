@@ -31,8 +31,9 @@ from benchmarks.evaluation_loop import Clock
 from benchmarks.pope_shaped import workload
 from benchmarks.ratio import Ratio, show
 from calprune.collect.adapter import Adapter, ModelOptions
-from calprune.collect.cost.estimate import GPUS, estimate
+from calprune.collect.cost.estimate import estimate
 from calprune.collect.cost.flops import tower_flops
+from calprune.collect.cost.speed import GPUS, assumed
 from calprune.collect.grid import budgets, grid
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.reply import Packed
@@ -131,7 +132,7 @@ def measured(quick: bool = False, images: int = 64, small: bool = False) -> Iter
         plan = plan_of(questions, Path(root) / "warm", adapter, packed)
         execute(plan)
         plan = plan_of(questions, Path(root) / "store", adapter, packed)
-        found = estimate(plan)
+        found = estimate(plan, assumed("h100"))
         clock, began = Clock(time.perf_counter), synced(device)
         execute(plan, progress=clock)
         seconds = synced(device) - began

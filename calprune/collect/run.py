@@ -12,6 +12,7 @@ from typing import Any, Unpack
 from calprune.collect.asked import Asked, open_asked
 from calprune.collect.cost.estimate import estimate
 from calprune.collect.cost.offline import estimate_offline
+from calprune.collect.cost.speed import assumed, measured
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.memory import limit
 from calprune.collect.packed.reply import Packed
@@ -107,20 +108,25 @@ def _optional(request: CollectRequest) -> Optional | None:
 
 
 def estimate_cost(
-    bench: str = "shapes", *, gpu: str = "h100", **options: Unpack[EstimateOptions]
+    bench: str = "shapes", *, gpu: str = "", **options: Unpack[EstimateOptions]
 ) -> dict[str, Any]:
-    """What ``collect`` with these keywords would cost; downloads nothing, loads no weights."""
+    """What ``collect`` with these keywords would cost; downloads nothing, loads no weights.
+
+    Time is that of the device that would be used, whose speed is measured for a moment; or of a
+    ``gpu`` by name, of whose published peak a share is assumed.
+    """
     return estimate_for(CollectRequest(bench, **options), gpu)
 
 
-def estimate_for(request: CollectRequest, gpu: str = "h100") -> dict[str, Any]:
+def estimate_for(request: CollectRequest, gpu: str = "") -> dict[str, Any]:
     """What a request would cost; downloads nothing, loads no weights.
 
     Where files of a published model or benchmark are not at hand, their published dimensions and
     counts stand in, and the estimate says so.
 
     Raises:
-        PlanError: the request is not served, or names what an estimate does not read.
+        PlanError: the request is not served, or names what an estimate does not read, or a GPU
+            whose peak is not known.
         BenchmarkError: ``data`` is no folder, or what is there cannot be used.
         ModelError: the model is not here, and nothing is published of it.
     """
@@ -129,7 +135,12 @@ def estimate_for(request: CollectRequest, gpu: str = "h100") -> dict[str, Any]:
     if data is not None and not Path(data).is_dir():
         raise BenchmarkError(f"--data {data}: there is no such folder")
     try:
-        return estimate(plan_for(replace(request, download=False)), gpu)
+        if gpu:
+            assumed(gpu)
+        plan = plan_for(replace(request, download=False))
+        adapter = plan.adapter
+        speed = assumed(gpu) if gpu else measured(adapter.device, adapter.dtype, adapter.shape)
+        return estimate(plan, speed)
     except (BenchmarkError, ModelError) as error:
         if isinstance(error, BenchmarkError) and (data is not None or _at_hand(request.bench)):
             raise  # what was named, or is here, must be usable

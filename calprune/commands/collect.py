@@ -154,7 +154,13 @@ def collect(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print forwards, FLOPs, bytes and time, and stop.")
     ] = False,
-    gpu: Annotated[str, typer.Option(help="For which the time is estimated, e.g. a100.")] = "h100",
+    gpu: Annotated[
+        str,
+        typer.Option(
+            help="Estimate the time on a GPU by name, e.g. a100, of whose peak 40 % is assumed.  "
+            "[default: the device that will be used, measured for a moment]"
+        ),
+    ] = "",
     format: Annotated[str, typer.Option(help="Of the estimate: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, select tokens, ask the model. Continues where it stopped."""

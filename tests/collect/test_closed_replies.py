@@ -12,6 +12,7 @@ import pytest
 import calprune
 from calprune.collect import run
 from calprune.collect.cost.estimate import estimate, render_estimate
+from calprune.collect.cost.speed import assumed
 from calprune.collect.stages import audit as audits
 from calprune.collect.stages import plan as plans
 from calprune.data.storage.container import Sealed, header, pack, unpack
@@ -131,7 +132,9 @@ def test_what_prunes_inside_gives_none(tiny_llava: Path, tmp_path: Path) -> None
 
 def test_estimates_price_replies(tiny_llava: Path, tmp_path: Path) -> None:
     options: dict[str, Any] = {"store": tmp_path, "model": str(tiny_llava), **SMALL}
-    plain, asked = (estimate(run.prepare("shapes", reply_tokens=n, **options)) for n in (0, 8))
+    plain, asked = (
+        estimate(run.prepare("shapes", reply_tokens=n, **options), assumed("h100")) for n in (0, 8)
+    )
     assert (plain["reply_tokens"], asked["reply_tokens"]) == (0, 8 * asked["questions"])
     more = asked["packed"]["tokens"] - plain["packed"]["tokens"]
     assert more == 2 * 8 * asked["questions"]  # of two conditions

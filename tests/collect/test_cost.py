@@ -15,9 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
 from calprune.collect import run
-from calprune.collect.cost.estimate import GPUS, render_estimate
+from calprune.collect.cost.estimate import render_estimate
 from calprune.collect.cost.flops import Asking, Drop, Workload, naive_cost, packed_cost, tower_flops
 from calprune.collect.cost.published_models import MODELS
+from calprune.collect.cost.speed import GPUS
 from calprune.collect.grid import grid
 from calprune.collect.in_model.decoder import Decoder
 from calprune.collect.models import ImageRequest, Prompt, Reach, Step
@@ -267,16 +268,31 @@ def test_estimates_follow_the_options(tmp_path: Path) -> None:
         "pope", model="llava-next-vicuna-7b", select="scope", keep=[128], picture="per-crop"
     )
     assert crops["naive"]["tokens"] == 9000 * (35 + 640 + 26)
-    few = run.estimate_cost("pope", model="llava-1.5-7b", images=50)
+    few = run.estimate_cost("pope", model="llava-1.5-7b", images=50, gpu="h100")
     assert (few["images"], few["rows"]) == (50, 900)
-    whole = run.estimate_cost("pope", model="llava-1.5-7b")
-    wide = run.estimate_cost("pope", model="llava-1.5-7b", dtype="float32")
+    whole = run.estimate_cost("pope", model="llava-1.5-7b", gpu="h100")
+    wide = run.estimate_cost("pope", model="llava-1.5-7b", dtype="float32", gpu="h100")
     assert 1.9 < wide["feature_bytes"] / whole["feature_bytes"] < 2.0
     for wrong in ({"picture": "split"}, {"template": "alpaca"}, {"dtype": "int3"}):
         with pytest.raises(PlanError, match=f"'{next(iter(wrong.values()))}'"):
             run.estimate_cost("pope", model="llava-1.5-7b", **wrong)
     with pytest.raises(BenchmarkError, match="lacks its files"):
         run.estimate_cost("pope", model="shapes-llava", data=tmp_path)
+
+
+def test_the_device_that_is_used_is_measured_unless_a_gpu_is_named(tmp_path: Path) -> None:
+    options = {"select": "scope", "keep": [64], "images": 4, "store": tmp_path}
+    here = run.estimate_cost("shapes", **options)
+    assert here["device"] == "this cpu"
+    assert here["assumed_utilisation"] is None
+    assert here["flops_per_second"] > 0
+    assert here["seconds"] == here["packed"]["flops"] / here["flops_per_second"]
+    assert "TFLOP/s measured just now, in float32" in render_estimate(here, "table")
+    there = run.estimate_cost("shapes", **options, gpu="A100")
+    assert there["flops_per_second"] == pytest.approx(0.4 * 312e12)
+    assert there["packed"] == here["packed"]
+    published = run.estimate_cost("pope", model="llava-1.5-7b", select="scope", device="cpu")
+    assert published["device"] == "this cpu"
 
 
 def test_estimates_that_cannot_be_made() -> None:

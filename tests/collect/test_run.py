@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from calprune.collect import run
 from calprune.collect.cost.estimate import estimate, render_estimate
+from calprune.collect.cost.speed import assumed
 from calprune.collect.selectors import in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.stages import ask as asking
@@ -351,7 +352,7 @@ def test_a_model_that_prunes_by_itself_is_noticed(
 def test_cost_of_a_store_that_has_some(finished: Path, tiny_llava: Path) -> None:
     options: dict[str, Any] = SMALL | {"keep": [32, 8]}
     plan = run.prepare("shapes", store=finished, model=str(tiny_llava), **options)
-    found = estimate(plan)
+    found = estimate(plan, assumed("h100"))
     assert sum(c["sealed"] for c in found["conditions"]) == 5
     assert (found["to_ask"], found["rows"]) == (3, 720)
     assert (found["feature_bytes"], found["rankings"]) == (0, 0), "those are there"

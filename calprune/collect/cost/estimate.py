@@ -19,6 +19,7 @@ from calprune.collect.cost.flops import (
     packed_cost,
     tower_flops,
 )
+from calprune.collect.cost.speed import Speed
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.pruning_stages import is_in_model, planned
 from calprune.collect.selector import guided
@@ -29,22 +30,10 @@ from calprune.data.pictures import size_of
 from calprune.errors import PlanError
 from calprune.terminal import in_columns, printable
 
-# Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
-GPUS = {
-    "t4": 65,
-    "v100": 125,
-    "rtx-3090": 71,
-    "rtx-4090": 165,
-    "l40s": 362,
-    "a100": 312,
-    "h100": 989,
-    "h200": 989,
-}
-UTILISATION = 0.4  # of the peak, what packed prefills are assumed to reach
 _Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, separator rows, crops
 
 
-def estimate(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
+def estimate(plan: Plan, speed: Speed) -> dict[str, Any]:
     """Work, bytes and time of a plan, sealed and open, as plain values."""
     q, adapter, to_ask = plan.questions, plan.adapter, plan.open
     layouts = _layouts(plan)
@@ -80,7 +69,7 @@ def estimate(plan: Plan, gpu: str = "h100") -> dict[str, Any]:
         "feature_bytes": missing * rows * (adapter.width * size + 33),
         "weight_bytes": weights(adapter.shape) * (4 if adapter.dtype == "float32" else 2),
     }
-    return counts | disk | priced(adapter.shape, work, asked, gpu) | {"conditions": conditions}
+    return counts | disk | priced(adapter.shape, work, asked, speed) | {"conditions": conditions}
 
 
 def _asking(c: PlannedCondition, layers: int, layouts: Sequence[_Counts]) -> Asking:
@@ -121,25 +110,23 @@ def _layouts(plan: Plan) -> list[_Counts]:
     return [counts(size_of(q.picture(image))) for image in q.images]
 
 
-def priced(shape: Shape, work: Workload, asked: Sequence[Asking], gpu: str) -> dict[str, Any]:
+def priced(shape: Shape, work: Workload, asked: Sequence[Asking], speed: Speed) -> dict[str, Any]:
     """The figures that follow from dimensions, a workload and how each open condition asks."""
-    gpu = gpu.lower()
-    if gpu not in GPUS:
-        raise PlanError(registry.unknown("gpu", gpu, GPUS))
     nothing = Cost(0, 0, 0.0)
     packed = sum((packed_cost(shape, work, a) for a in asked), nothing)
     naive = sum((naive_cost(shape, work, a) for a in asked), nothing)
     vision = tower_flops(shape) * work.crops if asked else 0.0
-    seconds = (packed.flops + vision) / (GPUS[gpu] * 1e12 * UTILISATION)
     return {
         **asdict(work),
         "to_ask": len(asked),
         "packed": asdict(packed) | {"flops": packed.flops + vision},
         "naive": asdict(naive),
         "logit_bytes": len(asked) * work.rows * (20 * 8 + 4 * 24),
-        "gpu": gpu,
-        "assumed_utilisation": UTILISATION,
-        "seconds": seconds,
+        "device": speed.device,
+        "flops_per_second": speed.flops,
+        "assumed_utilisation": speed.assumed,
+        "computed": str(speed),
+        "seconds": (packed.flops + vision) / speed.flops,
     }
 
 
@@ -168,9 +155,7 @@ def render_estimate(found: dict[str, Any], form: str) -> str:
         f"{_bytes(found['logit_bytes'])} of logits; memory: {_bytes(found['weight_bytes'])} of "
         "weights, and batches in what is left",
         *replies,
-        f"time: {_time(found['seconds'])} of computing on one {found['gpu']} "
-        f"({GPUS[found['gpu']]} TFLOP/s in half precision, {found['assumed_utilisation']:.0%} of "
-        "it assumed)",
+        f"time: {_time(found['seconds'])} of computing {found['computed']}",
     ]
     lines += [f"left out: {problem}" for problem in found["left_out"]]
     if found["estimated"]:

@@ -8,7 +8,9 @@ from calprune import registry
 from calprune.collect.cost.estimate import priced, weights
 from calprune.collect.cost.flops import Asking, Workload, drops
 from calprune.collect.cost.published_models import MODELS, PublishedModel
+from calprune.collect.cost.speed import assumed, measured
 from calprune.collect.grid import SelectorChoice
+from calprune.collect.hf.checkpoint import device_named, dtype_named
 from calprune.collect.hf.names import DTYPES, SHORT
 from calprune.collect.hf.template_texts import CHAT, TEMPLATES
 from calprune.collect.in_model.compatibility import no_replies
@@ -43,9 +45,8 @@ def estimate_offline(request: CollectRequest, gpu: str, missing: CalpruneError) 
             "leave it out"
         )
     picture, images, reply_tokens = request.picture, request.images, request.reply_tokens
-    dtype = request.dtype
-    if not dtype and request.device.startswith("cpu"):
-        dtype = "float32"
+    device = "" if gpu else device_named(request.device)
+    dtype = request.dtype or ("float16" if gpu else dtype_named("", device))
     known = MODELS[short]
     for what, given, names in (
         ("way to show a picture", picture, known.pictures),
@@ -54,6 +55,7 @@ def estimate_offline(request: CollectRequest, gpu: str, missing: CalpruneError) 
     ):
         if given and given not in names:
             raise PlanError(registry.unknown(what, given, names))
+    speed = assumed(gpu) if gpu else measured(device, dtype, known.shape)
     share = min(1.0, (images or counts.images) / counts.images)
     n, rows = round(counts.images * share), round(counts.rows * share)
     questions = round(counts.questions * share)
@@ -95,7 +97,7 @@ def estimate_offline(request: CollectRequest, gpu: str, missing: CalpruneError) 
         "rankings": len(rankings),
         "weight_bytes": weights(known.shape) * (4 if dtype == "float32" else 2),
         "feature_bytes": n * known.candidates * (known.shape.tower_hidden * size + 33),
-        **priced(known.shape, work, asked, gpu),
+        **priced(known.shape, work, asked, speed),
         "conditions": conditions,
     }
 
