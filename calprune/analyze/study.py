@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -276,8 +276,12 @@ def draw(
     options: AnalysisOptions,
     formats: Sequence[str] = (),
     tell: Tell = silent,
+    known: Callable[[figures.FigureData], None] = lambda _: None,
 ) -> list[Path]:
-    """As ``Study.draw``, of experiments; ``spec`` holds for all figures but for its metric."""
+    """As ``Study.draw``, of experiments; ``spec`` holds for all figures but for its metric.
+
+    ``known`` may give the data of an experiment what was computed for it already.
+    """
     asked = figures.check_formats(formats)
     chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
     each = sum(len(metrics) if kind.per_metric else 1 for kind in chosen.values())
@@ -285,6 +289,7 @@ def draw(
     paths = []
     for experiment in experiments:
         data = figures.FigureData(experiment, options)
+        known(data)
         start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
         for kind, found in chosen.items():
             for metric in metrics if found.per_metric else [None]:

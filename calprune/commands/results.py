@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
-from calprune.analyze.figures import FigureSpec, check_formats
+from calprune.analyze.figures import FigureData, FigureSpec, check_formats
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
     COMPARED_METRICS,
@@ -80,12 +81,20 @@ class Asked:
 
 @dataclass(frozen=True)
 class Result:
-    """Rows, their tables for people, what was asked for as JSON tells it, and what is missing."""
+    """What a mode computed.
+
+    Attributes:
+        rows, tables: for programs and for people.
+        meta: what was asked for, as JSON tells it.
+        missing: sentences about what could not be had.
+        metrics: names, each of which the rows have.
+    """
 
     rows: Sequence[Any]
     tables: Sequence[TextTable]
     meta: dict[str, Any]
     missing: Sequence[str] = ()
+    metrics: Sequence[str] = ()
 
 
 Make = Callable[[Sequence[Experiment], Asked, AnalysisOptions], Result]
@@ -134,8 +143,18 @@ def printed(
     if plot is not None:
         shown = tuple(asked.metrics) or ("ece",)
         spec = FigureSpec(by=options.by, against=asked.against or "full")
-        draw(found, plot, shown, spec, asked.figures, options, asked.formats, tell)
+        known = partial(_known, result=result, mode=mode, asked=asked)
+        draw(found, plot, shown, spec, asked.figures, options, asked.formats, tell, known)
     return render_rows(result.rows, result.tables, fmt, result.meta)
+
+
+def _known(data: FigureData, result: Result, mode: str, asked: Asked) -> None:
+    """Give the figures of an experiment the rows of the table."""
+    rows = [row for row in result.rows if row.condition.place == data.title]
+    if rows and mode == "":
+        data.know_estimates(result.metrics, rows, data.options.by)
+    if rows and mode == "--against" and data.options.by is None:
+        data.know_differences(result.metrics, rows, asked.against or "full")
 
 
 def _chosen(
@@ -150,7 +169,7 @@ def _chosen(
 def _estimates(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
     chosen = _chosen(experiments, asked, options, DEFAULT_METRICS)
     rows = estimate(experiments, chosen, options)
-    return Result(rows, estimate_tables(rows), _meta(asked, options, None))
+    return Result(rows, estimate_tables(rows), _meta(asked, options, None), (), chosen)
 
 
 def _differences(
@@ -160,7 +179,7 @@ def _differences(
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = compare(experiments, chosen, against, options)
     lacking = without(experiments, against)
-    return Result(rows, difference_tables(rows), _meta(asked, options, against), lacking)
+    return Result(rows, difference_tables(rows), _meta(asked, options, against), lacking, chosen)
 
 
 def _powers(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:

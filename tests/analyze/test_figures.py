@@ -15,11 +15,12 @@ from matplotlib.colors import LinearSegmentedColormap
 
 from calprune import registry
 from calprune.analyze import figures
+from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.figures._style import PALETTE, TICKS, brief, paged
 from calprune.analyze.figures.heatmap import CREST, VLAG
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
-from tests.analyze.calls import estimate, few, figure_data, svg_of
+from tests.analyze.calls import compare, estimate, few, figure_data, svg_of
 from tests.analyze.conftest import (
     make_condition,
     make_study_tables,
@@ -279,3 +280,18 @@ def test_style_and_colours_are_those_of_seaborn():
         theirs = seaborn.color_palette(name, as_cmap=True)
         at = np.linspace(0, 1, 256)
         assert np.abs(ours(at) - theirs(at)).max() < 6 / 255
+
+
+def test_what_was_computed_is_taken_over_and_not_computed_again(tables, monkeypatch):
+    metrics = ("ece", "accuracy", "aurc")
+    fresh, known = figure_data(tables, **QUICK), figure_data(tables, **QUICK)
+    rows = estimate(tables, metrics, draws=5)
+    differences = compare(tables, metrics[:2], "full", **QUICK)
+    known.know_estimates(metrics, rows)
+    known.know_differences(metrics[:2], differences, "full")
+    assert fresh.estimates("accuracy", "ece") == [
+        row for pair in zip(rows[1::3], rows[::3], strict=True) for row in pair
+    ]
+    wanted = fresh.estimates(*metrics[1:]), fresh.differences("accuracy", "full")
+    monkeypatch.setattr(Experiment, "predictions", lambda *_: pytest.fail("computed again"))
+    assert (known.estimates(*metrics[1:]), known.differences("accuracy", "full")) == wanted

@@ -122,7 +122,35 @@ class FigureData:
     ) -> list[Estimate]:
         """As ``estimate``; ``draws`` 0 for no intervals."""
         check_shown(self.experiment, by)
-        return self.numbers(estimate, metrics, self.told(metrics, by, draws))
+        told = self.told(metrics, by, draws)
+        new = tuple(m for m in metrics if (estimate, m, told) not in self._known)
+        if new:
+            self._keep(new, estimate([self.experiment], new, told), told)
+        each = (self._known[estimate, metric, told] for metric in metrics)
+        return [row for rows in zip(*each, strict=True) for row in rows]
+
+    def _keep(
+        self, metrics: Sequence[str | Metric], rows: Sequence[Estimate], told: AnalysisOptions
+    ) -> None:
+        """Rows of each metric, of which ``estimate`` gives one after the other."""
+        for i, metric in enumerate(metrics):
+            self._known[estimate, metric, told] = rows[i :: len(metrics)]
+
+    def know_estimates(
+        self, metrics: Sequence[str], rows: Sequence[Estimate], by: str | None = None
+    ) -> None:
+        """Take over what ``estimate`` gave for the experiment and these options, grouped ``by``."""
+        self._keep(metrics, rows, replace(self.options, by=by))
+
+    def know_differences(
+        self, metrics: Sequence[str], rows: Sequence[Difference], against: str
+    ) -> None:
+        """Take over what ``compare`` gave for the experiment and these options, ungrouped."""
+        told = replace(self.options, by=None)
+        each = len(rows) // len(metrics)
+        for i, metric in enumerate(metrics):
+            key = (compare, ((metric,), against, told), None)
+            self._known[key] = list(rows[i * each : (i + 1) * each])
 
     def undefined(self, metric: str | Metric) -> str:
         """Why nothing of a metric can be drawn; empty if something can."""

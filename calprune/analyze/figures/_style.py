@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -81,8 +82,20 @@ def styled(words: bool = False) -> Iterator[None]:
         "xtick.labelsize": 9,
         "ytick.labelsize": 9,
     }
-    with matplotlib.rc_context(cast("Any", settings)):
+    with matplotlib.rc_context(cast("Any", settings)), _uncollected():
         yield
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Cycles are looked for when a figure is done, not again and again while its parts are made."""
+    usual = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if usual:
+            gc.enable()
 
 
 # Those of every study keep their colours whatever else is installed; the palette's grey is for

@@ -51,6 +51,7 @@ class ReportData:
         tables: sealed logits of all conditions that are shown.
         settings: the same by model, benchmark and way of asking, seeds joined.
         metrics: names in the order of columns.
+        compared_metrics: those of comparisons and groups.
         estimates: every metric of every condition.
         groups: some metrics by group, ``all`` first; empty where nothing is grouped.
         differences: to ``against``, paired.
@@ -71,6 +72,7 @@ class ReportData:
     experiments: tuple[Experiment, ...]
     joined: tuple[Experiment, ...]
     metrics: tuple[str, ...]
+    compared_metrics: tuple[str, ...]
     estimates: tuple[Estimate, ...]
     groups: tuple[Estimate, ...]
     differences: tuple[Difference, ...]
@@ -177,6 +179,7 @@ def collect_data(
         experiments=found,
         joined=joined,
         metrics=shown,
+        compared_metrics=brief,
         estimates=tuple(estimate(found, shown, replace(options, by=None))),
         groups=tuple(groups),
         differences=tuple(differences),

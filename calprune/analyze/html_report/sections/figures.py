@@ -21,6 +21,11 @@ def _drawn(data: ReportData, tell: Tell) -> Iterator[tuple[str, str]]:
     shown = data.metrics[:2] if len(data.metrics) > 2 else data.metrics
     for experiment in data.joined:
         own = kinds.FigureData(experiment, data.options)
+        if not data.options.each_seed:
+            own.know_estimates(data.metrics, data.of(experiment))
+            compared = data.compared(experiment)
+            if compared and data.options.by is None and not data.unlike:
+                own.know_differences(data.compared_metrics, compared, data.against)
         for kind in kinds.names():
             found = kinds.of_kind(kind)
             for metric in shown if found.per_metric else shown[:1]:
