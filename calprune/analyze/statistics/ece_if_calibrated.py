@@ -75,15 +75,12 @@ def _of_bins(parts: InBins, u: NDArray[np.float32], squares: bool) -> tuple[Floa
     gap = np.tile(parts.sums(p, one, 1), (len(u), 1, 1))
     own = np.tile(parts.sums(p**2, one, 1), (len(u), 1, 1)) if squares else np.empty((len(u), 0))
     for k in range(p.shape[1]):
-        slot = parts.slot[:, k]
-        held = np.bincount(slot, minlength=parts.bins) > 0
-        bins, place = np.flatnonzero(held), np.cumsum(held) - 1
-        inside = np.zeros((len(p), len(bins)), dtype=np.float32)  # exact: counts are below 2^24
-        inside[rows, place[slot]] = parts.offered[:, k]
+        inside = np.zeros((len(p), parts.bins), dtype=np.float32)  # exact: counts are below 2^24
+        inside[rows, parts.slot[:, k]] = parts.offered[:, k]
         right = u < _not_below(p[:, k])
-        gap[:, k, bins] -= right.astype(np.float32) @ inside
+        gap[:, k] -= right.astype(np.float32) @ inside
         if squares:  # (p - 1)^2 is p^2 + (1 - 2p)
-            own[:, k, bins] += right @ (inside * (1 - 2 * p[:, k, None]))
+            own[:, k] += right @ (inside * (1 - 2 * p[:, k, None]))
     return gap, own
 
 
