@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from calprune.analyze.metric import never_negative, resolve
 from calprune.analyze.results.estimate import prepared
-from calprune.analyze.results.permuted_metrics import paired_test
+from calprune.analyze.results.permuted_metrics import paired_tests
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect, icc
 from calprune.analyze.statistics.intervals import bounds
@@ -119,8 +119,8 @@ def test_few_images_are_swapped_in_all_ways_as_scipy_does():
         n_resamples=np.inf,
     ).pvalue
     a, b = (prepared(metrics, [s])[0] for s in predictions)
-    assert paired_test(a, b, 1000, 0)[0] == pytest.approx(expected)
-    assert paired_test(a, b, 1000, 0) == paired_test(a, b, 256, 5)
+    assert paired_tests([(a, b)], 1000, 0)[0][0] == pytest.approx(expected)
+    assert paired_tests([(a, b)], 1000, 0)[0] == paired_tests([(a, b)], 256, 5)[0]
 
 
 def test_intervals_shift_what_they_should():
@@ -246,7 +246,7 @@ def test_a_permutation_of_images_is_scipys():
         (a, b), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
     ).pvalue
     samplers = [prepared([metric], [s])[0] for s in few]
-    p = paired_test(samplers[0], samplers[1], 20_000, 0)[0]
+    p = paired_tests([(samplers[0], samplers[1])], 20_000, 0)[0][0]
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 
 
@@ -264,6 +264,14 @@ def test_holm_is_that_of_his_paper(m):
     rng = np.random.default_rng(m)
     for p in (rng.random(m), rng.random(m) ** 30, np.round(rng.random(m), 1)):
         assert adjust_p(p, "holm") == pytest.approx(holm_by_hand(p), rel=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.sampled_from(["holm", "bh"]))
+def test_corrections_are_those_of_statsmodels(p, correction):
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    method = {"holm": "holm", "bh": "fdr_bh"}[correction]
+    expected = multitest.multipletests(p, method=method)[1]
+    np.testing.assert_array_equal(adjust_p(p, correction), expected)
 
 
 def test_bh_is_scipys():
