@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.metric import Measure, Ranking, is_additive, is_ranked, ranking_of
+from calprune.analyze.metric import Ranking, has_condensed, is_additive, is_ranked, ranking_of
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, stacked
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.draws import Draws
@@ -132,7 +132,7 @@ class Exchange:
         moves, ranked = [], []
         for j, metric in enumerate(pairs[0][0].metrics):
             if is_additive(metric):
-                moves += [b.sums[j] - a.sums[j] for a, b in pairs]
+                moves += [_moved(j, a, b) for a, b in pairs]
             else:
                 ranked.append([_both_ranked(j, a, b) for a, b in pairs])
         return cls(pairs, StackedSums.of(moves), ranked)
@@ -157,24 +157,23 @@ class Exchange:
 
     def _added(self, j: int, moved: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Values (pairs, draws) of an additive metric on both sides."""
-        metrics = [side.metrics[j] for pair in self.pairs for side in pair]
-        totals = [(a.sums[j].sum(0), b.sums[j].sum(0)) for a, b in self.pairs]
-        if any(m != metrics[0] for m in metrics) or len({x.shape for x, _ in totals}) > 1:
-            values = [
-                (_value(a.metrics[j], x + m), _value(b.metrics[j], y - m))
-                for (a, b), (x, y), m in zip(self.pairs, totals, moved, strict=True)
-            ]
-            return np.stack([x for x, _ in values]), np.stack([y for _, y in values])
-        # a metric of the same kind and size in all pairs takes them as so many more draws
-        shape = (len(self.pairs), -1)
-        ours = np.concatenate([x + m for (x, _), m in zip(totals, moved, strict=True)])
-        theirs = np.concatenate([y - m for (_, y), m in zip(totals, moved, strict=True)])
-        return _value(metrics[0], ours).reshape(shape), _value(metrics[0], theirs).reshape(shape)
+        ours: list[Floats] = []
+        theirs: list[Floats] = []
+        for (a, b), move in zip(self.pairs, moved, strict=True):
+            for side, sign, values in ((a, 1, ours), (b, -1, theirs)):
+                metric, whole = side.metrics[j], side.sums[j].sum(0)[None]
+                assert is_additive(metric)
+                if has_condensed(metric):
+                    values.append(metric.of_condensed(metric.condensed(whole) + sign * move))
+                else:
+                    values.append(metric.value(whole + sign * move))
+        return np.stack(ours), np.stack(theirs)
 
 
-def _value(metric: Measure, totals: Floats) -> Floats:
-    assert is_additive(metric)
-    return metric.value(totals)
+def _moved(j: int, a: ResampledMetrics, b: ResampledMetrics) -> Floats:
+    """What an exchange adds to ours and takes from theirs, cluster by cluster."""
+    metric, move = a.metrics[j], b.sums[j] - a.sums[j]
+    return metric.condensed(move) if has_condensed(metric) else move
 
 
 def _both_ranked(j: int, a: ResampledMetrics, b: ResampledMetrics) -> Ranking:
