@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
+from benchmarks.ratio import Ratio, show
+from calprune.analyze.metrics import _walk
 from calprune.analyze.options import AnalysisOptions, Resampling
 from calprune.analyze.pipeline import read_predictions
 from calprune.analyze.predictions.table import Predictions
@@ -101,24 +104,52 @@ def drawn(draws: int) -> AnalysisOptions:
     return AnalysisOptions(Resampling(draws))
 
 
+def study_of(conditions: int) -> Study:
+    """Conditions that share their images, as files of one benchmark do."""
+    tables = [made_up(i) for i in range(conditions)]
+    return Study(tuple(replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables))
+
+
+def from_logits(study: Study, draws: int, compiled: bool) -> float:
+    """CPU seconds of all estimates, with AURC's walk compiled and loaded, or in numpy."""
+    experiments = study.experiments(each_seed=False)  # anew: it remembers predictions
+    taken = _walk._kernel() if compiled else None
+    with patch.object(_walk, "_kernel_for", lambda _: taken):
+        return seconds(lambda: estimate(experiments, METRICS, drawn(draws)))
+
+
+def ratios(conditions: int, draws: int, turns: int) -> Iterable[Ratio]:
+    """The loop, numpy and compiled in turn; least seconds of each."""
+    study = study_of(conditions)
+    read = read_predictions(study.tables[0])
+    for compiled in (False, True):
+        from_logits(study, 1, compiled)
+    seen = [
+        (
+            seconds(lambda: looped(read)) / LOOPED * draws * conditions,
+            from_logits(study, draws, False),
+            from_logits(study, draws, True),
+        )
+        for _ in range(turns)
+    ]
+    loop, plain_numpy, compiled = (min(column) for column in zip(*seen, strict=True))
+    shape = (
+        f"{conditions} x {IMAGES * PER_IMAGE:,} x {draws:,} x {len(METRICS)} metrics from logits"
+    )
+    yield Ratio(f"{shape}, against a plain loop", loop / compiled, "x", 250, "higher")
+    yield Ratio(f"{shape} against ours, AURC in numpy", loop / plain_numpy, "x", 100, "higher")
+
+
+def measured(quick: bool) -> Iterable[Ratio]:
+    """The shape of POPE under sixty conditions."""
+    yield from ratios(60, 1000, 2 if quick else 5)
+
+
 def main() -> None:
-    """Time both and print their ratio."""
+    """Time all and print their ratios."""
     given = [int(a) for a in sys.argv[1:]]
     conditions, draws = (*given, *(60, 1000)[len(given) :])
-    tables = [made_up(i) for i in range(conditions)]
-    tables = [replace(t, id=tables[0].id, cluster=tables[0].cluster) for t in tables]
-    experiments = Study(tuple(tables)).experiments(each_seed=False)
-    estimate(experiments, METRICS, drawn(1))
-    slow = seconds(lambda: looped(read_predictions(tables[0]))) / LOOPED * draws * conditions
-    read = seconds(lambda: [read_predictions(t) for t in tables])
-    fast = seconds(lambda: estimate(experiments, METRICS, drawn(draws)))
-    more = seconds(lambda: estimate(experiments, METRICS, drawn(10 * draws)))
-    rest = fast - read
-    print(f"{conditions} conditions x {IMAGES * PER_IMAGE} rows x {draws} resamples x 5 metrics")
-    print(f"plain loop over predictions, extrapolated from {LOOPED}: {slow:.2f} CPU s")
-    print(f"calprune, everything included: {fast:.2f} CPU s, {slow / fast:.0f} times faster")
-    print(f"  from predictions, as the loop: {rest:.2f} CPU s, {slow / rest:.0f} times faster")
-    print(f"ten times the resamples: {more:.2f} CPU s, {more / fast:.1f} times as long")
+    show(ratios(conditions, draws, 3))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.results.permuted_metrics import difference_tests
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors
-from calprune.analyze.statistics.calibration_error import GapSums, combined
+from calprune.analyze.statistics.calibration_error import combined
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.ece_if_calibrated import _of_bins, _one_by_one, design_effects
+from calprune.analyze.statistics.gap_sums import GapSums
 from calprune.analyze.statistics.gaps import excess
 from calprune.errors import PlanError
 from tests.analyze.calls import compare, estimate

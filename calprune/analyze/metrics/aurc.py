@@ -51,10 +51,12 @@ class Aurc:
         risk = _risk(predictions)
         turned = bool(risk.mean() > 0.5)  # what is rarer is walked: both together wait S(n)
         walk = RiskWalk.of(predictions.confidence, 1.0 - risk if turned else risk, cluster)
-        rows, wrong = np.bincount(cluster, minlength=clusters), np.bincount(cluster, risk, clusters)
+        both = [np.bincount(cluster, x, clusters) for x in (np.ones_like(risk), risk)]
+        rows_and_errors = np.stack(both, axis=1)
 
         def values(draws: Draws) -> Floats:
-            total, errors = (draws.weights @ rows).astype(np.intp), draws.weights @ wrong
+            rows, errors = (draws.weights @ rows_and_errors).T
+            total = rows.astype(np.intp)
             harmonic, sums = _harmonic(int(total.max()))
             found = walk.waiting(draws, sums)
             waiting = sums[total] - found if turned else found

@@ -25,10 +25,10 @@ from calprune.analyze.metric import (
 )
 from calprune.analyze.options import Resample
 from calprune.analyze.predictions.table import Predictions
-from calprune.analyze.statistics.calibration_error import GapSums
 from calprune.analyze.statistics.clustering import Clusters
 from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.ece_if_calibrated import ece_if_calibrated
+from calprune.analyze.statistics.gap_sums import GapSums
 from calprune.analyze.statistics.gaps import GapParts
 from calprune.analyze.statistics.resampling import products
 

@@ -15,11 +15,11 @@ from calprune.analyze.results.resampled_metrics import ResampledMetrics
 from calprune.analyze.statistics.calibration_error import (
     Combined,
     Contrast,
-    GapSums,
     Kind,
     combined,
 )
 from calprune.analyze.statistics.draws import Draws
+from calprune.analyze.statistics.gap_sums import GapSums
 from calprune.analyze.statistics.gaps import GapParts
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval
 from calprune.analyze.statistics.resampling import StackedSums, multiplicities, products

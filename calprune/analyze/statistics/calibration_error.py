@@ -9,18 +9,17 @@ alone explains may also be 0. docs/statistics.md has the reasons and the simulat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
-from calprune.analyze.arrays import Bools, Floats
+from calprune.analyze.arrays import Floats
 from calprune.analyze.statistics.attenuation import Attenuation
-from calprune.analyze.statistics.clustering import Clusters
-from calprune.analyze.statistics.exact_sums import on_grid
-from calprune.analyze.statistics.gaps import GapParts, excess
+from calprune.analyze.statistics.gap_sums import GapSums, in_draws
+from calprune.analyze.statistics.gaps import excess
 from calprune.analyze.statistics.intervals import TAILS, quantiles
 
 Kind = Literal["studentised", "bridge"]
@@ -28,70 +27,6 @@ Contrast = Sequence[tuple[int, float]]
 """Conditions by index, each with its coefficient: ((0, 1.0), (1, -1.0)) is a difference."""
 
 CHUNK = 2**16  # influence values of a condition at once: these stay in the cache
-
-
-@dataclass(frozen=True)
-class GapSums:
-    """What a calibration error adds up, image by image; parts that no row reaches are left out.
-
-    Attributes:
-        columns: side by side, so that one product resamples all, (images, ...): ``gap``, ``rows``,
-            and squared gaps on a grid on which resampled sums are exact.
-        count: rows in each part, (images, classes, parts).
-        used: which parts of all there are.
-        squared: whether the error is of squared gaps.
-    """
-
-    columns: Floats
-    count: Floats
-    used: Bools
-    squared: bool = False
-
-    @classmethod
-    def of(cls, parts: GapParts, clusters: Clusters, squared: bool = False) -> GapSums:
-        """Of the rows of one condition, laid out in their parts."""
-        images = len(clusters)
-        count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
-        used = np.asarray(count.any(axis=(0, 1)))
-        there: Any = slice(None) if used.all() else used
-        count = count[..., there]
-        size = count[0].size
-        columns = np.empty((images, 2 * size + count.shape[1]))
-        columns[:, size:-size] = count.sum(axis=-1)
-        gap = parts.sums(parts.probability - parts.truth, clusters.code, images)[..., there]
-        columns[:, :size] = gap.reshape(images, size)
-        np.square(gap, out=gap)
-        columns[:, -size:] = on_grid(gap.reshape(images, size), images)
-        return cls(columns, count, used, squared)
-
-    def __len__(self) -> int:
-        return len(self.columns)
-
-    @property
-    def parts(self) -> int:
-        """Of all classes together."""
-        return int(self.count[0].size)
-
-    @property
-    def gap(self) -> Floats:
-        """Sum of probability - truth, (images, classes, parts)."""
-        return self.columns[:, : self.parts].reshape(self.count.shape)
-
-    @property
-    def rows(self) -> Floats:
-        """Rows that count for each class, (images, classes)."""
-        return self.columns[:, self.parts : -self.parts]
-
-    @property
-    def squares(self) -> Floats:
-        """Squared gaps, (images, classes, parts)."""
-        return self.columns[:, -self.parts :].reshape(self.count.shape)
-
-    def split(self, total: Floats) -> tuple[Floats, Floats, Floats]:
-        """Of sums of ``columns`` (columns, ...): gaps, squares and rows, (classes, parts, ...)."""
-        gap, rows, squares = np.split(total, [self.parts, len(total) - self.parts])
-        shape = (*self.count.shape[1:], *total.shape[1:])
-        return gap.reshape(shape), squares.reshape(shape), rows
 
 
 @dataclass(frozen=True)
@@ -246,7 +181,8 @@ def combined(
     found: list[_Draws] = [_Draws([], [], []) for _ in cells]
     errors: list[list[Floats]] = [[] for _ in contrasts]
     for block in weights:
-        moves = [d.add(seeds, block) for d, seeds in zip(found, cells, strict=True)]
+        totals = in_draws([sums for seeds in cells for sums in seeds], block)
+        moves = [d.add(seeds, block, totals) for d, seeds in zip(found, cells, strict=True)]
         for at in range(0, len(block), stride):
             some, influence = slice(at, at + stride), dict[int, Floats]()
             for c, (own, contrast) in enumerate(zip(errors, contrasts, strict=True)):
@@ -274,9 +210,11 @@ class _Draws:
     debiased: list[Floats]
     around: list[Floats]
 
-    def add(self, seeds: Sequence[GapSums], weights: Floats) -> list[Floats]:
-        """Take in some draws; returns of each seed how sums move its error."""
-        values = [_values(sums, weights) for sums in seeds]
+    def add(
+        self, seeds: Sequence[GapSums], weights: Floats, totals: Iterator[Floats]
+    ) -> list[Floats]:
+        """Take in some draws, and sums in these; returns of each seed how sums move its error."""
+        values = [_values(sums, weights, next(totals)) for sums in seeds]
         for i, own in enumerate((self.plug, self.debiased, self.around)):
             own.append(np.mean([found[0][i] for found in values], axis=0))
         return [moves for _, moves in values]
@@ -307,13 +245,15 @@ def _influence(seeds: Sequence[GapSums], moves: Sequence[Floats], some: slice) -
     return each[0] if len(each) == 1 else np.asarray(np.mean(each, axis=0))
 
 
-def _values(sums: GapSums, weights: Floats) -> tuple[tuple[Floats, Floats, Floats], Floats]:
+def _values(
+    sums: GapSums, weights: Floats, total: Floats
+) -> tuple[tuple[Floats, Floats, Floats], Floats]:
     """Plug-in, de-biased, and around the rows' own gaps (draws,); and how sums move the error.
 
     That is its derivative by each gap, by the rows of each class and, of squares, less that by the
     rows of each part, (..., draws). Draws come last: numpy is slow along short axes.
     """
-    gap, own, rows = sums.split(sums.columns.T @ weights.T)
+    gap, own, rows = sums.split(total)
     variance = own - gap**2 / len(sums)
     whole = sums.gap.sum(axis=0)[..., None]
     share = _share(rows)  # (classes, draws)

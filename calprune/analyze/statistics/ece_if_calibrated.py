@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Bools, Floats
-from calprune.analyze.statistics.calibration_error import GapSums
+from calprune.analyze.statistics.gap_sums import GapSums
 from calprune.analyze.statistics.gaps import GapParts, InBins, excess, in_bins
 from calprune.analyze.statistics.resampling import uniform
 

@@ -56,11 +56,11 @@ def bounds(values: Floats, kind: Kind = "percentile", never_negative: bool = Fal
 
 def quantiles(values: Floats, at: tuple[float, ...] = TAILS) -> tuple[float, ...]:
     """As ``np.quantile`` of finite values (n,), interpolated; that takes ten times as long."""
-    rising = np.sort(values).tolist()
+    rising, last = np.sort(values), len(values) - 1
     found = []
     for q in at:
-        place = q * (len(rising) - 1)
-        low = min(int(place), max(len(rising) - 2, 0))
-        a, b, part = rising[low], rising[min(low + 1, len(rising) - 1)], place - low
+        place = q * last
+        low = min(int(place), max(last - 1, 0))
+        a, b, part = float(rising[low]), float(rising[min(low + 1, last)]), place - low
         found.append(b - (b - a) * (1 - part) if part >= 0.5 else a + (b - a) * part)
     return tuple(found)
