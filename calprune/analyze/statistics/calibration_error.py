@@ -254,7 +254,9 @@ def combined(
                     influence[i] = _influence(cells[i], moves[i], some)
                 first, *others = (influence[i] if k == 1 else k * influence[i] for i, k in contrast)
                 total = first if not others else np.add.reduce([first, *others])
-                squares = np.einsum("ij,ij->i", block[some], total**2)
+                again = not others and last[contrast[0][0]] > c  # then it must stay as it is
+                squared = np.square(total, out=None if again else total)
+                squares = np.einsum("ij,ij->i", block[some], squared)
                 own.append(np.sqrt(squares) * _bessel(images))
                 influence = {i: x for i, x in influence.items() if last[i] > c}
     parts = [d.resampled(seeds) for d, seeds in zip(found, cells, strict=True)]

@@ -102,7 +102,11 @@ def design_effects(parts: GapParts, sums: GapSums) -> Floats:
         return np.ones(count.shape)
     whole = sums.gap.sum(axis=0)
     mean = np.divide(whole, count, out=np.zeros_like(count), where=count > 0)
-    between = ((sums.gap - sums.count * mean) ** 2).sum(axis=0) * images / (images - 1)
+    own, both, alone = (
+        np.einsum("icp,icp->cp", a, b)
+        for a, b in ((sums.gap, sums.gap), (sums.gap, sums.count), (sums.count, sums.count))
+    )
+    between = np.maximum(own - 2 * mean * both + mean**2 * alone, 0.0) * images / (images - 1)
     gap = parts.probability - parts.truth
     squares, plain, ones = (
         parts.squared(x)[..., sums.used] for x in (gap**2, gap, np.ones_like(gap))
