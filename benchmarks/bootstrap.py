@@ -28,9 +28,9 @@ IMAGES, PER_IMAGE = 500, 18
 LOOPED = 60  # resamples of the plain loop that are timed; the rest is extrapolated
 
 
-def made_up(number: int) -> LogitTable:
-    """9,000 yes/no questions on 500 images, about 86 % answered rightly."""
-    n = IMAGES * PER_IMAGE
+def made_up(number: int, images: int = IMAGES, per_image: int = PER_IMAGE) -> LogitTable:
+    """Yes/no questions, as many as POPE's if nothing else is said, about 86 % answered rightly."""
+    n = images * per_image
     shared, own = np.random.default_rng(0), np.random.default_rng([number, 1])
     label = shared.integers(0, 2, n)
     logits = own.normal(0, 1, (n, 2, 2))
@@ -48,7 +48,7 @@ def made_up(number: int) -> LogitTable:
         id=np.arange(n).astype(str),
         split=np.full(n, "all"),
         category=np.full(n, ""),
-        cluster=np.repeat(np.arange(IMAGES), PER_IMAGE).astype(str),
+        cluster=np.repeat(np.arange(images), per_image).astype(str),
         duplicate_of=np.arange(n, dtype=np.int32),
         label=label.astype(np.int16),
         offered=np.ones((n, 2), dtype=bool),

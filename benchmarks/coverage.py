@@ -28,7 +28,7 @@ from scipy.special import expit, logit, ndtr
 from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.predictions.table import Predictions
-from calprune.analyze.results.permuted_metrics import difference_test
+from calprune.analyze.results.permuted_metrics import difference_tests
 from calprune.analyze.results.resampled_metrics import (
     ResampledMetrics,
     clusters_of,
@@ -241,8 +241,9 @@ def errors(runs: int, images: Sequence[int]) -> None:
                 asked = Questions(np.random.default_rng([run, 8]), line)
                 predictions = [sampled("ece", asked.answered(scale)) for _ in range(4)]
                 ours = (predictions[:1], predictions[:3])
-                p = [difference_test(x, predictions[3:], PERMUTATIONS, run).p[0] for x in ours]
-                hits += np.array(p) <= LEVEL
+                pairs = [(x, predictions[3:]) for x in ours]
+                found = difference_tests(pairs, PERMUTATIONS, run)
+                hits += np.array([test.p[0] for test in found]) <= LEVEL
             shares = " | ".join(f"{x:.3f}" for x in hits / runs)
             print(f"| {shown(line)} | {name} | {shares} |", flush=True)
 
@@ -255,7 +256,8 @@ def family(runs: int, images: Sequence[int]) -> None:
         for run in range(runs):
             asked = Questions(np.random.default_rng([run, 9]), line)
             base, *others = (sampled("ece", asked.answered(1.0)) for _ in range(FAMILY + 1))
-            p = np.array([difference_test([x], [base], PERMUTATIONS, run).p[0] for x in others])
+            pairs = [([x], [base]) for x in others]
+            p = np.array([test.p[0] for test in difference_tests(pairs, PERMUTATIONS, run)])
             hits += [(p <= LEVEL).any(), (adjust_p(p, "holm") <= LEVEL).any()]
         print(f"| {shown(line)} | {hits[0] / runs:.3f} | {hits[1] / runs:.3f} |", flush=True)
 
@@ -274,7 +276,7 @@ def power(runs: int, images: Sequence[int]) -> None:
                 sd = float(gap.plug[1:].std(ddof=1))
                 predictions = gap.attenuation.expected(true)
                 likely = [ndtr(d / sd - 1.96) for d in (true, predictions)]
-                p = difference_test(pair[0], pair[1], PERMUTATIONS, run).p[0]
+                p = difference_tests([(pair[0], pair[1])], PERMUTATIONS, run)[0].p[0]
                 total += [*likely, p <= LEVEL]
             said = " | ".join(f"{x:.2f}" for x in total / runs)
             print(f"| {shown(line)} | {name} − exact | {true:.3f} | {said} |", flush=True)

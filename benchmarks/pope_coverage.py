@@ -26,7 +26,7 @@ from scipy.special import expit, ndtr, ndtri
 from calprune.analyze.arrays import Bools, Floats
 from calprune.analyze.metric import Gapped, resolve
 from calprune.analyze.predictions.table import Predictions
-from calprune.analyze.results.permuted_metrics import paired_test, trend_p
+from calprune.analyze.results.permuted_metrics import paired_tests, trend_p
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, clusters_of, prepared
 from calprune.analyze.results.shared_resamples import gap_errors, resampled
 from calprune.analyze.statistics.intervals import bounds
@@ -170,7 +170,7 @@ def errors(rho: float, scale: float, runs: int, draws: int, permutations: int) -
             (a,), (b,) = three[:2]
             p = {f"bootstrap of {unit}, shifted": shifted(*resampled([a, b], draws, run))}
             if unit == "images":
-                p["permutation of images"] = paired_test(b, a, permutations, run)
+                p["permutation of images"] = paired_tests([(b, a)], permutations, run)[0]
                 p["trend over three levels"] = trend_p([0, 1, 2], three, permutations, run)
             for name, found in p.items():
                 hits[name] += found <= LEVEL
@@ -205,10 +205,8 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
         tests = {}
         for unit in ("images", "rows"):
             base, *others = (prepared(metrics, [one], unit)[0] for one in predictions)
-            found = paired_test(
-                side_by_side(others), side_by_side([base] * FAMILY), permutations, run
-            )
-            tests[f"permutation of {unit}"] = found.reshape(FAMILY, 3)
+            found = paired_tests([(one, base) for one in others], permutations, run)
+            tests[f"permutation of {unit}"] = np.stack(found)
         right = [hits_of(one) for one in predictions]
         exact = [mcnemar(one, right[0]) for one in right[1:]]
         tests["McNemar on rows"] = np.array([[p, 1.0, 1.0] for p in exact])
@@ -220,12 +218,6 @@ def family(rho: float, scale: float, runs: int, permutations: int) -> None:
         shown = [f"{x / runs:.2f}" for x in count]
         shown = [shown[0], "-", "-"] if "McNemar" in name else shown
         print(f"| {rho:.2f} | {name} | {correction} | {' | '.join(shown)} |", flush=True)
-
-
-def side_by_side(samplers: Sequence[ResampledMetrics]) -> ResampledMetrics:
-    """Additive metrics of several conditions as those of one, so that they share each exchange."""
-    sums = tuple(x for sampler in samplers for x in sampler.sums)
-    return replace(samplers[0], metrics=samplers[0].metrics * len(samplers), sums=sums)
 
 
 def heading(*columns: str) -> None:

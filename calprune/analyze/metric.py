@@ -95,6 +95,18 @@ class Tallied(Additive, Protocol):
         ...
 
 
+class Condensed(Additive, Protocol):
+    """An additive metric whose value needs less than its sums: a linear function of them."""
+
+    def condensed(self, total: Floats) -> Floats:
+        """What the value needs of sums of ``tally``, (draws, ...) or (clusters, ...); linear."""
+        ...
+
+    def of_condensed(self, total: Floats) -> Floats:
+        """The metric (draws,) from that."""
+        ...
+
+
 @runtime_checkable
 class Ranked(MetricDescription, Protocol):
     """A metric that depends on the order of questions."""
@@ -176,6 +188,12 @@ Metric = Measure | DataDependentMetric
 def is_additive(metric: MetricDescription) -> TypeGuard[Additive]:
     """Whether a metric is a function of sums over questions, and not ranked."""
     return hasattr(metric, "tally")
+
+
+def has_condensed(metric: MetricDescription) -> TypeGuard[Condensed]:
+    """Whether a metric says what its value needs, and no other class has changed the value."""
+    own = _defines(metric, "condensed")
+    return own is not None and own is _defines(metric, "value")
 
 
 def is_ranked(metric: MetricDescription) -> TypeGuard[Ranked]:

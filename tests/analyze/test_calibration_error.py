@@ -13,7 +13,7 @@ from scipy.stats import foldnorm
 
 from benchmarks.coverage import DRAWS, Questions, covered, sampled
 from calprune.analyze.metric import Gapped, resolve
-from calprune.analyze.results.permuted_metrics import difference_test
+from calprune.analyze.results.permuted_metrics import difference_tests
 from calprune.analyze.results.resampled_metrics import if_calibrated
 from calprune.analyze.results.shared_resamples import gap_errors
 from calprune.analyze.statistics.calibration_error import GapSums, combined
@@ -258,7 +258,7 @@ def test_seeds_are_dealt_with_the_single_run_and_the_test_keeps_its_level():
         asked = questions(40, effect=0.5, run=run)
         predictions = [sampled("ece", asked.answered(1.0)) for _ in range(4)]
         p = [
-            difference_test(ours, predictions[3:], 99, run).p[0]
+            difference_tests([(ours, predictions[3:])], 99, run)[0].p[0]
             for ours in (predictions[:1], predictions[:3])
         ]
         hits += np.array(p) <= 0.05
@@ -269,7 +269,7 @@ def test_few_images_are_dealt_in_all_ways():
     predictions = [questions(2, run=1).answered(1.0) for _ in range(3)]
     predictions = [replace(s, correct=np.roll(s.correct, i)) for i, s in enumerate(predictions)]
     runs = [sampled("accuracy", s) for s in predictions]
-    found = difference_test(runs[:2], runs[2:], 99, 0)
+    found = difference_tests([(runs[:2], runs[2:])], 99, 0)[0]
     hits = np.array([np.bincount(r.clusters.code, r.predictions.correct, 2) for r in runs])
     rest = np.array([[1, 2], [0, 2], [0, 1]])
     moved = [

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import prepared
-from calprune.analyze.results.permuted_metrics import difference, paired_test
+from calprune.analyze.results.permuted_metrics import Exchange, paired_tests
 from calprune.analyze.results.resampled_metrics import stacked
 from calprune.analyze.statistics.multiple_testing import adjust_p
 from calprune.analyze.tables.families import (
@@ -64,7 +64,7 @@ def test_equal_conditions_are_rarely_significant():
         pair = [
             prepared(metrics, [read_predictions(make_table(noise=2 * i + j))])[0] for j in (0, 1)
         ]
-        p.append(paired_test(pair[0], pair[1], 99, i))
+        p.append(paired_tests([(pair[0], pair[1])], 99, i)[0])
     assert (np.array(p) <= 0.05).mean(axis=0).max() <= 0.16
     assert np.mean(p, axis=0) == pytest.approx(0.5, abs=0.15)
 
@@ -80,7 +80,7 @@ def test_ranked_swaps_agree_with_swapping_rows_by_hand():
     x, y = (prepared(metrics, [s])[0].point()[0] for s in (mine, theirs))
 
     pair = [prepared(metrics, [s])[0] for s in (a, b)]
-    found = difference(*pair, coins[None].astype(float))
+    (found,) = Exchange.of([(pair[0], pair[1])])(coins[None].astype(float))
     assert found[0, 0] == pytest.approx(x - y, abs=1e-12)
 
 

@@ -40,7 +40,7 @@ def usable(predictions):
     for name in registry.names("metrics"):
         (metric,) = resolve([name])
         try:
-            ResampledMetrics.of([metric], predictions, Clusters.of(predictions.cluster))
+            ResampledMetrics.of([metric], predictions, Clusters.of(predictions.cluster)).point()
         except CalpruneError:
             continue
         found.append(metric)

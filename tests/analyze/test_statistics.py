@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from calprune.analyze.metric import never_negative, resolve
 from calprune.analyze.results.estimate import prepared
-from calprune.analyze.results.permuted_metrics import paired_test
+from calprune.analyze.results.permuted_metrics import paired_tests
 from calprune.analyze.results.resampled_metrics import clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect, icc
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
-from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
+from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar, student_p
 from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate, read_predictions
@@ -56,6 +56,23 @@ def test_mcnemar_of_many_rows_is_exact_however_small(gained, lost):
     found = mcnemar(*disagreeing(gained, lost))
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-250)
     assert bound(p_text(found)) >= expected
+
+
+@given(st.floats(1e-6, 200), st.integers(1, 100_000))
+def test_students_p_is_scipys(t, freedom):
+    special = pytest.importorskip("scipy.special")
+    expected = 2 * special.stdtr(freedom, -t)
+    assert student_p(t, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+@given(st.floats(0, 1e6))
+def test_students_p_has_a_closed_form_for_one_and_two(t):
+    """1 - 2 atan(t) / pi, and 1 - t / sqrt(2 + t^2), written so that nothing cancels."""
+    one = 2 / math.pi * math.atan2(1, t)
+    two = 2 / (math.sqrt(2 + t * t) * (math.sqrt(2 + t * t) + t))
+    assert student_p(t, 1) == pytest.approx(one, rel=1e-10)
+    assert student_p(-t, 2) == pytest.approx(two, rel=1e-10)
+    assert student_p(math.inf, 7) == 0
 
 
 def test_cluster_t_is_that_of_least_squares():
@@ -119,8 +136,8 @@ def test_few_images_are_swapped_in_all_ways_as_scipy_does():
         n_resamples=np.inf,
     ).pvalue
     a, b = (prepared(metrics, [s])[0] for s in predictions)
-    assert paired_test(a, b, 1000, 0)[0] == pytest.approx(expected)
-    assert paired_test(a, b, 1000, 0) == paired_test(a, b, 256, 5)
+    assert paired_tests([(a, b)], 1000, 0)[0][0] == pytest.approx(expected)
+    assert paired_tests([(a, b)], 1000, 0)[0] == paired_tests([(a, b)], 256, 5)[0]
 
 
 def test_intervals_shift_what_they_should():
@@ -246,7 +263,7 @@ def test_a_permutation_of_images_is_scipys():
         (a, b), lambda x, y: np.sum(x - y), permutation_type="samples", n_resamples=np.inf
     ).pvalue
     samplers = [prepared([metric], [s])[0] for s in few]
-    p = paired_test(samplers[0], samplers[1], 20_000, 0)[0]
+    p = paired_tests([(samplers[0], samplers[1])], 20_000, 0)[0][0]
     assert p == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 20_000) + 1e-4)
 
 
@@ -264,6 +281,14 @@ def test_holm_is_that_of_his_paper(m):
     rng = np.random.default_rng(m)
     for p in (rng.random(m), rng.random(m) ** 30, np.round(rng.random(m), 1)):
         assert adjust_p(p, "holm") == pytest.approx(holm_by_hand(p), rel=1e-12)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.sampled_from(["holm", "bh"]))
+def test_corrections_are_those_of_statsmodels(p, correction):
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    method = {"holm": "holm", "bh": "fdr_bh"}[correction]
+    expected = multitest.multipletests(p, method=method)[1]
+    np.testing.assert_array_equal(adjust_p(p, correction), expected)
 
 
 def test_bh_is_scipys():

@@ -12,7 +12,7 @@ from scipy.stats import linregress
 
 from calprune.analyze.metric import resolve
 from calprune.analyze.results.estimate import prepared
-from calprune.analyze.results.permuted_metrics import paired_test, trend_p
+from calprune.analyze.results.permuted_metrics import paired_tests, trend_p
 from calprune.analyze.statistics.trend_test import contrast
 from calprune.analyze.study import Study
 from calprune.errors import Mismatch, PlanError
@@ -38,7 +38,7 @@ def samplers(tables):
 @pytest.mark.parametrize("images", [5, 40])
 def test_two_levels_are_the_swap_test(images):
     cells = samplers(sweep([0.0, 0.5], images=images))
-    expected = paired_test(cells[1][0], cells[0][0], 300, seed=3)
+    expected = paired_tests([(cells[1][0], cells[0][0])], 300, seed=3)[0]
     assert trend_p([0.0, 0.5], cells, 300, seed=3) == pytest.approx(expected, abs=1e-12)
 
 

@@ -143,7 +143,8 @@ def _same_questions(
 ) -> None:
     mine, theirs = _asked(predictions), _asked(first)
     names = f"{_file(table)} and {_file(base)}"
-    if set(predictions.id) != set(first.id):
+    same = np.array_equal(predictions.id, first.id)
+    if not same and set(predictions.id.tolist()) != set(first.id.tolist()):
         shared = int(np.isin(predictions.id, first.id).sum())
         odd = sorted(set(predictions.id.tolist()) ^ set(first.id.tolist()))
         raise Mismatch(
@@ -152,7 +153,7 @@ def _same_questions(
             "(in Python: common=True) compares what they share"
         )
     for column in (name for name in mine if name in theirs):
-        if not np.array_equal(mine[column], theirs[column]):
+        if mine[column] is not theirs[column] and not np.array_equal(mine[column], theirs[column]):
             raise Mismatch(
                 f"{names} differ in {column}, so they cannot be paired; "
                 "collect both on the same questions"

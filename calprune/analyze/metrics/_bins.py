@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,11 @@ class Binned:
         return cls(
             predictions.confidence.reshape(column), correct, offered, slot.reshape(column), bins
         )
+
+    def held(self) -> Binned:
+        """The same without the bins that no row lies in."""
+        some = np.bincount(self.slot.ravel(), minlength=self.bins) > 0
+        return replace(self, slot=(np.cumsum(some) - 1)[self.slot], bins=int(some.sum()))
 
     def sums(self, values: Floats, cluster: Indices, clusters: int) -> Floats:
         """See ``GapParts``; exact for any order of rows, also if clusters are resampled."""
@@ -87,6 +92,9 @@ class Bins:
 
     def gap_parts(self, predictions: Predictions) -> Binned:
         """See ``Gapped``."""
+        return self._binned(predictions).held()
+
+    def _binned(self, predictions: Predictions) -> Binned:
         return Binned.of(predictions, self.slot(predictions.confidence), self.bins)
 
     def tally(self, predictions: Predictions) -> Floats:
@@ -99,7 +107,7 @@ class Bins:
 
     def tallied(self, predictions: Predictions, cluster: Indices, clusters: int) -> Floats:
         """See ``Tallied``: (clusters, 3, bins)."""
-        parts = self.gap_parts(predictions)
+        parts = self._binned(predictions)
         columns = (np.ones(len(predictions)), predictions.confidence, predictions.correct)
         rows = (np.asarray(x, dtype=np.float64).reshape(-1, 1) for x in columns)
         return np.concatenate([parts.sums(x, cluster, clusters) for x in rows], axis=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from calprune.analyze.arrays import Floats
+from calprune.analyze.arrays import Floats, total_of
 from calprune.analyze.metric import Direction, DisplayUnit, mean_of
 from calprune.analyze.predictions.table import Predictions
 
@@ -35,7 +35,7 @@ class Brier:
 
     def tally(self, predictions: Predictions) -> Floats:
         """(squared error, 1), (n, 2)."""
-        squared = ((predictions.probabilities - predictions.truth) ** 2).sum(axis=1)
+        squared = total_of((predictions.probabilities - predictions.truth) ** 2)
         return mean_of(squared / 2 if predictions.answers == 2 else squared)
 
     def value(self, total: Floats) -> Floats:

@@ -36,5 +36,14 @@ class Ece(Bins):
 
     def value(self, total: Floats) -> Floats:
         """Sum over bins of abs(confidence - correct), over rows, (draws,)."""
+        return self.of_condensed(self.condensed(total))
+
+    def condensed(self, total: Floats) -> Floats:
+        """See ``Condensed``: the gap of each bin, then the number of rows, (..., bins + 1)."""
         count, confidence, correct = np.moveaxis(total, -2, 0)
-        return np.asarray(np.abs(confidence - correct).sum(-1) / count.sum(-1))
+        rows = count.sum(-1, keepdims=True)
+        return np.concatenate([confidence - correct, rows], axis=-1)
+
+    def of_condensed(self, total: Floats) -> Floats:
+        """See ``Condensed``."""
+        return np.asarray(np.abs(total[..., :-1]).sum(-1) / total[..., -1])

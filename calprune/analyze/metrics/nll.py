@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from calprune.analyze.arrays import Floats
+from calprune.analyze.arrays import Floats, total_of
 from calprune.analyze.metric import Direction, DisplayUnit
 from calprune.analyze.predictions.table import Predictions
 
@@ -37,9 +37,13 @@ class Nll:
 
     def tally(self, predictions: Predictions) -> Floats:
         """(-log p, 1, whether p is 0), (n, 3); where p is 0 the first is 0."""
-        target = predictions.truth
-        with np.errstate(invalid="ignore"):
-            loss = np.where(target > 0, -target * predictions.log_probabilities, 0.0).sum(axis=1)
+        if predictions.soft:
+            target = predictions.truth
+            with np.errstate(invalid="ignore"):
+                loss = total_of(np.where(target > 0, -target * predictions.log_probabilities, 0.0))
+        else:
+            rows = np.arange(len(predictions))
+            loss = -predictions.log_probabilities[rows, predictions.outcome_column]
         impossible = np.isposinf(loss)
         return np.stack([np.where(impossible, 0.0, loss), np.ones(len(loss)), impossible], axis=1)
 

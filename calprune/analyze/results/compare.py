@@ -23,7 +23,7 @@ from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.accuracy_tests import AccuracyTests, accuracy_tests
 from calprune.analyze.results.estimate import grouped
 from calprune.analyze.results.interval_kind import check_interval, kind_of
-from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_test
+from calprune.analyze.results.permuted_metrics import DifferenceTest, difference_tests
 from calprune.analyze.results.resampled_metrics import (
     ResampledMetrics,
     clusters_of,
@@ -204,10 +204,9 @@ def _group(
     without = by_gaps(measures, how.interval)
     values = means(samplers, how.draws, how.seed, without)
     gaps = _errors_between(pairs, samplers, without, how)
-    tests = [
-        difference_test(samplers[c.name], samplers[b.name], testing.permutations, how.seed)
-        for c, b in pairs
-    ]
+    tests = difference_tests(
+        [(samplers[c.name], samplers[b.name]) for c, b in pairs], testing.permutations, how.seed
+    )
     rows = []
     for j in range(len(measures)):
         adjusted = adjust_p([own.p[j] for own in tests], testing.correction)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from calprune.analyze.arrays import Floats
-from calprune.analyze.metric import Additive, Ranked
+from calprune.analyze.metric import Ranking, has_condensed, is_additive, is_ranked, ranking_of
 from calprune.analyze.results.resampled_metrics import ResampledMetrics, stacked
 from calprune.analyze.statistics.clustering import Clusters
+from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.permutation_test import (
     least_paired_p,
     paired_permutation_test,
     tries_all_exchanges,
 )
-from calprune.analyze.statistics.resampling import products
+from calprune.analyze.statistics.resampling import BLOCK, HELD, StackedSums
 from calprune.analyze.statistics.trend_test import least_runs_p, runs_test, trend_test, tries_all
 
 
@@ -40,19 +43,35 @@ class DifferenceTest:
     least: float
 
 
-def difference_test(
+Pair = tuple[Sequence[ResampledMetrics], Sequence[ResampledMetrics]]
+"""The seeds of two conditions."""
+
+
+def difference_tests(pairs: Sequence[Pair], permutations: int, seed: int) -> list[DifferenceTest]:
+    """Two conditions exchanged on whole images, or their runs permuted where seeds are several."""
+    found: dict[int, DifferenceTest] = {}
+    single: dict[int, list[int]] = defaultdict(list)
+    for i, (ours, theirs) in enumerate(pairs):
+        if len(ours) + len(theirs) == 2:
+            single[len(ours[0].clusters)].append(i)
+        else:
+            found[i] = _runs_test(ours, theirs, permutations, seed)
+    for count, alike in single.items():
+        every = tries_all_exchanges(count, permutations)
+        times, least = 2**count if every else permutations, least_paired_p(count, permutations)
+        alone = [(pairs[i][0][0], pairs[i][1][0]) for i in alike]
+        for i, p in zip(alike, paired_tests(alone, permutations, seed), strict=True):
+            found[i] = DifferenceTest(p, "exchange", every, times, least)
+    return [found[i] for i in range(len(pairs))]
+
+
+def _runs_test(
     ours: Sequence[ResampledMetrics],
     theirs: Sequence[ResampledMetrics],
     permutations: int,
     seed: int,
 ) -> DifferenceTest:
-    """Two conditions exchanged on whole images, or their runs permuted where seeds are several."""
     many, count = len(ours) + len(theirs), len(ours[0].clusters)
-    if many == 2:
-        every = tries_all_exchanges(count, permutations)
-        p = paired_test(ours[0], theirs[0], permutations, seed)
-        times = 2**count if every else permutations
-        return DifferenceTest(p, "exchange", every, times, least_paired_p(count, permutations))
     every = tries_all(many, count, permutations)
     times = math.factorial(many) ** count if every else permutations
     joint = side_by_side([*ours, *theirs])
@@ -61,16 +80,22 @@ def difference_test(
     return DifferenceTest(p, "permute", every, times, least)
 
 
-def paired_test(
-    ours: ResampledMetrics, theirs: ResampledMetrics, permutations: int, seed: int
-) -> Floats:
-    """P of each metric, (metrics,), of ``paired_permutation_test``."""
-    return paired_permutation_test(
-        lambda exchanged: difference(ours, theirs, exchanged),
-        len(ours.clusters),
-        permutations,
-        seed,
-    )
+def paired_tests(
+    pairs: Sequence[tuple[ResampledMetrics, ResampledMetrics]], permutations: int, seed: int
+) -> list[Floats]:
+    """P of each metric, (metrics,), of ``paired_permutation_test``, for each pair.
+
+    All are over equally many clusters, so that they share their coins and one product.
+    """
+    first = pairs[0][0]
+    columns = sum(math.prod(x.shape[1:]) for x in first.sums if x.size)
+    ranked = len(first.predictions) * sum(not x.size for x in first.sums)
+    size = max(1, HELD // (8 * max(BLOCK * columns, 8 * ranked, 1)))
+    found: list[Floats] = []
+    for at in range(0, len(pairs), size):
+        exchange = Exchange.of(pairs[at : at + size])
+        found += list(paired_permutation_test(exchange, len(first.clusters), permutations, seed))
+    return found
 
 
 def trend_p(
@@ -85,32 +110,78 @@ def trend_p(
     return trend_test(levels, joint, count, permutations, seed)
 
 
-def difference(a: ResampledMetrics, b: ResampledMetrics, exchanged: Floats) -> Floats:
-    """Metrics of a less those of b (metrics, draws), with clusters that have 1 exchanged."""
-    moves = [y - x for x, y in zip(a.sums, b.sums, strict=True) if x.size]
-    moved_sums = iter(products(exchanged, moves))
-    found = []
-    for metric, x, y in zip(a.metrics, a.sums, b.sums, strict=True):
-        if isinstance(metric, Additive):
-            moved = next(moved_sums)
-            mine, other = metric.value(x.sum(0) + moved), metric.value(y.sum(0) - moved)
-        else:
-            mine, other = _ranked(metric, a, b, exchanged)
-        with np.errstate(invalid="ignore"):  # infinity less infinity
-            found.append(mine - other)
-    return np.stack(found)
+@dataclass(frozen=True)
+class Exchange:
+    """Differences of pairs of conditions that are exchanged on some clusters.
+
+    Sums are linear: what an exchange moves is one product for all pairs and metrics.
+
+    Attributes:
+        pairs: the conditions.
+        moves: theirs less ours of each additive metric, pair by pair.
+        ranked: of each ranked metric, pair by pair: the rows of both, each counted 0 or 1 times.
+    """
+
+    pairs: Sequence[tuple[ResampledMetrics, ResampledMetrics]]
+    moves: StackedSums
+    ranked: Sequence[Sequence[Ranking]]
+
+    @classmethod
+    def of(cls, pairs: Sequence[tuple[ResampledMetrics, ResampledMetrics]]) -> Exchange:
+        """Of conditions with the same metrics over the same clusters."""
+        moves, ranked = [], []
+        for j, metric in enumerate(pairs[0][0].metrics):
+            if is_additive(metric):
+                moves += [_moved(j, a, b) for a, b in pairs]
+            else:
+                ranked.append([_both_ranked(j, a, b) for a, b in pairs])
+        return cls(pairs, StackedSums.of(moves), ranked)
+
+    def __call__(self, exchanged: Floats) -> Floats:
+        """Metrics of ours less those of theirs (pairs, metrics, draws); 1 exchanges a cluster."""
+        moved, ranked = iter(self.moves(exchanged)), iter(self.ranked)
+        found = np.empty((len(self.pairs), len(self.pairs[0][0].metrics), len(exchanged)))
+        draws: list[Draws] = []
+        for j, metric in enumerate(self.pairs[0][0].metrics):
+            if is_additive(metric):
+                ours, theirs = self._added(j, list(islice(moved, len(self.pairs))))
+            else:
+                if not draws:
+                    both = (1 - exchanged, exchanged)
+                    draws = [Draws(np.concatenate(x, axis=1)) for x in (both, both[::-1])]
+                of = next(ranked)
+                ours, theirs = (np.stack([rank(x) for rank in of]) for x in draws)
+            with np.errstate(invalid="ignore"):  # infinity less infinity
+                found[:, j] = ours - theirs
+        return found
+
+    def _added(self, j: int, moved: Sequence[Floats]) -> tuple[Floats, Floats]:
+        """Values (pairs, draws) of an additive metric on both sides."""
+        ours: list[Floats] = []
+        theirs: list[Floats] = []
+        for (a, b), move in zip(self.pairs, moved, strict=True):
+            for side, sign, values in ((a, 1, ours), (b, -1, theirs)):
+                metric, whole = side.metrics[j], side.sums[j].sum(0)[None]
+                assert is_additive(metric)
+                if has_condensed(metric):
+                    values.append(metric.of_condensed(metric.condensed(whole) + sign * move))
+                else:
+                    values.append(metric.value(whole + sign * move))
+        return np.stack(ours), np.stack(theirs)
 
 
-def _ranked(
-    metric: Ranked, a: ResampledMetrics, b: ResampledMetrics, exchanged: Floats
-) -> tuple[Floats, Floats]:
-    """Both values for a ranked metric: both conditions stacked, each row counted 0 or 1 times."""
-    count = len(a.clusters)
-    both = stacked(a.predictions, b.predictions)
+def _moved(j: int, a: ResampledMetrics, b: ResampledMetrics) -> Floats:
+    """What an exchange adds to ours and takes from theirs, cluster by cluster."""
+    metric, move = a.metrics[j], b.sums[j] - a.sums[j]
+    return metric.condensed(move) if has_condensed(metric) else move
+
+
+def _both_ranked(j: int, a: ResampledMetrics, b: ResampledMetrics) -> Ranking:
+    """A ranked metric of the rows of both conditions, the clusters of b after those of a."""
+    count, metric = len(a.clusters), a.metrics[j]
+    assert is_ranked(metric)
     cluster = np.concatenate([a.clusters.code, b.clusters.code + count])
-    mine = metric.weighted(both, np.concatenate([1 - exchanged, exchanged], axis=1), cluster)
-    other = metric.weighted(both, np.concatenate([exchanged, 1 - exchanged], axis=1), cluster)
-    return mine, other
+    return ranking_of(metric, stacked(a.predictions, b.predictions), cluster, 2 * count)
 
 
 def side_by_side(parts: Sequence[ResampledMetrics]) -> ResampledMetrics:

@@ -43,33 +43,42 @@ class ResampledMetrics:
         metrics: none of them depends on the rows any more.
         predictions: the rows.
         clusters: what is drawn together.
-        sums: of each additive metric (clusters, ...); empty for ranked ones.
+        sums: of each additive metric (clusters, ...), made when first looked at; empty for ranked
+            ones.
     """
 
     metrics: tuple[Measure, ...]
     predictions: Predictions
     clusters: Clusters
-    sums: tuple[Floats, ...]
+    sums: Sequence[Floats]
 
     @classmethod
     def of(
         cls, metrics: Sequence[Metric], predictions: Predictions, clusters: Clusters
     ) -> ResampledMetrics:
-        """Tally each additive metric and add up its clusters."""
+        """The metrics that depend on the rows chosen for these, and what they add up."""
         measures = resolve_for(metrics, predictions)
-        sums = [
-            tally_of(m, predictions, clusters) if is_additive(m) else np.empty(0) for m in measures
-        ]
-        return cls(measures, predictions, clusters, tuple(sums))
+        return cls(measures, predictions, clusters, _Tallies(measures, predictions, clusters))
 
-    def point(self) -> Floats:
-        """The metrics of the rows as they are, (metrics,)."""
-        totals = iter([s.sum(axis=0)[None] for s in self.asked()])
+    def point(self, without: Container[int] = ()) -> Floats:
+        """The metrics of the rows as they are, (metrics,).
+
+        Metrics of the indices ``without`` are not tallied by cluster, which no resample needs.
+        """
+        one = Clusters(np.zeros(len(self.predictions), dtype=np.intp), np.array([""]))
+        totals = iter(
+            tally_of(m, self.predictions, one)
+            if i in without
+            else self.sums[i].sum(axis=0, keepdims=True)
+            for i, m in enumerate(self.metrics)
+            if is_additive(m)
+        )
         return self.values(Draws(np.ones((1, len(self.clusters)))), totals)[:, 0]
 
     def asked(self, without: Container[int] = ()) -> list[Floats]:
         """Sums of the additive metrics, but for those of the indices ``without``."""
-        return [s for i, s in enumerate(self.sums) if s.size and i not in without]
+        wanted = (i for i, m in enumerate(self.metrics) if is_additive(m) and i not in without)
+        return [self.sums[i] for i in wanted]
 
     @cached_property
     def rankings(self) -> dict[int, Ranking]:
@@ -102,6 +111,26 @@ class ResampledMetrics:
             for i, metric in enumerate(self.metrics)
         ]
         return np.stack(values)
+
+
+class _Tallies(Sequence[Floats]):
+    """Sums over clusters of each additive metric, made when first looked at."""
+
+    def __init__(
+        self, metrics: Sequence[Measure], predictions: Predictions, clusters: Clusters
+    ) -> None:
+        self._metrics, self._rows = metrics, (predictions, clusters)
+        self._known: dict[int, Floats] = {}
+
+    def __len__(self) -> int:
+        return len(self._metrics)
+
+    def __getitem__(self, i: Any) -> Any:
+        metric = self._metrics[i]
+        if i not in self._known:
+            added = tally_of(metric, *self._rows) if is_additive(metric) else np.empty(0)
+            self._known[i] = added
+        return self._known[i]
 
 
 def prepared(

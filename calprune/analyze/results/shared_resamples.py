@@ -79,7 +79,7 @@ def resampled(
 
     Metrics of the indices ``without`` are not resampled.
     """
-    found: list[list[Floats]] = [[s.point()[:, None]] for s in samplers]
+    found: list[list[Floats]] = [[s.point(without)[:, None]] for s in samplers]
     for count in sorted({len(s.clusters) for s in samplers}):
         alike = [i for i, s in enumerate(samplers) if len(s.clusters) == count]
         stacked = StackedSums.of([x for i in alike for x in samplers[i].asked(without)])

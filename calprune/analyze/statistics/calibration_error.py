@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -53,13 +53,15 @@ class GapSums:
         images = len(clusters)
         count = parts.sums(np.ones_like(parts.probability), clusters.code, images)
         used = np.asarray(count.any(axis=(0, 1)))
-        count = count[..., used]
-        gap = parts.sums(parts.probability - parts.truth, clusters.code, images)[..., used]
-        gap, size = gap.reshape(images, -1), gap[0].size
+        there: Any = slice(None) if used.all() else used
+        count = count[..., there]
+        size = count[0].size
         columns = np.empty((images, 2 * size + count.shape[1]))
-        columns[:, :size] = gap
         columns[:, size:-size] = count.sum(axis=-1)
-        columns[:, -size:] = on_grid(gap**2, images)
+        gap = parts.sums(parts.probability - parts.truth, clusters.code, images)[..., there]
+        columns[:, :size] = gap.reshape(images, size)
+        np.square(gap, out=gap)
+        columns[:, -size:] = on_grid(gap.reshape(images, size), images)
         return cls(columns, count, used, squared)
 
     def __len__(self) -> int:
@@ -240,18 +242,23 @@ def combined(
     """
     images = len(cells[0][0])
     stride = max(16, CHUNK // images)
+    last = {i: c for c, contrast in enumerate(contrasts) for i, _ in contrast}
     found: list[_Draws] = [_Draws([], [], []) for _ in cells]
     errors: list[list[Floats]] = [[] for _ in contrasts]
     for block in weights:
         moves = [d.add(seeds, block) for d, seeds in zip(found, cells, strict=True)]
         for at in range(0, len(block), stride):
-            some = slice(at, at + stride)
-            influence = [_influence(c, m, some) for c, m in zip(cells, moves, strict=True)]
-            for own, contrast in zip(errors, contrasts, strict=True):
+            some, influence = slice(at, at + stride), dict[int, Floats]()
+            for c, (own, contrast) in enumerate(zip(errors, contrasts, strict=True)):
+                for i in (i for i, _ in contrast if i not in influence):
+                    influence[i] = _influence(cells[i], moves[i], some)
                 first, *others = (influence[i] if k == 1 else k * influence[i] for i, k in contrast)
                 total = first if not others else np.add.reduce([first, *others])
-                squares = np.einsum("ij,ij,ij->i", block[some], total, total)
+                again = not others and last[contrast[0][0]] > c  # then it must stay as it is
+                squared = np.square(total, out=None if again else total)
+                squares = np.einsum("ij,ij->i", block[some], squared)
                 own.append(np.sqrt(squares) * _bessel(images))
+                influence = {i: x for i, x in influence.items() if last[i] > c}
     parts = [d.resampled(seeds) for d, seeds in zip(found, cells, strict=True)]
     return [
         Combined(tuple((parts[i], k) for i, k in contrast), np.concatenate(own))

@@ -75,15 +75,12 @@ def _of_bins(parts: InBins, u: NDArray[np.float32], squares: bool) -> tuple[Floa
     gap = np.tile(parts.sums(p, one, 1), (len(u), 1, 1))
     own = np.tile(parts.sums(p**2, one, 1), (len(u), 1, 1)) if squares else np.empty((len(u), 0))
     for k in range(p.shape[1]):
-        slot = parts.slot[:, k]
-        held = np.bincount(slot, minlength=parts.bins) > 0
-        bins, place = np.flatnonzero(held), np.cumsum(held) - 1
-        inside = np.zeros((len(p), len(bins)), dtype=np.float32)  # exact: counts are below 2^24
-        inside[rows, place[slot]] = parts.offered[:, k]
+        inside = np.zeros((len(p), parts.bins), dtype=np.float32)  # exact: counts are below 2^24
+        inside[rows, parts.slot[:, k]] = parts.offered[:, k]
         right = u < _not_below(p[:, k])
-        gap[:, k, bins] -= right.astype(np.float32) @ inside
+        gap[:, k] -= right.astype(np.float32) @ inside
         if squares:  # (p - 1)^2 is p^2 + (1 - 2p)
-            own[:, k, bins] += right @ (inside * (1 - 2 * p[:, k, None]))
+            own[:, k] += right @ (inside * (1 - 2 * p[:, k, None]))
     return gap, own
 
 
@@ -105,7 +102,11 @@ def design_effects(parts: GapParts, sums: GapSums) -> Floats:
         return np.ones(count.shape)
     whole = sums.gap.sum(axis=0)
     mean = np.divide(whole, count, out=np.zeros_like(count), where=count > 0)
-    between = ((sums.gap - sums.count * mean) ** 2).sum(axis=0) * images / (images - 1)
+    own, both, alone = (
+        np.einsum("icp,icp->cp", a, b)
+        for a, b in ((sums.gap, sums.gap), (sums.gap, sums.count), (sums.count, sums.count))
+    )
+    between = np.maximum(own - 2 * mean * both + mean**2 * alone, 0.0) * images / (images - 1)
     gap = parts.probability - parts.truth
     squares, plain, ones = (
         parts.squared(x)[..., sums.used] for x in (gap**2, gap, np.ones_like(gap))

@@ -14,4 +14,7 @@ def on_grid(values: Floats, terms: float) -> Floats:
     """
     largest = max(abs(values.max(initial=0.0)), abs(values.min(initial=0.0))) * terms
     scale = 2.0 ** (52 - int(np.ceil(np.log2(max(largest, 1.0)))))
-    return np.asarray(np.rint(values * scale) * (1.0 / scale))
+    found = np.asarray(values * scale)
+    np.rint(found, out=found)
+    found *= 1.0 / scale
+    return found

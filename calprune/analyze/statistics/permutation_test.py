@@ -25,23 +25,26 @@ def least_paired_p(clusters: int, permutations: int) -> float:
 def paired_permutation_test(
     difference: Callable[[Floats], Floats], clusters: int, permutations: int, seed: int
 ) -> Floats:
-    """Two-sided p per metric for two equal conditions, by exchanging them on whole images.
+    """Two-sided p of differences between equal conditions, by exchanging them on whole images.
 
     p = (1 + how many exchanged differences are at least as large) / (permutations + 1) or, with so
     few images that all exchanges can be tried, the exact share of them.
 
     Args:
-        difference: of each metric between the conditions, (metrics, draws), where they are
-            exchanged on the clusters that have 1 in an array (draws, clusters).
+        difference: any number of them, (..., draws), where conditions are exchanged on the clusters
+            that have 1 in an array (draws, clusters).
         clusters: how many images there are.
         permutations: exchanges drawn.
         seed: of the draws.
+
+    Returns:
+        P of each, (...,).
     """
     observed = np.abs(difference(np.zeros((1, clusters))))
-    at_least = np.zeros(len(observed))
+    at_least = np.zeros(observed.shape[:-1])
     for exchanged in _exchanges(clusters, permutations, seed):
         moved = np.abs(difference(exchanged))
-        at_least += (~(moved < observed - 1e-12)).sum(axis=1)  # what is undefined counts as large
+        at_least += (~(moved < observed - 1e-12)).sum(axis=-1)  # what is undefined counts as large
     if tries_all_exchanges(clusters, permutations):
         return np.asarray(at_least / 2**clusters)
     return np.asarray((1 + at_least) / (permutations + 1))

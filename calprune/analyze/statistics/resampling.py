@@ -30,10 +30,10 @@ def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     """
     rng = np.random.default_rng([seed, clusters])
     for size in blocks(draws, 8 * clusters):
-        drawn = rng.integers(0, clusters, (size, clusters))
-        drawn += np.arange(size)[:, None] * clusters
-        counts = np.bincount(drawn.ravel(), minlength=size * clusters)
-        yield counts.reshape(size, clusters).astype(np.float64)
+        weights = np.empty((size, clusters))
+        for own in weights:
+            own[:] = np.bincount(rng.integers(0, clusters, clusters), minlength=clusters)
+        yield weights
 
 
 def exchanges(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
