@@ -18,7 +18,7 @@ from calprune.analyze.results.resampled_metrics import clusters_of, residual
 from calprune.analyze.statistics.clustering import Clusters, cluster_sums, design_effect, icc
 from calprune.analyze.statistics.intervals import bounds
 from calprune.analyze.statistics.multiple_testing import adjust_p
-from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar
+from calprune.analyze.statistics.paired_tests import cluster_t, mcnemar, student_p
 from calprune.analyze.tables.numbers import p_text
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import analyze, compare, estimate, read_predictions
@@ -56,6 +56,23 @@ def test_mcnemar_of_many_rows_is_exact_however_small(gained, lost):
     found = mcnemar(*disagreeing(gained, lost))
     assert found == pytest.approx(expected, rel=1e-12, abs=1e-250)
     assert bound(p_text(found)) >= expected
+
+
+@given(st.floats(1e-6, 200), st.integers(1, 100_000))
+def test_students_p_is_scipys(t, freedom):
+    special = pytest.importorskip("scipy.special")
+    expected = 2 * special.stdtr(freedom, -t)
+    assert student_p(t, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+
+
+@given(st.floats(0, 1e6))
+def test_students_p_has_a_closed_form_for_one_and_two(t):
+    """1 - 2 atan(t) / pi, and 1 - t / sqrt(2 + t^2), written so that nothing cancels."""
+    one = 2 / math.pi * math.atan2(1, t)
+    two = 2 / (math.sqrt(2 + t * t) * (math.sqrt(2 + t * t) + t))
+    assert student_p(t, 1) == pytest.approx(one, rel=1e-10)
+    assert student_p(-t, 2) == pytest.approx(two, rel=1e-10)
+    assert student_p(math.inf, 7) == 0
 
 
 def test_cluster_t_is_that_of_least_squares():

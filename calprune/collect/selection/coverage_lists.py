@@ -17,9 +17,8 @@ from calprune.collect.selection.compiled import compiled
 
 _SQRT_HALF_BITS = int(np.float64(0.5**0.5).view(np.int64))
 _LN2, _LOG2_E = math.log(2.0), 1.0 / math.log(2.0)
-# Series that end where what is left out is below 1e-14 of the whole.
-_ATANH = tuple(2.0 / k for k in range(17, 0, -2))
-_EXP = tuple(1.0 / math.factorial(k) for k in range(11, -1, -1))
+_ATANH = tuple(2.0 / k for k in range(21, 0, -2))
+_EXP = tuple(1.0 / math.factorial(k) for k in range(13, -1, -1))
 _KEPT = 1 << 20  # room for 1,024 tokens: 16 MiB
 
 
