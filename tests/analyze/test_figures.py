@@ -12,11 +12,13 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.text import Text
 
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.experiments.experiment import Experiment
-from calprune.analyze.figures._style import PALETTE, TICKS, brief, paged
+from calprune.analyze.figures._pages import saved
+from calprune.analyze.figures._style import DPI, PALETTE, TICKS, brief, paged
 from calprune.analyze.figures.heatmap import CREST, VLAG
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
@@ -295,3 +297,32 @@ def test_what_was_computed_is_taken_over_and_not_computed_again(tables, monkeypa
     wanted = fresh.estimates(*metrics[1:]), fresh.differences("accuracy", "full")
     monkeypatch.setattr(Experiment, "predictions", lambda *_: pytest.fail("computed again"))
     assert (known.estimates(*metrics[1:]), known.differences("accuracy", "full")) == wanted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dpi", [DPI, 72])
+def test_no_word_is_cut_or_lies_on_another_panel(subject, kind, dpi, monkeypatch):
+    words, draw = [], Text.draw
+
+    def noted(self, renderer):
+        words.append(self)
+        draw(self, renderer)
+
+    with figures.styled():
+        for page in figures.of_kind(kind).make(subject, figures.FigureSpec()).pages:
+            saved(page, "png")
+            page.set_dpi(dpi)
+            words.clear()
+            with monkeypatch.context() as patch:
+                patch.setattr(Text, "draw", noted)
+                page.canvas.draw()
+            renderer = page.canvas.get_renderer()
+            shown = [w.get_window_extent(renderer) for w in words if w.get_text()]
+            assert len(shown) > 5
+            for box in shown:
+                inside = (box.x0, box.y0, page.bbox.width - box.x1, page.bbox.height - box.y1)
+                assert min(inside) > -0.01 * dpi
+            over = [w.get_window_extent(renderer) for w in page.texts]
+            around = [a.get_tightbbox(renderer, for_layout_only=True) for a in page.axes]
+            panels = [box.padded(-0.02 * dpi) for box in around]
+            assert not any(box.overlaps(panel) for box in over for panel in panels)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from calprune import registry
+from calprune.analyze.figures._style import DPI
 from calprune.analyze.tables.records import as_csv
 from calprune.data.storage.publishing import replace_all
 from calprune.errors import PlanError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRITTEN: dict[str, dict[str, Any]] = {
-    "png": {"dpi": 150, "pil_kwargs": {"compress_level": 3}},  # more takes longer and gains little
+    "png": {"dpi": DPI, "pil_kwargs": {"compress_level": 3}},  # more takes longer and gains little
     "svg": {"metadata": {"Date": None}},
     "pdf": {"metadata": {"CreationDate": None}},
 }
