@@ -33,7 +33,7 @@ def read_predictions(
     return out_of_fold(built, options.calibrate, options.folds, options.fold_seed).predictions
 
 
-HELD = 2**30  # bytes of predictions that are remembered
+HELD = 96 << 20  # bytes of predictions that are remembered
 
 
 class PredictionCache:

@@ -12,6 +12,7 @@ from calprune.analyze.experiments import experiment, grouping
 from calprune.analyze.experiments.match import match
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import AnalysisOptions
+from calprune.analyze.results import estimate as module
 from calprune.data.condition import Budget
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch, PlanError
@@ -288,3 +289,11 @@ def test_names_do_not_depend_on_the_company():
     assert ("gap_power", 1.0) in rows[0].condition.parameters
     alone = estimate(tables[:1], ["ece"], draws=0)
     assert alone[0].condition.name == "scope:alpha=0 @32"
+
+
+@pytest.mark.parametrize("by", [None, "split"])
+def test_conditions_held_a_few_at_a_time_have_the_same_estimates(study_tables, by, monkeypatch):
+    metrics = ("ece", "aurc", "accuracy")
+    whole = estimate(study_tables, metrics, by=by, draws=50)
+    monkeypatch.setattr(module, "CONDITIONS", 3)
+    assert estimate(study_tables, metrics, by=by, draws=50) == whole

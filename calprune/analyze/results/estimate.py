@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,8 @@ from calprune.analyze.results.signature import drawn_unit, interval_of, signatur
 from calprune.analyze.statistics.calibration_error import Combined, Contrast
 from calprune.analyze.statistics.clustering import design_effect, icc
 from calprune.analyze.statistics.intervals import OF_GAPS, bounds
+
+CONDITIONS = 64  # whose rows are held at the same time; they share their resamples
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,21 @@ def estimate(
     chosen, rows = resolve(metrics), []
     check_interval(options.resampling.interval, chosen)
     for experiment in experiments:
-        predictions = experiment.predictions(options.predictions)
-        for group, part in grouped(experiment, predictions, options.by).items():
-            rows += _group(experiment, group, part, chosen, options)
+        by_group: dict[str, list[Estimate]] = defaultdict(list)
+        for some in _at_once(experiment):
+            predictions = some.predictions(options.predictions)
+            for group, part in grouped(some, predictions, options.by).items():
+                by_group[group] += _group(some, group, part, chosen, options)
+        rows += [row for own in by_group.values() for row in own]
     return rows
+
+
+def _at_once(experiment: Experiment) -> Iterator[Experiment]:
+    """Parts whose predictions are held at the same time; all where common questions are read."""
+    conditions = experiment.conditions
+    size = len(conditions) if experiment.common else CONDITIONS
+    for at in range(0, len(conditions), size):
+        yield experiment.of(conditions[at : at + size])
 
 
 def grouped(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,13 @@ class Replies:
     def open(self) -> NDArray[np.bool_]:
         """Which of them have references that the reply is held to, (n,)."""
         return self.given & np.array([bool(x) for x in self.references], dtype=np.bool_)
+
+
+class Later(NamedTuple):
+    """Columns that are read when they are asked for, by the names of their fields."""
+
+    names: frozenset[str]
+    read: Callable[[], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,13 @@ class LogitTable:
     replies: Replies | None = None
     parser: str = ""
 
+    def __getattr__(self, name: str) -> Any:
+        """A column that was left in its file, see ``deferred``."""
+        later: Later | None = self.__dict__.get("later")
+        if later is None or name not in later.names:
+            raise AttributeError(f"a table of logits has no {name!r}")
+        return later.read()[name]
+
     @property
     def template(self) -> str:
         """Name of the prompt's template, or the beginning of its digest if it is not recorded."""
@@ -146,10 +160,17 @@ def table_of(
     provenance: dict[str, Any],
     arrays: Mapping[str, NDArray[Any]],
 ) -> LogitTable:
-    """What a sealed logit file holds as a table, each column in the field that its format names.
+    """What a sealed logit file holds as a table.
 
     Mismatch if texts are none.
     """
+    return LogitTable(
+        path=path, condition=condition, provenance=provenance, **columns_of(path, arrays)
+    )
+
+
+def columns_of(path: Path, arrays: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Each column by the field that its format names, replies included; Mismatch as above."""
     found: dict[str, dict[str, Any]] = {"": {}, "replies": {}}
     try:
         for name, array in arrays.items():
@@ -170,13 +191,7 @@ def table_of(
         told = error if isinstance(error, Mismatch) else f"text that is not UTF-8 ({error})"
         raise Mismatch(f"{path}: {told}") from error
     replies = Replies(**found["replies"]) if found["replies"] else None
-    return LogitTable(
-        path=path,
-        condition=condition,
-        provenance=provenance,
-        replies=replies,
-        **found[""],
-    )
+    return {"replies": replies, **found[""]}
 
 
 _AS = {"i": "int32", "f": "float32", "b": "bool"}

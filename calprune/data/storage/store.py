@@ -21,6 +21,7 @@ import re
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +36,7 @@ from calprune.data.storage.container import (
     unpack,
     unpacked,
 )
+from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.sealing import condition_of, seal
@@ -241,12 +243,12 @@ class Store:
         A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
         the others are read. Where all are bad, the error of the first is raised.
         """
-        tables, problems = [], list[tuple[Path, StoreError]]()
+        tables, problems, room = [], list[tuple[Path, StoreError]](), Room()
         paths = list(self.logit_files())
         for i, path in enumerate(paths, start=1):
             tell(f"reading file {i} of {len(paths)}")
             try:
-                if (table := _unless_gone(path, read_logits)) is not None:
+                if (table := _unless_gone(path, partial(read_logits, room=room))) is not None:
                     tables.append(table)
             except StoreError as error:
                 if bad is None:
@@ -300,10 +302,11 @@ def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
         return None
 
 
-def read_logits(path: Path, *, anew: bool = False) -> LogitTable:
+def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> LogitTable:
     """A validated logit file; StoreError tells what is wrong with it.
 
-    Bytes that have passed all checks before are not checked again, unless ``anew``.
+    Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
+    ``room`` in memory is read again when it is asked for.
     """
     raw = intact(path)
     sha256 = sha256_of_body(raw)
@@ -315,7 +318,7 @@ def read_logits(path: Path, *, anew: bool = False) -> LogitTable:
     if not passed:
         check_closed_replies(table)
         checked.remember(sha256)
-    return table
+    return table if room is None else room.taken(table, sha256)
 
 
 def check_file(path: Path) -> Sealed:
