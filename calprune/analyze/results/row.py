@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.metric import Direction, DisplayUnit, MetricDescription, heading_of, spec
@@ -20,7 +20,6 @@ HIDDEN = "hidden"
 """In the metadata of a field: it is for tables alone, and no column."""
 
 
-@runtime_checkable
 class Columns(Protocol):
     """A part of a row, or a row, that says what its columns are."""
 
@@ -198,7 +197,8 @@ class Signature:
 
 def columns(row: Any) -> dict[str, Any]:
     """A row as flat values by name, as it says itself or field by field."""
-    return row.columns() if isinstance(row, Columns) else columns_of(row)
+    own: dict[str, Any] = row.columns() if hasattr(row, "columns") else columns_of(row)
+    return own
 
 
 def columns_of(row: Any) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def columns_of(row: Any) -> dict[str, Any]:
         value = getattr(row, field.name)
         if HIDDEN in field.metadata:
             continue
-        if isinstance(value, Columns):
+        if hasattr(value, "columns"):
             found |= value.columns()
         else:
             found[field.name] = str(value) if isinstance(value, Signature) else value

@@ -28,12 +28,28 @@ def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     A row sums to ``clusters``. Depends on nothing but the three arguments, so conditions and
     metrics of one table share their resamples: differences between them are paired.
     """
+    if 8 * draws * clusters <= HELD and draws <= BLOCK:
+        yield from _few_multiplicities(clusters, draws, seed)
+        return
+    yield from _multiplicities(clusters, draws, seed)
+
+
+def _multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     rng = np.random.default_rng([seed, clusters])
     for size in blocks(draws, 8 * clusters):
         weights = np.empty((size, clusters))
         for own in weights:
             own[:] = np.bincount(rng.integers(0, clusters, clusters), minlength=clusters)
         yield weights
+
+
+@lru_cache(maxsize=1)
+def _few_multiplicities(clusters: int, draws: int, seed: int) -> tuple[Floats, ...]:
+    """Remembered, as each kind of interval asks for them."""
+    found = tuple(_multiplicities(clusters, draws, seed))
+    for weights in found:
+        weights.flags.writeable = False
+    return found
 
 
 def exchanges(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
