@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated
 
@@ -140,6 +141,8 @@ def rows(
         if out is None:
             sys.stdout.writelines(pieces)
         else:
-            content = as_parquet(blocks) if format == "parquet" else "".join(pieces).encode()
+            whole = BytesIO()  # written whole or not at all
+            whole.writelines(piece.encode() for piece in pieces)
+            content = as_parquet(blocks) if format == "parquet" else whole.getvalue()
             replace_all({out: content}, "the rows")
     reader.end()
