@@ -27,6 +27,7 @@ from calprune.terminal import counted, printable, remark
 if TYPE_CHECKING:
     from calprune.collect.planned_before import Planned
     from calprune.collect.run import Outcome
+    from calprune.collect.stages.plan import Plan
     from calprune.collect.studies import Job
 
 EPILOG = (
@@ -205,6 +206,16 @@ def collect(
         return
 
     def one(job: Job) -> None:
+        plans: list[Plan] = []
+        try:
+            collected(job, plans)
+        except KeyboardInterrupt:
+            if not (stop() and plans):
+                raise
+            missing = sum(not plans[0].store.has(c.condition) for c in plans[0].conditions)
+            raise _stopped(plans[0], missing) from None
+
+    def collected(job: Job, plans: list[Plan]) -> None:
         from calprune.collect import asked, planned_before, precheck
         from calprune.data.condition_names import name_of
 
@@ -231,6 +242,7 @@ def collect(
             print("calprune: stopped before anything was done", file=sys.stderr)
             raise typer.Exit(130)
         planned_before.remember(request, opened, plan)
+        plans.append(plan)
         with bars(lines([name_of(c.condition) for c in plan.open])) as progress:
             outcome = run.execute(plan, progress=progress, stop=stop)
         _conclude(outcome)
@@ -283,12 +295,17 @@ def _shard(text: str) -> tuple[int, int]:
     return int(i) - 1, int(n)
 
 
+PATIENCE = 1.0  # seconds that the part in flight has to be finished
+
+
 def _stop_on_signals() -> Callable[[], bool]:
     """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now.
 
-    So does once while modules load: nothing is in flight then.
+    So does once while modules load: nothing is in flight then. What is in flight when patience ends
+    is given up, by KeyboardInterrupt.
     """
     import os
+    import signal
 
     caught: list[int] = []
 
@@ -297,10 +314,17 @@ def _stop_on_signals() -> Callable[[], bool]:
             interrupt(number, frame)
         caught.append(number)
         # print may be interrupted by ourselves and must not be entered twice
-        os.write(2, b"\ncalprune: finishing the part in flight, then stopping\n")
+        os.write(2, b"\ncalprune: stopping; what is sealed stays\n")
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+
+    def stopped() -> bool:
+        if caught:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return bool(caught)
 
     listen(handle)
-    return lambda: bool(caught)
+    return stopped
 
 
 def _run() -> Any:
@@ -325,6 +349,20 @@ def _without(planned: Planned) -> str:
     return f", {lost:,} of {counted(planned.images + lost, 'image')} left out" if lost else ""
 
 
+def _stopped(plan: Plan, missing: int) -> typer.Exit:
+    """Say how far it came; the end of the command."""
+    from calprune.collect.planned_before import planned
+
+    total = counted(len(plan.conditions), "condition")
+    print(
+        f"calprune: stopped; {len(plan.conditions) - missing} of {total} are sealed in "
+        f"{plan.store.root}{_without(planned(plan))} and every finished part is saved: run the "
+        "same command again to go on",
+        file=sys.stderr,
+    )
+    return typer.Exit(130)
+
+
 def _conclude(outcome: Outcome) -> None:
     from calprune.collect.planned_before import planned
 
@@ -339,13 +377,7 @@ def _conclude(outcome: Outcome) -> None:
     where = plan.store.root
     without = _without(told)
     if outcome.stopped:
-        print(
-            f"calprune: stopped; {len(plan.conditions) - outcome.missing} of {total} are sealed in "
-            f"{where}{without} and every finished part is saved: run the same command again to go "
-            "on",
-            file=sys.stderr,
-        )
-        raise typer.Exit(130)
+        raise _stopped(plan, outcome.missing)
     if outcome.missing:
         print(
             f"this shard is done{without}; {outcome.missing} of {total} in {where} wait for parts "

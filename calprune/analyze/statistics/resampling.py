@@ -100,12 +100,12 @@ class StackedSums:
         """The sums of each thing in some draws, (draws, ...), from multiplicities."""
         if not self.shapes:
             return []
-        total = weights @ self.columns
+        total = self.columns.T @ weights.T  # what reads a column reads all its draws in a row
         if not self.used.all():
-            total, found = np.zeros((len(weights), len(self.used))), total
-            total[:, self.used] = found
+            total, found = np.zeros((len(self.used), len(weights))), total
+            total[self.used] = found
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
-        parts = np.split(total, ends, axis=1)
+        parts = np.split(total.T, ends, axis=1)
         return [
             p.reshape(len(weights), *shape) for p, shape in zip(parts, self.shapes, strict=True)
         ]
