@@ -3,8 +3,8 @@
     make bench                                          # the quick form, some minutes
     make bench BENCH_ARGS='--full --out build/bench.md'
 
-Ratios are of sides that alternate in the same run. The quick form runs fewer times and leaves out
-what takes minutes; nothing is measured on other shapes. On a machine with a GPU, the
+Ratios are of sides that alternate in the same run. The quick form runs fewer times and takes fewer
+conditions or resamples where more take minutes, as its rows say. On a machine with a GPU, the
 real-size model is measured as well. The exit status is 0, met or not: no timing decides anything.
 """
 
