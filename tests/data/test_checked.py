@@ -168,7 +168,12 @@ def a_folder(path: Path) -> None:
     path.mkdir()
 
 
-@pytest.mark.parametrize("spoil", [rubbish, for_all, too_long, a_folder])
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+@pytest.mark.parametrize("spoil", [rubbish, for_all, too_long, a_folder, a_pipe])
 def test_a_list_that_is_none_is_as_good_as_none(
     path: Path, laws: list[str], tmp_path: Path, spoil: Any
 ) -> None:
@@ -178,6 +183,23 @@ def test_a_list_that_is_none_is_as_good_as_none(
     checked._known.cache_clear()
     read_logits(path)
     assert "check_values" in laws
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_a_link_in_its_place_is_neither_read_nor_written(
+    path: Path, laws: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: Any
+) -> None:
+    """Another file of the user's, longer than a list may be, is left as it is."""
+    read_logits(path)
+    laws.clear()
+    other = listed(tmp_path).rename(tmp_path / "other.txt")
+    before = other.read_bytes()
+    link(other, listed(tmp_path))
+    monkeypatch.setattr(checked, "_MOST", len(before) - 1)
+    checked._known.cache_clear()
+    read_logits(path)
+    assert "check_values" in laws
+    assert other.read_bytes() == before
 
 
 def test_without_a_place_to_remember_all_is_checked(
