@@ -78,10 +78,11 @@ def test_names_of_images_and_files(
     assert f"left out: {long}" in out
     assert f"file:q{SHOWN} on tiny-llava" in out
     code, out, err = said(*asked, "--strict")
-    assert (code, out, err.count("\n")) == (3, "", 1)
-    assert err.startswith(f"calprune: {long}")
+    assert (code, out, err.count("\n")) == (3, "", 2)
+    assert err.splitlines()[0] == f"calprune: reading file:{tmp_path}/q{SHOWN}.jsonl"
+    assert err.splitlines()[1].startswith(f"calprune: {long}")
     code, out, err = said(*asked, *some, "--min-mass", "0")
-    assert err.startswith(f"calprune: left out: {long}")
+    assert f"\ncalprune: left out: {long}" in err
     assert f"1 condition of file:q{SHOWN} on tiny-llava" in out
     assert f"file:q{SHOWN}" in said("ls", "conditions", "--store", str(tmp_path / "store"))[1]
 
