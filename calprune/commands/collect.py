@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +29,7 @@ from calprune.terminal import counted, printable, remark
 
 if TYPE_CHECKING:
     from calprune.collect.planned_before import Planned
+    from calprune.collect.request import CollectRequest
     from calprune.collect.run import Outcome
     from calprune.collect.studies import Job
 
@@ -35,6 +39,9 @@ EPILOG = (
     "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope --model llava-1.5-7b "
     "--dry-run --gpu a100"
 )
+
+
+_GRACE = 1.5  # seconds that the part in flight has to be finished after Ctrl-C
 
 
 def register(app: typer.Typer) -> None:
@@ -164,7 +171,6 @@ def collect(
     format: Annotated[str, typer.Option(help="Of the estimate: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, select tokens, ask the model. Continues where it stopped."""
-    stop = _stop_on_signals() if not dry_run else bool
     with needed("collect"):
         from calprune.collect.request import CollectRequest
         from calprune.collect.studies import Job, each, jobs
@@ -201,7 +207,7 @@ def collect(
 
     todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
     if dry_run:
-        _estimates(todo, format, lambda job: _run().estimate_for(request_of(job), gpu))
+        _estimates(todo, format, lambda job: _estimate(request_of(job), gpu, format))
         return
 
     def one(job: Job) -> None:
@@ -227,28 +233,40 @@ def collect(
                 f"--min-mass: {plan.questions.name} has no answers to choose from: leave it out"
             )
         _remark(plan.notes, plan.left_out)
-        if stop():
-            print("calprune: stopped before anything was done", file=sys.stderr)
-            raise typer.Exit(130)
         planned_before.remember(request, opened, plan)
-        with bars(lines([name_of(c.condition) for c in plan.open])) as progress:
+        asked_for = [name_of(c.condition) for c in plan.open]
+        with bars(lines(asked_for)) as progress, _stop_on_signals() as stop:
             outcome = run.execute(plan, progress=progress, stop=stop)
         _conclude(outcome)
 
     each(todo, one, _skipped)
 
 
+def _estimate(request: CollectRequest, gpu: str, form: str) -> dict[str, Any]:
+    from calprune.collect import precheck
+    from calprune.collect.cost.forms import check_form
+    from calprune.collect.cost.speed import assumed
+
+    check_form(form)
+    if gpu:
+        assumed(gpu)
+    precheck.refuse_names(request)
+    cost: dict[str, Any] = _run().estimate_for(request, gpu)
+    return cost
+
+
 def _estimates(todo: list[Job], form: str, cost_of: Callable[[Job], dict[str, Any]]) -> None:
     """The cost of every job; as JSON one document, a list where a study has several."""
     import json
 
-    from calprune.collect.cost.estimate import render_estimate
     from calprune.collect.studies import each
 
     found: list[dict[str, Any]] = []
 
     def one(job: Job) -> None:
         cost = cost_of(job)
+        from calprune.collect.cost.estimate import render_estimate
+
         text = render_estimate(cost, form)
         found.append(cost)
         if form != "json" or len(todo) == 1:
@@ -283,13 +301,13 @@ def _shard(text: str) -> tuple[int, int]:
     return int(i) - 1, int(n)
 
 
-def _stop_on_signals() -> Callable[[], bool]:
+@contextmanager
+def _stop_on_signals() -> Iterator[Callable[[], bool]]:
     """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now.
 
-    So does once while modules load: nothing is in flight then.
+    So does once while modules load, and where the part in flight takes longer than ``_GRACE``.
+    Before and after, nothing is in flight, and the first signal ends the command.
     """
-    import os
-
     caught: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -297,10 +315,17 @@ def _stop_on_signals() -> Callable[[], bool]:
             interrupt(number, frame)
         caught.append(number)
         # print may be interrupted by ourselves and must not be entered twice
-        os.write(2, b"\ncalprune: finishing the part in flight, then stopping\n")
+        os.write(2, b"\ncalprune: finishing the part in flight if it is quick, then stopping\n")
+        signal.setitimer(signal.ITIMER_REAL, _GRACE)
 
+    before = signal.signal(signal.SIGALRM, interrupt)
     listen(handle)
-    return lambda: bool(caught)
+    try:
+        yield lambda: bool(caught)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        listen()
 
 
 def _run() -> Any:
