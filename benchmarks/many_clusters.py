@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=1 python -m benchmarks.many_clusters [rows] [resamples]
 
 One condition with the metrics of ``bootstrap``, in a process of its own. What is held at once is
-bounded by bytes, so few resamples need as much memory as many.
+bounded by bytes: the quick form's few resamples need about a tenth less memory than a thousand.
 """
 
 from __future__ import annotations

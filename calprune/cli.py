@@ -19,6 +19,10 @@ EXIT_CODES = (
 COMMANDS = {
     "collect": ("collect", "Fill the cache: encode images, select tokens, ask the model."),
     "analyze": ("analyze", "Accuracy and calibration of what is cached, with intervals."),
+    "rows": (
+        "rows",
+        "Single questions: image, options, label, answer and confidence before and after pruning.",
+    ),
     "report": (
         "report",
         "One HTML file: summary, tables that sort, figures, warnings, provenance.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -235,6 +236,27 @@ def test_version() -> None:
     assert calprune("--version").stdout.startswith("calprune 0.")
 
 
+def test_what_is_in_flight_is_given_up_when_patience_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that would take for ever: the answer to Ctrl-C comes all the same."""
+    from calprune.collect.stages import encode
+
+    def forever(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            time.sleep(0.01)
+
+    monkeypatch.setattr(encode, "_encode_block", forever)
+    monkeypatch.setattr("calprune.commands.collect.PATIENCE", 0.05)
+    monkeypatch.setattr("calprune.interrupts._caught", [])
+    done = calprune("collect", "--images", "2", "--select", "full", "--store", str(tmp_path))
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[-1].startswith("calprune: stopped; 0 of 1 condition")
+    (run,) = (tmp_path / "runs").glob("*.json")
+    assert json.loads(run.read_text())["result"] == "stopped"
+
+
 def test_interrupt_says_what_is_saved_and_how_to_go_on(tiny_llava: Path, tmp_path: Path) -> None:
     args = ("collect", "--model", str(tiny_llava), "--store", str(tmp_path), *GRID)
     running = start([sys.executable, "-m", "calprune", *args], cwd=ROOT, stderr=subprocess.PIPE)
@@ -244,6 +266,7 @@ def test_interrupt_says_what_is_saved_and_how_to_go_on(tiny_llava: Path, tmp_pat
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=90)
     assert running.returncode == 130, said
+    assert "calprune: stopping; what is sealed stays" in said
     assert "run the same command again" in said
     assert "Traceback" not in said
     assert not list(tmp_path.rglob(".tmp-*"))

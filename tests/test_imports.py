@@ -61,7 +61,7 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["collect", "analyze", "compare-selections", "ls", "show", "verify"]
+    "command", ["collect", "analyze", "rows", "compare-selections", "ls", "show", "verify"]
 )
 def test_help_of_a_command_loads_no_deep_learning(command: str) -> None:
     assert set(run(COMMAND, command, "--help")).isdisjoint(LEARNING)

@@ -1,5 +1,6 @@
 """Rules about the repository itself."""
 
+import ast
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from benchmarks import targets
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -114,6 +117,13 @@ def test_the_oldest_pins_are_the_lower_bound_and_what_differs_with_it() -> None:
     for asked in requirements():
         version = oldest.get(plain(asked.name))
         assert version is None or asked.specifier.contains(version), asked
+
+
+def test_every_target_has_a_script_that_measures_it() -> None:
+    for name in targets.SCRIPTS:
+        tree = ast.parse((ROOT / "benchmarks" / f"{name}.py").read_text())
+        made = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert made["measured"].args.args[0].arg == "quick", name
 
 
 def test_transformers_is_the_one_that_is_promised() -> None:

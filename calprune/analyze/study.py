@@ -36,6 +36,8 @@ from calprune.analyze.results.calibration_slope_difference import (
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.power import power as could_show
+from calprune.analyze.results.row_listing import RowListing, row_frame
+from calprune.analyze.results.rows import RowChoice
 from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
@@ -187,6 +189,37 @@ class Study:
         found, told = self._opened(_kept(given, TestedRegressionKeywords, by))
         rows = calibration_slope_differences(found, against, told)
         return _frame(rows)
+
+    def rows(
+        self,
+        against: str = "full",
+        changed: bool = False,
+        flips: bool = False,
+        confident_errors: bool = False,
+        conditions: Sequence[str] | None = None,
+        data: Path | None = None,
+        mixed_numerics: bool = False,
+        **given: Unpack[PredictionKeywords],
+    ) -> DataFrame:
+        """Single questions of each run: answer and confidence, and those of ``against``.
+
+        Args:
+            against: the reference; where there is none, ``before`` is empty.
+            changed: only another answer than under the reference.
+            flips: only right under the reference and wrong now, or the other way round.
+            confident_errors: only wrong answers.
+            conditions: names of those to list, as tables print them; None for all.
+            data: folder of the benchmark's files, for texts of questions.
+            mixed_numerics: pair even what other devices, kernels or versions computed.
+            given: how predictions are made.
+        """
+        told = _kept(given, PredictionKeywords)
+        del told["by"]
+        options = AnalysisOptions.of(**told, mixed_numerics=mixed_numerics)
+        check_read(self.tables, options.predictions, told)
+        choice = RowChoice(changed, flips, confident_errors)
+        listed = RowListing(against, choice, options, tuple(conditions or ()), data)
+        return row_frame(listed.of(self.tables, self._cache))
 
     def plot(
         self,

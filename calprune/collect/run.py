@@ -194,6 +194,9 @@ def execute(
     except CalpruneError as error:
         outcome["result"] = f"{type(error).__name__}: {error}"
         raise
+    except KeyboardInterrupt:
+        outcome["result"] = "stopped"
+        raise
     else:
         outcome["result"] = "stopped" if stopped else "finished"
     finally:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,8 +26,8 @@ from calprune.terminal import counted, printable, remark
 
 if TYPE_CHECKING:
     from calprune.collect.planned_before import Planned
-    from calprune.collect.request import CollectRequest
     from calprune.collect.run import Outcome
+    from calprune.collect.stages.plan import Plan
     from calprune.collect.studies import Job
 
 EPILOG = (
@@ -39,9 +36,6 @@ EPILOG = (
     "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope --model llava-1.5-7b "
     "--dry-run --gpu a100"
 )
-
-
-_GRACE = 1.5  # seconds that the part in flight has to be finished after Ctrl-C
 
 
 def register(app: typer.Typer) -> None:
@@ -171,6 +165,7 @@ def collect(
     format: Annotated[str, typer.Option(help="Of the estimate: table or json.")] = "table",
 ) -> None:
     """Fill the cache: encode images, select tokens, ask the model. Continues where it stopped."""
+    stop = _stop_on_signals() if not dry_run else bool
     with needed("collect"):
         from calprune.collect.request import CollectRequest
         from calprune.collect.studies import Job, each, jobs
@@ -206,11 +201,29 @@ def collect(
         )
 
     todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
+
+    def estimated(job: Job) -> dict[str, Any]:
+        from calprune.collect import precheck
+
+        precheck.refuse_estimate(request_of(job), gpu, format)
+        cost: dict[str, Any] = _run().estimate_for(request_of(job), gpu)
+        return cost
+
     if dry_run:
-        _estimates(todo, format, lambda job: _estimate(request_of(job), gpu, format))
+        _estimates(todo, format, estimated)
         return
 
     def one(job: Job) -> None:
+        plans: list[Plan] = []
+        try:
+            collected(job, plans)
+        except KeyboardInterrupt:
+            if not (stop() and plans):
+                raise
+            missing = sum(not plans[0].store.has(c.condition) for c in plans[0].conditions)
+            raise _stopped(plans[0], missing) from None
+
+    def collected(job: Job, plans: list[Plan]) -> None:
         from calprune.collect import asked, planned_before, precheck
         from calprune.data.condition_names import name_of
 
@@ -233,26 +246,16 @@ def collect(
                 f"--min-mass: {plan.questions.name} has no answers to choose from: leave it out"
             )
         _remark(plan.notes, plan.left_out)
+        if stop():
+            print("calprune: stopped before anything was done", file=sys.stderr)
+            raise typer.Exit(130)
         planned_before.remember(request, opened, plan)
-        asked_for = [name_of(c.condition) for c in plan.open]
-        with bars(lines(asked_for)) as progress, _stop_on_signals() as stop:
+        plans.append(plan)
+        with bars(lines([name_of(c.condition) for c in plan.open])) as progress:
             outcome = run.execute(plan, progress=progress, stop=stop)
         _conclude(outcome)
 
     each(todo, one, _skipped)
-
-
-def _estimate(request: CollectRequest, gpu: str, form: str) -> dict[str, Any]:
-    from calprune.collect import precheck
-    from calprune.collect.cost.forms import check_form
-    from calprune.collect.cost.speed import assumed
-
-    check_form(form)
-    if gpu:
-        assumed(gpu)
-    precheck.refuse_names(request)
-    cost: dict[str, Any] = _run().estimate_for(request, gpu)
-    return cost
 
 
 def _estimates(todo: list[Job], form: str, cost_of: Callable[[Job], dict[str, Any]]) -> None:
@@ -301,13 +304,18 @@ def _shard(text: str) -> tuple[int, int]:
     return int(i) - 1, int(n)
 
 
-@contextmanager
-def _stop_on_signals() -> Iterator[Callable[[], bool]]:
+PATIENCE = 1.0  # seconds that the part in flight has to be finished
+
+
+def _stop_on_signals() -> Callable[[], bool]:
     """Ctrl-C and SIGTERM raise a flag that is looked at between sealed parts; twice means now.
 
-    So does once while modules load, and where the part in flight takes longer than ``_GRACE``.
-    Before and after, nothing is in flight, and the first signal ends the command.
+    So does once while modules load: nothing is in flight then. What is in flight when patience ends
+    is given up, by KeyboardInterrupt.
     """
+    import os
+    import signal
+
     caught: list[int] = []
 
     def handle(number: int, frame: FrameType | None) -> None:
@@ -315,17 +323,17 @@ def _stop_on_signals() -> Iterator[Callable[[], bool]]:
             interrupt(number, frame)
         caught.append(number)
         # print may be interrupted by ourselves and must not be entered twice
-        os.write(2, b"\ncalprune: finishing the part in flight if it is quick, then stopping\n")
-        signal.setitimer(signal.ITIMER_REAL, _GRACE)
+        os.write(2, b"\ncalprune: stopping; what is sealed stays\n")
+        signal.signal(signal.SIGALRM, interrupt)
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+    def stopped() -> bool:
+        if caught:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        return bool(caught)
+
     listen(handle)
-    try:
-        yield lambda: bool(caught)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-        listen()
+    return stopped
 
 
 def _run() -> Any:
@@ -350,6 +358,20 @@ def _without(planned: Planned) -> str:
     return f", {lost:,} of {counted(planned.images + lost, 'image')} left out" if lost else ""
 
 
+def _stopped(plan: Plan, missing: int) -> typer.Exit:
+    """Say how far it came; the end of the command."""
+    from calprune.collect.planned_before import planned
+
+    total = counted(len(plan.conditions), "condition")
+    print(
+        f"calprune: stopped; {len(plan.conditions) - missing} of {total} are sealed in "
+        f"{plan.store.root}{_without(planned(plan))} and every finished part is saved: run the "
+        "same command again to go on",
+        file=sys.stderr,
+    )
+    return typer.Exit(130)
+
+
 def _conclude(outcome: Outcome) -> None:
     from calprune.collect.planned_before import planned
 
@@ -364,13 +386,7 @@ def _conclude(outcome: Outcome) -> None:
     where = plan.store.root
     without = _without(told)
     if outcome.stopped:
-        print(
-            f"calprune: stopped; {len(plan.conditions) - outcome.missing} of {total} are sealed in "
-            f"{where}{without} and every finished part is saved: run the same command again to go "
-            "on",
-            file=sys.stderr,
-        )
-        raise typer.Exit(130)
+        raise _stopped(plan, outcome.missing)
     if outcome.missing:
         print(
             f"this shard is done{without}; {outcome.missing} of {total} in {where} wait for parts "

@@ -44,6 +44,7 @@ _REPRODUCED = (
     "published"
 )
 _PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
+_ROWS = f"{_ANALYZE} data against changed flips confident_errors select mixed_numerics"
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
 
 
@@ -64,6 +65,7 @@ MODES: dict[str, dict[str, str]] = {
         "--overview": f"{_ANALYZE} overview metric",
         "--pareto": f"{_ANALYZE} pareto each_seed",
     },
+    "rows": {"": f"{_ROWS} by top", "--format csv": f"{_ROWS} out"},
     "report": {
         "": _PAGE,
         "--study": f"{_PAGE} study published",
@@ -110,6 +112,10 @@ def _analyze(values: Values) -> str:
     return table if values["plot"] is None else f"{table} --plot".strip()
 
 
+def _rows(values: Values) -> str:
+    return "--format csv" if values["format"] in ("csv", "json", "parquet") else ""
+
+
 def _report(values: Values) -> str:
     if not values["study"]:
         return ""
@@ -131,6 +137,7 @@ def _ls(values: Values) -> str:
 
 MODE_OF: dict[str, Callable[[Values], str]] = {
     "analyze": _analyze,
+    "rows": _rows,
     "report": _report,
     "collect": _collect,
     "judge": _judge,
@@ -164,7 +171,7 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
         values: of all options, by name.
         named: those that the user gave.
     """
-    if command in ("analyze", "report"):
+    if command in ("analyze", "rows", "report"):
         from calprune.commands.reading import analysis_options
 
         analysis_options(values)  # a choice that does not exist is refused, read or not

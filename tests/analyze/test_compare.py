@@ -69,19 +69,20 @@ def test_equal_conditions_are_rarely_significant():
     assert np.mean(p, axis=0) == pytest.approx(0.5, abs=0.15)
 
 
-def test_ranked_swaps_agree_with_swapping_rows_by_hand():
-    metrics = resolve(["aurc"])
-    a, b = (read_predictions(make_table(images=8, noise=i)) for i in (0, 1))
-    coins = np.array([0, 1, 1, 0, 0, 1, 0, 1])
-    moved = np.repeat(coins, 6).astype(bool)
-    both = stacked(a, b)
-    mine = both.take(np.where(moved, np.arange(48) + 48, np.arange(48)))
-    theirs = both.take(np.where(moved, np.arange(48), np.arange(48) + 48))
-    x, y = (prepared(metrics, [s])[0].point()[0] for s in (mine, theirs))
-
-    pair = [prepared(metrics, [s])[0] for s in (a, b)]
-    (found,) = Exchange.of([(pair[0], pair[1])])(coins[None].astype(float))
-    assert found[0, 0] == pytest.approx(x - y, abs=1e-12)
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(st.booleans(), min_size=9, max_size=9), min_size=1, max_size=5))
+def test_exchanges_of_all_pairs_are_rows_exchanged_by_hand(draws):
+    metrics = resolve(["ece", "accuracy", "aurc", "rmsce", "failure-auroc", "nll"])
+    full, *others = (read_predictions(make_table(images=9, noise=i)) for i in range(4))
+    runs = [prepared(metrics, [one])[0] for one in (full, *others)]
+    found = Exchange.of([(run, runs[0]) for run in runs[1:]])(np.array(draws, dtype=float))
+    for other, of_pair in zip(others, found, strict=True):
+        both, n = stacked(other, full), len(full)
+        for coins, values in zip(draws, of_pair.T, strict=True):
+            ours = np.arange(n) + n * np.repeat(coins, n // 9)
+            sides = (both.take(ours), both.take((ours + n) % (2 * n)))
+            mine, other_side = (prepared(metrics, [side])[0].point() for side in sides)
+            assert values == pytest.approx(mine - other_side, abs=1e-12, nan_ok=True)
 
 
 def test_another_row_order_is_put_right(study_tables):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from calprune.analyze.experiments import experiment, grouping
 from calprune.analyze.experiments.match import match
+from calprune.analyze.metrics.aurc import Aurc
 from calprune.analyze.metrics.ece import Ece
 from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.results import estimate as module
@@ -30,6 +32,28 @@ def test_full_comes_first_then_larger_budgets(study_tables):
 def test_order_of_files_changes_nothing(study_tables):
     straight = estimate(study_tables, ["ece", "aurc"], draws=20)
     assert straight == estimate(study_tables[::-1], ["ece", "aurc"], draws=20)
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Another package's ranked metric, which offers no more than it must."""
+
+    name: ClassVar[str] = "foreign-aurc"
+    title: ClassVar[str] = "foreign AURC"
+    direction: ClassVar[str] = "lower"
+    unit: ClassVar[str] = "plain"
+
+    def signature(self, predictions):
+        return "foreign-aurc"
+
+    def weighted(self, predictions, weights, cluster):
+        return Aurc().weighted(predictions, weights, cluster)
+
+
+def test_a_ranked_metric_needs_no_more_than_weights(study_tables):
+    rows = estimate(study_tables, [Foreign(), "aurc"], draws=50)
+    for foreign, own in zip(rows[::2], rows[1::2], strict=True):
+        assert (foreign.value, foreign.low, foreign.high) == (own.value, own.low, own.high)
 
 
 def test_seeds_are_averaged_inside_each_resample(study_tables):

@@ -195,3 +195,13 @@ def test_blocks_join_to_the_same_draws(monkeypatch):
     parts = list(multiplicities_within(code, 20, 0))
     assert [len(p) for p in parts] == [8, 8, 4]
     assert resample.BLOCK > 8
+
+
+def test_held_bytes_change_no_draw(monkeypatch):
+    code = np.random.default_rng(0).integers(0, 4, 33)
+    code[-1] = 4  # alone, and fixed
+    (whole,) = multiplicities_within(code, 203, 1)
+    monkeypatch.setattr(resample, "HELD", 8 * 33 * 50)
+    parts = list(multiplicities_within(code, 203, 1))
+    assert [len(p) for p in parts] == [48, 48, 48, 48, 11]
+    assert (np.concatenate(parts) == whole).all()

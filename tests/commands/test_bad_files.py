@@ -126,7 +126,8 @@ def test_report_reads_the_others(
     monkeypatch.setattr(
         "calprune.analyze.html_report.report_data.collect_data", lambda *_, **how: how
     )
-    monkeypatch.setattr("calprune.analyze.html_report.page.page", lambda how: str(how["untrusted"]))
+    page = "calprune.analyze.html_report.page.page"
+    monkeypatch.setattr(page, lambda how, **_: str(how["untrusted"]))
     out = tmp_path / "report.html"
     assert ended(lambda: app(["report", "--store", str(store), "--out", str(out)])) == 4
     assert out.read_text() == str([f"{name}.h5" for name in sorted(BAD)])

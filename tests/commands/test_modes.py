@@ -56,6 +56,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "--overview": ["--overview"],
         "--pareto": ["--pareto"],
     },
+    "rows": {"": [], "--format csv": ["--format", "csv"]},
     "report": {
         "": [],
         "--study": ["--study", "calibration"],

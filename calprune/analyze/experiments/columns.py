@@ -51,7 +51,7 @@ def having(tables: Sequence[LogitTable], name: str, value: Any) -> tuple[LogitTa
     if tables and name not in columns:
         raise PlanError(registry.unknown("column of conditions", name, columns))
     if name == "condition":
-        return _called(tables, allowed)
+        return called(tables, allowed)
     values = [_values(t, name) for t in tables]
     left = tuple(
         table
@@ -64,7 +64,7 @@ def having(tables: Sequence[LogitTable], name: str, value: Any) -> tuple[LogitTa
     return left
 
 
-def _called(tables: Sequence[LogitTable], names: Sequence[Any]) -> tuple[LogitTable, ...]:
+def called(tables: Sequence[LogitTable], names: Sequence[Any]) -> tuple[LogitTable, ...]:
     """Those that any of the names means; PlanError for a name that means none."""
     found = {id(table) for name in names for table in match(str(name), tables)}
     return tuple(table for table in tables if id(table) in found)

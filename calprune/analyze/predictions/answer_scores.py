@@ -42,9 +42,11 @@ def answer_log_scores(
     chosen = spellings(table, verbalizers)
     given = _some(chosen.logits, rows).astype(np.float64)
     logits = np.where(offered[:, :, None] & chosen.there, given, -np.inf)
-    bad = np.isnan(logits) | (logits == np.inf)
-    refuse(table, rows, any_of(any_of(bad)), "a logit is NaN or +infinity")
-    absent = ~any_of(~np.isneginf(logits)) & offered
+    absent = np.zeros_like(offered)
+    if not np.isfinite(logits).all():
+        bad = np.isnan(logits) | (logits == np.inf)
+        refuse(table, rows, any_of(any_of(bad)), "a logit is NaN or +infinity")
+        absent = ~any_of(~np.isneginf(logits)) & offered
     if chosen.note:
         none = ~any_of(~absent & offered)
         if none.any():

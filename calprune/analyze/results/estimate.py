@@ -238,6 +238,7 @@ def _cell(
     mean, wrong = values.mean(axis=0), 1.0 - np.asarray(predictions.correct, dtype=np.float64)
     rows, how, condition = [], options.resampling, ConditionInfo.of(experiment, runs)
     errors, unit = float(wrong.sum()), drawn_unit(predictions, how.unit)
+    replies, ties = int(predictions.replied.sum()), max(s.predictions.ties for s in samplers)
     error_images = len(np.unique(images.code[wrong > 0]))
     for j, metric in enumerate(samplers[0].metrics):
         kind, gap = kind_of(how.interval, metric), gaps.get(j)
@@ -267,9 +268,9 @@ def _cell(
                 resampled=unit,
                 icc=float(np.mean(alike)) if alike else None,
                 design_effect=spread,
-                replies=int(predictions.replied.sum()),
+                replies=replies,
                 left_out=predictions.left_out,
-                ties=max(s.predictions.ties for s in samplers),
+                ties=ties,
                 ece_if_calibrated=None if gap is None else gap.if_calibrated,
                 seed_sd=_spread(values[:, j, 0]),
                 signature=signature(

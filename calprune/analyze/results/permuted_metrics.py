@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -93,7 +93,7 @@ def paired_tests(
     size = max(1, HELD // (8 * max(BLOCK * columns, 8 * ranked, 1)))
     found: list[Floats] = []
     for at in range(0, len(pairs), size):
-        exchange = Exchange.of(pairs[at : at + size])
+        exchange = Exchange.of(pairs[at : at + size], 2 * permutations * len(pairs))
         found += list(paired_permutation_test(exchange, len(first.clusters), permutations, seed))
     return found
 
@@ -118,56 +118,74 @@ class Exchange:
 
     Attributes:
         pairs: the conditions.
+        totals: of each additive metric, pair by pair: sums of ours and of theirs, (1, ...) each.
         moves: theirs less ours of each additive metric, pair by pair.
         ranked: of each ranked metric, pair by pair: the rows of both, each counted 0 or 1 times.
+        planned: draws of all pairs and both sides together; see ``Draws``.
     """
 
     pairs: Sequence[tuple[ResampledMetrics, ResampledMetrics]]
+    totals: Sequence[Sequence[tuple[Floats, Floats]]]
     moves: StackedSums
     ranked: Sequence[Sequence[Ranking]]
+    planned: int = 0
 
     @classmethod
-    def of(cls, pairs: Sequence[tuple[ResampledMetrics, ResampledMetrics]]) -> Exchange:
+    def of(
+        cls, pairs: Sequence[tuple[ResampledMetrics, ResampledMetrics]], planned: int = 0
+    ) -> Exchange:
         """Of conditions with the same metrics over the same clusters."""
-        moves, ranked = [], []
+        totals, moves, ranked = [], [], []
         for j, metric in enumerate(pairs[0][0].metrics):
             if is_additive(metric):
+                totals.append([(_total(j, a), _total(j, b)) for a, b in pairs])
                 moves += [_moved(j, a, b) for a, b in pairs]
             else:
                 ranked.append([_both_ranked(j, a, b) for a, b in pairs])
-        return cls(pairs, StackedSums.of(moves), ranked)
+        return cls(pairs, totals, StackedSums.of(moves), ranked, planned)
 
     def __call__(self, exchanged: Floats) -> Floats:
         """Metrics of ours less those of theirs (pairs, metrics, draws); 1 exchanges a cluster."""
-        moved, ranked = iter(self.moves(exchanged)), iter(self.ranked)
+        moved, totals, ranked = iter(self.moves(exchanged)), iter(self.totals), iter(self.ranked)
         found = np.empty((len(self.pairs), len(self.pairs[0][0].metrics), len(exchanged)))
         draws: list[Draws] = []
         for j, metric in enumerate(self.pairs[0][0].metrics):
             if is_additive(metric):
-                ours, theirs = self._added(j, list(islice(moved, len(self.pairs))))
+                ours, theirs = self._added(j, next(totals), islice(moved, len(self.pairs)))
             else:
                 if not draws:
                     both = (1 - exchanged, exchanged)
-                    draws = [Draws(np.concatenate(x, axis=1)) for x in (both, both[::-1])]
+                    sides = (np.concatenate(x, axis=1) for x in (both, both[::-1]))
+                    draws = [Draws(side, self.planned) for side in sides]
                 of = next(ranked)
                 ours, theirs = (np.stack([rank(x) for rank in of]) for x in draws)
             with np.errstate(invalid="ignore"):  # infinity less infinity
                 found[:, j] = ours - theirs
         return found
 
-    def _added(self, j: int, moved: Sequence[Floats]) -> tuple[Floats, Floats]:
+    def _added(
+        self, j: int, totals: Sequence[tuple[Floats, Floats]], moved: Iterable[Floats]
+    ) -> tuple[Floats, Floats]:
         """Values (pairs, draws) of an additive metric on both sides."""
         ours: list[Floats] = []
         theirs: list[Floats] = []
-        for (a, b), move in zip(self.pairs, moved, strict=True):
-            for side, sign, values in ((a, 1, ours), (b, -1, theirs)):
-                metric, whole = side.metrics[j], side.sums[j].sum(0)[None]
-                assert is_additive(metric)
-                if has_condensed(metric):
-                    values.append(metric.of_condensed(metric.condensed(whole) + sign * move))
-                else:
-                    values.append(metric.value(whole + sign * move))
+        for (a, b), (mine, other), move in zip(self.pairs, totals, moved, strict=True):
+            ours.append(_value(j, a)(mine + move))
+            theirs.append(_value(j, b)(other - move))
         return np.stack(ours), np.stack(theirs)
+
+
+def _value(j: int, side: ResampledMetrics) -> Callable[[Floats], Floats]:
+    """An additive metric of what ``_total`` and ``_moved`` give."""
+    metric = side.metrics[j]
+    assert is_additive(metric)
+    return metric.of_condensed if has_condensed(metric) else metric.value
+
+
+def _total(j: int, side: ResampledMetrics) -> Floats:
+    """What an additive metric needs of the sums of all clusters, (1, ...)."""
+    metric, total = side.metrics[j], side.sums[j].sum(0)[None]
+    return metric.condensed(total) if has_condensed(metric) else total
 
 
 def _moved(j: int, a: ResampledMetrics, b: ResampledMetrics) -> Floats:

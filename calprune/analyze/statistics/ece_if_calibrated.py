@@ -108,8 +108,8 @@ def design_effects(parts: GapParts, sums: GapSums) -> Floats:
     )
     between = np.maximum(own - 2 * mean * both + mean**2 * alone, 0.0) * images / (images - 1)
     gap = parts.probability - parts.truth
-    squares, plain, ones = (
-        parts.squared(x)[..., sums.used] for x in (gap**2, gap, np.ones_like(gap))
-    )
+    squares, plain, ones = parts.squared(gap**2)[..., sums.used], whole, count
+    if not in_bins(parts):  # where weights are not 0 or 1, their squares are others
+        plain, ones = (parts.squared(x)[..., sums.used] for x in (gap, np.ones_like(gap)))
     within = squares - 2 * mean * plain + mean**2 * ones
     return np.asarray(np.divide(between, within, out=np.ones_like(within), where=within > 1e-9))

@@ -28,12 +28,28 @@ def multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     A row sums to ``clusters``. Depends on nothing but the three arguments, so conditions and
     metrics of one table share their resamples: differences between them are paired.
     """
+    if 8 * draws * clusters <= HELD and draws <= BLOCK:
+        yield from _few_multiplicities(clusters, draws, seed)
+        return
+    yield from _multiplicities(clusters, draws, seed)
+
+
+def _multiplicities(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
     rng = np.random.default_rng([seed, clusters])
     for size in blocks(draws, 8 * clusters):
         weights = np.empty((size, clusters))
         for own in weights:
             own[:] = np.bincount(rng.integers(0, clusters, clusters), minlength=clusters)
         yield weights
+
+
+@lru_cache(maxsize=1)
+def _few_multiplicities(clusters: int, draws: int, seed: int) -> tuple[Floats, ...]:
+    """Remembered, as each kind of interval asks for them."""
+    found = tuple(_multiplicities(clusters, draws, seed))
+    for weights in found:
+        weights.flags.writeable = False
+    return found
 
 
 def exchanges(clusters: int, draws: int, seed: int) -> Iterator[Floats]:
@@ -84,12 +100,12 @@ class StackedSums:
         """The sums of each thing in some draws, (draws, ...), from multiplicities."""
         if not self.shapes:
             return []
-        total = weights @ self.columns
+        total = self.columns.T @ weights.T  # what reads a column reads all its draws in a row
         if not self.used.all():
-            total, found = np.zeros((len(weights), len(self.used))), total
-            total[:, self.used] = found
+            total, found = np.zeros((len(self.used), len(weights))), total
+            total[self.used] = found
         ends = np.cumsum([math.prod(shape) for shape in self.shapes])[:-1]
-        parts = np.split(total, ends, axis=1)
+        parts = np.split(total.T, ends, axis=1)
         return [
             p.reshape(len(weights), *shape) for p, shape in zip(parts, self.shapes, strict=True)
         ]

@@ -9,13 +9,14 @@ fixed. Where all images touch all parts there is one stratum, and nothing differ
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import numpy as np
 from numpy.typing import NDArray
 
 from calprune.analyze.arrays import Bools, Floats, Indices
 from calprune.analyze.statistics.clustering import Clusters
-from calprune.analyze.statistics.resampling import BLOCK
+from calprune.analyze.statistics.resampling import BLOCK, blocks
 
 
 def strata(part: Indices, clusters: Clusters) -> tuple[Indices, bool]:
@@ -60,16 +61,31 @@ def _nearest(common: Bools, size: NDArray[np.intp], alone: int) -> int | None:
 
 
 def multiplicities_within(stratum: Indices, draws: int, seed: int) -> Iterator[Floats]:
-    """How often each cluster is drawn within its stratum, in blocks of (up to BLOCK, clusters)."""
+    """How often each cluster is drawn within its stratum, in blocks of (draws, clusters).
+
+    Up to BLOCK draws of one stratum are drawn before those of the next. Where that is more than is
+    held, each stratum has a generator of its own that begins where its draws do.
+    """
     rng = np.random.default_rng([seed, len(stratum), 3])
     members = [np.flatnonzero(stratum == s) for s in range(int(stratum.max()) + 1)]
+    members = [own for own in members if len(own) > 1]
     for at in range(0, draws, BLOCK):
-        size = min(BLOCK, draws - at)
-        weights = np.ones((size, len(stratum)))
-        for own in members:
-            if len(own) > 1:
-                drawn = rng.integers(0, len(own), (size, len(own)))
-                drawn += np.arange(size)[:, None] * len(own)
-                counts = np.bincount(drawn.ravel(), minlength=size * len(own))
-                weights[:, own] = counts.reshape(size, len(own))
-        yield weights
+        whole = min(BLOCK, draws - at)
+        sizes = list(blocks(whole, 8 * len(stratum)))
+        many = len(sizes) > 1
+        begun = [_passed_over(rng, whole, len(own)) if many else rng for own in members]
+        for size in sizes:
+            weights = np.ones((size, len(stratum)))
+            for own, drawing in zip(members, begun, strict=True):
+                for row in weights:
+                    drawn = drawing.integers(0, len(own), len(own))
+                    row[own] = np.bincount(drawn, minlength=len(own))
+            yield weights
+
+
+def _passed_over(rng: np.random.Generator, draws: int, clusters: int) -> np.random.Generator:
+    """A generator that stands where this one does, which then moves on by so many draws."""
+    here = deepcopy(rng)
+    for _ in range(draws):
+        rng.integers(0, clusters, clusters)
+    return here

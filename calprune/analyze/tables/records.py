@@ -29,11 +29,12 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     if rows:
         writer.writerow(rows[0])
-    writer.writerows([_csv_cell(v) for v in row.values()] for row in rows)
+    writer.writerows([csv_cell(v) for v in row.values()] for row in rows)
     return out.getvalue().rstrip("\n")
 
 
-def _csv_cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a cell; text that a spreadsheet would compute gets an apostrophe."""
     if value is None:
         return ""
     if isinstance(value, Mapping):  # parameters of a selector
