@@ -11,8 +11,6 @@ from typing import Any
 from calprune import registry
 from calprune.collect.adapter import Found
 from calprune.collect.asked import generated
-from calprune.collect.cost.forms import check_form
-from calprune.collect.cost.speed import assumed
 from calprune.collect.hf import names
 from calprune.collect.hf.template_texts import CHAT, TEMPLATES
 from calprune.collect.request import CollectRequest
@@ -32,14 +30,6 @@ def refuse_early(request: CollectRequest) -> None:
     refuse_names(request)
     if request.data_folder is not None or not generated(request):
         open_source(request.bench, request.data_folder)
-
-
-def refuse_estimate(request: CollectRequest, gpu: str, form: str) -> None:
-    """Raise what is plainly wrong with an estimate of a request's cost; PlanError or ModelError."""
-    check_form(form)
-    if gpu:
-        assumed(gpu)
-    refuse_names(request)
 
 
 def refuse_names(request: CollectRequest) -> None:

@@ -203,9 +203,9 @@ def collect(
     todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
 
     def estimated(job: Job) -> dict[str, Any]:
-        from calprune.collect import precheck
+        from calprune.collect.cost.precheck import refuse_estimate
 
-        precheck.refuse_estimate(request_of(job), gpu, format)
+        refuse_estimate(request_of(job), gpu, format)
         cost: dict[str, Any] = _run().estimate_for(request_of(job), gpu)
         return cost
 

@@ -18,7 +18,7 @@ from calprune.collect.cost.flops import (
     packed_cost,
     tower_flops,
 )
-from calprune.collect.cost.forms import check_form
+from calprune.collect.cost.precheck import check_form
 from calprune.collect.cost.speed import Speed
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.pruning_stages import is_in_model, planned
