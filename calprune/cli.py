@@ -73,6 +73,12 @@ class _Overview(TyperGroup):
         super().__init__(**given)
         self.commands: Any = _Loaded()
 
+    def get_params(self, ctx: Any) -> Any:
+        """What may be given before a command's name."""
+        from calprune.commands.values import spare
+
+        return spare(super().get_params(ctx))
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Names, in the order of the overview."""
         return list(COMMANDS)

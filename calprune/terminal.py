@@ -40,13 +40,20 @@ def in_columns(rows: Sequence[Sequence[object]], right: Collection[int] = ()) ->
         rows: as many cells each, as text or what becomes printable text.
         right: columns that are aligned to the right.
     """
-    from rich.cells import cell_len
-
     lines = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    widths = [max(map(_places, column)) for column in zip(*lines, strict=True)]
 
     def padded(i: int, cell: str) -> str:
-        blank = " " * (widths[i] - cell_len(cell))
+        blank = " " * (widths[i] - _places(cell))
         return blank + cell if i in right else cell + blank
 
     return ["  ".join(padded(i, cell) for i, cell in enumerate(line)).rstrip() for line in lines]
+
+
+def _places(text: str) -> int:
+    """Places in a line of a terminal."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.experiments.columns import described, having
-from calprune.analyze.experiments.experiment import Experiment, experiments
-from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
+from calprune.analyze.experiments.experiment import Experiment
+from calprune.analyze.experiments.opened import opened
 from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     DEFAULT_METRICS,
@@ -107,12 +107,7 @@ class Study:
             common: join those that differ in their questions only, of which only those are read
                 that all conditions hold; what this leaves out is told on stderr.
         """
-        found = experiments(self.tables, each_seed, self._cache)
-        if not common:
-            return found
-        for line in dropped_sets(found):
-            remark(line)
-        return with_common_questions(found)
+        return opened(self.tables, each_seed, common, self._cache)
 
     def _opened(self, given: Mapping[str, Any]) -> tuple[list[Experiment], AnalysisOptions]:
         """What results take; PlanError for an option that nothing here would read."""

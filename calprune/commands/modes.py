@@ -14,6 +14,7 @@ from typing import Any, get_args
 from typer.core import TyperCommand
 
 from calprune import registry
+from calprune.commands.values import spare
 from calprune.errors import PlanError
 
 Values = Mapping[str, Any]
@@ -237,6 +238,10 @@ class Command(TyperCommand):
     """A command that refuses what it would not read; ``key`` is its name in ``MODES``."""
 
     key = ""
+
+    def get_params(self, ctx: Any) -> Any:
+        """What may be given, and how it is converted."""
+        return spare(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Refuse options given twice, of which the last would count, and those given nothing."""

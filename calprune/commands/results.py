@@ -1,4 +1,7 @@
-"""What ``calprune analyze`` prints: for each mode its numbers, and their tables."""
+"""What ``calprune analyze`` prints: for each mode its numbers, and their tables.
+
+Each imports what it computes, so that a table loads nothing of another mode.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
-from calprune.analyze.figures import FigureData, FigureSpec, check_formats
+from calprune.analyze.experiments.opened import opened
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
     COMPARED_METRICS,
@@ -22,30 +25,14 @@ from calprune.analyze.options import (
     untested,
 )
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.results.by_confidence import by_confidence
-from calprune.analyze.results.calibration_slope import calibration_slopes
-from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
-from calprune.analyze.results.compare import compare, without
-from calprune.analyze.results.estimate import estimate
-from calprune.analyze.results.overview import overview, pareto
-from calprune.analyze.results.power import power
-from calprune.analyze.results.trend import trend, trendless
-from calprune.analyze.study import Study, draw
-from calprune.analyze.tables.by_confidence import by_confidence_tables
-from calprune.analyze.tables.calibration_slopes import (
-    calibration_slope_difference_tables,
-    calibration_slope_tables,
-)
-from calprune.analyze.tables.differences import difference_tables
-from calprune.analyze.tables.estimates import estimate_tables
-from calprune.analyze.tables.overview import overview_table, trade_off_tables
-from calprune.analyze.tables.powers import power_tables
 from calprune.analyze.tables.render import check_format, render_rows
 from calprune.analyze.tables.text_table import TextTable
-from calprune.analyze.tables.trends import trend_tables
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 from calprune.terminal import Tell, remark, silent
+
+if TYPE_CHECKING:
+    from calprune.analyze.figures import FigureData
 
 _NOT_BY_SCORE = ("answer_set", "target", "verbalizers", "calibrate", "folds")
 
@@ -125,7 +112,10 @@ def printed(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
-    check_formats(asked.formats)
+    if asked.formats:
+        from calprune.analyze.figures import check_formats
+
+        check_formats(asked.formats)
     if asked.metrics:
         resolve(asked.metrics)
     plot = asked.plot
@@ -134,13 +124,15 @@ def printed(
     if not asked.strict and reads_replies(options.predictions.confidence):
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
-    study = Study(tuple(tables))
-    found = study.experiments(options.each_seed, options.common)
+    found = opened(tables, options.each_seed, options.common)
     tell("computing")
     result = RESULTS[mode](found, asked, options)
     for line in result.missing:
         remark(line)
     if plot is not None:
+        from calprune.analyze.figures import FigureSpec
+        from calprune.analyze.study import draw
+
         shown = tuple(asked.metrics) or ("ece",)
         spec = FigureSpec(by=options.by, against=asked.against or "full")
         known = partial(_known, result=result, mode=mode, asked=asked)
@@ -167,6 +159,9 @@ def _chosen(
 
 
 def _estimates(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    from calprune.analyze.results.estimate import estimate
+    from calprune.analyze.tables.estimates import estimate_tables
+
     chosen = _chosen(experiments, asked, options, DEFAULT_METRICS)
     rows = estimate(experiments, chosen, options)
     return Result(rows, estimate_tables(rows), _meta(asked, options, None), (), chosen)
@@ -175,6 +170,9 @@ def _estimates(experiments: Sequence[Experiment], asked: Asked, options: Analysi
 def _differences(
     experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
 ) -> Result:
+    from calprune.analyze.results.compare import compare, without
+    from calprune.analyze.tables.differences import difference_tables
+
     against = asked.against or "full"
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = compare(experiments, chosen, against, options)
@@ -183,6 +181,10 @@ def _differences(
 
 
 def _powers(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    from calprune.analyze.results.compare import compare, without
+    from calprune.analyze.results.power import power
+    from calprune.analyze.tables.powers import power_tables
+
     against = asked.against or "full"
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = power(compare(experiments, chosen, against, untested(options)), asked.detect)
@@ -191,6 +193,9 @@ def _powers(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOp
 
 
 def _trends(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    from calprune.analyze.results.trend import trend, trendless
+    from calprune.analyze.tables.trends import trend_tables
+
     parameter = asked.trend or ""
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = trend(experiments, chosen, parameter, options)
@@ -201,6 +206,10 @@ def _trends(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOp
 def _definitions(
     experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
 ) -> Result:
+    from calprune.analyze.results.by_confidence import by_confidence
+    from calprune.analyze.results.compare import without
+    from calprune.analyze.tables.by_confidence import by_confidence_tables
+
     usual = DEFAULT_METRICS if asked.against is None else COMPARED_METRICS
     chosen = list(dict.fromkeys(asked.metrics)) or usual
     rows = by_confidence(experiments, chosen, asked.confidences, asked.against, options)
@@ -213,6 +222,14 @@ def _definitions(
 def _regressions(
     experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
 ) -> Result:
+    from calprune.analyze.results.calibration_slope import calibration_slopes
+    from calprune.analyze.results.calibration_slope_difference import calibration_slope_differences
+    from calprune.analyze.results.compare import without
+    from calprune.analyze.tables.calibration_slopes import (
+        calibration_slope_difference_tables,
+        calibration_slope_tables,
+    )
+
     confidences = asked.confidences or [options.predictions.confidence]
     each = [replace(options.predictions, confidence=name) for name in confidences]
     told = [replace(options, predictions=read) for read in each]
@@ -228,6 +245,9 @@ def _regressions(
 
 
 def _overview(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
+    from calprune.analyze.results.overview import overview
+    from calprune.analyze.tables.overview import overview_table
+
     if len(asked.metrics) > 1:
         raise PlanError(f"an overview shows one metric, not {', '.join(asked.metrics)}")
     metric = asked.metrics[0] if asked.metrics else "score"
@@ -244,6 +264,9 @@ def _overview(experiments: Sequence[Experiment], asked: Asked, options: Analysis
 def _trade_offs(
     experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
 ) -> Result:
+    from calprune.analyze.results.overview import pareto
+    from calprune.analyze.tables.overview import trade_off_tables
+
     rows = pareto(experiments, options.predictions)
     return Result(rows, trade_off_tables(rows), _read(asked, options))
 
