@@ -10,10 +10,12 @@ from typing import Any
 
 from calprune import registry
 from calprune.collect.adapter import Found
+from calprune.collect.asked import generated
 from calprune.collect.hf import names
 from calprune.collect.hf.template_texts import CHAT, TEMPLATES
 from calprune.collect.request import CollectRequest
-from calprune.data.questions import find_benchmark
+from calprune.collect.suggestions import check_compat
+from calprune.data.questions import find_benchmark, open_source
 from calprune.errors import ModelError, PlanError
 
 
@@ -25,17 +27,31 @@ def refuse_early(request: CollectRequest) -> None:
         BenchmarkError: files of the benchmark are missing or cannot be used.
         ModelError: a folder that is no model.
     """
+    refuse_names(request)
+    if request.data_folder is not None or not generated(request):
+        open_source(request.bench, request.data_folder)
+
+
+def refuse_names(request: CollectRequest) -> None:
+    """The same without the benchmark's files, for which an estimate has published counts.
+
+    Raises:
+        PlanError: a name that does not exist, or more tokens than an image has.
+        ModelError: a folder that is no model.
+    """
     r = request
     names.check_dtype(r.dtype)
     names.check_device_kind(r.device)
     if r.template and r.template not in (*TEMPLATES, CHAT):
         raise PlanError(registry.unknown("template", r.template, (*TEMPLATES, CHAT)))
+    find_benchmark(r.bench)
+    if r.selectors and not r.every:
+        for choice in r.choices:
+            if choice.compat:
+                check_compat(choice.name, choice.selector)
     found = found_here(r)
     if found is not None:
         _check_model(r, found)
-    bench = find_benchmark(r.bench)
-    if not str(getattr(bench, "origin", "")).startswith("generated"):
-        bench.open(r.data_folder)
 
 
 def found_here(request: CollectRequest) -> Found | None:

@@ -1,4 +1,4 @@
-"""Selectors that a refusal may propose instead."""
+"""Selectors that a refusal may propose instead. Imports no torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from calprune import registry
 from calprune.collect.adapter import Adapter
 from calprune.collect.pruning_stages import is_in_model
+from calprune.errors import PlanError
 
 
 def with_compat() -> str:
@@ -30,3 +31,12 @@ def _loadable() -> Iterator[tuple[str, Any]]:
             yield name, registry.load("selectors", name)
         except Exception:  # a foreign plug-in may fail in any way; it is not one to propose
             continue
+
+
+def check_compat(name: str, selector: object) -> None:
+    """PlanError if a selector, whose choice is called so, does not choose as reference code."""
+    if "compat" not in getattr(selector, "numerics", ()):
+        raise PlanError(
+            f"{name} has no compat numerics; leave it out, or choose --numerics canonical. "
+            f"Selectors that have: {with_compat()}"
+        )

@@ -201,8 +201,16 @@ def collect(
         )
 
     todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
+
+    def estimated(job: Job) -> dict[str, Any]:
+        from calprune.collect.cost.precheck import refuse_estimate
+
+        refuse_estimate(request_of(job), gpu, format)
+        cost: dict[str, Any] = _run().estimate_for(request_of(job), gpu)
+        return cost
+
     if dry_run:
-        _estimates(todo, format, lambda job: _run().estimate_for(request_of(job), gpu))
+        _estimates(todo, format, estimated)
         return
 
     def one(job: Job) -> None:
@@ -254,13 +262,14 @@ def _estimates(todo: list[Job], form: str, cost_of: Callable[[Job], dict[str, An
     """The cost of every job; as JSON one document, a list where a study has several."""
     import json
 
-    from calprune.collect.cost.estimate import render_estimate
     from calprune.collect.studies import each
 
     found: list[dict[str, Any]] = []
 
     def one(job: Job) -> None:
         cost = cost_of(job)
+        from calprune.collect.cost.estimate import render_estimate
+
         text = render_estimate(cost, form)
         found.append(cost)
         if form != "json" or len(todo) == 1:

@@ -156,7 +156,7 @@ def open_questions(
     further images if they have others, or none. Raises PlanError for an unknown name and
     BenchmarkError if data are missing or inconsistent.
     """
-    source = _opened(name, root)
+    source = open_source(name, root)
     examples = list(_checked(name, source))
     known: dict[str, str] = {}  # digest to the first image that has it
     alias: dict[str, str | None] = {}
@@ -216,8 +216,12 @@ def _ranges(sizes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(range(a, b)) for a, b in pairwise(ends))
 
 
-def _opened(name: str, root: Path | None) -> OpenedBenchmark:
-    """The source of a benchmark, which may come from another package and fail in any way."""
+def open_source(name: str, root: Path | None) -> OpenedBenchmark:
+    """The source of a benchmark, which may come from another package and fail in any way.
+
+    Raises PlanError for an unknown name and for a folder that is not read, BenchmarkError for
+    files that are missing or cannot be used.
+    """
     benchmark = find_benchmark(name)
     if root is not None and not getattr(benchmark, "reads_files", True):
         raise PlanError(f"--data {root}: {name} is generated and reads no files: leave it out")

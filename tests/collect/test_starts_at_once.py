@@ -69,6 +69,14 @@ def without_torch(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         (("--max-memory", "much"), 2, "8GB"),
         (("--shard", "3/2"), 2, "i/n"),
         (("--revision", "main"), 2, "is part of calprune"),
+        (("--data", "/no/such/folder"), 2, "reads no files"),
+        (("--select", "divprune", "--numerics", "compat"), 2, "has no compat numerics"),
+        (("--dry-run", "--gpu", "a1000"), 2, "did you mean a100"),
+        (("--dry-run", "--format", "xml"), 2, "json, table"),
+        (("--dry-run", "--select", "scoop"), 2, "did you mean scope"),
+        (("--dry-run", "--keep", "577"), 2, "between 0 and 576"),
+        (("--dry-run", "--bench", "shpaes"), 2, "did you mean shapes"),
+        (("--dry-run", "--model", "/no/such/model"), 2, "/no/such/model"),
     ],
 )
 def test_mistakes_are_refused_without_torch(

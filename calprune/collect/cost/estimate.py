@@ -8,7 +8,6 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from calprune import registry
 from calprune.collect.adapter import STAND_IN_SIZE, Shape
 from calprune.collect.cost.flops import (
     Asking,
@@ -19,6 +18,7 @@ from calprune.collect.cost.flops import (
     packed_cost,
     tower_flops,
 )
+from calprune.collect.cost.precheck import check_form
 from calprune.collect.cost.speed import Speed
 from calprune.collect.packed.packs import trie_length
 from calprune.collect.pruning_stages import is_in_model, planned
@@ -27,7 +27,6 @@ from calprune.collect.stages.plan import Plan, PlannedCondition, limits
 from calprune.collect.stages.select import ranked
 from calprune.data.condition_names import name_of
 from calprune.data.pictures import size_of
-from calprune.errors import PlanError
 from calprune.terminal import in_columns, printable
 
 _Counts = tuple[list[int], int, int]  # of an image: candidates of each pool, separator rows, crops
@@ -132,10 +131,9 @@ def priced(shape: Shape, work: Workload, asked: Sequence[Asking], speed: Speed) 
 
 def render_estimate(found: dict[str, Any], form: str) -> str:
     """An estimate for people (``table``) or programs (``json``)."""
+    check_form(form)
     if form == "json":
         return json.dumps(found, indent=2)
-    if form != "table":
-        raise PlanError(registry.unknown("format", form, ("table", "json")))
     conditions = found["conditions"]
     packed, naive = found["packed"], found["naive"]
     replies = [

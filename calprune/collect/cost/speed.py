@@ -5,11 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-import torch
-
 from calprune import registry
 from calprune.collect.adapter import Shape
-from calprune.collect.hf.checkpoint import DTYPES
 from calprune.errors import PlanError
 
 # Dense half-precision peaks in TFLOP/s with float32 accumulation, from the makers' data sheets.
@@ -64,12 +61,15 @@ def assumed(gpu: str) -> Speed:
     return Speed(name, GPUS[name] * 1e12 * UTILISATION, UTILISATION)
 
 
-@torch.inference_mode()
 def measured(device: str, dtype: str, shape: Shape) -> Speed:
     """What a device reaches here, on products of the size of the decoder's, for a moment.
 
     Attention, Python between the products and files come on top.
     """
+    import torch  # takes seconds, and a name is refused without it
+
+    from calprune.collect.hf.checkpoint import DTYPES
+
     kind = DTYPES[dtype]
     rows = torch.ones((_TOKENS, shape.hidden), device=device, dtype=kind)
     weight = torch.ones((shape.hidden, shape.intermediate), device=device, dtype=kind)

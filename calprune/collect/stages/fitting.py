@@ -14,7 +14,7 @@ from calprune.collect.in_model.compatibility import fits
 from calprune.collect.pruning_stages import Positions, is_in_model, positions_of
 from calprune.collect.selector import Merges
 from calprune.collect.signals import BASE
-from calprune.collect.suggestions import serving, with_compat
+from calprune.collect.suggestions import check_compat, serving
 from calprune.data.condition import ALL_TOKENS, Budget
 from calprune.data.pictures import size_of
 from calprune.data.questions import Questions
@@ -70,11 +70,8 @@ def fit(
 
 def _fit(choice: SelectorChoice, adapter: Adapter, questions: Questions) -> Fitted:
     features = _features(adapter, choice)
-    if choice.compat and "compat" not in getattr(choice.selector, "numerics", ()):
-        raise PlanError(
-            f"{choice.name} has no compat numerics; leave it out, or choose --numerics canonical. "
-            f"Selectors that have: {with_compat()}"
-        )
+    if choice.compat:
+        check_compat(choice.name, choice.selector)
     budget = _scoped(choice.budget, adapter)
     if is_in_model(choice.selector):
         fits(choice.name, choice.selector, budget, adapter, questions)
