@@ -67,11 +67,12 @@ demo: $(COLLECT_STAMP)  ## install, collect and analyse the embedded model on dr
 	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune collect --study calibration --bench shapes
 	@echo '== analyze'
 	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --metric ece --by split
-	@echo '== figures'
-	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune analyze --plot $(FIGURES)
-	@echo '== the study'
-	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune report --study calibration --format table
-	@CALPRUNE_STORE=$(STORE) $(BIN)/calprune report --study calibration --out $(REPORT)
+	@echo '== figures, the study and its report, side by side'
+	@export CALPRUNE_STORE=$(STORE) OMP_NUM_THREADS=1; \
+	$(BIN)/calprune report --study calibration --out $(REPORT) & report=$$!; \
+	$(BIN)/calprune analyze --plot $(FIGURES); \
+	$(BIN)/calprune report --study calibration --format table; \
+	wait $$report
 	@echo
 	@echo 'report:  $(REPORT)'
 	@echo 'figures: $(FIGURES)'
