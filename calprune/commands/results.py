@@ -292,11 +292,10 @@ def _trade_offs(
 
 def _few(experiments: Sequence[Experiment]) -> list[str]:
     """Where there are too few images to tell conditions apart, of tables without intervals."""
-    counts = {s.title: len(set(s.first.cluster.tolist()) - {""}) for s in experiments}
     return [
-        f"{title}, {count} images: differences {UNRELIABLE}"
-        for title, count in counts.items()
-        if 0 < count < FEW_IMAGES
+        f"{s.title}, {s.images} images: differences {UNRELIABLE}"
+        for s in experiments
+        if 0 < s.images < FEW_IMAGES
     ]
 
 
