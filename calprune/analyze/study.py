@@ -224,7 +224,7 @@ class Study:
         options = AnalysisOptions.of(**told, mixed_numerics=mixed_numerics)
         check_read(self.tables, options.predictions, told)
         choice = RowChoice(changed, flips, confident_errors)
-        listed = RowListing(against, choice, options, tuple(conditions or ()), data)
+        listed = RowListing(against, choice, options, tuple(conditions or ()), data=data)
         return row_frame(listed.of(self.tables, self._cache))
 
     def plot(
