@@ -101,9 +101,9 @@ def _page(
             upper = main if beyond is None or (at is not None and at.below) else beyond
             upper.set_title(brief(group, 26), loc="left", fontsize=pt(9.5))
         if i % columns == 0:
-            first = shown[0]
-            unit, direction = first.metric.unit, first.metric.direction
-            main.set_ylabel(axis_title(named(first), unit, direction, upright=True))
+            told = shown[0].metric
+            words = axis_title(named(shown[0]), told.unit, told.direction, upright=True)
+            main.set_ylabel(words)
     legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0][0]), across)
     notes = interval_note(shown, data.intervals)
     notes += [LACKING] * any(not math.isfinite(r.value) for r in shown)
