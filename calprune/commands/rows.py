@@ -30,8 +30,8 @@ from calprune.errors import PlanError
 
 EPILOG = (
     "Examples:  calprune rows --store sample  ·  calprune rows --flips --select scope:alpha=0 "
-    "--keep 64 --by split --top 5  ·  calprune rows --confident-errors --confidence raw  ·  calprune rows "
-    "--changed --format csv --out changed.csv"
+    "--keep 64 --by split --top 5  ·  calprune rows --confident-errors --confidence raw  ·  "
+    "calprune rows --changed --format csv --out changed.csv"
 )
 PRINTED = ("table", "md", "latex")
 ALL_ROWS = ("csv", "json", "parquet")

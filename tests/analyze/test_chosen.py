@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from calprune.analyze.experiments.chosen import chosen, each_name
+from calprune.analyze.study import Study
 from calprune.cli import app
+from calprune.data.condition import Budget
 from calprune.data.condition_names import name_of
 from calprune.errors import PlanError
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
@@ -49,6 +52,14 @@ def test_budgets_keep_what_has_none():
     assert names(keep="8")[:1] == ["full"]
     assert {name.partition("@")[2][:2].strip() for name in names(keep="8,16")} == {"", "8", "16"}
     assert names(["scope:alpha=1"], "16") == ["scope:alpha=1 @16"]
+
+
+def test_a_share_is_written_the_same_way_in_python():
+    made = replace(make_condition("saliency", 8), budget=Budget("ratio", 0.25))
+    tables = [*make_study_tables(), make_table(made)]
+    for found in (chosen(tables, ["saliency"], "25%"), chosen(tables, ["saliency"], ".25")):
+        assert [t.condition for t in found] == [made]
+    assert Study(tuple(tables)).select(budget="25%").tables == (tables[-1],)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
     "report": {
         "": [],
         "--study": ["--study", "calibration"],
-        "--study --format": ["--study", "calibration", "--format", "csv"],
+        "--study --format": ["--study", "calibration", "--format", "latex"],
     },
     "collect": {
         "": [],
@@ -133,6 +133,7 @@ def test_each_option_of_each_mode_is_read_or_refused(monkeypatch: pytest.MonkeyP
             continue  # it is what asks for the mode
         given = [*asked, *words_of(command, name)]
         given += ["--calibrate", "platt"] if name == "folds" else []
+        given += ["--format", "latex"] if name == "labels" and command == "analyze" else []
         ctx = COMMANDS[command].make_context(command, list(given))
         if modes.MODE_OF.get(command, lambda _: "")(ctx.params) != mode:
             continue  # it asks for another mode

@@ -93,9 +93,7 @@ def _of_budgets(tables: Sequence[LogitTable], keep: str) -> list[LogitTable]:
             there = dict.fromkeys(budget_text(t.condition) for t in own)
             raise PlanError(f"--keep: {registry.unknown('budget', item.strip(), there)}")
         found.update(same)
-    return [
-        t for t, is_told in zip(tables, told, strict=True) if not is_told or id(t) in found
-    ]
+    return [t for t, is_told in zip(tables, told, strict=True) if not is_told or id(t) in found]
 
 
 def _budget(keep: str, item: str) -> tuple[Budget, str | None]:
