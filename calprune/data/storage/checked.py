@@ -16,6 +16,8 @@ import stat
 from functools import cache
 from pathlib import Path
 
+from calprune.data.user_cache import user_cache
+
 _LINE = re.compile(rb"[0-9a-f]{64}")
 _MOST = 4 << 20  # bytes of a list; 60,000 files. A longer one is begun anew
 _PLAINLY = os.O_NOFOLLOW | os.O_NONBLOCK  # neither a link to another file nor a pipe to wait for
@@ -49,8 +51,7 @@ def remember(sha256: str) -> None:
 def _list() -> Path | None:
     """Where this release remembers; None if what checks cannot be told."""
     with contextlib.suppress(OSError, RuntimeError):
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        return Path(home) / "calprune" / f"checked-{_checkers()}.txt"
+        return user_cache() / f"checked-{_checkers()}.txt"
     return None
 
 
