@@ -55,8 +55,8 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            help="{names of groupings}, or a tag of the files.  [default: splits, if there are "
-            "several]"
+            help="{names of groupings}, or a tag of the files; split,category for groups of both.  "
+            "[default: splits, if there are several]"
         ),
     ] = None,
     against: Annotated[
