@@ -81,6 +81,11 @@ def names(group: str) -> list[str]:
     return sorted(_shelf(group))
 
 
+def packaged(group: str) -> list[str]:
+    """Names of those that come with calprune, sorted, whatever else is installed."""
+    return [name for name in names(group) if isinstance(_shelf(group)[name], str)]
+
+
 def load(group: str, name: str) -> Any:
     """The plug-in called ``name``.
 

@@ -109,7 +109,7 @@ def test_figures(store: Path, tmp_path: Path) -> None:
     done = calprune(*where, "--figure", "reliability")
     assert done.returncode == 0, done.stderr
     suffixes = {p.suffix for p in (tmp_path / "figures").iterdir()}
-    assert suffixes == {".png", ".svg", ".pdf", ".csv"}
+    assert suffixes == {".png", ".svg", ".pdf", ".txt", ".csv"}
     assert "did you mean heatmap" in calprune(*where, "--figure", "heat-map").stderr
 
 

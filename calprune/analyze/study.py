@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from calprune import registry
 from calprune.analyze import figures
+from calprune.analyze.drawing import check_drawn, draw
 from calprune.analyze.experiments.columns import described, having
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.opened import opened
+from calprune.analyze.labels import UNLABELLED, Labels, labels_of
 from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     DEFAULT_METRICS,
@@ -43,7 +44,6 @@ from calprune.analyze.tables.records import records
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.store import Store, store_path
 from calprune.errors import PlanError
-from calprune.terminal import Tell, remark, silent
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -61,6 +61,7 @@ class Study:
 
     tables: tuple[LogitTable, ...] = field(default_factory=tuple)
     _cache: PredictionCache = field(default_factory=PredictionCache, repr=False, compare=False)
+    labels: Labels = UNLABELLED
 
     def __len__(self) -> int:
         return len(self.tables)
@@ -97,7 +98,17 @@ class Study:
         for name, value in wanted.items():
             if value is not None:
                 left = having(left, name, value)
-        return Study(left, self._cache)
+        return replace(self, tables=left)
+
+    def labelled(self, words: Mapping[str, str]) -> Study:
+        """The same, with other words for conditions, curves or selectors where people read.
+
+        >>> study.labelled({"scope:alpha=0": "coverage only"})  # doctest: +SKIP
+
+        Raises:
+            PlanError: a name that cannot be read, or a label that is empty or very long.
+        """
+        return replace(self, labels=labels_of(words))
 
     def experiments(self, each_seed: bool = False, common: bool = False) -> list[Experiment]:
         """The conditions by model, benchmark and way of asking, as results take them.
@@ -107,7 +118,7 @@ class Study:
             common: join those that differ in their questions only, of which only those are read
                 that all conditions hold; what this leaves out is told on stderr.
         """
-        return opened(self.tables, each_seed, common, self._cache)
+        return opened(self.tables, each_seed, common, self._cache, self.labels)
 
     def _opened(self, given: Mapping[str, Any]) -> tuple[list[Experiment], AnalysisOptions]:
         """What results take; PlanError for an option that nothing here would read."""
@@ -226,9 +237,12 @@ class Study:
         against: str = "full",
         of: str = "",
         formats: Sequence[str] = (),
+        width: str | float | None = None,
+        font_size: float | None = None,
+        titled: bool = False,
         **given: Unpack[FigureKeywords],
     ) -> list[Path]:
-        """Write a figure as PNG, SVG and PDF, and its numbers as CSV; returns the paths.
+        """Write a figure as PNG, SVG and PDF, its caption and its numbers; returns the paths.
 
         Args:
             kind: ``calprune ls figures`` lists them; with parameters, ``heatmap:parameter=alpha``.
@@ -239,6 +253,9 @@ class Study:
             against: for the kinds that show differences, their reference.
             of: what is shown, for the title; by default the model and the benchmark.
             formats: only these of png, svg and pdf.
+            width: ``column`` (8.5 cm), ``page`` (17.5 cm) or centimetres; by default what suits it.
+            font_size: of its words, in points; by default 10, or 8 with a width.
+            titled: title and notes stand in the picture too, not only in the caption beside it.
             given: any of ``AnalysisOptions`` that the kind reads; figures join seeds.
 
         Raises:
@@ -248,7 +265,8 @@ class Study:
         own = {"budget": budget is not None, "by": by is not None, "against": against != "full"}
         own["metric"] = metric != "ece"
         told = [*(name for name, is_given in own.items() if is_given), *given]
-        _check_drawn([kind], told)
+        check_drawn([kind], told)
+        look = figures.look(width, font_size, formats, titled)
         found, options = self._opened(_kept(given, FigureKeywords))
         if len(found) > 1:
             listed = "; ".join(s.title for s in found)
@@ -257,7 +275,7 @@ class Study:
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
         spec = figures.FigureSpec(metric, budget, by, against)
-        return figures.drawn(kind, data, stem, spec, figures.check_formats(formats))
+        return figures.drawn(kind, data, stem, spec, look)
 
     def draw(
         self,
@@ -267,6 +285,9 @@ class Study:
         against: str = "full",
         kinds: Sequence[str] = (),
         formats: Sequence[str] = (),
+        width: str | float | None = None,
+        font_size: float | None = None,
+        titled: bool = False,
         **given: Unpack[FigureKeywords],
     ) -> list[Path]:
         """All kinds of figures that make sense here, for each model, benchmark and metric.
@@ -280,7 +301,10 @@ class Study:
             by: as in ``plot``.
             against: reference.
             kinds: names of kinds with their parameters; none means all.
-            formats: only these of png, svg and pdf.
+            formats: as in ``plot``.
+            width: as in ``plot``.
+            font_size: as in ``plot``.
+            titled: as in ``plot``.
             given: any of ``AnalysisOptions`` that a figure may read; figures join seeds.
         """
         own = {
@@ -289,58 +313,11 @@ class Study:
             "metric": list(metrics) != ["ece"],
         }
         told = [*(name for name, is_given in own.items() if is_given), *given]
-        _check_drawn(kinds or figures.names(), told)
+        check_drawn(kinds or figures.names(), told)
+        look = figures.look(width, font_size, formats, titled)
         found, options = self._opened(_kept(given, FigureKeywords))
         spec = figures.FigureSpec(by=by, against=against)
-        return draw(found, folder, metrics, spec, kinds, options, formats)
-
-
-def draw(
-    experiments: Sequence[Experiment],
-    folder: str | Path,
-    metrics: Sequence[str],
-    spec: figures.FigureSpec,
-    kinds: Sequence[str],
-    options: AnalysisOptions,
-    formats: Sequence[str] = (),
-    tell: Tell = silent,
-    known: Callable[[figures.FigureData], None] = lambda _: None,
-) -> list[Path]:
-    """As ``Study.draw``, of experiments; ``spec`` holds for all figures but for its metric.
-
-    ``known`` may give the data of an experiment what was computed for it already.
-    """
-    asked = figures.check_formats(formats)
-    chosen = {kind: figures.of_kind(kind) for kind in kinds or figures.names()}
-    each = sum(len(metrics) if kind.per_metric else 1 for kind in chosen.values())
-    numbers = count(1)
-    paths = []
-    for experiment in experiments:
-        data = figures.FigureData(experiment, options)
-        known(data)
-        start = figures.file_stem(f"{experiment.model}-{experiment.benchmark}")
-        for kind, found in chosen.items():
-            for metric in metrics if found.per_metric else [None]:
-                tell(f"figure {next(numbers)} of {each * len(experiments)}: {kind}")
-                own = replace(spec, metric=metric or "ece")
-                why = found.unavailable_because(data, own)
-                if why:
-                    _left_out(kind, data.title, why, asked=bool(kinds))
-                    continue
-                name = figures.file_stem("-".join([kind, metric] if metric else [kind]))
-                stem = Path(folder) / f"{start}-{name}"
-                paths += figures.drawn(kind, data, stem, own, asked)
-    return paths
-
-
-def _check_drawn(kinds: Sequence[str], given: Iterable[str]) -> None:
-    """PlanError for what none of these figures reads; how answers are read concerns them all."""
-    drawn = [figures.of_kind(kind) for kind in kinds]
-    for name in given:
-        if name in PredictionKeywords.__optional_keys__:
-            continue
-        if not any(figures.reads(one, name) for one in drawn):
-            raise PlanError(f"figure {', '.join(kinds)} does not read {name}: leave it out")
+        return draw(found, folder, metrics, spec, kinds, options, look)
 
 
 def _listed(metric: str | Metric | Sequence[str | Metric]) -> list[str | Metric]:
@@ -353,12 +330,6 @@ def _kept(given: Mapping[str, Any], known: Any, by: str | None = None) -> dict[s
         if name not in known.__optional_keys__:
             raise PlanError(registry.unknown("option", name, known.__optional_keys__))
     return {**given, "by": by}
-
-
-def _left_out(kind: str, of: str, why: str, asked: bool) -> None:
-    """Say why a figure is missing, if it was asked for or if files stand in its way."""
-    if asked or ".h5" in why:
-        remark(f"no figure {kind} of {of}: {why}")
 
 
 def open_study(

@@ -17,8 +17,10 @@ from calprune.commands.options import (
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    FontSizeOption,
     FormatsOption,
     IntervalOption,
+    LabelsOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
@@ -27,13 +29,15 @@ from calprune.commands.options import (
     ResampleOption,
     StoreOption,
     TargetOption,
+    TitledOption,
     VerbalizersOption,
+    WidthOption,
     listed,
 )
 
 EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
-    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --plot figures  "
+    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --plot figures "
     "·  calprune analyze --overview  ·  calprune analyze --pareto"
 )
 
@@ -93,6 +97,10 @@ def analyze(
         typer.Option(help="Only these of 'calprune ls figures', e.g. forest,reliability."),
     ] = None,
     formats: FormatsOption = None,
+    width: WidthOption = None,
+    font_size: FontSizeOption = None,
+    titled: TitledOption = False,
+    labels: LabelsOption = None,
     answer_set: AnswerSetOption = "offered",
     confidence: Annotated[
         str,
@@ -107,6 +115,7 @@ def analyze(
     target: TargetOption = "hard",
 ) -> None:
     """Accuracy and calibration of what is cached, with intervals."""
+    from calprune.analyze.labels import read_labels
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.commands.results import Asked, printed
@@ -121,6 +130,10 @@ def analyze(
         plot=plot,
         figures=listed(figure),
         formats=listed(formats),
+        width=width,
+        font_size=font_size,
+        titled=titled,
+        labels=read_labels(labels),
         strict=bench is not None,
         given=given(ctx),
     )

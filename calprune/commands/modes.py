@@ -23,7 +23,7 @@ _NAMES = re.compile(r"\{names of ([a-z]+)\}")
 
 _READING = "answer_set confidence calibrate target"
 _PREDICTED = f"folds verbalizers {_READING}"
-_ANALYZE = f"store bench model format {_PREDICTED}"
+_ANALYZE = f"store bench model format labels {_PREDICTED}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"
 _SLOPES = "calibration_slope by each_seed resample common"
@@ -33,19 +33,20 @@ _TABLES = {
     "--power": f"{_ESTIMATED} by power detect against mixed_numerics",
     "--trend": f"{_ESTIMATED} by interval {_TESTED} trend",
 }
-_DRAWN = f"plot figure formats interval {_TESTED}"  # what figures read beside the table
+_OF_PICTURES = "plot figure formats width font_size titled"
+_DRAWN = f"{_OF_PICTURES} interval {_TESTED}"  # what figures read beside the table
 _UNDRAWN = ("each_seed", "common")  # what only the table would read: figures join seeds
 _COLLECT = (
     "bench model revision keep numerics positions picture template clip reply_tokens store data "
     "images device dtype strict max_left_out"
 )
 _RUN = "batch_tokens max_memory shard audit min_mass"
-_REPRODUCED = (
-    f"store bench model format draws seed interval resample mixed_numerics {_PREDICTED} study "
-    "published"
-)
+_REPRODUCED = f"{_ANALYZE} draws seed interval resample mixed_numerics study published"
 _PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
-_ROWS = f"{_ANALYZE} data against changed flips confident_errors select mixed_numerics"
+_ROWS = (
+    f"store bench model format {_PREDICTED} data against changed flips confident_errors select "
+    "mixed_numerics"
+)
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
 
 
@@ -191,15 +192,26 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
                 f"{option(name)} is not read by {_title(command, mode)}; it is read by "
                 f"{_readers(command, name)}: leave it out"
             )
+    if "labels" in named and not _labelled(command, values):
+        raise PlanError(
+            "--labels is read by figures, LaTeX tables and HTML reports: add --plot or --format "
+            "latex, or leave it out"
+        )
     for name, other in _TOGETHER.items():
         if name in named and name in read and not values[other]:
             raise PlanError(f"{option(name)} is read with {option(other)} only: leave it out")
 
 
+def _labelled(command: str, values: Values) -> bool:
+    """Whether conditions are called as people call them; else the names to type are printed."""
+    page = command == "report" and values["format"] == "html"
+    return page or values["format"] == "latex" or values.get("plot") is not None
+
+
 def _undrawn(mode: str, values: Values, named: Collection[str]) -> set[str]:
     """What no figure asked for reads, and no table either."""
     table = MODES["analyze"][_table(mode)].split()
-    extra = set(_DRAWN.split()) - {"plot", "figure", "formats", *table}
+    extra = set(_DRAWN.split()) - {*_OF_PICTURES.split(), *table}
     if not values["figure"] or not extra & set(named):
         return set()
     from calprune.analyze import figures

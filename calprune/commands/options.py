@@ -113,3 +113,27 @@ FormatsOption = Annotated[
     str | None,
     typer.Option(help="Of pictures: {names of pictures}, separated by commas.  [default: all]"),
 ]
+WidthOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of pictures: column (8.5 cm), page (17.5 cm) or centimetres.  [default: what suits "
+        "each]"
+    ),
+]
+FontSizeOption = Annotated[
+    float | None,
+    typer.Option(help="Of pictures' words, in points.  [default: 10, or 8 with --width]"),
+]
+TitledOption = Annotated[
+    bool,
+    typer.Option(
+        "--titled", help="Titles and notes stand in the pictures, not only in captions beside them."
+    ),
+]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help='JSON file of words for conditions, curves or selectors: {"scope:alpha=0": '
+        '"coverage only"}.'
+    ),
+]

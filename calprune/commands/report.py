@@ -19,6 +19,7 @@ from calprune.commands.options import (
     EachSeedOption,
     FoldsOption,
     IntervalOption,
+    LabelsOption,
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
@@ -89,11 +90,13 @@ def report(
     target: TargetOption = "hard",
     calibrate: CalibrateOption = "",
     folds: FoldsOption = 5,
+    labels: LabelsOption = None,
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.experiments.experiment import experiments
     from calprune.analyze.html_report.page import check_path, page, write_page
     from calprune.analyze.html_report.report_data import collect_data
+    from calprune.analyze.labels import read_labels
     from calprune.analyze.options import check_read
     from calprune.analyze.pipeline import PredictionCache
     from calprune.analyze.reproduction import reproduce
@@ -116,12 +119,12 @@ def report(
             f"--confidence {confidence}: a report has one definition, beside which it sets the "
             "others; calprune analyze compares those that you name"
         )
-    reader = Reader()
+    words, reader = read_labels(labels), Reader()
     with status() as tell:
         tables = reader.tables(store_path(store), bench, model, tell)
         check_read(tables, told.predictions, given(ctx))
         cache = PredictionCache()
-        found = experiments(tables, cache=cache) if tables and study else []
+        found = experiments(tables, cache=cache, labels=words) if tables and study else []
         tell("the study's tables" if study else "")
         again = reproduce(found, study, told, published or ()) if study else []
         if format != "html":
@@ -136,6 +139,7 @@ def report(
                 study=again,
                 untrusted=reader.left_out,
                 cache=cache,
+                labels=words,
                 tell=tell,
             )
             text = str(write_page(page(content, tell=tell), out))

@@ -15,6 +15,7 @@ from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
 from calprune.analyze.experiments.opened import opened
+from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
     COMPARED_METRICS,
@@ -50,6 +51,10 @@ class Asked:
         plot: folder for figures and their numbers.
         figures: kinds to draw there; none means all that make sense.
         formats: of pictures; none means all.
+        width: of pictures: ``column``, ``page`` or centimetres.
+        font_size: of their words, in points.
+        titled: whether titles and notes stand in them.
+        labels: words for conditions.
         strict: replies without grades are an error; else such conditions are left out and named.
         given: names of the options that were given, whatever their values.
     """
@@ -62,6 +67,10 @@ class Asked:
     plot: Path | None = None
     figures: Sequence[str] = ()
     formats: Sequence[str] = ()
+    width: str | None = None
+    font_size: float | None = None
+    titled: bool = False
+    labels: Labels = UNLABELLED
     strict: bool = False
     given: Collection[str] = ()
 
@@ -112,31 +121,31 @@ def printed(
         Mismatch: a file whose logits cannot be used, or conditions that cannot be paired.
     """
     check_format(fmt)
-    if asked.formats:
-        from calprune.analyze.figures import check_formats
-
-        check_formats(asked.formats)
     if asked.metrics:
         resolve(asked.metrics)
     plot = asked.plot
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
+    if plot is not None:
+        from calprune.analyze.figures import look
+
+        how = look(asked.width, asked.font_size, asked.formats, asked.titled)
     if not asked.strict and reads_replies(options.predictions.confidence):
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
-    found = opened(tables, options.each_seed, options.common)
+    found = opened(tables, options.each_seed, options.common, labels=asked.labels)
     tell("computing")
     result = RESULTS[mode](found, asked, options)
     for line in result.missing:
         remark(line)
     if plot is not None:
+        from calprune.analyze.drawing import draw
         from calprune.analyze.figures import FigureSpec
-        from calprune.analyze.study import draw
 
         shown = tuple(asked.metrics) or ("ece",)
         spec = FigureSpec(by=options.by, against=asked.against or "full")
         known = partial(_known, result=result, mode=mode, asked=asked)
-        draw(found, plot, shown, spec, asked.figures, options, asked.formats, tell, known)
+        draw(found, plot, shown, spec, asked.figures, options, how, tell, known)
     return render_rows(result.rows, result.tables, fmt, result.meta)
 
 

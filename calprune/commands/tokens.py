@@ -71,12 +71,12 @@ def tokens(
     tokens. Encodes one image unless the store holds it. The language model is run only for
     selectors that choose inside it: what its last layer sees is drawn.
     """
-    from calprune.analyze.figures import FORMATS, SUFFIXES, check_formats, file_stem
+    from calprune.analyze.figures import FORMATS, SUFFIXES, file_stem, look
     from calprune.analyze.figures._kept_tokens import Panel, Shown, kept_tokens
 
     if out is not None and out.suffix and out.suffix not in SUFFIXES:
         raise PlanError(f"--out {out}: pictures are written as {', '.join(FORMATS)}")
-    asked = check_formats(listed(formats))
+    how = look(formats=listed(formats), titled=True)
     with needed("show tokens"):
         from calprune.collect.inspection.token_view import token_view
     found = token_view(
@@ -104,5 +104,5 @@ def tokens(
     if any(m.guided for m in found.marks):
         title += f": {found.question.splitlines()[0]}"
     stem = stem.with_suffix("") if stem.suffix in SUFFIXES else stem
-    for path in kept_tokens(shown, panels, stem, title, asked):
+    for path in kept_tokens(shown, panels, stem, title, how):
         print(printable(path))

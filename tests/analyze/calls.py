@@ -122,7 +122,8 @@ def figure_data(tables, of="", **told):
 def svg_of(kind, tables, metric="ece", budget=None, by=None, against="full", **told):
     """``tables`` may be the data, whose options count."""
     data = tables if isinstance(tables, figures.FigureData) else figure_data(tables, **told)
-    return figures.svg_of(kind, data, figures.FigureSpec(metric, budget, by, against))
+    spec = figures.FigureSpec(metric, budget, by, against)
+    return "\n".join(picture.svg for picture in figures.pictures(kind, data, spec))
 
 
 def value(metric, predictions):

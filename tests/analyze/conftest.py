@@ -51,13 +51,13 @@ def verdict_scorer() -> Iterator[None]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures write their numbers alone: the pictures take nearly all of the time."""
-    monkeypatch.setattr("calprune.analyze.figures._pages.FORMATS", ())
+    monkeypatch.setattr("calprune.analyze.figures._look.FORMATS", ())
 
 
 @pytest.fixture
 def drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are written as SVG only."""
-    monkeypatch.setattr("calprune.analyze.figures._pages.FORMATS", ("svg",))
+    monkeypatch.setattr("calprune.analyze.figures._look.FORMATS", ("svg",))
 
 
 def make_condition(

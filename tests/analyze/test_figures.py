@@ -18,7 +18,7 @@ from calprune import registry
 from calprune.analyze import figures
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.figures._pages import saved
-from calprune.analyze.figures._style import DPI, PALETTE, TICKS, brief, paged
+from calprune.analyze.figures._style import DPI, TICKS, brief, paged
 from calprune.analyze.figures.heatmap import CREST, VLAG
 from calprune.analyze.study import Study
 from calprune.errors import PlanError
@@ -247,7 +247,7 @@ def test_the_example_of_the_docs_draws(tables, monkeypatch, tmp_path):
     monkeypatch.setitem(registry._shelf("figures"), "ranking", entry)
     paths = Study(tuple(tables)).draw(tmp_path, kinds=["ranking"], draws=5)
     assert {p.name for p in paths} == {
-        f"toy-shapes-ranking-ece.{suffix}" for suffix in ("png", "svg", "pdf", "csv")
+        f"toy-shapes-ranking-ece.{suffix}" for suffix in ("png", "svg", "pdf", "txt", "csv")
     }
 
 
@@ -265,18 +265,17 @@ def test_only_the_formats_asked_for_are_written(tables, tmp_path):
         folder = tmp_path / asked[0]
         folder.mkdir()
         paths = study.plot("curve", folder / "c", formats=asked, draws=5)
-        assert [p.suffix for p in paths] == [f".{kind}" for kind in (*made, "csv")]
+        assert [p.suffix for p in paths] == [f".{kind}" for kind in (*made, "txt", "csv")]
         assert set(folder.iterdir()) == set(paths)
     with pytest.raises(PlanError, match=r"unknown format of pictures 'gif'.*known: pdf, png, svg"):
         study.draw(tmp_path, formats=["gif"])
 
 
-def test_style_and_colours_are_those_of_seaborn():
+def test_style_and_heat_maps_are_those_of_seaborn():
     import seaborn
 
     style = seaborn.axes_style("ticks")
     assert style | TICKS == style
-    assert seaborn.color_palette("colorblind", 10).as_hex() == list(PALETTE)
     for name, shades in (("crest", CREST), ("vlag", VLAG)):
         ours = LinearSegmentedColormap.from_list(name, shades)
         theirs = seaborn.color_palette(name, as_cmap=True)
@@ -310,6 +309,7 @@ def test_no_word_is_cut_or_lies_on_another_panel(subject, kind, dpi, monkeypatch
 
     with figures.styled():
         for page in figures.of_kind(kind).make(subject, figures.FigureSpec()).pages:
+            page = page.figure
             saved(page, "png")
             page.set_dpi(dpi)
             words.clear()

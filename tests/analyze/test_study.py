@@ -121,7 +121,7 @@ def test_figures_are_the_same_bytes_each_time(study, tmp_path, kind):
     first, second = (
         some.plot(kind, tmp_path / f"{i}" / "f", **few(kind, draws=10)) for i in (1, 2)
     )
-    assert {p.suffix for p in first} == {".png", ".svg", ".pdf", ".csv"}
+    assert {p.suffix for p in first} == {".png", ".svg", ".pdf", ".txt", ".csv"}
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
 
 
@@ -138,14 +138,14 @@ def test_the_command_draws_into_a_folder(study_tables, tmp_path):
     assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == [
         f"toy-shapes-{name}.{suffix}"
         for name in ("curve-ece", "reliability")
-        for suffix in ("csv", "pdf", "png", "svg")
+        for suffix in ("csv", "pdf", "png", "svg", "txt")
     ]
 
 
 def test_figures_that_cannot_be(study, tmp_path):
     with pytest.raises(PlanError, match=r"'curv'.*curve"):
         study.plot("curv", tmp_path / "f")
-    with pytest.raises(PlanError, match=r"'k116'.*k16"):
+    with pytest.raises(PlanError, match=r"'116'.*16"):
         study.plot("reliability", tmp_path / "f", budget=116)
     with pytest.raises(PlanError, match="folder"):
         analyze(study.tables, draws=1, plot=tmp_path / "f.png")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from calprune.analyze.figures import new_figure, styled, write
+from calprune.analyze.figures import Page, new_figure, styled, write_pages
 from calprune.analyze.html_report.page import write_page
 from calprune.errors import WriteError
 
@@ -29,7 +29,7 @@ def drawn(stem: Path) -> list[Path]:
     with styled():
         figure = new_figure(2, 2)
         figure.subplots().plot([0, 1])
-        return write(figure, stem, [{"x": 0}])
+        return write_pages([Page(figure, "a line")], stem, [{"x": 0}])
 
 
 def test_a_figure_that_does_not_fit_leaves_nothing(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def test_the_command_draws(store: Path, tiny_llava: Path, tmp_path: Path) -> Non
         "tokens", *args, "--image", "scene-0001", "--select", "scope:alpha=0,1", "--out", str(out)
     )
     assert [Path(line).name for line in said.split()] == [
-        f"kept.{suffix}" for suffix in ("png", "svg", "pdf", "csv")
+        f"kept.{suffix}" for suffix in ("png", "svg", "pdf", "txt", "csv")
     ]
     with Image.open(out) as drawn:
         assert drawn.width > 800

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from calprune.analyze.labels import UNLABELLED, Labels, check_used
 from calprune.analyze.options import PredictionOptions
 from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
@@ -16,6 +17,7 @@ from calprune.data.condition import ALL_TOKENS, Condition, ExperimentKey, sha256
 from calprune.data.condition_names import spec_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import IncompleteError, Mismatch
+from calprune.terminal import remark
 
 
 @dataclass(frozen=True)
@@ -26,11 +28,13 @@ class ConditionRuns:
         condition: what was asked; without a seed where several are joined.
         tables: the sealed files, by rising seed.
         read: how their predictions are read, and remembered.
+        labels: what it is called where people read.
     """
 
     condition: Condition
     tables: tuple[LogitTable, ...]
     read: PredictionCache = field(default_factory=PredictionCache, repr=False, compare=False)
+    labels: Labels = UNLABELLED
 
     @cached_property
     def name(self) -> str:
@@ -40,7 +44,7 @@ class ConditionRuns:
     @cached_property
     def title(self) -> str:
         """For people, e.g. ``SCOPE α=0, K=128``."""
-        return spec_of(self.condition).title
+        return self.labels.title(spec_of(self.condition))
 
     @cached_property
     def key(self) -> str:
@@ -164,7 +168,10 @@ def _only_common(read: Mapping[str, Sequence[Predictions]]) -> dict[str, list[Pr
 
 
 def experiments(
-    tables: Sequence[LogitTable], each_seed: bool = False, cache: PredictionCache | None = None
+    tables: Sequence[LogitTable],
+    each_seed: bool = False,
+    cache: PredictionCache | None = None,
+    labels: Labels = UNLABELLED,
 ) -> list[Experiment]:
     """Group files by ``Condition.experiment``, join seeds, and sort.
 
@@ -174,19 +181,23 @@ def experiments(
         tables: sealed logits.
         each_seed: keep the seeds of a random selector apart.
         cache: where predictions are remembered; None for one of their own.
+        labels: what conditions are called where people read.
 
     Raises:
         IncompleteError: no file at all.
         Mismatch: two files that hold the same condition.
+        PlanError: labels of which none names anything here; one that does not is told on stderr.
     """
     if not tables:
         raise IncompleteError("nothing to analyse: no sealed logits found; run calprune collect")
     piles: dict[ExperimentKey, list[LogitTable]] = defaultdict(list)
     for table in tables:
         piles[table.condition.experiment].append(table)
+    for said in check_used(labels, [spec_of(table.condition) for table in tables]):
+        remark(said)
     names, read = _names(piles), PredictionCache() if cache is None else cache
     return [
-        Experiment(key, *names[key], _conditions(piles[key], each_seed, read))
+        Experiment(key, *names[key], _conditions(piles[key], each_seed, read, labels))
         for key in sorted(piles, key=lambda experiment: experiment.order)
     ]
 
@@ -223,7 +234,7 @@ def _names(
 
 
 def _conditions(
-    tables: Sequence[LogitTable], each_seed: bool, read: PredictionCache
+    tables: Sequence[LogitTable], each_seed: bool, read: PredictionCache, labels: Labels
 ) -> tuple[ConditionRuns, ...]:
     piles: dict[str, list[LogitTable]] = defaultdict(list)
     for table in tables:
@@ -236,14 +247,15 @@ def _conditions(
                 f"{pile[0].path} and {pile[1].path} hold the same condition "
                 f"({spec_of(pile[0].condition)}, {key[:8]}); keep one of them"
             )
-    found = [_runs(sorted(p, key=lambda t: t.condition.seed or 0), read) for p in piles.values()]
+    ordered = [sorted(pile, key=lambda t: t.condition.seed or 0) for pile in piles.values()]
+    found = [_runs(pile, read, labels) for pile in ordered]
     return tuple(sorted(found, key=_position))
 
 
-def _runs(pile: Sequence[LogitTable], read: PredictionCache) -> ConditionRuns:
+def _runs(pile: Sequence[LogitTable], read: PredictionCache, labels: Labels) -> ConditionRuns:
     condition = pile[0].condition
     joined = replace(condition, seed=None) if len(pile) > 1 else condition
-    return ConditionRuns(joined, tuple(pile), read)
+    return ConditionRuns(joined, tuple(pile), read, labels)
 
 
 def _position(runs: ConditionRuns) -> tuple[object, ...]:

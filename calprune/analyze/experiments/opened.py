@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.experiments.experiment import Experiment, experiments
 from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
+from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.pipeline import PredictionCache
 from calprune.data.storage.logits import LogitTable
 from calprune.terminal import remark
@@ -16,12 +17,13 @@ def opened(
     each_seed: bool = False,
     common: bool = False,
     cache: PredictionCache | None = None,
+    labels: Labels = UNLABELLED,
 ) -> list[Experiment]:
     """See ``experiments``; where ``common``, those that differ in their questions only are joined.
 
     What is left out by that is told on stderr.
     """
-    found = experiments(tables, each_seed, cache)
+    found = experiments(tables, each_seed, cache, labels)
     if not common:
         return found
     for line in dropped_sets(found):

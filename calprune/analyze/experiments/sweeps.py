@@ -38,7 +38,7 @@ class Sweep:
     @property
     def line(self) -> str:
         """What they have in common at any budget, for people."""
-        return replace(spec_of(self.fixed), budget=None, scope=None, seed=None).title
+        return self.runs[0].labels.line(spec_of(self.fixed))
 
     @property
     def levels(self) -> tuple[float, ...]:

@@ -8,49 +8,43 @@ pictures. What it is made of, such as ``new_figure``, can be imported from here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 from calprune import registry
 from calprune.analyze.figures._data import FigureData, FigureSpec
 from calprune.analyze.figures._inline import inline
-from calprune.analyze.figures._pages import (
-    FORMATS,
-    SUFFIXES,
-    check_formats,
-    file_stem,
-    write,
-    write_pages,
-)
-from calprune.analyze.figures._style import escaped, footnote, new_figure, styled
+from calprune.analyze.figures._look import BARE, FORMATS, Look, look
+from calprune.analyze.figures._pages import SUFFIXES, Page, file_stem, write_pages
+from calprune.analyze.figures._style import escaped, new_figure, pt, styled
 from calprune.analyze.metric import resolve
 from calprune.errors import PlanError
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = [
+    "BARE",
     "FORMATS",
     "SUFFIXES",
     "Drawn",
     "FigureData",
     "FigureSpec",
     "Kind",
-    "check_formats",
+    "Look",
+    "Page",
+    "Picture",
     "drawn",
     "escaped",
     "file_stem",
-    "footnote",
+    "look",
     "names",
     "new_figure",
     "of_kind",
+    "pictures",
+    "pt",
     "reads",
     "styled",
-    "svg_of",
     "unavailable_because",
-    "write",
+    "write_pages",
 ]
 
 
@@ -58,8 +52,17 @@ __all__ = [
 class Drawn:
     """Pages, at least one, and the numbers on them as plain rows."""
 
-    pages: tuple[Figure, ...]
+    pages: tuple[Page, ...]
     rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A page as an ``<svg>`` element, and the words that belong to it; see ``Page``."""
+
+    svg: str
+    title: str
+    notes: tuple[str, ...]
 
 
 class Kind(Protocol):
@@ -112,31 +115,27 @@ def unavailable_because(kind: str, data: FigureData, spec: FigureSpec) -> str:
 
 
 def drawn(
-    kind: str, data: FigureData, stem: Path, spec: FigureSpec, formats: Sequence[str] = ()
+    kind: str, data: FigureData, stem: Path, spec: FigureSpec, how: Look = BARE
 ) -> list[Path]:
-    """Write a figure, and its numbers as CSV; returns the paths.
+    """Write a figure, its caption, and its numbers as CSV; returns the paths.
 
     Args:
         kind: as ``of_kind`` takes it.
         data: the conditions.
         stem: where to write; suffixes are appended, and a number for pages after the first.
         spec: what to show of them.
-        formats: some of ``FORMATS``; none means all.
+        how: width, size of words, and formats.
 
     Raises:
-        PlanError: an unknown kind or format, or one that these conditions do not allow.
+        PlanError: an unknown kind, or one that these conditions do not allow.
         WriteError: nothing can be written there.
     """
-    with styled():
-        made = _made(kind, data, spec)
-        return write_pages(made.pages, stem, made.rows, formats)
+    with styled(size=how.font_size):
+        made = _made(kind, data, replace(spec, room=how.room))
+        return write_pages(made.pages, stem, made.rows, how)
 
 
-def svg_of(
-    kind: str,
-    data: FigureData,
-    spec: FigureSpec,
-) -> str:
+def pictures(kind: str, data: FigureData, spec: FigureSpec) -> list[Picture]:
     """A figure as text for an HTML page: an ``<svg>`` element for each of its pages.
 
     Equal numbers give equal text. Ids are different in any two different figures, so that a page
@@ -150,7 +149,7 @@ def svg_of(
     """
     with styled(words=True):
         made = _made(kind, data, spec)
-        return "\n".join(inline(page) for page in made.pages)
+        return [Picture(inline(page), page.heading, page.notes) for page in made.pages]
 
 
 def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:

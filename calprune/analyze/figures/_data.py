@@ -16,6 +16,7 @@ from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import usual_without_gaps
+from calprune.data.condition_names import budget_text, parse_name
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
 Rows = TypeVar("Rows")
@@ -34,12 +35,18 @@ class FigureSpec:
         budget: tokens kept, or a label such as ``r0.25``; None for the one with most conditions.
         by: a panel per group.
         against: reference of differences.
+        room: inches that a picture is wide, were its words of 10 points; None for what suits it.
     """
 
     metric: str | Metric = "ece"
     budget: int | str | None = None
     by: str | None = None
     against: str = "full"
+    room: float | None = None
+
+    def width(self, usual: float) -> float:
+        """How wide a picture is, as ``new_figure`` counts, that would be ``usual`` by itself."""
+        return usual if self.room is None else self.room
 
 
 @dataclass(frozen=True)
@@ -181,19 +188,35 @@ class FigureData:
     def at(self, budget: int | str | None) -> list[ConditionRuns]:
         """The unpruned model and all conditions of one budget.
 
+        Args:
+            budget: ``64``, ``22%`` or a label such as ``r0.22``; None or an empty text for the one
+                that most conditions have, the smallest of several.
+
         Raises:
             PlanError: a budget that no condition has.
         """
         labels = [runs.budget for runs in self.pruned]
-        asked = None if budget is None else f"k{budget}" if isinstance(budget, int) else budget
+        asked = str(budget) if budget not in (None, "") else None
         if asked is not None and asked not in labels:
-            raise PlanError(registry.unknown("budget", asked, set(labels)))
+            told = parse_name(f"any @{asked}").budget if asked[0].isdecimal() else None
+            if told is None or told.label not in labels:
+                known = {budget_text(r.condition) for r in self.pruned}
+                raise PlanError(registry.unknown("budget", asked, known))
+            asked = told.label
         usual = sorted(dict.fromkeys(labels), key=lambda b: (-labels.count(b), self._kept(b)))
         chosen = asked or next(iter(usual), None)
         return [c for c in self.experiment.conditions if c.full or c.budget == chosen]
 
     def _kept(self, budget: str) -> float:
         return min(runs.kept for runs in self.pruned if runs.budget == budget)
+
+
+def at_budget(conditions: Sequence[ConditionRuns]) -> str:
+    """`` at K = 64`` behind a title, of conditions of one budget; empty where none is pruned."""
+    told = [budget_text(runs.condition) for runs in conditions if not runs.full]
+    if not told:
+        return ""
+    return f" at {told[0]} of the tokens" if told[0].endswith("%") else f" at K = {told[0]}"
 
 
 def condition_names(rows: Sequence[Any]) -> list[str]:

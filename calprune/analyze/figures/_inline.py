@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from calprune.analyze.figures._pages import saved
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from calprune.analyze.figures._pages import Page, saved
 
 SVG, LINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREF = f"{{{LINK}}}href"
 
 
-def inline(figure: Figure) -> str:
-    """The figure as text; ids begin with a digest of what is drawn.
+def inline(page: Page) -> str:
+    """The page as text; ids begin with a digest of what is drawn.
 
     Without declarations, metadata, comments and rules that would reach beyond the element; with a
     title, and a width that follows its surroundings up to the size that was drawn.
     """
-    drawn = saved(figure, "svg")
+    drawn = saved(page.figure, "svg")
     digest = hashlib.sha256(drawn).hexdigest()[:8]
     root = ElementTree.fromstring(drawn)
     for parent in list(root.iter()):
@@ -41,7 +37,7 @@ def inline(figure: Figure) -> str:
         "style": f"width:100%;max-width:{float(width):.0f}pt;height:auto",
     }
     title = ElementTree.Element(f"{{{SVG}}}title")
-    title.text = " ".join(figure.get_suptitle().replace(r"\$", "$").split())
+    title.text = page.heading
     root.insert(0, title)
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", LINK)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from calprune.analyze.figures import escaped, footnote, new_figure, styled, write
+from calprune.analyze.figures import BARE, Look, Page, escaped, new_figure, styled, write_pages
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,7 @@ FADED = 0.16  # of the image's contrast that is left where tokens are dropped
 PARTLY = 0.5  # and where they are part of new tokens
 BINS = 28
 COLUMNS = 4
-KEPT, DROPPED, PADDING = "#0173b2", "#c4c4c4", "#ececec"
+KEPT, DROPPED, PADDING = "#222222", "#c4c4c4", "#ececec"
 SIDES = ("left", "top", "right", "bottom")
 HEADING: dict[str, Any] = {"loc": "left", "fontsize": 9}
 WIDEST = 32  # letters of a heading that fit over a panel
@@ -68,7 +68,7 @@ class Panel:
 
 @styled()
 def kept_tokens(
-    shown: Shown, panels: Sequence[Panel], stem: Path, title: str, formats: Sequence[str] = ()
+    shown: Shown, panels: Sequence[Panel], stem: Path, title: str, look: Look = BARE
 ) -> list[Path]:
     """The image, and for each selector what it keeps above the attention of kept and dropped.
 
@@ -76,8 +76,8 @@ def kept_tokens(
         shown: the image; with several crops, the whole image and its tiles are drawn apart.
         panels: at least one selector.
         stem: where to write; suffixes are appended.
-        title: over everything.
-        formats: some of ``FORMATS``; none means all.
+        title: what is shown.
+        look: formats, and whether words stand in the picture.
     """
     views, limits = _views(shown), _limits(shown)
     columns, bands = min(COLUMNS, len(panels)) + 1, math.ceil(len(panels) / COLUMNS)
@@ -86,7 +86,7 @@ def kept_tokens(
     rows = len(heights)
     headings = [_heading(p) for p in panels]
     lines = 0.55 + 0.15 * max(map(len, headings))
-    figure = new_figure(2.4 * columns + 0.4, bands * (2.4 * sum(heights) + lines) + 0.8)
+    figure = new_figure(2.4 * columns + 0.4, bands * (2.4 * sum(heights) + lines) + 0.3)
     grid = figure.subplots(bands * rows, columns, squeeze=False, height_ratios=heights * bands)
     for axes in grid.ravel():
         axes.set_axis_off()
@@ -110,9 +110,8 @@ def kept_tokens(
     grid[rows - 1, 0].legend(*marks, loc="upper left", frameon=False, fontsize=9, handlelength=1.2)
     for axes in grid[rows - 1 :: rows, 1]:
         axes.set_ylabel("share of tokens")
-    footnote(figure, _note(shown, panels))
-    figure.suptitle(escaped(title), x=0.01, ha="left", fontsize=12)
-    return write(figure, stem, _rows(shown, panels), formats)
+    page = Page(figure, title, (_note(shown, panels),))
+    return write_pages([page], stem, _rows(shown, panels), look)
 
 
 def _views(shown: Shown) -> dict[str, NDArray[np.bool_]]:

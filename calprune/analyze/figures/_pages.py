@@ -1,18 +1,21 @@
-"""How figures are written: as PNG, SVG and PDF or some of these and, beside them, their numbers."""
+"""How figures are written: pictures, the numbers in them as CSV, and a caption for each."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calprune import registry
-from calprune.analyze.figures._style import DPI
+from calprune.analyze.figures._look import BARE, Look
+from calprune.analyze.figures._style import DPI, SMALL, pt
 from calprune.analyze.tables.records import as_csv
 from calprune.data.storage.publishing import replace_all
 from calprune.errors import PlanError
+from calprune.terminal import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,16 +25,39 @@ _WRITTEN: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None}},
     "pdf": {"metadata": {"CreationDate": None}},
 }
-FORMATS = tuple(_WRITTEN)
-SUFFIXES = (*(f".{name}" for name in FORMATS), ".csv")
+SUFFIXES = (*(f".{name}" for name in _WRITTEN), ".csv", ".txt")
 
 
-def check_formats(asked: Sequence[str]) -> tuple[str, ...]:
-    """Formats of pictures, each once; all if none is asked for; PlanError for an unknown one."""
-    for name in asked:
-        if name not in FORMATS:
-            raise PlanError(registry.unknown("format of pictures", name, FORMATS))
-    return tuple(name for name in FORMATS if name in asked or not asked)
+@dataclass(frozen=True)
+class Page:
+    """A picture without words around it, and the words for its caption.
+
+    Attributes:
+        figure: what is drawn.
+        title: what it shows, without a full stop.
+        notes: sentences, each about a mark that is in the picture.
+        part: ``2 of 3``, where there are several pages.
+    """
+
+    figure: Figure
+    title: str
+    notes: tuple[str, ...] = ()
+    part: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The title, and which part it is of."""
+        return printable(self.title) + f" ({self.part})" * bool(self.part)
+
+    @property
+    def caption(self) -> str:
+        """Title and notes as one paragraph."""
+        return " ".join([f"{self.heading}.", *map(printable, self.notes)])
+
+
+def numbered(at: int, parts: Sequence[Any]) -> str:
+    """``2 of 3`` for the second of three parts, counted from 0; empty for the only one."""
+    return f"{at + 1} of {len(parts)}" if len(parts) > 1 else ""
 
 
 def file_stem(text: str) -> str:
@@ -44,37 +70,47 @@ def file_stem(text: str) -> str:
     return safe[:120]
 
 
-def write(
-    figure: Figure, stem: Path, rows: Sequence[dict[str, Any]], formats: Sequence[str] = ()
-) -> list[Path]:
-    """One figure as ``write_pages`` does."""
-    return write_pages([figure], stem, rows, formats)
-
-
 def write_pages(
-    pages: Sequence[Figure],
-    stem: Path,
-    rows: Sequence[dict[str, Any]],
-    formats: Sequence[str] = (),
+    pages: Sequence[Page], stem: Path, rows: Sequence[dict[str, Any]], look: Look = BARE
 ) -> list[Path]:
-    """Pictures (the same bytes each time) and CSV; WriteError if that is impossible.
+    """Pictures (the same bytes each time), captions and CSV; WriteError if that is impossible.
 
     Pages after the first get ``-2``, ``-3`` and so on at the end of their names.
 
     Args:
-        pages: at least one figure.
+        pages: at least one.
         stem: where to write; suffixes are appended.
         rows: the numbers.
-        formats: some of ``FORMATS``; none means all.
+        look: which formats, and whether words stand in the pictures.
     """
-    images: dict[Path, bytes] = {}
-    for i, figure in enumerate(pages, start=1):
+    files: dict[Path, bytes] = {}
+    for i, page in enumerate(pages, start=1):
         name = stem.name + (f"-{i}" if i > 1 else "")
-        for kind in check_formats(formats):
-            images[stem.with_name(f"{name}.{kind}")] = saved(figure, kind)
-    images[stem.with_name(f"{stem.name}.csv")] = f"{as_csv(rows)}\n".encode()
-    replace_all(images, "figures")
-    return list(images)
+        if look.titled:
+            _with_words(page)
+        for kind in look.formats:
+            files[stem.with_name(f"{name}.{kind}")] = saved(page.figure, kind)
+        files[stem.with_name(f"{name}.txt")] = f"{page.caption}\n".encode()
+    files[stem.with_name(f"{stem.name}.csv")] = f"{as_csv(rows)}\n".encode()
+    replace_all(files, "figures")
+    return list(files)
+
+
+def _with_words(page: Page) -> None:
+    """Title above and notes below, wrapped to the picture's width, which grows in height."""
+    figure = page.figure
+    wide = figure.get_figwidth() / pt(1.0)
+    title = textwrap.wrap(page.heading, max(20, int(10.2 * wide)), max_lines=3, placeholder=" …")
+    notes = textwrap.wrap(" ".join(map(printable, page.notes)), int(15.5 * wide))
+    more = 0.18 * len(title) + 0.13 * len(notes) + 0.15
+    figure.set_figheight(figure.get_figheight() + pt(more))
+    figure.suptitle(_plain(title), x=0.01, ha="left", fontsize=pt(11))
+    if notes:
+        figure.supxlabel(_plain(notes), x=0.01, ha="left", fontsize=pt(SMALL), color="#555555")
+
+
+def _plain(lines: Sequence[str]) -> str:
+    return "\n".join(lines).replace("$", r"\$")
 
 
 def saved(figure: Figure, kind: str) -> bytes:

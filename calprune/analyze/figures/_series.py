@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from calprune.analyze.figures._style import BAND, INK, brief, colours_of, finite, lighter, upright
+from calprune.analyze.figures._style import (
+    BAND,
+    INK,
+    brief,
+    colours_of,
+    finite,
+    pt,
+    shades,
+    upright,
+)
 from calprune.analyze.metric import DisplayUnit
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.row import ConditionInfo
@@ -15,10 +26,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MARKERS = "osD^vPX<>*"
-PALEST = 0.6  # of the way to white; beyond, a line is lost on paper
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
 MOST = 8  # lines that one page can hold
+RIBBONS = 4  # lines whose intervals can be told apart as areas
 Series = tuple[str, str]
-"""A selector, and a curve over budgets by its title."""
+"""A selector, and the name of a curve over budgets."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a curve is drawn everywhere on a page."""
+
+    colour: tuple[float, ...]
+    marker: str
+    label: str
 
 
 def named(row: Any) -> str:
@@ -62,7 +83,7 @@ def scaled(value: float | None, by: float) -> float | None:
 
 def series_key(condition: ConditionInfo) -> Series:
     """The curve that a condition is on."""
-    return condition.selector, condition.line
+    return condition.selector, condition.line_name
 
 
 def series_of(rows: Sequence[Any]) -> list[Series]:
@@ -70,22 +91,18 @@ def series_of(rows: Sequence[Any]) -> list[Series]:
     return sorted({series_key(r.condition) for r in rows if not r.condition.full})
 
 
-def series_styles(rows: Sequence[Any]) -> dict[Series, dict[str, Any]]:
+def series_styles(rows: Sequence[Any]) -> dict[Series, Style]:
     """Colour by selector; settings of one selector by shade, and equal colours by marker."""
     lines = series_of(rows)
     colours = colours_of([selector for selector, _ in lines])
-    used: dict[Any, int] = {}
+    used: dict[str, int] = {}
     found = {}
     for selector, parameters in lines:
         variants = [p for s, p in lines if s == selector]
-        step = min(1 / (len(variants) + 1), PALEST / max(len(variants) - 1, 1))
-        shade = lighter(colours[selector], variants.index(parameters) * step)
+        shade = shades(colours[selector], len(variants))[variants.index(parameters)]
         at = used[colours[selector]] = used.get(colours[selector], -1) + 1
-        found[selector, parameters] = {
-            "color": shade,
-            "marker": MARKERS[at % len(MARKERS)],
-            "label": series_label(rows, (selector, parameters)),
-        }
+        label = series_label(rows, (selector, parameters))
+        found[selector, parameters] = Style(shade, MARKERS[at % len(MARKERS)], label)
     return found
 
 
@@ -106,18 +123,43 @@ def line_shown(condition: ConditionInfo) -> str:
     return f"{condition.line} ({condition.joined})" if condition.joined else condition.line
 
 
+def full_label(rows: Sequence[Any]) -> str:
+    """The unpruned model in a legend, with its tokens; empty without one."""
+    own = next((r.condition for r in rows if r.condition.full), None)
+    return "" if own is None else f"{brief(own.title, 24)} (all {own.kept:.0f})"
+
+
+def apart(rows: Sequence[Any]) -> bool:
+    """Whether points of one K are moved a little apart, so that bars can be told apart."""
+    kept = [(r.metric, r.group, r.condition.kept) for r in rows if not r.condition.full]
+    return len(series_of(rows)) > RIBBONS and len(set(kept)) < len(kept)
+
+
 def curve_panel(
-    axes: Axes,
-    rows: Sequence[Estimate],
-    styles: dict[Series, dict[str, Any]],
-    labelled: bool = True,
+    axes: Axes, rows: Sequence[Estimate], styles: dict[Series, Style], labelled: bool = True
 ) -> None:
     """One metric in one group against K, the unpruned model as a dashed line."""
     _unpruned(axes, rows)
-    for j, (line, style) in enumerate(styles.items()):
-        beside = 2 ** (0.05 * (j - (len(styles) - 1) / 2))
-        _line(axes, [r for r in rows if series_key(r.condition) == line], style, beside)
+    moved, lines = apart(rows), list(styles)
+    for line, style in styles.items():
+        own = [r for r in rows if series_key(r.condition) == line]
+        places = {
+            r.condition.kept: _beside(line, [o for o in lines if _at(rows, o, r.condition.kept)])
+            if moved
+            else 1.0
+            for r in own
+        }
+        _line(axes, own, style, places, ribbon=not moved and len(own) > 1)
     token_axis(axes, [r.condition.kept for r in rows if not r.condition.full], labelled)
+
+
+def _at(rows: Sequence[Estimate], line: Series, kept: float) -> bool:
+    return any(series_key(r.condition) == line and r.condition.kept == kept for r in rows)
+
+
+def _beside(line: Series, there: Sequence[Series]) -> float:
+    """What K is multiplied with where several points share it."""
+    return float(2 ** (0.05 * (there.index(line) - (len(there) - 1) / 2)))
 
 
 def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
@@ -126,20 +168,53 @@ def _unpruned(axes: Axes, rows: Sequence[Estimate]) -> None:
             by = scale(e.metric.unit)
             if e.low is not None and e.high is not None:
                 axes.axhspan(by * e.low, by * e.high, color=BAND, lw=0, zorder=0)
-            label = f"full (all {e.condition.kept:.0f})"
-            axes.axhline(by * finite(centre(e)), color=INK, ls="--", lw=1.3, zorder=1, label=label)
+            axes.axhline(
+                by * finite(centre(e)), color=INK, ls="--", lw=pt(1.3), zorder=1,
+                label=full_label([e]),
+            )  # fmt: skip
 
 
-def _line(axes: Axes, rows: Sequence[Estimate], style: dict[str, Any], beside: float) -> None:
-    """A curve with its intervals, moved ``beside`` K so that intervals do not hide each other."""
+def _line(
+    axes: Axes, rows: Sequence[Estimate], style: Style, places: dict[float, float], ribbon: bool
+) -> None:
+    """A curve with its intervals, as an area or as bars."""
     rows = sorted(rows, key=lambda e: e.condition.kept)
     if not rows:
         return
-    by, x = scale(rows[0].metric.unit), [e.condition.kept * beside for e in rows]
+    by = scale(rows[0].metric.unit)
+    x = [e.condition.kept * places[e.condition.kept] for e in rows]
     y = [by * finite(centre(e)) for e in rows]
-    axes.plot(x, y, ms=5.5, lw=1.6, mec="white", mew=0.7, zorder=3, **style)
+    axes.plot(
+        x, y, ms=pt(5.5), lw=pt(1.6), mec="white", mew=pt(0.7), zorder=3, color=style.colour,
+        marker=style.marker, label=style.label,
+    )  # fmt: skip
     spans = [(scaled(e.low, by), scaled(e.high, by)) for e in rows]
-    upright(axes, x, spans, color=style["color"], lw=1.4, alpha=0.75, zorder=2)
+    if ribbon:
+        low, high = ([finite(end) for end in ends] for ends in zip(*spans, strict=True))
+        axes.fill_between(x, low, high, color=style.colour, alpha=0.16, lw=0, zorder=1)
+    else:
+        upright(axes, x, spans, color=style.colour, lw=pt(1.4), alpha=0.75, zorder=2)
+
+
+def interval_note(rows: Sequence[Estimate], intervals: str) -> list[str]:
+    """What areas, bars and the grey band are, as far as there are any."""
+    known = [r for r in rows if r.low is not None]
+    pruned = [r for r in known if not r.condition.full]
+    points = Counter((r.metric, r.group, series_key(r.condition)) for r in pruned)
+    marks = []
+    if not apart(rows) and any(n > 1 for n in points.values()):
+        marks.append("areas")
+    if pruned and (apart(rows) or any(n == 1 for n in points.values())):
+        marks.append("bars")
+    if len(pruned) < len(known):
+        marks.append("grey band")
+    if not marks:
+        return []
+    words = " and ".join([", ".join(marks[:-1]), marks[-1]] if marks[1:] else marks)
+    said = [f"{words.capitalize()}: {intervals}."]
+    if apart(rows):
+        said.append("Points of one K stand side by side, in the order of the legend.")
+    return said
 
 
 def token_axis(axes: Axes, kept: Sequence[float], labelled: bool = True) -> None:
@@ -163,5 +238,6 @@ def token_axis(axes: Axes, kept: Sequence[float], labelled: bool = True) -> None
 def legend_of(axes: Axes) -> tuple[list[Any], list[str]]:
     """Handles and labels by selector and parameters, the unpruned reference last."""
     handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda i: (labels[i].startswith("full"), i))
+    last = [getattr(h, "get_linestyle", str)() == "--" for h in handles]
+    order = sorted(range(len(labels)), key=lambda i: (last[i], i))
     return [handles[i] for i in order], [labels[i] for i in order]

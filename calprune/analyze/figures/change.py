@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from calprune import registry
 from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
-from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure, pt
 from calprune.analyze.figures._data import TESTED
+from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import Series, axis_title, budget_of, difference, named, scale
 from calprune.analyze.figures._style import (
     INK,
     brief,
     colours_of,
     finite,
-    footnote,
+    fitted,
     legend_in,
     legend_rows,
-    lighter,
-    new_figure,
     paged,
-    titled,
+    shades,
 )
 from calprune.analyze.results.parameter_effect import ParameterEffect as Row
 from calprune.analyze.results.parameter_effect import parameter_effects
@@ -31,11 +30,11 @@ from calprune.errors import IncompleteError, Mismatch, PlanError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["Change"]
 
 PANELS, ALPHA = 4, 0.05
+BESIDE = 5.6  # inches from which two panels stand side by side
 USUAL = "gap_power"
 
 
@@ -79,8 +78,7 @@ class Change:
         rows = self._changes(data, spec)
         parts = paged(list(dict.fromkeys((r.condition.selector, r.line) for r in rows)), PANELS)
         pages = [
-            _page(rows, part, data, f"{i} of {len(parts)}" if parts[1:] else "")
-            for i, part in enumerate(parts, start=1)
+            _page(rows, part, (data, spec), numbered(i, parts)) for i, part in enumerate(parts)
         ]
         return Drawn(tuple(pages), records(rows))
 
@@ -95,17 +93,21 @@ class Change:
         return self.parameter or (USUAL if USUAL in known else known[0])
 
 
-def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: str) -> Figure:
-    first = rows[0]
+def _page(
+    rows: Sequence[Row], keys: Sequence[Series], of: tuple[FigureData, FigureSpec], part: str
+) -> Page:
+    (data, spec), first = of, rows[0]
+    shown = [r for r in rows if (r.condition.selector, r.line) in keys]
     kept = sorted({(r.condition.kept, budget_of(r.condition)) for r in rows})
     levels = sorted({r.level for r in rows})
     labels = [f"{first.parameter} = {v:g}" for v in levels]
-    columns = min(2, len(keys))
+    columns = fitted(len(keys), 1 if spec.room is not None and spec.room < BESIDE else 2)
     bands = -(-len(keys) // columns)
-    width = max(4.6, min(7.0, columns * (0.9 + 0.17 * len(kept) * (len(levels) + 1))))
+    usual = max(4.6, min(7.0, columns * (0.9 + 0.17 * len(kept) * (len(levels) + 1))))
+    width = spec.width(usual)
     across, below = legend_rows(labels, width)
     tall = 2.6 if bands == 1 else 2.1
-    figure = new_figure(width, tall * bands + 1.1 * below + 1.3)
+    figure = new_figure(width, tall * bands + 1.1 * below + 0.6)
     grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
     panels = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(keys))]
     for i, (axes, key) in enumerate(zip(panels, keys, strict=True)):
@@ -116,7 +118,7 @@ def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: s
         axes.tick_params(labelleft=i % columns == 0)
         axes.set_xlabel("visual tokens kept, K" if i + columns >= len(keys) else "")
         if len(keys) > 1 or "=" in key[1]:
-            axes.set_title(brief(key[1], 40), loc="left", fontsize=9)
+            axes.set_title(brief(key[1], 40), loc="left", fontsize=pt(9))
         if i % columns == 0:
             axes.set_ylabel(
                 axis_title(
@@ -129,20 +131,19 @@ def _page(rows: Sequence[Row], keys: Sequence[Series], data: FigureData, part: s
     handles = [_patch(first.condition.selector, levels, v) for v in levels]
     legend_in(figure.add_subplot(grid[bands, :]), handles, [brief(x) for x in labels], across)
     way = first.difference.metric.direction
-    hint = "" if way == "neither" else f" {way.capitalize()} is better."
-    footnote(
-        figure,
-        f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."
-        f"{hint} "
-        f"Lines: {data.intervals}. * p < {ALPHA:g} after "
-        f"correction over {first.difference.family} comparisons.",
-    )
-    titled(figure, f"{first.difference.metric.title} of {data.title} by {first.parameter}", part)
-    return figure
+    notes = [f"Against {first.parameter} = {first.baseline:g} at the same K, paired by question."]
+    notes += [f"{way.capitalize()} is better."] * (way != "neither")
+    notes += [f"Lines: {data.intervals}."] * any(r.difference.low is not None for r in shown)
+    starred = any(r.difference.p_adjusted < ALPHA for r in shown)
+    notes += [
+        f"* p < {ALPHA:g} after correction over {first.difference.family} comparisons."
+    ] * starred
+    title = f"{first.difference.metric.title} of {data.title} by {first.parameter}"
+    return Page(figure, title, tuple(notes), part)
 
 
 def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list[float]) -> None:
-    axes.axhline(0, color=INK, lw=1, zorder=3)
+    axes.axhline(0, color=INK, lw=pt(1), zorder=3)
     wide = 0.8 / len(levels)
     for r in rows:
         by, i = scale(r.difference.metric.unit), levels.index(r.level)
@@ -154,13 +155,17 @@ def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list
         top = finite(difference(r.difference))
         if r.difference.low is not None and r.difference.high is not None:
             axes.plot(
-                [x, x], [by * r.difference.low, by * r.difference.high], color=INK, lw=1.1, zorder=4
+                [x, x],
+                [by * r.difference.low, by * r.difference.high],
+                color=INK,
+                lw=pt(1.1),
+                zorder=4,
             )
             top = r.difference.high
         if r.difference.p_adjusted < ALPHA:
             axes.annotate(
-                "*", (x, by * max(top, 0.0)), (0, -1), textcoords="offset points", ha="center",
-                va="bottom", fontsize=11, annotation_clip=False,
+                "*", (x, by * max(top, 0.0)), (0, -pt(1)), textcoords="offset points",
+                ha="center", va="bottom", fontsize=pt(11), annotation_clip=False,
             )  # fmt: skip
     axes.set_xticks(range(len(budgets)), budgets)
     axes.set_xlim(-0.6, len(budgets) - 0.4)
@@ -170,9 +175,8 @@ def _panel(axes: Axes, rows: Sequence[Row], budgets: Sequence[str], levels: list
 
 
 def _colour(selector: str, levels: Sequence[float], value: float) -> Any:
-    """Shades of the selector's colour, the smallest level the lightest."""
-    share = (len(levels) - 1 - list(levels).index(value)) / max(len(levels), 2)
-    return lighter(colours_of([selector])[selector], 0.9 * share)
+    """Shades of the selector's colour, the smallest level the darkest."""
+    return shades(colours_of([selector])[selector], len(levels))[list(levels).index(value)]
 
 
 def _patch(selector: str, levels: Sequence[float], value: float) -> object:

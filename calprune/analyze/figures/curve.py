@@ -5,38 +5,33 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure, pt
+from calprune.analyze.figures._broken import NOTE, break_of, finish, panel
 from calprune.analyze.figures._data import ESTIMATED
+from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import (
     MOST,
     Series,
     axis_title,
     curve_panel,
+    full_label,
+    interval_note,
     legend_of,
     named,
+    series_key,
     series_of,
     series_styles,
 )
-from calprune.analyze.figures._style import (
-    brief,
-    footnote,
-    legend_in,
-    legend_rows,
-    new_figure,
-    paged,
-    titled,
-)
+from calprune.analyze.figures._style import brief, fitted, legend_in, legend_rows, paged
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.records import records
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["Curve"]
 
 PANELS = 9
+WIDE, NARROW = 4.6, 2.35  # inches of a panel alone, and of one of several
 LACKING = "Values that are undefined or infinite are not drawn."
 
 
@@ -63,46 +58,55 @@ class Curve:
             for lines in paged(series_of(rows), MOST)
         ]
         pages = [
-            _page(rows, groups, lines, data, _number(i, len(parts)))
+            _page(rows, groups, lines, (data, spec), numbered(i, parts))
             for i, (groups, lines) in enumerate(parts)
         ]
         return Drawn(tuple(pages), records(rows))
 
 
-def _number(at: int, count: int) -> str:
-    return f"{at + 1} of {count}" if count > 1 else ""
-
-
 def _page(
-    rows: Sequence[Estimate], groups: list[str], lines: list[Series], data: FigureData, number: str
-) -> Figure:
-    columns = 2 if len(groups) in (2, 4) else min(3, len(groups))
+    rows: Sequence[Estimate],
+    groups: list[str],
+    lines: list[Series],
+    of: tuple[FigureData, FigureSpec],
+    part: str,
+) -> Page:
+    data, spec = of
+    shown = [r for r in rows if r.condition.full or series_key(r.condition) in lines]
+    shown = [r for r in shown if r.group in groups]
+    most = 3 if spec.room is None else max(1, int((spec.room - 0.3) / (0.8 * NARROW)))
+    columns = fitted(len(groups), most)
     bands = math.ceil(len(groups) / columns)
-    wide, tall = (4.6, 3.0) if len(groups) == 1 else (2.35, 2.1)
+    tall = 3.0 if len(groups) == 1 else 2.1
+    width = spec.width(max(WIDE, NARROW * columns + 0.3))
     styles = {line: style for line, style in series_styles(rows).items() if line in lines}
-    labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
-    width = max(4.6, wide * columns + 0.3)
+    labels = [style.label for style in styles.values()]
+    labels += [full_label(shown)] if full_label(shown) else []
     across, below = legend_rows(labels, width)
-    figure = new_figure(width, tall * bands + 1.1 * below + 1.15)
+    figure = new_figure(width, tall * bands + 1.1 * below + 0.6)
     grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
-    panels = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(groups))]
-    for i, (axes, group) in enumerate(zip(panels, groups, strict=True)):
-        if i:
-            axes.sharey(panels[0])
-        own = [r for r in rows if r.group == group]
-        curve_panel(axes, own, styles, labelled=i + columns >= len(groups))
-        axes.tick_params(labelleft=i % columns == 0)
+    at = break_of(shown)
+    panels = [panel(figure, grid[divmod(i, columns)], at) for i in range(len(groups))]
+    for i, ((main, beyond), group) in enumerate(zip(panels, groups, strict=True)):
+        own = [r for r in shown if r.group == group]
+        for axes, first in zip((main, beyond), panels[0], strict=True):
+            if axes is None or first is None:
+                continue
+            if i:
+                axes.sharey(first)
+            curve_panel(axes, own, styles, labelled=i + columns >= len(groups))
+            axes.tick_params(labelleft=i % columns == 0)
+        finish(main, beyond, at)
         if len(groups) > 1 or group != "all":
-            axes.set_title(brief(group, 26), loc="left", fontsize=9.5)
+            upper = main if beyond is None or (at is not None and at.below) else beyond
+            upper.set_title(brief(group, 26), loc="left", fontsize=pt(9.5))
         if i % columns == 0:
-            axes.set_ylabel(_label(rows[0], bands > 1))
-    legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0]), across)
-    notes = [f"Bars and grey band: {data.intervals}."] * any(r.low is not None for r in rows)
-    notes += [LACKING] * any(not math.isfinite(r.value) for r in rows)
-    if notes:
-        footnote(figure, " ".join(notes))
-    titled(figure, f"{rows[0].metric.title} of {data.title}", number)
-    return figure
+            main.set_ylabel(_label(shown[0], bands > 1))
+    legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0][0]), across)
+    notes = interval_note(shown, data.intervals)
+    notes += [LACKING] * any(not math.isfinite(r.value) for r in shown)
+    notes += [NOTE] * (at is not None)
+    return Page(figure, f"{shown[0].metric.title} of {data.title}", tuple(notes), part)
 
 
 def _label(row: Estimate, small: bool) -> str:

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from calprune import registry
 from calprune.analyze.experiments.experiment import ConditionRuns
 from calprune.analyze.experiments.sweeps import numeric_parameters, sweeps
-from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure, pt
 from calprune.analyze.figures._data import TESTED
+from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import Series, axis_title, scale
-from calprune.analyze.figures._style import (
-    INK,
-    brief,
-    finite,
-    footnote,
-    new_figure,
-    paged,
-    titled,
-)
+from calprune.analyze.figures._style import brief, finite, fitted, ink_on, paged
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.families import family_title
 from calprune.analyze.tables.numbers import number
@@ -29,13 +22,14 @@ from calprune.analyze.tables.records import records
 from calprune.errors import PlanError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 __all__ = ["Heatmap"]
 
 PANELS = 4
 ALPHA = 0.05
-# seaborn's colour maps of these names at equal steps, see ``PALETTE``
+CELL, TALL = 0.62, 0.42  # inches
+# seaborn's colour maps of these names at equal steps
 CREST = (
     *("#a5cd90", "#92c491", "#7fbb91", "#6db290"),
     *("#5da890", "#509e90", "#44948f", "#398a8e"),
@@ -52,7 +46,7 @@ VLAG = (
 
 @dataclass(frozen=True)
 class Heatmap:
-    """A panel per selector and other parameters; values in the cells, asterisks where they differ.
+    """A panel per selector and other parameters; in the cells values and half-widths of intervals.
 
     Attributes:
         parameter: the rows; by default the one with most values.
@@ -91,14 +85,10 @@ class Heatmap:
                 rows.append({**records([estimates[runs.name]])[0], **extra, **marks})
         parts = paged(piles, PANELS)
         pages = [
-            _page(part, parameter, estimates, p, (data, to, _of(i, parts)))
-            for i, part in enumerate(parts, start=1)
+            _page(part, parameter, estimates, p, (data, spec, to, numbered(i, parts)))
+            for i, part in enumerate(parts)
         ]
         return Drawn(tuple(pages), rows)
-
-
-def _of(at: int, parts: Sequence[Any]) -> str:
-    return f"{at} of {len(parts)}" if len(parts) > 1 else ""
 
 
 def _page(
@@ -106,29 +96,27 @@ def _page(
     parameter: str,
     estimates: dict[str, Estimate],
     p: dict[str, float],
-    words: tuple[FigureData, str, str],
-) -> Figure:
-    data, to, part = words
+    words: tuple[FigureData, FigureSpec, str, str],
+) -> Page:
+    data, spec, to, part = words
     first = next(iter(estimates.values()))
     kept = sorted({_budget(c) for _, own in piles for c in own})
     levels = sorted({c.level(parameter) or 0.0 for _, own in piles for c in own})
-    shade = _Shade.of(first, [estimates[c.name] for _, own in piles for c in own])
-    wide, tall = 0.62 * len(kept) + 0.75, 0.36 * len(levels) + 0.55
-    columns = min(len(piles), max(1, int(6.4 / wide)))
+    shown = [estimates[c.name] for _, own in piles for c in own]
+    shade = _Shade.of(first, shown)
+    wide, tall = CELL * len(kept) + 0.75, TALL * len(levels) + 0.55
+    columns = fitted(len(piles), max(1, int(((spec.room or 7.5) - 1.1) / wide)))
     bands = math.ceil(len(piles) / columns)
-    figure = new_figure(max(4.4, wide * columns + 1.1), max(1.5, tall * bands) + 1.25)
+    width = spec.width(max(4.4, wide * columns + 1.1))
+    figure = new_figure(width, max(1.5, tall * bands) + 0.5)
     panels = figure.subplots(bands, columns, squeeze=False, sharex=True, sharey=True)
     for axes in panels.ravel()[len(piles) :]:
         axes.set_axis_off()
     for i, ((key, own), axes) in enumerate(zip(piles, panels.ravel(), strict=False)):
         for runs in own:
-            x, y = kept.index(_budget(runs)), levels.index(runs.level(parameter) or 0.0)
-            row = estimates[runs.name]
-            face = shade(row)
-            axes.add_patch(_square(x, y, face))
-            star = "*" if p.get(runs.name, 1.0) < ALPHA else ""
-            text = number(finite(row.value), row.metric.unit) + star
-            axes.text(x, y, text, color=_ink(face), fontsize=8.5, ha="center", va="center")
+            at = kept.index(_budget(runs)), levels.index(runs.level(parameter) or 0.0)
+            differs = p.get(runs.name, 1.0) < ALPHA
+            _cell(axes, at, estimates[runs.name], shade, differs)
         axes.set_xlim(-0.5, len(kept) - 0.5)
         axes.set_ylim(-0.5, len(levels) - 0.5)
         axes.set_xticks(range(len(kept)), [k[1] for k in kept])
@@ -138,18 +126,41 @@ def _page(
         for side in axes.spines.values():
             side.set_visible(False)
         if len(piles) > 1 or "=" in key[1]:
-            axes.set_title(brief(key[1], 12 + 9 * len(kept)), loc="left", fontsize=8.5)
-        axes.set_xlabel("tokens kept, K" if i + columns >= len(piles) else "")
+            axes.set_title(brief(key[1], 12 + 9 * len(kept)), loc="left", fontsize=pt(8.5))
+        last = i + columns >= len(piles)
+        axes.tick_params(labelbottom=last)
+        axes.set_xlabel("tokens kept, K" if last else "")
         axes.set_ylabel(brief(parameter, 20) if i % columns == 0 else "")
     bar = figure.colorbar(shade.scale, ax=list(panels.ravel()), aspect=14, pad=0.02)
     bar.set_label(
-        axis_title(first.metric.title, first.metric.unit, first.metric.direction), fontsize=8.5
+        axis_title(first.metric.title, first.metric.unit, first.metric.direction), fontsize=pt(8.5)
     )
-    bar.ax.tick_params(labelsize=8)
+    bar.ax.tick_params(labelsize=pt(8))
     bar.outline.set_visible(False)
-    footnote(figure, _note(p, first, estimates, (to, data.exchanged)))
-    titled(figure, f"{first.metric.title} of {data.title} by {parameter} and K", part)
-    return figure
+    full = next((r for r in estimates.values() if r.condition.full), None)
+    filled = len(shown) == len(piles) * len(kept) * len(levels)
+    notes = [] if full is None else [f"full: {number(finite(full.value), full.metric.unit)}."]
+    notes += _notes(shown, p, data, to) + ["Empty: not in the cache."] * (not filled)
+    return Page(
+        figure, f"{first.metric.title} of {data.title} by {parameter} and K", tuple(notes), part
+    )
+
+
+def _cell(axes: Axes, at: tuple[int, int], row: Estimate, shade: _Shade, differs: bool) -> None:
+    """A value, whether it differs, and the half-width of its interval."""
+    face = shade(row)
+    axes.add_patch(_square(*at, face))
+    ink, half = ink_on(face), _half_width(row)
+    value = number(finite(row.value), row.metric.unit) + "*" * differs
+    lift = 0.0 if half is None else 0.16
+    axes.text(at[0], at[1] + lift, value, color=ink, fontsize=pt(8.5), ha="center", va="center")
+    if half is not None:
+        below = f"±{number(half, row.metric.unit)}"
+        axes.text(at[0], at[1] - 0.24, below, color=ink, fontsize=pt(7.5), ha="center", va="center")
+
+
+def _half_width(row: Estimate) -> float | None:
+    return None if row.low is None or row.high is None else (row.high - row.low) / 2
 
 
 def _budget(runs: ConditionRuns) -> tuple[float, str]:
@@ -157,18 +168,18 @@ def _budget(runs: ConditionRuns) -> tuple[float, str]:
     return runs.kept, runs.budget.removeprefix("k")
 
 
-def _note(
-    p: dict[str, float], first: Estimate, estimates: dict[str, Estimate], against: tuple[str, str]
-) -> str:
-    to, on = against
-    full = next((r for r in estimates.values() if r.condition.full), None)
-    parts = [] if full is None else [f"full: {number(finite(full.value), full.metric.unit)}."]
-    if p:
-        parts.append(
-            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions exchanged on {on}, "
-            f"corrected for {len(p)} comparisons."
+def _notes(shown: Sequence[Estimate], p: dict[str, float], data: FigureData, to: str) -> list[str]:
+    notes = []
+    known = [r for r in shown if r.low is not None]
+    if known:
+        of = " of the de-biased value" * (known[0].interval_of == "debiased")
+        notes.append(f"±: half the width of the interval{of}, {data.intervals}.")
+    if any(p.get(r.condition.name, 1.0) < ALPHA for r in shown):
+        notes.append(
+            f"* differs from {brief(to)}: p < {ALPHA:g}, conditions exchanged on "
+            f"{data.exchanged}, corrected for {len(p)} comparisons."
         )
-    return " ".join([*parts, "Empty: not in the cache."])
+    return notes
 
 
 @dataclass(frozen=True)
@@ -191,8 +202,8 @@ class _Shade:
             low = -high
         if low == high:
             low, high = low - 0.5, high + 0.5
-        shades = VLAG if first.metric.direction == "nearer 0" else CREST
-        colours = LinearSegmentedColormap.from_list("shades", shades)
+        steps = VLAG if first.metric.direction == "nearer 0" else CREST
+        colours = LinearSegmentedColormap.from_list("shades", steps)
         return cls(ScalarMappable(Normalize(low, high), colours), first.metric.unit)
 
     def __call__(self, row: Estimate) -> tuple[float, ...]:
@@ -205,10 +216,4 @@ class _Shade:
 def _square(x: float, y: float, face: Sequence[float]) -> Any:
     from matplotlib.patches import Rectangle
 
-    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=tuple(face), edgecolor="white", lw=1.5)
-
-
-def _ink(face: Sequence[float]) -> str:
-    """Dark on light, white on dark."""
-    red, green, blue = face[:3]
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+    return Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=tuple(face), edgecolor="white", lw=pt(1.5))

@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from calprune.analyze.figures import Drawn, FigureData, FigureSpec
-from calprune.analyze.figures._data import condition_names
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure, pt
+from calprune.analyze.figures._data import at_budget, condition_names
+from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._style import (
     BAND,
     INK,
+    across_page,
     brief,
     colours_of,
-    footnote,
-    new_figure,
     paged,
-    titled,
     upright,
 )
 from calprune.analyze.results.estimate import Estimate
@@ -27,14 +26,12 @@ from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["Reliability"]
 
 UNITS = {"plain": "", "percent": " %", "points": " pts", "score": ""}
 FEW = 10
-PANELS = 12
-NOTE = f"Grey: where 95 % fall if calibrated. Hollow: fewer than {FEW} answers."
+WIDE, TALL = 2.2, 2.95  # inches of a panel with its strip
 
 
 @dataclass(frozen=True)
@@ -43,9 +40,11 @@ class Reliability:
 
     Attributes:
         isotonic: draw the bin-free curve too.
+        budget: tokens kept, ``64`` or ``22%``; by default the one with most conditions.
     """
 
     isotonic: bool = False
+    budget: str = ""
 
     title: ClassVar[str] = "accuracy against confidence, bin by bin, at one budget"
     per_metric: ClassVar[bool] = False
@@ -57,15 +56,17 @@ class Reliability:
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        shown = data.at(spec.budget)
+        shown = data.at(self.budget or spec.budget)
         bins = data.numbers(reliability_bins, data.options, conditions=shown)
         numbers = data.estimates("ece", "accuracy", draws=0)
         told = data.options.predictions
         steps = data.numbers(isotonic_steps, told, conditions=shown) if self.isotonic else []
-        parts = paged(condition_names(bins), PANELS)
+        names = condition_names(bins)
+        _, each = across_page(len(names), WIDE, TALL, spec.room)
+        parts, title = paged(names, each), f"Reliability of {data.title}{at_budget(shown)}"
         pages = [
-            _page(bins, names, numbers, steps, data, _part(i, len(parts)))
-            for i, names in enumerate(parts, start=1)
+            _page(bins, part, numbers, steps, (data, spec, title, numbered(i, parts)))
+            for i, part in enumerate(parts)
         ]
         rows = records(bins)
         if steps:
@@ -75,21 +76,17 @@ class Reliability:
         return Drawn(tuple(pages), rows)
 
 
-def _part(at: int, count: int) -> str:
-    return f"{at} of {count}" if count > 1 else ""
-
-
 def _page(
     bins: Sequence[Bin],
     names: Sequence[str],
     estimates: Sequence[Estimate],
     steps: Sequence[Step],
-    data: FigureData,
-    part: str,
-) -> Figure:
-    columns = 2 if len(names) == 4 else min(3, len(names))
+    words: tuple[FigureData, FigureSpec, str, str],
+) -> Page:
+    data, spec, title, part = words
+    columns, _ = across_page(len(names), WIDE, TALL, spec.room)
     rows = math.ceil(len(names) / columns)
-    figure = new_figure(max(3.6, 2.2 * columns + 0.4), 2.95 * rows + 0.8)
+    figure = new_figure(spec.width(max(3.6, WIDE * columns + 0.4)), TALL * rows + 0.2)
     left = 0.5 if min(b.confidence for b in bins) >= 0.5 else 0.0
     panels = figure.subplots(2 * rows, columns, squeeze=False, height_ratios=(4, 1) * rows)
     for i in range(rows * columns):
@@ -110,10 +107,20 @@ def _page(
             top.set_ylabel("accuracy")
             strip.set_ylabel("share")
         strip.set_xlabel("confidence" if i + columns >= len(names) else "")
-    isotonic = " Black: isotonic curve, without bins." if steps else ""
-    footnote(figure, f"Bars: 95 %, {data.options.resampling.unit} resampled. {NOTE}{isotonic}")
-    titled(figure, f"Reliability of {data.title}", part)
-    return figure
+    return Page(
+        figure, title, _notes([b for b in bins if b.condition.name in names], steps, data), part
+    )
+
+
+def _notes(bins: Sequence[Bin], steps: Sequence[Step], data: FigureData) -> tuple[str, ...]:
+    notes = [f"Bars: 95 %, {data.options.resampling.unit} resampled."]
+    return (
+        *notes * any(b.low is not None for b in bins),
+        "Grey: where 95 % fall if calibrated.",
+        *[f"Hollow: fewer than {FEW} answers."] * any(b.n < FEW for b in bins),
+        *["Dashed: isotonic curve, without bins."] * bool(steps),
+        "Below: the share of answers in each bin.",
+    )
 
 
 def _lowest(bins: Sequence[Bin], left: float) -> float:
@@ -126,22 +133,22 @@ def _lowest(bins: Sequence[Bin], left: float) -> float:
 def _panel(axes: Axes, bins: Sequence[Bin], left: float, bottom: float) -> None:
     x = [b.confidence for b in bins]
     axes.fill_between(x, [b.band_low for b in bins], [b.band_high for b in bins], color=BAND, lw=0)
-    axes.plot([left, 1], [left, 1], color="#8a8a8a", lw=1, zorder=1)
+    axes.plot([left, 1], [left, 1], color="#8a8a8a", lw=pt(1), zorder=1)
     colour = colours_of([bins[0].condition.selector])[bins[0].condition.selector]
-    axes.plot(x, [b.accuracy for b in bins], color=colour, lw=1.2, alpha=0.7, zorder=2)
-    upright(axes, x, [(b.low, b.high) for b in bins], color=colour, lw=1.6, zorder=2)
+    axes.plot(x, [b.accuracy for b in bins], color=colour, lw=pt(1.2), alpha=0.7, zorder=2)
+    upright(axes, x, [(b.low, b.high) for b in bins], color=colour, lw=pt(1.6), zorder=2)
     sure, rare = [b for b in bins if b.n >= FEW], [b for b in bins if b.n < FEW]
     for shown, face, edge in ((sure, colour, "white"), (rare, "white", colour)):
         if shown:  # hollow: too few answers to mean much
             at, y = [b.confidence for b in shown], [b.accuracy for b in shown]
-            axes.scatter(at, y, s=26, color=[face], edgecolor=edge, zorder=3)
+            axes.plot(at, y, "o", ms=pt(5.2), color=face, mec=edge, mew=pt(1), zorder=3)
     _limits(axes, left)
     axes.set_ylim(bottom - 0.02, 1.02)
 
 
 def _isotonic(axes: Axes, steps: Sequence[Step]) -> None:
     x, y = [s.confidence for s in steps], [s.accuracy for s in steps]
-    axes.plot(x, y, color=INK, lw=0.9, ls=(0, (3, 1.5)), zorder=4)
+    axes.plot(x, y, color=INK, lw=pt(0.9), ls=(0, (3, 1.5)), zorder=4)
 
 
 def _strip(axes: Axes, bins: Sequence[Bin], left: float, most: float) -> None:
@@ -149,7 +156,9 @@ def _strip(axes: Axes, bins: Sequence[Bin], left: float, most: float) -> None:
     low = [max(b.low_edge, left) for b in bins]
     widths = [b.high_edge - at for b, at in zip(bins, low, strict=True)]
     shares = [b.share for b in bins]
-    axes.bar(low, shares, widths, align="edge", color=colour, alpha=0.8, edgecolor="white", lw=0.6)
+    axes.bar(
+        low, shares, widths, align="edge", color=colour, alpha=0.8, edgecolor="white", lw=pt(0.6)
+    )
     _limits(axes, left)
     axes.set_ylim(0, 1.05 * most)
     tick = max(0.1, math.floor(10 * most) / 10)
@@ -169,4 +178,4 @@ def _caption(axes: Axes, name: str, bins: Sequence[Bin], estimates: Sequence[Est
         for e in shown.values()
     ]
     title = f"{brief(bins[0].condition.shown_title)}\n{', '.join(numbers)}"
-    axes.set_title(title, loc="left", fontsize=8.2)
+    axes.set_title(title, loc="left", fontsize=pt(8.2))

@@ -6,24 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure, pt
+from calprune.analyze.figures._data import at_budget
+from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import (
+    DASHES,
     MOST,
     Series,
-    budget_of,
     series_key,
     series_of,
     series_styles,
 )
-from calprune.analyze.figures._style import (
-    INK,
-    footnote,
-    legend_in,
-    legend_rows,
-    new_figure,
-    paged,
-    titled,
-)
+from calprune.analyze.figures._style import INK, brief, legend_in, legend_rows, paged
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.risk_coverage import Risk, risk_coverage
 from calprune.analyze.tables.numbers import number
@@ -31,17 +25,21 @@ from calprune.analyze.tables.records import records
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 __all__ = ["RiskCoverage"]
 
 FROM = 0.05  # coverage below which few answers decide; still in the CSV
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.5, 1)), (0, (5, 1.2, 1.2, 1.2)))
 
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """A line per condition at one budget, the unpruned model in black."""
+    """A line per condition at one budget, the unpruned model in black.
+
+    Attributes:
+        budget: tokens kept, ``64`` or ``22%``; by default the one with most conditions.
+    """
+
+    budget: str = ""
 
     title: ClassVar[str] = "share of errors among the most confident answers, at one budget"
     per_metric: ClassVar[bool] = False
@@ -53,48 +51,49 @@ class RiskCoverage:
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""
-        rows = data.numbers(
-            risk_coverage, data.options.predictions, conditions=data.at(spec.budget)
-        )
+        shown = data.at(self.budget or spec.budget)
+        rows = data.numbers(risk_coverage, data.options.predictions, conditions=shown)
         areas = {e.condition.name: e for e in data.estimates("aurc", draws=0)}
         parts = paged(series_of(rows), MOST) or [[]]
+        title = f"Risk of {data.title}{at_budget(shown)}"
         pages = [
-            _page(rows, part, areas, data.title, f"{i} of {len(parts)}" if parts[1:] else "")
-            for i, part in enumerate(parts, start=1)
+            _page(rows, part, areas, spec.width(4.6), (title, numbered(i, parts)))
+            for i, part in enumerate(parts)
         ]
         return Drawn(tuple(pages), records(rows))
 
 
 def _page(
-    rows: Sequence[Risk], lines: Sequence[Series], areas: dict[str, Estimate], of: str, part: str
-) -> Figure:
+    rows: Sequence[Risk],
+    lines: Sequence[Series],
+    areas: dict[str, Estimate],
+    width: float,
+    words: tuple[str, str],
+) -> Page:
     styles = {line: s for line, s in series_styles(rows).items() if line in lines}
     curves: list[tuple[list[Risk], str, Any, Any]] = []
     for i, (line, style) in enumerate(styles.items()):
         own = [r for r in rows if series_key(r.condition) == line]
-        curves.append((own, str(style["label"]), style["color"], DASHES[i % len(DASHES)]))
+        curves.append((own, style.label, style.colour, DASHES[i % len(DASHES)]))
     unpruned = [r for r in rows if r.condition.full]
-    curves += [(unpruned, "full", INK, "-")] if unpruned else []
+    curves += [(unpruned, brief(unpruned[0].condition.title), INK, "-")] if unpruned else []
     labels = [f"{label}: {_area(areas[own[0].condition.name])}" for own, label, _, _ in curves]
-    width = 4.6
     across, below = legend_rows(labels, width)
-    figure = new_figure(width, 3.0 + 1.1 * below + 1.3)
+    figure = new_figure(width, 3.0 + 1.1 * below + 0.55)
     grid = figure.add_gridspec(2, 1, height_ratios=[3.0, below])
     axes = figure.add_subplot(grid[0])
     for (own, _, colour, dashes), label in zip(curves, labels, strict=True):
         shown = [r for r in own if r.coverage >= FROM]
         x, y = [100 * r.coverage for r in shown], [100 * r.risk for r in shown]
-        axes.plot(x, y, color=colour, ls=dashes, lw=1.6, label=label)
+        axes.plot(x, y, color=colour, ls=dashes, lw=pt(1.6), label=label)
     _finish(axes)
     legend_in(figure.add_subplot(grid[1]), *axes.get_legend_handles_labels(), across)
-    footnote(
-        figure,
-        "Most confident answers first; answers of equal confidence averaged over all their orders. "
-        f"Begins at {100 * FROM:g} %. AURC: mean over all coverages.",
+    notes = (
+        "Most confident answers first; answers of equal confidence averaged over all their orders.",
+        f"Begins at {100 * FROM:g} %.",
+        "AURC: mean over all coverages.",
     )
-    kept = next((f" at K = {budget_of(r.condition)}" for r in rows if not r.condition.full), "")
-    titled(figure, f"Risk of {of}{kept}", part)
-    return figure
+    return Page(figure, words[0], notes, words[1])
 
 
 def _area(row: Estimate) -> str:

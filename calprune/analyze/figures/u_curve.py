@@ -4,35 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from calprune.analyze.figures import Drawn, FigureData, FigureSpec
+from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure
+from calprune.analyze.figures._broken import NOTE, break_of, finish, panel
 from calprune.analyze.figures._data import ESTIMATED
+from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import (
     MOST,
     Series,
     axis_title,
     curve_panel,
+    full_label,
+    interval_note,
     legend_of,
     named,
+    series_key,
     series_of,
     series_styles,
 )
-from calprune.analyze.figures._style import (
-    footnote,
-    legend_in,
-    legend_rows,
-    new_figure,
-    paged,
-    titled,
-)
+from calprune.analyze.figures._style import legend_in, legend_rows, paged
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.records import records
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 __all__ = ["UCurve"]
+
+BESIDE = 5.6  # inches from which two panels stand side by side
 
 
 @dataclass(frozen=True)
@@ -52,28 +49,35 @@ class UCurve:
         rows = data.estimates("ece", "accuracy")
         parts = paged(series_of(rows), MOST)
         pages = [
-            _page(rows, lines, data, f"{i} of {len(parts)}" if len(parts) > 1 else "")
-            for i, lines in enumerate(parts, start=1)
+            _page(rows, lines, data, spec.width(7.0), numbered(i, parts))
+            for i, lines in enumerate(parts)
         ]
         return Drawn(tuple(pages), records(rows))
 
 
 def _page(
-    rows: Sequence[Estimate], lines: Sequence[Series], data: FigureData, number: str
-) -> Figure:
+    rows: Sequence[Estimate], lines: Sequence[Series], data: FigureData, width: float, part: str
+) -> Page:
+    shown = [r for r in rows if r.condition.full or series_key(r.condition) in lines]
     styles = {line: style for line, style in series_styles(rows).items() if line in lines}
-    labels = [str(style["label"]) for style in styles.values()] + ["full (all 576)"]
-    width, tall = 7.0, 2.8
+    labels = [style.label for style in styles.values()]
+    labels += [full_label(rows)] if full_label(rows) else []
     across, below = legend_rows(labels, width)
-    figure = new_figure(width, tall + 1.1 * below + 1.05)
-    grid = figure.add_gridspec(2, 2, height_ratios=[tall, below])
-    panels = [figure.add_subplot(grid[0, i]) for i in range(2)]
-    for axes, metric in zip(panels, ("ece", "accuracy"), strict=True):
-        own = [r for r in rows if r.metric.spec == metric]
-        curve_panel(axes, own, styles)
-        axes.set_ylabel(axis_title(named(own[0]), own[0].metric.unit, own[0].metric.direction))
-    legend_in(figure.add_subplot(grid[1, :]), *legend_of(panels[0]), across)
-    if any(r.low is not None for r in rows):
-        footnote(figure, f"Bars and grey band: {data.intervals}.")
-    titled(figure, f"Calibration and accuracy of {data.title}", number)
-    return figure
+    columns = 2 if width >= BESIDE else 1
+    tall, bands = (2.8, 1) if columns == 2 else (2.3, 2)
+    figure = new_figure(width, tall * bands + 1.1 * below + 0.6)
+    grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
+    notes = interval_note(shown, data.intervals)
+    for i, metric in enumerate(("ece", "accuracy")):
+        own = [r for r in shown if r.metric.spec == metric]
+        at = break_of(own)
+        main, beyond = panel(figure, grid[divmod(i, columns)], at)
+        for axes in (main, beyond):
+            if axes is not None:
+                curve_panel(axes, own, styles, labelled=columns == 2 or i == 1)
+        finish(main, beyond, at)
+        notes += [NOTE] * (at is not None and NOTE not in notes)
+        main.set_ylabel(axis_title(named(own[0]), own[0].metric.unit, own[0].metric.direction))
+        handles = legend_of(main)
+    legend_in(figure.add_subplot(grid[bands, :]), *handles, across)
+    return Page(figure, f"Calibration and accuracy of {data.title}", tuple(notes), part)

@@ -12,6 +12,7 @@ from calprune.analyze.experiments.grouping import MOST_SHOWN, check_shown, group
 from calprune.analyze.experiments.match import match, matches
 from calprune.analyze.experiments.pairing import moved_numerics, with_common_questions
 from calprune.analyze.experiments.reference import pairs_of
+from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS, AnalysisOptions
 from calprune.analyze.pipeline import PredictionCache
@@ -114,6 +115,7 @@ def collect_data(
     study: Sequence[StudyTable] = (),
     untrusted: Sequence[str] = (),
     cache: PredictionCache | None = None,
+    labels: Labels = UNLABELLED,
     tell: Tell = silent,
 ) -> ReportData:
     """Estimates, comparisons and groups of these tables.
@@ -130,6 +132,7 @@ def collect_data(
         study: tables of a named study.
         untrusted: files that could not be trusted; the page says that they are left out.
         cache: where predictions are remembered; None for one of its own.
+        labels: words for conditions.
         tell: told what is being done.
 
     Raises:
@@ -142,7 +145,11 @@ def collect_data(
     if not strict and reads_replies(options.predictions.confidence):
         kept = tuple(graded(tables))
     cache = PredictionCache() if cache is None else cache
-    found, joined = (_opened(kept, each, options, cache) for each in (options.each_seed, False))
+    found, joined = (
+        tuple(experiments(kept, each, cache, labels)) for each in (options.each_seed, False)
+    )
+    if options.common:
+        found, joined = (tuple(with_common_questions(each)) for each in (found, joined))
     check_answers(found, wanted, options.predictions)
     for experiment in found:
         check_shown(experiment, options.by)
@@ -198,13 +205,6 @@ def collect_data(
         power=sentences(power(differences)),
         study=tuple(study),
     )
-
-
-def _opened(
-    tables: Sequence[LogitTable], each_seed: bool, options: AnalysisOptions, cache: PredictionCache
-) -> tuple[Experiment, ...]:
-    found = experiments(tables, each_seed, cache)
-    return tuple(with_common_questions(found) if options.common else found)
 
 
 def _usual(experiment: Experiment) -> str | None:

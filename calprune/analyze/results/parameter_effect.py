@@ -39,7 +39,7 @@ class ParameterEffect:
         """What both have in common at any budget, for people."""
         spec = self.condition.spec
         rest = tuple(p for p in spec.parameters if p[0] != self.parameter)
-        return replace(spec, parameters=rest, budget=None, scope=None, seed=None).title
+        return self.condition.labels.line(replace(spec, parameters=rest))
 
     def columns(self) -> dict[str, Any]:
         """See ``Columns``."""

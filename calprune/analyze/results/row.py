@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
+from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import Direction, DisplayUnit, MetricDescription, heading_of, spec
 from calprune.data.condition import Budget, Condition, Scalar
 from calprune.data.condition_names import ConditionSpec, spec_of
@@ -72,6 +73,7 @@ class ConditionInfo:
         budget: tokens kept.
         seeds: of a random selector, those that are joined; empty where there is none.
         kept: visual tokens that the last layer saw, mean over questions.
+        labels: what it is called where people read.
     """
 
     model: str
@@ -83,6 +85,7 @@ class ConditionInfo:
     budget: Budget
     seeds: tuple[int, ...]
     kept: float
+    labels: Labels = UNLABELLED
 
     @classmethod
     def of(cls, experiment: Experiment, runs: ConditionRuns) -> ConditionInfo:
@@ -106,6 +109,7 @@ class ConditionInfo:
             budget=common.budget,
             seeds=tuple(seed for seed in seeds if seed is not None),
             kept=runs[0].kept,
+            labels=runs[0].labels,
         )
 
     @cached_property
@@ -116,12 +120,17 @@ class ConditionInfo:
     @property
     def title(self) -> str:
         """For people, ``SCOPE α=0, K=128``."""
-        return self.spec.title
+        return self.labels.title(self.spec)
 
     @cached_property
     def line(self) -> str:
         """The same at any budget and seed, ``SCOPE α=0``: what a curve over budgets is of."""
-        return replace(self.spec, budget=None, scope=None, seed=None).title
+        return self.labels.line(self.spec)
+
+    @cached_property
+    def line_name(self) -> str:
+        """The same to type, ``scope:alpha=0``; no two curves have the same."""
+        return str(replace(self.spec, budget=None, scope=None, seed=None))
 
     @property
     def full(self) -> bool:

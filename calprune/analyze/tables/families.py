@@ -80,7 +80,11 @@ def reference_name(rows: Sequence[Compared]) -> str:
 def reference_title(rows: Sequence[Compared]) -> str:
     """The same for people."""
     first = rows[0]
-    return parse_name(first.against).title if _within_budgets(rows) else first.reference.title
+    return (
+        first.condition.labels.title(parse_name(first.against))
+        if _within_budgets(rows)
+        else first.reference.title
+    )
 
 
 def _within_budgets(rows: Sequence[Compared]) -> bool:
@@ -95,7 +99,7 @@ def conditions_of(rows: Sequence[OfCondition]) -> dict[str, str]:
         if isinstance(reference, ConditionInfo):
             found[reference.name] = reference.title
         if against and of_each_budget(against):
-            found[against] = parse_name(against).title
+            found[against] = r.condition.labels.title(parse_name(against))
     return found
 
 

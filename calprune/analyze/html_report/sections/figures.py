@@ -6,46 +6,52 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from calprune.analyze import figures as kinds
-from calprune.analyze.html_report.markup import Html, element, join
+from calprune.analyze.figures import FigureData, FigureSpec, Picture
+from calprune.analyze.html_report.markup import Html, element
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.terminal import Tell, silent
+
+FIRST = ("u-curve", "forest", "reliability")
+ROOM = 4.6  # inches: two stand side by side on a screen, and one is legible on a telephone
 
 
 def figures(data: ReportData, tell: Tell = silent) -> Html:
     """All kinds of figures that make sense for each model and benchmark."""
-    return join(*(_figure(title, svg) for title, svg in _drawn(data, tell)))
+    return element("div", *(_figure(picture) for picture in _drawn(data, tell)), class_="pictures")
 
 
-def _drawn(data: ReportData, tell: Tell) -> Iterator[tuple[str, str]]:
-    """What each figure shows, and its pages as SVG."""
-    shown = data.metrics[:2] if len(data.metrics) > 2 else data.metrics
+def figure_data(data: ReportData) -> list[FigureData]:
+    """What figures show of each model and benchmark, with the numbers that are known already."""
+    found = []
     for experiment in data.joined:
-        own = kinds.FigureData(experiment, data.options)
+        own = FigureData(experiment, data.options)
         if not data.options.each_seed:
             own.know_estimates(data.metrics, data.of(experiment))
             compared = data.compared(experiment)
             if compared and data.options.by is None and not data.unlike:
                 own.know_differences(data.compared_metrics, compared, data.against)
-        for kind in kinds.names():
+        found.append(own)
+    return found
+
+
+def _drawn(data: ReportData, tell: Tell) -> Iterator[Picture]:
+    shown = data.metrics[:2] if len(data.metrics) > 2 else data.metrics
+    names = kinds.names()
+    order = [*(name for name in FIRST if name in names), *(n for n in names if n not in FIRST)]
+    for own in figure_data(data):
+        for kind in order:
             found = kinds.of_kind(kind)
             for metric in shown if found.per_metric else shown[:1]:
                 tell(f"figure {kind} of {own.title}")
-                spec = kinds.FigureSpec(metric, None, None, data.against)
-                if found.unavailable_because(own, spec):
-                    continue
-                text = kinds.svg_of(kind, own, spec)
-                title = f"{found.title}, {own.title}" + f": {metric}" * found.per_metric
-                for page in text.split("\n<svg"):
-                    yield (
-                        title[:1].upper() + title[1:],
-                        page if page[:4] == "<svg" else f"<svg{page}",
-                    )
+                spec = FigureSpec(metric, None, None, data.against, ROOM)
+                if not found.unavailable_because(own, spec):
+                    yield from kinds.pictures(kind, own, spec)
 
 
-def _figure(title: str, svg: str) -> Html:
-    source = "data:image/svg+xml;base64," + b64encode(svg.encode()).decode()
-    image = element("img", src=source, alt=title)
-    box = element(
-        "div", image, class_="scroll drawn", tabindex="0", role="region", aria_label=title
+def _figure(picture: Picture) -> Html:
+    source = "data:image/svg+xml;base64," + b64encode(picture.svg.encode()).decode()
+    image = element("img", src=source, alt=picture.title)
+    notes = element("span", " ".join(picture.notes), class_="notes") if picture.notes else None
+    return element(
+        "figure", image, element("figcaption", element("strong", f"{picture.title}."), notes)
     )
-    return element("figure", box, element("figcaption", title))
