@@ -151,6 +151,7 @@ class FigurePanel:
         references: drawn as lines across.
         beside: drawn on an axis of their own at the right, whose words are ``y_beside``.
         rows: of a table of bins.
+        name: short words over it, beside its letter; with ``each`` the column is its name.
         each: a panel for every column that the table has, on whatever it was measured.
     """
 
@@ -167,6 +168,7 @@ class FigurePanel:
     beside: tuple[FigureMark, ...] = ()
     y_beside: str = ""
     rows: tuple[str, ...] = ()
+    name: str = ""
     each: bool = False
 
 

@@ -133,6 +133,7 @@ FIGURES = (
                 x="confidence",
                 y="accuracy",
                 rows=("576",),
+                name="full, K = 576",
             ),
             FigurePanel(
                 "reliability of SCOPE at K = 128",
@@ -141,6 +142,7 @@ FIGURES = (
                 x="confidence",
                 y="accuracy",
                 rows=("128",),
+                name="SCOPE, K = 128",
             ),
         ),
         across=2,
