@@ -26,6 +26,7 @@ from calprune.analyze.options import (
     untested,
 )
 from calprune.analyze.results.availability import check_answers
+from calprune.analyze.tables.notes import FEW_IMAGES, UNRELIABLE
 from calprune.analyze.tables.render import check_format, render_rows
 from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
@@ -136,7 +137,7 @@ def printed(
     found = opened(tables, options.each_seed, options.common, labels=asked.labels)
     tell("computing")
     result = RESULTS[mode](found, asked, options)
-    for line in result.missing:
+    for line in (*result.missing, *(_cautions(result.tables) if fmt in ("csv", "json") else ())):
         remark(line)
     if plot is not None:
         from calprune.analyze.drawing import draw
@@ -147,6 +148,11 @@ def printed(
         known = partial(_known, result=result, mode=mode, asked=asked)
         draw(found, plot, shown, spec, asked.figures, options, how, tell, known)
     return render_rows(result.rows, result.tables, fmt, result.meta)
+
+
+def _cautions(tables: Sequence[TextTable]) -> list[str]:
+    """What no reader of the numbers may miss, of formats that have no notes."""
+    return list(dict.fromkeys(n for table in tables for n in table.notes if UNRELIABLE in n))
 
 
 def _known(data: FigureData, result: Result, mode: str, asked: Asked) -> None:
@@ -267,7 +273,9 @@ def _overview(experiments: Sequence[Experiment], asked: Asked, options: Analysis
             "out, or name another metric with --metric"
         )
     rows = overview(experiments, metric, options.predictions)
-    return Result(rows, [overview_table(rows)], {"metric": metric, **_read(asked, options)})
+    table = overview_table(rows)
+    table = replace(table, notes=(*table.notes, *_few(experiments)))
+    return Result(rows, [table], {"metric": metric, **_read(asked, options)})
 
 
 def _trade_offs(
@@ -277,7 +285,18 @@ def _trade_offs(
     from calprune.analyze.tables.overview import trade_off_tables
 
     rows = pareto(experiments, options.predictions)
-    return Result(rows, trade_off_tables(rows), _read(asked, options))
+    each = zip(trade_off_tables(rows), experiments, strict=True)
+    tables = [replace(t, notes=(*t.notes, *_few([one]))) for t, one in each]
+    return Result(rows, tables, _read(asked, options))
+
+
+def _few(experiments: Sequence[Experiment]) -> list[str]:
+    """Where there are too few images to tell conditions apart, of tables without intervals."""
+    return [
+        f"{s.title}, {s.images} images: differences {UNRELIABLE}"
+        for s in experiments
+        if 0 < s.images < FEW_IMAGES
+    ]
 
 
 RESULTS: dict[str, Make] = {

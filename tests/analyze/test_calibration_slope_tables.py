@@ -229,7 +229,10 @@ def test_one_image_has_values_and_no_interval():
 
 @pytest.mark.parametrize(("images", "said"), [(39, True), (40, False)])
 def test_few_images_are_a_caution(images, said):
-    assert ("fewer than 40 images" in text_of([make_table(images=images)])) is said
+    assert (
+        f"{images} images: intervals are unreliable and p too low"
+        in text_of([make_table(images=images)])
+    ) is said
 
 
 def test_certain_confidences_are_counted_and_told():

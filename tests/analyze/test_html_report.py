@@ -194,7 +194,7 @@ def test_warnings_name_what_is_the_matter():
         "equally likely",
         "random K=8, seed 0. --mixed-numerics compares them",
         "toy on other lacks conditions",
-        "only 4 images",
+        "4 images: intervals are unreliable.",
     ):
         assert words in shown
     gathered = collect_data([make_table(), odd, other], draws=20, mixed_numerics=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,12 +10,15 @@ import pytest
 
 import calprune
 from calprune.analyze.html_report.sections.warnings import warnings
+from calprune.analyze.options import AnalysisOptions
 from calprune.analyze.results.power import power
 from calprune.analyze.tables.by_confidence import by_confidence_tables
 from calprune.analyze.tables.differences import difference_tables
 from calprune.analyze.tables.estimates import estimate_tables
 from calprune.analyze.tables.powers import power_tables
+from calprune.analyze.tables.render import FORMATS
 from calprune.analyze.tables.trends import trend_tables
+from calprune.commands.results import Asked, printed
 from calprune.errors import PlanError
 from tests.analyze.calls import by_confidence, collect_data, compare, estimate, trend
 from tests.analyze.conftest import ROWS, make_condition, make_table
@@ -107,13 +111,13 @@ def test_the_kind_of_interval_is_named_though_the_first_metric_has_none():
 def test_few_images_are_told_in_every_table_and_group():
     tables = [*pair(images=20), make_table(make_condition("scope", 8, alpha=1.0), 20, noise=5)]
     tables += [make_table(make_condition("scope", 8, alpha=0.5), 20, noise=6)]
-    few = "fewer than 30 images: no interval"
+    few = "20 images: intervals are unreliable"
     assert few in said(difference_tables(compare(tables, ["ece"], **QUICK)))
     assert few in said(trend_tables(trend(tables, ["ece"], parameter="alpha", **QUICK)))
     many = make_table(images=40, per_image=3)
     splits = np.where(np.arange(120) < 30, "small", "large")
     found = estimate([replace(many, split=splits)], ["ece"], by="split", draws=40)
-    assert "fewer than 30 images in small: no" in said(estimate_tables(found))
+    assert "small 10 images: intervals are unreliable" in said(estimate_tables(found))
 
 
 def test_several_seeds_on_both_sides_are_no_single_run():
@@ -183,3 +187,26 @@ def test_definitions_show_a_score_as_its_benchmark_does():
     tables = calprune.open("sample").select(condition="full").tables
     (grid,) = by_confidence_tables(by_confidence(tables, ["score"], ["raw", "margin"], draws=10))
     assert grid.header[2] == "score (mean F1) %"
+
+
+MODES = {
+    "": Asked(),
+    "--against": Asked(against="full"),
+    "--power": Asked(),
+    "--confidence A,B": Asked(["ece"], ["auto", "answer-set"]),
+    "--calibration-slope": Asked(),
+    "--calibration-slope --against": Asked(against="full"),
+    "--overview": Asked(["ece"]),
+    "--pareto": Asked(),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("form", FORMATS)
+def test_few_images_are_told_by_every_mode_and_format(mode, form, capsys):
+    quick = AnalysisOptions.of(**QUICK)
+    text = printed(pair(images=11), mode, MODES[mode], quick, form)
+    told = capsys.readouterr().err if form in ("csv", "json") else text
+    assert re.search("11 images: (intervals|differences) are unreliable", told)
+    text = printed(pair(images=40), mode, MODES[mode], quick, form)
+    assert "unreliable" not in text + capsys.readouterr().err

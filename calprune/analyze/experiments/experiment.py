@@ -139,6 +139,11 @@ class Experiment:
         """A file that knows the questions."""
         return self.conditions[0].tables[0]
 
+    @property
+    def images(self) -> int:
+        """How many the questions are about; 0 where none is known."""
+        return len(set(self.first.cluster.tolist()) - {""})
+
     def of(self, conditions: Iterable[ConditionRuns]) -> Experiment:
         """The same with these conditions only."""
         return replace(self, conditions=tuple(conditions))

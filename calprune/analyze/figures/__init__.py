@@ -158,4 +158,7 @@ def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
     missing = found.unavailable_because(data, spec)
     if missing:
         raise PlanError(f"no figure {kind} of {data.title}: {missing}")
-    return found.make(data, spec)
+    made = found.make(data, spec)
+    said = data.cautions(reads(found, "interval"))
+    pages = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
+    return replace(made, pages=tuple(pages))

@@ -16,6 +16,7 @@ from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results.compare import Difference, compare
 from calprune.analyze.results.estimate import Estimate, estimate
 from calprune.analyze.results.interval_kind import usual_without_gaps
+from calprune.analyze.tables.notes import FEW_IMAGES, UNRELIABLE
 from calprune.data.condition_names import budget_text, parse_name
 from calprune.errors import IncompleteError, Mismatch, PlanError
 
@@ -75,6 +76,12 @@ class FigureData:
         how = self.options.resampling
         kind = "" if how.interval in ("auto", "percentile") else f" {how.interval}"
         return f"95 %{kind}, {how.unit} resampled"
+
+    def cautions(self, bounded: bool) -> tuple[str, ...]:
+        """What the caption of any figure must say, as sentences; ``bounded``: it has intervals."""
+        few = 1 < self.experiment.images < FEW_IMAGES
+        what = "intervals" if bounded else "differences"
+        return (f"{self.experiment.images} images: {what} {UNRELIABLE}.",) * few
 
     @property
     def exchanged(self) -> str:

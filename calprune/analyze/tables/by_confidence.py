@@ -8,7 +8,7 @@ from calprune.analyze.results.by_confidence import ConfidenceSensitivity
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.families import conditions_of, family_name
-from calprune.analyze.tables.notes import brackets, with_reason
+from calprune.analyze.tables.notes import brackets, few_images, with_reason
 from calprune.analyze.tables.numbers import corrected_heading, heading, of_what, p_text
 from calprune.analyze.tables.text_table import TextTable
 
@@ -54,6 +54,7 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
         )
     if of := _bounded(estimates):
         notes.append(f"{brackets(of)} 95 % interval")
+    notes += few_images(estimates)
     signed = {r.definition: f"{r.definition}: {r.signature}" for r in rows if r.signature}
     notes += list(signed.values())
     title = f"{condition.place}: {metric.title}"

@@ -14,7 +14,7 @@ from calprune.analyze.tables.families import (
     reference_name,
     unique,
 )
-from calprune.analyze.tables.notes import few_errors, of_replies, questions_on
+from calprune.analyze.tables.notes import UNRELIABLE, few_errors, of_replies, questions_on
 from calprune.analyze.tables.numbers import corrected_heading, number, p_text, with_interval
 from calprune.analyze.tables.text_table import TextTable
 
@@ -108,8 +108,8 @@ def _notes(rows: Sequence[Row]) -> list[str]:
         )
         if r.freedom < FEW_CLUSTERS - 1:
             notes.append(
-                f"fewer than {FEW_CLUSTERS} {r.resampled}: clustered errors come out too small, so "
-                "intervals are too narrow and p too low"
+                f"{r.clusters} {r.resampled}: intervals {UNRELIABLE} and p too low, as "
+                f"clustered errors come out too small below {FEW_CLUSTERS}"
             )
         notes += _TOO_SMALL.get(r.resampled, [])
     clipped = {row.condition.name: row.clipped for row in rows if row.clipped}

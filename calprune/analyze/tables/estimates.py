@@ -143,9 +143,8 @@ def _floors(whole: Sequence[Estimate]) -> list[str]:
 
 def _small(rows: Sequence[Estimate]) -> list[str]:
     """Where there is too little to rely on an interval."""
-    if not any(r.low is not None for r in rows):
-        return []
-    return few_images(rows) + few_errors([r for r in rows if r.group == "all"])
+    few = few_errors([r for r in rows if r.group == "all"])
+    return few_images(rows) + (few if any(r.low is not None for r in rows) else [])
 
 
 def _dependence(whole: Sequence[Estimate]) -> list[str]:

@@ -21,7 +21,9 @@ DRAWN = {
     "rows": "bootstrap over rows",
 }
 PERMUTED = {"images": "whole images", "questions": "questions with their repeats", "rows": "rows"}
-FEW_ERRORS, FEW_WRONG_IMAGES, FEW_IMAGES = 30, 20, 30
+FEW_ERRORS, FEW_WRONG_IMAGES = 30, 20
+FEW_IMAGES = 30  # below, no interval covered what it promises in all shapes that were simulated
+UNRELIABLE = "are unreliable"
 BY_RUNS = ", runs permuted within them where one side has several seeds"
 ONE_IMAGE = "all questions are about one image: no interval can be given"
 PAIRED = "95 % interval of the paired difference"
@@ -44,13 +46,20 @@ class Bounded(Protocol):
     @property
     def metric(self) -> MetricInfo: ...  # noqa: D102
     @property
-    def group(self) -> str: ...  # noqa: D102
-    @property
     def low(self) -> float | None: ...  # noqa: D102
     @property
     def defined(self) -> float: ...  # noqa: D102
+
+
+class Drawn(Protocol):
+    """A row that counts what was resampled for it."""
+
+    @property
+    def group(self) -> str: ...  # noqa: D102
     @property
     def clusters(self) -> int: ...  # noqa: D102
+    @property
+    def resampled(self) -> str: ...  # noqa: D102
 
 
 class Erring(Protocol):
@@ -95,13 +104,21 @@ def defined_shares(rows: Sequence[Bounded]) -> list[str]:
     ]
 
 
-def few_images(rows: Sequence[Bounded]) -> list[str]:
-    """Groups with too few images for any interval, in one line."""
-    few = unique([r.group for r in rows if r.low is not None and r.clusters < FEW_IMAGES])
-    if not few:
+def few_images(rows: Sequence[Drawn]) -> list[str]:
+    """Too few images for any interval, in one line: of all questions, or of which groups.
+
+    ``11 images: intervals are unreliable``, ``left 11, right 8 images: …``. A single image has no
+    interval at all, which is told elsewhere.
+    """
+    least: dict[str, int] = {}
+    for r in rows:
+        if 1 < r.clusters < FEW_IMAGES:
+            least[r.group] = min(r.clusters, least.get(r.group, FEW_IMAGES))
+    if not least:
         return []
-    where = "" if "all" in few else f" in {', '.join(few)}"
-    return [f"fewer than {FEW_IMAGES} images{where}: no interval holds what it promises"]
+    each = [f"{group} {count}" for group, count in least.items()]
+    count = str(least["all"]) if "all" in least else ", ".join(each)
+    return [f"{count} {rows[0].resampled}: intervals {UNRELIABLE}"]
 
 
 def few_errors(rows: Sequence[Erring]) -> list[str]:

@@ -10,7 +10,7 @@ from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.power import POWER, Power
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import conditions_of, families, family_name, place
-from calprune.analyze.tables.notes import questions_on
+from calprune.analyze.tables.notes import few_images, questions_on
 from calprune.analyze.tables.numbers import gap_unit, heading, number, of_what
 from calprune.analyze.tables.text_table import TextTable
 
@@ -52,6 +52,7 @@ def _family(rows: Sequence[Power]) -> TextTable:
         f"{100 * LEVEL:.0f} %; (Holm): at its first step over {d.family} comparisons"
         + LESS
         * (d.interval_of == "delta_debiased"),
+        *few_images([row.difference for row in rows]),
         *([f"{drawn}: needed to find a difference of {shown}, alike in all else"] if asked else ()),
         str(r.signature),
     )

@@ -11,7 +11,7 @@ from calprune.analyze.html_report.numbers import counted, shown
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.families import conditions_of
-from calprune.analyze.tables.notes import FEW_IMAGES, few_errors, shared
+from calprune.analyze.tables.notes import few_errors, few_images, shared
 from calprune.analyze.tables.text_table import for_people
 
 
@@ -45,12 +45,10 @@ def _shared(rows: Sequence[Estimate]) -> str | None:
 
 
 def _few(rows: Sequence[Estimate]) -> str | None:
-    images = min(r.clusters for r in rows)
-    if images == 1:
+    if min(r.clusters for r in rows) == 1:
         return "a single image: nothing can be resampled, so there are no intervals."
-    if images < FEW_IMAGES:
-        return f"only {images} images: no interval holds what it promises."
-    return None
+    said = few_images(rows)
+    return f"{said[0]}." if said else None
 
 
 def _few_errors(rows: Sequence[Estimate]) -> str | None:
