@@ -61,6 +61,10 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "": [],
         "--study": ["--study", "calibration"],
         "--study --format": ["--study", "calibration", "--format", "csv"],
+        "--study --plot": ["--study", "calibration", "--plot", "P"],
+        "--study --format --plot": [
+            *("--study", "calibration", "--format", "csv", "--plot", "P"),
+        ],
     },
     "collect": {
         "": [],

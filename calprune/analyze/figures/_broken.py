@@ -13,7 +13,7 @@ from calprune.analyze.results.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
 
 FLAT = 0.4  # of the height: what the other lines are left with where one is an outlier
 SHARE = 0.24  # of a panel that what lies beyond the break gets
@@ -95,7 +95,7 @@ def _span(spans: Sequence[Span]) -> Span:
     return min(low for low, _ in spans), max(high for _, high in spans)
 
 
-def panel(figure: Figure, cell: Any, at: Break | None) -> tuple[Axes, Axes | None]:
+def panel(figure: FigureBase, cell: Any, at: Break | None) -> tuple[Axes, Axes | None]:
     """Axes in a cell of a grid: the main ones and, where they are broken, those beyond."""
     if at is None:
         return figure.add_subplot(cell), None

@@ -76,9 +76,7 @@ FIGURES = (
                 y="α",
                 value="ECE",
                 marks=tuple(
-                    FigureMark(f"alpha = {a}", f"K = {k}", str(k), a)
-                    for a in ALPHAS
-                    for k in SWEPT
+                    FigureMark(f"alpha = {a}", f"K = {k}", str(k), a) for a in ALPHAS for k in SWEPT
                 ),
             ),
             FigurePanel(
@@ -111,7 +109,9 @@ FIGURES = (
                 y="ECE",
                 log=True,
                 marks=tuple(FigureMark(r.label, "ECE", r.label, "ECE") for r in DEFAULT),
-                beside=tuple(FigureMark(r.label, "acc", r.label, "accuracy") for r in DEFAULT),
+                beside=tuple(
+                    FigureMark(r.label, "acc", r.label, "accuracy, at the right") for r in DEFAULT
+                ),
                 y_beside="accuracy (%)",
             ),
             FigurePanel(

@@ -17,7 +17,9 @@ ROOM = 4.6  # inches: two stand side by side on a screen, and one is legible on 
 
 def figures(data: ReportData, tell: Tell = silent) -> Html:
     """All kinds of figures that make sense for each model and benchmark."""
-    return element("div", *(_figure(picture) for picture in _drawn(data, tell)), class_="pictures")
+    return element(
+        "div", *(figure_of(picture) for picture in _drawn(data, tell)), class_="pictures"
+    )
 
 
 def figure_data(data: ReportData) -> list[FigureData]:
@@ -48,7 +50,8 @@ def _drawn(data: ReportData, tell: Tell) -> Iterator[Picture]:
                     yield from kinds.pictures(kind, own, spec)
 
 
-def _figure(picture: Picture) -> Html:
+def figure_of(picture: Picture) -> Html:
+    """A picture with its title and notes below."""
     source = "data:image/svg+xml;base64," + b64encode(picture.svg.encode()).decode()
     image = element("img", src=source, alt=picture.title)
     notes = element("span", " ".join(picture.notes), class_="notes") if picture.notes else None

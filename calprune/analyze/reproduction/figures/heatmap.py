@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures import pt
-from calprune.analyze.figures._style import INK, finite, ink_on
+from calprune.analyze.figures._style import INK, ink_on
 from calprune.analyze.figures.heatmap import CREST
 from calprune.analyze.reproduction.figures.marks import Style
 from calprune.analyze.reproduction.figures.points import PanelPoints
@@ -29,10 +29,15 @@ def draw_heatmap(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style,
     cells = [p.cell for p in panel.marks]
     known = [v for c in cells for v in (c.value, c.published) if v is not None] or [0.0, 1.0]
     shades = LinearSegmentedColormap.from_list("shades", CREST)
-    scale = ScalarMappable(Normalize(min(known), max(known)), shades)
+    range_ = Normalize(min(known), max(known))
+    scale = ScalarMappable(range_, shades)
+
+    def colour(value: float) -> tuple[float, ...]:
+        return tuple(float(part) for part in shades(float(range_(value)))[:3])
+
     for point in panel.marks:
         x, y, c = columns.index(point.mark.x), rows.index(point.mark.series), point.cell
-        face: Any = "white" if c.value is None else scale.to_rgba(c.value)[:3]
+        face: Any = "white" if c.value is None else colour(c.value)
         axes.add_patch(
             Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor="white", lw=pt(1.5))
         )
@@ -43,7 +48,7 @@ def draw_heatmap(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style,
             frame = {"boxstyle": "round,pad=0.22", "fc": "white", "lw": pt(1.3)}
             axes.text(
                 x, y - 0.22, _text(c.published, c.unit), color=INK, ha="center", va="center",
-                fontsize=pt(8), bbox=frame | {"ec": scale.to_rgba(finite(c.published))},
+                fontsize=pt(8), bbox=frame | {"ec": colour(c.published)},
             )  # fmt: skip
     axes.set_xlim(-0.5, len(columns) - 0.5)
     axes.set_ylim(-0.5, len(rows) - 0.5)

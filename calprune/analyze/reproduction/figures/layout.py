@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures import new_figure, pt
 from calprune.analyze.figures._style import LEGEND, fitted, legend_rows
@@ -35,39 +35,37 @@ def arranged(found: FigurePoints, room: float | None) -> Figure:
         found: the figure with its numbers.
         room: its width in inches, were words of the usual size; None for what suits it.
     """
-    sizes = [_size(panel) for panel in found.panels]
-    wide = room or max(4.2, found.figure.across * max(w for w, _ in sizes))
+    sizes = [_size(panel, len(found.panels) > 1) for panel in found.panels]
+    across = min(found.figure.across, len(sizes))
+    wide = room or max(4.2, across * max(w for w, _ in sizes))
     rows = _rows(sizes, found.figure.across, wide)
     count = max(map(len, rows)) if len({w for w, _ in sizes}) == 1 else 0
     tall = [max(sizes[i][1] for i in row) + _legend_tall(found, row, wide) for row in rows]
-    both = _both(found)
-    figure = new_figure(wide, sum(tall) + 0.35 * both)
+    keys = _keys(found)
+    figure = new_figure(wide, sum(tall) + 0.35 * bool(keys))
     strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=tall)[:, 0]
     for strip, row in zip(strips, rows, strict=True):
         places = strip.subfigures(1, count or len(row), squeeze=False)[0]
         for place, i in zip(places, row, strict=False):
             _draw(place, found.panels[i], wide / (count or len(row)))
-    if both:
-        handles = [key(hollow=False), key(hollow=True)]
+    if keys:
         figure.legend(
-            handles, ["measured here", "published"], loc="outside lower left", ncols=2,
-            frameon=False, fontsize=pt(LEGEND),
+            list(keys.values()), list(keys), loc="outside lower left", ncols=2, frameon=False,
+            fontsize=pt(LEGEND),
         )  # fmt: skip
     return figure
 
 
-def _size(panel: PanelPoints) -> tuple[float, float]:
+def _size(panel: PanelPoints, many: bool) -> tuple[float, float]:
     _, wide, tall = KINDS[panel.panel.kind]
-    return SMALL if panel.panel.each else (wide, tall)
+    return SMALL if many and panel.panel.each else (wide, tall)
 
 
 def _rows(sizes: Sequence[tuple[float, float]], across: int, wide: float) -> list[list[int]]:
     """Which panels stand in which row."""
     if len({w for w, _ in sizes}) == 1:
         columns = fitted(len(sizes), max(1, min(across, int(wide / sizes[0][0]))))
-        return [
-            list(range(i, min(i + columns, len(sizes)))) for i in range(0, len(sizes), columns)
-        ]
+        return [list(range(i, min(i + columns, len(sizes)))) for i in range(0, len(sizes), columns)]
     rows: list[list[int]] = []
     left = 0.0
     for i, (needs, _) in enumerate(sizes):
@@ -97,9 +95,15 @@ def _legend_tall(found: FigurePoints, row: Sequence[int], wide: float) -> float:
     return math.ceil(100 * max(heights, default=0.0)) / 100
 
 
-def _both(found: FigurePoints) -> bool:
-    """Whether there are marks, filled or hollow, that need a key."""
-    return any(p.panel.kind in ("lines", "groups") for p in found.panels)
+def _keys(found: FigurePoints) -> dict[str, Any]:
+    """What filled and hollow marks are; nothing where all are ours."""
+    panels = [panel for panel in found.panels if panel.panel.kind in ("lines", "groups")]
+    cells = [p.cell for panel in panels for p in panel.points]
+    if all(c.published is None for c in cells):
+        return {}
+    measured = any(c.value is not None for c in cells)
+    ours = {"measured here": key(hollow=False)} if measured else {}
+    return ours | {"published": key(hollow=True)}
 
 
 def _draw(where: SubFigure, panel: PanelPoints, wide: float) -> None:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures import pt
-from calprune.analyze.figures._series import DASHES, MARKERS
+from calprune.analyze.figures._series import DASHES
 from calprune.analyze.figures._style import colours_of, finite, shades, upright
 from calprune.analyze.reproduction.figures.points import Point
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MARKERS = "osD^v<>ph"  # each of which can be hollow
 FILLED, HOLLOW = 4.6, 7.4  # points
 KEY = "#555555"
 
@@ -41,7 +42,12 @@ def styles(points: Sequence[Point]) -> dict[str, Style]:
 
 
 def draw(
-    axes: Axes, x: Sequence[float], points: Sequence[Point], style: Style, joined: bool
+    axes: Axes,
+    x: Sequence[float],
+    points: Sequence[Point],
+    style: Style,
+    joined: bool,
+    bars: bool = True,
 ) -> None:
     """Ours with intervals, and what was published around them.
 
@@ -51,6 +57,7 @@ def draw(
         points: of one series.
         style: of that series.
         joined: a line leads from mark to mark; that of published ones is dotted.
+        bars: whether intervals are drawn.
     """
     ours = [finite(p.cell.value) for p in points]
     printed = [finite(p.cell.published) for p in points]
@@ -58,9 +65,10 @@ def draw(
     if joined:
         axes.plot(x, ours, ls=style.dash, color=colour, lw=pt(1.4), zorder=3)
         axes.plot(x, printed, ls=(0, (1, 1.6)), color=colour, lw=pt(1), zorder=2)
-    spans = [(p.low, p.high) for p in points]
-    upright(axes, x, spans, color=colour, lw=pt(1.5), alpha=0.75, zorder=3)
-    _capped(axes, x, points, colour)
+    if bars:
+        spans = [(p.low, p.high) for p in points]
+        upright(axes, x, spans, color=colour, lw=pt(1.5), alpha=0.75, zorder=3)
+        _capped(axes, x, points, colour)
     dot(axes, x, ours, style, hollow=False)
     dot(axes, x, printed, style, hollow=True)
 

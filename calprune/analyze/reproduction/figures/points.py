@@ -8,7 +8,7 @@ from typing import Any
 
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.results.reliability import Bin
-from calprune.data.studies import FigureMark, FigurePanel, StudyFigure, TableAxis
+from calprune.data.studies import FigureMark, FigurePanel, Publication, StudyFigure, TableAxis
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,13 @@ class FigurePoints:
     """A figure with its numbers, on one model.
 
     Attributes:
+        study: whose it is.
         figure: how it is arranged.
         tables: that it draws, as they were measured.
         panels: at least one.
     """
 
+    study: Publication
     figure: StudyFigure
     tables: tuple[Reproduced, ...]
     panels: tuple[PanelPoints, ...]
@@ -108,12 +110,15 @@ class FigurePoints:
         return all(panel.empty for panel in self.panels)
 
 
-def points_of(figure: StudyFigure, tables: Sequence[Reproduced]) -> list[FigurePoints]:
+def points_of(
+    study: Publication, figure: StudyFigure, tables: Sequence[Reproduced]
+) -> list[FigurePoints]:
     """A figure for each model on which all of its tables were measured.
 
     Args:
-        figure: of a study.
-        tables: of the same study, as ``reproduce`` gives them.
+        study: whose.
+        figure: one of its figures.
+        tables: of the study, as ``reproduce`` gives them.
     """
     wanted = list(dict.fromkeys(panel.table for panel in figure.panels))
     own = [t for t in tables if t.target.table.name in wanted]
@@ -123,7 +128,8 @@ def points_of(figure: StudyFigure, tables: Sequence[Reproduced]) -> list[FigureP
         if all(name in there for name in wanted):
             panels = [p for panel in figure.panels for p in _panels(panel, there[panel.table])]
             named = _lettered(panels)
-            found.append(FigurePoints(figure, tuple(there[n] for n in wanted), named))
+            measured = tuple(there[name] for name in wanted)
+            found.append(FigurePoints(study, figure, measured, named))
     return found
 
 
@@ -157,7 +163,9 @@ def _panel(panel: FigurePanel, made: Reproduced, column: str) -> PanelPoints:
     percent = any(p.cell.unit == "percent" for p in marks) and "%" not in panel.y
     y = panel.y + (" (points)" if panel.zero else " (%)") * percent
     title = f"{panel.title}, {column}" if column else panel.title
-    return PanelPoints(panel, "", title, column or panel.name, y, marks, references, beside, lacking=lacking)
+    return PanelPoints(
+        panel, "", title, column or panel.name, y, marks, references, beside, lacking=lacking
+    )
 
 
 def _point(mark: FigureMark, made: Reproduced) -> Point:
@@ -173,9 +181,7 @@ def _line(lines: Sequence[TableAxis], label: str) -> TableAxis:
 
 def _of_bins(panel: FigurePanel, made: Reproduced) -> PanelPoints:
     measured = [row for row in made.rows if row.value is not None]
-    own = [
-        (row, b) for row, b in zip(measured, made.bins, strict=True) if row.row in panel.rows
-    ]
+    own = [(row, b) for row, b in zip(measured, made.bins, strict=True) if row.row in panel.rows]
     line = _line(made.target.table.rows, panel.rows[0])
     selector = line.select.partition(":")[0]
     marks = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from calprune.analyze.figures import pt
@@ -14,10 +15,16 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
 
 FEW = 10
-NOTE = (
-    "Reliability: grey is where 95 % fall if calibrated; pale marks rest on fewer than "
-    f"{FEW} answers; below, the share of answers in each bin. No numbers of these were published."
-)
+
+
+def notes(panels: Sequence[PanelPoints]) -> list[str]:
+    """What is to be known of these panels."""
+    bins = [b for panel in panels for b in panel.bins]
+    return [
+        "Reliability: grey is where 95 % fall if calibrated; below, the share of answers in each "
+        "bin; no numbers of it were published.",
+        *[f"Pale: fewer than {FEW} answers."] * any(b.n < FEW for b in bins),
+    ]
 
 
 def draw_reliability(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
