@@ -108,8 +108,8 @@ def report(
     from calprune.analyze.experiments.experiment import experiments
     from calprune.analyze.figures import look
     from calprune.analyze.html_report.page import check_path, page, write_page
+    from calprune.analyze.html_report.pictures import ROOM
     from calprune.analyze.html_report.report_data import collect_data
-    from calprune.analyze.html_report.sections.figures import ROOM
     from calprune.analyze.labels import read_labels
     from calprune.analyze.options import check_read
     from calprune.analyze.pipeline import PredictionCache

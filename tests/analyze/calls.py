@@ -138,7 +138,7 @@ def few(kind, **told):
     return {k: v for k, v in quick.items() if figures.reads(figures.of_kind(kind), k)}
 
 
-ASKED = ("metrics", "against", "detect", "trend", "plot", "figures", "strict")
+ASKED = ("metrics", "against", "detect", "trend", "plot", "figures", "labels", "strict")
 
 
 def analyze(tables, fmt="table", power=False, **told):

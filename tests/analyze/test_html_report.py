@@ -15,9 +15,10 @@ import pytest
 
 from calprune.analyze.html_report.markup import Html, element, join, text
 from calprune.analyze.html_report.page import POLICY, check_path, page, write_page
+from calprune.analyze.html_report.pictures import Pictures
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections import SECTIONS
-from calprune.analyze.html_report.sections.summary import summary
+from calprune.analyze.html_report.sections.summary import SENTENCES, sentences, summary
 from calprune.analyze.html_report.sections.warnings import warnings
 from calprune.analyze.html_report.tables import Column, TableCell, first_number, table, table_of
 from calprune.analyze.results.estimate import Estimate
@@ -169,16 +170,55 @@ def test_a_report_shows_a_hundred_groups_at_most(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == ""
 
 
-def test_the_summary_says_what_the_comparison_says(content: ReportData):
-    shown = said(summary(content))
-    ece = [r for r in content.differences if r.metric.spec == "ece"]
-    best, worst = min(ece, key=lambda r: r.delta), max(ece, key=lambda r: r.delta)
-    assert f"Best: {best.condition.title}, {best.value:.3f}; against full" in shown
-    assert f"Worst: {worst.condition.title}, {worst.value:.3f}; against full" in shown
-    alike = [r.condition.title for r in ece if r.p_adjusted > 0.05]
-    if alike:
-        assert f"{len(alike)} of {len(ece)}, namely {', '.join(alike[:8])}" in shown
-    assert "Noise floor" in shown
+def altered(content: ReportData, p: float, *deltas: float) -> list[str]:
+    """Sentences, were these the differences of ECE, each with this p."""
+    own = [r for r in content.differences if r.metric.spec == "ece" and r.group == "all"]
+    rows = [
+        replace(r, delta=d, delta_debiased=d, p_adjusted=p)
+        for r, d in zip(own, deltas, strict=False)
+    ]
+    return sentences(replace(content, differences=tuple(rows)), content.experiments[0])
+
+
+def test_the_summary_opens_with_a_picture_and_five_sentences_at_most(content: ReportData):
+    shown = summary(Pictures(content))
+    opening = shown.split("<details")[0]
+    assert opening.count("<img") == 2
+    assert opening.index("<img") < opening.index("<li>")
+    assert 3 <= opening.count("<li>") <= SENTENCES
+    assert "Noise floor" in opening
+    assert said(shown).count("Each condition against full") == 2
+    alike = [r for r in content.differences if r.metric.spec == "ece" and r.p_adjusted > 0.05]
+    assert ", ".join(r.condition.shown_title for r in alike) in said(shown)
+
+
+def test_the_summary_never_crowns_what_may_be_chance(content: ReportData):
+    (said_of,) = (s for s in altered(content, 0.2, -0.3, 0.1, -0.2) if s.startswith("ECE"))
+    assert "none is better than full" in said_of
+    assert "the test does not tell all of 3 apart" in said_of
+    assert "by most" not in said_of
+
+
+def test_the_summary_never_crowns_a_tie(content: ReportData):
+    (tied,) = (s for s in altered(content, 0.01, -0.2001, -0.2002, 0.1) if s.startswith("ECE"))
+    assert "none is better" not in tied
+    names = [r.condition.shown_title for r in content.differences if r.metric.spec == "ece"]
+    assert f"2 are better, by most {names[0]} and {names[1]}, −0.200;" in tied
+    assert f"{names[2]} is worse, +0.100" in tied
+    (worse,) = (s for s in altered(content, 0.01, 0.3, 0.1) if s.startswith("ECE"))
+    assert "none is better than full" in worse
+    assert f"2 are worse, by most {names[0]}, +0.300" in worse
+    (one,) = (s for s in altered(content, 0.3, 0.3) if s.startswith("ECE"))
+    assert "the test does not tell it apart" in one
+
+
+def test_figures_come_in_the_order_of_a_reader(whole: str):
+    figures = whole[whole.index('<section id="figures"') : whole.index('<section id="estimates"')]
+    titles = re.findall(r"<figcaption><strong>([^<]*)", figures)
+    assert titles[0].startswith("Calibration and accuracy of")
+    assert titles[1].startswith("ECE of toy on shapes, minus full")
+    assert titles[3].startswith("Reliability of")
+    assert all(alt in figures for alt in re.findall(r'alt="([^"]*)"', whole))
 
 
 def test_warnings_name_what_is_the_matter():

@@ -99,7 +99,7 @@ def rows_of(path):
 
 
 def test_the_curve_is_drawn_with_its_numbers(study, tmp_path):
-    png, svg, pdf, table = study.plot("curve", tmp_path / "new" / "ece.png", draws=10)
+    png, svg, pdf, _caption, table = study.plot("curve", tmp_path / "new" / "ece.png", draws=10)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert "</svg>" in svg.read_text()
     assert pdf.read_bytes().startswith(b"%PDF")

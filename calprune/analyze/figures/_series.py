@@ -62,13 +62,15 @@ def difference(row: Any) -> float:
     return float(row.delta_debiased if of_debiased else row.delta)
 
 
-def axis_title(title: str, unit: DisplayUnit, direction: str, change: bool = False) -> str:
-    """Words for the axis of a metric, with its unit and what is better."""
+def axis_title(
+    title: str, unit: DisplayUnit, direction: str, change: bool = False, upright: bool = False
+) -> str:
+    """Words for the axis of a metric, with its unit and what is better; in two lines if upright."""
     if change:
         words = " in points" if unit in ("percent", "points") else ""
         return f"change of {title}{words}"
-    hint = "" if direction == "neither" else f" ({direction} is better)"
-    return f"{heading(title, unit)}{hint}"
+    hint = "" if direction == "neither" else f"({direction} is better)"
+    return f"{heading(title, unit)}{chr(10) if upright else ' '}{hint}".rstrip()
 
 
 def scale(unit: DisplayUnit) -> float:

@@ -212,12 +212,13 @@ def fitted(count: int, most: int) -> int:
 def across_page(count: int, wide: float, tall: float, room: float | None) -> tuple[int, int]:
     """Columns of panels so large in inches, and how many of them one page holds.
 
-    Three columns and twelve panels at most; fewer columns where the page is narrower, and no more
-    rows than a sheet of paper has room for.
+    Four columns and twelve panels at most; fewer columns where the page is narrower or where they
+    leave fewer places empty, and no more rows than a sheet of paper has room for.
     """
-    most = 3 if room is None else max(1, min(3, int((room - 0.3) / (0.85 * wide))))
-    columns = fitted(count, most)
-    return columns, min(12, columns * max(1, int(SHEET / tall)))
+    most = 4 if room is None else max(1, min(4, int((room - 0.3) / (0.85 * wide))))
+    choices = range(max(1, min(2, most), most - 1), most + 1)
+    columns = min(choices, key=lambda c: (-min(count, 12) % c, -c))
+    return min(columns, count), min(12, columns * max(1, int(SHEET / tall)))
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -241,7 +242,7 @@ def legend_rows(labels: Sequence[str], width: float) -> tuple[int, float]:
     column = (wide + 4.1 * LEGEND) / 72  # with its handle and the space around both
     columns = max(1, min(len(labels), int((width - 0.7) / column)))
     columns = math.ceil(len(labels) / math.ceil(len(labels) / columns))  # rows equally full
-    return columns, 0.185 * math.ceil(len(labels) / columns) + 0.12
+    return columns, 0.17 * math.ceil(len(labels) / columns) + 0.07
 
 
 def legend_in(axes: Axes, handles: Sequence[Any], labels: Sequence[str], columns: int) -> None:
@@ -251,7 +252,7 @@ def legend_in(axes: Axes, handles: Sequence[Any], labels: Sequence[str], columns
         list(handles),
         list(labels),
         loc="upper left",
-        bbox_to_anchor=(0, 1),
+        bbox_to_anchor=(0.005, 1),
         borderaxespad=0,
         borderpad=0,
         columnspacing=1.4,

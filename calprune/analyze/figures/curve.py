@@ -101,14 +101,11 @@ def _page(
             upper = main if beyond is None or (at is not None and at.below) else beyond
             upper.set_title(brief(group, 26), loc="left", fontsize=pt(9.5))
         if i % columns == 0:
-            main.set_ylabel(_label(shown[0], bands > 1))
+            told = shown[0].metric
+            words = axis_title(named(shown[0]), told.unit, told.direction, upright=True)
+            main.set_ylabel(words)
     legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0][0]), across)
     notes = interval_note(shown, data.intervals)
     notes += [LACKING] * any(not math.isfinite(r.value) for r in shown)
     notes += [NOTE] * (at is not None)
     return Page(figure, f"{shown[0].metric.title} of {data.title}", tuple(notes), part)
-
-
-def _label(row: Estimate, small: bool) -> str:
-    whole = axis_title(named(row), row.metric.unit, row.metric.direction)
-    return whole.replace(" (", "\n(") if small or len(whole) > 30 else whole

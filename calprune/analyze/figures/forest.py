@@ -26,7 +26,7 @@ __all__ = ["Forest"]
 
 ROWS, COLUMNS = 40, 4
 ALPHA = 0.05
-FLAT, REACH = 0.4, 1.12  # of the axis: beyond what others reach, an outlier is an arrow
+FLAT = 0.4  # of the axis: where an outlier would leave others less than this, it is an arrow
 LETTER = 0.075  # inches
 
 
@@ -78,7 +78,7 @@ def _page(
     width = spec.width(margin + wide * len(groups))
     figure = new_figure(width, max(0.9, height) + 0.75)
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True)[0]
-    limit = _limit(shown)
+    limit = _limits(shown)
     for axes, group in zip(panels, groups, strict=True):
         axes.axvline(0, color=INK, lw=pt(1), zorder=1)
         for r in (r for r in shown if r.group == group):
@@ -89,7 +89,7 @@ def _page(
         axes.set_ylim(max(at.values()) + 0.8, -0.2)
         axes.margins(x=0.06)
         if limit is not None:
-            axes.set_xlim(-limit, limit)
+            axes.set_xlim(*limit)
         for side in ("left", "right", "top"):
             axes.spines[side].set_visible(False)
         if len(groups) > 1 or group != "all":
@@ -122,37 +122,49 @@ def _places(
     return at, heads
 
 
-def _limit(rows: Sequence[Difference]) -> float | None:
+def _limits(rows: Sequence[Difference]) -> tuple[float, float] | None:
     """Where the axis ends, if a fifth of the rows at most would flatten all others; else None."""
-    by = scale(rows[0].metric.unit)
-    reach = sorted((by * _reach(r) for r in rows), reverse=True)
+    spans = sorted((_span(r) for r in rows), key=lambda s: max(-s[0], s[1]), reverse=True)
+    reach = [max(-low, high) for low, high in spans]
     for out in range(1, max(1, len(reach) // 5) + 1):
         if len(reach) - out >= 3 and 0 < reach[out] < FLAT * reach[out - 1]:
-            return REACH * reach[out]
+            low = min(low for low, _ in spans[out:])
+            high = max(high for _, high in spans[out:])
+            room = 0.12 * (high - low)  # for arrows and their numbers
+            far = [s for s in spans[:out] if max(-s[0], s[1]) == s[1]]
+            left, right = (3 if len(far) < out else 1), (3 if far else 1)
+            return low - left * room, high + right * room
     return None
 
 
-def _reach(r: Difference) -> float:
-    ends = [abs(x) for x in (difference(r), r.low, r.high) if x is not None and math.isfinite(x)]
-    return max(ends, default=0.0)
+def _span(r: Difference) -> tuple[float, float]:
+    """All that is drawn of a row, and zero, as people read it."""
+    by = scale(r.metric.unit)
+    ends = [by * x for x in (difference(r), r.low, r.high) if x is not None and math.isfinite(x)]
+    return min([0.0, *ends]), max([0.0, *ends])
 
 
 def _row(
-    axes: Axes, r: Difference, y: float, runs: ConditionRuns, limit: float | None = None
+    axes: Axes,
+    r: Difference,
+    y: float,
+    runs: ConditionRuns,
+    limit: tuple[float, float] | None = None,
 ) -> None:
     """Filled where the corrected p is below 5 %, else hollow; an arrow where the axis ends."""
     by, colour = scale(r.metric.unit), colours_of([runs.selector])[runs.selector]
     value = by * finite(difference(r))
     face = colour if r.p_adjusted < ALPHA else "white"
-    if limit is not None and abs(value) > limit:
+    if limit is not None and not limit[0] <= value <= limit[1]:
         side = math.copysign(1.0, value)
+        edge = limit[side > 0] - 0.02 * side * (limit[1] - limit[0])
         axes.plot(
-            [0.96 * side * limit], [y], marker=">" if side > 0 else "<", ms=pt(5.5), color=face,
+            [edge], [y], marker=">" if side > 0 else "<", ms=pt(5.5), color=face,
             mec=colour, zorder=3,
         )  # fmt: skip
         shown = number(abs(value) / by, r.metric.unit)
         axes.annotate(
-            f"{'+' if side > 0 else '−'}{shown}", (0.96 * side * limit, y), (-pt(7) * side, 0),
+            f"{'+' if side > 0 else '−'}{shown}", (edge, y), (-pt(7) * side, 0),
             textcoords="offset points", va="center", ha="right" if side > 0 else "left",
             fontsize=pt(8), color=INK,
         )  # fmt: skip
@@ -173,11 +185,14 @@ def _axis(figure: Figure, panels: Sequence[Axes], first: Difference) -> None:
         panels[0].set_xlabel(f"{words}\n{way}", fontsize=pt(9), loc="left")
 
 
-def _notes(rows: Sequence[Difference], data: FigureData, limit: float | None) -> list[str]:
+def _notes(
+    rows: Sequence[Difference], data: FigureData, limit: tuple[float, float] | None
+) -> list[str]:
     first = rows[0]
     corrected = {"holm": "Holm", "bh": "Benjamini–Hochberg"}.get(first.correction, "")
     by, filled = scale(first.metric.unit), [r.p_adjusted < ALPHA for r in rows]
-    beyond = limit is not None and any(by * abs(finite(difference(r))) > limit for r in rows)
+    values = [by * finite(difference(r)) for r in rows]
+    beyond = limit is not None and any(v < limit[0] or v > limit[1] for v in values)
     test = (
         f"p < {ALPHA:g} after {corrected or first.correction} over {first.family} comparisons, "
         f"conditions exchanged on {data.exchanged}"

@@ -116,11 +116,14 @@ def _page(
     if columns == 2:
         panels[0].set_xlabel(panels[-1].get_xlabel())
     for axes in panels[:: 1 if bands == 2 else 2]:
-        axes.set_ylabel(axis_title(up[0].metric.title, up[0].metric.unit, up[0].metric.direction))
+        unit, direction = up[0].metric.unit, up[0].metric.direction
+        axes.set_ylabel(axis_title(up[0].metric.title, unit, direction, upright=True))
     if window is not None:
         panels[1].set(xlim=window[0], ylim=window[1])
         panels[1].set_title("around the front", loc="left", fontsize=pt(9.5))
         panels[0].set_title("all", loc="left", fontsize=pt(9.5))
+    for axes in panels:
+        axes.locator_params(axis="x", nbins=5)
     lines = [_front(axes, x, y, best, up[0].metric.direction) for axes in panels]
     _named(panels[-1], x, y, best, up)
     handles = [h for h, _ in [*entries, *sized]] + lines[:1]

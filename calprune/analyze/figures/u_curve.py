@@ -77,7 +77,9 @@ def _page(
                 curve_panel(axes, own, styles, labelled=columns == 2 or i == 1)
         finish(main, beyond, at)
         notes += [NOTE] * (at is not None and NOTE not in notes)
-        main.set_ylabel(axis_title(named(own[0]), own[0].metric.unit, own[0].metric.direction))
+        main.set_ylabel(
+            axis_title(named(own[0]), own[0].metric.unit, own[0].metric.direction, upright=True)
+        )
         handles = legend_of(main)
     legend_in(figure.add_subplot(grid[bands, :]), *handles, across)
     return Page(figure, f"Calibration and accuracy of {data.title}", tuple(notes), part)

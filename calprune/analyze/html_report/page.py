@@ -8,9 +8,9 @@ from importlib.resources import files
 from pathlib import Path
 
 from calprune.analyze.html_report.markup import Html, element
+from calprune.analyze.html_report.pictures import Pictures
 from calprune.analyze.html_report.report_data import ReportData
-from calprune.analyze.html_report.sections import SECTIONS
-from calprune.analyze.html_report.sections.figures import figures as drawn
+from calprune.analyze.html_report.sections import DRAWN, SECTIONS
 from calprune.data.storage.publishing import replace_all
 from calprune.errors import PlanError
 from calprune.terminal import Tell, silent
@@ -27,11 +27,10 @@ def page(data: ReportData, figures: bool = True, tell: Tell = silent) -> str:
         tell: told what is being done.
     """
     shown = []
+    pictures = Pictures(data, tell, figures)
     for anchor, heading, section in SECTIONS:
-        if anchor == "figures" and not figures:
-            continue
         tell(f"section {heading}")
-        made = drawn(data, tell) if section is drawn else section(data)
+        made = DRAWN[anchor](pictures) if section is None else section(data)
         if made is not None:
             shown.append((anchor, heading, made))
     title = f"Calibration report: {_subject(data)}"

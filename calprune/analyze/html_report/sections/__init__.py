@@ -1,7 +1,7 @@
 """The parts of a page. A new one is one function in a file of its own, and a line here.
 
-Each takes the data and gives a fragment of HTML, or None where it has nothing to say. The first
-element of ``SECTIONS`` is an anchor, the second the heading.
+Each takes the data, or the pictures of them, and gives a fragment of HTML, or None where it has
+nothing to say. The first element of ``SECTIONS`` is an anchor, the second the heading.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from calprune.analyze.html_report.markup import Html
+from calprune.analyze.html_report.pictures import Pictures
 from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.confidences import confidences
@@ -23,15 +24,19 @@ from calprune.analyze.html_report.sections.summary import summary
 from calprune.analyze.html_report.sections.warnings import warnings
 
 Section = Callable[[ReportData], Html | None]
+Drawn = Callable[[Pictures], Html | None]
 
-SECTIONS: tuple[tuple[str, str, Section], ...] = (
-    ("summary", "Summary", summary),
+DRAWN: dict[str, Drawn] = {"summary": summary, "figures": figures}
+"""Sections that show pictures, by anchor; the others need the data alone."""
+
+SECTIONS: tuple[tuple[str, str, Section | None], ...] = (
+    ("summary", "Summary", None),
+    ("figures", "Figures", None),
     ("warnings", "Before you rely on it", warnings),
     ("estimates", "All conditions", estimates),
     ("comparisons", "Paired comparisons", comparisons),
     ("calibration-slope", "Calibration slope", slopes),
     ("groups", "By group", groups),
-    ("figures", "Figures", figures),
     ("confidence", "Other definitions of confidence", confidences),
     ("study", "The study’s figures and tables", published),
     ("provenance", "Where the numbers come from", provenance),
