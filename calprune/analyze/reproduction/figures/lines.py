@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from calprune.analyze.figures import pt
-from calprune.analyze.figures._broken import Break, finish
+from calprune.analyze.figures._broken import ROWS, Break, finish, heights
 from calprune.analyze.figures._broken import panel as broken
 from calprune.analyze.figures._series import token_axis
 from calprune.analyze.figures._style import GRID, INK, finite
@@ -26,7 +26,8 @@ BESIDE = "Marks of one group stand side by side, in the order of the legend."
 def draw_lines(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
     """A line a series; series at the right have an axis of their own."""
     found, at = styles(panel.points), break_of(panel)
-    main, beyond = broken(where, where.add_gridspec(1, 1)[0], at)
+    grid = where.add_gridspec(ROWS, 1, height_ratios=heights(1.0))
+    main, beyond = broken(where, grid, (0, 0), at)
     for axes in (main, beyond):
         if axes is not None:
             _lines(axes, panel, found)
