@@ -85,7 +85,7 @@ class Study:
     ) -> Study:
         """The conditions that have these values; a list means any of them.
 
-        ``budget`` is a count, ``"all"``, or a label such as ``"r0.25"``; ``parameters`` are those
+        ``budget`` is a count, a share such as ``"25%"``, or ``"all"``; ``parameters`` are those
         of selectors, e.g. ``alpha=0.5``, and any other column of ``conditions()``. ``condition``
         is a name as tables print it, in full or short. What is absent is ``"none"``.
 
@@ -224,7 +224,7 @@ class Study:
         options = AnalysisOptions.of(**told, mixed_numerics=mixed_numerics)
         check_read(self.tables, options.predictions, told)
         choice = RowChoice(changed, flips, confident_errors)
-        listed = RowListing(against, choice, options, tuple(conditions or ()), data)
+        listed = RowListing(against, choice, options, tuple(conditions or ()), data=data)
         return row_frame(listed.of(self.tables, self._cache))
 
     def plot(

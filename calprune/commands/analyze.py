@@ -24,7 +24,9 @@ from calprune.commands.options import (
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
+    OnlyKeepOption,
     OnlyModelOption,
+    OnlySelectOption,
     PermutationsOption,
     ResampleOption,
     StoreOption,
@@ -37,7 +39,8 @@ from calprune.commands.options import (
 
 EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
-    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --plot figures "
+    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --select full "
+    "--select scope:alpha=0,1 --keep 64,128  ·  calprune analyze --plot figures "
     "·  calprune analyze --overview  ·  calprune analyze --pareto"
 )
 
@@ -59,6 +62,8 @@ def analyze(
     store: StoreOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
+    select: OnlySelectOption = None,
+    keep: OnlyKeepOption = None,
     draws: DrawsOption = 1000,
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
@@ -140,7 +145,9 @@ def analyze(
     told = analysis_options(ctx.params)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store_path(store), bench, model, tell)
+        tables = reader.tables(
+            store_path(store), bench, model, tell, select=select, keep=keep, against=against
+        )
         text = printed(tables, without_figures(ctx.params), asked, told, format, tell)
     print(text)
     reader.end()

@@ -23,7 +23,7 @@ _NAMES = re.compile(r"\{names of ([a-z]+)\}")
 
 _READING = "answer_set confidence calibrate target"
 _PREDICTED = f"folds verbalizers {_READING}"
-_ANALYZE = f"store bench model format labels {_PREDICTED}"
+_ANALYZE = f"store bench model select keep format labels {_PREDICTED}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"
 _SLOPES = "calibration_slope by each_seed resample common"
@@ -46,7 +46,7 @@ _REPRODUCED = f"{_ANALYZE} draws seed interval resample mixed_numerics study pub
 _PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
 _ROWS = (
     f"store bench model format {_PREDICTED} data against changed flips confident_errors select "
-    "mixed_numerics"
+    "keep mixed_numerics"
 )
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
 
@@ -209,8 +209,9 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
 
 def _labelled(command: str, values: Values) -> bool:
     """Whether conditions are called as people call them; else the names to type are printed."""
-    page = command == "report" and values["format"] == "html"
-    return page or values["format"] == "latex" or values.get("plot") is not None
+    if command == "report":  # a study's figures call them as the paper does
+        return values["format"] in ("html", "latex")
+    return values["format"] == "latex" or values.get("plot") is not None
 
 
 def _undrawn(mode: str, values: Values, named: Collection[str]) -> set[str]:

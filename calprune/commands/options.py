@@ -71,6 +71,21 @@ MetricOption = Annotated[
 ]
 OnlyBenchOption = Annotated[str | None, typer.Option(help="Only this benchmark.")]
 OnlyModelOption = Annotated[str | None, typer.Option(help="Only this model.")]
+OnlySelectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        help="Only these conditions, as tables name them, in full or short: full, "
+        "scope:alpha=0,0.5, 'random @64'; may be repeated.",
+    ),
+]
+OnlyKeepOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keep",
+        help="Only these budgets, e.g. 64,128 or 25%; full and blind, which have none, stay.",
+    ),
+]
 DrawsOption = Annotated[int, typer.Option(min=100, help="Bootstrap draws over images.")]
 DrawSeedOption = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 EachSeedOption = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,12 +31,17 @@ class Reader:
         benchmark: str | None = None,
         model: str | None = None,
         tell: Tell = silent,
+        *,
+        select: Sequence[str] | None = None,
+        keep: str | None = None,
+        against: str | None = None,
     ) -> list[LogitTable]:
-        """As ``Store.tables``; each bad file is a line on stderr."""
+        """As ``Store.tables``, and of these as ``chosen``; each bad file is a line on stderr."""
+        from calprune.analyze.experiments.chosen import chosen
         from calprune.data.storage.store import Store
 
         found = Store(store).tables(benchmark=benchmark, model=model, bad=self._bad, tell=tell)
-        return _once(found)
+        return chosen(_once(found), select or (), keep, against)
 
     def _bad(self, path: Path, error: StoreError) -> None:
         self.left_out.append(path.name)

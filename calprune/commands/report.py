@@ -25,7 +25,9 @@ from calprune.commands.options import (
     MetricOption,
     MixedNumericsOption,
     OnlyBenchOption,
+    OnlyKeepOption,
     OnlyModelOption,
+    OnlySelectOption,
     PermutationsOption,
     ResampleOption,
     StoreOption,
@@ -39,7 +41,8 @@ from calprune.errors import PlanError
 
 EPILOG = (
     "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  calprune "
-    "report --bench pope --by split --metric ece,accuracy,aurc  ·  calprune report --study "
+    "report --bench pope --by split --metric ece,accuracy,aurc  ·  calprune report --select full "
+    "--select scope --keep 64  ·  calprune report --study "
     "calibration  ·  calprune report --study calibration --format latex  ·  calprune report "
     "--study calibration --plot figures --width page --formats pdf"
 )
@@ -87,6 +90,8 @@ def report(
     store: StoreOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
+    select: OnlySelectOption = None,
+    keep: OnlyKeepOption = None,
     draws: DrawsOption = 1000,
     seed: DrawSeedOption = 0,
     each_seed: EachSeedOption = False,
@@ -139,7 +144,9 @@ def report(
         )
     words, reader = read_labels(labels), Reader()
     with status() as tell:
-        tables = reader.tables(store_path(store), bench, model, tell)
+        tables = reader.tables(
+            store_path(store), bench, model, tell, select=select, keep=keep, against=against
+        )
         check_read(tables, told.predictions, given(ctx))
         cache = PredictionCache()
         found = experiments(tables, cache=cache, labels=words) if tables and study else []

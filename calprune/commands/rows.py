@@ -19,7 +19,9 @@ from calprune.commands.options import (
     FoldsOption,
     MixedNumericsOption,
     OnlyBenchOption,
+    OnlyKeepOption,
     OnlyModelOption,
+    OnlySelectOption,
     StoreOption,
     TargetOption,
     VerbalizersOption,
@@ -28,8 +30,8 @@ from calprune.errors import PlanError
 
 EPILOG = (
     "Examples:  calprune rows --store sample  ·  calprune rows --flips --select scope:alpha=0 "
-    "--by split --top 5  ·  calprune rows --confident-errors --confidence raw  ·  calprune rows "
-    "--changed --format csv --out changed.csv"
+    "--keep 64 --by split --top 5  ·  calprune rows --confident-errors --confidence raw  ·  "
+    "calprune rows --changed --format csv --out changed.csv"
 )
 PRINTED = ("table", "md", "latex")
 ALL_ROWS = ("csv", "json", "parquet")
@@ -55,13 +57,8 @@ def rows(
         bool,
         typer.Option("--confident-errors", help="Only wrong answers, most confident first."),
     ] = False,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only these conditions, as tables name them, e.g. 'scope:alpha=0 @64', or all "
-            "called scope; may be repeated."
-        ),
-    ] = None,
+    select: OnlySelectOption = None,
+    keep: OnlyKeepOption = None,
     by: Annotated[
         str | None,
         typer.Option(help="The first rows of each {names of groupings}, or tag of the files."),
@@ -88,7 +85,8 @@ def rows(
 ) -> None:
     """Single questions: image, options, label, answer and confidence before and after pruning.
 
-    Those whose confidence moved most from the reference come first. Each row is of one run: seeds
+    Those whose confidence moved most from the reference come first; it is read whether or not it
+    is among those selected. Each row is of one run: seeds
     are not averaged. Texts of questions come from the benchmark where it is at hand.
     """
     from calprune import registry
@@ -125,7 +123,7 @@ def rows(
         if bench is None and reads_replies(told.predictions.confidence):
             tables = list(graded(tables))
         check_read(tables, told.predictions, given(ctx))
-        blocks = RowListing(against, choice, told, tuple(select or ()), data).of(tables)
+        blocks = RowListing(against, choice, told, tuple(select or ()), keep, data).of(tables)
         if format in PRINTED:
             tell("looking at single questions")
             text = render_tables(question_tables(blocks, choice, by, top), format)

@@ -60,10 +60,10 @@ ASKED: dict[str, dict[str, list[str]]] = {
     "report": {
         "": [],
         "--study": ["--study", "calibration"],
-        "--study --format": ["--study", "calibration", "--format", "csv"],
+        "--study --format": ["--study", "calibration", "--format", "latex"],
         "--study --plot": ["--study", "calibration", "--plot", "P"],
         "--study --format --plot": [
-            *("--study", "calibration", "--format", "csv", "--plot", "P"),
+            *("--study", "calibration", "--format", "latex", "--plot", "P"),
         ],
     },
     "collect": {
@@ -137,6 +137,7 @@ def test_each_option_of_each_mode_is_read_or_refused(monkeypatch: pytest.MonkeyP
             continue  # it is what asks for the mode
         given = [*asked, *words_of(command, name)]
         given += ["--calibrate", "platt"] if name == "folds" else []
+        given += ["--format", "latex"] if name == "labels" and command == "analyze" else []
         ctx = COMMANDS[command].make_context(command, list(given))
         if modes.MODE_OF.get(command, lambda _: "")(ctx.params) != mode:
             continue  # it asks for another mode

@@ -26,11 +26,12 @@ BESIDE = "Marks of one group stand side by side, in the order of the legend."
 def draw_lines(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
     """A line a series; series at the right have an axis of their own."""
     found, at = styles(panel.points), break_of(panel)
+    wide = where.bbox.width / where.dpi / pt(1.0)
     grid = where.add_gridspec(ROWS, 1, height_ratios=heights(1.0))
     main, beyond = broken(where, grid, (0, 0), at)
     for axes in (main, beyond):
         if axes is not None:
-            _lines(axes, panel, found)
+            _lines(axes, panel, found, wide)
     finish(main, beyond, at)
     main.set_ylabel(panel.y)
     if panel.beside:
@@ -42,11 +43,11 @@ def draw_lines(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, b
     return {name: (style, True) for name, style in found.items()}
 
 
-def _lines(axes: Axes, panel: PanelPoints, found: dict[str, Style]) -> None:
+def _lines(axes: Axes, panel: PanelPoints, found: dict[str, Style], wide: float) -> None:
     _series(axes, panel.marks, found)
     ticks = sorted({float(p.mark.x) for p in panel.marks})
     if panel.panel.log:
-        token_axis(axes, ticks)
+        token_axis(axes, ticks, wide)
     else:
         axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.grid(axis="x", visible=False)
