@@ -35,8 +35,8 @@ tags:
 _INTRODUCTION = """\
 # Logits of a multimodal model with pruned visual tokens
 
-Sealed files of [calprune](https://pypi.org/project/calprune/): for every question the logits of its
-answers, with and without visual tokens pruned. They need neither the model nor the images, and no GPU:
+Sealed files of calprune: for every question the logits of its answers, with and without visual tokens
+pruned. Reading them needs neither the model nor the images, and no GPU:
 
 ```bash
 {how}
@@ -44,9 +44,7 @@ answers, with and without visual tokens pruned. They need neither the model nor 
 """
 
 
-def readme_card(
-    tables: Sequence[LogitTable], how: str, options: AnalysisOptions = DEFAULTS
-) -> str:
+def readme_card(tables: Sequence[LogitTable], how: str, options: AnalysisOptions = DEFAULTS) -> str:
     """Markdown, as the hub's cards are.
 
     Args:

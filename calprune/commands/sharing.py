@@ -14,7 +14,6 @@ from calprune.commands.options import (
     OnlyModelOption,
     OnlySelectOption,
 )
-
 from calprune.errors import PlanError
 from calprune.terminal import counted, printable
 
@@ -74,15 +73,16 @@ def pack(
     reader = Reader()
     with status() as tell:
         root = store_path(store)
-        tables = reader.tables([root], bench, model, tell, select=select, keep=keep)
+        tables = reader.tables(root, bench, model, tell, select=select, keep=keep)
         files = shared_files(tables, [root], features=features)
         tell("writing the card")
-        card = readme_card(tables, f"calprune analyze --store {out.name}")
+        card = readme_card(tables, f"calprune analyze --store FILE{SUFFIX}")
         tell(f"writing {out.name}")
         if not publish_pieces(out, packed(card, files)):
             raise PlanError(f"{out} is there already: name another file, or move it away")
     told = f"{_counted(tables)}, {counted(len(files), 'file')}, {_size(out.stat().st_size)}"
-    print(printable(f"{out}: {told}\nnow:  calprune analyze --store {out}"))
+    print(printable(f"{out}: {told}"))
+    print(printable(f"now:  calprune analyze --store {out}"))
     reader.end()
 
 
@@ -115,7 +115,9 @@ def unpack(
 
 def _counted(tables: list[LogitTable]) -> str:
     places = {(t.condition.model, t.condition.benchmark) for t in tables}
-    where = " on ".join(*places) if len(places) == 1 else f"{len(places)} pairs of model and benchmark"
+    where = (
+        " on ".join(*places) if len(places) == 1 else f"{len(places)} pairs of model and benchmark"
+    )
     return f"{counted(len(tables), 'condition')} of {where}"
 
 

@@ -90,7 +90,7 @@ def _readable(asked: Path, writing: bool) -> Path:
     if not is_pack(asked):
         return asked
     if writing:
-        raise PlanError(f"{asked} is a pack, which is only read; 'calprune unpack' makes it a store")
+        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
     return opened_pack(asked)
 
 
