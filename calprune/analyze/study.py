@@ -18,6 +18,7 @@ from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     DEFAULT_METRICS,
     AnalysisOptions,
+    By,
     ComparisonKeywords,
     EstimateKeywords,
     FigureKeywords,
@@ -25,6 +26,7 @@ from calprune.analyze.options import (
     PredictionKeywords,
     RegressionKeywords,
     TestedRegressionKeywords,
+    by_text,
     check_read,
     untested,
 )
@@ -141,7 +143,7 @@ class Study:
     def estimates(
         self,
         metrics: Sequence[str | Metric] = DEFAULT_METRICS,
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[EstimateKeywords],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
@@ -152,7 +154,7 @@ class Study:
         self,
         metric: str | Metric | Sequence[str | Metric] = "ece",
         against: str = "full",
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
@@ -164,7 +166,7 @@ class Study:
         metric: str | Metric | Sequence[str | Metric] = "ece",
         against: str = "full",
         detect: float | None = None,
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[PowerKeywords],
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
@@ -175,7 +177,7 @@ class Study:
         self,
         parameter: str,
         metric: str | Metric | Sequence[str | Metric] = "ece",
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
@@ -185,7 +187,7 @@ class Study:
     def calibration_slope(
         self,
         against: str | None = None,
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[TestedRegressionKeywords],
     ) -> DataFrame:
         """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
@@ -233,7 +235,7 @@ class Study:
         path: str | Path,
         metric: str | Metric = "ece",
         budget: int | str | None = None,
-        by: str | None = None,
+        by: By = None,
         against: str = "full",
         of: str = "",
         formats: Sequence[str] = (),
@@ -249,7 +251,7 @@ class Study:
             path: file name; a suffix is replaced. The study must hold one model and benchmark.
             metric: for the kinds that show one of choice.
             budget: for the kinds that show one budget; by default that with most conditions.
-            by: for ``curve`` and ``forest``, a panel per group.
+            by: for ``curve`` and ``forest``, a panel per group; several as ``split,category``.
             against: for the kinds that show differences, their reference.
             of: what is shown, for the title; by default the model and the benchmark.
             formats: only these of png, svg and pdf.
@@ -274,14 +276,14 @@ class Study:
         data = figures.FigureData(found[0], options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
-        spec = figures.FigureSpec(metric, budget, by, against)
+        spec = figures.FigureSpec(metric, budget, by_text(by), against)
         return figures.drawn(kind, data, stem, spec, look)
 
     def draw(
         self,
         folder: str | Path,
         metrics: Sequence[str] = ("ece",),
-        by: str | None = None,
+        by: By = None,
         against: str = "full",
         kinds: Sequence[str] = (),
         formats: Sequence[str] = (),
@@ -316,7 +318,7 @@ class Study:
         check_drawn(kinds or figures.names(), told)
         look = figures.look(width, font_size, formats, titled)
         found, options = self._opened(_kept(given, FigureKeywords))
-        spec = figures.FigureSpec(by=by, against=against)
+        spec = figures.FigureSpec(by=by_text(by), against=against)
         return draw(found, folder, metrics, spec, kinds, options, look)
 
 
@@ -324,7 +326,7 @@ def _listed(metric: str | Metric | Sequence[str | Metric]) -> list[str | Metric]
     return list(metric) if isinstance(metric, list | tuple) else [metric]  # type: ignore[list-item]
 
 
-def _kept(given: Mapping[str, Any], known: Any, by: str | None = None) -> dict[str, Any]:
+def _kept(given: Mapping[str, Any], known: Any, by: By = None) -> dict[str, Any]:
     """The keywords with the grouping; PlanError for one that a method does not read."""
     for name in given:
         if name not in known.__optional_keys__:

@@ -39,9 +39,10 @@ from calprune.commands.options import (
 
 EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
-    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --select full "
-    "--select scope:alpha=0,1 --keep 64,128  ·  calprune analyze --plot figures "
-    "·  calprune analyze --overview  ·  calprune analyze --pareto"
+    "analyze --metric ece --by split,category  ·  calprune analyze --metric ece,brier --against "
+    "full --format csv  ·  calprune analyze --select full --select scope:alpha=0,1 --keep 64,128  "
+    "·  calprune analyze --plot figures  ·  calprune analyze --overview  ·  calprune analyze "
+    "--pareto"
 )
 
 
@@ -54,7 +55,10 @@ def analyze(
     ctx: typer.Context,
     metric: MetricOption = None,
     by: Annotated[
-        str | None, typer.Option(help="{names of groupings}, or a tag of the files.")
+        str | None,
+        typer.Option(
+            help="{names of groupings}, or a tag of the files; split,category for groups of both."
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")

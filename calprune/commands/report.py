@@ -18,6 +18,8 @@ from calprune.commands.options import (
     DrawsOption,
     EachSeedOption,
     FoldsOption,
+    FontSizeOption,
+    FormatsOption,
     IntervalOption,
     LabelsOption,
     MetricOption,
@@ -30,7 +32,9 @@ from calprune.commands.options import (
     ResampleOption,
     StoreOption,
     TargetOption,
+    TitledOption,
     VerbalizersOption,
+    WidthOption,
     listed,
 )
 from calprune.errors import PlanError
@@ -39,7 +43,8 @@ EPILOG = (
     "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  calprune "
     "report --bench pope --by split --metric ece,accuracy,aurc  ·  calprune report --select full "
     "--select scope --keep 64  ·  calprune report --study "
-    "calibration  ·  calprune report --study calibration --format latex"
+    "calibration  ·  calprune report --study calibration --format latex  ·  calprune report "
+    "--study calibration --plot figures --width page --formats pdf"
 )
 
 
@@ -55,8 +60,8 @@ def report(
     by: Annotated[
         str | None,
         typer.Option(
-            help="{names of groupings}, or a tag of the files.  [default: splits, if there are "
-            "several]"
+            help="{names of groupings}, or a tag of the files; split,category for groups of both.  "
+            "[default: splits, if there are several]"
         ),
     ] = None,
     against: Annotated[
@@ -75,6 +80,13 @@ def report(
     format: Annotated[
         str, typer.Option(help="html, or the study's tables as one of {names of formats}.")
     ] = "html",
+    plot: Annotated[
+        Path | None, typer.Option(help="Folder for the study's own figures and their numbers.")
+    ] = None,
+    formats: FormatsOption = None,
+    width: WidthOption = None,
+    font_size: FontSizeOption = None,
+    titled: TitledOption = False,
     store: StoreOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
@@ -99,12 +111,15 @@ def report(
 ) -> None:
     """One HTML file: summary, tables that sort, figures, warnings, provenance. No network."""
     from calprune.analyze.experiments.experiment import experiments
+    from calprune.analyze.figures import look
     from calprune.analyze.html_report.page import check_path, page, write_page
+    from calprune.analyze.html_report.pictures import ROOM
     from calprune.analyze.html_report.report_data import collect_data
     from calprune.analyze.labels import read_labels
     from calprune.analyze.options import check_read
     from calprune.analyze.pipeline import PredictionCache
     from calprune.analyze.reproduction import reproduce
+    from calprune.analyze.reproduction.figures import figures_of, pictures_of, write_figures
     from calprune.analyze.tables.render import check_format, render_study
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
@@ -118,6 +133,9 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
+    if plot is not None and (plot.suffix or plot.is_file()):
+        raise PlanError(f"figures go to a folder, and {plot} names a file")
+    how = look(width, font_size, listed(formats), titled)
     told = analysis_options(ctx.params)
     if len(listed(confidence)) > 1:
         raise PlanError(
@@ -134,6 +152,10 @@ def report(
         found = experiments(tables, cache=cache, labels=words) if tables and study else []
         tell("the study's tables" if study else "")
         again = reproduce(found, study, told, published or ()) if study else []
+        shown = figures_of(study, again) if study and (plot or format == "html") else []
+        if plot is not None:
+            tell("the study's figures")
+            write_figures(shown, plot, told, how)
         if format != "html":
             text = render_study(again, format)
         else:
@@ -144,6 +166,7 @@ def report(
                 told,
                 strict=bench is not None,
                 study=again,
+                pictures=pictures_of(shown, told, ROOM),
                 untrusted=reader.left_out,
                 cache=cache,
                 labels=words,

@@ -61,7 +61,10 @@ def rows(
     keep: OnlyKeepOption = None,
     by: Annotated[
         str | None,
-        typer.Option(help="The first rows of each {names of groupings}, or tag of the files."),
+        typer.Option(
+            help="The first rows of each {names of groupings}, or tag of the files; split,category "
+            "for groups of both."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows printed of each table.")] = 50,
     format: Annotated[
@@ -126,7 +129,7 @@ def rows(
         blocks = RowListing(against, choice, told, tuple(select or ()), keep, data).of(tables)
         if format in PRINTED:
             tell("looking at single questions")
-            text = render_tables(question_tables(blocks, choice, by, top), format)
+            text = render_tables(question_tables(blocks, choice, told.by, top), format)
     if format in PRINTED:
         print(text or "no such row")
     else:

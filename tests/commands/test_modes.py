@@ -61,6 +61,10 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "": [],
         "--study": ["--study", "calibration"],
         "--study --format": ["--study", "calibration", "--format", "latex"],
+        "--study --plot": ["--study", "calibration", "--plot", "P"],
+        "--study --format --plot": [
+            *("--study", "calibration", "--format", "latex", "--plot", "P"),
+        ],
     },
     "collect": {
         "": [],

@@ -38,7 +38,7 @@ SECTIONS: tuple[tuple[str, str, Section | None], ...] = (
     ("calibration-slope", "Calibration slope", slopes),
     ("groups", "By group", groups),
     ("confidence", "Other definitions of confidence", confidences),
-    ("study", "The study’s tables", published),
+    ("study", "The study’s figures and tables", published),
     ("provenance", "Where the numbers come from", provenance),
     ("guide", "How to read this page", guide),
 )
