@@ -35,8 +35,8 @@ tags:
 _INTRODUCTION = """\
 # Logits of a multimodal model with pruned visual tokens
 
-Sealed files of calprune: for every question the logits of its answers, with and without visual tokens
-pruned. Reading them needs neither the model nor the images, and no GPU:
+Sealed files of calprune: for every question the logits of its answers, with and without visual
+tokens pruned. Reading them needs neither the model nor the images, and no GPU:
 
 ```bash
 {how}

@@ -19,7 +19,7 @@ from calprune.errors import DamagedFile, IncompleteError, PlanError
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache folder, an empty one; the working folder, too."""
-    monkeypatch.setattr(opened, "user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(opened, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("CALPRUNE_STORE", raising=False)
     return tmp_path / "cache"

@@ -28,7 +28,7 @@ CARD = "# What it is\n"
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The user's cache folder, an empty one."""
-    monkeypatch.setattr(opened, "user_cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(opened, "cache_folder", lambda: tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -271,7 +271,7 @@ def test_no_private_folder_is_an_error(
     def homeless() -> Path:
         raise RuntimeError("no home")
 
-    monkeypatch.setattr(opened, "user_cache", homeless)
+    monkeypatch.setattr(opened, "cache_folder", homeless)
     with pytest.raises(WriteError, match="XDG_CACHE_HOME"):
         opened_pack(made)
 

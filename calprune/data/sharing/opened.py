@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from calprune.data.sharing.pack import SUFFIX, Member, each_file, members, sha256_of_file
-from calprune.data.user_cache import user_cache
+from calprune.data.storage.noted import cache_folder
 from calprune.errors import Mismatch, WriteError
 from calprune.terminal import Tell, silent
 
@@ -65,7 +65,7 @@ def opened_pack(path: Path, tell: Tell = silent) -> Path:
 def private(room: str) -> Path:
     """A folder in the user's cache that nobody else may look into; WriteError if there is none."""
     try:
-        folder = user_cache() / room
+        folder = cache_folder() / room
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         about = folder.stat()
         if about.st_uid != os.geteuid() or about.st_mode & 0o022:

@@ -182,20 +182,20 @@ def intact(path: Path) -> bytes:
     return raw
 
 
-def claimed(path: Path) -> tuple[str, str]:
+def claimed(path: Path, raw: bytes) -> tuple[str, str]:
     """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
-    found = _claims(path)
+    found = _claims(path, raw)
     return found["format"], found["key"]
 
 
-def manifest_of(path: Path) -> dict[str, Any]:
+def manifest_of(path: Path, raw: bytes) -> dict[str, Any]:
     """What identifies a whole file, without its arrays; StoreError as ``claimed``."""
-    return _json(path, _claims(path)["manifest"])
+    return _json(path, _claims(path, raw)["manifest"])
 
 
-def _claims(path: Path) -> dict[str, str]:
+def _claims(path: Path, raw: bytes) -> dict[str, str]:
     try:
-        with opened(intact(path)) as root:
+        with opened(raw) as root:
             found = _attributes(path, root)
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error

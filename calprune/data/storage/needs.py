@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from calprune.data.condition import Condition
-from calprune.data.storage.container import manifest_of
+from calprune.data.storage.apart import trusted
+from calprune.data.storage.container import intact, manifest_of
 from calprune.data.storage.store import safe
 from calprune.errors import StoreError
 
@@ -61,7 +62,7 @@ def _found(root: Path, room: str, pattern: str) -> Iterator[Blocks]:
 def _manifest(folder: Path) -> dict[str, Any] | None:
     for path in sorted(folder.glob("*.h5")):
         try:
-            return manifest_of(path)
+            return manifest_of(path, trusted(path, intact(path)))
         except StoreError:
             continue
     return None
