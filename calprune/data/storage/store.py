@@ -27,18 +27,19 @@ from typing import Any, TypeVar
 
 from calprune.data.condition import Condition, sha256_of
 from calprune.data.storage import checked
+from calprune.data.storage.apart import trusted, unpack
 from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.container import (
     Sealed,
     claimed,
     intact,
     sha256_of_body,
-    unpack,
     unpacked,
 )
 from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
+from calprune.data.storage.origin import SAMPLE
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -54,7 +55,6 @@ from calprune.registry import unknown
 from calprune.terminal import Tell, silent
 
 DEFAULT_STORE = "calprune-store"
-SAMPLE = Path(__file__).parent.parent / "sample"
 _PARTS = ".parts"
 _LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
@@ -192,7 +192,7 @@ class Store:
         path = self.logits(condition)
         if not self.has(condition):
             return False
-        if claimed(path) != ("calprune.logits", condition.key):
+        if claimed(path, trusted(path, intact(path))) != ("calprune.logits", condition.key):
             raise Mismatch(
                 f"{path}: holds another condition than its name says; give it back its own name, "
                 "or delete it, and run collect again"
@@ -336,24 +336,36 @@ def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> 
     Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
     ``room`` in memory is read again when it is asked for.
     """
-    raw = intact(path)
+    raw = trusted(path, intact(path))
     sha256 = sha256_of_body(raw)
     passed = not anew and checked.passed(sha256)
     sealed = unpacked(path, raw, "calprune.logits", passed=passed)
-    condition = condition_of(path, sealed, passed=passed)
-    assert condition is not None
-    table = table_of(path, condition, sealed.provenance, sealed.arrays)
+    table = lawful(path, sealed, passed=passed)
+    assert table is not None
     if not passed:
-        check_closed_replies(table)
         checked.remember(sha256)
     return table if room is None else room.taken(table, sha256)
 
 
+def lawful(path: Path, sealed: Sealed, *, passed: bool = False) -> LogitTable | None:
+    """What a file of logits holds, as a table; Mismatch if its parts do not agree.
+
+    ``passed``: they were found to agree before.
+    """
+    condition = condition_of(path, sealed, passed=passed)
+    if sealed.kind != "calprune.logits" or condition is None:
+        return None
+    table = table_of(path, condition, sealed.provenance, sealed.arrays)
+    if not passed:
+        check_closed_replies(table)
+    return table
+
+
 def check_file(path: Path) -> Sealed:
     """Verify one sealed file of any kind, its name included."""
-    sealed = unpack(path, claimed(path)[0])
-    if sealed.kind == "calprune.logits":
-        read_logits(path, anew=True)
+    raw = trusted(path, intact(path))
+    sealed = unpacked(path, raw, claimed(path, raw)[0])
+    lawful(path, sealed)
     named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
     if named and named[1] != sealed.key[:8]:
         raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
