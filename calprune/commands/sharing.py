@@ -73,7 +73,7 @@ def pack(
     reader = Reader()
     with status() as tell:
         root = store_path(store)
-        tables = reader.tables(root, bench, model, tell, select=select, keep=keep)
+        tables = reader.tables([root], bench, model, tell, select=select, keep=keep)
         files = shared_files(tables, [root], features=features)
         tell("writing the card")
         card = readme_card(tables, f"calprune analyze --store FILE{SUFFIX}")
