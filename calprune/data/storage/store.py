@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -40,6 +39,7 @@ from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.publishing import abandoned
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -55,9 +55,8 @@ from calprune.registry import unknown
 from calprune.terminal import Tell, silent
 
 DEFAULT_STORE = "calprune-store"
-_PARTS = ".parts"
+PARTS = ".parts"
 _LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
-_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 _KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
 
 
@@ -147,7 +146,7 @@ class Store:
 
     def parts(self, condition: Condition) -> SealedBlocks:
         """A condition's parts, before they are joined in its file."""
-        folder = self._logit_folder(condition) / _PARTS / condition.key[:8]
+        folder = self._logit_folder(condition) / PARTS / condition.key[:8]
         return SealedBlocks("calprune.logits", folder, condition.to_json())
 
     def _logit_folder(self, condition: Condition) -> Path:
@@ -218,12 +217,11 @@ class Store:
         """
         removed, left = 0, set[Path]()
         for path in files(self.root):
-            found = _TEMPORARY.fullmatch(path.name)
-            if found and found["host"] == socket.gethostname() and not _alive(int(found["pid"])):
+            if abandoned(path.name):
                 with contextlib.suppress(OSError):
                     path.unlink()
                     removed += 1
-            elif path.parent.parent.name == _PARTS:
+            elif path.parent.parent.name == PARTS:
                 left.add(path.parent)
         for folder in left:
             named = files(folder.parent.parent)
@@ -396,13 +394,3 @@ def _is_logits(path: Path) -> bool:
     """A shared folder may hold a part of a store, so the top folder need not be ``logits``."""
     hidden = any(part.startswith(".") for part in path.parts)
     return path.parts[0] not in ("features", "rankings", "audits") and not hidden
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
