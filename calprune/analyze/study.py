@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -335,13 +335,16 @@ def _kept(given: Mapping[str, Any], known: Any, by: By = None) -> dict[str, Any]
 
 
 def open_study(
-    store: Path | str | None = None, *, benchmark: str | None = None, model: str | None = None
+    store: Path | str | None = None,
+    *,
+    benchmark: str | Collection[str] | None = None,
+    model: str | None = None,
 ) -> Study:
     """All sealed conditions of a store, validated.
 
     Args:
         store: its folder; default ``$CALPRUNE_STORE`` or ``./calprune-store``.
-        benchmark: only this one.
+        benchmark: only this one, or these.
         model: only this one.
 
     Raises:

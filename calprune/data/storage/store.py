@@ -19,7 +19,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -233,12 +233,12 @@ class Store:
     def tables(
         self,
         *,
-        benchmark: str | None = None,
+        benchmark: str | Collection[str] | None = None,
         model: str | None = None,
         bad: Callable[[Path, StoreError], None] | None = None,
         tell: Tell = silent,
     ) -> list[LogitTable]:
-        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
+        """Every sealed condition (of benchmarks, of a model); IncompleteError if there is none.
 
         A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
         the others are read. Where all are bad, the error of the first is raised.
@@ -265,10 +265,14 @@ class Store:
                 "'calprune collect' again, it continues where it stopped"
             )
         for what, wanted in (("benchmark", benchmark), ("model", model)):
+            if wanted is None:
+                continue
             there = {getattr(t.condition, what) for t in tables}
-            if wanted is not None and wanted not in there:
-                raise IncompleteError(f"{self.root}: {unknown(f'cached {what}', wanted, there)}")
-            tables = [t for t in tables if wanted in (None, getattr(t.condition, what))]
+            several = [wanted] if isinstance(wanted, str) else wanted
+            for one in several:
+                if one not in there:
+                    raise IncompleteError(f"{self.root}: {unknown(f'cached {what}', one, there)}")
+            tables = [t for t in tables if getattr(t.condition, what) in several]
         return tables
 
     def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
