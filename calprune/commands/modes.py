@@ -153,7 +153,7 @@ MODE_OF: dict[str, Callable[[Values], str]] = {
 
 _TOGETHER = {"folds": "calibrate"}  # options that only another one makes sense of
 _TWICE = {
-    "store": "several stores are not supported yet",
+    "store": "what is made goes into one store",
     **dict.fromkeys(
         ("metric", "confidence", "figure", "keep", "formats"), "separate values by commas"
     ),

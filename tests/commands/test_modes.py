@@ -253,7 +253,7 @@ def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["analyze", "--store", "a", "--store", "b"], "--store is given 2 times.*several stores"),
+        (["collect", "--store", "a", "--store", "b"], "--store is given 2 times.*one store"),
         (["analyze", "--metric", "ece", "--metric", "nll"], "--metric is given 2.*by commas"),
         (["collect", "--keep", "16", "--keep", "32"], "--keep is given 2 times.*by commas"),
         (["ls", "--format", "json", "--format", "table"], "--format is given 2 times"),
