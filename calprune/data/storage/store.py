@@ -30,7 +30,6 @@ from calprune.data.storage import checked
 from calprune.data.storage.apart import trusted, unpack
 from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.container import (
-    Arrays,
     Sealed,
     claimed,
     intact,
@@ -110,20 +109,6 @@ class Store:
         """What a model's tower sees of a benchmark's images."""
         stem = self.root / "features" / safe(model) / safe(benchmark)
         return _keyed("calprune.features", stem, manifest)
-
-    def first_features(self, condition: Condition) -> Arrays | None:
-        """The first block of features of a condition's model and benchmark; None without any.
-
-        Raises:
-            StoreError: it is damaged.
-        """
-        folder = self.root / "features" / safe(condition.model)
-        wanted = {"model_digest": condition.model_digest, "pixels": condition.pixels}
-        for path in sorted(folder.glob(f"{safe(condition.benchmark)}-????????/00000.h5")):
-            sealed = unpack(path, "calprune.features")
-            if wanted.items() <= sealed.manifest.items():
-                return sealed.arrays
-        return None
 
     def signal(
         self, model: str, benchmark: str, name: str, manifest: dict[str, Any]

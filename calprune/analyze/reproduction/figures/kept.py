@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.reproduction.targets import ReproductionTarget, conditions_of
 from calprune.data.questions import find_benchmark
+from calprune.data.storage.features import first_features
 from calprune.data.storage.kept_tokens import kept_tokens
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store
 from calprune.data.studies import TableAxis
 from calprune.errors import CalpruneError
 
@@ -124,7 +124,8 @@ def _kept(
 
 def _attention(table: LogitTable, names: Sequence[str]) -> NDArray[np.float64] | None:
     """Saliency (g, v) of these images from the features that lie in the same store."""
-    found = Store(table.path.parents[3]).first_features(table.condition)
+    above = table.path.absolute().parents  # a logit file may lie in any folder
+    found = first_features(above[3], table.condition) if len(above) > 3 else None
     if found is None:
         return None
     at = {name.decode(): i for i, name in enumerate(found["image/id"].tolist())}

@@ -61,7 +61,7 @@ def _marked(axes: Axes, one: Kept, at: int, picture: Any, thin: float) -> None:
     clear = 255 * one.kept[at][y[:, None], x[None, :], None].astype(np.uint8)
     axes.imshow(np.concatenate([picture, clear], axis=2), extent=(0, side, side, 0))
     rows, columns = np.nonzero(one.kept[at])
-    boxes = np.stack([columns, rows, columns + 1, rows + 1], axis=1)
+    boxes = np.stack([columns, rows, columns + 1, rows + 1], axis=1).astype(np.float64)
     around = LineCollection(border(boxes), colors=[colour], linewidths=thin)
     around.set_capstyle("projecting")
     axes.add_collection(around)
