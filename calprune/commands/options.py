@@ -32,6 +32,14 @@ StoreOption = Annotated[
     ),
 ]
 
+StoresOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of the cache; sample is a small one to try. Say it again for another one: "
+        "all are read as one.  [default: $CALPRUNE_STORE or ./calprune-store]"
+    ),
+]
+
 # Where a command runs the vision tower and asks no model.
 TowerModelOption = Annotated[
     str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")
@@ -71,6 +79,21 @@ MetricOption = Annotated[
 ]
 OnlyBenchOption = Annotated[str | None, typer.Option(help="Only this benchmark.")]
 OnlyModelOption = Annotated[str | None, typer.Option(help="Only this model.")]
+OnlySelectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--select",
+        help="Only these conditions, as tables name them, in full or short: full, "
+        "scope:alpha=0,0.5, 'random @64'; may be repeated.",
+    ),
+]
+OnlyKeepOption = Annotated[
+    str | None,
+    typer.Option(
+        "--keep",
+        help="Only these budgets, e.g. 64,128 or 25%; full and blind, which have none, stay.",
+    ),
+]
 DrawsOption = Annotated[int, typer.Option(min=100, help="Bootstrap draws over images.")]
 DrawSeedOption = Annotated[int, typer.Option(min=0, help="Seed of the draws.")]
 EachSeedOption = Annotated[

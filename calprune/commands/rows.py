@@ -19,8 +19,10 @@ from calprune.commands.options import (
     FoldsOption,
     MixedNumericsOption,
     OnlyBenchOption,
+    OnlyKeepOption,
     OnlyModelOption,
-    StoreOption,
+    OnlySelectOption,
+    StoresOption,
     TargetOption,
     VerbalizersOption,
 )
@@ -28,8 +30,8 @@ from calprune.errors import PlanError
 
 EPILOG = (
     "Examples:  calprune rows --store sample  ·  calprune rows --flips --select scope:alpha=0 "
-    "--by split --top 5  ·  calprune rows --confident-errors --confidence raw  ·  calprune rows "
-    "--changed --format csv --out changed.csv"
+    "--keep 64 --by split --top 5  ·  calprune rows --confident-errors --confidence raw  ·  "
+    "calprune rows --changed --format csv --out changed.csv"
 )
 PRINTED = ("table", "md", "latex")
 ALL_ROWS = ("csv", "json", "parquet")
@@ -55,16 +57,14 @@ def rows(
         bool,
         typer.Option("--confident-errors", help="Only wrong answers, most confident first."),
     ] = False,
-    select: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Only these conditions, as tables name them, e.g. 'scope:alpha=0 @64', or all "
-            "called scope; may be repeated."
-        ),
-    ] = None,
+    select: OnlySelectOption = None,
+    keep: OnlyKeepOption = None,
     by: Annotated[
         str | None,
-        typer.Option(help="The first rows of each {names of groupings}, or tag of the files."),
+        typer.Option(
+            help="The first rows of each {names of groupings}, or tag of the files; split,category "
+            "for groups of both."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows printed of each table.")] = 50,
     format: Annotated[
@@ -74,7 +74,7 @@ def rows(
     out: Annotated[
         Path | None, typer.Option(help="File for all rows; parquet needs one.  [default: stdout]")
     ] = None,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     data: DataOption = None,
@@ -88,7 +88,8 @@ def rows(
 ) -> None:
     """Single questions: image, options, label, answer and confidence before and after pruning.
 
-    Those whose confidence moved most from the reference come first. Each row is of one run: seeds
+    Those whose confidence moved most from the reference come first; it is read whether or not it
+    is among those selected. Each row is of one run: seeds
     are not averaged. Texts of questions come from the benchmark where it is at hand.
     """
     from calprune import registry
@@ -107,7 +108,6 @@ def rows(
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.publishing import replace_all
-    from calprune.data.storage.store import store_path
 
     if format not in (*PRINTED, *ALL_ROWS):
         raise PlanError(registry.unknown("format", format, (*PRINTED, *ALL_ROWS)))
@@ -121,14 +121,14 @@ def rows(
     choice = RowChoice(changed, flips, confident_errors)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store_path(store), bench, model, tell)
+        tables = reader.tables(store, bench, model, tell)
         if bench is None and reads_replies(told.predictions.confidence):
             tables = list(graded(tables))
         check_read(tables, told.predictions, given(ctx))
-        blocks = RowListing(against, choice, told, tuple(select or ()), data).of(tables)
+        blocks = RowListing(against, choice, told, tuple(select or ()), keep, data).of(tables)
         if format in PRINTED:
             tell("looking at single questions")
-            text = render_tables(question_tables(blocks, choice, by, top), format)
+            text = render_tables(question_tables(blocks, choice, told.by, top), format)
     if format in PRINTED:
         print(text or "no such row")
     else:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import csv
+import json
+import re
+from dataclasses import replace
 from io import StringIO
+from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calprune import registry
@@ -15,6 +19,7 @@ from calprune.analyze.html_report.numbers import p_value
 from calprune.analyze.html_report.sections.comparisons import comparisons
 from calprune.analyze.html_report.sections.estimates import estimates
 from calprune.analyze.metric import heading_of, resolve, spec
+from calprune.analyze.statistics.intervals import Interval
 from calprune.analyze.statistics.pareto_front import pareto_front
 from calprune.analyze.study import Study
 from calprune.analyze.tables.by_confidence import by_confidence_tables
@@ -24,6 +29,7 @@ from calprune.analyze.tables.notes import too_few
 from calprune.analyze.tables.numbers import p_text
 from calprune.analyze.tables.records import as_csv, records
 from calprune.analyze.tables.trends import trend_tables
+from calprune.data.storage.logits import LogitTable
 from tests.analyze.calls import analyze, by_confidence, collect_data, compare, pareto, trend
 from tests.analyze.conftest import make_condition, make_table
 
@@ -199,3 +205,63 @@ def test_the_full_model_is_not_on_the_front_beside_a_better_one() -> None:
     assert rows["full"]["accuracy"] == rows["scope @16"]["accuracy"]
     best = min(rows, key=lambda name: float(rows[name]["ece"]))
     assert {n: r["front"] for n, r in rows.items()} == {n: str(n == best) for n in rows}
+
+
+BESIDE = re.compile(r"([-+]?[\d.]+) \[([-+]?[\d.]+), ([-+]?[\d.]+)\]")
+
+
+def beside(text: str, fmt: str) -> list[tuple[float, ...]]:
+    """Each estimate with the interval that stands beside it, as printed."""
+    if fmt in ("csv", "json"):
+        rows = csv.DictReader(StringIO(text)) if fmt == "csv" else json.loads(text)["rows"]
+        found = []
+        for row in (row for row in rows if row["low"] not in ("", None)):
+            of, least = row["interval_of"], 0.0 if row["interval_of"] == "debiased" else -1e9
+            found.append((max(float(row[of]), least), float(row["low"]), float(row["high"])))
+        return found
+    plain = text.translate(str.maketrans("", "", "{}$")).replace(" & ", " ").replace("\\|", "|")
+    return [tuple(map(float, groups)) for groups in BESIDE.findall(plain)]
+
+
+def calibrated(seed: int, images: int) -> list[LogitTable]:
+    """Full is right as often as it says it is; a condition and two runs of another nearly so."""
+    drawn = np.random.default_rng(seed)
+    odds = drawn.normal(0, 2, 4 * images)
+    label = (drawn.random(len(odds)) < 1 / (1 + np.exp(-odds))).astype(np.int16)
+    asked = [("full", None, None), ("scope", 16, None), ("random", 16, 0), ("random", 16, 1)]
+    tables = []
+    for name, budget, run in asked:
+        own = make_table(make_condition(name, budget, run), images=images, per_image=4)
+        shown = odds if budget is None else 1.1 * odds + drawn.normal(0, 0.2, len(odds))
+        logits = np.stack([np.zeros(len(odds)), shown], axis=1)[..., None].repeat(2, axis=2)
+        tables.append(replace(own, answer_logits=logits.astype(np.float32), label=label))
+    return tables
+
+
+@pytest.mark.parametrize("interval", get_args(Interval))
+@pytest.mark.parametrize("against", [None, "full"])
+@given(
+    seed=st.integers(0, 10**6),
+    images=st.integers(3, 60),
+    calibrate=st.sampled_from(["", "temperature", "isotonic"]),
+)
+@settings(max_examples=4, deadline=None)
+def test_no_interval_excludes_the_estimate_that_it_stands_beside(
+    interval: Interval, against: str | None, calibrate: str, seed: int, images: int
+) -> None:
+    tables, told = calibrated(seed, images), {"draws": 100, "permutations": 9}
+    metrics = ["ece", "mcb", "mce"] if against is None else ["ece", "mce"]
+    asked = {} if against is None else {"against": against}
+    for fmt in FORMATS:
+        text = analyze(
+            tables, fmt, metrics=metrics, interval=interval, calibrate=calibrate, **told, **asked
+        )
+        for value, low, high in beside(text, fmt):
+            assert low <= value <= high
+
+
+def test_an_interval_that_misses_is_not_printed_and_the_reason_is() -> None:
+    text = analyze(calibrated(2, 40), metrics=["ece"], interval="percentile", draws=100)
+    assert "[resamples miss it]" in text
+    assert "ECE: no interval where noise lifts the resamples off the value" in text
+    assert "miss" not in analyze(calibrated(2, 40), metrics=["ece"], draws=100)

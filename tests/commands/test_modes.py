@@ -60,7 +60,11 @@ ASKED: dict[str, dict[str, list[str]]] = {
     "report": {
         "": [],
         "--study": ["--study", "calibration"],
-        "--study --format": ["--study", "calibration", "--format", "csv"],
+        "--study --format": ["--study", "calibration", "--format", "latex"],
+        "--study --plot": ["--study", "calibration", "--plot", "P"],
+        "--study --format --plot": [
+            *("--study", "calibration", "--format", "latex", "--plot", "P"),
+        ],
     },
     "collect": {
         "": [],
@@ -133,6 +137,7 @@ def test_each_option_of_each_mode_is_read_or_refused(monkeypatch: pytest.MonkeyP
             continue  # it is what asks for the mode
         given = [*asked, *words_of(command, name)]
         given += ["--calibrate", "platt"] if name == "folds" else []
+        given += ["--format", "latex"] if name == "labels" and command == "analyze" else []
         ctx = COMMANDS[command].make_context(command, list(given))
         if modes.MODE_OF.get(command, lambda _: "")(ctx.params) != mode:
             continue  # it asks for another mode
@@ -248,7 +253,7 @@ def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["analyze", "--store", "a", "--store", "b"], "--store is given 2 times.*several stores"),
+        (["collect", "--store", "a", "--store", "b"], "--store is given 2 times.*one store"),
         (["analyze", "--metric", "ece", "--metric", "nll"], "--metric is given 2.*by commas"),
         (["collect", "--keep", "16", "--keep", "32"], "--keep is given 2 times.*by commas"),
         (["ls", "--format", "json", "--format", "table"], "--format is given 2 times"),

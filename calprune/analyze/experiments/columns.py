@@ -8,7 +8,7 @@ from typing import Any
 from calprune import registry
 from calprune.analyze.experiments.match import match
 from calprune.data.condition import ALL_TOKENS
-from calprune.data.condition_names import name_of
+from calprune.data.condition_names import budget_text, name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import PlanError
 
@@ -78,4 +78,5 @@ def _values(table: LogitTable, name: str) -> list[Any]:
     if name != "budget":
         return [value, str(value)]
     budget = table.condition.budget
-    return ["all"] * (budget == ALL_TOKENS) + [value, str(value), budget.label]
+    shown = budget_text(table.condition)
+    return ["all"] * (budget == ALL_TOKENS) + [value, str(value), budget.label, shown]

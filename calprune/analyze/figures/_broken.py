@@ -13,7 +13,8 @@ from calprune.analyze.results.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
+    from matplotlib.gridspec import GridSpec
 
 FLAT = 0.4  # of the height: what the other lines are left with where one is an outlier
 SHARE = 0.24  # of a panel that what lies beyond the break gets
@@ -95,14 +96,32 @@ def _span(spans: Sequence[Span]) -> Span:
     return min(low for low, _ in spans), max(high for _, high in spans)
 
 
-def panel(figure: Figure, cell: Any, at: Break | None) -> tuple[Axes, Axes | None]:
-    """Axes in a cell of a grid: the main ones and, where they are broken, those beyond."""
+ROWS = 3
+"""Rows of a grid that a panel takes, broken or not, so that all of a figure stand in line."""
+
+
+def heights(tall: float) -> list[float]:
+    """Of the rows of one panel: what may lie beyond, above and below, and the rest."""
+    return [SHARE * tall, (1 - 2 * SHARE) * tall, SHARE * tall]
+
+
+def panel(
+    figure: FigureBase, grid: GridSpec, place: tuple[int, int], at: Break | None
+) -> tuple[Axes, Axes | None]:
+    """Axes in a grid: the main ones and, where they are broken, those beyond.
+
+    Args:
+        figure: that of the grid.
+        grid: each band of panels has ``ROWS`` rows of ``heights``.
+        place: band and column.
+        at: where they are broken, if they are.
+    """
+    first, column = ROWS * place[0], place[1]
     if at is None:
-        return figure.add_subplot(cell), None
-    ratios = (1 - SHARE, SHARE) if at.below else (SHARE, 1 - SHARE)
-    parts = cell.subgridspec(2, 1, height_ratios=ratios, hspace=0.03)
-    upper = figure.add_subplot(parts[0])
-    lower = figure.add_subplot(parts[1], sharex=upper)
+        return figure.add_subplot(grid[first : first + ROWS, column]), None
+    edge = first + (2 if at.below else 1)
+    upper = figure.add_subplot(grid[first:edge, column])
+    lower = figure.add_subplot(grid[edge : first + ROWS, column], sharex=upper)
     return (upper, lower) if at.below else (lower, upper)
 
 

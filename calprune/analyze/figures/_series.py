@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -138,9 +139,21 @@ def apart(rows: Sequence[Any]) -> bool:
 
 
 def curve_panel(
-    axes: Axes, rows: Sequence[Estimate], styles: dict[Series, Style], labelled: bool = True
+    axes: Axes,
+    rows: Sequence[Estimate],
+    styles: dict[Series, Style],
+    wide: float,
+    labelled: bool = True,
 ) -> None:
-    """One metric in one group against K, the unpruned model as a dashed line."""
+    """One metric in one group against K, the unpruned model as a dashed line.
+
+    Args:
+        axes: where.
+        rows: of one metric and group.
+        styles: of the lines to draw.
+        wide: inches that the panel has, as ``new_figure`` counts.
+        labelled: whether the axis of tokens is named.
+    """
     _unpruned(axes, rows)
     moved, lines = apart(rows), list(styles)
     for line, style in styles.items():
@@ -152,7 +165,7 @@ def curve_panel(
             for r in own
         }
         _line(axes, own, style, places, ribbon=not moved and len(own) > 1)
-    token_axis(axes, [r.condition.kept for r in rows if not r.condition.full], labelled)
+    token_axis(axes, [r.condition.kept for r in rows if not r.condition.full], wide, labelled)
 
 
 def _at(rows: Sequence[Estimate], line: Series, kept: float) -> bool:
@@ -219,7 +232,7 @@ def interval_note(rows: Sequence[Estimate], intervals: str) -> list[str]:
     return said
 
 
-def token_axis(axes: Axes, kept: Sequence[float], labelled: bool = True) -> None:
+def token_axis(axes: Axes, kept: Sequence[float], wide: float, labelled: bool = True) -> None:
     """Tokens kept, on a scale of doublings; ticks at the budgets themselves, as space allows."""
     ticks = sorted({round(k, 2) for k in kept})
     if ticks and ticks[0] <= 0:  # K = 0 has no logarithm
@@ -227,8 +240,12 @@ def token_axis(axes: Axes, kept: Sequence[float], labelled: bool = True) -> None
     else:
         axes.set_xscale("log", base=2)
     shown: list[float] = []
-    for tick in ticks:  # budgets closer than a sixth would overprint each other
-        if not shown or tick <= 0 or shown[-1] <= 0 or tick / shown[-1] > 1.17:
+    span = math.log2(ticks[-1] / max(ticks[0], 1)) if ticks and ticks[-1] > 1 else 0.0
+    inches = 0.7 * wide / max(span, 0.5)  # of a doubling
+    for tick in ticks:
+        room = 0.08 * len(f"{tick:g}") + 0.06
+        near = shown and tick > 0 and shown[-1] > 0
+        if not near or inches * math.log2(tick / shown[-1]) > room:
             shown.append(tick)
     axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
     axes.minorticks_off()

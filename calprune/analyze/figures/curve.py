@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure, pt
-from calprune.analyze.figures._broken import NOTE, break_of, finish, panel
+from calprune.analyze.figures._broken import NOTE, ROWS, break_of, finish, heights, panel
 from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import (
@@ -84,9 +84,11 @@ def _page(
     labels += [full_label(shown)] if full_label(shown) else []
     across, below = legend_rows(labels, width)
     figure = new_figure(width, tall * bands + 1.1 * below + 0.6)
-    grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
+    grid = figure.add_gridspec(
+        ROWS * bands + 1, columns, height_ratios=[*heights(tall) * bands, below]
+    )
     at = break_of(shown)
-    panels = [panel(figure, grid[divmod(i, columns)], at) for i in range(len(groups))]
+    panels = [panel(figure, grid, divmod(i, columns), at) for i in range(len(groups))]
     for i, ((main, beyond), group) in enumerate(zip(panels, groups, strict=True)):
         own = [r for r in shown if r.group == group]
         for axes, first in zip((main, beyond), panels[0], strict=True):
@@ -94,7 +96,7 @@ def _page(
                 continue
             if i:
                 axes.sharey(first)
-            curve_panel(axes, own, styles, labelled=i + columns >= len(groups))
+            curve_panel(axes, own, styles, width / columns, i + columns >= len(groups))
             axes.tick_params(labelleft=i % columns == 0)
         finish(main, beyond, at)
         if len(groups) > 1 or group != "all":
@@ -104,7 +106,7 @@ def _page(
             told = shown[0].metric
             words = axis_title(named(shown[0]), told.unit, told.direction, upright=True)
             main.set_ylabel(words)
-    legend_in(figure.add_subplot(grid[bands, :]), *legend_of(panels[0][0]), across)
+    legend_in(figure.add_subplot(grid[-1, :]), *legend_of(panels[0][0]), across)
     notes = interval_note(shown, data.intervals)
     notes += [LACKING] * any(not math.isfinite(r.value) for r in shown)
     notes += [NOTE] * (at is not None)

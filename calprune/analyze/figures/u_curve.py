@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from calprune.analyze.figures import Drawn, FigureData, FigureSpec, Page, new_figure
-from calprune.analyze.figures._broken import NOTE, break_of, finish, panel
+from calprune.analyze.figures._broken import NOTE, ROWS, break_of, finish, heights, panel
 from calprune.analyze.figures._data import ESTIMATED
 from calprune.analyze.figures._pages import numbered
 from calprune.analyze.figures._series import (
@@ -66,20 +66,22 @@ def _page(
     columns = 2 if width >= BESIDE else 1
     tall, bands = (2.8, 1) if columns == 2 else (2.3, 2)
     figure = new_figure(width, tall * bands + 1.1 * below + 0.6)
-    grid = figure.add_gridspec(bands + 1, columns, height_ratios=[tall] * bands + [below])
+    grid = figure.add_gridspec(
+        ROWS * bands + 1, columns, height_ratios=[*heights(tall) * bands, below]
+    )
     notes = interval_note(shown, data.intervals)
     for i, metric in enumerate(("ece", "accuracy")):
         own = [r for r in shown if r.metric.spec == metric]
         at = break_of(own)
-        main, beyond = panel(figure, grid[divmod(i, columns)], at)
+        main, beyond = panel(figure, grid, divmod(i, columns), at)
         for axes in (main, beyond):
             if axes is not None:
-                curve_panel(axes, own, styles, labelled=columns == 2 or i == 1)
+                curve_panel(axes, own, styles, width / columns, columns == 2 or i == 1)
         finish(main, beyond, at)
         notes += [NOTE] * (at is not None and NOTE not in notes)
         main.set_ylabel(
             axis_title(named(own[0]), own[0].metric.unit, own[0].metric.direction, upright=True)
         )
         handles = legend_of(main)
-    legend_in(figure.add_subplot(grid[bands, :]), *handles, across)
+    legend_in(figure.add_subplot(grid[-1, :]), *handles, across)
     return Page(figure, f"Calibration and accuracy of {data.title}", tuple(notes), part)

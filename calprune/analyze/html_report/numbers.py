@@ -37,7 +37,7 @@ def below(row: Estimate) -> str:
     ends = bracketed(row.low, row.high, row.metric.unit)
     if row.interval_of == "debiased" and row.debiased is not None:
         return f"{shown(max(row.debiased, 0.0), row.metric.unit)} {ends}"
-    return ends or without_interval(row.value, row.low, row.defined).strip()
+    return ends or without_interval(row.value, row.low, row.defined, row.outside).strip()
 
 
 def below_delta(row: Difference) -> str:
@@ -46,7 +46,7 @@ def below_delta(row: Difference) -> str:
     ends = bracketed(row.low, row.high, unit, signed=True)
     if row.interval_of == "delta_debiased" and row.delta_debiased is not None:
         return f"{shown(row.delta_debiased, unit, signed=True)} {ends}"
-    return ends or without_interval(row.delta, row.low, row.defined).strip()
+    return ends or without_interval(row.delta, row.low, row.defined, row.outside).strip()
 
 
 def centre(row: Difference) -> float:

@@ -12,6 +12,7 @@ from calprune.analyze.experiments.grouping import MOST_SHOWN, check_shown, group
 from calprune.analyze.experiments.match import match, matches
 from calprune.analyze.experiments.pairing import moved_numerics, with_common_questions
 from calprune.analyze.experiments.reference import pairs_of
+from calprune.analyze.figures import Picture
 from calprune.analyze.html_report.question_pages import (
     NO_QUESTIONS,
     QuestionChoice,
@@ -72,6 +73,7 @@ class ReportData:
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
+        pictures: that study's own figures.
         options: how numbers were made.
         questions: single ones, of each model and benchmark; none where none are wanted.
     """
@@ -95,6 +97,7 @@ class ReportData:
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
     questions: tuple[QuestionPage, ...] = ()
+    pictures: tuple[Picture, ...] = field(default_factory=tuple)
 
     def of(self, experiment: Experiment) -> list[Estimate]:
         """Estimates of an experiment over all its questions."""
@@ -121,6 +124,7 @@ def collect_data(
     *,
     strict: bool = False,
     study: Sequence[StudyTable] = (),
+    pictures: Sequence[Picture] = (),
     untrusted: Sequence[str] = (),
     cache: PredictionCache | None = None,
     labels: Labels = UNLABELLED,
@@ -139,6 +143,7 @@ def collect_data(
             out of comparisons and named.
         strict: replies without grades are an error.
         study: tables of a named study.
+        pictures: that study's own figures.
         untrusted: files that could not be trusted; the page says that they are left out.
         cache: where predictions are remembered; None for one of its own.
         labels: words for conditions.
@@ -221,6 +226,7 @@ def collect_data(
         power=sentences(power(differences)),
         study=tuple(study),
         questions=pages,
+        pictures=tuple(pictures),
     )
 
 

@@ -76,6 +76,7 @@ class Difference:
         resampled: ``images`` or ``rows``.
         replies, left_out: rows read from replies, and rows of the file that no group has.
         signature: the choices behind the numbers.
+        outside: whether there is no interval as that of resamples would exclude delta.
         attenuation: of ECE and its relatives, how much of a true difference delta shows.
     """
 
@@ -109,6 +110,7 @@ class Difference:
     replies: int
     left_out: int
     signature: Signature
+    outside: bool = field(default=False, metadata={HIDDEN: True})
     attenuation: Attenuation | None = field(
         default=None, repr=False, compare=False, metadata={HIDDEN: True}
     )
@@ -287,7 +289,8 @@ def _difference(
         high=found.high,
         interval_of=of,
         defined=found.defined,
-        sd=None if not of or len(drawn) < 2 else float(drawn.std(ddof=1)),
+        outside=found.outside,
+        sd=None if not (of or found.outside) or len(drawn) < 2 else float(drawn.std(ddof=1)),
         p=float(test.p[j]),
         p_adjusted=p_adjusted,
         accuracy_tests=accuracy_tests(metric, *samplers),

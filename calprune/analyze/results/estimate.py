@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from calprune.analyze.results.resampled_metrics import (
     prepared,
     residual,
 )
-from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
+from calprune.analyze.results.row import HIDDEN, ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.shared_resamples import (
     at_once,
     by_gaps,
@@ -72,6 +72,7 @@ class Estimate:
             here; else None, also with soft targets, whose spread no confidence tells.
         seed_sd: standard deviation over the seeds that are averaged.
         signature: the choices behind the number.
+        outside: whether there is no interval as that of resamples would exclude the value.
     """
 
     condition: ConditionInfo
@@ -98,6 +99,7 @@ class Estimate:
     ece_if_calibrated: float | None
     seed_sd: float | None
     signature: Signature
+    outside: bool = field(default=False, metadata={HIDDEN: True})
 
 
 def estimate(
@@ -273,6 +275,7 @@ def _cell(
                 ties=ties,
                 ece_if_calibrated=None if gap is None else gap.if_calibrated,
                 seed_sd=_spread(values[:, j, 0]),
+                outside=found.outside,
                 signature=signature(
                     metric, predictions, samplers[0].clusters, interval_of(method, metric, of), how
                 ),

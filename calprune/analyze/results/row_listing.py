@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from calprune.analyze.experiments.columns import called
+from calprune.analyze.experiments.chosen import chosen
 from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.pipeline import PredictionCache
@@ -29,7 +29,8 @@ class RowListing:
         against: the reference.
         choice: which rows.
         options: how predictions are made, grouped and paired.
-        conditions: names of those to list, as tables print them; none means all.
+        conditions: names of those to list, as ``chosen`` reads them; none means all.
+        keep: budgets of those to list, ``64,25%``; None for all.
         data: folder of the benchmark's files, for texts; None for what is embedded or fetched.
     """
 
@@ -37,6 +38,7 @@ class RowListing:
     choice: RowChoice = field(default_factory=RowChoice)
     options: AnalysisOptions = DEFAULTS
     conditions: tuple[str, ...] = ()
+    keep: str | None = None
     data: Path | None = None
 
     def of(
@@ -50,8 +52,9 @@ class RowListing:
         """
         found = experiments(tables, each_seed=True, cache=cache)
         only = None
-        if self.conditions:
-            only = {table.condition.key for table in called(tables, self.conditions)}
+        if self.conditions or self.keep is not None:
+            listed = chosen(tables, self.conditions, self.keep)
+            only = {table.condition.key for table in listed}
         for line in without(found, self.against):
             remark(f"{line.partition(': ')[0]}: its rows have nothing before")
         texts, missing = texts_at_hand(tables, self.data)

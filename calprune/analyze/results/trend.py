@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from calprune.analyze.results.resampled_metrics import (
     clusters_of,
     prepared,
 )
-from calprune.analyze.results.row import ConditionInfo, MetricInfo, Signature
+from calprune.analyze.results.row import HIDDEN, ConditionInfo, MetricInfo, Signature
 from calprune.analyze.results.shared_resamples import by_gaps, gap_bounds, gap_errors
 from calprune.analyze.results.signature import drawn_unit, interval_of, signature
 from calprune.analyze.statistics.calibration_error import Combined
@@ -56,6 +56,7 @@ class Trend:
         correction, family: which, and over how many trends of this parameter.
         n, clusters, resampled, draws, permutations: rows, images, what is drawn, and how often.
         signature: the choices behind the numbers.
+        outside: whether there is no interval as that of resamples would exclude the value.
     """
 
     condition: ConditionInfo
@@ -83,6 +84,7 @@ class Trend:
     draws: int
     permutations: int
     signature: Signature
+    outside: bool = field(default=False, metadata={HIDDEN: True})
 
 
 @dataclass(frozen=True)
@@ -239,5 +241,6 @@ def _trend(
         resampled=drawn_unit(sampler.predictions, how.unit),
         draws=how.draws,
         permutations=testing.permutations,
+        outside=found.outside,
         signature=signed.plus(p=moved, adjust=f"{testing.correction}{tested[2]}"),
     )

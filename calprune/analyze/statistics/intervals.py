@@ -13,6 +13,7 @@ Interval = Literal["auto", "studentised", "bridge", "percentile", "basic"]
 Kind = Literal["studentised", "bridge", "percentile", "basic"]
 OF_GAPS = ("studentised", "bridge")
 TAILS = (0.025, 0.975)
+ROUNDING = 1e-9  # of sums in another order: the value may be the same as an end
 DEFINED = 0.95  # share of resamples in which a metric must be defined
 
 
@@ -21,14 +22,16 @@ class Bounds:
     """A 95 % interval, or why there is none.
 
     Attributes:
-        low, high: None without resamples, where the value itself is undefined or infinite, or where
-            too few resamples are defined.
+        low, high: None without resamples, where the value itself is undefined or infinite, where
+            too few resamples are defined, or where they would exclude the value.
         defined: share of resamples in which the metric is defined and finite; 1 without any.
+        outside: whether the value lies outside the interval that the resamples have.
     """
 
     low: float | None = None
     high: float | None = None
     defined: float = 1.0
+    outside: bool = False
 
 
 def bounds(values: Floats, kind: Kind = "percentile", never_negative: bool = False) -> Bounds:
@@ -51,7 +54,9 @@ def bounds(values: Floats, kind: Kind = "percentile", never_negative: bool = Fal
         low, high = 2 * value - high, 2 * value - low
         if never_negative and value >= 0:
             low, high = max(low, 0.0), max(high, 0.0)
-    return Bounds(low, high, defined)
+    if not low - ROUNDING <= value <= high + ROUNDING:
+        return Bounds(defined=defined, outside=True)  # noise lifts the metric, and resamples more
+    return Bounds(min(low, value), max(high, value), defined)
 
 
 def quantiles(values: Floats, at: tuple[float, ...] = TAILS) -> tuple[float, ...]:

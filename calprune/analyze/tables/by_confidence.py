@@ -36,12 +36,12 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
         shown, e, d = [r.condition.shown, r.definition, "-"], r.estimate, r.difference
         if e is not None:
             value = e.value if d is None else d.value
-            own = (e.interval_of, metric.unit, e.defined)
+            own = (e.interval_of, metric.unit, e.defined, e.outside)
             shown[2] = with_reason(value, e.debiased, (e.low, e.high), *own)
         if compared:
             shown += ["-"] * 3
         if d is not None:
-            own = (d.interval_of, metric.unit, d.defined)
+            own = (d.interval_of, metric.unit, d.defined, d.outside)
             gap = with_reason(d.delta, d.delta_debiased, (d.low, d.high), *own, signed=True)
             shown[3:] = [gap, p_text(d.p, d.p_least), p_text(d.p_adjusted, d.p_least)]
         body.append(tuple(shown))

@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
-from calprune.analyze.tables.families import by_metric, conditions_of, unique
+from calprune.analyze.tables.families import by_metric, by_title, conditions_of, unique
 from calprune.analyze.tables.notes import (
     DRAWN,
     ONE_IMAGE,
     brackets,
-    defined_shares,
     few_errors,
     few_images,
     is_metric,
     of_replies,
     shared,
+    unusual_intervals,
     what_decided,
     with_reason,
     within_parts,
@@ -36,7 +36,7 @@ def estimate_tables(rows: Sequence[Estimate]) -> list[TextTable]:
             continue
         for part in by_metric(own).values():
             title = of_what(part[0].metric.title, part[0].interval_of)
-            tables.append(_by_group(f"{where}: {title} by {part[0].by}", part))
+            tables.append(_by_group(f"{where}: {title} by {by_title(part[0].by)}", part))
     return tables
 
 
@@ -80,7 +80,8 @@ def _cell(row: Estimate, interval: bool) -> str:
     if not interval:
         return number(row.value, row.metric.unit)
     ends = (row.low, row.high)
-    return with_reason(row.value, row.debiased, ends, row.interval_of, row.metric.unit, row.defined)
+    how = (row.interval_of, row.metric.unit, row.defined, row.outside)
+    return with_reason(row.value, row.debiased, ends, *how)
 
 
 def estimate_notes(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
@@ -112,7 +113,7 @@ def _interval(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[str]:
         row = next(r for r in drawn if r.method == f"{kind}95")
         name = "" if kind == "percentile" else f"{kind} "
         notes.append(f"{brackets(row.interval_of)} 95 % {name}interval, {DRAWN[row.resampled]}")
-    notes += defined_shares(drawn)
+    notes += unusual_intervals(shown)
     for kind in unique([r.method for r in drawn if r.debiased is not None]):
         raw = [r for r in drawn if r.method == kind and r.debiased is not None]
         if raw[0].interval_of == "value":

@@ -49,6 +49,8 @@ class Bounded(Protocol):
     def low(self) -> float | None: ...  # noqa: D102
     @property
     def defined(self) -> float: ...  # noqa: D102
+    @property
+    def outside(self) -> bool: ...  # noqa: D102
 
 
 class Drawn(Protocol):
@@ -92,16 +94,19 @@ def brackets(of: str) -> str:
     return less if of.endswith("debiased") else "[low, high]:"
 
 
-def defined_shares(rows: Sequence[Bounded]) -> list[str]:
-    """Where an interval leaves out resamples in which the number is undefined; least share."""
+def unusual_intervals(rows: Sequence[Bounded]) -> list[str]:
+    """Where an interval leaves out resamples that are undefined, least share, or is left out."""
     least: dict[str, float] = {}
     for r in rows:
         if r.defined < 1 and r.low is not None:
             least[r.metric.title] = min(r.defined, least.get(r.metric.title, 1.0))
+    lifted = unique([r.metric.title for r in rows if r.outside])
     return [
         f"{title}: interval over the resamples in which it is defined, at least {percent(share)}"
         for title, share in least.items()
-    ]
+    ] + [f"{', '.join(lifted)}: no interval where noise lifts the resamples off the value"] * bool(
+        lifted
+    )
 
 
 def few_images(rows: Sequence[Drawn]) -> list[str]:
@@ -213,15 +218,18 @@ def with_reason(
     of: str,
     unit: DisplayUnit,
     defined: float,
+    outside: bool,
     signed: bool = False,
 ) -> str:
     """A cell with its interval, as ``estimated``, or why there is none."""
     shown = estimated(value, debiased, ends, of, unit, signed)
-    return shown + without_interval(value, ends[0], defined)
+    return shown + without_interval(value, ends[0], defined, outside)
 
 
-def without_interval(value: float, low: float | None, defined: float) -> str:
-    """Why there is no interval, where it is that too many resamples are undefined."""
+def without_interval(value: float, low: float | None, defined: float, outside: bool) -> str:
+    """Why there is no interval, where resamples are undefined or lie beside the value."""
+    if outside:
+        return " [resamples miss it]"
     if low is not None or not 0 < defined < DEFINED or not math.isfinite(value):
         return ""
     return f" [undefined in {percent(1 - defined)} of resamples]"

@@ -9,10 +9,10 @@ from calprune.analyze.tables.families import conditions_of, families, place
 from calprune.analyze.tables.notes import (
     PERMUTED,
     brackets,
-    defined_shares,
     few_images,
     questions_on,
     too_few,
+    unusual_intervals,
     with_reason,
 )
 from calprune.analyze.tables.numbers import (
@@ -50,6 +50,7 @@ def _family(rows: Sequence[Trend]) -> TextTable:
                 row.interval_of,
                 row.metric.unit,
                 row.defined,
+                row.outside,
                 signed=True,
             ),
             p_text(row.p, row.p_least),
@@ -64,7 +65,7 @@ def _family(rows: Sequence[Trend]) -> TextTable:
         f"{questions_on(r)}; {r.metric.direction} is better",
         f"slope: least squares, per unit of {r.parameter}, within a budget and all else equal",
         *([f"{kind} 95 % interval, {r.draws} paired resamples of {r.resampled}"] if kind else ()),
-        *defined_shares(rows),
+        *unusual_intervals(rows),
         *few_images(rows),
         f"p: levels permuted on {PERMUTED[r.resampled]}, two-sided; {corrected}: corrected "
         f"for {r.family} trend{'s' * (r.family > 1)}",

@@ -182,10 +182,10 @@ def intact(path: Path) -> bytes:
     return raw
 
 
-def claimed(path: Path) -> tuple[str, str]:
+def claimed(path: Path, raw: bytes) -> tuple[str, str]:
     """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
     try:
-        with opened(intact(path)) as root:
+        with opened(raw) as root:
             found = _attributes(path, root)
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error

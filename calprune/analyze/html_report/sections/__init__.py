@@ -40,7 +40,7 @@ SECTIONS: tuple[tuple[str, str, Section | None], ...] = (
     ("groups", "By group", groups),
     ("questions", "Single questions", questions),
     ("confidence", "Other definitions of confidence", confidences),
-    ("study", "The study’s tables", published),
+    ("study", "The study’s figures and tables", published),
     ("provenance", "Where the numbers come from", provenance),
     ("guide", "How to read this page", guide),
 )

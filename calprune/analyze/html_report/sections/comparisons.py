@@ -30,9 +30,9 @@ from calprune.analyze.tables.families import (
 from calprune.analyze.tables.notes import (
     BY_RUNS,
     PERMUTED,
-    defined_shares,
     few_images,
     questions_on,
+    unusual_intervals,
 )
 from calprune.analyze.tables.numbers import heading
 from calprune.analyze.tables.text_table import for_people
@@ -86,7 +86,7 @@ def _family(rows: Sequence[Difference]) -> Html:
         "two-sided" + BY_RUNS * by_runs + f"; {corrected(first)}: corrected for a family of "
         f"{counted(first.family, 'comparison')}.",
     ]
-    further = disagreement(rows) + defined_shares(rows) + few_images(rows)
+    further = disagreement(rows) + unusual_intervals(rows) + few_images(rows)
     further = [for_people(said, conditions_of(rows)) for said in further]
     notes += [said[0].upper() + said[1:] + "." for said in further]
     caption = f"{place(first)}: {first.metric.title} against {family_title(rows)}"

@@ -9,7 +9,7 @@ from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.tables import Column, TableCell, table
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
-from calprune.analyze.tables.notes import DRAWN, defined_shares, what_decided, within_parts
+from calprune.analyze.tables.notes import DRAWN, unusual_intervals, what_decided, within_parts
 from calprune.analyze.tables.numbers import heading
 
 
@@ -49,7 +49,7 @@ def _setting(data: ReportData, experiment: Experiment) -> Html:
         )
         marked += [i] * runs.full
     notes = [intervals(rows[0])] if any(r.low is not None for r in rows) else []
-    notes += defined_shares(rows) + within_parts(rows) + what_decided(rows)
+    notes += unusual_intervals(rows) + within_parts(rows) + what_decided(rows)
     caption = f"{experiment.title}: all conditions"
     return table(
         caption, columns, body, notes, told_once([r.signature for r in kinds.values()]), marked
