@@ -92,6 +92,8 @@ MODES: dict[str, dict[str, str]] = {
     "show tokens": {"": f"{_SELECTED} image question out formats"},
     "show file": {"": ""},
     "verify": {"": "store"},
+    "pack": {"": "bench model select keep features"},
+    "unpack": {"": "into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }
