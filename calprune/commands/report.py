@@ -30,7 +30,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     PermutationsOption,
     ResampleOption,
-    StoreOption,
+    StoresOption,
     TargetOption,
     TitledOption,
     VerbalizersOption,
@@ -87,7 +87,7 @@ def report(
     width: WidthOption = None,
     font_size: FontSizeOption = None,
     titled: TitledOption = False,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -123,7 +123,6 @@ def report(
     from calprune.analyze.tables.render import check_format, render_study
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
-    from calprune.data.storage.store import store_path
 
     check_format(format, "html")
     if format == "html":
@@ -144,9 +143,7 @@ def report(
         )
     words, reader = read_labels(labels), Reader()
     with status() as tell:
-        tables = reader.tables(
-            store_path(store), bench, model, tell, select=select, keep=keep, against=against
-        )
+        tables = reader.tables(store, bench, model, tell, select=select, keep=keep, against=against)
         check_read(tables, told.predictions, given(ctx))
         cache = PredictionCache()
         found = experiments(tables, cache=cache, labels=words) if tables and study else []

@@ -189,6 +189,16 @@ def intact(path: Path, most: int = MOST_BYTES) -> bytes:
 
 def claimed(path: Path, raw: bytes) -> tuple[str, str]:
     """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
+    found = _claims(path, raw)
+    return found["format"], found["key"]
+
+
+def manifest_of(path: Path, raw: bytes) -> dict[str, Any]:
+    """What identifies a whole file, without its arrays; StoreError as ``claimed``."""
+    return _json(path, _claims(path, raw)["manifest"])
+
+
+def _claims(path: Path, raw: bytes) -> dict[str, str]:
     try:
         with opened(raw) as root:
             found = _attributes(path, root)
@@ -199,7 +209,7 @@ def claimed(path: Path, raw: bytes) -> tuple[str, str]:
             f"{path}: format {found['format'][:40]!a} is not one that this release reads"
         )
     _check_key(path, found)
-    return found["format"], found["key"]
+    return found
 
 
 def unpack(path: Path, kind: str) -> Sealed:
