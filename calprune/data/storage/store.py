@@ -40,6 +40,7 @@ from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.schema import MOST_LOGITS
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -348,7 +349,7 @@ def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> 
     Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
     ``room`` in memory is read again when it is asked for.
     """
-    raw = trusted(path, intact(path))
+    raw = trusted(path, intact(path, MOST_LOGITS))
     sha256 = sha256_of_body(raw)
     passed = not anew and checked.passed(sha256)
     sealed = unpacked(path, raw, "calprune.logits", passed=passed)
