@@ -40,6 +40,14 @@ COMMANDS = {
         "inventory",
         "List plug-ins of a kind, such as benchmarks or selectors, or cached conditions.",
     ),
+    "pack": (
+        "sharing",
+        "One file with sealed conditions, for a mail or a paper's supplement, and a README.",
+    ),
+    "unpack": (
+        "sharing",
+        "Add what somebody packed to a store; every file is checked first, none is ever replaced.",
+    ),
     "verify": ("inventory", "Check every sealed file of a store."),
     "data": ("data", "Fetch published benchmarks, and check that files are what was published."),
     "show": (

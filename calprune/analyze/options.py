@@ -206,10 +206,33 @@ class FigureKeywords(DrawKeywords, total=False):
     mixed_numerics: bool
 
 
+By = str | Sequence[str] | None
+"""What questions are grouped by, as users say it: ``split``, ``split,category`` or both names."""
+
+
+def by_text(by: By) -> str | None:
+    """As results hold it: names with commas, ``split,category``; None for None.
+
+    Raises:
+        PlanError: no name, an empty one, or one twice.
+    """
+    if by is None:
+        return None
+    names = [
+        name.strip() for one in ([by] if isinstance(by, str) else by) for name in one.split(",")
+    ]
+    if not names or "" in names or len(set(names)) < len(names):
+        raise PlanError(
+            f"--by {by if isinstance(by, str) else list(by)!r}: groups are of different columns, "
+            "named like split or split,category"
+        )
+    return ",".join(names)
+
+
 class AllKeywords(ComparisonKeywords, total=False):
     """All of ``AnalysisOptions`` as keywords."""
 
-    by: str | None
+    by: By
 
 
 @dataclass(frozen=True)
@@ -219,7 +242,8 @@ class AnalysisOptions:
     Attributes:
         resampling, testing, predictions: the parts.
         by: what questions are grouped by: ``split``, ``category``, ``kind``, ``n_options`` or a tag
-            of the files; None for all questions alone.
+            of the files; several, ``split,category``, for each combination; None for all questions
+            alone.
         each_seed: show the seeds of a random selector one by one; otherwise their mean, taken
             inside each resample.
         common: where conditions cover different questions, read those that all of them hold.
@@ -248,8 +272,8 @@ class AnalysisOptions:
             "testing": _part(Testing, given, {}),
             "predictions": _part(PredictionOptions, given, {}),
         }
-        own: dict[str, Any] = {n: given.get(n) for n in ("by", "each_seed", "common") if n in given}
-        return cls(**parts, **own)
+        own: dict[str, Any] = {n: given.get(n) for n in ("each_seed", "common") if n in given}
+        return cls(**parts, **own, by=by_text(given.get("by")))
 
 
 def untested(options: AnalysisOptions) -> AnalysisOptions:

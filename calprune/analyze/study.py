@@ -18,6 +18,7 @@ from calprune.analyze.metric import Metric
 from calprune.analyze.options import (
     DEFAULT_METRICS,
     AnalysisOptions,
+    By,
     ComparisonKeywords,
     EstimateKeywords,
     FigureKeywords,
@@ -25,6 +26,7 @@ from calprune.analyze.options import (
     PredictionKeywords,
     RegressionKeywords,
     TestedRegressionKeywords,
+    by_text,
     check_read,
     untested,
 )
@@ -41,9 +43,11 @@ from calprune.analyze.results.row_listing import RowListing, row_frame
 from calprune.analyze.results.rows import RowChoice
 from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
+from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store, store_path
+from calprune.data.storage.store import Store, store_paths, tables_of
 from calprune.errors import PlanError
+from calprune.terminal import remark
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -141,7 +145,7 @@ class Study:
     def estimates(
         self,
         metrics: Sequence[str | Metric] = DEFAULT_METRICS,
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[EstimateKeywords],
     ) -> DataFrame:
         """Metrics with 95 % image-bootstrap intervals, tidy: a row per condition, group, metric."""
@@ -152,7 +156,7 @@ class Study:
         self,
         metric: str | Metric | Sequence[str | Metric] = "ece",
         against: str = "full",
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Paired differences to ``against``, with p-values corrected over all conditions."""
@@ -164,7 +168,7 @@ class Study:
         metric: str | Metric | Sequence[str | Metric] = "ece",
         against: str = "full",
         detect: float | None = None,
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[PowerKeywords],
     ) -> DataFrame:
         """Differences to ``against`` that could be shown, and images that ``detect`` needs."""
@@ -175,7 +179,7 @@ class Study:
         self,
         parameter: str,
         metric: str | Metric | Sequence[str | Metric] = "ece",
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[ComparisonKeywords],
     ) -> DataFrame:
         """Slopes over a numeric parameter of selectors, such as ``alpha``, within each budget."""
@@ -185,7 +189,7 @@ class Study:
     def calibration_slope(
         self,
         against: str | None = None,
-        by: str | None = None,
+        by: By = None,
         **given: Unpack[TestedRegressionKeywords],
     ) -> DataFrame:
         """Cox's slope and intercepts or, with ``against``, their differences to a reference."""
@@ -233,7 +237,7 @@ class Study:
         path: str | Path,
         metric: str | Metric = "ece",
         budget: int | str | None = None,
-        by: str | None = None,
+        by: By = None,
         against: str = "full",
         of: str = "",
         formats: Sequence[str] = (),
@@ -249,7 +253,7 @@ class Study:
             path: file name; a suffix is replaced. The study must hold one model and benchmark.
             metric: for the kinds that show one of choice.
             budget: for the kinds that show one budget; by default that with most conditions.
-            by: for ``curve`` and ``forest``, a panel per group.
+            by: for ``curve`` and ``forest``, a panel per group; several as ``split,category``.
             against: for the kinds that show differences, their reference.
             of: what is shown, for the title; by default the model and the benchmark.
             formats: only these of png, svg and pdf.
@@ -274,14 +278,14 @@ class Study:
         data = figures.FigureData(found[0], options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
-        spec = figures.FigureSpec(metric, budget, by, against)
+        spec = figures.FigureSpec(metric, budget, by_text(by), against)
         return figures.drawn(kind, data, stem, spec, look)
 
     def draw(
         self,
         folder: str | Path,
         metrics: Sequence[str] = ("ece",),
-        by: str | None = None,
+        by: By = None,
         against: str = "full",
         kinds: Sequence[str] = (),
         formats: Sequence[str] = (),
@@ -316,7 +320,7 @@ class Study:
         check_drawn(kinds or figures.names(), told)
         look = figures.look(width, font_size, formats, titled)
         found, options = self._opened(_kept(given, FigureKeywords))
-        spec = figures.FigureSpec(by=by, against=against)
+        spec = figures.FigureSpec(by=by_text(by), against=against)
         return draw(found, folder, metrics, spec, kinds, options, look)
 
 
@@ -324,7 +328,7 @@ def _listed(metric: str | Metric | Sequence[str | Metric]) -> list[str | Metric]
     return list(metric) if isinstance(metric, list | tuple) else [metric]  # type: ignore[list-item]
 
 
-def _kept(given: Mapping[str, Any], known: Any, by: str | None = None) -> dict[str, Any]:
+def _kept(given: Mapping[str, Any], known: Any, by: By = None) -> dict[str, Any]:
     """The keywords with the grouping; PlanError for one that a method does not read."""
     for name in given:
         if name not in known.__optional_keys__:
@@ -333,12 +337,18 @@ def _kept(given: Mapping[str, Any], known: Any, by: str | None = None) -> dict[s
 
 
 def open_study(
-    store: Path | str | None = None, *, benchmark: str | None = None, model: str | None = None
+    store: Path | str | Sequence[Path | str] | None = None,
+    *,
+    benchmark: str | None = None,
+    model: str | None = None,
 ) -> Study:
-    """All sealed conditions of a store, validated.
+    """All sealed conditions of a store, or of several as one, validated.
+
+    What one store holds and another holds again is read once, and told on stderr.
 
     Args:
-        store: its folder; default ``$CALPRUNE_STORE`` or ``./calprune-store``.
+        store: its folder, or a list of folders; default ``$CALPRUNE_STORE`` or
+            ``./calprune-store``.
         benchmark: only this one.
         model: only this one.
 
@@ -346,8 +356,12 @@ def open_study(
         IncompleteError: there is no store, or nothing sealed in it.
         StoreError: a file cannot be trusted.
     """
-    found = Store(store_path(store)).tables(benchmark=benchmark, model=model)
-    return Study(tuple(found))
+    given = [store] if isinstance(store, Path | str) else store
+    found = tables_of([Store(p) for p in store_paths(given)], benchmark=benchmark, model=model)
+    kept, copies = without_copies(found)
+    for copy in copies:
+        remark(copy)
+    return Study(tuple(kept))
 
 
 def _frame(rows: Sequence[Any]) -> DataFrame:

@@ -29,7 +29,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     PermutationsOption,
     ResampleOption,
-    StoreOption,
+    StoresOption,
     TargetOption,
     TitledOption,
     VerbalizersOption,
@@ -39,9 +39,10 @@ from calprune.commands.options import (
 
 EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
-    "analyze --metric ece,brier --against full --format csv  ·  calprune analyze --select full "
-    "--select scope:alpha=0,1 --keep 64,128  ·  calprune analyze --plot figures "
-    "·  calprune analyze --overview  ·  calprune analyze --pareto"
+    "analyze --metric ece --by split,category  ·  calprune analyze --metric ece,brier --against "
+    "full --format csv  ·  calprune analyze --select full --select scope:alpha=0,1 --keep 64,128  "
+    "·  calprune analyze --plot figures  ·  calprune analyze --overview  ·  calprune analyze "
+    "--pareto"
 )
 
 
@@ -54,12 +55,15 @@ def analyze(
     ctx: typer.Context,
     metric: MetricOption = None,
     by: Annotated[
-        str | None, typer.Option(help="{names of groupings}, or a tag of the files.")
+        str | None,
+        typer.Option(
+            help="{names of groupings}, or a tag of the files; split,category for groups of both."
+        ),
     ] = None,
     against: Annotated[
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
     ] = None,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -124,7 +128,6 @@ def analyze(
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.commands.results import Asked, printed
-    from calprune.data.storage.store import store_path
 
     asked = Asked(
         metrics=listed(metric),
@@ -145,9 +148,7 @@ def analyze(
     told = analysis_options(ctx.params)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(
-            store_path(store), bench, model, tell, select=select, keep=keep, against=against
-        )
+        tables = reader.tables(store, bench, model, tell, select=select, keep=keep, against=against)
         text = printed(tables, without_figures(ctx.params), asked, told, format, tell)
     print(text)
     reader.end()

@@ -35,6 +35,7 @@ _TABLES = {
 }
 _OF_PICTURES = "plot figure formats width font_size titled"
 _DRAWN = f"{_OF_PICTURES} interval {_TESTED}"  # what figures read beside the table
+_STUDY_DRAWN = "plot formats width font_size titled"
 _UNDRAWN = ("each_seed", "common")  # what only the table would read: figures join seeds
 _COLLECT = (
     "bench model revision keep numerics positions picture template clip reply_tokens store data "
@@ -42,7 +43,7 @@ _COLLECT = (
 )
 _RUN = "batch_tokens max_memory shard audit min_mass"
 _REPRODUCED = f"{_ANALYZE} draws seed interval resample mixed_numerics study published"
-_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
+_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out questions thumbnails data"
 _ROWS = (
     f"store bench model format {_PREDICTED} data against changed flips confident_errors select "
     "keep mixed_numerics"
@@ -72,6 +73,8 @@ MODES: dict[str, dict[str, str]] = {
         "": _PAGE,
         "--study": f"{_PAGE} study published",
         "--study --format": _REPRODUCED,
+        "--study --plot": f"{_PAGE} study published {_STUDY_DRAWN}",
+        "--study --format --plot": f"{_REPRODUCED} {_STUDY_DRAWN}",
     },
     "collect": {
         "": f"{_COLLECT} {_RUN} select",
@@ -89,6 +92,8 @@ MODES: dict[str, dict[str, str]] = {
     "show tokens": {"": f"{_SELECTED} image question out formats"},
     "show file": {"": ""},
     "verify": {"": "store"},
+    "pack": {"": "bench model select keep features"},
+    "unpack": {"": "into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }
@@ -121,7 +126,8 @@ def _rows(values: Values) -> str:
 def _report(values: Values) -> str:
     if not values["study"]:
         return ""
-    return "--study" if values["format"] == "html" else "--study --format"
+    mode = "--study" if values["format"] == "html" else "--study --format"
+    return mode if values["plot"] is None else f"{mode} --plot"
 
 
 def _collect(values: Values) -> str:
@@ -149,7 +155,7 @@ MODE_OF: dict[str, Callable[[Values], str]] = {
 
 _TOGETHER = {"folds": "calibrate"}  # options that only another one makes sense of
 _TWICE = {
-    "store": "several stores are not supported yet",
+    "store": "what is made goes into one store",
     **dict.fromkeys(
         ("metric", "confidence", "figure", "keep", "formats"), "separate values by commas"
     ),
@@ -180,7 +186,8 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
     mode = MODE_OF[command](values) if command in MODE_OF else ""
     listed = MODES[command]
     read = set(listed[mode].split())
-    undrawn = _undrawn(mode, values, named) if mode.endswith("--plot") else set()
+    drawn = command == "analyze" and mode.endswith("--plot")
+    undrawn = _undrawn(mode, values, named) if drawn else set()
     for name in sorted(named):
         if name in undrawn:
             raise PlanError(
@@ -204,8 +211,9 @@ def check(command: str, values: Values, named: Collection[str]) -> None:
 
 def _labelled(command: str, values: Values) -> bool:
     """Whether conditions are called as people call them; else the names to type are printed."""
-    page = command == "report" and values["format"] == "html"
-    return page or values["format"] == "latex" or values.get("plot") is not None
+    if command == "report":  # a study's figures call them as the paper does
+        return values["format"] in ("html", "latex")
+    return values["format"] == "latex" or values.get("plot") is not None
 
 
 def _undrawn(mode: str, values: Values, named: Collection[str]) -> set[str]:

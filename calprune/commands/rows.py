@@ -22,7 +22,7 @@ from calprune.commands.options import (
     OnlyKeepOption,
     OnlyModelOption,
     OnlySelectOption,
-    StoreOption,
+    StoresOption,
     TargetOption,
     VerbalizersOption,
 )
@@ -61,7 +61,10 @@ def rows(
     keep: OnlyKeepOption = None,
     by: Annotated[
         str | None,
-        typer.Option(help="The first rows of each {names of groupings}, or tag of the files."),
+        typer.Option(
+            help="The first rows of each {names of groupings}, or tag of the files; split,category "
+            "for groups of both."
+        ),
     ] = None,
     top: Annotated[int, typer.Option(min=1, help="Rows printed of each table.")] = 50,
     format: Annotated[
@@ -71,7 +74,7 @@ def rows(
     out: Annotated[
         Path | None, typer.Option(help="File for all rows; parquet needs one.  [default: stdout]")
     ] = None,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     data: DataOption = None,
@@ -105,7 +108,6 @@ def rows(
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.publishing import replace_all
-    from calprune.data.storage.store import store_path
 
     if format not in (*PRINTED, *ALL_ROWS):
         raise PlanError(registry.unknown("format", format, (*PRINTED, *ALL_ROWS)))
@@ -119,14 +121,14 @@ def rows(
     choice = RowChoice(changed, flips, confident_errors)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store_path(store), bench, model, tell)
+        tables = reader.tables(store, bench, model, tell)
         if bench is None and reads_replies(told.predictions.confidence):
             tables = list(graded(tables))
         check_read(tables, told.predictions, given(ctx))
         blocks = RowListing(against, choice, told, tuple(select or ()), keep, data).of(tables)
         if format in PRINTED:
             tell("looking at single questions")
-            text = render_tables(question_tables(blocks, choice, by, top), format)
+            text = render_tables(question_tables(blocks, choice, told.by, top), format)
     if format in PRINTED:
         print(text or "no such row")
     else:

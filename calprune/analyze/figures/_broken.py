@@ -13,7 +13,7 @@ from calprune.analyze.results.estimate import Estimate
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import FigureBase
     from matplotlib.gridspec import GridSpec
 
 FLAT = 0.4  # of the height: what the other lines are left with where one is an outlier
@@ -106,7 +106,7 @@ def heights(tall: float) -> list[float]:
 
 
 def panel(
-    figure: Figure, grid: GridSpec, place: tuple[int, int], at: Break | None
+    figure: FigureBase, grid: GridSpec, place: tuple[int, int], at: Break | None
 ) -> tuple[Axes, Axes | None]:
     """Axes in a grid: the main ones and, where they are broken, those beyond.
 

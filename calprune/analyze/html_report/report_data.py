@@ -12,6 +12,13 @@ from calprune.analyze.experiments.grouping import MOST_SHOWN, check_shown, group
 from calprune.analyze.experiments.match import match, matches
 from calprune.analyze.experiments.pairing import moved_numerics, with_common_questions
 from calprune.analyze.experiments.reference import pairs_of
+from calprune.analyze.figures import Picture
+from calprune.analyze.html_report.question_pages import (
+    NO_QUESTIONS,
+    QuestionChoice,
+    QuestionPage,
+    question_pages,
+)
 from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS, AnalysisOptions
@@ -66,7 +73,9 @@ class ReportData:
         confidences: the same conclusions under other definitions of confidence.
         power: sentences about what differences could be found.
         study: tables of a named study.
+        pictures: that study's own figures.
         options: how numbers were made.
+        questions: single ones, of each model and benchmark; none where none are wanted.
     """
 
     tables: tuple[LogitTable, ...]
@@ -87,6 +96,8 @@ class ReportData:
     confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
+    questions: tuple[QuestionPage, ...] = ()
+    pictures: tuple[Picture, ...] = field(default_factory=tuple)
 
     def of(self, experiment: Experiment) -> list[Estimate]:
         """Estimates of an experiment over all its questions."""
@@ -113,9 +124,11 @@ def collect_data(
     *,
     strict: bool = False,
     study: Sequence[StudyTable] = (),
+    pictures: Sequence[Picture] = (),
     untrusted: Sequence[str] = (),
     cache: PredictionCache | None = None,
     labels: Labels = UNLABELLED,
+    questions: QuestionChoice = NO_QUESTIONS,
     tell: Tell = silent,
 ) -> ReportData:
     """Estimates, comparisons and groups of these tables.
@@ -130,9 +143,11 @@ def collect_data(
             out of comparisons and named.
         strict: replies without grades are an error.
         study: tables of a named study.
+        pictures: that study's own figures.
         untrusted: files that could not be trusted; the page says that they are left out.
         cache: where predictions are remembered; None for one of its own.
         labels: words for conditions.
+        questions: which single questions are shown, and whether with their pictures.
         tell: told what is being done.
 
     Raises:
@@ -180,6 +195,12 @@ def collect_data(
         if grouping is not None:
             tell(f"estimates by {grouping}, {experiment.title}")
             groups += estimate([experiment], brief, replace(options, by=grouping))
+    pages: tuple[QuestionPage, ...] = ()
+    if questions.each != 0:
+        apart = tuple(experiments(kept, True, cache, labels))
+        if options.common:
+            apart = tuple(with_common_questions(apart))
+        pages = question_pages(apart, reference, questions, options, tell)
     tell("estimates")
     return ReportData(
         tables=kept,
@@ -204,6 +225,8 @@ def collect_data(
         confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
+        questions=pages,
+        pictures=tuple(pictures),
     )
 
 

@@ -23,6 +23,7 @@ def bins_of(
     experiment = target.experiments.get(table.benchmark)
     body: list[tuple[str, ...]] = []
     rows: list[Reproduction] = []
+    bins: list[Bin] = []
     for line in table.rows:
         found = conditions_of(experiment, line, table.tokens) if experiment else []
         if experiment is None or not found:
@@ -34,8 +35,9 @@ def bins_of(
             accuracy = with_interval(b.accuracy, b.low, b.high, "plain")
             body.append((line.label, edges, f"{b.n:.0f}", f"{b.confidence:.3f}", accuracy))
             rows.append(_row(study, target, line, b))
+            bins.append(b)
     shown = TextTable(title, HEADER, tuple(body), table.notes)
-    return Reproduced(title, shown, tuple(rows), table.notes)
+    return Reproduced(title, shown, tuple(rows), table.notes, target, tuple(bins))
 
 
 def _row(

@@ -106,6 +106,7 @@ def _reproduced(
         TextTable(title, header, tuple(body), (LEGEND.format(measuring.unit),)),
         tuple(rows),
         notes,
+        target,
     )
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from calprune.analyze.reproduction.targets import ReproductionTarget
+from calprune.analyze.results.reliability import Bin
 from calprune.analyze.tables.text_table import TextTable
 from calprune.data.studies import TableAxis
 from calprune.data.studies._numbers import Number, Printed
@@ -73,12 +75,16 @@ class Reproduced:
         shown: to print; every cell says published, ours with its interval, and whether they agree.
         rows: the same, tidy.
         footnotes: what is odd about the published table, and what to know about ours.
+        target: on whom and on what it was measured.
+        bins: of a table of bins, one for each of its rows that has a value.
     """
 
     title: str
     shown: TextTable
     rows: tuple[Reproduction, ...]
     footnotes: tuple[str, ...]
+    target: ReproductionTarget
+    bins: tuple[Bin, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.results.signature import told_once
-from calprune.analyze.tables.families import by_metric, conditions_of, unique
+from calprune.analyze.tables.families import by_metric, by_title, conditions_of, unique
 from calprune.analyze.tables.notes import (
     DRAWN,
     ONE_IMAGE,
@@ -36,7 +36,7 @@ def estimate_tables(rows: Sequence[Estimate]) -> list[TextTable]:
             continue
         for part in by_metric(own).values():
             title = of_what(part[0].metric.title, part[0].interval_of)
-            tables.append(_by_group(f"{where}: {title} by {part[0].by}", part))
+            tables.append(_by_group(f"{where}: {title} by {by_title(part[0].by)}", part))
     return tables
 
 

@@ -58,8 +58,13 @@ class Grouped(Belonging, Protocol):
 
 def place(row: Grouped) -> str:
     """``model on benchmark, split random``: where a family is, for titles."""
-    part = f", {row.by} {row.group}" if row.group != "all" else ""
+    part = f", {by_title(row.by)} {row.group}" if row.group != "all" else ""
     return f"{row.condition.place}{part}"
+
+
+def by_title(by: str) -> str:
+    """What groups are of, for titles: ``split / category`` of ``random / count``."""
+    return by.replace(",", " / ")
 
 
 def family_name(rows: Sequence[Compared]) -> str:

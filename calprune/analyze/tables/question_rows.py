@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from calprune.analyze.results.rows import QuestionRows, RowChoice
+from calprune.analyze.tables.families import by_title
 from calprune.analyze.tables.records import csv_cell
 from calprune.analyze.tables.text_table import TextTable
 from calprune.extras import needed
@@ -53,7 +54,7 @@ def question_tables(
     notes = tuple(_notes(choice, by))
     return [
         TextTable(
-            f"{place}{f', {by} {group}' if by else ''}: {len(pile.rows):,} of "
+            f"{place}{f', {by_title(by)} {group}' if by else ''}: {len(pile.rows):,} of "
             f"{counted(pile.count, 'row')}",
             _HEADER,
             tuple(cells for _, cells in pile.rows),

@@ -1,4 +1,4 @@
-"""Published studies as plain data: what was run, which tables were printed, and their numbers.
+"""Published studies as plain data: what was run, what was printed of it, and every number.
 
 A study is one file in this folder, an instance of ``Publication`` named in its ``__all__``; its
 published numbers stand in a CSV file beside it, each with its source and, where it is odd, a note.
@@ -119,6 +119,77 @@ class Table:
 
 
 @dataclass(frozen=True)
+class FigureMark:
+    """A place in a panel where a cell of the panel's table stands.
+
+    Attributes:
+        row, column: the cell's labels; no column where every column of the table has a panel.
+        x: where it stands on the horizontal axis, as the axis says it.
+        series: the line or colour that it belongs to; the row, in a heat map.
+    """
+
+    row: str
+    column: str = ""
+    x: str = ""
+    series: str = ""
+
+
+@dataclass(frozen=True)
+class FigurePanel:
+    """A panel of a figure: how the cells of a table are drawn.
+
+    Attributes:
+        title: what it shows, for the caption.
+        table: whose cells these are.
+        kind: ``heatmap``; ``lines`` over numbers; ``groups`` over names, a mark a series;
+            ``reliability`` of the bins of a table's rows.
+        x, y: words of the axes; of a heat map ``y`` is of its rows.
+        marks: in the order in which they are named; none for ``reliability``, which has ``rows``.
+        value: what a heat map's colours are.
+        log: ``x`` is tokens kept, on a scale of doublings.
+        zero: ``y`` is a change, and zero is drawn.
+        references: drawn as lines across.
+        beside: drawn on an axis of their own at the right, whose words are ``y_beside``.
+        rows: of a table of bins.
+        name: short words over it, beside its letter; with ``each`` the column is its name.
+        each: a panel for every column that the table has, on whatever it was measured.
+    """
+
+    title: str
+    table: str
+    kind: Literal["heatmap", "lines", "groups", "reliability"]
+    x: str
+    y: str
+    marks: tuple[FigureMark, ...] = ()
+    value: str = ""
+    log: bool = False
+    zero: bool = False
+    references: tuple[FigureMark, ...] = ()
+    beside: tuple[FigureMark, ...] = ()
+    y_beside: str = ""
+    rows: tuple[str, ...] = ()
+    name: str = ""
+    each: bool = False
+
+
+@dataclass(frozen=True)
+class StudyFigure:
+    """A figure as it was arranged: panels row by row.
+
+    Attributes:
+        name: in files, e.g. ``figure-2``.
+        title: as printed.
+        panels: lettered from ``a`` on where there are several.
+        across: panels beside each other where the page is wide enough.
+    """
+
+    name: str
+    title: str
+    panels: tuple[FigurePanel, ...]
+    across: int = 1
+
+
+@dataclass(frozen=True)
 class Publication:
     """A published study.
 
@@ -128,6 +199,7 @@ class Publication:
         runs: its grid; other models take the part whose number of tokens is theirs, else the first.
         tables: in the paper's order.
         numbers: CSV file of published numbers.
+        figures: those that are drawn of its tables, in the paper's order.
     """
 
     name: str
@@ -136,6 +208,7 @@ class Publication:
     runs: tuple[Runs, ...]
     tables: tuple[Table, ...]
     numbers: Path
+    figures: tuple[StudyFigure, ...] = ()
 
     @property
     def benchmarks(self) -> tuple[str, ...]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from calprune.data.studies import Publication, Runs, Table, TableAxis
+from calprune.data.studies import (
+    FigureMark,
+    FigurePanel,
+    Publication,
+    Runs,
+    StudyFigure,
+    Table,
+    TableAxis,
+)
 
 __all__ = ["CALIBRATION"]
 
@@ -52,6 +60,94 @@ SWEEP = {(a, k): TableAxis(f"alpha = {a}, K = {k}", scope(a), k) for a in ALPHAS
 BY_BUDGET = tuple(SWEEP[a, k] for k in SWEPT for a in ALPHAS)
 REFERENCES = (methods(128)[3], methods(128)[2], UNPRUNED)
 AGAINST_RANDOM = tuple(row for k in (128, 64) for row in methods(k)[1::2])
+
+KEPT = "visual tokens kept, K"
+
+FIGURES = (
+    StudyFigure(
+        "figure-2",
+        "Figure 2: ECE over alpha and budget on POPE",
+        (
+            FigurePanel(
+                "ECE over alpha and K",
+                "figure-2",
+                "heatmap",
+                x="K",
+                y="α",
+                value="ECE",
+                marks=tuple(
+                    FigureMark(f"alpha = {a}", f"K = {k}", str(k), a) for a in ALPHAS for k in SWEPT
+                ),
+            ),
+            FigurePanel(
+                "ECE against alpha, a line a budget",
+                "figure-2-b",
+                "lines",
+                x="α",
+                y="ECE",
+                marks=tuple(
+                    FigureMark(f"alpha = {a}, K = {k}", "ECE", a, f"K = {k}")
+                    for k in SWEPT
+                    for a in ALPHAS
+                ),
+                references=tuple(
+                    FigureMark(row.label, "ECE", series=row.label) for row in REFERENCES
+                ),
+            ),
+        ),
+        across=2,
+    ),
+    StudyFigure(
+        "figure-3",
+        "Figure 3: main results on POPE",
+        (
+            FigurePanel(
+                "ECE of default SCOPE against K, with accuracy at the right",
+                "figure-3",
+                "lines",
+                x=KEPT,
+                y="ECE",
+                log=True,
+                marks=tuple(FigureMark(r.label, "ECE", r.label, "ECE") for r in DEFAULT),
+                beside=tuple(
+                    FigureMark(r.label, "acc", r.label, "accuracy, at the right") for r in DEFAULT
+                ),
+                y_beside="accuracy (%)",
+            ),
+            FigurePanel(
+                "ECE of default SCOPE and of random",
+                "figure-3-b",
+                "groups",
+                x=KEPT,
+                y="ECE",
+                marks=tuple(
+                    FigureMark(f"{method}, K = {k}", "ECE", str(k), method)
+                    for k in (128, 64)
+                    for method in ("SCOPE", "random")
+                ),
+            ),
+            FigurePanel(
+                "reliability of the full model, K = 576",
+                "figure-3-c-d",
+                "reliability",
+                x="confidence",
+                y="accuracy",
+                rows=("576",),
+                name="full, K = 576",
+            ),
+            FigurePanel(
+                "reliability of SCOPE at K = 128",
+                "figure-3-c-d",
+                "reliability",
+                x="confidence",
+                y="accuracy",
+                rows=("128",),
+                name="SCOPE, K = 128",
+            ),
+        ),
+        across=2,
+    ),
+)
 
 CALIBRATION = Publication(
     name="calibration",
@@ -218,4 +314,5 @@ CALIBRATION = Publication(
         ),
     ),
     numbers=Path(__file__).with_name("calibration.csv"),
+    figures=FIGURES,
 )

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from calprune.data.studies import Publication, Runs, Table, TableAxis
+from calprune.data.studies import (
+    FigureMark,
+    FigurePanel,
+    Publication,
+    Runs,
+    StudyFigure,
+    Table,
+    TableAxis,
+)
 
 __all__ = ["GAP_POWER"]
 
@@ -79,4 +87,25 @@ GAP_POWER = Publication(
         ),
     ),
     numbers=Path(__file__).with_name("gap_power.csv"),
+    figures=(
+        StudyFigure(
+            "figure-4",
+            "Figure 4: change of the MME score against SCOPE, by p and K",
+            (
+                FigurePanel(
+                    "change of the score against SCOPE with p = 1",
+                    "figure-4-mme",
+                    "groups",
+                    x="visual tokens kept, K",
+                    y="change of score",
+                    zero=True,
+                    marks=tuple(
+                        FigureMark(f"K = {k}", f"p = {p}", str(k), f"p = {p}")
+                        for k in BUDGETS
+                        for p in POWERS[1:]
+                    ),
+                ),
+            ),
+        ),
+    ),
 )

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from calprune.data.studies import Publication, Runs, Table, TableAxis
+from calprune.data.studies import (
+    FigureMark,
+    FigurePanel,
+    Publication,
+    Runs,
+    StudyFigure,
+    Table,
+    TableAxis,
+)
 
 __all__ = ["SCOPE_APPENDIX"]
 
@@ -102,4 +110,22 @@ SCOPE_APPENDIX = Publication(
         ),
     ),
     numbers=Path(__file__).with_name("scope_appendix.csv"),
+    figures=(
+        StudyFigure(
+            "figure-1",
+            "Appendix, Figure 1: effect of alpha at 64 tokens",
+            (
+                FigurePanel(
+                    "score against alpha",
+                    "figure-1",
+                    "lines",
+                    x="α",
+                    y="score",
+                    marks=tuple(FigureMark(f"alpha = {a}", "", a, "SCOPE, K = 64") for a in ALPHAS),
+                    each=True,
+                ),
+            ),
+            across=4,
+        ),
+    ),
 )

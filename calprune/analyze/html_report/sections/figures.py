@@ -9,11 +9,12 @@ from calprune.analyze.html_report.pictures import Pictures, image
 
 def figures(pictures: Pictures) -> Html | None:
     """All kinds of figures that make sense for each model and benchmark."""
-    shown = [_figure(picture) for picture in pictures.all()]
+    shown = [figure_of(picture) for picture in pictures.all()]
     return element("div", *shown, class_="pictures") if shown else None
 
 
-def _figure(picture: Picture) -> Html:
+def figure_of(picture: Picture) -> Html:
+    """A picture with its caption below."""
     notes = element("span", " ".join(picture.notes), class_="notes") if picture.notes else None
     caption = element("figcaption", element("strong", f"{picture.title}."), notes)
     return element("figure", image(picture), caption)

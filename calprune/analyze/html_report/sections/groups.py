@@ -10,6 +10,7 @@ from calprune.analyze.html_report.report_data import ReportData
 from calprune.analyze.html_report.sections.estimates import intervals, name_cell, value_cell
 from calprune.analyze.html_report.tables import Column, table
 from calprune.analyze.results.estimate import Estimate
+from calprune.analyze.tables.families import by_title
 from calprune.analyze.tables.numbers import heading
 
 
@@ -44,6 +45,6 @@ def _metric(rows: Sequence[Estimate]) -> Html:
         if next(r for r in rows if r.condition.name == condition).condition.full
     ]
     title = heading(first.metric.title, first.metric.unit)
-    caption = f"{first.condition.place}: {title} by {first.by}"
+    caption = f"{first.condition.place}: {title} by {by_title(first.by)}"
     notes = [f"{first.metric.direction.capitalize()} is better.", intervals(first)]
     return table(caption, columns, body, notes, [str(first.signature)], marked)
