@@ -14,6 +14,7 @@ from calprune.commands.options import (
     CommonOption,
     ConfidenceOption,
     CorrectionOption,
+    DataOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
@@ -80,6 +81,24 @@ def report(
     format: Annotated[
         str, typer.Option(help="html, or the study's tables as one of {names of formats}.")
     ] = "html",
+    questions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Single questions shown of each condition, the most changed; 0 for none.  "
+            "[default: 200, or fewer where there are many conditions]",
+        ),
+    ] = None,
+    thumbnails: Annotated[
+        bool | None,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show small pictures of their images, where these are at hand.  [default: only of "
+            "generated benchmarks, as the licence of others may not allow to pass them on]",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = None,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for the study's own figures and their numbers.")
     ] = None,
@@ -114,6 +133,7 @@ def report(
     from calprune.analyze.figures import look
     from calprune.analyze.html_report.page import check_path, page, write_page
     from calprune.analyze.html_report.pictures import ROOM
+    from calprune.analyze.html_report.question_pages import QuestionChoice
     from calprune.analyze.html_report.report_data import collect_data
     from calprune.analyze.labels import read_labels
     from calprune.analyze.options import check_read
@@ -132,6 +152,9 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
+    if questions == 0 and (thumbnails is not None or data is not None):
+        named = "data" if thumbnails is None else "thumbnails"
+        raise PlanError(f"--{named} is about single questions, and --questions 0 shows none")
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     how = look(width, font_size, listed(formats), titled)
@@ -167,6 +190,7 @@ def report(
                 untrusted=reader.left_out,
                 cache=cache,
                 labels=words,
+                questions=QuestionChoice(questions, thumbnails, data),
                 tell=tell,
             )
             text = str(write_page(page(content, tell=tell), out))

@@ -40,6 +40,7 @@ from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.schema import MOST_LOGITS
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -65,7 +66,8 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
 
     ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. PlanError if the sample is wanted for ``writing``.
+    that name is ``./sample``. A pack, ``FILE.calprune``, is read from a private copy. PlanError if
+    the sample or a pack is wanted for ``writing``.
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
     if asked != "sample":
@@ -76,10 +78,21 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
-        return Path(asked)
+        return _readable(Path(asked), writing)
     if writing:
         raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
     return SAMPLE
+
+
+def _readable(asked: Path, writing: bool) -> Path:
+    """The folder that a store is, or that what is in a pack is copied to."""
+    from calprune.data.sharing.opened import is_pack, opened_pack
+
+    if not is_pack(asked):
+        return asked
+    if writing:
+        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
+    return opened_pack(asked)
 
 
 def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
@@ -336,7 +349,7 @@ def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> 
     Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
     ``room`` in memory is read again when it is asked for.
     """
-    raw = trusted(path, intact(path))
+    raw = trusted(path, intact(path, MOST_LOGITS))
     sha256 = sha256_of_body(raw)
     passed = not anew and checked.passed(sha256)
     sealed = unpacked(path, raw, "calprune.logits", passed=passed)
