@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from calprune.data.storage import checked
+from calprune.data.storage import apart, checked, origin
 from tests import lanes
 
 # A busy machine is no failure.
@@ -46,6 +46,23 @@ def _empty_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _nothing_checked_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was found in order by another test, or by a developer, is checked anew."""
     monkeypatch.setattr(checked, "_list", lambda: tmp_path / "no-cache" / "checked.txt")
+
+
+@pytest.fixture(autouse=True)
+def _no_strangers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are opened in this process, as if sealed here; tests of strangers' files say so."""
+    if "strangers" not in request.fixturenames:
+        monkeypatch.setattr(origin, "ours", lambda path, sha256: True)
+
+
+@pytest.fixture
+def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every file is a stranger's; the private folder of what is received."""
+    received = tmp_path / "private" / "received"
+    received.mkdir(parents=True, mode=0o700)
+    monkeypatch.setattr(origin, "ours", lambda path, sha256: False)
+    monkeypatch.setattr(apart, "folder", lambda: received)
+    return received
 
 
 @pytest.fixture(scope="session")

@@ -43,9 +43,11 @@ from calprune.analyze.results.row_listing import RowListing, row_frame
 from calprune.analyze.results.rows import RowChoice
 from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
+from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store, store_path
+from calprune.data.storage.store import Store, store_paths, tables_of
 from calprune.errors import PlanError
+from calprune.terminal import remark
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -335,15 +337,18 @@ def _kept(given: Mapping[str, Any], known: Any, by: By = None) -> dict[str, Any]
 
 
 def open_study(
-    store: Path | str | None = None,
+    store: Path | str | Sequence[Path | str] | None = None,
     *,
     benchmark: str | Collection[str] | None = None,
     model: str | None = None,
 ) -> Study:
-    """All sealed conditions of a store, validated.
+    """All sealed conditions of a store, or of several as one, validated.
+
+    What one store holds and another holds again is read once, and told on stderr.
 
     Args:
-        store: its folder; default ``$CALPRUNE_STORE`` or ``./calprune-store``.
+        store: its folder, or a list of folders; default ``$CALPRUNE_STORE`` or
+            ``./calprune-store``.
         benchmark: only this one, or these.
         model: only this one.
 
@@ -351,8 +356,12 @@ def open_study(
         IncompleteError: there is no store, or nothing sealed in it.
         StoreError: a file cannot be trusted.
     """
-    found = Store(store_path(store)).tables(benchmark=benchmark, model=model)
-    return Study(tuple(found))
+    given = [store] if isinstance(store, Path | str) else store
+    found = tables_of([Store(p) for p in store_paths(given)], benchmark=benchmark, model=model)
+    kept, copies = without_copies(found)
+    for copy in copies:
+        remark(copy)
+    return Study(tuple(kept))
 
 
 def _frame(rows: Sequence[Any]) -> DataFrame:

@@ -30,7 +30,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     PermutationsOption,
     ResampleOption,
-    StoreOption,
+    StoresOption,
     TargetOption,
     TitledOption,
     VerbalizersOption,
@@ -64,7 +64,7 @@ def analyze(
     against: Annotated[
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
     ] = None,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -129,7 +129,6 @@ def analyze(
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.commands.results import Asked, printed
-    from calprune.data.storage.store import store_path
 
     asked = Asked(
         metrics=listed(metric),
@@ -151,7 +150,7 @@ def analyze(
     reader = Reader()
     with status() as tell:
         tables = reader.tables(
-            store_path(store),
+            store,
             only_benchmarks(bench),
             model,
             tell,

@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from calprune.commands import tokens
 from calprune.commands.modes import reading
-from calprune.commands.options import StoreOption
+from calprune.commands.options import StoresOption
 
 
 class Kind(StrEnum):
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
 def ls(
     what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.conditions,
-    store: StoreOption = None,
+    store: StoresOption = None,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
     """List plug-ins of a kind, such as benchmarks or selectors, or cached conditions."""
@@ -89,7 +89,7 @@ def file(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")
     print(described(file))
 
 
-def verify(store: StoreOption = None) -> None:
+def verify(store: StoresOption = None) -> None:
     """Check every sealed file of a store."""
     from calprune.commands.listing import checked
 

@@ -82,7 +82,7 @@ def judge(
     from calprune.judge.exports import form_of
 
     root, reader = store_path(store, writing=True), Reader()
-    tables = _scored(reader.tables(root, bench, model), root, form_of(format).scorer)
+    tables = _scored(reader.tables([root], bench, model), root, form_of(format).scorer)
     if grades is not None:
         _import(_chosen(tables, condition, grades), grades, replace)
     elif endpoint:

@@ -21,7 +21,9 @@ _NARROWEST = 100  # columns of the table of benchmarks
 _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
 
 
-def listing(what: str, store: Path | None, form: str, reader: Reader | None = None) -> str:
+def listing(
+    what: str, stores: Sequence[Path] | None, form: str, reader: Reader | None = None
+) -> str:
     """Rows of one kind as a plain table or JSON; what a store's reader left out, it knows.
 
     Conditions need a reader.
@@ -31,7 +33,7 @@ def listing(what: str, store: Path | None, form: str, reader: Reader | None = No
     if what == "benchmarks":
         rows = _benchmarks()
         return json.dumps(rows, indent=2) if form == "json" else _folded(rows)
-    rows = _plugins(what) if reader is None else _conditions(store, reader)
+    rows = _plugins(what) if reader is None else _conditions(stores, reader)
     if form == "json":
         return json.dumps(rows, indent=2)
     if what == "conditions":
@@ -122,10 +124,9 @@ def _cell(value: object) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else printable(value)
 
 
-def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
+def _conditions(stores: Sequence[Path] | None, reader: Reader) -> list[dict[str, Any]]:
     """What there is of each condition: its name, its typed parts, and what its file holds."""
     from calprune.data.condition_names import budget_text, name_of
-    from calprune.data.storage.store import store_path
 
     return [
         {
@@ -147,7 +148,7 @@ def _conditions(store: Path | None, reader: Reader) -> list[dict[str, Any]]:
             "key": t.condition.key,
             "file": str(t.path),
         }
-        for t in reader.tables(store_path(store))
+        for t in reader.tables(stores)
     ]
 
 
@@ -187,18 +188,19 @@ def described(file: Path) -> str:
     return json.dumps(found, indent=2)
 
 
-def checked(store: Path | None) -> Iterator[tuple[bool, str]]:
+def checked(stores: Sequence[Path] | None) -> Iterator[tuple[bool, str]]:
     """Whether a file is bad, and a line: one for each bad file, then the counts."""
     import h5py
 
-    from calprune.data.storage.store import Store, store_path
+    from calprune.data.storage.store import Store, store_paths
 
     bad = good = 0
-    for path, error in Store(store_path(store)).verify():
-        if error is None:
-            good += 1
-        else:
-            bad += 1
-            told = error if str(path) in str(error) else f"{path}: {error}"
-            yield True, printable(f"bad: {told}")
+    for store in store_paths(stores):
+        for path, error in Store(store).verify():
+            if error is None:
+                good += 1
+            else:
+                bad += 1
+                told = error if str(path) in str(error) else f"{path}: {error}"
+                yield True, printable(f"bad: {told}")
     yield False, f"{counted(good, 'file')} sound, {bad} bad (HDF5 {h5py.version.hdf5_version})"

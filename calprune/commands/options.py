@@ -32,6 +32,14 @@ StoreOption = Annotated[
     ),
 ]
 
+StoresOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of the cache; sample is a small one to try. Say it again for another one: "
+        "all are read as one.  [default: $CALPRUNE_STORE or ./calprune-store]"
+    ),
+]
+
 # Where a command runs the vision tower and asks no model.
 TowerModelOption = Annotated[
     str, typer.Option(help="Model whose vision tower is run; see 'calprune ls models'.")

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import typer
 
 from calprune.commands.options import listed
@@ -27,7 +26,7 @@ class Reader:
 
     def tables(
         self,
-        store: Path,
+        stores: Sequence[Path] | None,
         benchmark: str | Collection[str] | None = None,
         model: str | None = None,
         tell: Tell = silent,
@@ -36,12 +35,20 @@ class Reader:
         keep: str | None = None,
         against: str | None = None,
     ) -> list[LogitTable]:
-        """As ``Store.tables``, and of these as ``chosen``; each bad file is a line on stderr."""
-        from calprune.analyze.experiments.chosen import chosen
-        from calprune.data.storage.store import Store
+        """As ``tables_of``, and of these as ``chosen``.
 
-        found = Store(store).tables(benchmark=benchmark, model=model, bad=self._bad, tell=tell)
-        return chosen(_once(found), select or (), keep, against)
+        Each bad file, and each that is a copy, is a line on stderr.
+        """
+        from calprune.analyze.experiments.chosen import chosen
+        from calprune.data.storage.copies import without_copies
+        from calprune.data.storage.store import Store, store_paths, tables_of
+
+        read = [Store(path) for path in store_paths(stores)]
+        found = tables_of(read, benchmark=benchmark, model=model, bad=self._bad, tell=tell)
+        kept, copies = without_copies(found)
+        for copy in copies:
+            remark(copy)
+        return chosen(kept, select or (), keep, against)
 
     def _bad(self, path: Path, error: StoreError) -> None:
         self.left_out.append(path.name)
@@ -51,26 +58,6 @@ class Reader:
         """Nothing if all was read; else exit code 4, as what was printed is of a part only."""
         if self.left_out:
             raise typer.Exit(StoreError.exit_code)
-
-
-def _once(tables: list[LogitTable]) -> list[LogitTable]:
-    """The same less plain copies, each of which is told; what differs is for the reader to see."""
-    found: dict[str, LogitTable] = {}
-    kept = []
-    for table in tables:
-        other = found.setdefault(table.condition.key, table)
-        if other is not table and _same(other, table):
-            remark(f"{table.path} is a copy of {other.path.name}: read once")
-        else:
-            kept.append(table)
-    return kept
-
-
-def _same(one: LogitTable, other: LogitTable) -> bool:
-    return all(
-        np.array_equal(getattr(one, name), getattr(other, name))
-        for name in ("id", "answer_logits", "log_z", "label", "offered", "visual")
-    )
 
 
 def analysis_options(values: Mapping[str, Any]) -> AnalysisOptions:

@@ -15,6 +15,7 @@ from calprune.commands.options import (
     CommonOption,
     ConfidenceOption,
     CorrectionOption,
+    DataOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
@@ -31,7 +32,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     PermutationsOption,
     ResampleOption,
-    StoreOption,
+    StoresOption,
     TargetOption,
     TitledOption,
     VerbalizersOption,
@@ -81,6 +82,24 @@ def report(
     format: Annotated[
         str, typer.Option(help="html, or the study's tables as one of {names of formats}.")
     ] = "html",
+    questions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Single questions shown of each condition, the most changed; 0 for none.  "
+            "[default: 200, or fewer where there are many conditions]",
+        ),
+    ] = None,
+    thumbnails: Annotated[
+        bool | None,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show small pictures of their images, where these are at hand.  [default: only of "
+            "generated benchmarks, as the licence of others may not allow to pass them on]",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = None,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for the study's own figures and their numbers.")
     ] = None,
@@ -88,7 +107,7 @@ def report(
     width: WidthOption = None,
     font_size: FontSizeOption = None,
     titled: TitledOption = False,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -115,6 +134,7 @@ def report(
     from calprune.analyze.figures import look
     from calprune.analyze.html_report.page import check_path, page, write_page
     from calprune.analyze.html_report.pictures import ROOM
+    from calprune.analyze.html_report.question_pages import QuestionChoice
     from calprune.analyze.html_report.report_data import collect_data
     from calprune.analyze.labels import read_labels
     from calprune.analyze.options import check_read
@@ -124,7 +144,6 @@ def report(
     from calprune.analyze.tables.render import check_format, render_study
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
-    from calprune.data.storage.store import store_path
 
     check_format(format, "html")
     if format == "html":
@@ -134,6 +153,9 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
+    if questions == 0 and (thumbnails is not None or data is not None):
+        named = "data" if thumbnails is None else "thumbnails"
+        raise PlanError(f"--{named} is about single questions, and --questions 0 shows none")
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     how = look(width, font_size, listed(formats), titled)
@@ -146,7 +168,7 @@ def report(
     words, reader = read_labels(labels), Reader()
     with status() as tell:
         tables = reader.tables(
-            store_path(store),
+            store,
             only_benchmarks(bench),
             model,
             tell,
@@ -177,6 +199,7 @@ def report(
                 untrusted=reader.left_out,
                 cache=cache,
                 labels=words,
+                questions=QuestionChoice(questions, thumbnails, data),
                 tell=tell,
             )
             text = str(write_page(page(content, tell=tell), out))

@@ -304,8 +304,9 @@ def _corrected(tables: list[TextTable], experiments: Sequence[Experiment]) -> li
 
 def _few(experiments: Sequence[Experiment]) -> list[str]:
     """Where there are too few images to tell conditions apart, of tables without intervals."""
+    several = len(experiments) > 1
     return [
-        f"{s.title}, {s.images} images: differences {UNRELIABLE}"
+        f"{s.images} images{f' ({s.title})' * several}: differences {UNRELIABLE}"
         for s in experiments
         if 0 < s.images < FEW_IMAGES
     ]

@@ -23,7 +23,7 @@ from calprune.commands.options import (
     OnlyKeepOption,
     OnlyModelOption,
     OnlySelectOption,
-    StoreOption,
+    StoresOption,
     TargetOption,
     VerbalizersOption,
 )
@@ -75,7 +75,7 @@ def rows(
     out: Annotated[
         Path | None, typer.Option(help="File for all rows; parquet needs one.  [default: stdout]")
     ] = None,
-    store: StoreOption = None,
+    store: StoresOption = None,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     data: DataOption = None,
@@ -109,7 +109,6 @@ def rows(
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader, analysis_options
     from calprune.data.storage.publishing import replace_all
-    from calprune.data.storage.store import store_path
 
     if format not in (*PRINTED, *ALL_ROWS):
         raise PlanError(registry.unknown("format", format, (*PRINTED, *ALL_ROWS)))
@@ -123,7 +122,7 @@ def rows(
     choice = RowChoice(changed, flips, confident_errors)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store_path(store), only_benchmarks(bench), model, tell)
+        tables = reader.tables(store, only_benchmarks(bench), model, tell)
         if bench is None and reads_replies(told.predictions.confidence):
             tables = list(graded(tables))
         check_read(tables, told.predictions, given(ctx))

@@ -29,10 +29,17 @@ class Plain:
         several = param.multiple or param.nargs == -1
         if value is None:
             return () if several else None
-        found = _LEFT if several else plain(value, param.type_descriptor)
+        found = (plains if several else plain)(value, param.type_descriptor)
         if found is not _LEFT:
             return found
         return self._typers().coerce(value, param=param, ctx=ctx)
+
+
+def plains(values: Any, descriptor: Any) -> Any:
+    """Paths of an option that may be repeated, else ``_LEFT``."""
+    if descriptor.annotation != list[Path] or not isinstance(values, list | tuple):
+        return _LEFT
+    return [Path(v) for v in values] if all(isinstance(v, str | Path) for v in values) else _LEFT
 
 
 def plain(value: Any, descriptor: Any) -> Any:

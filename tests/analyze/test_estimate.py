@@ -197,6 +197,18 @@ def test_two_editions_of_a_benchmark_are_two_experiments(table):
     assert names == ["shapes@bbbbbbbb", "shapes@cccccccc"]
 
 
+def test_sets_of_different_size_are_told_apart_by_it(table):
+    other = replace(table.condition, benchmark_digest="c" * 64)
+    fewer = make_table(other, images=20)
+    names = [s.title for s in experiment.experiments([table, fewer])]
+    assert names == ["toy on shapes, 40 images", "toy on shapes, 20 images"]
+    fewer = make_table(other, images=40, per_image=30)
+    names = [s.benchmark for s in experiment.experiments([table, fewer])]
+    assert names == ["shapes, 240 questions", "shapes, 1,200 questions"]
+    rows = estimate([table, fewer], ["accuracy"], draws=10)
+    assert {r.condition.benchmark for r in rows} == set(names)
+
+
 def test_what_was_measured_tells_names_apart(table):
     other = replace(table, condition=replace(table.condition, features="patches@-3"))
     (one,) = experiment.experiments([table, other])

@@ -77,7 +77,7 @@ def test_a_copy_is_read_once_and_told(tmp_path: Path, capsys: pytest.CaptureFixt
     shutil.copy(path, tmp_path / "zz-copy.h5")
     assert ended(lambda: app([*ANALYZE, "--store", str(tmp_path)])) == 0
     said = capsys.readouterr()
-    assert f"zz-copy.h5 is a copy of {path.name}: read once" in said.err
+    assert f"zz-copy.h5 is a copy of {path}: read once" in said.err
     assert said.out.count("saliency @64") == 1
 
 

@@ -147,14 +147,14 @@ print(sorted(heavy & set(sys.modules)))
 def test_conditions_by_name_and_in_parts() -> None:
     found = {
         row["condition"]: row
-        for row in json.loads(listing("conditions", Path("sample"), "json", Reader()))
+        for row in json.loads(listing("conditions", [Path("sample")], "json", Reader()))
     }
     assert {"full", "scope:alpha=0.5 @64", "random @128 seed=2", "fastv @128"} <= found.keys()
     scope = found["scope:alpha=0.5 @64"]
     assert (scope["selector"], scope["budget"], scope["seed"]) == ("scope", "64", None)
     assert scope["parameters"] == {"alpha": 0.5, "gap_power": 1.0}
     assert (found["full"]["budget"], found["full"]["kept"]) == ("all", 576.0)
-    lines = listing("conditions", Path("sample"), "table", Reader()).splitlines()
+    lines = listing("conditions", [Path("sample")], "table", Reader()).splitlines()
     assert len(lines) == len(found)
     assert sum(scope["key"][:8] in line and "scope:alpha=0.5 @64" in line for line in lines) == 1
 

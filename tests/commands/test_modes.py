@@ -76,12 +76,16 @@ ASKED: dict[str, dict[str, list[str]]] = {
     "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
     **{
         name: {"": []}
-        for name in ("compare-selections", "verify", "data check", "data fetch", "show tokens")
+        for name in (
+            *("compare-selections", "verify", "data check", "data fetch", "show tokens"),
+            *("pack", "unpack"),
+        )
     },
     "show file": {"": []},
 }
 NEEDED = {"compare-selections": ["--select", "full"], "show tokens": ["--select", "full"]}
 NEEDED |= {"data check": ["pope"], "data fetch": ["pope"], "show file": ["F"]}
+NEEDED |= {"pack": ["store", "x.calprune"], "unpack": ["x.calprune"]}
 VALUES = {"confidence": "raw", "interval": "basic", "resample": "rows", "correction": "bh"}
 VALUES |= {"answer_set": "all", "target": "soft", "format": "csv", "formats": "svg"}
 VALUES |= {"share": "1/2", "workers": "3"}
@@ -253,7 +257,7 @@ def test_methods_of_a_study_refuse_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["analyze", "--store", "a", "--store", "b"], "--store is given 2 times.*several stores"),
+        (["collect", "--store", "a", "--store", "b"], "--store is given 2 times.*one store"),
         (["analyze", "--metric", "ece", "--metric", "nll"], "--metric is given 2.*by commas"),
         (["collect", "--keep", "16", "--keep", "32"], "--keep is given 2 times.*by commas"),
         (["ls", "--format", "json", "--format", "table"], "--format is given 2 times"),

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.data.storage import checked, container, sealing, store
+from calprune.data.storage import checked, container, noted, sealing, store
 from calprune.data.storage.publishing import publish
 from calprune.data.storage.store import Store, check_file, read_logits
 from calprune.errors import CalpruneError, Mismatch
@@ -160,7 +160,7 @@ def for_all(path: Path) -> None:
 
 
 def too_long(path: Path) -> None:
-    path.write_bytes(path.read_bytes() + b"\n" * (3 * checked._MOST))
+    path.write_bytes(path.read_bytes() + b"\n" * (3 * noted._MOST))
 
 
 def a_folder(path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_list_that_is_none_is_as_good_as_none(
     read_logits(path)
     laws.clear()
     spoil(listed(tmp_path))
-    checked._known.cache_clear()
+    noted.known.cache_clear()
     read_logits(path)
     assert "check_values" in laws
 
@@ -195,8 +195,8 @@ def test_a_link_in_its_place_is_neither_read_nor_written(
     other = listed(tmp_path).rename(tmp_path / "other.txt")
     before = other.read_bytes()
     link(other, listed(tmp_path))
-    monkeypatch.setattr(checked, "_MOST", len(before) - 1)
-    checked._known.cache_clear()
+    monkeypatch.setattr(noted, "_MOST", len(before) - 1)
+    noted.known.cache_clear()
     read_logits(path)
     assert "check_values" in laws
     assert other.read_bytes() == before
@@ -212,7 +212,7 @@ def test_without_a_place_to_remember_all_is_checked(
 
 
 def test_a_long_list_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checked, "_MOST", 650)
+    monkeypatch.setattr(noted, "_MOST", 650)
     for i in range(25):
         checked.remember(f"{i:064x}")
     assert 65 <= listed(tmp_path).stat().st_size <= 715

@@ -19,7 +19,6 @@ from calprune.data.storage.container import (
     BLOCK,
     Sealed,
     as_text,
-    claimed,
     header,
     intact,
     pack,
@@ -27,6 +26,7 @@ from calprune.data.storage.container import (
 )
 from calprune.data.storage.publishing import publish
 from calprune.data.storage.schema import FORMATS, RANKINGS, VERSION, Column, Format
+from calprune.data.storage.store import check_file
 from calprune.errors import (
     DamagedFile,
     IncompleteError,
@@ -210,7 +210,7 @@ def test_only_what_calprune_writes_is_parsed(
         raise AssertionError("a library has seen it")
 
     monkeypatch.setattr(h5py, "File", parsed)
-    for read in (lambda path: unpack(path, "calprune.rankings"), claimed):
+    for read in (lambda path: unpack(path, "calprune.rankings"), check_file):
         with pytest.raises(DamagedFile, match=rf"edited\.h5: .*{said}"):
             read(target)
 

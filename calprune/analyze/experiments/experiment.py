@@ -142,7 +142,7 @@ class Experiment:
     @property
     def images(self) -> int:
         """How many the questions are about; 0 where none is known."""
-        return len(set(self.first.cluster.tolist()) - {""})
+        return images_of(self.first)
 
     def of(self, conditions: Iterable[ConditionRuns]) -> Experiment:
         """The same with these conditions only."""
@@ -232,10 +232,27 @@ def _names(
             "answer_tokens": f"answers {sha256_of(key.answer_tokens)[:8]}",
         }
         asked = [text for name, text in shown.items() if differ[name]]
-        benchmark = key.benchmark + f"@{key.benchmark_digest[:8]}" * differ["benchmark_digest"]
+        benchmark = key.benchmark
+        if differ["benchmark_digest"]:
+            sets = {other.benchmark_digest: piles[other][0] for other in alike}
+            benchmark += _set_of(key.benchmark_digest, sets)
         model = key.model + f"@{key.model_digest[:8]}" * differ["model_digest"]
         found[key] = (model + f" ({', '.join(asked)})" * bool(asked), benchmark)
     return found
+
+
+def _set_of(digest: str, sets: Mapping[str, LogitTable]) -> str:
+    """``, 100 images``, or questions: what tells a set from the others; else its digest."""
+    for count, unit in ((images_of, "images"), (len, "questions")):
+        counts = {name: count(table) for name, table in sets.items()}
+        if len(set(counts.values())) == len(counts) and all(counts.values()):
+            return f", {counts[digest]:,} {unit}"
+    return f"@{digest[:8]}"
+
+
+def images_of(table: LogitTable) -> int:
+    """How many images the questions are about; 0 where none is known."""
+    return len(set(table.cluster.tolist()) - {""})
 
 
 def _conditions(
@@ -246,12 +263,15 @@ def _conditions(
         c = table.condition
         piles[c.key if each_seed else replace(c, seed=None).key].append(table)
     for key, pile in piles.items():
-        seeds = [t.condition.seed for t in pile]
-        if len(set(seeds)) < len(seeds):
-            raise Mismatch(
-                f"{pile[0].path} and {pile[1].path} hold the same condition "
-                f"({spec_of(pile[0].condition)}, {key[:8]}); keep one of them"
-            )
+        first: dict[int | None, LogitTable] = {}
+        for table in pile:
+            seed = table.condition.seed
+            if seed in first:
+                raise Mismatch(
+                    f"{first[seed].path} and {table.path} hold the same condition "
+                    f"({spec_of(table.condition)}, {key[:8]}); keep one of them"
+                )
+            first[seed] = table
     ordered = [sorted(pile, key=lambda t: t.condition.seed or 0) for pile in piles.values()]
     found = [_runs(pile, read, labels) for pile in ordered]
     return tuple(sorted(found, key=_position))

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from calprune.data.condition import sha256_of
-from calprune.data.storage.container import Arrays, Sealed, unpack
+from calprune.data.storage.apart import unpack
+from calprune.data.storage.container import Arrays, Sealed
 from calprune.data.storage.sealing import seal
 from calprune.errors import IncompleteError, Mismatch
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from calprune.data.storage.apart import trusted
 from calprune.data.storage.container import intact, sha256_of_body, unpacked
 from calprune.data.storage.logits import Later, LogitTable, columns_of
 from calprune.errors import DamagedFile
@@ -50,7 +51,7 @@ def _without(table: LogitTable, names: Sequence[str], sha256: str) -> LogitTable
 @lru_cache(maxsize=1)
 def _again(path: Path, sha256: str) -> dict[str, Any]:
     """All columns of a file that was read before; DamagedFile if its bytes are others now."""
-    raw = intact(path)
+    raw = trusted(path, intact(path))
     if sha256_of_body(raw) != sha256:
         raise DamagedFile(f"{path}: has changed since it was first read; run the command again")
     return columns_of(path, unpacked(path, raw, "calprune.logits", passed=True).arrays)

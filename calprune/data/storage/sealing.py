@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from calprune.data.condition import Condition
+from calprune.data.storage import origin
 from calprune.data.storage.agreement import check_agreement
-from calprune.data.storage.container import Sealed, header, pack
+from calprune.data.storage.container import Sealed, header, pack, sha256_of_body
 from calprune.data.storage.publishing import publish
 from calprune.data.storage.validation import check_values
 from calprune.errors import Mismatch, StoreError
@@ -22,7 +23,14 @@ def seal(path: Path, sealed: Sealed) -> bool:
     except Mismatch as error:
         raise Mismatch(f"{path}: {error}") from error
     condition_of(path, sealed)
-    return publish(path, pack(sealed), header)
+    return publish(path, pack(sealed), _claimed_header)
+
+
+def _claimed_header(image: memoryview) -> bytes:
+    """The header of a file that is sealed here, which is noted by the SHA-256 in it."""
+    made = header(image)
+    origin.claim(sha256_of_body(made))
+    return made
 
 
 def condition_of(path: Path, sealed: Sealed, *, passed: bool = False) -> Condition | None:

@@ -19,7 +19,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,18 +27,20 @@ from typing import Any, TypeVar
 
 from calprune.data.condition import Condition, sha256_of
 from calprune.data.storage import checked
+from calprune.data.storage.apart import trusted, unpack
 from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.container import (
     Sealed,
     claimed,
     intact,
     sha256_of_body,
-    unpack,
     unpacked,
 )
 from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.schema import MOST_LOGITS
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -54,7 +56,6 @@ from calprune.registry import unknown
 from calprune.terminal import Tell, silent
 
 DEFAULT_STORE = "calprune-store"
-SAMPLE = Path(__file__).parent.parent / "sample"
 _PARTS = ".parts"
 _LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
@@ -65,7 +66,8 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
 
     ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. PlanError if the sample is wanted for ``writing``.
+    that name is ``./sample``. A pack, ``FILE.calprune``, is read from a private copy. PlanError if
+    the sample or a pack is wanted for ``writing``.
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
     if asked != "sample":
@@ -76,10 +78,26 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
-        return Path(asked)
+        return _readable(Path(asked), writing)
     if writing:
         raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
     return SAMPLE
+
+
+def _readable(asked: Path, writing: bool) -> Path:
+    """The folder that a store is, or that what is in a pack is copied to."""
+    from calprune.data.sharing.opened import is_pack, opened_pack
+
+    if not is_pack(asked):
+        return asked
+    if writing:
+        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
+    return opened_pack(asked)
+
+
+def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
+    """Those asked for, each once, or the one of ``store_path``."""
+    return list({os.path.realpath(p): p for p in [store_path(x) for x in given or ("",)]}.values())
 
 
 def safe(name: str) -> str:
@@ -187,7 +205,7 @@ class Store:
         path = self.logits(condition)
         if not self.has(condition):
             return False
-        if claimed(path) != ("calprune.logits", condition.key):
+        if claimed(path, trusted(path, intact(path))) != ("calprune.logits", condition.key):
             raise Mismatch(
                 f"{path}: holds another condition than its name says; give it back its own name, "
                 "or delete it, and run collect again"
@@ -237,13 +255,15 @@ class Store:
         model: str | None = None,
         bad: Callable[[Path, StoreError], None] | None = None,
         tell: Tell = silent,
+        room: Room | None = None,
     ) -> list[LogitTable]:
         """Every sealed condition (of benchmarks, of a model); IncompleteError if there is none.
 
         A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
-        the others are read. Where all are bad, the error of the first is raised.
+        the others are read. Where all are bad, the error of the first is raised. ``room`` is for
+        columns of several stores.
         """
-        tables, problems, room = [], list[tuple[Path, StoreError]](), Room()
+        tables, problems, room = [], list[tuple[Path, StoreError]](), room or Room()
         paths = list(self.logit_files())
         for i, path in enumerate(paths, start=1):
             tell(f"reading file {i} of {len(paths)}")
@@ -264,16 +284,7 @@ class Store:
                 f"no sealed conditions in {self.root}: collect has not finished one yet; run "
                 "'calprune collect' again, it continues where it stopped"
             )
-        for what, wanted in (("benchmark", benchmark), ("model", model)):
-            if wanted is None:
-                continue
-            there = {getattr(t.condition, what) for t in tables}
-            several = [wanted] if isinstance(wanted, str) else wanted
-            for one in several:
-                if one not in there:
-                    raise IncompleteError(f"{self.root}: {unknown(f'cached {what}', one, there)}")
-            tables = [t for t in tables if getattr(t.condition, what) in several]
-        return tables
+        return _of(tables, str(self.root), benchmark, model)
 
     def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
         """Check every sealed file against the specification; yields the error or None.
@@ -291,6 +302,39 @@ class Store:
             else:
                 if there is not None:
                     yield path, None
+
+
+def tables_of(
+    stores: Sequence[Store],
+    *,
+    benchmark: str | Collection[str] | None = None,
+    model: str | None = None,
+    bad: Callable[[Path, StoreError], None] | None = None,
+    tell: Tell = silent,
+) -> list[LogitTable]:
+    """As ``Store.tables``, one store after the other; each must hold something."""
+    room = Room()
+    found = [table for store in stores for table in store.tables(bad=bad, tell=tell, room=room)]
+    return _of(found, ", ".join(str(store.root) for store in stores), benchmark, model)
+
+
+def _of(
+    tables: list[LogitTable],
+    where: str,
+    benchmark: str | Collection[str] | None,
+    model: str | None,
+) -> list[LogitTable]:
+    """Those of benchmarks and of a model; IncompleteError if nothing is of one of them."""
+    for what, wanted in (("benchmark", benchmark), ("model", model)):
+        if wanted is None:
+            continue
+        there = {getattr(t.condition, what) for t in tables}
+        several = [wanted] if isinstance(wanted, str) else wanted
+        for one in several:
+            if one not in there:
+                raise IncompleteError(f"{where}: {unknown(f'cached {what}', one, there)}")
+        tables = [t for t in tables if getattr(t.condition, what) in several]
+    return tables
 
 
 Read = TypeVar("Read")
@@ -312,24 +356,36 @@ def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> 
     Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
     ``room`` in memory is read again when it is asked for.
     """
-    raw = intact(path)
+    raw = trusted(path, intact(path, MOST_LOGITS))
     sha256 = sha256_of_body(raw)
     passed = not anew and checked.passed(sha256)
     sealed = unpacked(path, raw, "calprune.logits", passed=passed)
-    condition = condition_of(path, sealed, passed=passed)
-    assert condition is not None
-    table = table_of(path, condition, sealed.provenance, sealed.arrays)
+    table = lawful(path, sealed, passed=passed)
+    assert table is not None
     if not passed:
-        check_closed_replies(table)
         checked.remember(sha256)
     return table if room is None else room.taken(table, sha256)
 
 
+def lawful(path: Path, sealed: Sealed, *, passed: bool = False) -> LogitTable | None:
+    """What a file of logits holds, as a table; Mismatch if its parts do not agree.
+
+    ``passed``: they were found to agree before.
+    """
+    condition = condition_of(path, sealed, passed=passed)
+    if sealed.kind != "calprune.logits" or condition is None:
+        return None
+    table = table_of(path, condition, sealed.provenance, sealed.arrays)
+    if not passed:
+        check_closed_replies(table)
+    return table
+
+
 def check_file(path: Path) -> Sealed:
     """Verify one sealed file of any kind, its name included."""
-    sealed = unpack(path, claimed(path)[0])
-    if sealed.kind == "calprune.logits":
-        read_logits(path, anew=True)
+    raw = trusted(path, intact(path))
+    sealed = unpacked(path, raw, claimed(path, raw)[0])
+    lawful(path, sealed)
     named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
     if named and named[1] != sealed.key[:8]:
         raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
