@@ -192,7 +192,8 @@ def checked(stores: Sequence[Path] | None) -> Iterator[tuple[bool, str]]:
     """Whether a file is bad, and a line: one for each bad file, then the counts."""
     import h5py
 
-    from calprune.data.storage.store import Store, store_paths
+    from calprune.data.storage.places import store_paths
+    from calprune.data.storage.store import Store
 
     bad = good = 0
     for store in store_paths(stores):

@@ -44,7 +44,8 @@ def gc(
     from calprune import registry
     from calprune.commands.progress import status
     from calprune.data.storage.leftovers import freed, leftovers, remove
-    from calprune.data.storage.store import Store, store_path
+    from calprune.data.storage.places import store_path
+    from calprune.data.storage.store import Store
 
     kinds = listed(kind) or list(KINDS)
     for name in kinds:
@@ -81,7 +82,8 @@ def migrate(store: StoreOption = None) -> None:
 
     from calprune.commands.progress import status
     from calprune.data.storage.migration import migrate as each
-    from calprune.data.storage.store import Store, store_path
+    from calprune.data.storage.places import store_path
+    from calprune.data.storage.store import Store
 
     versions, made, bad = Counter[str](), 0, 0
     with status() as tell:

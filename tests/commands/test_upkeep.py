@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from calprune.cli import app
-from calprune.data.storage.store import SAMPLE
+from calprune.data.storage.origin import SAMPLE
 from calprune.errors import IncompleteError, PlanError
 
 
