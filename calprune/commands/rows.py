@@ -24,6 +24,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     StoresOption,
     TargetOption,
+    UntrustedOption,
     VerbalizersOption,
 )
 from calprune.errors import PlanError
@@ -75,6 +76,7 @@ def rows(
         Path | None, typer.Option(help="File for all rows; parquet needs one.  [default: stdout]")
     ] = None,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     data: DataOption = None,
