@@ -19,7 +19,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -245,13 +245,13 @@ class Store:
     def tables(
         self,
         *,
-        benchmark: str | None = None,
+        benchmark: str | Collection[str] | None = None,
         model: str | None = None,
         bad: Callable[[Path, StoreError], None] | None = None,
         tell: Tell = silent,
         room: Room | None = None,
     ) -> list[LogitTable]:
-        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
+        """Every sealed condition (of benchmarks, of a model); IncompleteError if there is none.
 
         A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
         the others are read. Where all are bad, the error of the first is raised. ``room`` is for
@@ -296,7 +296,7 @@ class Store:
 def tables_of(
     stores: Sequence[Store],
     *,
-    benchmark: str | None = None,
+    benchmark: str | Collection[str] | None = None,
     model: str | None = None,
     bad: Callable[[Path, StoreError], None] | None = None,
     tell: Tell = silent,
@@ -308,14 +308,21 @@ def tables_of(
 
 
 def _of(
-    tables: list[LogitTable], where: str, benchmark: str | None, model: str | None
+    tables: list[LogitTable],
+    where: str,
+    benchmark: str | Collection[str] | None,
+    model: str | None,
 ) -> list[LogitTable]:
-    """Those of a benchmark and of a model; IncompleteError if nothing is of it."""
+    """Those of benchmarks and of a model; IncompleteError if nothing is of one of them."""
     for what, wanted in (("benchmark", benchmark), ("model", model)):
+        if wanted is None:
+            continue
         there = {getattr(t.condition, what) for t in tables}
-        if wanted is not None and wanted not in there:
-            raise IncompleteError(f"{where}: {unknown(f'cached {what}', wanted, there)}")
-        tables = [t for t in tables if wanted in (None, getattr(t.condition, what))]
+        several = [wanted] if isinstance(wanted, str) else wanted
+        for one in several:
+            if one not in there:
+                raise IncompleteError(f"{where}: {unknown(f'cached {what}', one, there)}")
+        tables = [t for t in tables if getattr(t.condition, what) in several]
     return tables
 
 
