@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from calprune.data.storage.container import unpack
+from calprune.data.storage.reading import check_file, read_logits
 from calprune.data.storage.schema import FORMATS, VERSION
-from calprune.data.storage.store import check_file, read_logits
 from tests.data.test_condition import PLAIN
 from tests.data.test_container import ranking
 from tests.data.test_store import logit_arrays, sealed

@@ -15,8 +15,9 @@ from calprune.data.condition import Budget, Condition, sha256_of
 from calprune.data.storage.container import Sealed, as_text
 from calprune.data.storage.leftovers import freed, leftovers, remove
 from calprune.data.storage.migration import migrate
+from calprune.data.storage.reading import check_file
 from calprune.data.storage.sealing import seal
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.store import Store
 from calprune.errors import IncompleteError, StoreError, WrongFormat
 from tests.data.hostile_files import edited
 from tests.data.test_condition import PLAIN

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from calprune.data.storage.apart import trusted
 from calprune.data.storage.container import Sealed, intact, version_of
+from calprune.data.storage.reading import check_file
 from calprune.data.storage.schema import VERSION
 from calprune.data.storage.sealing import seal
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.store import Store
 from calprune.data.storage.walk import files
 from calprune.errors import CalpruneError, IncompleteError, WrongFormat
 
