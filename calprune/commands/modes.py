@@ -43,7 +43,7 @@ _COLLECT = (
 )
 _RUN = "batch_tokens max_memory shard audit min_mass"
 _REPRODUCED = f"{_ANALYZE} draws seed interval resample mixed_numerics study published"
-_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
+_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out questions thumbnails data"
 _ROWS = (
     f"store bench model format {_PREDICTED} data against changed flips confident_errors select "
     "keep mixed_numerics"
@@ -92,6 +92,8 @@ MODES: dict[str, dict[str, str]] = {
     "show tokens": {"": f"{_SELECTED} image question out formats"},
     "show file": {"": ""},
     "verify": {"": "store"},
+    "pack": {"": "bench model select keep features"},
+    "unpack": {"": "into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }

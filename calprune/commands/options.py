@@ -77,7 +77,9 @@ MetricOption = Annotated[
     str | None,
     typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
 ]
-OnlyBenchOption = Annotated[str | None, typer.Option(help="Only this benchmark.")]
+OnlyBenchOption = Annotated[
+    str | None, typer.Option(help="Only these benchmarks, separated by commas.")
+]
 OnlyModelOption = Annotated[str | None, typer.Option(help="Only this model.")]
 OnlySelectOption = Annotated[
     list[str] | None,

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from calprune.commands.benchmarks import only_benchmarks
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
@@ -121,7 +122,7 @@ def rows(
     choice = RowChoice(changed, flips, confident_errors)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store, bench, model, tell)
+        tables = reader.tables(store, only_benchmarks(bench), model, tell)
         if bench is None and reads_replies(told.predictions.confidence):
             tables = list(graded(tables))
         check_read(tables, told.predictions, given(ctx))

@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,32 @@ def publish(
     Raises:
         WriteError: the disk is full, read-only, or not ours.
     """
+    return _published(path, lambda temporary: _write(temporary, image, header))
+
+
+def publish_pieces(path: Path, pieces: Iterable[bytes]) -> bool:
+    """The same of a file that need not fit into memory; what ``pieces`` raises, and then no file.
+
+    Raises:
+        WriteError: as ``publish``.
+    """
+
+    def write(temporary: Path) -> None:
+        handle = _create(temporary)
+        try:
+            for piece in pieces:
+                _put(handle, piece)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    return _published(path, write)
+
+
+def _published(path: Path, write: Callable[[Path], None]) -> bool:
     temporary = _temporary(path.parent)
     try:
-        _write(temporary, image, header)
+        write(temporary)
         won = _link(temporary, path)
         _sync_folder(path.parent)
         return won

@@ -19,7 +19,7 @@ import contextlib
 import os
 import re
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -40,6 +40,7 @@ from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable, table_of
 from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.schema import MOST_LOGITS
 from calprune.data.storage.sealing import condition_of, seal
 from calprune.data.storage.validation import check_closed_replies
 from calprune.data.storage.walk import files
@@ -65,7 +66,8 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
 
     ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. PlanError if the sample is wanted for ``writing``.
+    that name is ``./sample``. A pack, ``FILE.calprune``, is read from a private copy. PlanError if
+    the sample or a pack is wanted for ``writing``.
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
     if asked != "sample":
@@ -76,10 +78,21 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
-        return Path(asked)
+        return _readable(Path(asked), writing)
     if writing:
         raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
     return SAMPLE
+
+
+def _readable(asked: Path, writing: bool) -> Path:
+    """The folder that a store is, or that what is in a pack is copied to."""
+    from calprune.data.sharing.opened import is_pack, opened_pack
+
+    if not is_pack(asked):
+        return asked
+    if writing:
+        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
+    return opened_pack(asked)
 
 
 def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
@@ -238,13 +251,13 @@ class Store:
     def tables(
         self,
         *,
-        benchmark: str | None = None,
+        benchmark: str | Collection[str] | None = None,
         model: str | None = None,
         bad: Callable[[Path, StoreError], None] | None = None,
         tell: Tell = silent,
         room: Room | None = None,
     ) -> list[LogitTable]:
-        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
+        """Every sealed condition (of benchmarks, of a model); IncompleteError if there is none.
 
         A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
         the others are read. Where all are bad, the error of the first is raised. ``room`` is for
@@ -294,7 +307,7 @@ class Store:
 def tables_of(
     stores: Sequence[Store],
     *,
-    benchmark: str | None = None,
+    benchmark: str | Collection[str] | None = None,
     model: str | None = None,
     bad: Callable[[Path, StoreError], None] | None = None,
     tell: Tell = silent,
@@ -306,14 +319,21 @@ def tables_of(
 
 
 def _of(
-    tables: list[LogitTable], where: str, benchmark: str | None, model: str | None
+    tables: list[LogitTable],
+    where: str,
+    benchmark: str | Collection[str] | None,
+    model: str | None,
 ) -> list[LogitTable]:
-    """Those of a benchmark and of a model; IncompleteError if nothing is of it."""
+    """Those of benchmarks and of a model; IncompleteError if nothing is of one of them."""
     for what, wanted in (("benchmark", benchmark), ("model", model)):
+        if wanted is None:
+            continue
         there = {getattr(t.condition, what) for t in tables}
-        if wanted is not None and wanted not in there:
-            raise IncompleteError(f"{where}: {unknown(f'cached {what}', wanted, there)}")
-        tables = [t for t in tables if wanted in (None, getattr(t.condition, what))]
+        several = [wanted] if isinstance(wanted, str) else wanted
+        for one in several:
+            if one not in there:
+                raise IncompleteError(f"{where}: {unknown(f'cached {what}', one, there)}")
+        tables = [t for t in tables if getattr(t.condition, what) in several]
     return tables
 
 
@@ -336,7 +356,7 @@ def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> 
     Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
     ``room`` in memory is read again when it is asked for.
     """
-    raw = trusted(path, intact(path))
+    raw = trusted(path, intact(path, MOST_LOGITS))
     sha256 = sha256_of_body(raw)
     passed = not anew and checked.passed(sha256)
     sealed = unpacked(path, raw, "calprune.logits", passed=passed)
