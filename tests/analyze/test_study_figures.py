@@ -327,3 +327,31 @@ def test_images_of_others_are_left_out_of_pages(with_features: Path, monkeypatch
     assert shown is not None
     assert shown.shape[0] == shown.shape[1]
     assert "Images are left out" in " ".join(pictures_of([two])[0].notes)
+
+
+def test_a_caption_names_few_reasons_and_the_numbers_all(tmp_path: Path) -> None:
+    """Each pair of files here is refused in words of its own."""
+    tables = []
+    for i, keep in enumerate((32, 48, 64, 96)):
+        for power in (1.0, 1.5):
+            where = {"benchmark": "mme", "model": "llava-1.5-7b", "alpha": 1.0}
+            made = make_condition("scope", keep, gap_power=power, **where)
+            tag = {"place": [str(power)]}
+            tables.append(make_table(made, noise=i, scorer="accuracy", tags=tag))
+    (four,) = figures_of("gap-power", reproduce(tables, "gap-power", draws=20))
+    assert len(four.panels[0].lacking) == 3
+    assert four.panels[0].lacking[-1].endswith("other reasons, in the file of the numbers")
+    paths = write_figures([four], tmp_path, look=look(formats=["svg"]))
+    assert paths[-1].read_text().count("cannot be paired") == 4
+
+
+def test_scores_of_another_benchmark_are_told_from_the_published() -> None:
+    where = {"alpha": 1.0, "benchmark": "shapes", "model": "toy"}
+    tables = [
+        make_table(make_condition("scope", 64, gap_power=p, **where), noise=n, scorer="accuracy")
+        for n, p in enumerate((1.0, 1.5))
+    ]
+    (four,) = figures_of("gap-power", reproduce(tables, "gap-power", draws=20))
+    assert four.panels[0].y == "change of shapes score (points)"
+    notes = pictures_of([four])[0].notes
+    assert "Published scores are of mme, and may be on another scale than ours." in notes

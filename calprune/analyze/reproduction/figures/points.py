@@ -11,6 +11,8 @@ from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.results.reliability import Bin
 from calprune.data.studies import FigureMark, FigurePanel, Publication, StudyFigure, TableAxis
 
+REASONS = 2  # that a caption gives for what lacks
+
 
 @dataclass(frozen=True)
 class Point:
@@ -167,13 +169,24 @@ def _panel(panel: FigurePanel, made: Reproduced, column: str) -> PanelPoints:
     for point in points:
         if point.cell.value is None:
             reasons[point.cell.note] = reasons.get(point.cell.note, 0) + 1
-    lacking = tuple(f"{n} of {len(points)} marks: {why}" for why, n in reasons.items())
+    lacking = _told(reasons, len(points))
     percent = any(p.cell.unit == "percent" for p in marks) and "%" not in panel.y
-    y = panel.y + (" (points)" if panel.zero else " (%)") * percent
+    y = (
+        panel.y.format(benchmark=made.target.table.benchmark)
+        + (" (points)" if panel.zero else " (%)") * percent
+    )
     title = f"{panel.title}, {column}" if column else panel.title
     return PanelPoints(
         panel, "", title, column or panel.name, y, marks, references, beside, lacking=lacking
     )
+
+
+def _told(reasons: dict[str, int], marks: int) -> tuple[str, ...]:
+    """Each reason with how many marks have it; beyond a few the numbers' own file has them."""
+    first = list(reasons.items())[:REASONS]
+    rest = sum(reasons.values()) - sum(n for _, n in first)
+    more = (f"{rest} of {marks} marks: other reasons, in the file of the numbers",) * bool(rest)
+    return (*(f"{n} of {marks} marks: {why}" for why, n in first), *more)
 
 
 def _point(mark: FigureMark, made: Reproduced) -> Point:
