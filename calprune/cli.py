@@ -118,10 +118,14 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; turns every error of ours into one line and its exit code."""
-    from calprune.commands.ending import ended
+    import sys
+
+    from calprune.commands.ending import DEBUG, ended
 
     listen()
-    done(ended(app))
+    # wherever it stands: whoever meets an error adds it at the end of what was typed
+    asked = [word for word in sys.argv[1:] if word != DEBUG]
+    done(ended(lambda: app(asked)))
 
 
 def _version(asked: bool) -> None:
@@ -134,6 +138,13 @@ def _version(asked: bool) -> None:
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="Where something fails, print the traceback too; also after a command.",
+        ),
     ] = False,
 ) -> None:
     pass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -339,7 +339,7 @@ def _kept(given: Mapping[str, Any], known: Any, by: By = None) -> dict[str, Any]
 def open_study(
     store: Path | str | Sequence[Path | str] | None = None,
     *,
-    benchmark: str | None = None,
+    benchmark: str | Collection[str] | None = None,
     model: str | None = None,
 ) -> Study:
     """All sealed conditions of a store, or of several as one, validated.
@@ -349,7 +349,7 @@ def open_study(
     Args:
         store: its folder, or a list of folders; default ``$CALPRUNE_STORE`` or
             ``./calprune-store``.
-        benchmark: only this one.
+        benchmark: only this one, or these.
         model: only this one.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from calprune.data.storage.container import unpack
-from calprune.data.storage.store import check_file, read_logits
+from calprune.data.storage.reading import check_file, read_logits
 from tests.data.test_condition import PLAIN
 from tests.data.test_container import ranking
 from tests.data.test_store import logit_arrays, sealed

@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from calprune.analyze.reproduction.figures.kept import Kept, kept_by
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.results.reliability import Bin
 from calprune.data.studies import FigureMark, FigurePanel, Publication, StudyFigure, TableAxis
+
+REASONS = 2  # that a caption gives for what lacks
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class PanelPoints:
         y: words of the vertical axis.
         marks, references, beside: the panel's, with their numbers.
         bins: of a reliability diagram, one for each mark.
+        kept: of pictures of kept tokens, what each method keeps.
+        licensed: images of others may be shown.
         lacking: each reason why marks have no number of ours, with how many have it.
     """
 
@@ -75,6 +80,8 @@ class PanelPoints:
     references: tuple[Point, ...] = ()
     beside: tuple[Point, ...] = ()
     bins: tuple[Bin, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    licensed: bool = False
     lacking: tuple[str, ...] = ()
 
     @property
@@ -85,7 +92,8 @@ class PanelPoints:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw, neither ours nor published."""
-        return all(p.cell.value is None and p.cell.published is None for p in self.points)
+        cells = (p.cell for p in self.points)
+        return not self.kept and all(c.value is None and c.published is None for c in cells)
 
 
 @dataclass(frozen=True)
@@ -141,6 +149,8 @@ def _lettered(panels: Sequence[PanelPoints]) -> tuple[PanelPoints, ...]:
 
 def _panels(panel: FigurePanel, made: Reproduced) -> list[PanelPoints]:
     """One, or one for each column of the table."""
+    if panel.kept:
+        return [_of_kept(panel, made)]
     if panel.rows:
         return [_of_bins(panel, made)]
     if not panel.each:
@@ -159,13 +169,24 @@ def _panel(panel: FigurePanel, made: Reproduced, column: str) -> PanelPoints:
     for point in points:
         if point.cell.value is None:
             reasons[point.cell.note] = reasons.get(point.cell.note, 0) + 1
-    lacking = tuple(f"{n} of {len(points)} marks: {why}" for why, n in reasons.items())
+    lacking = _told(reasons, len(points))
     percent = any(p.cell.unit == "percent" for p in marks) and "%" not in panel.y
-    y = panel.y + (" (points)" if panel.zero else " (%)") * percent
+    y = (
+        panel.y.format(benchmark=made.target.table.benchmark)
+        + (" (points)" if panel.zero else " (%)") * percent
+    )
     title = f"{panel.title}, {column}" if column else panel.title
     return PanelPoints(
         panel, "", title, column or panel.name, y, marks, references, beside, lacking=lacking
     )
+
+
+def _told(reasons: dict[str, int], marks: int) -> tuple[str, ...]:
+    """Each reason with how many marks have it; beyond a few the numbers' own file has them."""
+    first = list(reasons.items())[:REASONS]
+    rest = sum(reasons.values()) - sum(n for _, n in first)
+    more = (f"{rest} of {marks} marks: other reasons, in the file of the numbers",) * bool(rest)
+    return (*(f"{n} of {marks} marks: {why}" for why, n in first), *more)
 
 
 def _point(mark: FigureMark, made: Reproduced) -> Point:
@@ -195,9 +216,15 @@ def _of_bins(panel: FigurePanel, made: Reproduced) -> PanelPoints:
     )
 
 
-def records_of(found: FigurePoints) -> list[dict[str, Any]]:
-    """The numbers of a figure, a row a mark: ours, published, and their difference."""
-    return [_record(panel, point) for panel in found.panels for point in panel.points]
+def _of_kept(panel: FigurePanel, made: Reproduced) -> PanelPoints:
+    attention = panel.kind == "attention"
+    kept, lacking = kept_by(made.target, panel.kept, panel.images, attention)
+    return PanelPoints(panel, "", panel.title, panel.name, panel.y, kept=kept, lacking=lacking)
+
+
+def point_records(panel: PanelPoints) -> list[dict[str, Any]]:
+    """A row a mark: ours, published, and their difference."""
+    return [_record(panel, point) for point in panel.points]
 
 
 def _record(panel: PanelPoints, point: Point) -> dict[str, Any]:
