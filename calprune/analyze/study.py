@@ -45,7 +45,8 @@ from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
 from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store, store_paths, tables_of
+from calprune.data.storage.places import store_paths
+from calprune.data.storage.store import Store, tables_of
 from calprune.errors import PlanError
 from calprune.terminal import remark
 

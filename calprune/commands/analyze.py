@@ -33,6 +33,7 @@ from calprune.commands.options import (
     StoresOption,
     TargetOption,
     TitledOption,
+    UntrustedOption,
     VerbalizersOption,
     WidthOption,
     listed,
@@ -65,6 +66,7 @@ def analyze(
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
     ] = None,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,

@@ -72,6 +72,15 @@ def listed(text: str | None) -> list[str]:
     return [x.strip() for x in text.split(",")] if text else []
 
 
+UntrustedOption = Annotated[
+    bool,
+    typer.Option(
+        "--untrusted",
+        help="Read even files that were sealed here in a limited process, as those of strangers "
+        "always are.",
+    ),
+]
+
 # How the cache is read and resampled.
 MetricOption = Annotated[
     str | None,

@@ -41,7 +41,8 @@ class Reader:
         """
         from calprune.analyze.experiments.chosen import chosen
         from calprune.data.storage.copies import without_copies
-        from calprune.data.storage.store import Store, store_paths, tables_of
+        from calprune.data.storage.places import store_paths
+        from calprune.data.storage.store import Store, tables_of
 
         read = [Store(path) for path in store_paths(stores)]
         found = tables_of(read, benchmark=benchmark, model=model, bad=self._bad, tell=tell)

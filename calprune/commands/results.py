@@ -137,6 +137,8 @@ def printed(
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     found = opened(tables, options.each_seed, options.common, labels=asked.labels)
+    for line in (f"{s.title}: {note}" for s in found for note in s.notes):
+        remark(line)
     tell("computing")
     result = RESULTS[mode](found, replace(asked, printed=fmt == "latex"), options)
     for line in (*result.missing, *(_cautions(result.tables) if fmt in ("csv", "json") else ())):

@@ -25,6 +25,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     StoresOption,
     TargetOption,
+    UntrustedOption,
     VerbalizersOption,
 )
 from calprune.errors import PlanError
@@ -76,6 +77,7 @@ def rows(
         Path | None, typer.Option(help="File for all rows; parquet needs one.  [default: stdout]")
     ] = None,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     data: DataOption = None,

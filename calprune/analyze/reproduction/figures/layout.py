@@ -118,8 +118,9 @@ def _keys(found: FigurePoints) -> dict[str, Any]:
     if all(c.published is None for c in cells):
         return {}
     measured = any(c.value is not None for c in cells)
-    ours = {"measured here": key(hollow=False)} if measured else {}
-    return ours | {"published": key(hollow=True)}
+    line = any(panel.panel.kind == "lines" for panel in panels)
+    ours = {"measured here": key(hollow=False, line=line)} if measured else {}
+    return ours | {"published": key(hollow=True, line=line)}
 
 
 def _draw(where: SubFigure, panel: PanelPoints, wide: float) -> None:
