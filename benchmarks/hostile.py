@@ -21,7 +21,7 @@ from calprune.data.storage import origin
 from calprune.data.storage.apart import Process
 from calprune.data.storage.container import unpack
 from calprune.data.storage.origin import SAMPLE
-from calprune.data.storage.store import check_file
+from calprune.data.storage.reading import check_file
 from calprune.errors import StoreError
 from tests.data.hostile_generator import files
 

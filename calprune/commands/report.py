@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from calprune.commands.benchmarks import only_benchmarks
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
@@ -34,6 +35,7 @@ from calprune.commands.options import (
     StoresOption,
     TargetOption,
     TitledOption,
+    UntrustedOption,
     VerbalizersOption,
     WidthOption,
     listed,
@@ -41,11 +43,11 @@ from calprune.commands.options import (
 from calprune.errors import PlanError
 
 EPILOG = (
-    "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  calprune "
-    "report --bench pope --by split --metric ece,accuracy,aurc  ·  calprune report --select full "
-    "--select scope --keep 64  ·  calprune report --study "
-    "calibration  ·  calprune report --study calibration --format latex  ·  calprune report "
-    "--study calibration --plot figures --width page --formats pdf"
+    "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  "
+    "calprune report --bench pope,mme --by split --metric ece,accuracy,aurc  ·  calprune "
+    "report --select full --select scope --keep 64  ·  calprune report --study calibration  ·  "
+    "calprune report --study calibration --format latex  ·  calprune report --study "
+    "calibration --plot figures --width page --formats pdf"
 )
 
 
@@ -107,6 +109,7 @@ def report(
     font_size: FontSizeOption = None,
     titled: TitledOption = False,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -166,7 +169,15 @@ def report(
         )
     words, reader = read_labels(labels), Reader()
     with status() as tell:
-        tables = reader.tables(store, bench, model, tell, select=select, keep=keep, against=against)
+        tables = reader.tables(
+            store,
+            only_benchmarks(bench),
+            model,
+            tell,
+            select=select,
+            keep=keep,
+            against=against,
+        )
         check_read(tables, told.predictions, given(ctx))
         cache = PredictionCache()
         found = experiments(tables, cache=cache, labels=words) if tables and study else []

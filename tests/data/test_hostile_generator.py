@@ -10,7 +10,7 @@ import pytest
 
 from calprune.data.storage.apart import Process
 from calprune.data.storage.container import Sealed
-from calprune.data.storage.store import check_file
+from calprune.data.storage.reading import check_file
 from calprune.errors import DamagedFile, StoreError
 from tests.data.hostile_generator import files
 from tests.data.test_container import ranking

@@ -12,7 +12,8 @@ from calprune.data.storage.container import Sealed
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.needs import blocks_of, needed
 from calprune.data.storage.publishing import publish_pieces
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.reading import check_file
+from calprune.data.storage.store import Store
 from calprune.data.storage.walk import files
 from calprune.errors import Mismatch
 from calprune.terminal import Tell, silent
