@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,8 @@ from matplotlib.text import Text
 
 import calprune
 from calprune import registry
-from calprune.analyze.figures import look, styled
+from calprune.analyze.figures import Page, look, styled
+from calprune.analyze.figures._pages import _with_words
 from calprune.analyze.reproduction.figures import (
     figures_of,
     pictures_of,
@@ -211,9 +213,11 @@ def test_no_words_are_cut_off_or_stand_on_one_another(
             shown.append((self.get_text(), self.get_window_extent(renderer)))
         usual(self, renderer)
 
-    for one in grid:
+    for one, words in itertools.product(grid, (False, True)):
         with styled():
             figure = arranged(one, room)
+            if words:
+                _with_words(Page(figure, "A title", ("A note of some length.",) * 9))
             figure.draw_without_rendering()  # lays out
             figure.set_layout_engine(None)
             monkeypatch.setattr(Text, "draw", drawn)
