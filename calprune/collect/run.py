@@ -29,7 +29,8 @@ from calprune.collect.stages.planning import make_plan
 from calprune.collect.stages.select import select
 from calprune.data.provenance import log_run
 from calprune.data.questions import find_benchmark
-from calprune.data.storage.store import Store, store_path
+from calprune.data.storage.places import store_path
+from calprune.data.storage.store import Store
 from calprune.errors import BenchmarkError, CalpruneError, ModelError
 
 Progress = Callable[[str, int, int], None]

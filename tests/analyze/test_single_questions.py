@@ -23,7 +23,8 @@ from calprune.analyze.study import Study
 from calprune.data.questions import find_benchmark
 from calprune.data.storage.container import unpack
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.store import Store
 from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 

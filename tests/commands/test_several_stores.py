@@ -13,8 +13,9 @@ import calprune
 from calprune.analyze.experiments.experiment import experiments
 from calprune.cli import app
 from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.origin import SAMPLE
 from calprune.data.storage.several import without_copies
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, Mismatch
 from tests.analyze.conftest import make_condition, make_table
 from tests.commands.test_bad_files import ended

@@ -134,7 +134,7 @@
       words.push(`${marked} of ${places.length} tokens kept`);
       if (said.tokens != null && said.tokens !== marked) words.push(`${said.tokens} read`);
     } else {
-      words.push(said.tokens == null ? "" : `${said.tokens} tokens read`, "which is not recorded here");
+      words.push(said.tokens == null ? "" : `${said.tokens} tokens read`);
     }
     const caption = make("figcaption", {}, make("strong", {}, `${when}: ${run.title}`), make("span", {}, words.filter(Boolean).join(", ")));
     return make("figure", {}, box, caption);
@@ -214,7 +214,7 @@
       const mark = row.before.right === row.after.right ? "" : row.after.right ? "✓" : "✗";
       const known = row.after.label != null;
       const [a, b] = known ? [row.before.label, row.after.label] : [row.before.confidence, row.after.confidence];
-      one.append(make("span", { class: "what" }, data.question[row.i] || data.id[row.i]), make("span", { class: "how" }, `${known ? "p(right)" : "confidence"} ${number(a, 2)} → ${number(b, 2)} `, make("span", { class: row.after.right ? "good" : "bad" }, mark)));
+      one.append(make("span", { class: "what" }, data.question[row.i] || data.id[row.i]), make("span", { class: "how" }, `${known ? "p(right)" : "confidence"} ${number(a, 2)} → ${number(b, 2)} `, make("span", { class: row.after.right ? "good" : "bad" }, mark), make("span", { class: "of" }, data.images[data.image[row.i]])));
       one.addEventListener("click", () => go(n, true));
       return make("li", { value: n + 1 }, one);
     };
@@ -288,12 +288,13 @@
     };
 
     form.addEventListener("submit", (event) => event.preventDefault());
-    form.addEventListener("input", choose);
-    after.addEventListener("input", () => {
+    form.addEventListener("change", choose);
+    for (const typed of [low, high]) typed.addEventListener("input", choose);
+    after.addEventListener("change", () => {
       const reference = run(after).reference;
       if (reference != null) before.value = String(reference); // the form chooses afterwards
     });
-    marks.addEventListener("input", detail);
+    marks.addEventListener("change", detail);
     save.addEventListener("click", () => {
       const name = `questions ${run(after).name}`.replaceAll(/[^\w.-]+/g, "-");
       download(`${name}.csv`, csv(data, state.rows, run(before), run(after)));

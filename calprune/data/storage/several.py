@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store, store_paths, tables_of
+from calprune.data.storage.places import store_paths
+from calprune.data.storage.store import Store, tables_of
 from calprune.errors import StoreError
 from calprune.terminal import Tell, counted, silent
 
