@@ -162,8 +162,8 @@ def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
             raise PlanError(f"no figure {kind} of {data.title}: {missing}")
         made = found.make(data, spec)
     if not isinstance(made, Drawn) or not all(isinstance(page, Page) for page in made.pages):
-        pages = made.pages if isinstance(made, Drawn) else [made]
-        kinds = sorted({type(page).__name__ for page in pages})
+        given = made.pages if isinstance(made, Drawn) else (made,)
+        kinds = sorted({type(page).__name__ for page in given})
         raise PlanError(
             f"figure {kind!r} of {data.title} made {', '.join(kinds)}, not a Drawn of Pages"
         )
