@@ -49,6 +49,14 @@ COMMANDS = {
         "Add what somebody packed to a store; every file is checked first, none is ever replaced.",
     ),
     "verify": ("inventory", "Check every sealed file of a store."),
+    "gc": (
+        "upkeep",
+        "List what no sealed result needs: leftovers, unsealed parts, features; delete if asked.",
+    ),
+    "migrate": (
+        "upkeep",
+        "Write new files for those of an older format beside them; old ones stay as they are.",
+    ),
     "data": ("data", "Fetch published benchmarks, and check that files are what was published."),
     "show": (
         "inventory",

@@ -56,6 +56,8 @@ class Mine:
         return ""
 
     def make(self, data, spec):
+        from calprune.analyze.figures import Drawn
+
         return {made}
 """
 BENCHMARK = """
@@ -173,7 +175,8 @@ def test_a_calibrator_that_fails_is_named(
     ("made", "said"),
     [
         ("data.nothing", "figure 'mine' failed on shapes-llava on shapes: AttributeError"),
-        ("None", "figure 'mine' of shapes-llava on shapes made a NoneType, not a Drawn"),
+        ("Drawn(({},), [])", "figure 'mine' of shapes-llava on shapes made dict, not a Drawn of P"),
+        ("None", "figure 'mine' of shapes-llava on shapes made NoneType, not a Drawn of Pages"),
     ],
 )
 def test_a_figure_that_fails_is_named(

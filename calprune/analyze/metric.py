@@ -351,5 +351,7 @@ def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
 
 
 def mean_of(column: NDArray[Any]) -> Floats:
-    """Tally of a plain mean: (value, 1) of each question, (n, 2)."""
+    """Tally of a plain mean: (value, 1) of each question, (n, 2); ValueError for no (n,)."""
+    if np.ndim(column) != 1:
+        raise ValueError(f"mean_of takes a number of each question, (n,), not {np.shape(column)}")
     return np.stack([column, np.ones(len(column))], axis=1).astype(np.float64)

@@ -199,8 +199,9 @@ def checked(
     """
     import h5py
 
+    from calprune.data.storage.places import store_paths
     from calprune.data.storage.reading import verified
-    from calprune.data.storage.store import Store, store_paths
+    from calprune.data.storage.store import Store
 
     bad = good = 0
     for place in paths or store_paths(stores):

@@ -92,6 +92,8 @@ MODES: dict[str, dict[str, str]] = {
     "show tokens": {"": f"{_SELECTED} image question out formats"},
     "show file": {"": "untrusted"},
     "verify": {"": "store untrusted"},
+    "gc": {"": "store kind delete"},
+    "migrate": {"": "store"},
     "pack": {"": "bench model select keep features"},
     "unpack": {"": "into"},
     "data fetch": {"": "dir"},

@@ -63,8 +63,8 @@ def pack(
     from calprune.commands.reading import Reader
     from calprune.data.sharing.files import shared_files
     from calprune.data.sharing.pack import SUFFIX, packed
+    from calprune.data.storage.places import store_path
     from calprune.data.storage.publishing import publish_pieces
-    from calprune.data.storage.store import store_path
 
     if out.suffix != SUFFIX:
         raise PlanError(f"{out}: a pack is called so that one knows it, {out.stem}{SUFFIX}")
@@ -101,7 +101,8 @@ def unpack(
     from calprune.commands.progress import status
     from calprune.data.sharing.files import receive
     from calprune.data.sharing.opened import opened_pack
-    from calprune.data.storage.store import Store, store_path
+    from calprune.data.storage.places import store_path
+    from calprune.data.storage.store import Store
 
     root = store_path(into, writing=True)
     if root.exists() and not root.is_dir():

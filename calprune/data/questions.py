@@ -90,6 +90,11 @@ class Questions:
         source = replace(self.source, reply_tokens=tokens) if self.open else self.source
         return replace(self, source=source, closed_tokens=tokens if closed else 0)
 
+    def noting(self, note: str) -> Questions:
+        """The same benchmark with one more note for readers of the results."""
+        source = replace(self.source, notes=(*self.source.notes, note))
+        return replace(self, source=source)
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader of the results should know about the files, of the source and beyond."""

@@ -23,7 +23,8 @@ from calprune.analyze.study import Study
 from calprune.data.questions import find_benchmark
 from calprune.data.storage.container import unpack
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.store import Store
 from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
@@ -144,6 +145,22 @@ def test_kept_tokens_are_those_of_the_file(sample: list[LogitTable]) -> None:
             unit = (image, asked[image].index(prompts[name]) if -1 not in place else -1)
             index = arrays["image/kept"][units[unit]]
             assert np.flatnonzero(run.places.kept[at]).tolist() == index[index >= 0].tolist()
+
+
+def test_kept_tokens_have_room_for_the_most_changed_only(
+    sample: list[LogitTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PLACES", 10 * len(sample) * 576)
+    whole, (found,) = chosen(sample, 20), pages(sample, each=20)
+    for run in whole.runs:
+        assert run.places is not None
+        there = run.places.at >= 0
+        assert there[0]
+        assert len(set(run.places.at[there])) == 10
+    assert found.notes == (
+        f"Kept tokens of the most changed questions only: "
+        f"{', '.join(run.condition.title for run in whole.runs)}.",
+    )
 
 
 def test_without_the_file_or_a_square_of_tokens_nothing_is_marked(

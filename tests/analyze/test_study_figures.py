@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from matplotlib.text import Text
 
 import calprune
 from calprune import registry
-from calprune.analyze.figures import look, styled
+from calprune.analyze.figures import Page, look, styled
+from calprune.analyze.figures._pages import _with_words
 from calprune.analyze.reproduction.figures import (
     figures_of,
     pictures_of,
     records_of,
     write_figures,
 )
-from calprune.analyze.reproduction.figures.kept import square_picture
 from calprune.analyze.reproduction.figures.layout import arranged
 from calprune.analyze.reproduction.figures.lines import break_of
 from calprune.analyze.reproduction.figures.points import FigurePoints
-from calprune.data.benchmarks.shapes import Shapes
-from calprune.data.storage.container import as_text
-from calprune.data.storage.kept_tokens import kept_tokens
-from calprune.data.storage.store import Store
-from calprune.data.studies import find_study
+from calprune.data.studies import (
+    FigureMark,
+    FigurePanel,
+    Publication,
+    StudyFigure,
+    Table,
+    TableAxis,
+    find_study,
+)
+from calprune.errors import PlanError
 from tests.analyze.calls import reproduce
 from tests.analyze.conftest import make_condition, make_table
 
@@ -208,9 +213,11 @@ def test_no_words_are_cut_off_or_stand_on_one_another(
             shown.append((self.get_text(), self.get_window_extent(renderer)))
         usual(self, renderer)
 
-    for one in grid:
+    for one, words in itertools.product(grid, (False, True)):
         with styled():
             figure = arranged(one, room)
+            if words:
+                _with_words(Page(figure, "A title", ("A note of some length.",) * 9))
             figure.draw_without_rendering()  # lays out
             figure.set_layout_engine(None)
             monkeypatch.setattr(Text, "draw", drawn)
@@ -242,88 +249,66 @@ def test_a_reference_far_above_breaks_the_axis(grid: list[FigurePoints]) -> None
     assert break_of(replace(panel, references=near)) is None
 
 
-@pytest.fixture
-def with_features(tmp_path: Path) -> Path:
-    """Three conditions of the sample, and made-up features of its first images."""
-    found = [t for t in calprune.open("sample").tables if t.condition.seed is None]
-    wanted = [
-        t
-        for t in found
-        if t.condition.selector == "full"
-        or (
-            t.condition.budget.value == 64
-            and (
-                t.condition.selector == "saliency" or dict(t.condition.parameters).get("alpha") == 1
-            )
-        )
+def test_a_caption_names_few_reasons_and_the_numbers_all(tmp_path: Path) -> None:
+    """Each pair of files here is refused in words of its own."""
+    tables = []
+    for i, keep in enumerate((32, 48, 64, 96)):
+        for power in (1.0, 1.5):
+            where = {"benchmark": "mme", "model": "llava-1.5-7b", "alpha": 1.0}
+            made = make_condition("scope", keep, gap_power=power, **where)
+            tag = {"place": [str(power)]}
+            tables.append(make_table(made, noise=i, scorer="accuracy", tags=tag))
+    (four,) = figures_of("gap-power", reproduce(tables, "gap-power", draws=20))
+    assert len(four.panels[0].lacking) == 3
+    assert four.panels[0].lacking[-1].endswith("other reasons, in the file of the numbers")
+    paths = write_figures([four], tmp_path, look=look(formats=["svg"]))
+    assert paths[-1].read_text().count("cannot be paired") == 4
+
+
+def test_scores_of_another_benchmark_are_told_from_the_published() -> None:
+    where = {"alpha": 1.0, "benchmark": "shapes", "model": "toy"}
+    tables = [
+        make_table(make_condition("scope", 64, gap_power=p, **where), noise=n, scorer="accuracy")
+        for n, p in enumerate((1.0, 1.5))
     ]
-    assert len(wanted) == 3
-    for table in wanted:
-        to = tmp_path / "logits" / "m" / "b" / table.path.name
-        to.parent.mkdir(parents=True, exist_ok=True)
-        to.write_bytes(table.path.read_bytes())
-    made = wanted[0].condition
-    recorded = kept_tokens(wanted[0])
-    assert recorded is not None
-    images, side = recorded.image[:32], 24
-    n = side * side
-    arrays = {
-        "image/id": as_text(list(images)),
-        "image/digest": as_text(["0" * 64] * 32),
-        "image/offset": np.arange(33, dtype=np.int64) * n,
-        "image/size": np.full((32, 2), 336, dtype=np.int32),
-        "saliency/cls": np.tile(np.geomspace(1e-4, 1e-1, n), 32).astype(np.float32),
-        "token/box": np.zeros((32 * n, 4), dtype=np.float32),
-        "token/cell": np.zeros((32 * n, 3), dtype=np.int32),
-        "token/glue": np.zeros(32 * n, dtype=np.bool_),
-        "view/patches": np.zeros((32 * n, 2), dtype=np.float32),
-    }
-    manifest = {"model_digest": made.model_digest, "pixels": made.pixels, "block": 32}
-    Store(tmp_path).features(made.model, made.benchmark, manifest).seal(0, arrays, {})
-    return tmp_path
+    (four,) = figures_of("gap-power", reproduce(tables, "gap-power", draws=20))
+    assert four.panels[0].y == "change of shapes score (points)"
+    notes = pictures_of([four])[0].notes
+    assert "Published scores are of mme, and may be on another scale than ours." in notes
 
 
-def test_kept_tokens_are_drawn_of_the_files_that_record_them(with_features: Path) -> None:
-    tables = calprune.open(with_features).tables
-    _, two, three = figures_of("scope-appendix", reproduce(tables, "scope-appendix", draws=20))
-    (panel,) = two.panels
-    assert [one.label for one in panel.kept] == ["saliency, K = 64", "SCOPE, K = 64"]
-    for one in panel.kept:
-        assert one.kept.shape == (4, 24, 24)
-        assert one.kept.sum(axis=(1, 2)).tolist() == [64] * 4
-    assert (panel.kept[0].kept != panel.kept[1].kept).any()
-    rows = records_of(two)
-    assert len(rows) == 4 * 24 * 24
-    assert sum(row["SCOPE, K = 64"] for row in rows) == 4 * 64
-    (attention,) = three.panels
-    bins = records_of(three)
-    assert sum(row["all tokens"] for row in bins) == pytest.approx(576)
-    assert sum(row["SCOPE, K = 64"] for row in bins) == pytest.approx(64)
-    assert attention.kept[0].attention is not None
-    pictures = pictures_of([two, three])
-    assert "Shown: shapes-llava on shapes" in pictures[0].notes[1]
-    assert "lines run around kept tokens" in pictures[0].notes[2]
-    assert "first 32 images" in pictures[1].notes[2]
+def own_study(row: str, table: str = "t") -> Publication:
+    """A reader's study, all of it: a table of two cells, and a figure of them."""
+    cells = Table(
+        "t", "Mine", "toy", "shapes", (TableAxis("full", "full"), TableAxis("64", "scope", 64)),
+        (TableAxis("ECE", metric="ece"),),
+    )  # fmt: skip
+    panel = FigurePanel("ECE", table, "groups", "K", "ECE", (FigureMark(row, "ECE", row, "SCOPE"),))
+    figure = StudyFigure("figure-1", "Mine", (panel,))
+    numbers = Path("mine.csv")
+    return Publication("mine", "Mine", "a paper", (), (cells,), numbers, (figure,))
 
 
-def test_without_features_there_is_no_attention_and_it_is_said(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    tables = calprune.open("sample").tables
-    found = figures_of("scope-appendix", reproduce(tables, "scope-appendix", draws=20))
-    assert [one.figure.name for one in found] == ["figure-1", "figure-2"]
-    assert "SCOPE, K = 64: its features are not in the store" in capsys.readouterr().err
+def test_a_study_of_ones_own_needs_no_other_file(tmp_path: Path) -> None:
+    numbers = tmp_path / "mine.csv"
+    numbers.write_text("table,row,column,value,source\nt,64,ECE,.05,here\n")
+    study = replace(own_study("64"), numbers=numbers)
+    tables = [make_table(), make_table(make_condition("scope", 64, alpha=1.0))]
+    (one,) = figures_of(study, reproduce(tables, study, draws=20))
+    (point,) = one.panels[0].points
+    assert point.cell.published == 0.05
+    assert point.cell.value is not None
+    assert [p.name for p in write_figures([one], tmp_path, look=look(formats=["svg"]))] == [
+        f"toy-mine-figure-1.{kind}" for kind in ("svg", "txt", "csv")
+    ]
 
 
-def test_images_of_others_are_left_out_of_pages(with_features: Path, monkeypatch) -> None:
-    """Their tokens are drawn in the method's colour instead, and the caption says so."""
-    tables = calprune.open(with_features).tables
-    _, two, _ = figures_of("scope-appendix", reproduce(tables, "scope-appendix", draws=20))
-    kept = two.panels[0].kept
-    assert square_picture(kept[0], 0, licensed=False) is not None
-    monkeypatch.setattr(Shapes, "reads_files", True)
-    assert square_picture(kept[0], 0, licensed=False) is None
-    shown = square_picture(kept[0], 0, licensed=True)
-    assert shown is not None
-    assert shown.shape[0] == shown.shape[1]
-    assert "Images are left out" in " ".join(pictures_of([two])[0].notes)
+def test_a_figure_of_what_its_study_lacks_is_refused(tmp_path: Path) -> None:
+    numbers = tmp_path / "mine.csv"
+    numbers.write_text("table,row,column,value,source\n")
+    study = replace(own_study("65"), numbers=numbers)
+    with pytest.raises(PlanError, match="mine: a figure draws 'ECE' of '65', which t does not"):
+        figures_of(study, reproduce([], study))
+    study = replace(own_study("64", table="u"), numbers=numbers)
+    with pytest.raises(PlanError, match="draws 'u', which is none of its tables"):
+        figures_of(study, reproduce([], study))

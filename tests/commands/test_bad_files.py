@@ -15,8 +15,8 @@ from calprune.commands.ending import ended
 from calprune.data.condition import sha256_of
 from calprune.data.storage import origin
 from calprune.data.storage.container import Sealed, header, pack
+from calprune.data.storage.origin import SAMPLE
 from calprune.data.storage.publishing import publish
-from calprune.data.storage.store import SAMPLE
 from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_table
 from tests.data.test_condition import PLAIN

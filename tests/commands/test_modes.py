@@ -78,7 +78,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
         name: {"": []}
         for name in (
             *("compare-selections", "verify", "data check", "data fetch", "show tokens"),
-            *("pack", "unpack"),
+            *("pack", "unpack", "gc", "migrate"),
         )
     },
     "show file": {"": []},

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from calprune.cli import app
 from calprune.data.sharing import opened
 from calprune.data.storage.needs import blocks_of, needed
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.store import Store
 from calprune.errors import DamagedFile, IncompleteError, PlanError
 
 

@@ -17,8 +17,10 @@ from calprune.data.sharing import opened, pack
 from calprune.data.sharing.files import receive, shared_files
 from calprune.data.sharing.opened import opened_pack
 from calprune.data.sharing.pack import Member, each_file, members, packed
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.places import store_path
 from calprune.data.storage.sealing import seal
-from calprune.data.storage.store import SAMPLE, Store, store_path
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, DamagedFile, Mismatch, StoreError, WriteError
 from tests.data.test_store import logit_arrays, sealed
 

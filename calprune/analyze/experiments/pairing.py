@@ -65,6 +65,26 @@ def dropped_sets(found: Sequence[Experiment]) -> list[str]:
     return lines
 
 
+def dropped_questions(joined: Sequence[Experiment]) -> list[str]:
+    """How many questions of which conditions common ones leave out, as sentences."""
+    lines = []
+    for experiment in joined:
+        ids = [set(table.id.tolist()) for table in experiment.tables]
+        shared = len(set.intersection(*ids))
+        left: dict[str, list[str]] = {}
+        for runs in experiment.conditions:
+            most = max(len(table) for table in runs.tables)
+            if most > shared:
+                left.setdefault(f"{most - shared:,} of {most:,}", []).append(runs.name)
+        if left:
+            told = "; ".join(f"{count} of {', '.join(names)}" for count, names in left.items())
+            lines.append(
+                f"{experiment.title}: read are the {shared:,} questions that all conditions hold; "
+                f"left out are {told}"
+            )
+    return lines
+
+
 def _alike(found: Sequence[Experiment]) -> list[list[Experiment]]:
     """Experiments that differ only in their questions, side by side."""
     piles: dict[ExperimentKey, list[Experiment]] = {}
@@ -120,6 +140,23 @@ def moved_numerics(table: LogitTable, base: LogitTable) -> list[str]:
     if prunes_inside(table) != prunes_inside(base):
         differ.discard("route")
     return sorted(differ)
+
+
+def computed_otherwise(found: Sequence[Experiment]) -> list[str]:
+    """Conditions that were computed otherwise than the first of their experiment, as sentences."""
+    lines = []
+    for experiment in found:
+        moved: dict[str, list[str]] = {}
+        for runs in experiment.conditions:
+            each = {x for table in runs.tables for x in moved_numerics(table, experiment.first)}
+            if each:
+                moved.setdefault(", ".join(sorted(each)), []).append(runs.name)
+        for what, names in moved.items():
+            lines.append(
+                f"{experiment.title}: computed with another {what} than "
+                f"{experiment.conditions[0].name}: {', '.join(names)}"
+            )
+    return lines
 
 
 def prunes_inside(table: LogitTable) -> bool:

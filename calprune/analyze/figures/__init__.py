@@ -161,10 +161,12 @@ def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
         if missing:
             raise PlanError(f"no figure {kind} of {data.title}: {missing}")
         made = found.make(data, spec)
-    if not isinstance(made, Drawn):
+    if not isinstance(made, Drawn) or not all(isinstance(page, Page) for page in made.pages):
+        given = made.pages if isinstance(made, Drawn) else (made,)
+        kinds = sorted({type(page).__name__ for page in given})
         raise PlanError(
-            f"figure {kind!r} of {data.title} made a {type(made).__name__}, not a Drawn"
+            f"figure {kind!r} of {data.title} made {', '.join(kinds)}, not a Drawn of Pages"
         )
     said = data.cautions(reads(found, "interval"))
-    pages = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
-    return replace(made, pages=tuple(pages))
+    cautious = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
+    return replace(made, pages=tuple(cautious))

@@ -86,8 +86,26 @@ def question_pages(
         if not notes:
             pictures, why = _thumbnails(told, choice, MOST_BYTES // len(apart))
         notes += [why] if why else []
+        notes += _unmarked(told)
         found.append(QuestionPage(told, against, options, pictures, tuple(notes)))
     return tuple(found)
+
+
+def _unmarked(told: SingleQuestions) -> list[str]:
+    """Runs whose kept tokens are not drawn, and why."""
+    if not told.side:
+        return [
+            "Kept tokens are not drawn: that needs a condition that keeps all of them, and a model "
+            "whose tokens are one square over the picture, row by row."
+        ]
+    lost = [run.condition.title for run in told.runs if run.places is None]
+    some = [
+        r.condition.title for r in told.runs if r.places is not None and (r.places.at < 0).any()
+    ]
+    return [
+        *[f"Kept tokens are not recorded or no longer at hand: {', '.join(lost)}."] * bool(lost),
+        *[f"Kept tokens of the most changed questions only: {', '.join(some)}."] * bool(some),
+    ]
 
 
 def _thumbnails(

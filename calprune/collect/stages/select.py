@@ -198,7 +198,9 @@ def _merged(planned: PlannedCondition, pool: Pool, k: int) -> Merged:
     found = _guard(planned, pool, selector.merge, tokens, k)
     if (
         not isinstance(found, Merged)
+        or not all(isinstance(x, np.ndarray) for x in vars(found).values())
         or any(x.dtype.kind not in "iu" for x in (found.offset, found.token))
+        or found.weight.dtype.kind not in "iuf"
         or len(found) != k
         or found.offset[0] != 0
         or not found.offset[-1] == len(found.token) == len(found.weight)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 from calprune.data.sharing.pack import SUFFIX, Member, each_file, members, sha256_of_file
 from calprune.data.storage.noted import cache_folder
+from calprune.data.storage.publishing import temporary
 from calprune.errors import Mismatch, WriteError
 from calprune.terminal import Tell, silent
 
@@ -35,7 +34,7 @@ def opened_pack(path: Path, tell: Tell = silent) -> Path:
     target = private("packs") / name
     if target.is_dir():
         return target
-    fresh = target.with_name(temporary())
+    fresh = temporary(target.parent)
 
     def write(member: Member, pieces: Iterator[bytes]) -> None:
         tell(f"reading {path.name}: {member.name}")
@@ -79,8 +78,3 @@ def private(room: str) -> Path:
         raise WriteError(
             f"no private folder for what is read from others ({why}); name one by XDG_CACHE_HOME"
         ) from error
-
-
-def temporary() -> str:
-    """A name that nothing has, by which a later start knows whose it was."""
-    return f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

@@ -36,6 +36,7 @@ from calprune.errors import (
 
 BLOCK = 512
 _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
 _ROOM = 1 << 20  # for names, attributes and checksums; more is made where they need it
@@ -193,6 +194,19 @@ def claimed(path: Path, raw: bytes) -> tuple[str, str]:
     return found["format"], found["key"]
 
 
+def version_of(path: Path, raw: bytes) -> tuple[str, str]:
+    """Format and version, ``1.0``, of a whole file; StoreError if it is not one of ours."""
+    try:
+        with opened(raw) as root:
+            found = _attributes(path, root)
+    except _UNREADABLE as error:
+        raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
+    if not _VERSION.fullmatch(found["version"]) or not found["format"].startswith("calprune."):
+        told = f"{found['format'][:40]!a} of version {found['version'][:40]!a}"
+        raise WrongFormat(f"{path}: {told} is not calprune's")
+    return found["format"], found["version"]
+
+
 def manifest_of(path: Path, raw: bytes) -> dict[str, Any]:
     """What identifies a whole file, without its arrays; StoreError as ``claimed``."""
     return _json(path, _claims(path, raw)["manifest"])
@@ -275,7 +289,7 @@ def _check_key(path: Path, attributes: Mapping[str, str]) -> None:
 
 def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> bool:
     """True if the file is of a later minor version, which may hold more than this reader knows."""
-    found = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", attributes["version"])
+    found = _VERSION.fullmatch(attributes["version"])
     if not attributes["format"].startswith("calprune."):
         raise WrongFormat(f"{path}: format {attributes['format'][:40]!a} is not calprune's")
     if found is None or int(found[1]) != VERSION[0]:

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -36,7 +35,7 @@ from calprune.data.storage.container import (
 from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.publishing import abandoned
 from calprune.data.storage.reading import read_logits, unless_gone, verified
 from calprune.data.storage.sealing import seal
 from calprune.data.storage.walk import files
@@ -44,54 +43,13 @@ from calprune.errors import (
     CalpruneError,
     IncompleteError,
     Mismatch,
-    PlanError,
     StoreError,
 )
 from calprune.registry import unknown
 from calprune.terminal import Tell, silent
 
-DEFAULT_STORE = "calprune-store"
-_PARTS = ".parts"
+PARTS = ".parts"
 _LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
-_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
-
-
-def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
-    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
-
-    ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. A pack, ``FILE.calprune``, is read from a private copy. PlanError if
-    the sample or a pack is wanted for ``writing``.
-    """
-    asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
-    if asked != "sample":
-        try:
-            os.lstat(asked)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            pass  # who opens it will say so
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
-        return _readable(Path(asked), writing)
-    if writing:
-        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
-    return SAMPLE
-
-
-def _readable(asked: Path, writing: bool) -> Path:
-    """The folder that a store is, or that what is in a pack is copied to."""
-    from calprune.data.sharing.opened import is_pack, opened_pack
-
-    if not is_pack(asked):
-        return asked
-    if writing:
-        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
-    return opened_pack(asked)
-
-
-def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
-    """Those asked for, each once, or the one of ``store_path``."""
-    return list({os.path.realpath(p): p for p in [store_path(x) for x in given or ("",)]}.values())
 
 
 def safe(name: str) -> str:
@@ -142,7 +100,7 @@ class Store:
 
     def parts(self, condition: Condition) -> SealedBlocks:
         """A condition's parts, before they are joined in its file."""
-        folder = self._logit_folder(condition) / _PARTS / condition.key[:8]
+        folder = self._logit_folder(condition) / PARTS / condition.key[:8]
         return SealedBlocks("calprune.logits", folder, condition.to_json())
 
     def _logit_folder(self, condition: Condition) -> Path:
@@ -213,12 +171,11 @@ class Store:
         """
         removed, left = 0, set[Path]()
         for path in files(self.root):
-            found = _TEMPORARY.fullmatch(path.name)
-            if found and found["host"] == socket.gethostname() and not _alive(int(found["pid"])):
+            if abandoned(path.name):
                 with contextlib.suppress(OSError):
                     path.unlink()
                     removed += 1
-            elif path.parent.parent.name == _PARTS:
+            elif path.parent.parent.name == PARTS:
                 left.add(path.parent)
         for folder in left:
             named = files(folder.parent.parent)
@@ -280,6 +237,11 @@ class Store:
             )
         return _of(tables, str(self.root), benchmark, model)
 
+    def unfinished(self) -> list[Path]:
+        """Folders of the parts of conditions that are not sealed, sorted."""
+        found = sorted(self.root.glob(f"logits/*/*/{PARTS}/*"))
+        return [path for path in found if not any(path.parent.parent.glob(f"*-{path.name}.h5"))]
+
     def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
         """Check every sealed file against the specification; yields the error or None.
 
@@ -338,13 +300,3 @@ def _is_logits(path: Path) -> bool:
     """A shared folder may hold a part of a store, so the top folder need not be ``logits``."""
     hidden = any(part.startswith(".") for part in path.parts)
     return path.parts[0] not in ("features", "rankings", "audits") and not hidden
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -144,7 +144,8 @@ class FigurePanel:
         kind: ``heatmap``; ``lines`` over numbers; ``groups`` over names, a mark a series;
             ``reliability`` of the bins of a table's rows; ``tokens``, images with what methods
             keep of them; ``attention`` of the tokens that they keep.
-        x, y: words of the axes; of a heat map ``y`` is of its rows.
+        x, y: words of the axes; of a heat map ``y`` is of its rows. In ``y``, ``{benchmark}`` is
+            what was asked.
         marks: in the order in which they are named; ``reliability`` has ``rows`` instead, and
             ``tokens`` and ``attention`` have ``kept``.
         value: what a heat map's colours are.

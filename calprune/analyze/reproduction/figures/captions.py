@@ -37,6 +37,7 @@ def notes_of(found: FigurePoints, unit: str) -> tuple[str, ...]:
     notes += _bars(found, unit)
     if any(panel.bins for panel in found.panels):
         notes += reliability.notes(found.panels)
+    notes += _other_scores(found) if measured else []
     if any(p.cell.agrees == "other questions" for p in points):
         notes.append("Asked here were fewer or more questions than published.")
     notes += [f"{_letter(panel)}{why}." for panel in found.panels for why in panel.lacking]
@@ -45,6 +46,20 @@ def notes_of(found: FigurePoints, unit: str) -> tuple[str, ...]:
     odd = (note for table in tables for note in table.notes)
     notes += [f"{note[:1].upper()}{note[1:]}." for note in dict.fromkeys(odd)]
     return tuple(note for note in notes if note)
+
+
+def _other_scores(found: FigurePoints) -> list[str]:
+    """That a benchmark's own score stands beside that of another one."""
+    notes = []
+    for table in found.tables:
+        own = next(t for t in found.study.tables if t.name == table.target.table.name)
+        if own.benchmark != table.target.table.benchmark and any(
+            r.metric == "score" and r.published is not None for r in table.rows
+        ):
+            notes.append(
+                f"Published scores are of {own.benchmark}, and may be on another scale than ours."
+            )
+    return notes
 
 
 def _of_kept(panels: Sequence[PanelPoints]) -> list[str]:

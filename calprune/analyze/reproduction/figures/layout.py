@@ -49,15 +49,16 @@ def arranged(found: FigurePoints, room: float | None) -> Figure:
         for row in rows
     ]
     keys = _keys(found)
-    figure = new_figure(wide, sum(tall) + 0.35 * bool(keys))
-    strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=tall)[:, 0]
-    for strip, row in zip(strips, rows, strict=True):
+    tall += [0.3] * bool(keys)
+    figure = new_figure(wide, sum(tall))
+    strips = figure.subfigures(len(tall), 1, squeeze=False, height_ratios=tall)[:, 0]
+    for strip, row in zip(strips, rows, strict=False):
         places = strip.subfigures(1, count or len(row), squeeze=False)[0]
         for place, i in zip(places, row, strict=False):
             _draw(place, found.panels[i], wide / (count or len(row)))
     if keys:
-        figure.legend(
-            list(keys.values()), list(keys), loc="outside lower left", ncols=2, frameon=False,
+        strips[-1].legend(
+            list(keys.values()), list(keys), loc="center left", ncols=2, frameon=False,
             fontsize=pt(LEGEND),
         )  # fmt: skip
     return figure
@@ -118,8 +119,9 @@ def _keys(found: FigurePoints) -> dict[str, Any]:
     if all(c.published is None for c in cells):
         return {}
     measured = any(c.value is not None for c in cells)
-    ours = {"measured here": key(hollow=False)} if measured else {}
-    return ours | {"published": key(hollow=True)}
+    line = any(panel.panel.kind == "lines" for panel in panels)
+    ours = {"measured here": key(hollow=False, line=line)} if measured else {}
+    return ours | {"published": key(hollow=True, line=line)}
 
 
 def _draw(where: SubFigure, panel: PanelPoints, wide: float) -> None:

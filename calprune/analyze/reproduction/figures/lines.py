@@ -11,7 +11,7 @@ from calprune.analyze.figures._broken import ROWS, Break, finish, heights
 from calprune.analyze.figures._broken import panel as broken
 from calprune.analyze.figures._series import token_axis
 from calprune.analyze.figures._style import GRID, INK, finite
-from calprune.analyze.reproduction.figures.marks import Style, draw, handle, styles
+from calprune.analyze.reproduction.figures.marks import DOTTED, Style, draw, handle, styles
 from calprune.analyze.reproduction.figures.points import PanelPoints, Point
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _references(
     step = 0.11 * ((ticks[-1] - ticks[0]) or 1.0)
     for i, point in enumerate(panel.references, start=1):
         style = found[point.mark.series]
-        for value, dash in ((point.cell.value, "-"), (point.cell.published, (0, (1, 1.6)))):
+        for value, dash in ((point.cell.value, "-"), (point.cell.published, DOTTED)):
             axes.axhline(finite(value), color=style.colour, ls=dash, lw=pt(0.9), zorder=1)
         draw(axes, [ticks[-1] + (i + 0.3) * step], [point], style, joined=False)
 
