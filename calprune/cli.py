@@ -44,7 +44,23 @@ COMMANDS = {
         "inventory",
         "List plug-ins of a kind, such as benchmarks or selectors, or cached conditions.",
     ),
+    "pack": (
+        "sharing",
+        "One file with sealed conditions, for a mail or a paper's supplement, and a README.",
+    ),
+    "unpack": (
+        "sharing",
+        "Add what somebody packed to a store; every file is checked first, none is ever replaced.",
+    ),
     "verify": ("inventory", "Check every sealed file of a store."),
+    "gc": (
+        "upkeep",
+        "List what no sealed result needs: leftovers, unsealed parts, features; delete if asked.",
+    ),
+    "migrate": (
+        "upkeep",
+        "Write new files for those of an older format beside them; old ones stay as they are.",
+    ),
     "data": ("data", "Fetch published benchmarks, and check that files are what was published."),
     "show": (
         "inventory",
@@ -114,10 +130,14 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line; turns every error of ours into one line and its exit code."""
-    from calprune.commands.ending import ended
+    import sys
+
+    from calprune.commands.ending import DEBUG, ended
 
     listen()
-    done(ended(app))
+    # wherever it stands: whoever meets an error adds it at the end of what was typed
+    asked = [word for word in sys.argv[1:] if word != DEBUG]
+    done(ended(lambda: app(asked)))
 
 
 def _version(asked: bool) -> None:
@@ -130,6 +150,13 @@ def _version(asked: bool) -> None:
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show and exit.")
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug",
+            help="Where something fails, print the traceback too; also after a command.",
+        ),
     ] = False,
 ) -> None:
     pass

@@ -11,6 +11,9 @@ from typing import Any
 from calprune.errors import MissingExtra
 
 NAME = "calprune"
+_OFFERED = {"numba", "PIL", "safetensors", "tokenizers", "torch", "transformers"}
+_OFFERED |= {"huggingface_hub", "pyarrow"}
+"""What extras bring, as it is imported."""
 
 
 def install(extra: str) -> str:
@@ -50,14 +53,20 @@ def _words(extra: str, origin: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def needed(what: str, extra: str = "collect") -> Iterator[None]:
-    """Around imports that ``what`` needs: MissingExtra if a package of an extra is not there."""
+def needed(what: str, extra: str = "collect", also: str = NAME) -> Iterator[None]:
+    """Around imports that ``what`` needs: MissingExtra if a package of an extra is not there.
+
+    A module that is missing in this package is a mistake there, and so in that of a plug-in,
+    ``also``, which may need what no extra brings.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith(NAME):
+        if (error.name or "").partition(".")[0] in (NAME, also):
             raise
-        raise MissingExtra(f"{what} needs the package {error.name!r}: {install(extra)}") from error
+        known = also == NAME or (error.name or "").partition(".")[0] in _OFFERED
+        advice = f": {install(extra)}" if known else ", which is not installed"
+        raise MissingExtra(f"{what} needs the package {error.name!r}{advice}") from error
 
 
 def check(what: str, extra: str, *packages: str) -> None:

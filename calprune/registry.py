@@ -18,7 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calprune.errors import PlanError
+from calprune import failures
+from calprune.errors import CalpruneError, PlanError
 from calprune.extras import needed
 
 if TYPE_CHECKING:
@@ -77,6 +78,10 @@ def _folder(group: str) -> Path:
     return Path(__file__).parent / GROUPS[group]
 
 
+def _package(group: str) -> str:
+    return f"calprune.{GROUPS[group].replace('/', '.')}"
+
+
 def names(group: str) -> list[str]:
     """All names in a group, sorted. Imports nothing."""
     return sorted(_shelf(group))
@@ -90,19 +95,27 @@ def packaged(group: str) -> list[str]:
 def load(group: str, name: str) -> Any:
     """The plug-in called ``name``.
 
-    Raises PlanError, with the nearest names, if there is none, and MissingExtra if it needs a
-    package that is not installed.
+    Raises PlanError, with the nearest names, if there is none, or if its file fails, and
+    MissingExtra if it needs a package that is not installed.
     """
     shelf = _shelf(group)
     if name not in shelf:
         raise PlanError(unknown(_one(group), name, shelf))
     found = shelf[name]
-    with needed(f"{_one(group)} {name!r}"):
-        if not isinstance(found, str):
-            return found.load()
-        module = import_module(f"calprune.{GROUPS[group].replace('/', '.')}.{found}")
-    (exported,) = module.__all__
-    return getattr(module, exported)
+    module = found.module if not isinstance(found, str) else f"{_package(group)}.{found}"
+    try:
+        with needed(f"{_one(group)} {name!r}", also=module.partition(".")[0]):
+            if not isinstance(found, str):
+                return found.load()
+            loaded = import_module(module)
+        (exported,) = loaded.__all__
+        return getattr(loaded, exported)
+    except CalpruneError:
+        raise
+    except Exception as error:
+        package = module.partition(".")[0]
+        why = failures.reason(error, lambda each: each.partition(".")[0] == package)
+        raise PlanError(f"{_one(group)} {name!r} cannot be loaded: {why}") from error
 
 
 def told(group: str, name: str, attributes: Iterable[str]) -> dict[str, Any] | None:
@@ -142,6 +155,55 @@ def _plain(body: Iterable[Any]) -> Iterable[tuple[str, Any]]:
                 value = ast.literal_eval(node.value)
                 if isinstance(target, ast.Name):
                     yield target.id, value
+
+
+def reason(error: Exception) -> str:
+    """What went wrong in a plug-in, and in which line: ``KeyError: 'x' (FILE, line 3, …)``."""
+    return failures.reason(error, lambda module: bool(_homes(module)))
+
+
+def failure(error: Exception) -> str | None:
+    """Which plug-in failed, on what and how, in one line; None if none was at work."""
+    notes = ", ".join(getattr(error, "__notes__", ()))
+    on = f" on {notes}" if notes else ""
+    lines = [(step, _homes(step.module)) for step in reversed(failures.steps(error))]
+    lines = [(step, homes) for step, homes in lines if homes]
+    if not lines:
+        return None
+    # of several in one module, that whose class is at work there or, in a helper, further out
+    exact = (
+        [h for h in homes if h.cls in ("", step.function.split(".")[0])] for step, homes in lines
+    )
+    who = next(filter(None, exact), lines[0][1])
+    named = " or ".join(f"{_one(home.group)} {home.name!r}" for home in who)
+    return f"{named} failed{on}: {reason(error)}"
+
+
+class _Home(typing.NamedTuple):
+    """A plug-in of a module, and its class there, which is not known of calprune's own."""
+
+    group: str
+    name: str
+    cls: str
+
+
+def _homes(module: str) -> list[_Home]:
+    """Plug-ins that a module defines, or else all those of its package; none of calprune's rest."""
+    package, _, file = module.rpartition(".")
+    for group in GROUPS:
+        if package == _package(group):
+            return [] if file.startswith("_") else [_Home(group, file.replace("_", "-"), "")]
+    there = [(entry.module, _Home(group, entry.name, entry.attr)) for group, entry in _entries()]
+    exact = [home for where, home in there if where == module]
+    top = module.partition(".")[0]
+    return exact or [h for where, h in there if where.partition(".")[0] == top != "calprune"]
+
+
+def _entries() -> Iterable[tuple[str, EntryPoint]]:
+    """Plug-ins of other packages, with their groups; none of groups where names clash."""
+    for group in GROUPS:
+        with contextlib.suppress(PlanError):
+            yield from ((group, e) for e in _shelf(group).values() if not isinstance(e, str))
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:

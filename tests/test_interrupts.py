@@ -15,7 +15,7 @@ import pytest
 from calprune import interrupts
 from calprune.cli import app
 from calprune.commands.ending import ended
-from calprune.data.storage.store import SAMPLE
+from calprune.data.storage.origin import SAMPLE
 from calprune.errors import WriteError
 from tests.children import calprune, hearing, start
 

@@ -25,6 +25,7 @@ from calprune.analyze.statistics.clustering import Clusters, cluster_sums
 from calprune.analyze.statistics.draws import Draws
 from calprune.analyze.statistics.gaps import GapParts
 from calprune.errors import PlanError
+from calprune.failures import working_on
 
 DisplayUnit = Literal["plain", "percent", "points", "score"]
 Requirement = Literal["correct", "score", "confidence", "probabilities"]
@@ -135,10 +136,20 @@ def ranking_of(
     metric: Ranked, predictions: Predictions, cluster: Indices, clusters: int
 ) -> Ranking:
     """A ranked metric as a function of draws, of either kind."""
+    where = predictions.where
     if hasattr(metric, "ranking"):
-        found: Ranking = metric.ranking(predictions, cluster, clusters)
-        return found
-    return lambda draws: metric.weighted(predictions, draws.weights, cluster)
+        with working_on(where):
+            ranking: Ranking = metric.ranking(predictions, cluster, clusters)
+    else:
+
+        def ranking(draws: Draws) -> Floats:
+            return metric.weighted(predictions, draws.weights, cluster)
+
+    def ranked(draws: Draws) -> Floats:
+        with working_on(where):
+            return _of_draws(metric, where, ranking(draws), len(draws))
+
+    return ranked
 
 
 def tally_of(metric: Additive, predictions: Predictions, clusters: Clusters) -> Floats:
@@ -147,7 +158,43 @@ def tally_of(metric: Additive, predictions: Predictions, clusters: Clusters) -> 
     if own is not None and own is _defines(metric, "tally"):  # not one that came after it
         found: Floats = metric.tallied(predictions, clusters.code, len(clusters))  # type: ignore[attr-defined]
         return found
-    return cluster_sums(metric.tally(predictions), clusters)
+    with working_on(predictions.where):
+        tally = metric.tally(predictions)
+    if not isinstance(tally, np.ndarray) or not tally.ndim or len(tally) != len(predictions):
+        raise PlanError(
+            f"{predictions.where}: metric {metric.name!r} gave a tally of {_shape(tally)}, not an "
+            f"array with a row for each of {len(predictions)} questions"
+        )
+    if not np.isfinite(tally.sum()):
+        finite = np.isfinite(tally).reshape(len(tally), -1).all(axis=1)
+        for row in np.flatnonzero(~finite)[:1]:
+            raise PlanError(
+                f"{predictions.where}: metric {metric.name!r} gave a tally that is not finite for "
+                f"question {str(predictions.id[row])!r}"
+            )
+    return cluster_sums(tally, clusters)
+
+
+def value_of(metric: Additive, total: Floats, where: str) -> Floats:
+    """The value of an additive metric, (draws,), of sums of its tally (draws, ...).
+
+    PlanError, which begins with ``where``, if it gives anything else.
+    """
+    with working_on(where):
+        return _of_draws(metric, where, metric.value(total), len(total))
+
+
+def _of_draws(metric: MetricDescription, where: str, found: Floats, draws: int) -> Floats:
+    if np.shape(found) != (draws,):
+        raise PlanError(
+            f"{where}: metric {metric.name!r} gave values of {_shape(found)}, not one for each of "
+            f"{draws} draws, ({draws},)"
+        )
+    return found
+
+
+def _shape(found: object) -> str:
+    return f"shape {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
 
 
 def _defines(metric: Any, method: str) -> type | None:
@@ -214,9 +261,11 @@ def depends_on_data(metric: MetricDescription) -> TypeGuard[DataDependentMetric]
 
 def resolve_for(metrics: Sequence[Metric], predictions: Predictions) -> tuple[Measure, ...]:
     """The same metrics, those that depend on the rows chosen for these."""
-    found = tuple(
-        m.for_predictions(predictions) if depends_on_data(m) else cast(Measure, m) for m in metrics
-    )
+    with working_on(predictions.where):
+        found = tuple(
+            m.for_predictions(predictions) if depends_on_data(m) else cast(Measure, m)
+            for m in metrics
+        )
     for metric in found:
         if not supports(metric, predictions.scale):
             way_out = (
@@ -308,5 +357,7 @@ def resolve(metrics: str | Sequence[str | Metric]) -> list[Metric]:
 
 
 def mean_of(column: NDArray[Any]) -> Floats:
-    """Tally of a plain mean: (value, 1) of each question, (n, 2)."""
+    """Tally of a plain mean: (value, 1) of each question, (n, 2); ValueError for no (n,)."""
+    if np.ndim(column) != 1:
+        raise ValueError(f"mean_of takes a number of each question, (n,), not {np.shape(column)}")
     return np.stack([column, np.ones(len(column))], axis=1).astype(np.float64)

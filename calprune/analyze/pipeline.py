@@ -5,9 +5,11 @@ from __future__ import annotations
 from calprune.analyze.arrays import Floats
 from calprune.analyze.calibrators._cross_fitting import out_of_fold
 from calprune.analyze.options import AS_STORED, PredictionOptions
+from calprune.analyze.predictions.answer_scores import where
 from calprune.analyze.predictions.build import build
 from calprune.analyze.predictions.table import Predictions
 from calprune.data.storage.logits import LogitTable
+from calprune.failures import working_on
 
 
 def read_predictions(
@@ -27,10 +29,11 @@ def read_predictions(
         PlanError: a choice that is unknown or impossible here, replies that no installed scorer can
             judge, or rows that a calibrator cannot learn from.
     """
-    built = build(table, options, temperature)
-    if not options.calibrate:
-        return built
-    return out_of_fold(built, options.calibrate, options.folds, options.fold_seed).predictions
+    with working_on(where(table)):
+        built = build(table, options, temperature)
+        if not options.calibrate:
+            return built
+        return out_of_fold(built, options.calibrate, options.folds, options.fold_seed).predictions
 
 
 HELD = 96 << 20  # bytes of predictions that are remembered

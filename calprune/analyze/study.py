@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -45,7 +45,8 @@ from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
 from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store, store_paths, tables_of
+from calprune.data.storage.places import store_paths
+from calprune.data.storage.store import Store, tables_of
 from calprune.errors import PlanError
 from calprune.terminal import remark
 
@@ -339,7 +340,7 @@ def _kept(given: Mapping[str, Any], known: Any, by: By = None) -> dict[str, Any]
 def open_study(
     store: Path | str | Sequence[Path | str] | None = None,
     *,
-    benchmark: str | None = None,
+    benchmark: str | Collection[str] | None = None,
     model: str | None = None,
 ) -> Study:
     """All sealed conditions of a store, or of several as one, validated.
@@ -349,7 +350,7 @@ def open_study(
     Args:
         store: its folder, or a list of folders; default ``$CALPRUNE_STORE`` or
             ``./calprune-store``.
-        benchmark: only this one.
+        benchmark: only this one, or these.
         model: only this one.
 
     Raises:

@@ -191,6 +191,9 @@ class Adapter(Protocol):
         ends: token ids that end a reply; ``generate`` stops at them too. May be set anew.
         dtype: in which tower and language model compute.
         device: where.
+
+    One of a model that was made for some pictures alone also has ``made_for``, a text: which. See
+    ``collect/made_for``.
     """
 
     title: str
@@ -320,11 +323,15 @@ class LayerwiseModel(Adapter, Protocol):
 
 @dataclass(frozen=True)
 class Found:
-    """A model's name, its folder, and where that came from (repository and commit, if any)."""
+    """A model's name, its folder, and where that came from (repository and commit, if any).
+
+    ``made_for`` is what its folder declares, see ``collect/made_for``.
+    """
 
     name: str
     folder: Path
     source: dict[str, str] = field(default_factory=dict)
+    made_for: str = ""
 
 
 class Family(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import cast
+from typing import Any, cast
 
 from calprune import registry
 from calprune.collect.selector import Selector
@@ -21,6 +21,7 @@ NUMERICS = ("canonical", "compat", "both")
 
 DEFAULT = "calibration"  # the study whose grid is taken where no selector is named
 STUDY_TOKENS = TOKENS
+_MISSING = object()
 
 
 @dataclass(frozen=True)
@@ -175,11 +176,16 @@ def _parse(text: str) -> tuple[str, list[Selector], Budget | None, bool]:
     if "@" in text or len(text.split()) > 1:
         spec, told = parse_name(text), text.split()[0].partition("@")[0]
     name, cls, values = registry.parse("selectors", told)
-    seeded = "seed" in {f.name for f in fields(cls)}
+    try:
+        seeded = "seed" in {f.name for f in fields(cls)}
+    except TypeError as error:
+        raise PlanError(f"selector {name!r} is no dataclass: decorate it so, frozen") from error
     if seeded and "seed" not in values:
         values["seed"] = list(SEEDS) if spec is None or spec.seed is None else [spec.seed]
     combinations = itertools.product(*values.values())
     selectors = [cls(**dict(zip(values, c, strict=True))) for c in combinations]
+    for selector in selectors[:1]:
+        _declared(name, selector)
     if spec is None:
         return name, selectors, None, False
     if spec.seed is not None and not seeded:
@@ -199,6 +205,29 @@ def _parse(text: str) -> tuple[str, list[Selector], Budget | None, bool]:
     if budget is not None and spec.scope is not None:
         budget = replace(budget, scope=cast("Scope", spec.scope))
     return name, selectors, budget, compat
+
+
+def _declared(name: str, selector: Any) -> None:
+    """PlanError for what a selector does not say of itself, or not in its type; see ``laws``."""
+    said: dict[str, Any] = {"title": str, "needs": frozenset, "revision": int, "nested": bool}
+    for attribute, kind in {**said, "budget": Budget | None}.items():
+        found = getattr(selector, attribute, _MISSING)
+        if not isinstance(found, kind):
+            lacks = "is missing" if found is _MISSING else f"is {found!r}"
+            wanted = "a Budget or None" if attribute == "budget" else f"of type {kind.__name__}"
+            raise PlanError(f"selector {name!r}: its {attribute} {lacks}, and must be {wanted}")
+    methods = ("rank", "pick", "merge", "stages")
+    there = [method for method in methods if callable(getattr(selector, method, None))]
+    if len(there) != 1:
+        raise PlanError(
+            f"selector {name!r} has {' and '.join(there) or 'none'} of the methods "
+            f"{', '.join(methods)}: one is needed"
+        )
+    if selector.nested is not (there == ["rank"]):
+        raise PlanError(
+            f"selector {name!r}: nested is True of those that rank, and False of others; it has "
+            f"{there[0]}"
+        )
 
 
 def _values(selector: Selector) -> dict[str, Scalar]:

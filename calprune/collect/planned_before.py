@@ -26,7 +26,8 @@ from calprune.collect.request import CollectRequest
 from calprune.data.condition import Condition, sha256_of
 from calprune.data.provenance import software
 from calprune.data.questions import find_benchmark
-from calprune.data.storage.store import Store, store_path
+from calprune.data.storage.places import store_path
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, ModelError, StoreError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol, TypeGuard
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune import registry
 from calprune.collect.selector import SelectorInfo
 from calprune.errors import CalpruneError, PlanError
 
@@ -129,7 +130,7 @@ def _asked(name: str, selector: InModelSelector, *given: int) -> tuple[Stage, ..
         budget, candidates, layers = given
         raise PlanError(
             f"selector {name!r} failed at its stages for {budget} of {candidates} visual tokens in "
-            f"{layers} layers: {type(error).__name__}: {error}"
+            f"{layers} layers: {registry.reason(error)}"
         ) from error
     for s in stages:
         if not isinstance(s, Stage):

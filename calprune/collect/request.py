@@ -28,7 +28,7 @@ from calprune.collect.pruning_stages import Positions
 from calprune.collect.stages.image_check import most_left_out
 from calprune.data.condition import Budget, Scope
 from calprune.data.questions import find_benchmark
-from calprune.data.storage.store import store_path
+from calprune.data.storage.places import store_path
 from calprune.errors import PlanError
 
 Keep = int | float | str | Budget

@@ -13,6 +13,7 @@ from calprune.collect.asked import Asked, open_asked
 from calprune.collect.cost.estimate import estimate
 from calprune.collect.cost.offline import estimate_offline
 from calprune.collect.cost.speed import assumed, measured
+from calprune.collect.made_for import other_pictures
 from calprune.collect.models import open_adapter
 from calprune.collect.packed.memory import limit
 from calprune.collect.packed.reply import Packed
@@ -28,7 +29,8 @@ from calprune.collect.stages.planning import make_plan
 from calprune.collect.stages.select import select
 from calprune.data.provenance import log_run
 from calprune.data.questions import find_benchmark
-from calprune.data.storage.store import Store, store_path
+from calprune.data.storage.places import store_path
+from calprune.data.storage.store import Store
 from calprune.errors import BenchmarkError, CalpruneError, ModelError
 
 Progress = Callable[[str, int, int], None]
@@ -81,6 +83,9 @@ def plan_for(request: CollectRequest, asked: Asked | None = None) -> Plan:
     r = request
     adapter = open_adapter(r.model, r.model_options, revision=r.revision, download=r.download)
     questions, left_out, notes = asked or open_asked(r)
+    note = other_pictures(adapter, questions.name, find_benchmark(r.bench))
+    if note:
+        questions, notes = questions.noting(note), (note, *notes)
     if r.memory is not None:
         limit(adapter.device, r.memory)
     return make_plan(

@@ -60,7 +60,7 @@ def each(
             tell(job, error)
             first = first or error
     if first is not None:
-        raise type(first)(f"not everything of the study was done; the first problem: {first}")
+        raise type(first)(f"not everything was done; the first problem: {first}")
 
 
 def collect_study(

@@ -60,6 +60,8 @@ class VisualTokens:
 
     def alike(self, name: str) -> NDArray[np.float32]:
         """Canonical cosine similarities (v, v) of features or a signal, computed once an image."""
+        if name != "features" and name not in self.signals:
+            raise KeyError(f"{name}, which the selector's needs do not name")
         rows = self.features if name == "features" else self.signals[name]
         return self.once(name, lambda: self._similarity(name, rows))
 
@@ -114,13 +116,17 @@ class Merged:
     def of(cls, parts: Sequence[Mapping[int, float]]) -> Merged:
         """From one mapping of token to weight for each new token."""
         ends = np.cumsum([0, *(len(p) for p in parts)], dtype=np.int64)
-        tokens = np.array([t for p in parts for t in p], dtype=np.int32)
+        named = [t for p in parts for t in p]
+        for t in named:
+            if not isinstance(t, int | np.integer) or isinstance(t, bool):
+                raise TypeError(f"Merged.of takes indices of tokens, whole numbers, not {t!r}")
+        tokens = np.array(named, dtype=np.int32)
         return cls(ends, tokens, np.array([w for p in parts for w in p.values()], dtype=np.float64))
 
     @classmethod
     def rows(cls, tokens: Sequence[int] | NDArray[np.integer]) -> Merged:
-        """Old tokens as they are, in an order of the selector's own."""
-        return cls.of([{int(t): 1.0} for t in tokens])
+        """Old tokens as they are, in an order of the selector's own; TypeError for a mask."""
+        return cls.of([{int(t): 1.0} for t in _indices("Merged.rows", tokens)])
 
 
 def tie_threshold(best: Any, drift: float = 0.0) -> Any:
@@ -136,10 +142,14 @@ def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranki
     """Candidates by falling score; of those that tie with the best left, the lowest index.
 
     Args:
-        score: (v,), one for each token, whether it competes or not.
+        score: (v,), one for each token, whether it competes or not; whole numbers are taken as
+            float64, and those that compete must be finite.
         candidates: bool (v,), which of them do; indices are refused with a TypeError.
+
+    Raises:
+        TypeError, ValueError: what is no such array.
     """
-    check_scores(score, candidates)
+    score = checked_scores(score, candidates)
     left = np.flatnonzero(candidates)
     left = left[np.argsort(-score[left], kind="stable")].tolist()
     order, tied, margin = [], [], []
@@ -158,10 +168,11 @@ def by_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranki
     )
 
 
-def check_scores(score: NDArray[np.floating], candidates: NDArray[np.bool_]) -> None:
-    """TypeError or ValueError unless there is a score and a yes or no for each token.
+def checked_scores(score: NDArray[np.floating], candidates: NDArray[np.bool_]) -> NDArray[Any]:
+    """The scores, as floats; TypeError or ValueError unless each token has one, and a yes or no.
 
-    Indices would be read as a mask, and rank other tokens than were meant.
+    Indices would be read as a mask, unsigned integers have no falling order by their negatives, and
+    NaN has no place in any: all would rank other tokens than were meant.
     """
     if np.asarray(candidates).dtype != np.bool_:
         raise TypeError(
@@ -173,14 +184,45 @@ def check_scores(score: NDArray[np.floating], candidates: NDArray[np.bool_]) -> 
             f"by_score takes one score for each token: scores {np.shape(score)}, candidates "
             f"{np.shape(candidates)}"
         )
+    found = np.asarray(score)
+    if found.dtype.kind not in "iuf":
+        raise TypeError(f"by_score takes scores that are numbers, float64 (v,), not {found.dtype}")
+    for token in np.flatnonzero(~np.isfinite(found) & candidates)[:1]:
+        raise ValueError(f"by_score takes finite scores: that of token {token} is {found[token]}")
+    return found if found.dtype.kind == "f" else found.astype(np.float64)
 
 
-def in_order(order: NDArray[np.integer], v: int) -> Ranking:
-    """A ranking that is given, without scores; ``order`` holds indices, TypeError for a mask."""
-    if len(order) and np.asarray(order).dtype.kind not in "iu":
-        raise TypeError(f"in_order takes indices of tokens, not {np.asarray(order).dtype}")
-    nothing = np.zeros(len(order))
-    return as_ranking(v, order, nothing, nothing, np.zeros(len(order), dtype=np.bool_))
+def in_order(order: Sequence[int] | NDArray[np.integer], v: int) -> Ranking:
+    """A ranking that is given, without scores.
+
+    Args:
+        order: (n,), indices of tokens, the first taken first; a mask is refused with a TypeError.
+        v: how many tokens there are, n <= v.
+
+    Raises:
+        TypeError, ValueError: what is no such array or number.
+    """
+    if not isinstance(v, int | np.integer):
+        raise TypeError(f"in_order takes the number of tokens, not {type(v).__name__}")
+    taken = _indices("in_order", order)
+    for token in taken[(taken < 0) | (taken >= v)][:1]:
+        raise ValueError(f"in_order takes tokens 0 to {v - 1}, not {token}")
+    if len(taken) > v:
+        raise ValueError(f"in_order takes each token once: {len(taken)} of {v}")
+    nothing = np.zeros(len(taken))
+    return as_ranking(v, taken, nothing, nothing, np.zeros(len(taken), dtype=np.bool_))
+
+
+def _indices(who: str, given: Sequence[int] | NDArray[np.integer]) -> NDArray[np.integer]:
+    """Indices of tokens (n,); an empty array is of any type."""
+    found = np.asarray(given)
+    if found.ndim != 1:
+        raise ValueError(f"{who} takes indices of tokens, (n,), not shape {found.shape}")
+    if not found.size:
+        return found.astype(np.int32)
+    if found.dtype.kind not in "iu":
+        raise TypeError(f"{who} takes indices of tokens, not {found.dtype}")
+    return found
 
 
 def as_ranking(
@@ -190,7 +232,24 @@ def as_ranking(
     margin: NDArray[np.float64],
     tied: NDArray[np.bool_],
 ) -> Ranking:
-    """A ranking of v tokens from what was found for those that are taken, in their order."""
+    """A ranking of v tokens from what was found for those that are taken, in their order.
+
+    Args:
+        v: how many tokens there are, n <= v.
+        order: (n,), indices of tokens.
+        score: float (n,), at which each was taken.
+        margin: float (n,), its relative lead.
+        tied: bool (n,), decided by index alone.
+
+    Raises:
+        ValueError: columns of different lengths, or more than v.
+    """
+    shapes = {np.shape(column) for column in (order, score, margin, tied)}
+    if len(shapes) > 1 or len(order) > v:
+        raise ValueError(
+            f"as_ranking takes columns of one length, at most {v}: order {np.shape(order)}, score "
+            f"{np.shape(score)}, margin {np.shape(margin)}, tied {np.shape(tied)}"
+        )
     rest = (0, v - len(order))
     return Ranking(
         np.pad(order.astype(np.int32), rest, constant_values=-1),

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from calprune.commands.benchmarks import only_benchmarks
 from calprune.commands.modes import given, reading, without_figures
 from calprune.commands.options import (
     AnswerSetOption,
@@ -32,6 +33,7 @@ from calprune.commands.options import (
     StoresOption,
     TargetOption,
     TitledOption,
+    UntrustedOption,
     VerbalizersOption,
     WidthOption,
     listed,
@@ -41,8 +43,8 @@ EPILOG = (
     "Examples:  calprune analyze  ·  calprune analyze --metric ece --by split  ·  calprune "
     "analyze --metric ece --by split,category  ·  calprune analyze --metric ece,brier --against "
     "full --format csv  ·  calprune analyze --select full --select scope:alpha=0,1 --keep 64,128  "
-    "·  calprune analyze --plot figures  ·  calprune analyze --overview  ·  calprune analyze "
-    "--pareto"
+    "·  calprune analyze --plot figures  ·  calprune analyze --bench pope,mme --overview  ·  "
+    "calprune analyze --metric ece --against full --format latex  ·  calprune analyze --pareto"
 )
 
 
@@ -64,6 +66,7 @@ def analyze(
         str | None, typer.Option(help="Compare with full, or scope:alpha=1 of the same budget.")
     ] = None,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -148,7 +151,15 @@ def analyze(
     told = analysis_options(ctx.params)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store, bench, model, tell, select=select, keep=keep, against=against)
+        tables = reader.tables(
+            store,
+            only_benchmarks(bench),
+            model,
+            tell,
+            select=select,
+            keep=keep,
+            against=against,
+        )
         text = printed(tables, without_figures(ctx.params), asked, told, format, tell)
     print(text)
     reader.end()

@@ -4,36 +4,36 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calprune.commands.benchmarks import benchmarks, check_several, folder_of
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
-    DataOption,
     DeviceOption,
     ImagesOption,
     MaxLeftOutOption,
     StoreOption,
     share_of,
 )
+from calprune.commands.outcomes import conclude, done, stopped
 from calprune.commands.progress import bars, lines
 from calprune.errors import CalpruneError, PlanError
 from calprune.extras import needed
 from calprune.interrupts import interrupt, listen, loading
-from calprune.terminal import counted, printable, remark
+from calprune.terminal import counted, remark
 
 if TYPE_CHECKING:
-    from calprune.collect.planned_before import Planned
-    from calprune.collect.run import Outcome
     from calprune.collect.stages.plan import Plan
     from calprune.collect.studies import Job
 
 EPILOG = (
     "Examples:  calprune collect --bench shapes  ·  calprune collect --bench shapes "
     "--select full --select scope:alpha=0,0.5,1 --keep 64,128  ·  calprune collect --bench pope "
-    "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope --model llava-1.5-7b "
+    "--data DIR --model llava-1.5-7b  ·  calprune collect --bench pope,mme --model llava-1.5-7b "
     "--dry-run --gpu a100"
 )
 
@@ -48,7 +48,8 @@ def collect(
     bench: Annotated[
         str,
         typer.Option(
-            help="Benchmark; see 'calprune ls benchmarks'.  [default: shapes, or each of the study]"
+            help="Benchmark, or several separated by commas; see 'calprune ls benchmarks'.  "
+            "[default: shapes, or each of the study]"
         ),
     ] = "",
     model: Annotated[
@@ -118,7 +119,13 @@ def collect(
         ),
     ] = 0,
     store: StoreOption = None,
-    data: DataOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder with the benchmark's files; with several benchmarks, its sub-folders of "
+            "these names.  [default: what was fetched]"
+        ),
+    ] = None,
     images: ImagesOption = None,
     device: DeviceOption = "",
     dtype: Annotated[
@@ -171,6 +178,9 @@ def collect(
         from calprune.collect.studies import Job, each, jobs
 
     mine, most = _shard(shard), share_of("--max-left-out", max_left_out)
+    names = benchmarks(bench) if bench else []
+    if len(names) > 1:
+        check_several(names, data)
 
     def request_of(job: Job) -> CollectRequest:
         return CollectRequest(
@@ -187,7 +197,7 @@ def collect(
             template=template,
             clip=clip,
             reply_tokens=reply_tokens,
-            data=data,
+            data=folder_of(data, job.bench, names),
             images=images,
             device=device,
             dtype=dtype,
@@ -200,7 +210,9 @@ def collect(
             max_left_out=most,
         )
 
-    todo = jobs(study, bench, model) if study else [Job(bench or "shapes", model or "shapes-llava")]
+    todo = [Job(name, model or "shapes-llava") for name in names or ["shapes"]]
+    if study:
+        todo = [job for name in names or [""] for job in jobs(study, name, model)]
 
     def estimated(job: Job) -> dict[str, Any]:
         from calprune.collect.cost.precheck import refuse_estimate
@@ -221,7 +233,7 @@ def collect(
             if not (stop() and plans):
                 raise
             missing = sum(not plans[0].store.has(c.condition) for c in plans[0].conditions)
-            raise _stopped(plans[0], missing) from None
+            raise stopped(plans[0], missing) from None
 
     def collected(job: Job, plans: list[Plan]) -> None:
         from calprune.collect import asked, planned_before, precheck
@@ -236,7 +248,7 @@ def collect(
         before = planned_before.all_sealed(request, opened)
         if before is not None:
             _remark(before.notes, before.left_out)
-            print(_done(before, 0))
+            print(done(before, 0))
             return
         remark(f"opening {job.model}" + f" and drawing {job.bench}" * (opened is None))
         run = _run()
@@ -253,7 +265,7 @@ def collect(
         plans.append(plan)
         with bars(lines([name_of(c.condition) for c in plan.open])) as progress:
             outcome = run.execute(plan, progress=progress, stop=stop)
-        _conclude(outcome)
+        conclude(outcome)
 
     each(todo, one, _skipped)
 
@@ -283,7 +295,7 @@ def _estimates(todo: list[Job], form: str, cost_of: Callable[[Job], dict[str, An
 
 
 def _skipped(job: object, error: CalpruneError) -> None:
-    remark(f"{job}: {error}; going on with the rest of the study")
+    remark(f"{job}: {error}; going on with the rest")
 
 
 def _remark(notes: Sequence[str], left_out: Sequence[str]) -> None:
@@ -341,56 +353,3 @@ def _run() -> Any:
     with needed("collect"):
         from calprune.collect import run
     return run
-
-
-def _done(planned: Planned, sealed: int) -> str:
-    """What is said when all of a plan is sealed, so many conditions by this run."""
-    total, where = counted(len(planned.conditions), "condition"), planned.store
-    new = f"{sealed} new" if sealed else "nothing to do"
-    without = _without(planned)
-    done = f"{total} of {planned.benchmark} on {planned.model} in {where} "
-    return printable(f"{done}({new}{without}); next: calprune analyze --store {where}")
-
-
-def _without(planned: Planned) -> str:
-    """How many images are left out, if any."""
-    lost = len(planned.left_out)
-    return f", {lost:,} of {counted(planned.images + lost, 'image')} left out" if lost else ""
-
-
-def _stopped(plan: Plan, missing: int) -> typer.Exit:
-    """Say how far it came; the end of the command."""
-    from calprune.collect.planned_before import planned
-
-    total = counted(len(plan.conditions), "condition")
-    print(
-        f"calprune: stopped; {len(plan.conditions) - missing} of {total} are sealed in "
-        f"{plan.store.root}{_without(planned(plan))} and every finished part is saved: run the "
-        "same command again to go on",
-        file=sys.stderr,
-    )
-    return typer.Exit(130)
-
-
-def _conclude(outcome: Outcome) -> None:
-    from calprune.collect.planned_before import planned
-
-    plan, told = outcome.plan, planned(outcome.plan)
-    for a in outcome.audits:
-        print(
-            f"audit {printable(a.label)}: {counted(a.rows, 'row')}, "
-            f"largest logit difference {a.worst_logit:.1e}, "
-            f"log-sum-exp {a.worst_log_z:.1e}, answers changed {a.flipped}"
-        )
-    total = counted(len(plan.conditions), "condition")
-    where = plan.store.root
-    without = _without(told)
-    if outcome.stopped:
-        raise _stopped(plan, outcome.missing)
-    if outcome.missing:
-        print(
-            f"this shard is done{without}; {outcome.missing} of {total} in {where} wait for parts "
-            "of other shards, the last to finish seals them"
-        )
-        return
-    print(_done(told, outcome.sealed))

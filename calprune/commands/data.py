@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from calprune.commands.benchmarks import folder_of
 from calprune.commands.modes import reading
 from calprune.commands.progress import bar
 from calprune.errors import BenchmarkError, CalpruneError, PlanError
@@ -62,7 +63,7 @@ def fetch(
         _check_fetchable(name)
 
     def one(name: str) -> None:
-        folder = _folder(dir, name, names)
+        folder = folder_of(dir, name, names)
         _download(name, folder)
         found = _checked(name, folder)
         where = "" if folder is None else f" --data {folder}"
@@ -104,7 +105,7 @@ def check(
     found: list[Check] = []
 
     def one(name: str) -> None:
-        found.append(_checked(name, _folder(data, name, names)))
+        found.append(_checked(name, folder_of(data, name, names)))
         if format == "table":
             print(_table(found[-1]), end="\n\n", flush=True)
         _judge(found[-1])
@@ -126,15 +127,6 @@ def _each(names: Sequence[str], work: Callable[[str], None]) -> None:
             wrong.append(error)
     if wrong:
         raise type(wrong[0])("; ".join(map(str, wrong))) from wrong[0]
-
-
-def _folder(given: Path | None, name: str, names: Sequence[str]) -> Path | None:
-    """The folder of one of several; none of what is generated, which needs no folder."""
-    from calprune.data.questions import find_benchmark
-
-    if given is None or len(set(names)) == 1:
-        return given
-    return given / name if getattr(find_benchmark(name), "reads_files", True) else None
 
 
 def _check_fetchable(name: str) -> None:

@@ -6,12 +6,14 @@ import contextlib
 import errno
 import os
 import sys
+import traceback
 from collections.abc import Callable
 
 from calprune.errors import CalpruneError, PlanError, WriteError
 from calprune.interrupts import INTERRUPTED, SAID
 from calprune.terminal import printable
 
+DEBUG = "--debug"
 # What a write to standard output fails with; such errors name no file.
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EBADF}
 # What a name of a file fails with that no file can have.
@@ -31,16 +33,34 @@ def ended(program: Callable[[], object]) -> int:
     except KeyboardInterrupt:
         code, said = INTERRUPTED, False
     except CalpruneError as error:
+        _trace()
         _say(printable(f"calprune: {error}"))
         code = error.exit_code
     except MemoryError as error:
         _say(printable(f"calprune: not enough memory: {error}".removesuffix(": ")))
         code = PlanError.exit_code
     except OSError as error:
+        _trace()
         code = _of_the_system(error)
+    except Exception as error:
+        from calprune.registry import failure
+
+        line = failure(error)
+        if line is None:  # a mistake of ours
+            raise
+        _trace()
+        _say(printable(f"calprune: {line}"))
+        code = PlanError.exit_code
     if not said:
         _say(SAID)
     return _flushed(code)
+
+
+def _trace() -> None:
+    """How it came to the error that is being handled, where that was asked for."""
+    if DEBUG in sys.argv:
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
 
 
 def _of_the_system(error: OSError) -> int:

@@ -60,7 +60,8 @@ def import_(
     Whatever a log does not say is told; rows without what is needed are left out and counted.
     """
     from calprune.data.importing import Named, imported
-    from calprune.data.storage.store import Store, store_path
+    from calprune.data.storage.places import store_path
+    from calprune.data.storage.store import Store
 
     root = store_path(store, writing=True)
     named = Named(bench, model, selector, keep, label)
@@ -117,8 +118,8 @@ def _published(store: Store, made: Imported) -> tuple[LogitTable, bool]:
     """
     from calprune.data.grades import write_grades
     from calprune.data.storage.logits import table_of
+    from calprune.data.storage.reading import read_logits
     from calprune.data.storage.sealing import seal
-    from calprune.data.storage.store import read_logits
 
     path, sealed = store.logits(made.condition), made.sealed
     if path.exists():

@@ -11,7 +11,8 @@ from typer.core import TyperGroup
 
 from calprune.commands import tokens
 from calprune.commands.modes import reading
-from calprune.commands.options import StoresOption
+from calprune.commands.options import StoresOption, UntrustedOption
+from calprune.errors import PlanError
 
 
 class Kind(StrEnum):
@@ -36,14 +37,16 @@ def register(app: typer.Typer) -> None:
     examples = "Examples:  calprune ls selectors  ·  calprune ls conditions --store store"
     app.command(cls=reading("ls"), epilog=examples)(ls)
     app.add_typer(show)
-    app.command(cls=reading("verify"), epilog="Example:  calprune verify --store calprune-store")(
-        verify
+    examples = (
+        "Examples:  calprune verify --store calprune-store  ·  calprune verify theirs/logits/*.h5"
     )
+    app.command(cls=reading("verify"), epilog=examples)(verify)
 
 
 def ls(
     what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.conditions,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     format: Annotated[str, typer.Option(help="table or json.")] = "table",
 ) -> None:
     """List plug-ins of a kind, such as benchmarks or selectors, or cached conditions."""
@@ -83,20 +86,33 @@ show.command(cls=reading("show tokens"), epilog=tokens.EPILOG)(tokens.tokens)
 
 
 @show.command(cls=reading("show file"))
-def file(file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")]) -> None:
+def file(
+    file: Annotated[Path, typer.Argument(help="A sealed file of any kind.")],
+    untrusted: UntrustedOption = False,
+) -> None:
     """Print what a sealed file holds, after checking it."""
     from calprune.commands.listing import described
 
     print(described(file))
 
 
-def verify(store: StoresOption = None) -> None:
-    """Check every sealed file of a store."""
+def verify(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Sealed files, or folders of them.  [default: the store]"),
+    ] = None,
+    store: StoresOption = None,
+    untrusted: UntrustedOption = False,
+) -> None:
+    """Check sealed files: header, SHA-256, schema, values, key against manifest, and name."""
     from calprune.commands.listing import checked
 
+    if paths and store:
+        raise PlanError("verify takes paths or --store, not both: leave one of them out")
     failed = False
-    for bad, line in checked(store):
+    for bad, line in checked(paths, store):
         print(line)
         failed |= bad
     if failed:
+        print("bad files are not used: download them again, or delete them and collect again")
         raise typer.Exit(4)

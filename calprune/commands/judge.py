@@ -78,7 +78,7 @@ def judge(
     Every judgement is saved at once and never paid for twice.
     """
     from calprune.commands.reading import Reader
-    from calprune.data.storage.store import store_path
+    from calprune.data.storage.places import store_path
     from calprune.judge.exports import form_of
 
     root, reader = store_path(store, writing=True), Reader()

@@ -171,7 +171,7 @@ def described(file: Path) -> str:
     """What a sealed file of any kind holds, as JSON, after checking it."""
     from calprune.data.condition import Condition
     from calprune.data.condition_names import name_of
-    from calprune.data.storage.store import check_file
+    from calprune.data.storage.reading import check_file
 
     sealed = check_file(file)
     found: dict[str, Any] = {
@@ -188,15 +188,24 @@ def described(file: Path) -> str:
     return json.dumps(found, indent=2)
 
 
-def checked(stores: Sequence[Path] | None) -> Iterator[tuple[bool, str]]:
-    """Whether a file is bad, and a line: one for each bad file, then the counts."""
+def checked(
+    paths: Sequence[Path] | None, stores: Sequence[Path] | None
+) -> Iterator[tuple[bool, str]]:
+    """Whether a file is bad, and a line: one for each bad file, then the counts.
+
+    Args:
+        paths: files, and folders of which all are checked; none for the stores.
+        stores: as ``--store`` gives them.
+    """
     import h5py
 
-    from calprune.data.storage.store import Store, store_paths
+    from calprune.data.storage.places import store_paths
+    from calprune.data.storage.reading import verified
+    from calprune.data.storage.store import Store
 
     bad = good = 0
-    for store in store_paths(stores):
-        for path, error in Store(store).verify():
+    for place in paths or store_paths(stores):
+        for path, error in Store(place).verify() if place.is_dir() else verified([place]):
             if error is None:
                 good += 1
             else:

@@ -23,7 +23,7 @@ _NAMES = re.compile(r"\{names of ([a-z]+)\}")
 
 _READING = "answer_set confidence calibrate target"
 _PREDICTED = f"folds verbalizers {_READING}"
-_ANALYZE = f"store bench model select keep format labels {_PREDICTED}"
+_ANALYZE = f"store untrusted bench model select keep format labels {_PREDICTED}"
 _ESTIMATED = f"{_ANALYZE} metric draws seed each_seed resample common"
 _TESTED = "mixed_numerics correction permutations"
 _SLOPES = "calibration_slope by each_seed resample common"
@@ -43,10 +43,10 @@ _COLLECT = (
 )
 _RUN = "batch_tokens max_memory shard audit min_mass"
 _REPRODUCED = f"{_ANALYZE} draws seed interval resample mixed_numerics study published"
-_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out"
+_PAGE = f"{_ESTIMATED} by interval {_TESTED} against out questions thumbnails data"
 _ROWS = (
-    f"store bench model format {_PREDICTED} data against changed flips confident_errors select "
-    "keep mixed_numerics"
+    f"store untrusted bench model format {_PREDICTED} data against changed flips "
+    "confident_errors select keep mixed_numerics"
 )
 _SELECTED = "select bench keep model revision picture clip store data images device dtype"
 
@@ -88,11 +88,15 @@ MODES: dict[str, dict[str, str]] = {
         "--grades": "store bench model grades condition replace",
     },
     "import": {"": "from_ store bench model selector keep label"},
-    "ls": {"conditions": "store format", "of plug-ins": "format"},
+    "ls": {"conditions": "store untrusted format", "of plug-ins": "format"},
     "compare-selections": {"": f"{_SELECTED} numerics per_image format max_left_out"},
     "show tokens": {"": f"{_SELECTED} image question out formats"},
-    "show file": {"": ""},
-    "verify": {"": "store"},
+    "show file": {"": "untrusted"},
+    "verify": {"": "store untrusted"},
+    "gc": {"": "store kind delete"},
+    "migrate": {"": "store"},
+    "pack": {"": "bench model select keep features"},
+    "unpack": {"": "into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }
@@ -293,6 +297,10 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Check, then run."""
         check(self.key, ctx.params, given(ctx))
+        if ctx.params.get("untrusted"):
+            from calprune.data.storage.origin import suspect_all
+
+            suspect_all()
         return super().invoke(ctx)
 
 

@@ -72,12 +72,23 @@ def listed(text: str | None) -> list[str]:
     return [x.strip() for x in text.split(",")] if text else []
 
 
+UntrustedOption = Annotated[
+    bool,
+    typer.Option(
+        "--untrusted",
+        help="Read even files that were sealed here in a limited process, as those of strangers "
+        "always are.",
+    ),
+]
+
 # How the cache is read and resampled.
 MetricOption = Annotated[
     str | None,
     typer.Option(help="One or more of 'calprune ls metrics', separated by commas."),
 ]
-OnlyBenchOption = Annotated[str | None, typer.Option(help="Only this benchmark.")]
+OnlyBenchOption = Annotated[
+    str | None, typer.Option(help="Only these benchmarks, separated by commas.")
+]
 OnlyModelOption = Annotated[str | None, typer.Option(help="Only this model.")]
 OnlySelectOption = Annotated[
     list[str] | None,

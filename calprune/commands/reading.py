@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +27,7 @@ class Reader:
     def tables(
         self,
         stores: Sequence[Path] | None,
-        benchmark: str | None = None,
+        benchmark: str | Collection[str] | None = None,
         model: str | None = None,
         tell: Tell = silent,
         *,
@@ -41,7 +41,8 @@ class Reader:
         """
         from calprune.analyze.experiments.chosen import chosen
         from calprune.data.storage.copies import without_copies
-        from calprune.data.storage.store import Store, store_paths, tables_of
+        from calprune.data.storage.places import store_paths
+        from calprune.data.storage.store import Store, tables_of
 
         read = [Store(path) for path in store_paths(stores)]
         found = tables_of(read, benchmark=benchmark, model=model, bad=self._bad, tell=tell)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from calprune.commands.benchmarks import only_benchmarks
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
@@ -14,6 +15,7 @@ from calprune.commands.options import (
     CommonOption,
     ConfidenceOption,
     CorrectionOption,
+    DataOption,
     DrawSeedOption,
     DrawsOption,
     EachSeedOption,
@@ -33,6 +35,7 @@ from calprune.commands.options import (
     StoresOption,
     TargetOption,
     TitledOption,
+    UntrustedOption,
     VerbalizersOption,
     WidthOption,
     listed,
@@ -40,11 +43,11 @@ from calprune.commands.options import (
 from calprune.errors import PlanError
 
 EPILOG = (
-    "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  calprune "
-    "report --bench pope --by split --metric ece,accuracy,aurc  ·  calprune report --select full "
-    "--select scope --keep 64  ·  calprune report --study "
-    "calibration  ·  calprune report --study calibration --format latex  ·  calprune report "
-    "--study calibration --plot figures --width page --formats pdf"
+    "Examples:  calprune report  ·  calprune report --out study.html --against full  ·  "
+    "calprune report --bench pope,mme --by split --metric ece,accuracy,aurc  ·  calprune "
+    "report --select full --select scope --keep 64  ·  calprune report --study calibration  ·  "
+    "calprune report --study calibration --format latex  ·  calprune report --study "
+    "calibration --plot figures --width page --formats pdf"
 )
 
 
@@ -80,6 +83,24 @@ def report(
     format: Annotated[
         str, typer.Option(help="html, or the study's tables as one of {names of formats}.")
     ] = "html",
+    questions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Single questions shown of each condition, the most changed; 0 for none.  "
+            "[default: 200, or fewer where there are many conditions]",
+        ),
+    ] = None,
+    thumbnails: Annotated[
+        bool | None,
+        typer.Option(
+            "--thumbnails/--no-thumbnails",
+            help="Show small pictures of their images, where these are at hand.  [default: only of "
+            "generated benchmarks, as the licence of others may not allow to pass them on]",
+            show_default=False,
+        ),
+    ] = None,
+    data: DataOption = None,
     plot: Annotated[
         Path | None, typer.Option(help="Folder for the study's own figures and their numbers.")
     ] = None,
@@ -88,6 +109,7 @@ def report(
     font_size: FontSizeOption = None,
     titled: TitledOption = False,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     select: OnlySelectOption = None,
@@ -114,6 +136,7 @@ def report(
     from calprune.analyze.figures import look
     from calprune.analyze.html_report.page import check_path, page, write_page
     from calprune.analyze.html_report.pictures import ROOM
+    from calprune.analyze.html_report.question_pages import QuestionChoice
     from calprune.analyze.html_report.report_data import collect_data
     from calprune.analyze.labels import read_labels
     from calprune.analyze.options import check_read
@@ -132,6 +155,9 @@ def report(
             f"--format {format} prints a study's tables: name one with --study, or take calprune "
             f"analyze --format {format}"
         )
+    if questions == 0 and (thumbnails is not None or data is not None):
+        named = "data" if thumbnails is None else "thumbnails"
+        raise PlanError(f"--{named} is about single questions, and --questions 0 shows none")
     if plot is not None and (plot.suffix or plot.is_file()):
         raise PlanError(f"figures go to a folder, and {plot} names a file")
     how = look(width, font_size, listed(formats), titled)
@@ -143,7 +169,15 @@ def report(
         )
     words, reader = read_labels(labels), Reader()
     with status() as tell:
-        tables = reader.tables(store, bench, model, tell, select=select, keep=keep, against=against)
+        tables = reader.tables(
+            store,
+            only_benchmarks(bench),
+            model,
+            tell,
+            select=select,
+            keep=keep,
+            against=against,
+        )
         check_read(tables, told.predictions, given(ctx))
         cache = PredictionCache()
         found = experiments(tables, cache=cache, labels=words) if tables and study else []
@@ -167,6 +201,7 @@ def report(
                 untrusted=reader.left_out,
                 cache=cache,
                 labels=words,
+                questions=QuestionChoice(questions, thumbnails, data),
                 tell=tell,
             )
             text = str(write_page(page(content, tell=tell), out))

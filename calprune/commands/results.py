@@ -26,7 +26,7 @@ from calprune.analyze.options import (
     untested,
 )
 from calprune.analyze.results.availability import check_answers
-from calprune.analyze.tables.notes import FEW_IMAGES, UNRELIABLE
+from calprune.analyze.tables.notes import FEW_IMAGES, OWN_FAMILY, UNRELIABLE
 from calprune.analyze.tables.render import check_format, render_rows
 from calprune.analyze.tables.text_table import TextTable
 from calprune.data.storage.logits import LogitTable
@@ -58,6 +58,7 @@ class Asked:
         labels: words for conditions.
         strict: replies without grades are an error; else such conditions are left out and named.
         given: names of the options that were given, whatever their values.
+        printed: whether tables are for papers, where the best is bold if tests allow it.
     """
 
     metrics: Sequence[str] = ()
@@ -74,6 +75,7 @@ class Asked:
     labels: Labels = UNLABELLED
     strict: bool = False
     given: Collection[str] = ()
+    printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,10 @@ def printed(
         tables = graded(tables)
     check_read(tables, options.predictions, asked.given, asked.confidences)
     found = opened(tables, options.each_seed, options.common, labels=asked.labels)
+    for line in (f"{s.title}: {note}" for s in found for note in s.notes):
+        remark(line)
     tell("computing")
-    result = RESULTS[mode](found, asked, options)
+    result = RESULTS[mode](found, replace(asked, printed=fmt == "latex"), options)
     for line in (*result.missing, *(_cautions(result.tables) if fmt in ("csv", "json") else ())):
         remark(line)
     if plot is not None:
@@ -185,6 +189,7 @@ def _estimates(experiments: Sequence[Experiment], asked: Asked, options: Analysi
 def _differences(
     experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
 ) -> Result:
+    from calprune.analyze.results.best import best_of
     from calprune.analyze.results.compare import compare, without
     from calprune.analyze.tables.differences import difference_tables
 
@@ -192,7 +197,9 @@ def _differences(
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = compare(experiments, chosen, against, options)
     lacking = without(experiments, against)
-    return Result(rows, difference_tables(rows), _meta(asked, options, against), lacking, chosen)
+    best = best_of(experiments, chosen, rows, options) if asked.printed else None
+    tables = _corrected(difference_tables(rows, best), experiments)
+    return Result(rows, tables, _meta(asked, options, against), lacking, chosen)
 
 
 def _powers(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions) -> Result:
@@ -215,7 +222,8 @@ def _trends(experiments: Sequence[Experiment], asked: Asked, options: AnalysisOp
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = trend(experiments, chosen, parameter, options)
     meta = {**_meta(asked, options, None), "trend": parameter}
-    return Result(rows, trend_tables(rows), meta, trendless(experiments, parameter))
+    tables = _corrected(trend_tables(rows), experiments)
+    return Result(rows, tables, meta, trendless(experiments, parameter))
 
 
 def _definitions(
@@ -231,7 +239,10 @@ def _definitions(
     meta = {**_meta(asked, options, asked.against), "confidence": ",".join(asked.confidences)}
     del meta["by"]
     lacking = [] if asked.against is None else without(experiments, asked.against)
-    return Result(rows, by_confidence_tables(rows), meta, lacking)
+    tables = by_confidence_tables(rows)
+    if asked.against is not None:
+        tables = _corrected(tables, experiments)
+    return Result(rows, tables, meta, lacking)
 
 
 def _regressions(
@@ -255,7 +266,7 @@ def _regressions(
         return Result(rows, calibration_slope_tables(rows), meta)
     against = asked.against
     moved = [r for one in told for r in calibration_slope_differences(experiments, against, one)]
-    tables = calibration_slope_difference_tables(moved)
+    tables = _corrected(calibration_slope_difference_tables(moved), experiments)
     return Result(moved, tables, meta, without(experiments, against))
 
 
@@ -288,6 +299,13 @@ def _trade_offs(
     each = zip(trade_off_tables(rows), experiments, strict=True)
     tables = [replace(t, notes=(*t.notes, *_few([one]))) for t, one in each]
     return Result(rows, tables, _read(asked, options))
+
+
+def _corrected(tables: list[TextTable], experiments: Sequence[Experiment]) -> list[TextTable]:
+    """Tables of p-values; of several benchmarks they say that each is corrected by itself."""
+    if len(experiments) < 2:
+        return tables
+    return [replace(t, notes=(*t.notes[:-1], OWN_FAMILY, t.notes[-1])) for t in tables]
 
 
 def _few(experiments: Sequence[Experiment]) -> list[str]:

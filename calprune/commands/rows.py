@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from calprune.commands.benchmarks import only_benchmarks
 from calprune.commands.modes import given, reading
 from calprune.commands.options import (
     AnswerSetOption,
@@ -24,6 +25,7 @@ from calprune.commands.options import (
     OnlySelectOption,
     StoresOption,
     TargetOption,
+    UntrustedOption,
     VerbalizersOption,
 )
 from calprune.errors import PlanError
@@ -75,6 +77,7 @@ def rows(
         Path | None, typer.Option(help="File for all rows; parquet needs one.  [default: stdout]")
     ] = None,
     store: StoresOption = None,
+    untrusted: UntrustedOption = False,
     bench: OnlyBenchOption = None,
     model: OnlyModelOption = None,
     data: DataOption = None,
@@ -121,7 +124,7 @@ def rows(
     choice = RowChoice(changed, flips, confident_errors)
     reader = Reader()
     with status() as tell:
-        tables = reader.tables(store, bench, model, tell)
+        tables = reader.tables(store, only_benchmarks(bench), model, tell)
         if bench is None and reads_replies(told.predictions.confidence):
             tables = list(graded(tables))
         check_read(tables, told.predictions, given(ctx))

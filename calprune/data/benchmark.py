@@ -148,7 +148,8 @@ class Benchmark(Protocol):
         origin: where it is published.
         published: counts as released; None for generated ones.
 
-    One that is generated has ``reads_files = False`` too, so that ``--data`` is refused.
+    One that is generated has ``reads_files = False`` too, so that ``--data`` is refused. One of
+    pictures that some models were made for has ``depicts``, the words in which these say so.
     """
 
     title: str

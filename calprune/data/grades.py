@@ -15,8 +15,6 @@ import hashlib
 import json
 import math
 import os
-import socket
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +24,7 @@ import numpy as np
 
 from calprune.data.json_files import json_of, read_bytes
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.publishing import publish
+from calprune.data.storage.publishing import publish, temporary
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, PlanError, WriteError
 
 MARK = "calprune"
@@ -197,8 +195,7 @@ def write_grades(table: LogitTable, grades: Grades, replacing: bool = False) -> 
 
 def _replace(path: Path, image: bytes) -> None:
     """Put other bytes in the place of a file, which is there all the while."""
-    # a name of temporary files as the store knows them, should this process be killed
-    fresh = path.parent / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    fresh = temporary(path.parent)
     try:
         publish(fresh, image)
         os.replace(fresh, path)

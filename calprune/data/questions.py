@@ -14,6 +14,7 @@ import numpy as np
 from calprune import registry
 from calprune.data.benchmark import (
     Benchmark,
+    Blob,
     Example,
     OpenedBenchmark,
     Picture,
@@ -23,6 +24,7 @@ from calprune.data.benchmark import (
 from calprune.data.condition import canonical_json, sha256_of
 from calprune.data.storage.ragged_text import MOST_REFERENCE
 from calprune.errors import BenchmarkError, CalpruneError, PlanError
+from calprune.failures import working_on
 
 LONGEST_ID = 512  # bytes, as the cache stores them
 MOST_TAGS = 32
@@ -59,7 +61,7 @@ class Questions:
 
     def picture(self, image: str) -> Picture:
         """Pixels, file or bytes of an image."""
-        found = self.source.picture(image)
+        found = _picture(self.source, image)
         return upright(found) if self.source.upright else found
 
     def reply_tokens(self, example: Example) -> int:
@@ -87,6 +89,11 @@ class Questions:
             raise PlanError(f"--reply-tokens {tokens}: a number above 0 is needed")
         source = replace(self.source, reply_tokens=tokens) if self.open else self.source
         return replace(self, source=source, closed_tokens=tokens if closed else 0)
+
+    def noting(self, note: str) -> Questions:
+        """The same benchmark with one more note for readers of the results."""
+        source = replace(self.source, notes=(*self.source.notes, note))
+        return replace(self, source=source)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -208,7 +215,28 @@ def short_name(name: str) -> str:
 
 
 def _digest(source: OpenedBenchmark, image: str) -> str:
-    return source.digest(image) if source.digest else picture_digest(source.picture(image))
+    if source.digest is None:
+        return picture_digest(_picture(source, image))
+    with working_on(f"image {image!r}"):
+        return source.digest(image)
+
+
+def _picture(source: OpenedBenchmark, image: str) -> Picture:
+    with working_on(f"image {image!r}"):
+        found = source.picture(image)
+    if isinstance(found, np.ndarray):
+        fit = found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 3
+        if not fit or not found.size:
+            raise BenchmarkError(
+                f"image {image!r}: pixels are uint8 (height, width, 3), not {found.dtype} "
+                f"{found.shape}"
+            )
+    elif not isinstance(found, Path | Blob):
+        raise BenchmarkError(
+            f"image {image!r}: a picture is an array of pixels, a Path or a Blob, not "
+            f"{type(found).__name__}"
+        )
+    return found
 
 
 def _ranges(sizes: Iterable[int]) -> tuple[tuple[int, ...], ...]:
@@ -231,6 +259,10 @@ def open_source(name: str, root: Path | None) -> OpenedBenchmark:
         raise
     except Exception as error:
         raise BenchmarkError(_failed(name, error)) from error
+    if not isinstance(source, OpenedBenchmark):
+        raise BenchmarkError(
+            f"benchmark {name!r} opened as {type(source).__name__}, not an OpenedBenchmark"
+        )
     for group, rule in (("scorers", source.scorer), ("parsers", source.parser)):
         known = registry.names(group)
         if rule not in known and (rule or group == "scorers"):
@@ -239,7 +271,7 @@ def open_source(name: str, root: Path | None) -> OpenedBenchmark:
 
 
 def _failed(name: str, error: Exception) -> str:
-    return f"benchmark {name!r} failed: {type(error).__name__}: {error}"
+    return f"benchmark {name!r} failed: {registry.reason(error)}"
 
 
 def _read(name: str, source: OpenedBenchmark) -> Iterator[Example]:
@@ -256,6 +288,7 @@ def _checked(name: str, source: OpenedBenchmark) -> Iterator[Example]:
     seen: dict[str, str] = {}
     tags: set[str] = set()
     for e in _read(name, source):
+        _check_types(name, e)
         where = e.where or f"{name}: question {e.id!r}"
         _check_texts(where, e)
         if e.id in seen:
@@ -274,6 +307,22 @@ def _checked(name: str, source: OpenedBenchmark) -> Iterator[Example]:
         if not e.offered and (e.label != -1 or not e.references):
             raise BenchmarkError(f"{where}: neither options to choose from nor a reference answer")
         yield e
+
+
+def _check_types(name: str, e: Example) -> None:
+    """Fields are of the types that they are declared with; BenchmarkError names one that is not."""
+    if not isinstance(e, Example):
+        raise BenchmarkError(f"{name}: a question is an Example, not {type(e).__name__}")
+    texts = (e.id, e.image, e.prompt, e.split, e.category, e.cluster, e.group, *e.references)
+    for text in (*texts, *(word for tag in e.tags for word in tag)):
+        if not isinstance(text, str):
+            raise BenchmarkError(f"{e.where or name}: question {e.id!r}: {text!r} is no text")
+    for index in (e.label, *e.offered):
+        if not isinstance(index, int | np.integer) or isinstance(index, bool):
+            raise BenchmarkError(
+                f"{e.where or name}: question {e.id!r}: label and offered are indices of answers, "
+                f"counted from 0, not {index!r}"
+            )
 
 
 def _check_texts(where: str, e: Example) -> None:

@@ -109,8 +109,11 @@ def reproduce(tables, study, published=(), **told):
     return _reproduce(found, study, options, published)
 
 
-def collect_data(tables, metrics=(), against=None, strict=False, study=(), untrusted=(), **told):
+def collect_data(
+    tables, metrics=(), against=None, strict=False, study=(), untrusted=(), questions=None, **told
+):
     own: dict[str, Any] = {"strict": strict, "study": study, "untrusted": untrusted}
+    own |= {"questions": questions} if questions else {}
     return _collect_data(tables, metrics, against, AnalysisOptions.of(**told), **own)
 
 

@@ -12,6 +12,7 @@ from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
 from calprune.analyze.study import Study
 from calprune.data.condition import Condition, ExperimentKey
+from calprune.data.condition_names import name_of
 from calprune.errors import PlanError
 from tests.analyze.calls import analyze, compare
 from tests.analyze.conftest import make_condition, make_table
@@ -93,7 +94,17 @@ def test_sets_that_common_drops_are_named(capsys):
     assert capsys.readouterr().err == f"calprune: {line}\n"
     Study(tuple(tables)).compare("accuracy", common=True, draws=0, permutations=9)
     assert line in capsys.readouterr().err
+
+
+def test_questions_that_common_drops_are_counted(capsys):
+    full, pruned = at()
+    few = of_images(full, 20, "d")
     analyze([few, pruned], metrics=["accuracy"], common=True, draws=20)
+    assert capsys.readouterr().err == (
+        "calprune: toy on shapes: read are the 120 questions that all conditions hold; left out "
+        f"are 120 of 240 of {name_of(pruned.condition)}\n"
+    )
+    analyze([full, pruned], metrics=["accuracy"], common=True, draws=20)
     assert capsys.readouterr().err == ""
 
 

@@ -26,7 +26,8 @@ from calprune.analyze.results.reliability import isotonic_steps, reliability_bin
 from calprune.analyze.results.risk_coverage import risk_coverage
 from calprune.analyze.tables.records import records
 from calprune.cli import app
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.store import Store
 from tests.analyze.calls import figure_data
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "printed"

@@ -15,7 +15,8 @@ from calprune.analyze.pipeline import PredictionCache
 from calprune.analyze.predictions.table import Predictions
 from calprune.cli import app
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.store import Store
 from tests.analyze.conftest import make_table
 
 Reads = Counter[tuple[Path, PredictionOptions]]

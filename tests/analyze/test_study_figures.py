@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -13,12 +14,27 @@ from matplotlib.text import Text
 
 import calprune
 from calprune import registry
-from calprune.analyze.figures import look, styled
-from calprune.analyze.reproduction.figures import figures_of, pictures_of, write_figures
+from calprune.analyze.figures import Page, look, styled
+from calprune.analyze.figures._pages import _with_words
+from calprune.analyze.reproduction.figures import (
+    figures_of,
+    pictures_of,
+    records_of,
+    write_figures,
+)
 from calprune.analyze.reproduction.figures.layout import arranged
 from calprune.analyze.reproduction.figures.lines import break_of
-from calprune.analyze.reproduction.figures.points import FigurePoints, records_of
-from calprune.data.studies import find_study
+from calprune.analyze.reproduction.figures.points import FigurePoints
+from calprune.data.studies import (
+    FigureMark,
+    FigurePanel,
+    Publication,
+    StudyFigure,
+    Table,
+    TableAxis,
+    find_study,
+)
+from calprune.errors import PlanError
 from tests.analyze.calls import reproduce
 from tests.analyze.conftest import make_condition, make_table
 
@@ -58,6 +74,7 @@ def test_every_cell_of_every_figure_exists_and_no_study_needs_code_of_its_own() 
             table = tables[panel.table]
             rows, columns = {r.label for r in table.rows}, {c.label for c in table.columns}
             assert set(panel.rows) <= rows
+            drawn += len(panel.kept)
             for mark in (*panel.marks, *panel.references, *panel.beside):
                 assert mark.row in rows, (name, panel.table, mark)
                 assert mark.column in columns or (panel.each and not mark.column)
@@ -151,14 +168,18 @@ def test_another_model_and_another_benchmark_are_named_in_the_caption() -> None:
 
 def test_a_figure_of_every_benchmark_has_the_panels_that_are_there() -> None:
     tables = calprune.open("sample").tables
-    (one,) = figures_of("scope-appendix", reproduce(tables, "scope-appendix", draws=20))
+    one, _ = figures_of("scope-appendix", reproduce(tables, "scope-appendix", draws=20))
     assert [panel.name for panel in one.panels] == ["shapes"]
     assert [p.mark.x for p in one.panels[0].marks if p.cell.value is not None] == ["0", "0.5", "1"]
 
 
 def test_a_figure_that_would_be_empty_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert figures_of("scope-appendix", reproduce([], "scope-appendix")) == []
-    assert "nothing of it is in the cache, and nothing published" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "Figure 1" in told
+    assert "nothing of it is in the cache, and nothing published" in told
+    assert "Figure 2" in told
+    assert "no benchmark of it is in the cache" in told
 
 
 def test_pictures_captions_and_numbers_are_written_alike_each_time(
@@ -192,9 +213,11 @@ def test_no_words_are_cut_off_or_stand_on_one_another(
             shown.append((self.get_text(), self.get_window_extent(renderer)))
         usual(self, renderer)
 
-    for one in grid:
+    for one, words in itertools.product(grid, (False, True)):
         with styled():
             figure = arranged(one, room)
+            if words:
+                _with_words(Page(figure, "A title", ("A note of some length.",) * 9))
             figure.draw_without_rendering()  # lays out
             figure.set_layout_engine(None)
             monkeypatch.setattr(Text, "draw", drawn)
@@ -224,3 +247,68 @@ def test_a_reference_far_above_breaks_the_axis(grid: list[FigurePoints]) -> None
         replace(p, cell=replace(p.cell, value=0.05, low=0.04, high=0.06)) for p in panel.references
     )
     assert break_of(replace(panel, references=near)) is None
+
+
+def test_a_caption_names_few_reasons_and_the_numbers_all(tmp_path: Path) -> None:
+    """Each pair of files here is refused in words of its own."""
+    tables = []
+    for i, keep in enumerate((32, 48, 64, 96)):
+        for power in (1.0, 1.5):
+            where = {"benchmark": "mme", "model": "llava-1.5-7b", "alpha": 1.0}
+            made = make_condition("scope", keep, gap_power=power, **where)
+            tag = {"place": [str(power)]}
+            tables.append(make_table(made, noise=i, scorer="accuracy", tags=tag))
+    (four,) = figures_of("gap-power", reproduce(tables, "gap-power", draws=20))
+    assert len(four.panels[0].lacking) == 3
+    assert four.panels[0].lacking[-1].endswith("other reasons, in the file of the numbers")
+    paths = write_figures([four], tmp_path, look=look(formats=["svg"]))
+    assert paths[-1].read_text().count("cannot be paired") == 4
+
+
+def test_scores_of_another_benchmark_are_told_from_the_published() -> None:
+    where = {"alpha": 1.0, "benchmark": "shapes", "model": "toy"}
+    tables = [
+        make_table(make_condition("scope", 64, gap_power=p, **where), noise=n, scorer="accuracy")
+        for n, p in enumerate((1.0, 1.5))
+    ]
+    (four,) = figures_of("gap-power", reproduce(tables, "gap-power", draws=20))
+    assert four.panels[0].y == "change of shapes score (points)"
+    notes = pictures_of([four])[0].notes
+    assert "Published scores are of mme, and may be on another scale than ours." in notes
+
+
+def own_study(row: str, table: str = "t") -> Publication:
+    """A reader's study, all of it: a table of two cells, and a figure of them."""
+    cells = Table(
+        "t", "Mine", "toy", "shapes", (TableAxis("full", "full"), TableAxis("64", "scope", 64)),
+        (TableAxis("ECE", metric="ece"),),
+    )  # fmt: skip
+    panel = FigurePanel("ECE", table, "groups", "K", "ECE", (FigureMark(row, "ECE", row, "SCOPE"),))
+    figure = StudyFigure("figure-1", "Mine", (panel,))
+    numbers = Path("mine.csv")
+    return Publication("mine", "Mine", "a paper", (), (cells,), numbers, (figure,))
+
+
+def test_a_study_of_ones_own_needs_no_other_file(tmp_path: Path) -> None:
+    numbers = tmp_path / "mine.csv"
+    numbers.write_text("table,row,column,value,source\nt,64,ECE,.05,here\n")
+    study = replace(own_study("64"), numbers=numbers)
+    tables = [make_table(), make_table(make_condition("scope", 64, alpha=1.0))]
+    (one,) = figures_of(study, reproduce(tables, study, draws=20))
+    (point,) = one.panels[0].points
+    assert point.cell.published == 0.05
+    assert point.cell.value is not None
+    assert [p.name for p in write_figures([one], tmp_path, look=look(formats=["svg"]))] == [
+        f"toy-mine-figure-1.{kind}" for kind in ("svg", "txt", "csv")
+    ]
+
+
+def test_a_figure_of_what_its_study_lacks_is_refused(tmp_path: Path) -> None:
+    numbers = tmp_path / "mine.csv"
+    numbers.write_text("table,row,column,value,source\n")
+    study = replace(own_study("65"), numbers=numbers)
+    with pytest.raises(PlanError, match="mine: a figure draws 'ECE' of '65', which t does not"):
+        figures_of(study, reproduce([], study))
+    study = replace(own_study("64", table="u"), numbers=numbers)
+    with pytest.raises(PlanError, match="draws 'u', which is none of its tables"):
+        figures_of(study, reproduce([], study))

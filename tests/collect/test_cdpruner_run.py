@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 import calprune
 from calprune.cli import app
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.reading import check_file
+from calprune.data.storage.store import Store
 from tests.collect.clip_checkpoint import save_clip
 
 VISION = {

@@ -19,7 +19,8 @@ from calprune.data.storage.container import Sealed, header, pack, unpack
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.publishing import publish
 from calprune.data.storage.ragged_text import pack_texts
-from calprune.data.storage.store import Store, read_logits
+from calprune.data.storage.reading import read_logits
+from calprune.data.storage.store import Store
 from calprune.errors import Mismatch, PlanError
 from tests.analyze.calls import read_predictions
 

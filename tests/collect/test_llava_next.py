@@ -18,7 +18,8 @@ from calprune.collect import run
 from calprune.collect.models import ModelOptions, open_adapter
 from calprune.collect.models.llava_next import CONVENTIONS, LlavaNext
 from calprune.data.condition import Budget
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.reading import check_file
+from calprune.data.storage.store import Store
 from calprune.errors import ModelError, PlanError
 from tests.collect.checkpoints import MEAN, PINPOINTS, save_checkpoint
 

@@ -15,13 +15,14 @@ import pytest
 
 from calprune import registry
 from calprune.collect import run
+from calprune.collect.grid import budgets, grid
 from calprune.collect.hf.names import find
 from calprune.collect.models import ModelOptions
 from calprune.collect.models.llava import Llava
 from calprune.collect.packed.reply import Packed
 from calprune.collect.plugin_source import source
 from calprune.collect.selection.half_precision import by_half_score
-from calprune.collect.selectors import by_score, in_order
+from calprune.collect.selectors import Merged, as_ranking, by_score, in_order
 from calprune.collect.selectors.saliency import Saliency
 from calprune.collect.stages.encode import encode
 from calprune.data.storage.container import unpack
@@ -76,9 +77,17 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installing:
 
     monkeypatch.setattr(registry, "_shelf", shelf)
 
-    def installed(body: str, method: str = RANK, revision: int = 1, more: str = "") -> None:
+    def installed(
+        body: str,
+        method: str = RANK,
+        revision: int = 1,
+        more: str = "",
+        change: tuple[str, str] = ("", ""),
+    ) -> None:
         nested = method == RANK
         text = MINE.format(body=body, method=method, revision=revision, nested=nested)
+        assert change[0] in text
+        text = text.replace(*change) if change[0] else text
         (folder / "somebody_elses.py").write_text(text + more)
         sys.modules.pop("somebody_elses", None)
         invalidate_caches()
@@ -110,10 +119,69 @@ def test_scores_are_for_all_tokens_and_candidates_are_a_mask(method: Any) -> Non
         method(score[:, None], np.ones(4, np.bool_))
 
 
-def test_an_order_is_of_indices() -> None:
-    with pytest.raises(TypeError, match="indices of tokens, not bool"):
-        in_order(np.array([True, False]), 2)
+@pytest.mark.parametrize("method", [by_score, by_half_score])
+def test_scores_are_finite_numbers_and_whole_ones_fall_too(method: Any) -> None:
+    every = np.ones(3, np.bool_)
+    with pytest.raises(ValueError, match="finite scores: that of token 1 is nan"):
+        method(np.array([1.0, np.nan, 2.0]), every)
+    for odd in (np.array(["a", "b", "c"]), np.ones(3) * 1j, every, every.astype(object)):
+        with pytest.raises(TypeError, match=f"scores that are numbers.*not {odd.dtype}"):
+            method(odd, every)
+    apart = np.array([1.0, np.nan, 2.0]), np.array([True, False, True])  # as on separators
+    assert method(*apart).order.tolist() == [2, 0, -1]
+    found = method(np.array([0, 200, 3], np.uint8), every)  # whose negatives wrap around
+    assert found.order.tolist() == [1, 2, 0]
+    assert found.score.dtype == np.float64
+
+
+@pytest.mark.parametrize("take", [lambda order: in_order(order, 2), Merged.rows])
+def test_an_order_is_of_indices(take: Any) -> None:
+    with pytest.raises(TypeError, match="takes indices of tokens, not bool"):
+        take(np.array([True, False]))
+    with pytest.raises(TypeError, match="takes indices of tokens, not float64"):
+        take([0.5, 1.5])
+    with pytest.raises(ValueError, match=r"indices of tokens, \(n,\), not shape \(1, 2\)"):
+        take(np.array([[0, 1]]))
+
+
+def test_an_order_is_of_tokens_there_are() -> None:
     assert in_order(np.zeros(0), 2).order.tolist() == [-1, -1]
+    assert in_order([1, 0], 3).order.tolist() == [1, 0, -1]
+    for order, said in (([2], "tokens 0 to 1, not 2"), ([-1], "not -1"), ([0, 1, 0], "3 of 2")):
+        with pytest.raises(ValueError, match=said):
+            in_order(np.array(order), 2)
+    with pytest.raises(TypeError, match="the number of tokens, not ndarray"):
+        in_order([0], np.array([False, True]))
+    two, three = np.zeros(2), np.zeros(3)
+    with pytest.raises(ValueError, match=r"one length, at most 4: order \(3,\), score \(2,\)"):
+        as_ranking(4, np.arange(3), two, three, three > 0)
+
+
+@pytest.mark.parametrize("token", [1.5, True, "1", np.float64(1)])
+def test_new_tokens_are_made_of_whole_ones(token: Any) -> None:
+    with pytest.raises(TypeError, match=r"Merged\.of takes indices of tokens, whole numbers"):
+        Merged.of([{token: 1.0}])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (('frozenset({"saliency"})', '["saliency"]'), "its needs is ['saliency'], and must be of"),
+        (("revision: ClassVar[int] = 1", "other = 1"), "its revision is missing, and must be of"),
+        (("revision: ClassVar[int] = 1", 'revision = "1"'), "its revision is '1', and must be of"),
+        (("budget: ClassVar[Budget | None] = None", "more = 1"), "its budget is missing, and must"),
+        (("nested: ClassVar[bool] = True", "nested = False"), "nested is True of those that rank"),
+        (("def rank", "def order"), "has none of the methods rank, pick, merge, stages: one is"),
+        (("@dataclass(frozen=True)", ""), "selector 'mine' is no dataclass"),
+    ],
+)
+def test_what_a_selector_does_not_say_is_asked_for(
+    install: Installing, change: tuple[str, str], said: str
+) -> None:
+    install(SOUND, change=change)
+    with pytest.raises(PlanError) as caught:
+        grid(["mine"], budgets("16"))
+    assert said in str(caught.value)
 
 
 V = "len(tokens.separator)"
@@ -127,7 +195,7 @@ FLAWED = {
     "not a number": (
         RANK,
         "return by_score(tokens.saliency * np.nan, ~tokens.separator)",
-        "its score is float64 and not finite",
+        "ValueError: by_score takes finite scores: that of token 0 is nan",
     ),
     "some only": (
         RANK,
@@ -162,7 +230,11 @@ FLAWED = {
         "17 tokens, not exactly 16",
     ),
     "twice": (PICK, f"return in_order(tokens.candidates[:k] // 2, {V})", "a token is taken twice"),
-    "beyond": (PICK, f"return in_order(tokens.candidates[-k:] + 1, {V})", "token 576 of 576"),
+    "beyond": (
+        PICK,
+        f"return in_order(tokens.candidates[-k:] + 1, {V})",
+        "ValueError: in_order takes tokens 0 to 575, not 576",
+    ),
     "a list": (PICK, "return list(range(k))", "list returned, not a Ranking"),
     "an offset": (
         MERGE,

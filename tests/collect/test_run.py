@@ -75,7 +75,7 @@ def test_tables_hold_what_was_asked(finished: Path) -> None:
 
 
 def test_kept_tokens_are_nested_and_in_raster_order(finished: Path) -> None:
-    from calprune.data.storage.store import check_file
+    from calprune.data.storage.reading import check_file
 
     kept = {}
     for path in Store(finished).logit_files():

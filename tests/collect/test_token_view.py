@@ -19,7 +19,8 @@ from calprune.cli import app
 from calprune.collect import run
 from calprune.collect.inspection.token_view import token_view
 from calprune.data.condition_names import name_of
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.reading import check_file
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, PlanError, WriteError
 from tests.collect.tiny import save_tiny_llava
 

@@ -13,9 +13,10 @@ from calprune.analyze.html_report.sections.warnings import warnings
 from calprune.cli import app
 from calprune.commands.ending import ended
 from calprune.data.condition import sha256_of
+from calprune.data.storage import origin
 from calprune.data.storage.container import Sealed, header, pack
+from calprune.data.storage.origin import SAMPLE
 from calprune.data.storage.publishing import publish
-from calprune.data.storage.store import SAMPLE
 from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_table
 from tests.data.test_condition import PLAIN
@@ -131,3 +132,29 @@ def test_report_reads_the_others(
     out = tmp_path / "report.html"
     assert ended(lambda: app(["report", "--store", str(store), "--out", str(out)])) == 4
     assert out.read_text() == str([f"{name}.h5" for name in sorted(BAD)])
+
+
+def test_what_was_sealed_here_is_read_apart_if_asked(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(origin, "suspect_all", lambda: asked.append("all"))
+    for command in (("ls",), ANALYZE, ("verify",)):
+        assert ended(lambda c=command: app([*c, "--store", str(store), "--untrusted"])) == 4
+    assert asked == ["all"] * 3
+    assert ended(lambda: app(["show", str(next(SAMPLE.rglob("full-*.h5")))])) == 0
+    assert asked == ["all"] * 3
+    capsys.readouterr()
+
+
+def test_files_and_folders_are_verified(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = str(next(store.glob("full-*.h5")))
+    assert ended(lambda: app(["verify", good])) == 0
+    assert "1 file sound, 0 bad" in capsys.readouterr().out
+    assert ended(lambda: app(["verify", good, str(store)])) == 4
+    out = capsys.readouterr().out
+    assert "3 files sound, 4 bad" in out
+    assert "download them again, or delete them" in out
+    assert ended(lambda: app(["verify", str(store / "none.h5")])) == 4
+    assert "no such file" in capsys.readouterr().out
+    assert ended(lambda: app(["verify", good, "--store", str(store)])) == 2

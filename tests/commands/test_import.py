@@ -17,7 +17,8 @@ from calprune.data.condition_names import name_of
 from calprune.data.storage.agreement import check_agreement
 from calprune.data.storage.container import unpack
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import Store, check_file
+from calprune.data.storage.reading import check_file
+from calprune.data.storage.store import Store
 from calprune.errors import Mismatch
 from tests.children import calprune
 

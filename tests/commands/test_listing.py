@@ -17,7 +17,8 @@ from calprune import registry
 from calprune.commands.listing import listing
 from calprune.commands.reading import Reader
 from calprune.data.benchmarks.gqa import Gqa
-from calprune.data.storage.store import Store, store_path
+from calprune.data.storage.places import store_path
+from calprune.data.storage.store import Store
 
 
 @pytest.fixture(autouse=True)

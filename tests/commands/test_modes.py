@@ -77,12 +77,16 @@ ASKED: dict[str, dict[str, list[str]]] = {
     "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
     **{
         name: {"": []}
-        for name in ("compare-selections", "verify", "data check", "data fetch", "show tokens")
+        for name in (
+            *("compare-selections", "verify", "data check", "data fetch", "show tokens"),
+            *("pack", "unpack", "gc", "migrate"),
+        )
     },
     "show file": {"": []},
 }
 NEEDED = {"compare-selections": ["--select", "full"], "show tokens": ["--select", "full"]}
 NEEDED |= {"data check": ["pope"], "data fetch": ["pope"], "show file": ["F"]}
+NEEDED |= {"pack": ["store", "x.calprune"], "unpack": ["x.calprune"]}
 VALUES = {"confidence": "raw", "interval": "basic", "resample": "rows", "correction": "bh"}
 VALUES |= {"answer_set": "all", "target": "soft", "format": "csv", "formats": "svg"}
 VALUES |= {"share": "1/2", "workers": "3"}

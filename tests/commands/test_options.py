@@ -61,7 +61,7 @@ def test_what_is_read_changes_what_is_printed(
 PAGE = ["metric nll", "by kind", "draws 120", "seed 3", "each-seed", "interval basic",
         "resample rows", "correction bh", "permutations 60", "against scope:alpha=1",
         "answer-set all", "verbalizers first", "folds 3",
-        "calibrate temperature"]  # fmt: skip
+        "calibrate temperature", "questions 3"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", PAGE)
@@ -111,6 +111,14 @@ def test_a_report_joins_questions_and_mixes_numerics_if_told(
 def test_a_report_has_one_definition_of_confidence(cache: list[Any]) -> None:
     with pytest.raises(PlanError, match="--confidence answer-set,raw: a report has one"):
         run("report", "--confidence", "answer-set,raw")
+
+
+@pytest.mark.parametrize("words", [["--thumbnails"], ["--no-thumbnails"], ["--data", "."]])
+def test_without_single_questions_nothing_about_them_is_read(
+    cache: list[Any], words: list[str]
+) -> None:
+    with pytest.raises(PlanError, match=f"{words[0].replace('no-', '')} is about single questions"):
+        run("report", "--questions", "0", *words)
 
 
 def test_a_studys_tables_read_how_numbers_are_made(

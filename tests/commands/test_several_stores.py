@@ -14,7 +14,7 @@ from calprune.analyze.experiments.experiment import experiments
 from calprune.cli import app
 from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import SAMPLE
+from calprune.data.storage.origin import SAMPLE
 from calprune.errors import Mismatch
 from tests.analyze.conftest import make_condition, make_table
 from tests.commands.test_bad_files import ended

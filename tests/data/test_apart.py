@@ -19,8 +19,9 @@ from calprune.data.condition import sha256_of
 from calprune.data.storage import apart, container, origin, structure
 from calprune.data.storage.apart import Process, trusted
 from calprune.data.storage.container import Sealed, intact, sha256_of_body, unpacked
+from calprune.data.storage.reading import check_file, read_logits
 from calprune.data.storage.sealing import seal
-from calprune.data.storage.store import Store, check_file, read_logits
+from calprune.data.storage.store import Store
 from calprune.errors import DamagedFile, StoreError
 from tests.data.hostile_files import HOSTILE, edited
 from tests.data.test_container import ranking

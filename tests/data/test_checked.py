@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from calprune.data.storage import checked, container, noted, sealing, store
+from calprune.data.storage import checked, container, noted, reading, sealing
 from calprune.data.storage.publishing import publish
-from calprune.data.storage.store import Store, check_file, read_logits
+from calprune.data.storage.reading import check_file, read_logits
+from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, Mismatch
 from tests.data.hostile_files import rehash
 from tests.data.test_store import cut_arrays, logit_arrays, sealed
@@ -43,7 +44,7 @@ def laws(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     counted(container, "check_columns")
     counted(container, "check_values")
     counted(sealing, "check_agreement")
-    counted(store, "check_closed_replies")
+    counted(reading, "check_closed_replies")
     return asked
 
 

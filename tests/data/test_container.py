@@ -25,8 +25,8 @@ from calprune.data.storage.container import (
     unpack,
 )
 from calprune.data.storage.publishing import publish
+from calprune.data.storage.reading import check_file
 from calprune.data.storage.schema import FORMATS, RANKINGS, VERSION, Column, Format
-from calprune.data.storage.store import check_file
 from calprune.errors import (
     DamagedFile,
     IncompleteError,

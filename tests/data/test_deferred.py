@@ -10,7 +10,8 @@ import pytest
 
 from calprune.data.storage import deferred
 from calprune.data.storage.deferred import Room
-from calprune.data.storage.store import Store, read_logits
+from calprune.data.storage.reading import read_logits
+from calprune.data.storage.store import Store
 from calprune.errors import DamagedFile
 from tests.data.test_store import logit_arrays, sealed
 from tests.data.test_validation import written

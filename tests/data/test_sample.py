@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 import calprune
-from calprune.data.storage.store import SAMPLE, Store, store_path
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.places import store_path
+from calprune.data.storage.store import Store
 from calprune.errors import PlanError
 
 IMAGES = 100

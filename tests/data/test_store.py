@@ -12,10 +12,12 @@ from calprune.data.condition import Condition
 from calprune.data.storage import store as module
 from calprune.data.storage.container import Arrays, Sealed, as_text, header, pack
 from calprune.data.storage.logits import LogitTable, Replies
+from calprune.data.storage.places import store_path
 from calprune.data.storage.publishing import publish
+from calprune.data.storage.reading import check_file, read_logits
 from calprune.data.storage.schema import LOGITS
 from calprune.data.storage.sealing import seal
-from calprune.data.storage.store import Store, check_file, read_logits, safe, store_path
+from calprune.data.storage.store import Store, safe
 from calprune.data.storage.validation import check_values
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, StoreError, WriteError
 from tests.data.test_condition import PLAIN

@@ -13,8 +13,8 @@ from calprune.data.condition import ALL_TOKENS, Budget, Condition, canonical_jso
 from calprune.data.storage.agreement import check_agreement
 from calprune.data.storage.container import Arrays, Sealed, as_text, header, pack
 from calprune.data.storage.publishing import publish
+from calprune.data.storage.reading import check_file, read_logits
 from calprune.data.storage.sealing import seal
-from calprune.data.storage.store import check_file, read_logits
 from calprune.data.storage.validation import check_values
 from calprune.errors import Mismatch, StoreError
 from tests.data.test_condition import PLAIN

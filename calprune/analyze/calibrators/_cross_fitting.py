@@ -117,7 +117,7 @@ def _of_answers(
         train, test = taught & (fold != f), has_alternatives & (fold == f)
         _enough(train)
         fitted.append(calibrator.learn(log_p[train], truth[train]))
-        new[test] = fitted[-1](log_p[test])
+        new[test] = _mapped(fitted[-1], log_p[test])
     p = np.exp(new)
     predicted = np.where(predictions.replied, 0, new.argmax(axis=1))
     tied = (new == new.max(axis=1, keepdims=True)).sum(axis=1) > 1
@@ -157,7 +157,9 @@ def _of_confidence(
                 "more questions or fewer folds"
             )
         fitted.append(calibrator.fit(predictions.confidence[train], correct[train]))
-        c[test] = fitted[-1](predictions.confidence[test])
+        c[test] = _mapped(fitted[-1], predictions.confidence[test])
+        if not ((c >= 0) & (c <= 1)).all():
+            raise PlanError("its map gives numbers outside [0, 1], which are no probabilities")
     at = np.arange(len(predictions)), predictions.predicted
     rest = predictions.log_probabilities.copy()
     rest[at] = -np.inf
@@ -172,6 +174,18 @@ def _of_confidence(
         probabilities=np.exp(new),
         confidence=np.where(has_alternatives, c, 1.0),
     ), fitted
+
+
+def _mapped(learnt: Any, given: Floats) -> Floats:
+    """What was learnt, used on other rows; PlanError for what no later step could notice."""
+    if not callable(learnt):
+        raise PlanError(f"learnt a {type(learnt).__name__}, not a map of arrays")
+    found = np.asarray(learnt(given))
+    if found.shape != given.shape:
+        raise PlanError(f"its map gives shape {found.shape} for {given.shape}, not the same")
+    if np.isnan(found).any():
+        raise PlanError("its map gives NaN")
+    return found
 
 
 def _enough(train: Bools) -> None:

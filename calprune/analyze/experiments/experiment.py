@@ -140,6 +140,14 @@ class Experiment:
         return self.conditions[0].tables[0]
 
     @property
+    def notes(self) -> list[str]:
+        """What whoever collected was told of these questions, for readers of the results."""
+        told = [table.provenance.get("benchmark") for table in self.tables]
+        notes = [one.get("notes") for one in told if isinstance(one, dict)]
+        each = [note for some in notes if isinstance(some, list) for note in some]
+        return list(dict.fromkeys(note for note in each if isinstance(note, str)))
+
+    @property
     def images(self) -> int:
         """How many the questions are about; 0 where none is known."""
         return images_of(self.first)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from calprune.analyze.experiments.experiment import Experiment, experiments
-from calprune.analyze.experiments.pairing import dropped_sets, with_common_questions
+from calprune.analyze.experiments.pairing import (
+    dropped_questions,
+    dropped_sets,
+    with_common_questions,
+)
 from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.pipeline import PredictionCache
 from calprune.data.storage.logits import LogitTable
@@ -26,6 +30,7 @@ def opened(
     found = experiments(tables, each_seed, cache, labels)
     if not common:
         return found
-    for line in dropped_sets(found):
+    joined = with_common_questions(found)
+    for line in [*dropped_sets(found), *dropped_questions(joined)]:
         remark(line)
-    return with_common_questions(found)
+    return joined

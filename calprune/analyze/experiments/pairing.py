@@ -65,6 +65,26 @@ def dropped_sets(found: Sequence[Experiment]) -> list[str]:
     return lines
 
 
+def dropped_questions(joined: Sequence[Experiment]) -> list[str]:
+    """How many questions of which conditions common ones leave out, as sentences."""
+    lines = []
+    for experiment in joined:
+        ids = [set(table.id.tolist()) for table in experiment.tables]
+        shared = len(set.intersection(*ids))
+        left: dict[str, list[str]] = {}
+        for runs in experiment.conditions:
+            most = max(len(table) for table in runs.tables)
+            if most > shared:
+                left.setdefault(f"{most - shared:,} of {most:,}", []).append(runs.name)
+        if left:
+            told = "; ".join(f"{count} of {', '.join(names)}" for count, names in left.items())
+            lines.append(
+                f"{experiment.title}: read are the {shared:,} questions that all conditions hold; "
+                f"left out are {told}"
+            )
+    return lines
+
+
 def _alike(found: Sequence[Experiment]) -> list[list[Experiment]]:
     """Experiments that differ only in their questions, side by side."""
     piles: dict[ExperimentKey, list[Experiment]] = {}

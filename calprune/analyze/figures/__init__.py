@@ -20,6 +20,7 @@ from calprune.analyze.figures._pages import SUFFIXES, Page, file_stem, write_pag
 from calprune.analyze.figures._style import escaped, new_figure, pt, styled
 from calprune.analyze.metric import resolve
 from calprune.errors import PlanError
+from calprune.failures import working_on
 
 __all__ = [
     "BARE",
@@ -155,10 +156,17 @@ def pictures(kind: str, data: FigureData, spec: FigureSpec) -> list[Picture]:
 def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
     found = of_kind(kind)
     resolve([spec.metric])
-    missing = found.unavailable_because(data, spec)
-    if missing:
-        raise PlanError(f"no figure {kind} of {data.title}: {missing}")
-    made = found.make(data, spec)
+    with working_on(data.title):
+        missing = found.unavailable_because(data, spec)
+        if missing:
+            raise PlanError(f"no figure {kind} of {data.title}: {missing}")
+        made = found.make(data, spec)
+    if not isinstance(made, Drawn) or not all(isinstance(page, Page) for page in made.pages):
+        given = made.pages if isinstance(made, Drawn) else (made,)
+        kinds = sorted({type(page).__name__ for page in given})
+        raise PlanError(
+            f"figure {kind!r} of {data.title} made {', '.join(kinds)}, not a Drawn of Pages"
+        )
     said = data.cautions(reads(found, "interval"))
     pages = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
     return replace(made, pages=tuple(pages))

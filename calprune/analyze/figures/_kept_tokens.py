@@ -155,12 +155,12 @@ def _marked(axes: Axes, shown: Shown, panel: Panel, spec: NDArray[np.bool_]) -> 
             clear = axes.imshow(shown.pixels, extent=_extent(shown), alpha=alpha)
             clear.set_clip_path(_outline(boxes), axes.transData)
             if mask is panel.kept:
-                around = LineCollection(_border(boxes), colors=KEPT, linewidths=0.9)
+                around = LineCollection(border(boxes), colors=KEPT, linewidths=0.9)
                 around.set_capstyle("projecting")
                 axes.add_collection(around)
 
 
-def _border(boxes: NDArray[np.floating]) -> list[list[tuple[float, float]]]:
+def border(boxes: NDArray[np.floating]) -> list[list[tuple[float, float]]]:
     """Sides that no two boxes share."""
     left, top, right, bottom = np.round(boxes.astype(np.float64), 2).T.tolist()
     sides: Counter[tuple[tuple[float, float], tuple[float, float]]] = Counter()

@@ -42,7 +42,7 @@ def page(data: ReportData, figures: bool = True, tell: Tell = silent) -> str:
         element("meta", name="referrer", content="no-referrer"),
         element("meta", name="color-scheme", content="light dark"),
         element("title", title),
-        element("style", _file("style.css")),
+        element("style", _file("style.css"), _file("questions.css") if data.questions else None),
     )
     body = element(
         "body",
@@ -57,6 +57,7 @@ def page(data: ReportData, figures: bool = True, tell: Tell = silent) -> str:
         element("main", *(_section(*one) for one in shown), id="content"),
         element("footer", element("p", _made(data))),
         element("script", _file("script.js")),
+        element("script", _file("questions.js")) if data.questions else None,
     )
     return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 

@@ -13,6 +13,12 @@ from calprune.analyze.experiments.match import match, matches
 from calprune.analyze.experiments.pairing import moved_numerics, with_common_questions
 from calprune.analyze.experiments.reference import pairs_of
 from calprune.analyze.figures import Picture
+from calprune.analyze.html_report.question_pages import (
+    NO_QUESTIONS,
+    QuestionChoice,
+    QuestionPage,
+    question_pages,
+)
 from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import resolve, spec
 from calprune.analyze.options import COMPARED_METRICS, DEFAULT_METRICS, DEFAULTS, AnalysisOptions
@@ -69,6 +75,7 @@ class ReportData:
         study: tables of a named study.
         pictures: that study's own figures.
         options: how numbers were made.
+        questions: single ones, of each model and benchmark; none where none are wanted.
     """
 
     tables: tuple[LogitTable, ...]
@@ -89,6 +96,7 @@ class ReportData:
     confidences: tuple[TextTable, ...] = ()
     power: tuple[str, ...] = ()
     study: tuple[StudyTable, ...] = field(default_factory=tuple)
+    questions: tuple[QuestionPage, ...] = ()
     pictures: tuple[Picture, ...] = field(default_factory=tuple)
 
     def of(self, experiment: Experiment) -> list[Estimate]:
@@ -120,6 +128,7 @@ def collect_data(
     untrusted: Sequence[str] = (),
     cache: PredictionCache | None = None,
     labels: Labels = UNLABELLED,
+    questions: QuestionChoice = NO_QUESTIONS,
     tell: Tell = silent,
 ) -> ReportData:
     """Estimates, comparisons and groups of these tables.
@@ -138,6 +147,7 @@ def collect_data(
         untrusted: files that could not be trusted; the page says that they are left out.
         cache: where predictions are remembered; None for one of its own.
         labels: words for conditions.
+        questions: which single questions are shown, and whether with their pictures.
         tell: told what is being done.
 
     Raises:
@@ -185,6 +195,12 @@ def collect_data(
         if grouping is not None:
             tell(f"estimates by {grouping}, {experiment.title}")
             groups += estimate([experiment], brief, replace(options, by=grouping))
+    pages: tuple[QuestionPage, ...] = ()
+    if questions.each != 0:
+        apart = tuple(experiments(kept, True, cache, labels))
+        if options.common:
+            apart = tuple(with_common_questions(apart))
+        pages = question_pages(apart, reference, questions, options, tell)
     tell("estimates")
     return ReportData(
         tables=kept,
@@ -209,6 +225,7 @@ def collect_data(
         confidences=tuple(by_confidence_tables(defined)),
         power=sentences(power(differences)),
         study=tuple(study),
+        questions=pages,
         pictures=tuple(pictures),
     )
 

@@ -75,4 +75,19 @@
     headings(table, rows);
     if (rows.length > 4) tools(table, rows);
   }
+
+  // A table that is wider than its box says so; its shadow alone is easily missed.
+  const hint = (box) => {
+    const wide = box.scrollWidth > box.clientWidth + 1, caption = box.querySelector("caption");
+    const there = caption.querySelector(".sideways");
+    if (wide === Boolean(there)) return;
+    if (there) { there.remove(); return; }
+    const said = document.createElement("span");
+    said.className = "sideways";
+    said.setAttribute("aria-hidden", "true"); // a reader of cells needs no scrolling
+    said.textContent = "\u2194 scroll sideways for more columns";
+    caption.append(said);
+  };
+  const sizes = new ResizeObserver((seen) => seen.forEach((one) => hint(one.target)));
+  for (const box of document.querySelectorAll(".scroll")) if (box.querySelector("caption")) sizes.observe(box);
 })();

@@ -12,6 +12,7 @@ from calprune.analyze.predictions.table import Predictions
 from calprune.data.condition_names import name_of
 from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError, IncompleteError, Mismatch, PlanError
+from calprune.failures import working_on
 
 
 def first_token_answers(table: LogitTable) -> Indices:
@@ -58,7 +59,14 @@ def parsed_answers(table: LogitTable) -> Indices:
     for row in rows:
         names = [name for name, o in zip(table.answers, table.offered[row], strict=True) if o]
         options = option_texts(table.replies.question[row], names)
-        given = parser.answer(table.replies.text[row].strip(), options)
+        question = f"question {str(table.id[row])!r}"
+        with working_on(f"the reply to {question}"):
+            given = parser.answer(table.replies.text[row].strip(), options)
+        if not isinstance(given, str | None):
+            raise PlanError(
+                f"{table.path} ({name_of(table.condition)}): {question}: parser {table.parser!r} "
+                f"gave {given!r}, not the name of an answer or None"
+            )
         found[row] = -1 if given is None else number.get(given, -1)
     return found
 
@@ -151,7 +159,7 @@ def item_scores(table: LogitTable) -> Floats:
     except CalpruneError:
         raise
     except Exception as error:  # a foreign plug-in may fail in any way
-        why = f"{type(error).__name__}: {error}"
+        why = registry.reason(error)
         raise PlanError(f"{where}: scorer {table.scorer!r} failed: {why}") from error
     if rows.shape != (len(table),):
         raise Mismatch(f"{where}: scorer {table.scorer!r} gave shape {rows.shape}, not one a row")

@@ -22,6 +22,7 @@ from calprune.analyze.metric import (
     ranking_of,
     resolve_for,
     tally_of,
+    value_of,
 )
 from calprune.analyze.options import Resample
 from calprune.analyze.predictions.table import Predictions
@@ -105,7 +106,7 @@ class ResampledMetrics:
         values = [
             np.full(len(draws), np.nan)
             if i in without
-            else metric.value(next(totals))
+            else value_of(metric, next(totals), self.predictions.where)
             if is_additive(metric)
             else self.rankings[i](draws)
             for i, metric in enumerate(self.metrics)

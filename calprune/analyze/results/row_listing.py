@@ -57,6 +57,8 @@ class RowListing:
             only = {table.condition.key for table in listed}
         for line in without(found, self.against):
             remark(f"{line.partition(': ')[0]}: its rows have nothing before")
+        for line in (f"{s.title}: {note}" for s in found for note in s.notes):
+            remark(line)
         texts, missing = texts_at_hand(tables, self.data)
         for line in missing:
             remark(line)

@@ -78,12 +78,15 @@ class QuestionRows:
         correct: 0 or 1, or between them with soft targets.
         label_probability: of the right answer, in [0, 1]; NaN for replies, and where confidence
             says nothing about other answers.
-        answer_before, confidence_before, correct_before: the reference's.
+        answer_before, confidence_before, correct_before, label_probability_before: the reference's.
         confidence_change: ``confidence`` - ``confidence_before``.
         flip: ``to wrong``, ``to right`` or empty; correct is at least 0.5.
         kept_tokens: visual tokens that the last layer saw; NaN if not recorded.
         duplicate_of: id of the first row that asks the same; empty if this is it.
         group: value of what rows are grouped by; ``all`` if by nothing.
+        probabilities, probabilities_before: float64 (n, a) of all answers of the table, NaN where
+            ``label_probability`` is, and for answers that a question does not offer; (n, 0) without
+            a reference. A column names those offered, as ``options`` does.
     """
 
     condition: ConditionInfo
@@ -102,11 +105,14 @@ class QuestionRows:
     answer_before: Texts
     confidence_before: Floats
     correct_before: Floats
+    label_probability_before: Floats
     confidence_change: Floats
     flip: Texts
     kept_tokens: Floats
     duplicate_of: Texts
     group: Texts = field(metadata={HIDDEN: True})
+    probabilities: Floats = field(metadata={HIDDEN: True})
+    probabilities_before: Floats = field(metadata={HIDDEN: True})
 
     def __len__(self) -> int:
         return len(self.id)
@@ -125,11 +131,13 @@ class QuestionRows:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """What each row has, by name, (n,) each."""
-        return {
+        own = {
             f.name: getattr(self, f.name)
             for f in fields(self)
             if f.name not in ("condition", "reference") and HIDDEN not in f.metadata
         }
+        told = {n: _as_text(getattr(self, n)) for n in ("probabilities", "probabilities_before")}
+        return {**own, **told}
 
     def order(self, choice: RowChoice) -> NDArray[np.float64]:
         """What rows are listed by, largest first, (n,): confidence of errors, or else its change.
@@ -216,9 +224,12 @@ def _of_run(
     none, nan = np.full(n, ""), np.full(n, np.nan)
     correct, was = np.asarray(now.correct, dtype=np.float64), nan
     answer_before, sure_before, flip = none, nan, none
+    offered_before, label_before = np.empty((n, 0)), nan
     if base is not None and before is not None:
         answer_before = _answers(base.tables[0], before, _rows(base.tables[0], before))
         sure_before, was = before.confidence, np.asarray(before.correct, dtype=np.float64)
+        offered_before = _probabilities(before)
+        label_before = _label_probability(before)
         right, right_before = correct >= 0.5, was >= 0.5
         flip = np.where(right == right_before, "", np.where(right_before, BROKEN, MENDED))
     chosen = np.ones(n, dtype=bool)
@@ -242,11 +253,14 @@ def _of_run(
         "answer_before": answer_before,
         "confidence_before": sure_before,
         "correct_before": was,
+        "label_probability_before": label_before,
         "confidence_change": now.confidence - sure_before,
         "flip": flip,
         "kept_tokens": table.visual[rows, -1].astype(np.float64) if table.visual.size else nan,
         "duplicate_of": np.where(now.duplicate_of == rows, "", table.id[now.duplicate_of]),
         "group": _grouped(now, options.by, experiment.benchmark),
+        "probabilities": _probabilities(now),
+        "probabilities_before": offered_before,
     }
     reference = None if base is None else ConditionInfo.of(experiment, base)
     own = {name: column[chosen] for name, column in found.items()}
@@ -291,12 +305,31 @@ def _options(predictions: Predictions) -> Texts:
     return np.array(shown, dtype=object)[code.ravel()]
 
 
-def _label_probability(predictions: Predictions) -> Floats:
-    label = np.maximum(predictions.label, 0)
-    found = predictions.probabilities[np.arange(len(predictions)), label].copy()
-    unknown = (predictions.label < 0) | predictions.replied
-    found[unknown | (predictions.scale != "probabilities")] = np.nan
+def _probabilities(predictions: Predictions) -> Floats:
+    """Of each answer of the table, (n, a); NaN where not offered, replied, or not known."""
+    names = len(predictions.names)
+    known = predictions.offered[:, :names] & ~predictions.replied[:, None]
+    known &= predictions.scale == "probabilities"
+    found: Floats = np.where(known, predictions.probabilities[:, :names], np.nan)
     return found
+
+
+def _as_text(probabilities: Floats) -> Texts:
+    """Those that are known, to six decimals, as ``options`` names them."""
+    rows = (
+        " | ".join([f"{p:.6f}" for p in row if p == p])  # NaN is no number, nor equal to itself
+        for row in probabilities.tolist()
+    )
+    return np.array([*rows, ""], dtype=object)[:-1]
+
+
+def _label_probability(predictions: Predictions) -> Floats:
+    found = _probabilities(predictions)
+    if not found.shape[1]:
+        return np.full(len(found), np.nan)
+    label = np.asarray(predictions.label)
+    own: Floats = np.where(label < 0, np.nan, found[np.arange(len(found)), np.maximum(label, 0)])
+    return own
 
 
 def _asked(

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from calprune.analyze.arrays import Floats, Indices
-from calprune.analyze.metric import Measure, is_additive, is_gapped
+from calprune.analyze.metric import Measure, is_additive, is_gapped, value_of
 from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.interval_kind import kind_of
 from calprune.analyze.results.resampled_metrics import ResampledMetrics
@@ -24,6 +24,7 @@ from calprune.analyze.statistics.gaps import GapParts
 from calprune.analyze.statistics.intervals import OF_GAPS, Bounds, Interval
 from calprune.analyze.statistics.resampling import StackedSums, multiplicities, products
 from calprune.analyze.statistics.strata import multiplicities_within, strata
+from calprune.failures import working_on
 
 HELD = 2**15  # clusters of all conditions whose gaps are held at the same time
 Item = TypeVar("Item")
@@ -65,7 +66,8 @@ def gap_sums(sampler: ResampledMetrics, j: int) -> tuple[GapParts, GapSums]:
     metric = sampler.metrics[j]
     if not is_gapped(metric):
         raise TypeError(f"{metric.name} adds up no gaps")
-    parts = metric.gap_parts(sampler.predictions)
+    with working_on(sampler.predictions.where):
+        parts = metric.gap_parts(sampler.predictions)
     return parts, GapSums.of(parts, sampler.clusters, metric.squared)
 
 
@@ -121,7 +123,8 @@ def _within_parts(
             for k, j in places:
                 metric, sums = samplers[k].metrics[j], samplers[k].sums[j]
                 assert is_additive(metric)
-                values[k][j, at : at + len(weights)] = metric.value(products(weights, [sums])[0])
+                total, where = products(weights, [sums])[0], samplers[k].predictions.where
+                values[k][j, at : at + len(weights)] = value_of(metric, total, where)
             at += len(weights)
 
 

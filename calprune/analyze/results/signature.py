@@ -13,6 +13,7 @@ from calprune.analyze.predictions.table import Predictions
 from calprune.analyze.results.resampled_metrics import has_images
 from calprune.analyze.results.row import Signature
 from calprune.analyze.statistics.clustering import Clusters
+from calprune.failures import working_on
 
 
 def interval_of(method: str, metric: Measure, of: str) -> str:
@@ -49,7 +50,8 @@ def signature(
     Where there are replies it names the scorer that judged them.
     """
     boot = {"boot": str(how.draws), "seed": str(how.seed)}
-    head = tuple(metric.signature(predictions).split("|"))
+    with working_on(predictions.where):
+        head = tuple(metric.signature(predictions).split("|"))
     return signed(head, predictions, len(clusters), method, how.unit, boot)
 
 

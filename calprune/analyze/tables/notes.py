@@ -26,6 +26,7 @@ FEW_IMAGES = 30  # below, no interval covered what it promises in all shapes tha
 UNRELIABLE = "are unreliable"
 BY_RUNS = ", runs permuted within them where one side has several seeds"
 ONE_IMAGE = "all questions are about one image: no interval can be given"
+OWN_FAMILY = "p is corrected within each model, benchmark, metric and group, and not across them"
 PAIRED = "95 % interval of the paired difference"
 
 

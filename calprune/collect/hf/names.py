@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from calprune.collect.adapter import Found
+from calprune.collect.made_for import DECLARATION, declared
 from calprune.errors import ModelError, PlanError
 
 EMBEDDED = "shapes-llava"
@@ -22,7 +23,7 @@ SHORT = {
 }
 
 # No pickles: weights come as safetensors or not at all.
-_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", DECLARATION]
 
 
 DTYPES = ("float32", "float16", "bfloat16")
@@ -51,12 +52,12 @@ def find(name: str, revision: str = "", download: bool = True) -> Found:
     if name == EMBEDDED and revision:
         raise PlanError(f"--revision {revision!r}: {name} is part of calprune and has none")
     if name == EMBEDDED:
-        return Found(name, _EMBEDDED_FOLDER / EMBEDDED, {"folder": "embedded"})
+        return _found(name, _EMBEDDED_FOLDER / EMBEDDED, {"folder": "embedded"})
     path = Path(os.path.expanduser(name))
     if path.is_dir():
         if revision:
             raise PlanError(f"--revision {revision!r}: {path} is a local folder and has none")
-        return Found(path.resolve().name, path, {"folder": path.resolve().name})
+        return _found(path.resolve().name, path, {"folder": path.resolve().name})
     repository = SHORT.get(name, name)
     if repository.count("/") != 1 or name.startswith((".", "/", "~")):
         raise PlanError(
@@ -67,7 +68,11 @@ def find(name: str, revision: str = "", download: bool = True) -> Found:
     short = {r: s for s, r in SHORT.items()}
     # a snapshot's folder is named after the commit to which its revision was resolved
     source = {"repository": repository, "revision": revision or "main", "commit": folder.name}
-    return Found(short.get(repository, repository.split("/")[1]), folder, source)
+    return _found(short.get(repository, repository.split("/")[1]), folder, source)
+
+
+def _found(name: str, folder: Path, source: dict[str, str]) -> Found:
+    return Found(name, folder, source, declared(folder))
 
 
 def _snapshot(repository: str, revision: str, download: bool) -> Path:

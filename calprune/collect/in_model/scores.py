@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from calprune.collect.visual_tokens import by_score, tie_threshold
+from calprune.errors import ModelError
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,8 @@ def pick(score: NDArray[np.float64], k: int) -> Picked:
     n = len(score)
     if k >= n:
         return Picked(np.arange(n), 0, 0.0)
+    if not np.isfinite(score).all():
+        raise ModelError("attention that ranks visual tokens is not finite; try --dtype float32")
     order = np.argsort(-score, kind="stable")
     last, best_left = score[order[k - 1]], score[order[k]]
     margin = float((last - best_left) / last) if last > 0.0 else 0.0

@@ -68,6 +68,6 @@ def open_adapter(
         raise
     except Exception as error:  # settings of strangers may be odd in any way
         raise ModelError(
-            f"{found.folder}: cannot be opened as {plugin}: {type(error).__name__}: {error}"
+            f"{found.folder}: cannot be opened as {plugin}: {registry.reason(error)}"
         ) from error
     return adapter

@@ -55,7 +55,7 @@ class ClipLlama:
 
     def __init__(self, found: Found, options: ModelOptions) -> None:
         self.checkpoint = Checkpoint(found)
-        self.name, self.source = found.name, found.source
+        self.name, self.source, self.made_for = found.name, found.source, found.made_for
         self.device = device_named(options.device)
         self.dtype = dtype_named(options.dtype, self.device)
         self.picture = options.picture or self.pictures[0]

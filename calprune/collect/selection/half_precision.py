@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calprune.collect.visual_tokens import Ranking, as_ranking, check_scores
+from calprune.collect.visual_tokens import Ranking, as_ranking, checked_scores
 from calprune.errors import PlanError
 
 _INFINITY = 0x7C00  # bits of float16; non-negative numbers are below
@@ -69,16 +69,16 @@ def half_greedy_coverage(
 
 def by_half_score(score: NDArray[np.float64], candidates: NDArray[np.bool_]) -> Ranking:
     """Candidates by falling score (v,) rounded to float16; of equal ones the lowest index first."""
-    check_scores(score, candidates)
+    given = checked_scores(score, candidates)
     left = np.flatnonzero(candidates)
-    value = score[left].astype(np.float16).astype(np.float64)
+    value = given[left].astype(np.float16).astype(np.float64)
     order = np.argsort(-value, kind="stable")
     falling = value[order].tolist()
     following = [*falling[1:], None]
     margins = [_lead(a, b) for a, b in zip(falling, following, strict=False)]
     ties = [a == b for a, b in zip(falling, following, strict=False)]
     return as_ranking(
-        len(score), left[order], value[order], np.array(margins), np.array(ties, np.bool_)
+        len(given), left[order], value[order], np.array(margins), np.array(ties, np.bool_)
     )
 
 

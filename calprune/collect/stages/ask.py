@@ -22,6 +22,7 @@ from calprune.data.condition_names import name_of
 from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays
 from calprune.errors import ModelError
+from calprune.failures import working_on
 
 _GUARDED_ROWS = 50
 
@@ -40,7 +41,9 @@ def ask(plan: Plan) -> Iterator[PlannedCondition]:
             unchanged(parts, block, **made_by(plan, planned))
             if not parts.has(block) and not plan.store.has(condition):
                 mass = plan.min_mass if block in guarded else 0.0
-                arrays, made = _ask_block(plan, planned, block, blocks)
+                images = plan.names(plan.whole_images(block))
+                with working_on(f"{name_of(condition)}, images {images[0]} to {images[-1]}"):
+                    arrays, made = _ask_block(plan, planned, block, blocks)
                 _check_answers(planned, arrays, mass)
                 parts.seal(block, arrays, made)
             yield planned

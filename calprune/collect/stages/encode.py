@@ -16,6 +16,7 @@ from calprune.collect.stages.plan import Plan, PlannedCondition
 from calprune.data.storage.container import Arrays, as_text
 from calprune.data.storage.finite import all_finite
 from calprune.errors import ModelError
+from calprune.failures import working_on
 
 _AT_ONCE = 8
 
@@ -44,7 +45,8 @@ def _encode_block(plan: Plan, block: int) -> Arrays:
 
     for first in range(0, len(names), _AT_ONCE):
         few = names[first : first + _AT_ONCE]
-        images += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
+        with working_on(f"images {', '.join(few)}"):
+            images += in_halves(see, few, plan.adapter.device, f"encoding {few[0]} and others")
     for name, s in zip(names, images, strict=True):
         signals = [x[~s.layout.separator] for x in s.saliency.values()]
         if not all(all_finite(x) for x in (*s.features.values(), *signals)):

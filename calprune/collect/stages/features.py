@@ -17,6 +17,7 @@ from calprune.data.provenance import software
 from calprune.data.storage.container import Arrays, as_text
 from calprune.data.storage.finite import all_finite
 from calprune.errors import ModelError
+from calprune.failures import working_on
 
 Signal = NDArray[np.floating]
 _AT_ONCE = 8
@@ -57,7 +58,8 @@ def _of_images(plan: Plan, block: int, names: list[str]) -> list[dict[str, Signa
 
     for first in range(0, len(images), _AT_ONCE):
         few = images[first : first + _AT_ONCE]
-        found += in_halves(see, few, plan.adapter.device, f"measuring {few[0]} and others")
+        with working_on(f"images {', '.join(few)}"):
+            found += in_halves(see, few, plan.adapter.device, f"measuring {few[0]} and others")
     return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from calprune import registry
 from calprune.collect.adapter import EncodedImage
 from calprune.collect.plugin_source import recorded, unchanged
 from calprune.collect.selector import Merges, Picks, Ranks, guided
@@ -26,9 +27,10 @@ from calprune.errors import CalpruneError, PlanError
 class Pool:
     """Tokens that compete with one another: those of an image, or of one of its crops.
 
-    ``places`` int64 (v,): where each stands in the layout of the whole image.
+    ``name`` of the image; ``places`` int64 (v,): where each stands in the layout of the whole.
     """
 
+    name: str
     places: NDArray[np.int64]
     tokens: VisualTokens
 
@@ -63,7 +65,7 @@ def _select_block(
     found: list[list[Ranking | Merged]] = [[] for _ in conditions]
     signals = read_signals(plan, block, plan.signals(conditions))
     for i, encoded in zip(plan.images(block), read_features(plan, block).images, strict=True):
-        pools = _pools(plan, encoded, plan.questions.digests[i], signals.get(Unit(i), {}))
+        pools = _pools(plan, encoded, i, signals.get(Unit(i), {}))
         for choices, planned in zip(found, conditions, strict=True):
             if not guided(planned.selector):
                 choices.append(_choice(planned, pools))
@@ -74,13 +76,12 @@ def _select_block(
     return found  # type: ignore[return-value]
 
 
-def _pools(
-    plan: Plan, encoded: EncodedImage, digest: str, signals: dict[str, Signal]
-) -> list[Pool]:
-    """The whole image, or its crops."""
-    v = len(encoded.layout)
+def _pools(plan: Plan, encoded: EncodedImage, image: int, signals: dict[str, Signal]) -> list[Pool]:
+    """The whole image of this index, or its crops."""
+    v, digest = len(encoded.layout), plan.questions.digests[image]
     return [
         Pool(
+            plan.questions.images[image],
             places,
             VisualTokens(
                 image=digest if c is None else sha256_of([digest, c]),
@@ -140,8 +141,7 @@ def _guard(
         raise
     except Exception as error:
         raise PlanError(
-            f"selector {planned.name!r} failed on image {pool.tokens.image[:12]}: "
-            f"{type(error).__name__}: {error}"
+            f"selector {planned.name!r} failed on image {pool.name}: {registry.reason(error)}"
         ) from error
 
 
@@ -158,9 +158,7 @@ def _valid(planned: PlannedCondition, pool: Pool, ranking: object, k: int) -> Ra
     flaw = _flaw(ranking, pool.tokens.separator, k)
     if isinstance(ranking, Ranking) and not flaw:
         return ranking
-    raise PlanError(
-        f"selector {planned.name!r} ranked image {pool.tokens.image[:12]} wrongly: {flaw}"
-    )
+    raise PlanError(f"selector {planned.name!r} ranked image {pool.name} wrongly: {flaw}")
 
 
 def _flaw(ranking: object, separator: NDArray[np.bool_], k: int) -> str:
@@ -200,7 +198,9 @@ def _merged(planned: PlannedCondition, pool: Pool, k: int) -> Merged:
     found = _guard(planned, pool, selector.merge, tokens, k)
     if (
         not isinstance(found, Merged)
+        or not all(isinstance(x, np.ndarray) for x in vars(found).values())
         or any(x.dtype.kind not in "iu" for x in (found.offset, found.token))
+        or found.weight.dtype.kind not in "iuf"
         or len(found) != k
         or found.offset[0] != 0
         or not found.offset[-1] == len(found.token) == len(found.weight)
@@ -209,7 +209,7 @@ def _merged(planned: PlannedCondition, pool: Pool, k: int) -> Merged:
         or ((found.token < CLS) | (found.token >= len(tokens.separator))).any()
     ):
         raise PlanError(
-            f"selector {planned.name!r} merged image {tokens.image[:12]} wrongly: exactly {k} "
+            f"selector {planned.name!r} merged image {pool.name} wrongly: exactly {k} "
             "tokens, each of some old ones with finite weights"
         )
     return found

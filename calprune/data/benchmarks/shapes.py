@@ -20,6 +20,7 @@ class Shapes:
     origin = "generated, no download"
     published = None
     reads_files = False
+    depicts = "drawn scenes"
 
     def open(self, root: Path | None) -> OpenedBenchmark:
         """4,500 questions in scene order; ``root`` is not used."""

@@ -21,6 +21,7 @@ class ShapesMc:
     origin = "generated, no download"
     published = None
     reads_files = False
+    depicts = "drawn scenes"
 
     def open(self, root: Path | None) -> OpenedBenchmark:
         """Questions in scene order; ``root`` is not used."""

@@ -11,8 +11,8 @@ from typing import Any
 
 from calprune.data.storage.apart import KINDS, MEMORY, SECONDS
 from calprune.data.storage.container import BLOCK, claimed, header, intact, pack, unpacked
+from calprune.data.storage.reading import lawful
 from calprune.data.storage.schema import MOST_BYTES
-from calprune.data.storage.store import lawful
 from calprune.errors import CalpruneError
 
 

@@ -36,6 +36,7 @@ from calprune.errors import (
 
 BLOCK = 512
 _HEADER = re.compile(rb"calprune 1\nlength (\d{1,15})\nsha256 ([0-9a-f]{64})\n\0*")
+_VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})")
 _ATTRIBUTES = ("format", "version", "key", "manifest", "provenance", "digest")
 _LONGEST_ATTRIBUTE = 60_000
 _ROOM = 1 << 20  # for names, attributes and checksums; more is made where they need it
@@ -149,14 +150,19 @@ def _type_name(array: NDArray[Any]) -> str:
     return array.dtype.newbyteorder("<").str.replace("|", "<")
 
 
-def intact(path: Path) -> bytes:
-    """The bytes of a file whose header, length, SHA-256 and layout agree; else DamagedFile."""
+def intact(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The bytes of a file whose header, length, SHA-256 and layout agree; else DamagedFile.
+
+    Args:
+        path: of the file.
+        most: bytes that such a file has at most; a larger one is not read.
+    """
     try:
         found_type, size = path.stat().st_mode, path.stat().st_size
         if not stat.S_ISREG(found_type):
             raise DamagedFile(f"{path}: not a regular file")
-        if size > MOST_BYTES:
-            raise DamagedFile(f"{path}: {size} bytes, more than any calprune file has")
+        if size > most:
+            raise DamagedFile(f"{path}: {size} bytes, more than any calprune file of its kind has")
         raw = path.read_bytes()
     except FileNotFoundError as error:
         raise IncompleteError(f"no such file: {path}") from error
@@ -184,15 +190,40 @@ def intact(path: Path) -> bytes:
 
 def claimed(path: Path, raw: bytes) -> tuple[str, str]:
     """Format and key of a whole file, without its arrays; StoreError if it is not one of ours."""
+    found = _claims(path, raw)
+    return found["format"], found["key"]
+
+
+def version_of(path: Path, raw: bytes) -> tuple[str, str]:
+    """Format and version, ``1.0``, of a whole file; StoreError if it is not one of ours."""
+    try:
+        with opened(raw) as root:
+            found = _attributes(path, root)
+    except _UNREADABLE as error:
+        raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
+    if not _VERSION.fullmatch(found["version"]) or not found["format"].startswith("calprune."):
+        told = f"{found['format'][:40]!a} of version {found['version'][:40]!a}"
+        raise WrongFormat(f"{path}: {told} is not calprune's")
+    return found["format"], found["version"]
+
+
+def manifest_of(path: Path, raw: bytes) -> dict[str, Any]:
+    """What identifies a whole file, without its arrays; StoreError as ``claimed``."""
+    return _json(path, _claims(path, raw)["manifest"])
+
+
+def _claims(path: Path, raw: bytes) -> dict[str, str]:
     try:
         with opened(raw) as root:
             found = _attributes(path, root)
     except _UNREADABLE as error:
         raise DamagedFile(f"{path}: not readable as HDF5 ({error})") from error
     if found["format"] not in FORMATS:
-        raise WrongFormat(f"{path}: format {found['format']!a} is not one that this release reads")
+        raise WrongFormat(
+            f"{path}: format {found['format'][:40]!a} is not one that this release reads"
+        )
     _check_key(path, found)
-    return found["format"], found["key"]
+    return found
 
 
 def unpack(path: Path, kind: str) -> Sealed:
@@ -258,16 +289,16 @@ def _check_key(path: Path, attributes: Mapping[str, str]) -> None:
 
 def _check_version(path: Path, attributes: Mapping[str, str], kind: str) -> bool:
     """True if the file is of a later minor version, which may hold more than this reader knows."""
-    found = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", attributes["version"])
+    found = _VERSION.fullmatch(attributes["version"])
     if not attributes["format"].startswith("calprune."):
-        raise WrongFormat(f"{path}: format {attributes['format']!a} is not calprune's")
+        raise WrongFormat(f"{path}: format {attributes['format'][:40]!a} is not calprune's")
     if found is None or int(found[1]) != VERSION[0]:
         raise WrongFormat(
-            f"{path}: format version {attributes['version']!a}; this release reads "
+            f"{path}: format version {attributes['version'][:20]!a}; this release reads "
             f"{VERSION[0]}.x: use a calprune release that reads it, or run collect again"
         )
     if attributes["format"] != kind:
-        raise Mismatch(f"{path}: holds {attributes['format']!a}, expected {kind}")
+        raise Mismatch(f"{path}: holds {attributes['format'][:40]!a}, expected {kind}")
     return int(found[2]) > VERSION[1]
 
 

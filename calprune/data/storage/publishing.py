@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import socket
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from calprune.errors import WriteError
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
 
 
 def publish(
@@ -30,10 +32,33 @@ def publish(
     Raises:
         WriteError: the disk is full, read-only, or not ours.
     """
-    temporary = _temporary(path.parent)
+    return _published(path, lambda fresh: _write(fresh, image, header))
+
+
+def publish_pieces(path: Path, pieces: Iterable[bytes]) -> bool:
+    """The same of a file that need not fit into memory; what ``pieces`` raises, and then no file.
+
+    Raises:
+        WriteError: as ``publish``.
+    """
+
+    def write(fresh: Path) -> None:
+        handle = _create(fresh)
+        try:
+            for piece in pieces:
+                _put(handle, piece)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    return _published(path, write)
+
+
+def _published(path: Path, write: Callable[[Path], None]) -> bool:
+    fresh = temporary(path.parent)
     try:
-        _write(temporary, image, header)
-        won = _link(temporary, path)
+        write(fresh)
+        won = _link(fresh, path)
         _sync_folder(path.parent)
         return won
     except OSError as error:
@@ -44,7 +69,7 @@ def publish(
         ) from error
     finally:
         with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            fresh.unlink(missing_ok=True)
 
 
 def replace_all(images: Mapping[Path, bytes], what: str) -> None:
@@ -57,30 +82,56 @@ def replace_all(images: Mapping[Path, bytes], what: str) -> None:
     path = next(iter(images))
     try:
         for path, image in images.items():
-            temporary = _temporary(path.parent)
-            fresh.append((temporary, path))
-            _write(temporary, image)
-        for temporary, path in fresh:
-            os.replace(temporary, path)
+            one = temporary(path.parent)
+            fresh.append((one, path))
+            _write(one, image)
+        for one, path in fresh:
+            os.replace(one, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise WriteError(f"cannot write {what} to {path}: {error.strerror or error}") from error
     finally:
-        for temporary, _ in fresh:
+        for one, _ in fresh:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                one.unlink(missing_ok=True)
 
 
-def _temporary(folder: Path) -> Path:
+def temporary(folder: Path) -> Path:
+    """A name in a folder that nothing has; ``abandoned`` tells later whether anybody needs it."""
     return folder / f".tmp-{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file of this name is not whole yet, or was left so."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def abandoned(name: str) -> bool:
+    """Whether it is a temporary one of a process of this host that has ended."""
+    found = _TEMPORARY.fullmatch(name)
+    return (
+        found is not None
+        and found["host"] == socket.gethostname()
+        and not _alive(int(found["pid"]))
+    )
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def _write(
-    temporary: Path,
+    fresh: Path,
     image: bytes | memoryview,
     header: Callable[[Any], bytes] | None = None,
 ) -> None:
-    handle = _create(temporary)
+    handle = _create(fresh)
     try:
         if header is None:
             _put(handle, image)
@@ -103,21 +154,21 @@ def _put(handle: int, image: bytes | memoryview) -> None:
         rest = rest[os.write(handle, rest) :]
 
 
-def _create(temporary: Path) -> int:
+def _create(fresh: Path) -> int:
     """Open a new file; once more if another process has just removed the emptied folder."""
     for last in (False, True):
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        fresh.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+            return os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileNotFoundError:
             if last:
                 raise
     raise AssertionError("unreachable")
 
 
-def _link(temporary: Path, path: Path) -> bool:
+def _link(fresh: Path, path: Path) -> bool:
     try:
-        os.link(temporary, path)
+        os.link(fresh, path)
     except FileExistsError:
         if not path.is_file():  # a dangling link, a folder: nothing that could be ours
             raise
@@ -126,7 +177,7 @@ def _link(temporary: Path, path: Path) -> bool:
         if error.errno not in _NO_LINKS or path.exists():
             raise
         # no hard links here (exFAT, some network mounts): rename, and let the last writer win
-        os.replace(temporary, path)
+        os.replace(fresh, path)
     return True
 
 

@@ -9,6 +9,7 @@ from typing import Literal
 VERSION = (1, 3)
 LONGEST_TEXT = 512
 MOST_BYTES = 8 << 30
+MOST_LOGITS = 1 << 30
 
 
 @dataclass(frozen=True)

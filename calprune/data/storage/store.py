@@ -18,73 +18,38 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from calprune.data.condition import Condition, sha256_of
-from calprune.data.storage import checked
 from calprune.data.storage.apart import trusted, unpack
 from calprune.data.storage.blocks import SealedBlocks
 from calprune.data.storage.container import (
     Sealed,
     claimed,
     intact,
-    sha256_of_body,
-    unpacked,
 )
 from calprune.data.storage.deferred import Room
 from calprune.data.storage.joining import joined
-from calprune.data.storage.logits import LogitTable, table_of
-from calprune.data.storage.origin import SAMPLE
-from calprune.data.storage.sealing import condition_of, seal
-from calprune.data.storage.validation import check_closed_replies
+from calprune.data.storage.logits import LogitTable
+from calprune.data.storage.publishing import abandoned
+from calprune.data.storage.reading import read_logits, unless_gone, verified
+from calprune.data.storage.sealing import seal
 from calprune.data.storage.walk import files
 from calprune.errors import (
     CalpruneError,
-    DamagedFile,
     IncompleteError,
     Mismatch,
-    PlanError,
     StoreError,
 )
 from calprune.registry import unknown
 from calprune.terminal import Tell, silent
 
-DEFAULT_STORE = "calprune-store"
-_PARTS = ".parts"
+PARTS = ".parts"
 _LONGEST_NAME = 200  # file systems have room for 255, keys and counts are appended
-_TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)-(?P<pid>\d+)-[0-9a-f]{8}")
-_KEY = re.compile(r"-([0-9a-f]{8})(?:-[0-9a-f-]+)?(?:\.h5)?$")
-
-
-def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
-    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
-
-    ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. PlanError if the sample is wanted for ``writing``.
-    """
-    asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
-    if asked != "sample":
-        try:
-            os.lstat(asked)
-        except (FileNotFoundError, NotADirectoryError, PermissionError):
-            pass  # who opens it will say so
-        except (OSError, ValueError) as error:
-            why = error.strerror if isinstance(error, OSError) else error
-            raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
-        return Path(asked)
-    if writing:
-        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
-    return SAMPLE
-
-
-def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
-    """Those asked for, each once, or the one of ``store_path``."""
-    return list({os.path.realpath(p): p for p in [store_path(x) for x in given or ("",)]}.values())
 
 
 def safe(name: str) -> str:
@@ -135,7 +100,7 @@ class Store:
 
     def parts(self, condition: Condition) -> SealedBlocks:
         """A condition's parts, before they are joined in its file."""
-        folder = self._logit_folder(condition) / _PARTS / condition.key[:8]
+        folder = self._logit_folder(condition) / PARTS / condition.key[:8]
         return SealedBlocks("calprune.logits", folder, condition.to_json())
 
     def _logit_folder(self, condition: Condition) -> Path:
@@ -206,12 +171,11 @@ class Store:
         """
         removed, left = 0, set[Path]()
         for path in files(self.root):
-            found = _TEMPORARY.fullmatch(path.name)
-            if found and found["host"] == socket.gethostname() and not _alive(int(found["pid"])):
+            if abandoned(path.name):
                 with contextlib.suppress(OSError):
                     path.unlink()
                     removed += 1
-            elif path.parent.parent.name == _PARTS:
+            elif path.parent.parent.name == PARTS:
                 left.add(path.parent)
         for folder in left:
             named = files(folder.parent.parent)
@@ -238,13 +202,13 @@ class Store:
     def tables(
         self,
         *,
-        benchmark: str | None = None,
+        benchmark: str | Collection[str] | None = None,
         model: str | None = None,
         bad: Callable[[Path, StoreError], None] | None = None,
         tell: Tell = silent,
         room: Room | None = None,
     ) -> list[LogitTable]:
-        """Every sealed condition (of a benchmark, of a model); IncompleteError if there is none.
+        """Every sealed condition (of benchmarks, of a model); IncompleteError if there is none.
 
         A file that cannot be trusted is an error; or where ``bad`` is given, it is told of each and
         the others are read. Where all are bad, the error of the first is raised. ``room`` is for
@@ -255,7 +219,7 @@ class Store:
         for i, path in enumerate(paths, start=1):
             tell(f"reading file {i} of {len(paths)}")
             try:
-                if (table := _unless_gone(path, partial(read_logits, room=room))) is not None:
+                if (table := unless_gone(path, partial(read_logits, room=room))) is not None:
                     tables.append(table)
             except StoreError as error:
                 if bad is None:
@@ -281,20 +245,15 @@ class Store:
         paths = sorted(p for p in files(self.root) if p.suffix == ".h5")
         if not paths:
             raise IncompleteError(f"no sealed files in {self.root}")
-        for path in paths:
-            try:
-                there = _unless_gone(path, check_file)
-            except CalpruneError as error:
+        for path, error in verified(paths):
+            if not (isinstance(error, IncompleteError) and not os.path.lexists(path)):
                 yield path, error
-            else:
-                if there is not None:
-                    yield path, None
 
 
 def tables_of(
     stores: Sequence[Store],
     *,
-    benchmark: str | None = None,
+    benchmark: str | Collection[str] | None = None,
     model: str | None = None,
     bad: Callable[[Path, StoreError], None] | None = None,
     tell: Tell = silent,
@@ -306,70 +265,22 @@ def tables_of(
 
 
 def _of(
-    tables: list[LogitTable], where: str, benchmark: str | None, model: str | None
+    tables: list[LogitTable],
+    where: str,
+    benchmark: str | Collection[str] | None,
+    model: str | None,
 ) -> list[LogitTable]:
-    """Those of a benchmark and of a model; IncompleteError if nothing is of it."""
+    """Those of benchmarks and of a model; IncompleteError if nothing is of one of them."""
     for what, wanted in (("benchmark", benchmark), ("model", model)):
+        if wanted is None:
+            continue
         there = {getattr(t.condition, what) for t in tables}
-        if wanted is not None and wanted not in there:
-            raise IncompleteError(f"{where}: {unknown(f'cached {what}', wanted, there)}")
-        tables = [t for t in tables if wanted in (None, getattr(t.condition, what))]
+        several = [wanted] if isinstance(wanted, str) else wanted
+        for one in several:
+            if one not in there:
+                raise IncompleteError(f"{where}: {unknown(f'cached {what}', one, there)}")
+        tables = [t for t in tables if getattr(t.condition, what) in several]
     return tables
-
-
-Read = TypeVar("Read")
-
-
-def _unless_gone(path: Path, read: Callable[[Path], Read]) -> Read | None:
-    """What is read of a listed file; None if it has been dropped since."""
-    try:
-        return read(path)
-    except IncompleteError as error:
-        if os.path.lexists(path):
-            raise DamagedFile(f"{path}: a link to a file that is not there") from error
-        return None
-
-
-def read_logits(path: Path, *, anew: bool = False, room: Room | None = None) -> LogitTable:
-    """A validated logit file; StoreError tells what is wrong with it.
-
-    Bytes that have passed all checks before are not checked again, unless ``anew``. What finds no
-    ``room`` in memory is read again when it is asked for.
-    """
-    raw = trusted(path, intact(path))
-    sha256 = sha256_of_body(raw)
-    passed = not anew and checked.passed(sha256)
-    sealed = unpacked(path, raw, "calprune.logits", passed=passed)
-    table = lawful(path, sealed, passed=passed)
-    assert table is not None
-    if not passed:
-        checked.remember(sha256)
-    return table if room is None else room.taken(table, sha256)
-
-
-def lawful(path: Path, sealed: Sealed, *, passed: bool = False) -> LogitTable | None:
-    """What a file of logits holds, as a table; Mismatch if its parts do not agree.
-
-    ``passed``: they were found to agree before.
-    """
-    condition = condition_of(path, sealed, passed=passed)
-    if sealed.kind != "calprune.logits" or condition is None:
-        return None
-    table = table_of(path, condition, sealed.provenance, sealed.arrays)
-    if not passed:
-        check_closed_replies(table)
-    return table
-
-
-def check_file(path: Path) -> Sealed:
-    """Verify one sealed file of any kind, its name included."""
-    raw = trusted(path, intact(path))
-    sealed = unpacked(path, raw, claimed(path, raw)[0])
-    lawful(path, sealed)
-    named = _KEY.search(path.name if path.stem.isdigit() is False else path.parent.name)
-    if named and named[1] != sealed.key[:8]:
-        raise Mismatch(f"{path}: its name says key {named[1]}, it holds {sealed.key[:8]}")
-    return sealed
 
 
 def _drop(folder: Path) -> None:
@@ -384,13 +295,3 @@ def _is_logits(path: Path) -> bool:
     """A shared folder may hold a part of a store, so the top folder need not be ``logits``."""
     hidden = any(part.startswith(".") for part in path.parts)
     return path.parts[0] not in ("features", "rankings", "audits") and not hidden
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -177,9 +177,10 @@ def _members(path: Path, group: Any, where: str, wanted: type) -> list[tuple[str
     for raw in group:
         name, links = raw.decode("utf-8", "surrogateescape"), group.links
         if links.get_info(raw).type != h5l.TYPE_HARD or not NAME.fullmatch(name):
-            raise Mismatch(f"{path}: {f'{where}/{name}'!a} is not a plain member")
+            shown = f"{where}/{name[:60]}" + "…" * (len(name) > 60)
+            raise Mismatch(f"{path}: {shown!a} is not a plain member")
         found = h5o.open(group, raw)
         if not isinstance(found, wanted):
-            raise Mismatch(f"{path}: {f'{where}/{name}'!a} is unexpected")
+            raise Mismatch(f"{path}: {f'{where}/{name[:60]}'!a} is unexpected")
         members.append((name, found))
     return members

@@ -142,22 +142,27 @@ class FigurePanel:
         title: what it shows, for the caption.
         table: whose cells these are.
         kind: ``heatmap``; ``lines`` over numbers; ``groups`` over names, a mark a series;
-            ``reliability`` of the bins of a table's rows.
-        x, y: words of the axes; of a heat map ``y`` is of its rows.
-        marks: in the order in which they are named; none for ``reliability``, which has ``rows``.
+            ``reliability`` of the bins of a table's rows; ``tokens``, images with what methods
+            keep of them; ``attention`` of the tokens that they keep.
+        x, y: words of the axes; of a heat map ``y`` is of its rows. In ``y``, ``{benchmark}`` is
+            what was asked.
+        marks: in the order in which they are named; ``reliability`` has ``rows`` instead, and
+            ``tokens`` and ``attention`` have ``kept``.
         value: what a heat map's colours are.
         log: ``x`` is tokens kept, on a scale of doublings.
         zero: ``y`` is a change, and zero is drawn.
         references: drawn as lines across.
         beside: drawn on an axis of their own at the right, whose words are ``y_beside``.
         rows: of a table of bins.
+        kept: methods whose kept tokens are shown, on the model of ``table``.
+        images: the first so many.
         name: short words over it, beside its letter; with ``each`` the column is its name.
         each: a panel for every column that the table has, on whatever it was measured.
     """
 
     title: str
     table: str
-    kind: Literal["heatmap", "lines", "groups", "reliability"]
+    kind: Literal["heatmap", "lines", "groups", "reliability", "tokens", "attention"]
     x: str
     y: str
     marks: tuple[FigureMark, ...] = ()
@@ -168,6 +173,8 @@ class FigurePanel:
     beside: tuple[FigureMark, ...] = ()
     y_beside: str = ""
     rows: tuple[str, ...] = ()
+    kept: tuple[TableAxis, ...] = ()
+    images: int = 4
     name: str = ""
     each: bool = False
 

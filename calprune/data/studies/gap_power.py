@@ -97,7 +97,7 @@ GAP_POWER = Publication(
                     "figure-4-mme",
                     "groups",
                     x="visual tokens kept, K",
-                    y="change of score",
+                    y="change of {benchmark} score",
                     zero=True,
                     marks=tuple(
                         FigureMark(f"K = {k}", f"p = {p}", str(k), f"p = {p}")

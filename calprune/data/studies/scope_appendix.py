@@ -23,6 +23,8 @@ COMMON = ("gqa", "mmbench", "mme", "pope", "scienceqa", "textvqa")
 OF_FIRST, OF_LARGE = (*COMMON, "seed-bench", "mm-vet"), (*COMMON, "mmmu", "seed-bench")
 FULL, SCOPE, VISIONZIP = "full", "scope:alpha=1:gap_power=1", "visionzip"
 ALPHAS = ("0", "0.5", "1", "1.5", "2")
+SALIENCY_64 = TableAxis("saliency, K = 64", "saliency", 64)
+SCOPE_64 = TableAxis("SCOPE, K = 64", SCOPE, 64)
 
 
 def _rows(budgets: tuple[int, ...], *more: TableAxis) -> tuple[TableAxis, ...]:
@@ -126,6 +128,35 @@ SCOPE_APPENDIX = Publication(
                 ),
             ),
             across=4,
+        ),
+        StudyFigure(
+            "figure-2",
+            "Appendix, Figure 2: tokens selected by saliency and by SCOPE, 64 of all",
+            (
+                FigurePanel(
+                    "images with the tokens that are kept",
+                    "figure-1",
+                    "tokens",
+                    x="",
+                    y="",
+                    kept=(SALIENCY_64, SCOPE_64),
+                ),
+            ),
+        ),
+        StudyFigure(
+            "figure-3",
+            "Appendix, Figure 3: attention of the tokens that SCOPE selects, 64 of all",
+            (
+                FigurePanel(
+                    "attention of selected tokens",
+                    "figure-1",
+                    "attention",
+                    x="attention of the CLS token",
+                    y="tokens an image",
+                    kept=(SCOPE_64,),
+                    images=32,
+                ),
+            ),
         ),
     ),
 )

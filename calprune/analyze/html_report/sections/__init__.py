@@ -19,6 +19,7 @@ from calprune.analyze.html_report.sections.groups import groups
 from calprune.analyze.html_report.sections.guide import guide
 from calprune.analyze.html_report.sections.provenance import provenance
 from calprune.analyze.html_report.sections.published import published
+from calprune.analyze.html_report.sections.questions import questions
 from calprune.analyze.html_report.sections.slopes import slopes
 from calprune.analyze.html_report.sections.summary import summary
 from calprune.analyze.html_report.sections.warnings import warnings
@@ -37,6 +38,7 @@ SECTIONS: tuple[tuple[str, str, Section | None], ...] = (
     ("comparisons", "Paired comparisons", comparisons),
     ("calibration-slope", "Calibration slope", slopes),
     ("groups", "By group", groups),
+    ("questions", "Single questions", questions),
     ("confidence", "Other definitions of confidence", confidences),
     ("study", "The study’s figures and tables", published),
     ("provenance", "Where the numbers come from", provenance),

@@ -21,6 +21,7 @@ def warnings(data: ReportData) -> Html | None:
     for experiment in data.experiments:
         rows = data.of(experiment)
         where = element("strong", f"{experiment.title}:")
+        found += [join(where, f"{note}.", by=" ") for note in experiment.notes]
         for warning in WARNINGS:
             said = warning(rows)
             if said:

@@ -7,14 +7,22 @@ panels are drawn. Filled marks are ours, hollow ones published.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from calprune.analyze.figures import BARE, Look, Page, Picture, file_stem, styled, write_pages
 from calprune.analyze.figures._inline import inline
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.reproduction.figures.captions import notes_of
 from calprune.analyze.reproduction.figures.layout import arranged
-from calprune.analyze.reproduction.figures.points import FigurePoints, points_of, records_of
+from calprune.analyze.reproduction.figures.points import (
+    FigurePoints,
+    PanelPoints,
+    point_records,
+    points_of,
+)
+from calprune.analyze.reproduction.figures.tokens import attention_records, token_records
 from calprune.analyze.reproduction.rows import Reproduced
 from calprune.data.studies import Publication, find_study
 from calprune.terminal import remark
@@ -32,7 +40,9 @@ def figures_of(study: str | Publication, tables: Sequence[Reproduced]) -> list[F
     for figure in asked.figures:
         for one in points_of(asked, figure, tables):
             if one.empty:
-                remark(f"no {figure.title}: nothing of it is in the cache, and nothing published")
+                lacks = [why for panel in one.panels for why in panel.lacking if panel.panel.kept]
+                why = "; ".join(lacks) or "nothing of it is in the cache, and nothing published"
+                remark(f"no {figure.title}: {why}")
             else:
                 found.append(one)
     return found
@@ -60,7 +70,7 @@ def write_figures(
         model = one.tables[0].target.model
         stem = folder / file_stem(f"{model}-{one.study.name}-{one.figure.name}")
         with styled(size=look.font_size):
-            page = _page(one, options, look.room)
+            page = _page(_licensed(one), options, look.room)
             paths += write_pages([page], stem, records_of(one), look)
     return paths
 
@@ -77,6 +87,23 @@ def pictures_of(
             page = _page(one, options, room)
             found.append(Picture(inline(page), page.heading, page.notes))
     return found
+
+
+def _licensed(one: FigurePoints) -> FigurePoints:
+    """With images of others, which a reader's own folder may hold and a page to pass on may not."""
+    return replace(one, panels=tuple(replace(panel, licensed=True) for panel in one.panels))
+
+
+def records_of(found: FigurePoints) -> list[dict[str, Any]]:
+    """The numbers of a figure, with the same columns in every row."""
+    rows = [row for panel in found.panels if not panel.empty for row in _records(panel)]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
+def _records(panel: PanelPoints) -> list[dict[str, Any]]:
+    made = {"tokens": token_records, "attention": attention_records}
+    return made.get(panel.panel.kind, point_records)(panel)
 
 
 def _page(one: FigurePoints, options: AnalysisOptions, room: float | None) -> Page:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from calprune.analyze.figures import pt
 from calprune.analyze.figures._style import INK, ink_on
 from calprune.analyze.figures.heatmap import CREST
-from calprune.analyze.reproduction.figures.marks import Style
 from calprune.analyze.reproduction.figures.points import PanelPoints
 from calprune.analyze.reproduction.rows import DIGITS
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 NOTE = "In each cell: ours above, in its colour; in the white frame what was published."
 
 
-def draw_heatmap(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
+def draw_heatmap(where: SubFigure, panel: PanelPoints) -> dict[str, Any]:
     """Rows are series, in order from below; a cell without ours is white."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize

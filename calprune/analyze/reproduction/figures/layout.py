@@ -10,21 +10,25 @@ from calprune.analyze.figures import new_figure, pt
 from calprune.analyze.figures._style import LEGEND, fitted, legend_rows
 from calprune.analyze.reproduction.figures.heatmap import draw_heatmap
 from calprune.analyze.reproduction.figures.lines import draw_groups, draw_lines
-from calprune.analyze.reproduction.figures.marks import Style, handle, key
+from calprune.analyze.reproduction.figures.marks import key
 from calprune.analyze.reproduction.figures.points import FigurePoints, PanelPoints
 from calprune.analyze.reproduction.figures.reliability import draw_reliability
+from calprune.analyze.reproduction.figures.tokens import ALL, draw_attention, draw_tokens
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, SubFigure
 
-Drawer = Callable[["SubFigure", PanelPoints], dict[str, tuple[Style, bool]]]
+Drawer = Callable[["SubFigure", PanelPoints], dict[str, Any]]
+"""Draws a panel; returns what its legend shows, by name."""
 KINDS: dict[str, tuple[Drawer, float, float]] = {
     "heatmap": (draw_heatmap, 3.5, 2.5),
     "lines": (draw_lines, 3.5, 2.5),
     "groups": (draw_groups, 3.5, 2.5),
     "reliability": (draw_reliability, 2.05, 2.9),
+    "tokens": (draw_tokens, 4.2, 0.0),
+    "attention": (draw_attention, 3.5, 2.5),
 }
-"""What draws a kind of panel, and the inches that it needs."""
+"""What draws a kind of panel, and the inches that it needs; images are as tall as wide."""
 SMALL = (2.0, 1.9)  # inches of a panel of many
 
 
@@ -40,17 +44,21 @@ def arranged(found: FigurePoints, room: float | None) -> Figure:
     wide = room or max(4.2, across * max(w for w, _ in sizes))
     rows = _rows(sizes, found.figure.across, wide)
     count = max(map(len, rows)) if len({w for w, _ in sizes}) == 1 else 0
-    tall = [max(sizes[i][1] for i in row) + _legend_tall(found, row, wide) for row in rows]
+    tall = [
+        max(_tall(found, i, sizes, wide) for i in row) + _legend_tall(found, row, wide)
+        for row in rows
+    ]
     keys = _keys(found)
-    figure = new_figure(wide, sum(tall) + 0.35 * bool(keys))
-    strips = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=tall)[:, 0]
-    for strip, row in zip(strips, rows, strict=True):
+    tall += [0.3] * bool(keys)
+    figure = new_figure(wide, sum(tall))
+    strips = figure.subfigures(len(tall), 1, squeeze=False, height_ratios=tall)[:, 0]
+    for strip, row in zip(strips, rows, strict=False):
         places = strip.subfigures(1, count or len(row), squeeze=False)[0]
         for place, i in zip(places, row, strict=False):
             _draw(place, found.panels[i], wide / (count or len(row)))
     if keys:
-        figure.legend(
-            list(keys.values()), list(keys), loc="outside lower left", ncols=2, frameon=False,
+        strips[-1].legend(
+            list(keys.values()), list(keys), loc="center left", ncols=2, frameon=False,
             fontsize=pt(LEGEND),
         )  # fmt: skip
     return figure
@@ -59,6 +67,14 @@ def arranged(found: FigurePoints, room: float | None) -> Figure:
 def _size(panel: PanelPoints, many: bool) -> tuple[float, float]:
     _, wide, tall = KINDS[panel.panel.kind]
     return SMALL if many and panel.panel.each else (wide, tall)
+
+
+def _tall(found: FigurePoints, i: int, sizes: Sequence[tuple[float, float]], wide: float) -> float:
+    """Of a panel; images take what their number needs."""
+    kept = found.panels[i].kept
+    if sizes[i][1] or not kept:
+        return sizes[i][1] or 1.0
+    return (1 + len(kept)) * ((wide - 0.5) / len(kept[0].image) + 0.03) + 0.05
 
 
 def _rows(sizes: Sequence[tuple[float, float]], across: int, wide: float) -> list[list[int]]:
@@ -78,10 +94,11 @@ def _rows(sizes: Sequence[tuple[float, float]], across: int, wide: float) -> lis
 
 
 def _series(panel: PanelPoints) -> list[str]:
-    return [] if panel.panel.kind in ("heatmap", "reliability") else _names(panel)
-
-
-def _names(panel: PanelPoints) -> list[str]:
+    """Names in the legend; none where there would be one."""
+    if panel.panel.kind == "attention":
+        return [ALL, *(one.label for one in panel.kept)]
+    if panel.panel.kind not in ("lines", "groups"):
+        return []
     names = list(dict.fromkeys(p.mark.series for p in panel.points))
     return names if len(names) > 1 else []
 
@@ -102,8 +119,9 @@ def _keys(found: FigurePoints) -> dict[str, Any]:
     if all(c.published is None for c in cells):
         return {}
     measured = any(c.value is not None for c in cells)
-    ours = {"measured here": key(hollow=False)} if measured else {}
-    return ours | {"published": key(hollow=True)}
+    line = any(panel.panel.kind == "lines" for panel in panels)
+    ours = {"measured here": key(hollow=False, line=line)} if measured else {}
+    return ours | {"published": key(hollow=True, line=line)}
 
 
 def _draw(where: SubFigure, panel: PanelPoints, wide: float) -> None:
@@ -120,7 +138,7 @@ def _draw(where: SubFigure, panel: PanelPoints, wide: float) -> None:
     names = _series(panel)
     if names:
         columns, _ = legend_rows(names, wide)
-        handles = [handle(*series[name]) for name in names]
+        handles = [series[name] for name in names]
         where.legend(
             handles, names, loc="outside lower left", ncols=columns, frameon=False,
             fontsize=pt(LEGEND), columnspacing=1.4, handlelength=1.8, borderpad=0,

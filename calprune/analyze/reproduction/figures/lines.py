@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures import pt
 from calprune.analyze.figures._broken import ROWS, Break, finish, heights
 from calprune.analyze.figures._broken import panel as broken
 from calprune.analyze.figures._series import token_axis
 from calprune.analyze.figures._style import GRID, INK, finite
-from calprune.analyze.reproduction.figures.marks import Style, draw, styles
+from calprune.analyze.reproduction.figures.marks import DOTTED, Style, draw, handle, styles
 from calprune.analyze.reproduction.figures.points import PanelPoints, Point
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ ACROSS = "Lines across are references; their marks stand at the right."
 BESIDE = "Marks of one group stand side by side, in the order of the legend."
 
 
-def draw_lines(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
+def draw_lines(where: SubFigure, panel: PanelPoints) -> dict[str, Any]:
     """A line a series; series at the right have an axis of their own."""
     found, at = styles(panel.points), break_of(panel)
     wide = where.bbox.width / where.dpi / pt(1.0)
@@ -40,7 +40,7 @@ def draw_lines(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, b
         right.set_ylabel(panel.panel.y_beside)
         right.grid(visible=False)
         right.margins(x=0.08, y=0.1)
-    return {name: (style, True) for name, style in found.items()}
+    return {name: handle(style, line=True) for name, style in found.items()}
 
 
 def _lines(axes: Axes, panel: PanelPoints, found: dict[str, Style], wide: float) -> None:
@@ -71,7 +71,7 @@ def _references(
     step = 0.11 * ((ticks[-1] - ticks[0]) or 1.0)
     for i, point in enumerate(panel.references, start=1):
         style = found[point.mark.series]
-        for value, dash in ((point.cell.value, "-"), (point.cell.published, (0, (1, 1.6)))):
+        for value, dash in ((point.cell.value, "-"), (point.cell.published, DOTTED)):
             axes.axhline(finite(value), color=style.colour, ls=dash, lw=pt(0.9), zorder=1)
         draw(axes, [ticks[-1] + (i + 0.3) * step], [point], style, joined=False)
 
@@ -98,7 +98,7 @@ def _ends(points: Sequence[Point]) -> list[float]:
     return [v for v in found if v is not None]
 
 
-def draw_groups(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
+def draw_groups(where: SubFigure, panel: PanelPoints) -> dict[str, Any]:
     """A group for each place of the axis, with a mark for each series."""
     axes = where.subplots()
     found = styles(panel.marks)
@@ -119,4 +119,4 @@ def draw_groups(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, 
     axes.margins(y=0.1)
     axes.set_xlabel(panel.panel.x)
     axes.set_ylabel(panel.y)
-    return {name: (style, False) for name, style in found.items()}
+    return {name: handle(style, line=False) for name, style in found.items()}

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MARKERS = "osD^v<>ph"  # each of which can be hollow
 FILLED, HOLLOW = 4.6, 7.4  # points
 KEY = "#555555"
+DOTTED: Any = (0, (1, 1.6))  # lines between published marks
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def draw(
     colour = style.colour
     if joined:
         axes.plot(x, ours, ls=style.dash, color=colour, lw=pt(1.4), zorder=3)
-        axes.plot(x, printed, ls=(0, (1, 1.6)), color=colour, lw=pt(1), zorder=2)
+        axes.plot(x, printed, ls=DOTTED, color=colour, lw=pt(1), zorder=2)
     if bars:
         spans = [(p.low, p.high) for p in points]
         upright(axes, x, spans, color=colour, lw=pt(1.5), alpha=0.75, zorder=3)
@@ -91,13 +92,13 @@ def _capped(axes: Axes, x: Sequence[float], points: Sequence[Point], colour: Any
             axes.plot([at, at], ends, color=colour, lw=pt(0.7), marker="_", ms=pt(6), mew=pt(0.9))
 
 
-def key(hollow: bool) -> Any:
+def key(hollow: bool, line: bool) -> Any:
     """What a legend shows for all that is measured here, or for all that was published."""
     from matplotlib.lines import Line2D
 
-    size = HOLLOW if hollow else FILLED
+    dash: Any = (DOTTED if hollow else "-") if line else ""
     return Line2D(
-        [], [], ls=(0, (1, 1.6)) if hollow else "-", lw=pt(1), color=KEY, marker="o", ms=pt(size),
+        [], [], ls=dash, lw=pt(1), color=KEY, marker="o", ms=pt(HOLLOW if hollow else FILLED),
         mfc="none" if hollow else KEY, mec=KEY, mew=pt(1.1 if hollow else 0),
     )  # fmt: skip
 

@@ -6,9 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from calprune.analyze.reproduction.figures.kept import Kept, kept_by
 from calprune.analyze.reproduction.rows import Reproduced, Reproduction
 from calprune.analyze.results.reliability import Bin
 from calprune.data.studies import FigureMark, FigurePanel, Publication, StudyFigure, TableAxis
+from calprune.errors import PlanError
+
+REASONS = 2  # that a caption gives for what lacks
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ class PanelPoints:
         y: words of the vertical axis.
         marks, references, beside: the panel's, with their numbers.
         bins: of a reliability diagram, one for each mark.
+        kept: of pictures of kept tokens, what each method keeps.
+        licensed: images of others may be shown.
         lacking: each reason why marks have no number of ours, with how many have it.
     """
 
@@ -75,6 +81,8 @@ class PanelPoints:
     references: tuple[Point, ...] = ()
     beside: tuple[Point, ...] = ()
     bins: tuple[Bin, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    licensed: bool = False
     lacking: tuple[str, ...] = ()
 
     @property
@@ -85,7 +93,8 @@ class PanelPoints:
     @property
     def empty(self) -> bool:
         """Whether there is nothing to draw, neither ours nor published."""
-        return all(p.cell.value is None and p.cell.published is None for p in self.points)
+        cells = (p.cell for p in self.points)
+        return not self.kept and all(c.value is None and c.published is None for c in cells)
 
 
 @dataclass(frozen=True)
@@ -119,7 +128,12 @@ def points_of(
         study: whose.
         figure: one of its figures.
         tables: of the study, as ``reproduce`` gives them.
+
+    Raises:
+        PlanError: the figure names what its study does not have.
     """
+    for panel in figure.panels:
+        _check(study, panel)
     wanted = list(dict.fromkeys(panel.table for panel in figure.panels))
     own = [t for t in tables if t.target.table.name in wanted]
     found = []
@@ -141,6 +155,8 @@ def _lettered(panels: Sequence[PanelPoints]) -> tuple[PanelPoints, ...]:
 
 def _panels(panel: FigurePanel, made: Reproduced) -> list[PanelPoints]:
     """One, or one for each column of the table."""
+    if panel.kept:
+        return [_of_kept(panel, made)]
     if panel.rows:
         return [_of_bins(panel, made)]
     if not panel.each:
@@ -159,30 +175,68 @@ def _panel(panel: FigurePanel, made: Reproduced, column: str) -> PanelPoints:
     for point in points:
         if point.cell.value is None:
             reasons[point.cell.note] = reasons.get(point.cell.note, 0) + 1
-    lacking = tuple(f"{n} of {len(points)} marks: {why}" for why, n in reasons.items())
+    lacking = _told(reasons, len(points))
     percent = any(p.cell.unit == "percent" for p in marks) and "%" not in panel.y
-    y = panel.y + (" (points)" if panel.zero else " (%)") * percent
+    y = (
+        panel.y.format(benchmark=made.target.table.benchmark)
+        + (" (points)" if panel.zero else " (%)") * percent
+    )
     title = f"{panel.title}, {column}" if column else panel.title
     return PanelPoints(
         panel, "", title, column or panel.name, y, marks, references, beside, lacking=lacking
     )
 
 
+def _told(reasons: dict[str, int], marks: int) -> tuple[str, ...]:
+    """Each reason with how many marks have it; beyond a few the numbers' own file has them."""
+    first = list(reasons.items())[:REASONS]
+    rest = sum(reasons.values()) - sum(n for _, n in first)
+    more = (f"{rest} of {marks} marks: other reasons, in the file of the numbers",) * bool(rest)
+    return (*(f"{n} of {marks} marks: {why}" for why, n in first), *more)
+
+
 def _point(mark: FigureMark, made: Reproduced) -> Point:
-    (cell,) = (r for r in made.rows if (r.row, r.column) == (mark.row, mark.column))
-    rows, columns = made.target.table.rows, made.target.table.columns
-    line = _line(rows, mark.row).under(_line(columns, mark.column))
-    return Point(mark, cell, line.select.partition(":")[0])
+    """A mark with its cell; without numbers where what stands in has no such row or column."""
+    table = made.target.table
+    rows, columns = _named(table.rows), _named(table.columns)
+    if mark.row in rows and mark.column in columns:
+        (cell,) = (r for r in made.rows if (r.row, r.column) == (mark.row, mark.column))
+        line = rows[mark.row].under(columns[mark.column])
+        return Point(mark, cell, line.select.partition(":")[0])
+    blank = replace(
+        made.rows[0], row=mark.row, column=mark.column, published=None, published_low=None,
+        published_high=None, published_sd=None, source="", value=None, debiased=None, low=None,
+        high=None, agrees="missing", note="this benchmark is not in the cache",
+    )  # fmt: skip
+    return Point(mark, blank, rows[mark.row].select.partition(":")[0] if mark.row in rows else "")
 
 
-def _line(lines: Sequence[TableAxis], label: str) -> TableAxis:
-    return next(line for line in lines if line.label == label)
+def _named(lines: Sequence[TableAxis]) -> dict[str, TableAxis]:
+    return {line.label: line for line in lines}
+
+
+def _check(study: Publication, panel: FigurePanel) -> None:
+    """PlanError if a panel names a table or a cell that its study lacks."""
+    table = next((t for t in study.tables if t.name == panel.table), None)
+    if table is None:
+        raise PlanError(
+            f"{study.name}: a figure draws {panel.table!r}, which is none of its tables"
+        )
+    rows, columns = _named(table.rows), _named(table.columns)
+    for mark in (*panel.marks, *panel.references, *panel.beside):
+        if mark.row not in rows or not (mark.column in columns or (panel.each and not mark.column)):
+            raise PlanError(
+                f"{study.name}: a figure draws {mark.column!r} of {mark.row!r}, which "
+                f"{panel.table} does not have"
+            )
+    if not set(panel.rows) <= set(rows):
+        raise PlanError(f"{study.name}: {panel.table} has no row {', '.join(panel.rows)}")
 
 
 def _of_bins(panel: FigurePanel, made: Reproduced) -> PanelPoints:
     measured = [row for row in made.rows if row.value is not None]
     own = [(row, b) for row, b in zip(measured, made.bins, strict=True) if row.row in panel.rows]
-    line = _line(made.target.table.rows, panel.rows[0])
+    line = _named(made.target.table.rows)[panel.rows[0]]
     selector = line.select.partition(":")[0]
     marks = tuple(
         Point(FigureMark(row.row, row.column, f"{b.confidence:.6f}"), row, selector)
@@ -195,9 +249,15 @@ def _of_bins(panel: FigurePanel, made: Reproduced) -> PanelPoints:
     )
 
 
-def records_of(found: FigurePoints) -> list[dict[str, Any]]:
-    """The numbers of a figure, a row a mark: ours, published, and their difference."""
-    return [_record(panel, point) for panel in found.panels for point in panel.points]
+def _of_kept(panel: FigurePanel, made: Reproduced) -> PanelPoints:
+    attention = panel.kind == "attention"
+    kept, lacking = kept_by(made.target, panel.kept, panel.images, attention)
+    return PanelPoints(panel, "", panel.title, panel.name, panel.y, kept=kept, lacking=lacking)
+
+
+def point_records(panel: PanelPoints) -> list[dict[str, Any]]:
+    """A row a mark: ours, published, and their difference."""
+    return [_record(panel, point) for point in panel.points]
 
 
 def _record(panel: PanelPoints, point: Point) -> dict[str, Any]:

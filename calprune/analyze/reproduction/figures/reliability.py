@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from calprune.analyze.figures import pt
 from calprune.analyze.figures._style import BAND, colours_of, upright
-from calprune.analyze.reproduction.figures.marks import FILLED, Style
+from calprune.analyze.reproduction.figures.marks import FILLED
 from calprune.analyze.reproduction.figures.points import PanelPoints
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def notes(panels: Sequence[PanelPoints]) -> list[str]:
     ]
 
 
-def draw_reliability(where: SubFigure, panel: PanelPoints) -> dict[str, tuple[Style, bool]]:
+def draw_reliability(where: SubFigure, panel: PanelPoints) -> dict[str, Any]:
     """Accuracy against mean confidence in each bin."""
     top, strip = where.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     bins, selector = panel.bins, panel.marks[0].selector

@@ -1,0 +1,50 @@
+"""Where a store is: a folder, the packaged sample, or a copy of what others have shared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from calprune.data.storage.origin import SAMPLE
+from calprune.errors import PlanError
+
+DEFAULT_STORE = "calprune-store"
+
+
+def store_path(given: Path | str | None = None, *, writing: bool = False) -> Path:
+    """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
+
+    ``sample`` is the small cache of the embedded study that is part of the package; a folder of
+    that name is ``./sample``. A pack, ``FILE.calprune``, is read from a private copy. PlanError if
+    the sample or a pack is wanted for ``writing``.
+    """
+    asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
+    if asked != "sample":
+        try:
+            os.lstat(asked)
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # who opens it will say so
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
+        return _readable(Path(asked), writing)
+    if writing:
+        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
+    return SAMPLE
+
+
+def _readable(asked: Path, writing: bool) -> Path:
+    """The folder that a store is, or that what is in a pack is copied to."""
+    from calprune.data.sharing.opened import is_pack, opened_pack
+
+    if not is_pack(asked):
+        return asked
+    if writing:
+        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
+    return opened_pack(asked)
+
+
+def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
+    """Those asked for, each once, or the one of ``store_path``."""
+    return list({os.path.realpath(p): p for p in [store_path(x) for x in given or ("",)]}.values())
