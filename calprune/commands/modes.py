@@ -96,6 +96,8 @@ MODES: dict[str, dict[str, str]] = {
     "migrate": {"": "store"},
     "pack": {"": "bench model select keep features"},
     "unpack": {"": "into"},
+    "push": {"": "bench model select keep features create"},
+    "pull": {"": "bench model condition features into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }
