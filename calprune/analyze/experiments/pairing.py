@@ -137,7 +137,7 @@ def moved_numerics(table: LogitTable, base: LogitTable) -> list[str]:
     """
     mine, theirs = numerics(table), numerics(base)
     differ = {k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k)}
-    if prunes_inside(table) != prunes_inside(base):
+    if "route" in differ and prunes_inside(table) != prunes_inside(base):
         differ.discard("route")
     return sorted(differ)
 
