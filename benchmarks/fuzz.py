@@ -100,8 +100,8 @@ def changed(text: bytes, draw: random.Random) -> bytes:
             whole = len(lines) < 2 or not lines[1].startswith("{")
             found = json.loads(text) if whole else [json.loads(line) for line in lines]
             _change(found, draw)
-            made = [json.dumps(found)] if whole else [json.dumps(one) for one in found]
-            return "\n".join(made).encode()
+            parts = [json.dumps(found)] if whole else [json.dumps(one) for one in found]
+            return "\n".join(parts).encode()
     made = bytearray(text)
     at = draw.randrange(len(made)) if made else 0
     if how == 3:
