@@ -27,6 +27,10 @@ COMMANDS = {
         "report",
         "One HTML file: summary, tables that sort, figures, warnings, provenance.",
     ),
+    "import": (
+        "imports",
+        "Read what another program logged, or a table of probabilities, into the cache.",
+    ),
     "judge": (
         "judge",
         "Grade generated replies by a judge, import grades, or export replies for official "

@@ -73,6 +73,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "--study --dry-run": ["--study", "calibration", "--dry-run"],
     },
     "judge": {"": [], "--endpoint": ["--endpoint", "U"], "--grades": ["--grades", "F"]},
+    "import": {"": ["F"]},
     "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
     **{
         name: {"": []}
