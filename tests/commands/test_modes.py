@@ -73,7 +73,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "--study --dry-run": ["--study", "calibration", "--dry-run"],
     },
     "judge": {"": [], "--endpoint": ["--endpoint", "U"], "--grades": ["--grades", "F"]},
-    "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
+    "ls": {"conditions": ["conditions"], "runs": ["runs"], "of plug-ins": ["selectors"]},
     **{
         name: {"": []}
         for name in (
