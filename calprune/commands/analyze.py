@@ -44,7 +44,7 @@ EPILOG = (
     "analyze --metric ece --by split,category  ·  calprune analyze --metric ece,brier --against "
     "full --format csv  ·  calprune analyze --select full --select scope:alpha=0,1 --keep 64,128  "
     "·  calprune analyze --plot figures  ·  calprune analyze --bench pope,mme --overview  ·  "
-    "calprune analyze --pareto"
+    "calprune analyze --metric ece --against full --format latex  ·  calprune analyze --pareto"
 )
 
 

@@ -99,9 +99,9 @@ def _loaded(group: str, name: str) -> tuple[str, Any]:
     try:
         plugin = registry.load(group, name)
         return str(plugin.title), plugin
-    except MissingExtra as error:
+    except (MissingExtra, PlanError) as error:  # its file may fail in any way
         return f"({error})", None
-    except Exception as error:  # a foreign plug-in may fail in any way; the others still list
+    except Exception as error:  # it has no title; the others still list
         return f"(cannot be loaded: {type(error).__name__}: {error})", None
 
 
@@ -176,7 +176,7 @@ def _conditions(stores: Sequence[Path] | None, reader: Reader) -> list[dict[str,
             "dtype": t.condition.dtype,
             "weights": t.condition.weights,
             "kv": t.condition.kv,
-            "kept": float(t.visual[:, -1].mean()),
+            "kept": float(t.visual[:, -1].mean()) if t.visual.size else None,
             "images": len(set(t.cluster.tolist())),
             "rows": len(t),
             "key": t.condition.key,
@@ -193,7 +193,7 @@ def _for_people(row: Mapping[str, Any], stores: Sequence[Path] | None) -> dict[s
     """A condition as one line: what its name tells is not told again, nor where its store is."""
     said = {
         "dtype": " ".join(filter(None, (row["dtype"], row["weights"], row["kv"]))),
-        "kept": f"{row['kept']:,g}",
+        "kept": "not counted" if row["kept"] is None else f"{row['kept']:,g}",
         "images": f"{row['images']:,}",
         "rows": f"{row['rows']:,}",
         "key": row["key"][:8],

@@ -87,6 +87,7 @@ MODES: dict[str, dict[str, str]] = {
         "--endpoint": "store bench model endpoint judge key_env workers timeout replace",
         "--grades": "store bench model grades condition replace",
     },
+    "import": {"": "from_ store bench model selector keep label"},
     "ls": {
         "conditions": "store untrusted format",
         "runs": "store format",
@@ -100,6 +101,8 @@ MODES: dict[str, dict[str, str]] = {
     "migrate": {"": "store"},
     "pack": {"": "bench model select keep features"},
     "unpack": {"": "into"},
+    "push": {"": "bench model select keep features create"},
+    "pull": {"": "bench model condition features into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }
@@ -235,8 +238,8 @@ def _undrawn(mode: str, values: Values, named: Collection[str]) -> set[str]:
 
 
 def option(name: str) -> str:
-    """``each_seed`` as it is typed."""
-    return f"--{name.replace('_', '-')}"
+    """``each_seed`` as it is typed; ``from_`` is a word of Python's."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def _title(command: str, mode: str) -> str:

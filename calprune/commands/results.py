@@ -15,6 +15,7 @@ from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
 from calprune.analyze.experiments.opened import opened
+from calprune.analyze.experiments.pairing import computed_otherwise
 from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
@@ -58,6 +59,7 @@ class Asked:
         labels: words for conditions.
         strict: replies without grades are an error; else such conditions are left out and named.
         given: names of the options that were given, whatever their values.
+        printed: whether tables are for papers, where the best is bold if tests allow it.
     """
 
     metrics: Sequence[str] = ()
@@ -74,6 +76,7 @@ class Asked:
     labels: Labels = UNLABELLED
     strict: bool = False
     given: Collection[str] = ()
+    printed: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,8 +140,11 @@ def printed(
     found = opened(tables, options.each_seed, options.common, labels=asked.labels)
     for line in (f"{s.title}: {note}" for s in found for note in s.notes):
         remark(line)
+    if not options.testing.mixed_numerics:  # who asks to mix them knows
+        for line in computed_otherwise(found):
+            remark(line)
     tell("computing")
-    result = RESULTS[mode](found, asked, options)
+    result = RESULTS[mode](found, replace(asked, printed=fmt == "latex"), options)
     for line in (*result.missing, *(_cautions(result.tables) if fmt in ("csv", "json") else ())):
         remark(line)
     if plot is not None:
@@ -187,6 +193,7 @@ def _estimates(experiments: Sequence[Experiment], asked: Asked, options: Analysi
 def _differences(
     experiments: Sequence[Experiment], asked: Asked, options: AnalysisOptions
 ) -> Result:
+    from calprune.analyze.results.best import best_of
     from calprune.analyze.results.compare import compare, without
     from calprune.analyze.tables.differences import difference_tables
 
@@ -194,7 +201,8 @@ def _differences(
     chosen = _chosen(experiments, asked, options, COMPARED_METRICS)
     rows = compare(experiments, chosen, against, options)
     lacking = without(experiments, against)
-    tables = _corrected(difference_tables(rows), experiments)
+    best = best_of(experiments, chosen, rows, options) if asked.printed else None
+    tables = _corrected(difference_tables(rows, best), experiments)
     return Result(rows, tables, _meta(asked, options, against), lacking, chosen)
 
 

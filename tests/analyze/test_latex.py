@@ -14,7 +14,7 @@ from tests.analyze.calls import analyze
 from tests.analyze.conftest import hostile, make_study_tables
 
 HOSTILE = "\\input{/etc/passwd} $a_1^2$ 100% #1 & ~ {<>|\"'`--} [x]* é 中 α × \u202e\x1b\n"
-LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿαβγδκμρτ−×≤"
+LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿαβγδκμρτ−×≤✓✗"
 DOCUMENT = (
     "\\documentclass{{article}}\n\\usepackage{{booktabs}}\n"
     "\\begin{{document}}\n{}\n\\end{{document}}\n"
@@ -36,7 +36,7 @@ def test_a_table_is_booktabs_with_aligned_pairs():
     assert lines[0] == r"% \usepackage{booktabs}"
     assert r"\caption{A 100 \% title}" in lines
     assert r"\begin{tabular}{lr@{\ }lr}" in lines
-    assert r"condition & \multicolumn{2}{c}{ECE} & p \\" in lines
+    assert r"condition & \multicolumn{2}{c}{ECE} & $p$ \\" in lines
     assert r"full & 0.041 & {[}0.034, 0.049] & -- \\" in lines
     assert r"a\_b & $-$0.012 & {[}$-$0.020, $+$0.001] & $\le$\,0.0001 \\" in lines
     assert r"seeds & 83.6 $\pm$ 0.2 &  & $+$0.1 \\" in lines

@@ -147,6 +147,22 @@ def test_kept_tokens_are_those_of_the_file(sample: list[LogitTable]) -> None:
             assert np.flatnonzero(run.places.kept[at]).tolist() == index[index >= 0].tolist()
 
 
+def test_kept_tokens_have_room_for_the_most_changed_only(
+    sample: list[LogitTable], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_PLACES", 10 * len(sample) * 576)
+    whole, (found,) = chosen(sample, 20), pages(sample, each=20)
+    for run in whole.runs:
+        assert run.places is not None
+        there = run.places.at >= 0
+        assert there[0]
+        assert len(set(run.places.at[there])) == 10
+    assert found.notes == (
+        f"Kept tokens of the most changed questions only: "
+        f"{', '.join(run.condition.title for run in whole.runs)}.",
+    )
+
+
 def test_without_the_file_or_a_square_of_tokens_nothing_is_marked(
     sample: list[LogitTable],
 ) -> None:

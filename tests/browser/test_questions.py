@@ -15,7 +15,8 @@ from calprune.analyze.html_report.page import page, write_page
 from calprune.analyze.html_report.question_pages import QuestionChoice
 from calprune.analyze.study import Study
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.store import SAMPLE, Store
+from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.store import Store
 from tests.analyze.calls import collect_data
 from tests.analyze.conftest import make_condition, make_table
 from tests.browser.test_report import SCRIPT, picture

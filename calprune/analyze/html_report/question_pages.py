@@ -99,7 +99,13 @@ def _unmarked(told: SingleQuestions) -> list[str]:
             "whose tokens are one square over the picture, row by row."
         ]
     lost = [run.condition.title for run in told.runs if run.places is None]
-    return [f"Kept tokens are not recorded or no longer at hand: {', '.join(lost)}."] * bool(lost)
+    some = [
+        r.condition.title for r in told.runs if r.places is not None and (r.places.at < 0).any()
+    ]
+    return [
+        *[f"Kept tokens are not recorded or no longer at hand: {', '.join(lost)}."] * bool(lost),
+        *[f"Kept tokens of the most changed questions only: {', '.join(some)}."] * bool(some),
+    ]
 
 
 def _thumbnails(

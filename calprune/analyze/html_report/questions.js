@@ -13,7 +13,11 @@
     return made;
   };
   const number = (value, digits = 3) => (value == null ? "–" : value.toFixed(digits));
-  const signed = (value) => (value == null ? "–" : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
+  const signed = (value) => {
+    if (value == null) return "–";
+    return (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+  };
+  const grouped = (n) => n.toLocaleString("en");
   const less = (a, b) => (a == null || b == null ? null : a - b);
 
   // What one run answered to question i, from lists that leave out what follows from the rest.
@@ -54,11 +58,14 @@
     ["right", "wrong before, right after", (r) => r.before.right === false && r.after.right],
     ["errors", "wrong after", (r) => r.after.right === false],
   ];
-  const CHOICES = { changed: ["--changed"], wrong: ["--flips"], right: ["--flips"], errors: ["--confident-errors"] };
+  const CHOICES = {
+    changed: ["--changed"], wrong: ["--flips"], right: ["--flips"], errors: ["--confident-errors"],
+  };
   const SORTS = [
-    ["lost", "loss of the right answer", (r) => less(r.before.label, r.after.label)],
+    ["lost", "loss of p(right answer)", (r) => less(r.before.label, r.after.label)],
     ["change", "change of confidence", (r) => (r.change == null ? null : Math.abs(r.change))],
-    ["errors", "confidence of wrong answers", (r) => (r.after.right === false ? r.after.confidence : null)],
+    ["errors", "confidence of wrong answers",
+      (r) => (r.after.right === false ? r.after.confidence : null)],
     ["drop", "loss of confidence", (r) => (r.change == null ? null : -r.change)],
     ["order", "order of the benchmark", () => null],
   ];
@@ -86,7 +93,8 @@
       probabilities_before: (r) => piped(r.before.p), probabilities: (r) => piped(r.after.p),
       kept_tokens_before: (r) => r.before.tokens, kept_tokens: (r) => r.after.tokens,
     };
-    const lines = [Object.keys(columns), ...rows.map((r) => Object.values(columns).map((of) => of(r)))];
+    const values = Object.values(columns);
+    const lines = [Object.keys(columns), ...rows.map((r) => values.map((of) => of(r)))];
     return lines.map((line) => line.map(cell).join(",") + "\n").join("");
   };
 
@@ -125,8 +133,8 @@
   const picture = (data, run, i, said, when) => {
     const source = data.pictures[data.image[i]], places = kept(data, run, i);
     const name = data.images[data.image[i]], box = make("div", { class: "square" });
-    if (source) box.append(make("img", { src: source, alt: `Image ${name}`, class: data.square || "pad" }));
-    else box.append(make("p", {}, "no picture"));
+    const how = { src: source, alt: `Image ${name}`, class: data.square || "pad" };
+    box.append(source ? make("img", how) : make("p", {}, "no picture"));
     const words = [];
     if (places) {
       box.append(overlay(data.side, places));
@@ -136,26 +144,33 @@
     } else {
       words.push(said.tokens == null ? "" : `${said.tokens} tokens read`);
     }
-    const caption = make("figcaption", {}, make("strong", {}, `${when}: ${run.title}`), make("span", {}, words.filter(Boolean).join(", ")));
+    const title = make("strong", {}, `${when}: ${run.title}`);
+    const caption = make("figcaption", {}, title, make("span", {}, words.filter(Boolean).join(", ")));
     return make("figure", {}, box, caption);
   };
 
   const bar = (value, kind) => {
     const fill = make("span", { class: `fill ${kind}` });
     fill.style.width = `${100 * Math.max(0, Math.min(1, value ?? 0))}%`;
-    return make("td", {}, make("span", { class: "track", "aria-hidden": "true" }, fill), make("span", { class: "value" }, number(value)));
+    const track = make("span", { class: "track", "aria-hidden": "true" }, fill);
+    return make("td", {}, track, make("span", { class: "value" }, number(value)));
   };
 
-  const bars = (data, row, before, after) => {
+  const bars = (data, row) => {
     const names = data.offered[row.i];
     if (!names.length || !(row.before.p.length || row.after.p.length)) {
-      return make("p", {}, `Options: ${data.options[row.i] || "none, an open question"}; their probabilities are not known.`);
+      const options = data.options[row.i];
+      const told = options ? `Options: ${options}; their probabilities are not known.` : "An open question.";
+      return make("p", {}, told);
     }
-    const head = make("tr", {}, make("th", { scope: "col" }, "option"), make("th", { scope: "col" }, "before"), make("th", { scope: "col" }, "after"));
+    const titles = ["option", "before", "after"].map((name) => make("th", { scope: "col" }, name));
+    const head = make("tr", {}, ...titles);
     const lines = names.map((a, j) => {
       const right = data.answers[a] === data.label[row.i];
-      const name = make("th", { scope: "row" }, data.answers[a], right ? make("span", { class: "right" }, " ✓ right answer") : null);
-      return make("tr", { class: right ? "is-right" : null }, name, bar(row.before.p[j], "old"), bar(row.after.p[j], "new"));
+      const mark = right ? make("span", { class: "right" }, " ✓ right answer") : null;
+      const name = make("th", { scope: "row" }, data.answers[a], mark);
+      const both = [bar(row.before.p[j], "old"), bar(row.after.p[j], "new")];
+      return make("tr", { class: right ? "is-right" : null }, name, ...both);
     });
     const caption = make("caption", {}, "Probability of each option");
     return make("table", { class: "options" }, caption, make("thead", {}, head), make("tbody", {}, ...lines));
@@ -163,58 +178,78 @@
 
   const verdict = (when, said) => {
     const mark = said.right == null ? "" : said.right ? " ✓" : " ✗";
-    return make("p", { class: "said" }, `${when}: `, make("strong", {}, said.answer || "nothing"), make("span", { class: said.right ? "good" : "bad" }, mark), ` with confidence ${number(said.confidence)}`);
+    const answer = make("strong", {}, said.answer || "nothing");
+    const sign = make("span", { class: said.right ? "good" : "bad" }, mark);
+    const sure = ` with confidence ${number(said.confidence)}`;
+    return make("p", { class: "said" }, `${when}: `, answer, sign, sure);
   };
 
   const viewer = (root, place) => {
-    const data = JSON.parse(root.querySelector("script[type='application/json']").textContent);
+    const data = JSON.parse(root.querySelector("script").textContent);
     const answered = reader(data), state = { rows: [], at: 0, from: 0 };
     let names = 0;
     const field = (label, input) => {
       input.id = `viewer-${place}-${names++}`;
       return make("div", { class: "field" }, make("label", { for: input.id }, label), input);
     };
-    const choice = (pairs, chosen) => make("select", {}, ...pairs.map(([value, text]) => make("option", { value, selected: value === chosen }, text)));
+    const choice = (pairs, chosen) => make("select", {}, ...pairs.map(
+      ([value, text]) => make("option", { value, selected: value === chosen }, text)));
     const runs = data.runs.map((run, i) => [String(i), run.title]);
     const last = String(data.runs.findLastIndex((run) => run.reference != null));
     const own = last === "-1" ? String(data.runs.length - 1) : last;
     const after = choice(runs, own);
     const before = choice(runs, String(data.runs[Number(own)].reference ?? 0));
-    const split = choice([["", "all"], ...data.splits.map((name, i) => [String(i), name || "(none)"])], "");
+    const splits = data.splits.map((name, i) => [String(i), name || "(none)"]);
+    const split = choice([["", "all"], ...splits], "");
     const show = choice(SHOWN, "all"), sort = choice(SORTS, "lost");
-    const low = make("input", { type: "number", min: 0, max: 1, step: "any", placeholder: "0", inputmode: "decimal" });
-    const high = make("input", { type: "number", min: 0, max: 1, step: "any", placeholder: "1", inputmode: "decimal" });
-    const most = choice([["5", "first 5"], ["20", "first 20"], ["50", "first 50"], ["", "all"]], "50");
+    const [low, high] = ["0", "1"].map((placeholder) => make(
+      "input", { type: "number", min: 0, max: 1, step: "any", inputmode: "decimal", placeholder }));
+    const firsts = ["5", "20", "50"].map((n) => [n, `first ${n}`]);
+    const most = choice([...firsts, ["", "all"]], "50");
     const marks = make("input", { type: "checkbox", checked: true });
     const save = make("button", { type: "button" }, "Download these rows (CSV)");
     const status = make("p", { role: "status", class: "count" });
     const command = make("code", { tabindex: "0" });
-    const list = make("ol", { class: "list", "aria-label": "Questions; move with the arrow keys or j and k" });
-    const shown = make("div", { class: "shown", tabindex: "-1", role: "group", "aria-label": "The chosen question" });
+    const moves = "Questions; move with the arrow keys or j and k";
+    const list = make("ol", { class: "list", "aria-label": moves });
+    const shown = make("div", { class: "shown", role: "group", "aria-label": "The chosen question" });
     const step = (by, text, words) => {
-      const made = make("button", { type: "button", "aria-label": words, title: `${words} (${by < 0 ? "k" : "j"})` }, text);
+      const title = `${words} (${by < 0 ? "k" : "j"})`;
+      const made = make("button", { type: "button", "aria-label": words, title }, text);
       made.addEventListener("click", () => go(state.at + by, false));
       return made;
     };
     const previous = step(-1, "‹", "Previous question"), next = step(1, "›", "Next question");
     const where = make("span", { "aria-live": "polite" });
-    const turn = make("div", { class: "turn" }, previous, where, next, make("span", { class: "keys" }, "keys: j k or arrows"));
+    const keys = make("span", { class: "keys" }, "keys: j k or arrows");
+    const turn = make("div", { class: "turn" }, previous, where, next, keys);
 
     const fields = [field("After", after), field("Before", before)];
     if (data.splits.length > 1) fields.push(field("Split", split));
-    fields.push(field("Show", show), field("Confidence after, from", low), field("to", high), field("Sorted by", sort), field("List", most));
+    fields.push(field("Show", show), field("Confidence after, from", low), field("to", high));
+    fields.push(field("Sorted by", sort), field("List", most));
     const form = make("form", { class: "choose", "aria-label": "Which questions" }, ...fields);
     const box = make("label", { class: "check" }, marks, "mark kept tokens");
-    const same = make("details", { class: "command" }, make("summary", {}, "The same on the command line"), make("p", {}, command));
-    root.append(form, make("div", { class: "acts" }, save, data.side ? box : null), status, make("div", { class: "panes" }, list, make("div", { class: "pane" }, turn, shown)), same);
+    const same = make("details", { class: "command" },
+      make("summary", {}, "All rows of this pair, on the command line"),
+      make("p", {}, "Unrounded, with the same --store: ", command));
+    const acts = make("div", { class: "acts" }, save, data.side ? box : null);
+    const panes = make("div", { class: "panes" }, list, make("div", {}, turn, shown));
+    root.append(form, acts, status, panes, same);
 
     const run = (select) => data.runs[Number(select.value)];
     const line = (row, n) => {
-      const one = make("button", { type: "button", tabindex: n === state.at ? "0" : "-1", "aria-current": n === state.at ? "true" : false });
+      const here = n === state.at;
+      const marked = { tabindex: here ? "0" : "-1", "aria-current": here ? "true" : null };
+      const one = make("button", { type: "button", ...marked });
       const mark = row.before.right === row.after.right ? "" : row.after.right ? "✓" : "✗";
       const known = row.after.label != null;
-      const [a, b] = known ? [row.before.label, row.after.label] : [row.before.confidence, row.after.confidence];
-      one.append(make("span", { class: "what" }, data.question[row.i] || data.id[row.i]), make("span", { class: "how" }, `${known ? "p(right)" : "confidence"} ${number(a, 2)} → ${number(b, 2)} `, make("span", { class: row.after.right ? "good" : "bad" }, mark), make("span", { class: "of" }, data.images[data.image[row.i]])));
+      const measure = known ? "label" : "confidence";
+      const moved = `${number(row.before[measure], 2)} → ${number(row.after[measure], 2)} `;
+      const sign = make("span", { class: row.after.right ? "good" : "bad" }, mark);
+      const image = make("span", { class: "of" }, data.images[data.image[row.i]]);
+      const how = make("span", { class: "how" }, `${known ? "p(right)" : measure} ${moved}`, sign, image);
+      one.append(make("span", { class: "what" }, data.question[row.i] || data.id[row.i]), how);
       one.addEventListener("click", () => go(n, true));
       return make("li", { value: n + 1 }, one);
     };
@@ -224,9 +259,9 @@
       return make("li", { class: "more" }, made);
     };
     const listed = () => {
-      const rows = state.rows.slice(state.from, state.from + PAGE).map((row, n) => line(row, state.from + n));
-      if (state.from > 0) rows.unshift(more("earlier", state.from - 1));
       const end = state.from + PAGE;
+      const rows = state.rows.slice(state.from, end).map((row, n) => line(row, state.from + n));
+      if (state.from > 0) rows.unshift(more("earlier", state.from - 1));
       if (end < state.rows.length) rows.push(more(`${state.rows.length - end} more`, end));
       list.replaceChildren(...rows);
     };
@@ -235,15 +270,21 @@
       where.textContent = row ? `${state.at + 1} of ${state.rows.length}` : "none";
       previous.disabled = state.at <= 0;
       next.disabled = state.at >= state.rows.length - 1;
-      if (!row) { shown.replaceChildren(make("p", {}, "No question on this page is so.")); return; }
-      const i = row.i, splits = data.split[i].map((s) => data.splits[s]).filter(Boolean).join(", ");
-      const about = [data.id[i], data.images[data.image[i]], splits, data.category[i]].filter(Boolean).join(" · ");
-      const figures = make("div", { class: "two" }, picture(data, run(before), i, row.before, "Before"), picture(data, run(after), i, row.after, "After"));
+      if (!row) {
+        shown.replaceChildren(make("p", {}, "No question on this page is so."));
+        return;
+      }
+      const i = row.i, own = data.split[i].map((s) => data.splits[s]).filter(Boolean).join(", ");
+      const about = [data.id[i], data.images[data.image[i]], own, data.category[i]];
+      const figures = make("div", { class: "two" },
+        picture(data, run(before), i, row.before, "Before"),
+        picture(data, run(after), i, row.after, "After"));
       figures.classList.toggle("plain", !marks.checked);
       const moved = less(row.after.label, row.before.label);
-      const change = `Confidence ${signed(row.change)}` + (moved == null ? "" : `, right answer ${signed(moved)}`);
+      const right = moved == null ? "" : `, right answer ${signed(moved)}`;
+      const change = `Confidence ${signed(row.change)}${right}`;
       shown.replaceChildren(
-        make("h4", {}, data.question[i] || data.id[i]), make("p", { class: "about" }, about),
+        make("h4", {}, data.question[i] || data.id[i]), make("p", { class: "about" }, about.filter(Boolean).join(" · ")),
         make("p", { class: "about" }, `right answer: ${data.label[i] || "–"}`), figures,
         verdict("Before", row.before), verdict("After", row.after), make("p", { class: "said" }, change),
         bars(data, row),
@@ -251,19 +292,23 @@
     };
     const go = (n, focus) => {
       state.at = Math.max(0, Math.min(state.rows.length - 1, n));
-      if (state.at < state.from || state.at >= state.from + PAGE) state.from = Math.floor(state.at / PAGE) * PAGE;
+      state.from = Math.max(0, Math.floor(state.at / PAGE) * PAGE);
       listed();
       detail();
       const current = list.querySelector("[aria-current]");
       if (!current) return;
       if (focus) current.focus({ preventScroll: true });
-      const top = current.offsetTop - list.offsetTop; // moves the list and never the page
-      if (top < list.scrollTop || top + current.offsetHeight > list.scrollTop + list.clientHeight) list.scrollTop = top - 8;
+      // The list scrolls by itself and never moves the page.
+      const top = current.offsetTop - list.offsetTop, end = top + current.offsetHeight;
+      const seen = top >= list.scrollTop && end <= list.scrollTop + list.clientHeight;
+      if (!seen) list.scrollTop = top - 8;
     };
     const choose = () => {
       const [now, was] = [run(after), run(before)];
-      const keep = SHOWN.find(([name]) => name === show.value)[2], by = SORTS.find(([name]) => name === sort.value)[2];
-      const [from, to] = [low.value === "" ? -Infinity : Number(low.value), high.value === "" ? Infinity : Number(high.value)];
+      const keep = SHOWN.find(([name]) => name === show.value)[2];
+      const by = SORTS.find(([name]) => name === sort.value)[2];
+      const from = low.value === "" ? -Infinity : Number(low.value);
+      const to = high.value === "" ? Infinity : Number(high.value);
       const bounded = low.value !== "" || high.value !== "";
       const rows = [];
       for (let i = 0; i < data.id.length; i++) {
@@ -276,12 +321,15 @@
         row.key = by(row);
         rows.push(row);
       }
-      const order = sort.value === "order" ? (a, b) => data.order[a.i] - data.order[b.i] : (a, b) => (b.key ?? -Infinity) - (a.key ?? -Infinity) || a.i - b.i;
-      rows.sort(order);
+      const least = (key) => key ?? -1e9;
+      rows.sort((a, b) => least(b.key) - least(a.key) || data.order[a.i] - data.order[b.i]);
       state.rows = most.value === "" ? rows : rows.slice(0, Number(most.value));
       state.at = state.from = 0;
-      status.textContent = `${state.rows.length} listed of ${rows.length} that fit, among ${data.id.length} on this page` + (was === now ? "; before and after are the same condition" : "");
-      const words = ["calprune", "rows", ...data.asked, "--against", was.name, "--select", now.name, ...(CHOICES[show.value] ?? []), "--format", "csv", "--out", "rows.csv"];
+      const counts = [state.rows.length, rows.length, data.id.length].map(grouped);
+      const same = was === now ? "; before and after are the same condition" : "";
+      status.textContent = `${counts[0]} listed of ${counts[1]} that fit, among ${counts[2]} on this page${same}`;
+      const words = ["calprune", "rows", ...data.asked, "--against", was.name, "--select", now.name];
+      words.push(...(CHOICES[show.value] ?? []), "--format", "csv", "--out", "rows.csv");
       command.textContent = words.map(quoted).join(" ");
       save.disabled = !state.rows.length;
       go(0, false);
@@ -300,8 +348,13 @@
       download(`${name}.csv`, csv(data, state.rows, run(before), run(after)));
     });
     root.addEventListener("keydown", (event) => {
-      if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest("form, .acts, .command")) return;
-      const steps = { j: 1, ArrowDown: 1, ArrowRight: 1, k: -1, ArrowUp: -1, ArrowLeft: -1, PageDown: 10, PageUp: -10, Home: -state.rows.length, End: state.rows.length };
+      if (event.ctrlKey || event.altKey || event.metaKey) return;
+      if (event.target.closest("form, .acts, .command")) return; // those have keys of their own
+      const whole = state.rows.length;
+      const steps = {
+        j: 1, ArrowDown: 1, ArrowRight: 1, k: -1, ArrowUp: -1, ArrowLeft: -1,
+        PageDown: 10, PageUp: -10, Home: -whole, End: whole,
+      };
       if (!(event.key in steps)) return;
       event.preventDefault();
       go(state.at + steps[event.key], list.contains(document.activeElement));

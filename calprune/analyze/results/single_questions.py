@@ -23,8 +23,10 @@ from calprune.data.storage.logits import LogitTable
 from calprune.errors import CalpruneError
 
 EACH = 200
-MOST_NUMBERS = 400_000
+MOST_NUMBERS = 800_000
 """Probabilities and confidences of all runs that a page holds unless more questions are named."""
+MOST_PLACES = 24_000_000
+"""Tokens, kept or not, of all runs that a page tells apart: three million bytes."""
 RANDOM = 50
 SEED = 0
 
@@ -35,7 +37,8 @@ class KeptPlaces:
 
     Attributes:
         kept: bool (m, v).
-        at: row of ``kept`` of each question, −1 where nothing is recorded, (q,).
+        at: row of ``kept`` of each question, −1 where nothing is recorded or there was no room for
+            it, (q,).
     """
 
     kept: NDArray[np.bool_]
@@ -130,7 +133,7 @@ def single_questions(
             runs together would hold more than ``MOST_NUMBERS`` numbers.
         options: how predictions are made; files of other numerics are shown side by side.
         texts: of the questions.
-        share: into how many parts ``MOST_NUMBERS`` is divided.
+        share: into how many parts ``MOST_NUMBERS`` and ``MOST_PLACES`` are divided.
 
     Raises:
         Mismatch: files that cannot be used or paired.
@@ -159,6 +162,7 @@ def single_questions(
     asked = texts.get(experiment.key.benchmark, {})
     side = _side(experiment)
     tables = {table.condition.key: table for table in experiment.tables}
+    most = MOST_PLACES // share // len(blocks) // max(side * side, 1)
     runs, offered = [], np.zeros((len(shown), width), dtype=np.bool_)
     for block, place in zip(blocks, places, strict=True):
         table = tables[block.condition.keys[0]]
@@ -168,7 +172,8 @@ def single_questions(
         offered |= np.isfinite(run.probabilities)
         names = [ids[i] for i in shown.tolist()]
         images = {name: one.image for name, one in asked.items()}
-        runs.append(replace(run, places=_places(table, names, images, side) if side else None))
+        places_of = _places(table, names, images, side) if side else None
+        runs.append(replace(run, places=places_of and _bounded(places_of, most)))
     return SingleQuestions(
         title=experiment.title,
         model=experiment.key.model,
@@ -275,6 +280,12 @@ def _places(
     kept = np.zeros((len(units), side * side + 1), dtype=np.bool_)
     kept[np.arange(len(units))[:, None], found.index] = True  # what is padded goes to the last
     return KeptPlaces(kept[:, :-1], np.array(at, dtype=np.intp))
+
+
+def _bounded(places: KeptPlaces, most: int) -> KeptPlaces:
+    """Those of the first questions alone, as far as ``most`` different rows reach."""
+    used = [i for i in dict.fromkeys(places.at.tolist()) if i >= 0]
+    return replace(places, at=np.where(np.isin(places.at, used[:most]), places.at, -1))
 
 
 def _units(table: LogitTable, images: Mapping[str, str]) -> dict[str, tuple[str, int]]:

@@ -9,7 +9,7 @@ from calprune.analyze.results.compare import Difference
 from calprune.analyze.results.estimate import Estimate
 from calprune.analyze.tables.families import conditions_of, family_name
 from calprune.analyze.tables.notes import brackets, few_images, with_reason
-from calprune.analyze.tables.numbers import corrected_heading, heading, of_what, p_text
+from calprune.analyze.tables.numbers import corrected_heading, heading, of_what, p_printed, p_text
 from calprune.analyze.tables.text_table import TextTable
 
 
@@ -32,7 +32,8 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
         minus = of_what(f"minus {family_name(compared)}", _bounded(compared))
         header = (*header, minus, "p", corrected_heading(compared[0].correction))
     body = []
-    for r in rows:
+    in_print: dict[tuple[int, int], str] = {}
+    for i, r in enumerate(rows):
         shown, e, d = [r.condition.shown, r.definition, "-"], r.estimate, r.difference
         if e is not None:
             value = e.value if d is None else d.value
@@ -44,6 +45,9 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
             own = (d.interval_of, metric.unit, d.defined, d.outside)
             gap = with_reason(d.delta, d.delta_debiased, (d.low, d.high), *own, signed=True)
             shown[3:] = [gap, p_text(d.p, d.p_least), p_text(d.p_adjusted, d.p_least)]
+            in_print |= {
+                (i, 4 + j): p_printed(p, d.p_least) for j, p in enumerate((d.p, d.p_adjusted))
+            }
         body.append(tuple(shown))
     notes = ["-: this metric cannot be had from this definition of confidence"]
     if compared:
@@ -59,7 +63,7 @@ def _table(rows: Sequence[ConfidenceSensitivity]) -> TextTable:
     notes += list(signed.values())
     title = f"{condition.place}: {metric.title}"
     people = conditions_of([*rows, *compared])
-    return TextTable(title, header, tuple(body), tuple(notes), people)
+    return TextTable(title, header, tuple(body), tuple(notes), people, in_print)
 
 
 def _bounded(rows: Sequence[Estimate] | Sequence[Difference]) -> str:

@@ -15,7 +15,13 @@ from calprune.analyze.tables.families import (
     unique,
 )
 from calprune.analyze.tables.notes import UNRELIABLE, few_errors, of_replies, questions_on
-from calprune.analyze.tables.numbers import corrected_heading, number, p_text, with_interval
+from calprune.analyze.tables.numbers import (
+    corrected_heading,
+    number,
+    p_printed,
+    p_text,
+    with_interval,
+)
 from calprune.analyze.tables.text_table import TextTable
 
 Row = CalibrationSlope | CalibrationSlopeDifference
@@ -84,7 +90,13 @@ def _family(rows: Sequence[CalibrationSlopeDifference], several: bool) -> TextTa
     ]
     people = conditions_of(rows)
     header = ("condition", r.metric.title, reference_name(rows), "difference", "p", corrected)
-    return TextTable(title, header, tuple(body), (*notes, str(r.signature)), people)
+    in_print = {
+        (i, 4 + j): p_printed(p)
+        for i, row in enumerate(rows)
+        for j, p in enumerate((row.p, row.p_adjusted))
+        if p is not None
+    }
+    return TextTable(title, header, tuple(body), (*notes, str(r.signature)), people, in_print)
 
 
 def _title(row: Row, what: str, several: bool) -> str:

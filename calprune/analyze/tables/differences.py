@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from calprune.analyze.results.accuracy_tests import TESTS, PairedTest
+from calprune.analyze.results.best import Best, Place, place_of
 from calprune.analyze.results.compare import Difference
 from calprune.analyze.statistics.multiple_testing import LEVEL
 from calprune.analyze.tables.families import (
@@ -31,22 +33,31 @@ from calprune.analyze.tables.notes import (
     within_parts,
 )
 from calprune.analyze.tables.numbers import (
+    CORRECTED,
     corrected_heading,
     gap_unit,
     heading,
     number,
     of_what,
+    p_printed,
     p_text,
 )
 from calprune.analyze.tables.text_table import TextTable
 
 
-def difference_tables(rows: Sequence[Difference]) -> list[TextTable]:
-    """One table per model, benchmark, metric and group: exactly one family each."""
-    return [_family(own) for own in families(rows)]
+def difference_tables(
+    rows: Sequence[Difference], best: Mapping[Place, Best] | None = None
+) -> list[TextTable]:
+    """One table per model, benchmark, metric and group: exactly one family each.
+
+    Args:
+        rows: of ``compare``.
+        best: which are best, bold in print; see ``best_of``.
+    """
+    return [_family(own, (best or {}).get(place_of(own[0]))) for own in families(rows)]
 
 
-def _family(rows: Sequence[Difference]) -> TextTable:
+def _family(rows: Sequence[Difference], best: Best | None) -> TextTable:
     r = rows[0]
     title = f"{place(r)}: {r.metric.title} against {family_name(rows)}"
     corrected = corrected_heading(r.correction)
@@ -81,12 +92,50 @@ def _family(rows: Sequence[Difference]) -> TextTable:
         )
         for row in rows
     ]
-    notes = _notes(rows, corrected, extra)
-    return TextTable(title, ("condition", *columns), tuple(body), notes, conditions_of(rows))
+    in_print = {
+        (i, 4 + j): p_printed(p, least)
+        for i, row in enumerate(rows)
+        for j, (p, least) in enumerate(
+            [(row.p, row.p_least), (row.p_adjusted, row.p_least)]
+            + [(math.nan if x is None else x, 0.0) for x in map(row.accuracy_tests.p, extra)]
+        )
+    }
+    names = frozenset() if best is None else best.names
+    return TextTable(
+        title,
+        ("condition", *columns),
+        tuple(body),
+        _notes(rows, corrected, extra),
+        conditions_of(rows),
+        in_print,
+        frozenset(
+            (i, j)
+            for i, row in enumerate(rows)
+            for j, name in ((1, row.condition.name), (2, row.reference.name))
+            if name in names
+        ),
+        () if best is None else (_what_is_bold(rows, best),),
+    )
 
 
 def _if_any(p: float | None) -> str:
     return "-" if p is None else p_text(p)
+
+
+def _what_is_bold(rows: Sequence[Difference], best: Best) -> str:
+    """What a paper says of bold numbers, or why there are none."""
+    r = rows[0]
+    if r.metric.direction == "neither":
+        return f"nothing is bold: no value of {r.metric.title} is better than another"
+    many = "s" * (best.comparisons != 1)
+    within = ", each reference with those compared to it" * (len({x.reference for x in rows}) > 1)
+    how = (
+        f"paired permutation test against the best value, {CORRECTED[r.correction]} over "
+        f"{best.comparisons} comparison{many}, {100 * LEVEL:.0f} %{within}"
+    )
+    if not best.names:
+        return f"nothing is bold: no condition is significantly worse than the best ({how})"
+    return f"bold: the best, and what is not significantly worse ({how})"
 
 
 def disagreement(rows: Sequence[Difference]) -> list[str]:

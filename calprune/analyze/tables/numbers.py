@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Context, Decimal
 from calprune.analyze.metric import DisplayUnit
 
 CLOSE = 1e-9  # rounding of p-values that were computed alike
+CORRECTED = {"holm": "Holm", "bh": "BH"}
 LEAST = 1e-250  # below, floating point may have lost a p-value
 
 
@@ -69,7 +70,7 @@ def gap_unit(unit: DisplayUnit) -> DisplayUnit:
 
 def corrected_heading(correction: str) -> str:
     """Heading of p-values that are corrected over a family."""
-    return {"holm": "p (Holm)", "bh": "p (BH)"}.get(correction, f"p ({correction})")
+    return f"p ({CORRECTED[correction]})"
 
 
 def p_text(p: float, least: float = 0.0) -> str:
@@ -84,6 +85,33 @@ def p_text(p: float, least: float = 0.0) -> str:
         shown = _up(least)
         return f"<={shown if 'e' in shown else shown.rstrip('0')}"
     return f"<={LEAST:.0e}" if p < LEAST else _up(p)
+
+
+def p_printed(p: float, least: float = 0.0) -> str:
+    """A p-value in print: ``<0.001``, ``0.0011``, ``0.023``; on the right side of 1 ‰, 1 % and 5 %.
+
+    At least three decimals and two digits, rounded up, and as many more as it takes not to reach a
+    level that p is below: 0.04996 stays so. With ``<=`` where the permutations allow none smaller.
+    """
+    if math.isnan(p):
+        return "-"
+    at = next((level for level in _LEVELS if abs(p / float(level) - 1) <= CLOSE), None)
+    exact = Decimal(p * (1 - CLOSE)) if at is None else at
+    if exact < _LEVELS[0]:
+        return f"<{_LEVELS[0]}"
+    decimals = 3 if exact >= _LEVELS[1] else 4
+    shown = _rounded(exact, decimals)
+    while any(exact < level <= shown for level in _LEVELS):
+        decimals += 1
+        shown = _rounded(exact, decimals)
+    return f"{'<=' * (p <= least * (1 + CLOSE) and 0 < least < 1)}{shown}"
+
+
+_LEVELS = (Decimal("0.001"), Decimal("0.01"), Decimal("0.05"))
+
+
+def _rounded(exact: Decimal, decimals: int) -> Decimal:
+    return exact.quantize(Decimal(1).scaleb(-decimals), ROUND_CEILING)
 
 
 def _up(p: float) -> str:

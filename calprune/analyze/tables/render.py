@@ -20,6 +20,10 @@ from calprune.analyze.tables.text_table import TextTable
 from calprune.errors import PlanError
 from calprune.terminal import printable
 
+UNTESTED = (
+    "nothing is bold: this table tests no condition against the best (calprune analyze --against "
+    "does)"
+)
 FORMATS = ("table", "md", "csv", "json", "latex")
 
 
@@ -44,7 +48,7 @@ def render_rows(
         return as_csv(records(rows))
     if fmt == "json":
         return as_json({**meta, "rows": records(rows)})
-    return render_tables(tables, fmt)
+    return render_tables(_told_untested(tables), fmt)
 
 
 class StudyTable(Protocol):
@@ -78,7 +82,12 @@ def render_study(tables: Sequence[StudyTable], fmt: str = "table") -> str:
             as_csv([{"table": t.title, **r} for r in records(t.rows)]) for t in tables
         )
     noted = [replace(t.shown, notes=(*t.shown.notes, *t.footnotes)) for t in tables]
-    return render_tables(noted, fmt)
+    return render_tables(_told_untested(noted), fmt)
+
+
+def _told_untested(tables: Sequence[TextTable]) -> list[TextTable]:
+    """The same; those of which no number is bold for want of a test say so in print."""
+    return [t if t.print_notes else replace(t, print_notes=(UNTESTED,)) for t in tables]
 
 
 def check_format(fmt: str, *others: str) -> None:
@@ -96,4 +105,5 @@ def _visible(table: TextTable) -> TextTable:
         header=tuple(printable(cell) for cell in table.header),
         body=tuple(tuple(printable(cell) for cell in row) for row in table.body),
         notes=tuple(printable(note) for note in table.notes),
+        print_notes=tuple(printable(note) for note in table.print_notes),
     )

@@ -9,13 +9,24 @@ from dataclasses import dataclass, field, replace
 
 @dataclass(frozen=True)
 class TextTable:
-    """One table of text: first column to the left, all others to the right."""
+    """One table of text: first column to the left, all others to the right.
+
+    Attributes:
+        title, header, body, notes: as they are shown.
+        people: names for people, by those to type that stand in these texts.
+        in_print: what papers have instead, by row and column of the body.
+        bold: cells of the body that are bold in print.
+        print_notes: notes of papers alone.
+    """
 
     title: str
     header: tuple[str, ...]
     body: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
     people: Mapping[str, str] = field(default_factory=dict)
+    in_print: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    bold: frozenset[tuple[int, int]] = frozenset()
+    print_notes: tuple[str, ...] = ()
 
     def for_people(self) -> TextTable:
         """The same with conditions called as people call them, ``SCOPE α=0, K=128``."""
@@ -29,6 +40,7 @@ class TextTable:
             header=named(self.header),
             body=tuple((*named(row[:1]), *row[1:]) for row in self.body),
             notes=named(self.notes),
+            print_notes=named(self.print_notes),
             people={},
         )
 

@@ -21,6 +21,7 @@ from calprune.analyze.tables.numbers import (
     heading,
     number,
     of_what,
+    p_printed,
     p_text,
 )
 from calprune.analyze.tables.text_table import TextTable
@@ -73,4 +74,9 @@ def _family(rows: Sequence[Trend]) -> TextTable:
         str(r.signature),
     )
     title = f"{place(r)}: {r.metric.title} over {r.parameter}"
-    return TextTable(title, header, body, notes, conditions_of(rows))
+    in_print = {
+        (i, 5 + j): p_printed(p, row.p_least)
+        for i, row in enumerate(rows)
+        for j, p in enumerate((row.p, row.p_adjusted))
+    }
+    return TextTable(title, header, body, notes, conditions_of(rows), in_print)
