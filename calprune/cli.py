@@ -27,6 +27,10 @@ COMMANDS = {
         "report",
         "One HTML file: summary, tables that sort, figures, warnings, provenance.",
     ),
+    "import": (
+        "imports",
+        "Read what another program logged, or a table of probabilities, into the cache.",
+    ),
     "judge": (
         "judge",
         "Grade generated replies by a judge, import grades, or export replies for official "
@@ -49,6 +53,14 @@ COMMANDS = {
         "Add what somebody packed to a store; every file is checked first, none is ever replaced.",
     ),
     "verify": ("inventory", "Check every sealed file of a store."),
+    "push": (
+        "sharing",
+        "Publish sealed conditions in a dataset repository of the hub, with a README; one commit.",
+    ),
+    "pull": (
+        "sharing",
+        "Fetch what somebody published; go on where it was cut off; add it to a store if asked.",
+    ),
     "gc": (
         "upkeep",
         "List what no sealed result needs: leftovers, unsealed parts, features; delete if asked.",

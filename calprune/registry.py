@@ -36,6 +36,7 @@ GROUPS = {
     "calibrators": "analyze/calibrators",
     "studies": "data/studies",
     "figures": "analyze/figures",
+    "logs": "data/logs",
 }
 
 WORDS = {"selectors": "all", "confidence": "auto"}

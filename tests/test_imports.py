@@ -97,6 +97,7 @@ UNUSED = {
     ("verify",): (*HEAVY, *NUMBERS),
     ("data",): (*HEAVY, *NUMBERS),
     ("judge",): (*HEAVY, *NUMBERS),
+    ("import",): (*HEAVY, *NUMBERS),
 }
 
 

@@ -21,9 +21,10 @@ AUTO = "auto"
 OF_ANSWERS, OF_REPLIES = "answer-set", "product"
 """What ``auto`` is: the definition of answers, and that of replies."""
 
-Scale = Literal["probabilities", "confidence", "score"]
+Scale = Literal["probabilities", "confidence", "score", "correct"]
 """What may be read as a probability: those of all answers, that of the prediction alone, or none
-(a score, of which only the order means something)."""
+(a score, of which only the order means something; or nothing but what is correct, as where the log
+of another program states no probabilities)."""
 _SCALES: tuple[Scale, ...] = ("probabilities", "confidence", "score")
 
 

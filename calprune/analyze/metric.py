@@ -32,6 +32,7 @@ Requirement = Literal["correct", "score", "confidence", "probabilities"]
 """What a metric reads of predictions: only which are correct; the order of confidence as well;
 confidence as the probability of being correct; or the probabilities of all answers."""
 WHAT = {
+    "correct": "only what is correct, as no probabilities are stored",
     "score": "only a score",
     "confidence": "a probability for the prediction alone",
     "probabilities": "the probabilities of all answers",
@@ -267,10 +268,15 @@ def resolve_for(metrics: Sequence[Metric], predictions: Predictions) -> tuple[Me
         )
     for metric in found:
         if not supports(metric, predictions.scale):
+            way_out = (
+                "ask for metrics of what is correct, such as accuracy"
+                if predictions.scale == "correct"
+                else "--calibrate isotonic or platt makes it a probability, --confidence "
+                "answer-set is one"
+            )
             raise PlanError(
                 f"{predictions.where}: metric {metric.name!r} reads {WHAT[requires(metric)]}, and "
-                f"confidence {predictions.convention!r} is {WHAT[predictions.scale]}; --calibrate "
-                "isotonic or platt makes it a probability, --confidence answer-set is one"
+                f"confidence {predictions.convention!r} is {WHAT[predictions.scale]}; {way_out}"
             )
     return found
 

@@ -24,7 +24,6 @@ _METADATA = """\
 ---
 pretty_name: "calprune cache"
 license: other
-license_name: see-below
 viewer: false
 tags:
 - calprune

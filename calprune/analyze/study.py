@@ -43,10 +43,8 @@ from calprune.analyze.results.row_listing import RowListing, row_frame
 from calprune.analyze.results.rows import RowChoice
 from calprune.analyze.results.trend import trend
 from calprune.analyze.tables.records import records
-from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
-from calprune.data.storage.places import store_paths
-from calprune.data.storage.store import Store, tables_of
+from calprune.data.storage.several import read_stores
 from calprune.errors import PlanError
 from calprune.terminal import remark
 
@@ -345,7 +343,7 @@ def open_study(
 ) -> Study:
     """All sealed conditions of a store, or of several as one, validated.
 
-    What one store holds and another holds again is read once, and told on stderr.
+    What is not read is told on stderr: what another store holds again, and what is not finished.
 
     Args:
         store: its folder, or a list of folders; default ``$CALPRUNE_STORE`` or
@@ -358,11 +356,10 @@ def open_study(
         StoreError: a file cannot be trusted.
     """
     given = [store] if isinstance(store, Path | str) else store
-    found = tables_of([Store(p) for p in store_paths(given)], benchmark=benchmark, model=model)
-    kept, copies = without_copies(found)
-    for copy in copies:
-        remark(copy)
-    return Study(tuple(kept))
+    found, lines = read_stores(given, benchmark, model)
+    for line in lines:
+        remark(line)
+    return Study(tuple(found))
 
 
 def _frame(rows: Sequence[Any]) -> DataFrame:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     figures = "figures"
     confidence = "confidence"
     calibrators = "calibrators"
+    logs = "logs"
     conditions = "conditions"
 
 

@@ -142,7 +142,7 @@ def _conditions(stores: Sequence[Path] | None, reader: Reader) -> list[dict[str,
             "dtype": t.condition.dtype,
             "weights": t.condition.weights,
             "kv": t.condition.kv,
-            "kept": float(t.visual[:, -1].mean()),
+            "kept": float(t.visual[:, -1].mean()) if t.visual.size else None,
             "images": len(set(t.cluster.tolist())),
             "rows": len(t),
             "key": t.condition.key,
@@ -159,7 +159,7 @@ def _for_people(row: Mapping[str, Any]) -> dict[str, str]:
     """A condition as one line: what its name tells is not told again."""
     said = {
         "dtype": " ".join(filter(None, (row["dtype"], row["weights"], row["kv"]))),
-        "kept": f"{row['kept']:g} tokens",
+        "kept": "not counted" if row["kept"] is None else f"{row['kept']:g} tokens",
         "images": counted(row["images"], "image"),
         "rows": counted(row["rows"], "row"),
         "key": row["key"][:8],

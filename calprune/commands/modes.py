@@ -87,6 +87,7 @@ MODES: dict[str, dict[str, str]] = {
         "--endpoint": "store bench model endpoint judge key_env workers timeout replace",
         "--grades": "store bench model grades condition replace",
     },
+    "import": {"": "from_ store bench model selector keep label"},
     "ls": {"conditions": "store untrusted format", "of plug-ins": "format"},
     "compare-selections": {"": f"{_SELECTED} numerics per_image format max_left_out"},
     "show tokens": {"": f"{_SELECTED} image question out formats"},
@@ -96,6 +97,8 @@ MODES: dict[str, dict[str, str]] = {
     "migrate": {"": "store"},
     "pack": {"": "bench model select keep features"},
     "unpack": {"": "into"},
+    "push": {"": "bench model select keep features create"},
+    "pull": {"": "bench model condition features into"},
     "data fetch": {"": "dir"},
     "data check": {"": "data format"},
 }
@@ -231,8 +234,8 @@ def _undrawn(mode: str, values: Values, named: Collection[str]) -> set[str]:
 
 
 def option(name: str) -> str:
-    """``each_seed`` as it is typed."""
-    return f"--{name.replace('_', '-')}"
+    """``each_seed`` as it is typed; ``from_`` is a word of Python's."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
 
 
 def _title(command: str, mode: str) -> str:

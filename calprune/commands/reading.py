@@ -35,21 +35,14 @@ class Reader:
         keep: str | None = None,
         against: str | None = None,
     ) -> list[LogitTable]:
-        """As ``tables_of``, and of these as ``chosen``.
-
-        Each bad file, and each that is a copy, is a line on stderr.
-        """
+        """As ``read_stores``, and of these as ``chosen``; what is not read is told on stderr."""
         from calprune.analyze.experiments.chosen import chosen
-        from calprune.data.storage.copies import without_copies
-        from calprune.data.storage.places import store_paths
-        from calprune.data.storage.store import Store, tables_of
+        from calprune.data.storage.several import read_stores
 
-        read = [Store(path) for path in store_paths(stores)]
-        found = tables_of(read, benchmark=benchmark, model=model, bad=self._bad, tell=tell)
-        kept, copies = without_copies(found)
-        for copy in copies:
-            remark(copy)
-        return chosen(kept, select or (), keep, against)
+        found, lines = read_stores(stores, benchmark, model, self._bad, tell)
+        for line in lines:
+            remark(line)
+        return chosen(found, select or (), keep, against)
 
     def _bad(self, path: Path, error: StoreError) -> None:
         self.left_out.append(path.name)

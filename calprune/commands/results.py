@@ -15,6 +15,7 @@ from calprune.analyze.confidence_definition import reads_replies
 from calprune.analyze.experiments.experiment import Experiment
 from calprune.analyze.experiments.graded import graded
 from calprune.analyze.experiments.opened import opened
+from calprune.analyze.experiments.pairing import computed_otherwise
 from calprune.analyze.labels import UNLABELLED, Labels
 from calprune.analyze.metric import resolve
 from calprune.analyze.options import (
@@ -139,6 +140,9 @@ def printed(
     found = opened(tables, options.each_seed, options.common, labels=asked.labels)
     for line in (f"{s.title}: {note}" for s in found for note in s.notes):
         remark(line)
+    if not options.testing.mixed_numerics:  # who asks to mix them knows
+        for line in computed_otherwise(found):
+            remark(line)
     tell("computing")
     result = RESULTS[mode](found, replace(asked, printed=fmt == "latex"), options)
     for line in (*result.missing, *(_cautions(result.tables) if fmt in ("csv", "json") else ())):

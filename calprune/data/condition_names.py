@@ -34,7 +34,7 @@ NEUTRAL: dict[str, dict[str, Scalar]] = {
     "visionzip": {"contextual": -1},
     "vispruner": {"important": 0.5},
 }
-BUDGETS = {"full": ALL_TOKENS, "blind": Budget("count", 0)}
+BUDGETS = {"full": ALL_TOKENS, "blind": Budget("count", 0), "imported": ALL_TOKENS}
 SCOPES = {"split": "split", "fixed": "split", "per-crop": "crop"}  # by picture; others global
 READINGS = (  # of CLIP's tower at its last block but one; received early of 24 and 6 blocks
     *("patches@-2", "cls@-2:sum", "cls@-4..-2:mean", "keys@-2:mean", "projected@-2", "words"),

@@ -210,3 +210,25 @@ def test_few_images_are_told_by_every_mode_and_format(mode, form, capsys):
     assert re.search("11 images: (intervals|differences) are unreliable", told)
     text = printed(pair(images=40), mode, MODES[mode], quick, form)
     assert "unreliable" not in text + capsys.readouterr().err
+
+
+def test_a_single_seed_is_told():
+    one = [make_table(), make_table(make_condition("random", 16, 0), noise=1)]
+    more = [make_table(make_condition("random", 16, 1), noise=2)]
+    told = "one seed only, and intervals hold for it alone: random @16 seed=0"
+    assert told in said(estimate_tables(estimate(one, ["ece"], draws=40)))
+    assert "one seed" not in said(estimate_tables(estimate([*one, *more], ["ece"], draws=40)))
+    each = estimate([*one, *more], ["ece"], draws=40, each_seed=True)
+    assert "one seed" not in said(estimate_tables(each))
+
+
+def test_what_was_computed_otherwise_is_told_where_nothing_is_compared(capsys):
+    odd = replace(pair()[1], provenance={"numerics": {"device": "another"}})
+    tables = [pair()[0], odd, make_table(make_condition("scope", 8), noise=4)]
+    printed(tables, "--pareto", Asked(), AnalysisOptions.of())
+    assert capsys.readouterr().err == (
+        "calprune: toy on shapes: computed with another device than full: scope @16\n"
+    )
+    printed(tables, "--pareto", Asked(), AnalysisOptions.of(mixed_numerics=True))
+    printed(pair(), "--pareto", Asked())
+    assert capsys.readouterr().err == ""

@@ -73,12 +73,13 @@ ASKED: dict[str, dict[str, list[str]]] = {
         "--study --dry-run": ["--study", "calibration", "--dry-run"],
     },
     "judge": {"": [], "--endpoint": ["--endpoint", "U"], "--grades": ["--grades", "F"]},
+    "import": {"": ["F"]},
     "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
     **{
         name: {"": []}
         for name in (
             *("compare-selections", "verify", "data check", "data fetch", "show tokens"),
-            *("pack", "unpack", "gc", "migrate"),
+            *("pack", "unpack", "push", "pull", "gc", "migrate"),
         )
     },
     "show file": {"": []},
@@ -86,6 +87,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
 NEEDED = {"compare-selections": ["--select", "full"], "show tokens": ["--select", "full"]}
 NEEDED |= {"data check": ["pope"], "data fetch": ["pope"], "show file": ["F"]}
 NEEDED |= {"pack": ["store", "x.calprune"], "unpack": ["x.calprune"]}
+NEEDED |= {"push": ["store", "hf://o/n"], "pull": ["hf://o/n"]}
 VALUES = {"confidence": "raw", "interval": "basic", "resample": "rows", "correction": "bh"}
 VALUES |= {"answer_set": "all", "target": "soft", "format": "csv", "formats": "svg"}
 VALUES |= {"share": "1/2", "workers": "3"}

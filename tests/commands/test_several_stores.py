@@ -12,10 +12,11 @@ import pytest
 import calprune
 from calprune.analyze.experiments.experiment import experiments
 from calprune.cli import app
-from calprune.data.storage.copies import without_copies
 from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.origin import SAMPLE
-from calprune.errors import Mismatch
+from calprune.data.storage.several import without_copies
+from calprune.data.storage.store import Store
+from calprune.errors import CalpruneError, Mismatch
 from tests.analyze.conftest import make_condition, make_table
 from tests.commands.test_bad_files import ended
 
@@ -103,3 +104,20 @@ def test_many_copies_are_one_line() -> None:
     kept, copies = without_copies(tables)
     assert [str(table.path) for table in kept] == [f"a/{seed}.h5" for seed in range(4)]
     assert copies == ["4 files are copies of others and read once: b/0.h5 is a copy of a/0.h5"]
+
+
+def test_conditions_that_are_not_finished_are_told(
+    halves: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = Path(halves[1])
+    for key in ("0a0a0a0a", "1b1b1b1b"):
+        (root / "logits" / "m" / "b" / ".parts" / key).mkdir(parents=True)
+    (root / "logits" / "m" / "b" / "full-0a0a0a0a.h5").write_bytes(b"")  # parts that were left
+    with pytest.raises(CalpruneError):
+        calprune.open(root)
+    (root / "logits" / "m" / "b" / "full-0a0a0a0a.h5").unlink()
+    assert ended(lambda: app(["analyze", *QUICK, "--store", str(root)])) == 0
+    said = capsys.readouterr().err
+    assert f"{root}: 2 conditions not finished and not read, such as logits/m/b/.parts/0a" in said
+    (root / "logits" / "m" / "b" / "full-0a0a0a0a.h5").write_bytes(b"")
+    assert [path.name for path in Store(root).unfinished()] == ["1b1b1b1b"]

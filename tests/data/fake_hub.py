@@ -1,7 +1,8 @@
-"""A hub on this machine: what the client asks of the real one when it fetches a dataset."""
+"""A hub on this machine: what the client asks of the real one when it fetches or sends files."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -28,6 +29,9 @@ class FakeHub:
         hold: of this file only half is sent, until this is empty again.
         down, why: every answer is this status, with this message.
         log: method, path and range of every request.
+        earlier: what a repository held at each commit that was replaced by another.
+        uploaded: contents that were sent and await a commit, by SHA-256.
+        readers: whoever asks may only read.
     """
 
     repositories: dict[str, dict[str, bytes]] = field(default_factory=dict)
@@ -41,6 +45,9 @@ class FakeHub:
     why: str = ""
     log: list[tuple[str, str, str]] = field(default_factory=list)
     url: str = ""
+    earlier: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
+    uploaded: dict[str, bytes] = field(default_factory=dict)
+    readers: bool = False
 
     def add(self, repository: str, folder: Path) -> None:
         """Publish all files of a folder."""
@@ -82,6 +89,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._take()
+
+    def do_PUT(self) -> None:
+        self._take()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
 
@@ -96,6 +109,61 @@ class _Handler(BaseHTTPRequestHandler):
         if found := re.fullmatch(r"/datasets/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self._file(found[1], found[2], found[3])
         return self._send(404, b"")
+
+    def _take(self) -> None:
+        """What the client sends: files, and commits of them."""
+        fake, path = self.fake, unquote(urlsplit(self.path).path)
+        fake.log.append((self.command, path, ""))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if fake.readers:
+            return self._send(403, b'{"error": "only for readers"}')
+        if self.command == "PUT":
+            fake.uploaded[path.rpartition("/")[2]] = body
+            return self._send(200, b"")
+        if path == "/api/validate-yaml":
+            return self._send(200, b'{"errors": [], "warnings": []}')
+        if path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+            fake.repositories.setdefault(name, {})
+            return self._send(200, json.dumps({"url": f"{fake.url}/datasets/{name}"}).encode())
+        if re.fullmatch(r"/api/datasets/[^/]+/[^/]+/preupload/.+", path):
+            files = [
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if _large(f["path"]) else "regular",
+                    "shouldIgnore": False,
+                    "oid": None,
+                }
+                for f in json.loads(body)["files"]
+            ]
+            return self._send(200, json.dumps({"files": files}).encode())
+        if path.endswith(".git/info/lfs/objects/batch"):
+            objects = []
+            for o in json.loads(body)["objects"]:
+                upload = {"href": f"{fake.url}/upload/{o['oid']}", "header": {}}
+                known = {} if o["oid"] in fake.uploaded else {"actions": {"upload": upload}}
+                objects.append({"oid": o["oid"], "size": o["size"], **known})
+            return self._send(200, json.dumps({"transfer": "basic", "objects": objects}).encode())
+        if found := re.fullmatch(r"/api/datasets/([^/]+/[^/]+)/commit/.+", path):
+            return self._commit(found[1], body)
+        return self._send(404, b"")
+
+    def _commit(self, repository: str, body: bytes) -> None:
+        fake, lines = self.fake, [json.loads(line) for line in body.splitlines()]
+        if lines[0]["value"].get("parentCommit") not in (None, fake.commit):
+            return self._send(412, b'{"error": "A commit has happened since"}')
+        fake.earlier.setdefault(fake.commit, {})[repository] = dict(fake.repositories[repository])
+        for line in lines[1:]:
+            value = line["value"]
+            if line["key"] == "file":
+                content = base64.b64decode(value["content"])
+            else:
+                content = fake.uploaded[value["oid"]]
+            fake.repositories[repository][value["path"]] = content
+        fake.commit = hashlib.sha1(body).hexdigest()
+        url = f"{fake.url}/datasets/{repository}/commit/{fake.commit}"
+        self._send(200, json.dumps({"commitOid": fake.commit, "commitUrl": url}).encode())
 
     def _refused(self, repository: str) -> bool:
         if repository not in self.fake.repositories:
@@ -113,7 +181,7 @@ class _Handler(BaseHTTPRequestHandler):
         files = self.fake.repositories[repository]
         siblings = [
             {"rfilename": name, "size": len(content), "blobId": _git(content)}
-            | ({"lfs": _lfs(content)} if name.endswith(".parquet") else {})
+            | ({"lfs": _lfs(content)} if _large(name) else {})
             for name, content in files.items()
         ]
         described = {"id": repository, "sha": self.fake.commit, "siblings": siblings}
@@ -122,12 +190,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, repository: str, commit: str, name: str) -> None:
         if self._refused(repository):
             return
-        true = self.fake.repositories[repository].get(name)
-        if true is None or commit not in (self.fake.commit, "main"):
+        newest = commit in (self.fake.commit, "main")
+        held = self.fake.repositories if newest else self.fake.earlier.get(commit, {})
+        true = held.get(repository, {}).get(name)
+        if true is None:
             return self._send(404, b"", {"X-Error-Code": "EntryNotFound"})
-        etag = _lfs(true)["sha256"] if name.endswith(".parquet") else _git(true)
+        etag = _lfs(true)["sha256"] if _large(name) else _git(true)
         headers = {
-            "X-Repo-Commit": self.fake.commit,
+            "X-Repo-Commit": self.fake.commit if newest else commit,
             "ETag": f'"{etag}"',
             "X-Linked-Etag": f'"{etag}"',
             "X-Linked-Size": str(len(true)),
@@ -176,6 +246,11 @@ _REST: dict[str, Any] = {
     **{"author": None, "private": False, "gated": False, "disabled": False},
     **{"downloads": 0, "likes": 0, "tags": []},
 }
+
+
+def _large(name: str) -> bool:
+    """Whether git holds a pointer in its place."""
+    return name.endswith((".parquet", ".h5"))
 
 
 def _lfs(content: bytes) -> dict[str, Any]:

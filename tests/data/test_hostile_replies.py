@@ -66,13 +66,8 @@ HOSTILE: dict[str, tuple[Callable[[Arrays], Any], str]] = {
     "half": (lambda a: a.pop("gen/stop"), "replies need all of"),
     "positive": (lambda a: a["gen/logprob"].__setitem__(0, 0.5), "log-probability that is none"),
     "nan": (lambda a: a["gen/entropy"].__setitem__(0, np.nan), "gen/entropy"),
-    "no layer": (lambda a: a.update(_no_layers(a)), "of no layer"),
     "open": (lambda a: _open_row(a), "open, but has no reply"),
 }
-
-
-def _no_layers(a: Arrays) -> Arrays:
-    return {name: a[name][:, :0] for name in ("run/tokens", "run/visual")}
 
 
 def _open_row(a: Arrays) -> None:

@@ -75,6 +75,10 @@ def _chosen(calibrate: str, predictions: Predictions) -> OfAnswers | OfConfidenc
     made: Any = found.for_predictions(predictions) if hasattr(found, "for_predictions") else found
     if not hasattr(made, "learn") and not hasattr(made, "fit"):
         raise PlanError(f"calibrator {name!r} has neither learn nor fit")
+    if predictions.scale == "correct":
+        raise PlanError(
+            f"{predictions.where}: no probabilities are stored, so there is nothing to calibrate"
+        )
     if hasattr(made, "learn") and predictions.scale != "probabilities":
         raise PlanError(
             f"{predictions.where}: calibrate {name!r} needs the probabilities of all answers, "

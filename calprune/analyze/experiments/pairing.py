@@ -137,9 +137,26 @@ def moved_numerics(table: LogitTable, base: LogitTable) -> list[str]:
     """
     mine, theirs = numerics(table), numerics(base)
     differ = {k for k in mine.keys() | theirs.keys() if mine.get(k) != theirs.get(k)}
-    if prunes_inside(table) != prunes_inside(base):
+    if "route" in differ and prunes_inside(table) != prunes_inside(base):
         differ.discard("route")
     return sorted(differ)
+
+
+def computed_otherwise(found: Sequence[Experiment]) -> list[str]:
+    """Conditions that were computed otherwise than the first of their experiment, as sentences."""
+    lines = []
+    for experiment in found:
+        moved: dict[str, list[str]] = {}
+        for runs in experiment.conditions:
+            each = {x for table in runs.tables for x in moved_numerics(table, experiment.first)}
+            if each:
+                moved.setdefault(", ".join(sorted(each)), []).append(runs.name)
+        for what, names in moved.items():
+            lines.append(
+                f"{experiment.title}: computed with another {what} than "
+                f"{experiment.conditions[0].name}: {', '.join(names)}"
+            )
+    return lines
 
 
 def prunes_inside(table: LogitTable) -> bool:

@@ -168,5 +168,5 @@ def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
             f"figure {kind!r} of {data.title} made {', '.join(kinds)}, not a Drawn of Pages"
         )
     said = data.cautions(reads(found, "interval"))
-    pages = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
-    return replace(made, pages=tuple(pages))
+    cautious = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
+    return replace(made, pages=tuple(cautious))

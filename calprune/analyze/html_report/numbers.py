@@ -34,7 +34,7 @@ def bracketed(
 
 def below(row: Estimate) -> str:
     """What stands under a value: its interval, or the de-biased value with the interval of that."""
-    ends = bracketed(row.low, row.high, row.metric.unit)
+    ends = "" if row.outside else bracketed(row.low, row.high, row.metric.unit)
     if row.interval_of == "debiased" and row.debiased is not None:
         return f"{shown(max(row.debiased, 0.0), row.metric.unit)} {ends}"
     return ends or without_interval(row.value, row.low, row.defined, row.outside).strip()
@@ -43,7 +43,7 @@ def below(row: Estimate) -> str:
 def below_delta(row: Difference) -> str:
     """The same of a difference."""
     unit = gap(row.metric.unit)
-    ends = bracketed(row.low, row.high, unit, signed=True)
+    ends = "" if row.outside else bracketed(row.low, row.high, unit, signed=True)
     if row.interval_of == "delta_debiased" and row.delta_debiased is not None:
         return f"{shown(row.delta_debiased, unit, signed=True)} {ends}"
     return ends or without_interval(row.delta, row.low, row.defined, row.outside).strip()

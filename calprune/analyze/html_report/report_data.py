@@ -283,7 +283,10 @@ def _calibrated(experiment: Experiment, definition: str, options: AnalysisOption
 
 def _has_log_odds(found: Sequence[Experiment], options: AnalysisOptions) -> bool:
     """Whether confidence is a probability."""
-    return found[0].conditions[0].predictions(options.predictions)[0].scale != "score"
+    return found[0].conditions[0].predictions(options.predictions)[0].scale in (
+        "probabilities",
+        "confidence",
+    )
 
 
 def _slopes(

@@ -84,6 +84,9 @@ def build(
         by.answers,
         Answers(log_p[closed], outcomes.offered[closed], outcomes.mass[closed], where(table)),
     )
+    known = table.replies is None or table.replies.likelihoods or not replied.any()
+    if not known:
+        sure[replied] = np.nan
     return Predictions(
         probabilities=probabilities,
         log_probabilities=log_p,
@@ -112,7 +115,7 @@ def build(
         left_out=int((~kept).sum()),
         where=where(table),
         convention=_convention(replied, by, options, temperature, outcomes.spelt),
-        scale=by.answers.scale,
+        scale=by.answers.scale if known else "correct",
         answer_source=answer_sources(table)[rows],
     )
 

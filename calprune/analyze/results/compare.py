@@ -76,7 +76,7 @@ class Difference:
         resampled: ``images`` or ``rows``.
         replies, left_out: rows read from replies, and rows of the file that no group has.
         signature: the choices behind the numbers.
-        outside: whether there is no interval as that of resamples would exclude delta.
+        outside: whether delta lies outside that interval, which tables then leave out.
         attenuation: of ECE and its relatives, how much of a true difference delta shows.
     """
 
@@ -290,7 +290,7 @@ def _difference(
         interval_of=of,
         defined=found.defined,
         outside=found.outside,
-        sd=None if not (of or found.outside) or len(drawn) < 2 else float(drawn.std(ddof=1)),
+        sd=None if not of or len(drawn) < 2 else float(drawn.std(ddof=1)),
         p=float(test.p[j]),
         p_adjusted=p_adjusted,
         accuracy_tests=accuracy_tests(metric, *samplers),

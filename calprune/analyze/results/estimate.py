@@ -72,7 +72,7 @@ class Estimate:
             here; else None, also with soft targets, whose spread no confidence tells.
         seed_sd: standard deviation over the seeds that are averaged.
         signature: the choices behind the number.
-        outside: whether there is no interval as that of resamples would exclude the value.
+        outside: whether the value lies outside its interval, which tables then leave out.
     """
 
     condition: ConditionInfo

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from calprune.analyze.experiments.experiment import Experiment
+from calprune.analyze.experiments.experiment import ConditionRuns, Experiment
 from calprune.analyze.options import AS_STORED, AnalysisOptions, PredictionOptions, Resampling
 from calprune.analyze.results.estimate import estimate
 from calprune.analyze.results.row import ConditionInfo, MetricInfo
@@ -83,7 +83,7 @@ def pareto(
             Tradeoff(
                 x.condition,
                 runs.kept,
-                float(np.mean([t.visual.mean() for t in runs.tables])),
+                _seen(runs),
                 x.value,
                 y.value,
                 bool(on),
@@ -91,3 +91,10 @@ def pareto(
             for runs, x, y, on in zip(experiment.conditions, across, up, best, strict=True)
         ]
     return rows
+
+
+def _seen(runs: ConditionRuns) -> float:
+    """Visual tokens a layer saw, mean over layers, questions and runs; NaN if nobody counted."""
+    if not all(table.visual.size for table in runs.tables):
+        return float("nan")
+    return float(np.mean([table.visual.mean() for table in runs.tables]))

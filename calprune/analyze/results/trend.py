@@ -56,7 +56,7 @@ class Trend:
         correction, family: which, and over how many trends of this parameter.
         n, clusters, resampled, draws, permutations: rows, images, what is drawn, and how often.
         signature: the choices behind the numbers.
-        outside: whether there is no interval as that of resamples would exclude the value.
+        outside: whether the value lies outside its interval, which tables then leave out.
     """
 
     condition: ConditionInfo

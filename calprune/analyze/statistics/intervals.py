@@ -22,10 +22,10 @@ class Bounds:
     """A 95 % interval, or why there is none.
 
     Attributes:
-        low, high: None without resamples, where the value itself is undefined or infinite, where
-            too few resamples are defined, or where they would exclude the value.
+        low, high: None without resamples, where the value itself is undefined or infinite, or where
+            too few resamples are defined.
         defined: share of resamples in which the metric is defined and finite; 1 without any.
-        outside: whether the value lies outside the interval that the resamples have.
+        outside: whether the value lies outside, so that no table may print one beside the other.
     """
 
     low: float | None = None
@@ -54,9 +54,8 @@ def bounds(values: Floats, kind: Kind = "percentile", never_negative: bool = Fal
         low, high = 2 * value - high, 2 * value - low
         if never_negative and value >= 0:
             low, high = max(low, 0.0), max(high, 0.0)
-    if not low - ROUNDING <= value <= high + ROUNDING:
-        return Bounds(defined=defined, outside=True)  # noise lifts the metric, and resamples more
-    return Bounds(min(low, value), max(high, value), defined)
+    outside = not low - ROUNDING <= value <= high + ROUNDING  # noise lifts resamples more
+    return Bounds(low, high, defined, outside)
 
 
 def quantiles(values: Floats, at: tuple[float, ...] = TAILS) -> tuple[float, ...]:

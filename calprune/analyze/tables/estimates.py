@@ -98,7 +98,7 @@ def estimate_notes(rows: Sequence[Estimate], shown: Sequence[Estimate]) -> list[
     if any(is_metric(r, "t-opt") and math.isinf(r.value) for r in rows):
         notes.append("T_opt is infinite where no answers are better than uniform ones")
     notes += _floors(whole) + _small(rows)
-    notes += _seeds(whole)
+    notes += _seeds(whole) + _single_runs(whole)
     ties = max((r.ties for r in whole), default=0)
     if ties:
         notes.append(f"up to {ties} questions have equally likely answers; the first is taken")
@@ -178,6 +178,18 @@ def _seeds(whole: Sequence[Estimate]) -> list[str]:
         ]
         parts.append(f"{name}: {', '.join(own)}")
     return [f"standard deviation over seeds: {'; '.join(parts)}"] if parts else []
+
+
+def _single_runs(whole: Sequence[Estimate]) -> list[str]:
+    """Random selectors with one seed, whose intervals know nothing of other seeds."""
+    runs: dict[tuple[str, str], list[str]] = {}
+    for condition in dict.fromkeys(r.condition for r in whole if r.condition.seeds):
+        same = (condition.line_name, condition.budget.label)
+        runs.setdefault(same, []).append(condition.name if len(condition.seeds) == 1 else "")
+    single = [names[0] for names in runs.values() if len(names) == 1 and names[0]]
+    if not single:
+        return []
+    return [f"one seed only, and intervals hold for it alone: {', '.join(single)}"]
 
 
 def _span(values: Sequence[float], digits: int = 3) -> str:

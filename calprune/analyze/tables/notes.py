@@ -223,7 +223,7 @@ def with_reason(
     signed: bool = False,
 ) -> str:
     """A cell with its interval, as ``estimated``, or why there is none."""
-    shown = estimated(value, debiased, ends, of, unit, signed)
+    shown = estimated(value, debiased, (None, None) if outside else ends, of, unit, signed)
     return shown + without_interval(value, ends[0], defined, outside)
 
 

@@ -68,8 +68,24 @@ class Received:
     there: list[str] = field(default_factory=list)
 
 
-def receive(folder: Path, store: Store, tell: Tell = silent) -> Received:
+def everything(_name: str) -> bool:
+    """All files."""
+    return True
+
+
+def receive(
+    folder: Path,
+    store: Store,
+    tell: Tell = silent,
+    wanted: Callable[[str], bool] = everything,
+) -> Received:
     """Copy shared files from a private folder into a store, each checked; nothing is replaced.
+
+    Args:
+        folder: that holds them.
+        store: the one to add to.
+        tell: told what is being done.
+        wanted: which files, by their names in a store.
 
     Raises:
         StoreError: a file cannot be trusted, or another one of its name or of its key is there;
@@ -78,7 +94,7 @@ def receive(folder: Path, store: Store, tell: Tell = silent) -> Received:
             time they are there already.
     """
     names = sorted(p.relative_to(folder).as_posix() for p in files(folder))
-    names = [name for name in names if "/" in name]  # the card is for people
+    names = [name for name in names if "/" in name and wanted(name)]  # the card is for people
     done = Received()
     fresh: list[str] = []
     own = _by_key(store)

@@ -33,7 +33,7 @@ ROOMS = ("logits", "grades", "audits", "features", "rankings")
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
 _PIECE = 1 << 20
-_LARGEST_MANIFEST = 16 << 20
+LARGEST_MANIFEST = 16 << 20
 _MOST_FILES = 60_000
 _NAME = re.compile(r"[A-Za-z0-9_+=-][A-Za-z0-9._+=-]{0,254}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -82,7 +82,7 @@ def packed(card: str, files: Mapping[str, Path]) -> Iterator[bytes]:
     text = card.encode()
     first = Member(CARD, len(text), hashlib.sha256(text).hexdigest())
     rest = [member_of(name, path) for name, path in sorted(files.items())]
-    yield from _entry(MANIFEST, _manifest([first, *rest]))
+    yield from _entry(MANIFEST, manifest_bytes([first, *rest]))
     yield from _entry(CARD, text)
     for member in rest:
         yield _header(member.name, member.size)
@@ -103,7 +103,8 @@ def _entry(name: str, content: bytes) -> Iterator[bytes]:
     yield _padding(len(content))
 
 
-def _manifest(members: Iterable[Member]) -> bytes:
+def manifest_bytes(members: Iterable[Member]) -> bytes:
+    """What lists these files, the card first and the others in order."""
     files = [{"name": m.name, "size": m.size, "sha256": m.sha256} for m in members]
     about = {"format": FORMAT, "version": f"{VERSION[0]}.{VERSION[1]}", "files": files}
     return f"{canonical_json(about)}\n".encode()
@@ -165,10 +166,10 @@ def _announced(path: Path, file: BinaryIO) -> list[Member]:
     start = file.read(_BLOCK)
     told = re.fullmatch(rb"[0-7]{11}\0", start[124:136])
     size = int(told[0][:11], 8) if told else 0
-    if start != _header(MANIFEST, size) or size > _LARGEST_MANIFEST:
+    if start != _header(MANIFEST, size) or size > LARGEST_MANIFEST:
         raise DamagedFile(f"{path}: not a pack that calprune wrote; see 'calprune pack --help'")
     raw = file.read(size)
-    found = _parsed(path, raw)
+    found = parsed(str(path), raw)
     _expect(path, file, _padding(size), MANIFEST)
     length = sum(
         len(_header(m.name, m.size)) + m.size + len(_padding(m.size)) for m in found
@@ -185,7 +186,8 @@ def _announced(path: Path, file: BinaryIO) -> list[Member]:
     return found
 
 
-def _parsed(path: Path, raw: bytes) -> list[Member]:
+def parsed(path: str, raw: bytes) -> list[Member]:
+    """The members that a manifest lists; StoreError, which begins with ``path``, if it is none."""
     try:
         plain = json.loads(raw)
         version = re.fullmatch(r"([0-9]{1,4})\.[0-9]{1,4}", plain["version"])
@@ -195,7 +197,7 @@ def _parsed(path: Path, raw: bytes) -> list[Member]:
                 f"this release reads {FORMAT} {VERSION[0]}.x: use a release that reads it"
             )
         found = [_member(entry) for entry in plain["files"]]
-        again = _manifest(found)
+        again = manifest_bytes(found)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise Mismatch(f"{path}: its manifest is not one of a pack ({error!a})"[:400]) from error
     if again != raw:

@@ -15,6 +15,9 @@ from calprune.data.condition import ALL_TOKENS, Condition
 from calprune.data.padding import pad_rows
 from calprune.errors import Mismatch
 
+IMPORTED = "imported"
+"""Picture rule of what another program answered: nobody counted visual tokens by layer."""
+
 # Rules by which an image becomes visual tokens all of which compete, so that a budget bounds them.
 _NO_GLUE = ("pad", "crop", "split", "fixed", "per-crop", "packed")
 
@@ -23,6 +26,9 @@ def check_agreement(condition: Condition, arrays: dict[str, NDArray[Any]]) -> No
     """Mismatch unless the columns, lawful by themselves, are those of this condition."""
     if answer_array(condition).tolist() != arrays["answer/token"].tolist():
         raise Mismatch("answer tokens differ from those of its condition")
+    if (arrays["run/tokens"].shape[1] == 0) != (condition.pixels == IMPORTED):
+        none = "of no layer" if condition.pixels != IMPORTED else "imported, and of some layer"
+        raise Mismatch(f"run/tokens: {none}")
     _check_budget(condition, arrays)
     allowed = [x for x in (condition.reply, condition.closed_reply) if x is not None]
     if allowed and "gen/offset" in arrays:

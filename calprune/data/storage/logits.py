@@ -16,6 +16,12 @@ from calprune.data.storage.ragged_text import listed, unpack_texts
 from calprune.data.storage.schema import LOGITS, Column
 from calprune.errors import Mismatch
 
+UNKNOWN = float(np.finfo(np.float32).max)
+"""Stands where the format needs a number that an imported log does not have.
+
+In ``entropy``, ``mean_logit`` and ``top2_gap`` as it is, in ``logprob`` with a minus before it.
+"""
+
 
 @dataclass(frozen=True)
 class Replies:
@@ -50,6 +56,11 @@ class Replies:
     def given(self) -> NDArray[np.bool_]:
         """Which rows have a reply, (n,)."""
         return np.diff(self.offset) > 0
+
+    @property
+    def likelihoods(self) -> bool:
+        """Whether the log-probability of every token is known."""
+        return not bool((self.logprob <= -UNKNOWN).any())
 
     @property
     def open(self) -> NDArray[np.bool_]:

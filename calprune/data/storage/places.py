@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from calprune.data.sharing.locations import is_remote
 from calprune.data.storage.origin import SAMPLE
 from calprune.errors import PlanError
 
@@ -16,10 +17,13 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
 
     ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. A pack, ``FILE.calprune``, is read from a private copy. PlanError if
-    the sample or a pack is wanted for ``writing``.
+    that name is ``./sample``. A pack, ``FILE.calprune``, and what others published,
+    ``hf://owner/name@commit`` or ``https://…#sha256=…``, are read from private copies. PlanError if
+    any of these is wanted for ``writing``.
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
+    if is_remote(asked):
+        return _fetched(asked, writing)
     if asked != "sample":
         try:
             os.lstat(asked)
@@ -43,6 +47,14 @@ def _readable(asked: Path, writing: bool) -> Path:
     if writing:
         raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
     return opened_pack(asked)
+
+
+def _fetched(asked: str, writing: bool) -> Path:
+    from calprune.data.sharing.pull import fetched
+
+    if writing:
+        raise PlanError(f"{asked} is only read: 'calprune pull' it into a store first")
+    return fetched(asked)
 
 
 def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:

@@ -237,6 +237,11 @@ class Store:
             )
         return _of(tables, str(self.root), benchmark, model)
 
+    def unfinished(self) -> list[Path]:
+        """Folders of the parts of conditions that are not sealed, sorted."""
+        found = sorted(self.root.glob(f"logits/*/*/{PARTS}/*"))
+        return [path for path in found if not any(path.parent.parent.glob(f"*-{path.name}.h5"))]
+
     def verify(self) -> Iterator[tuple[Path, CalpruneError | None]]:
         """Check every sealed file against the specification; yields the error or None.
 

@@ -68,7 +68,7 @@ def _family(rows: Sequence[Difference]) -> Html:
                 r.delta,
                 below_delta(r),
             ),
-            TableCell(forest(centre(r), r.low, r.high, reach), r.delta),
+            TableCell(forest(centre(r), *_ends(r), reach), r.delta),
             TableCell(p_value(r.p, r), r.p),
             TableCell(p_value(r.p_adjusted, r), r.p_adjusted),
             TableCell(_verdict(r)),
@@ -100,6 +100,11 @@ def _reach(rows: Sequence[Difference]) -> float:
     """The largest finite end of an interval, so that all pictures of a family share a scale."""
     ends = [x for r in rows for x in (r.delta, r.low, r.high) if x is not None]
     return max((abs(x) for x in ends if math.isfinite(x)), default=0.0)
+
+
+def _ends(row: Difference) -> tuple[float | None, float | None]:
+    """Of the interval, where it holds the difference."""
+    return (None, None) if row.outside else (row.low, row.high)
 
 
 def _verdict(row: Difference) -> str:
