@@ -32,6 +32,13 @@ def only_benchmarks(text: str | None) -> list[str] | None:
     return None if text is None else benchmarks(text)
 
 
+def one_benchmark(text: str) -> str:
+    """The only one; PlanError for several, where a command takes one."""
+    if len(benchmarks(text)) > 1:
+        raise PlanError(f"--bench {text}: this command takes one benchmark: run it for each")
+    return text
+
+
 def check_several(names: Sequence[str], data: Path | None) -> None:
     """PlanError for one that does not exist, before anything is done for the others."""
     from calprune.data.questions import find_benchmark

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calprune.commands.benchmarks import one_benchmark
 from calprune.commands.modes import reading
 from calprune.commands.progress import bar
 from calprune.errors import IncompleteError, PlanError
@@ -82,7 +83,8 @@ def judge(
     from calprune.judge.exports import form_of
 
     root, reader = store_path(store, writing=True), Reader()
-    tables = _scored(reader.tables([root], bench, model), root, form_of(format).scorer)
+    only = None if bench is None else one_benchmark(bench)
+    tables = _scored(reader.tables([root], only, model), root, form_of(format).scorer)
     if grades is not None:
         _import(_chosen(tables, condition, grades), grades, replace)
     elif endpoint:

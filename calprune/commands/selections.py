@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calprune.commands.benchmarks import one_benchmark
 from calprune.commands.modes import reading
 from calprune.commands.options import (
     BenchOption,
@@ -93,7 +94,7 @@ def compare_selections(
         from calprune.collect.inspection.overlap import compare_selections as compare
     with bars() as progress:
         found = compare(
-            bench,
+            one_benchmark(bench),
             select=select,
             keep=keep if keep is not None else (),
             numerics=numerics,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from calprune.commands.benchmarks import one_benchmark
 from calprune.commands.options import (
     BenchOption,
     DataOption,
@@ -80,7 +81,7 @@ def tokens(
     with needed("show tokens"):
         from calprune.collect.inspection.token_view import token_view
     found = token_view(
-        bench,
+        one_benchmark(bench),
         image,
         select=select,
         keep=keep if keep is not None else (),

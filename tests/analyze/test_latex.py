@@ -14,7 +14,7 @@ from tests.analyze.calls import analyze
 from tests.analyze.conftest import hostile, make_study_tables
 
 HOSTILE = "\\input{/etc/passwd} $a_1^2$ 100% #1 & ~ {<>|\"'`--} [x]* é 中 α × \u202e\x1b\n"
-LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿαβγδκμρτ−×≤"
+LETTERS = "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿαβγδκμρτ−×≤✓✗"
 DOCUMENT = (
     "\\documentclass{{article}}\n\\usepackage{{booktabs}}\n"
     "\\begin{{document}}\n{}\n\\end{{document}}\n"

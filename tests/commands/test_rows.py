@@ -28,6 +28,13 @@ def test_the_sample_shows_where_confidence_broke_most() -> None:
     assert first.split()[-4:] == ["0.999", "0.503", "-0.496", "64"]
 
 
+def test_in_print_conditions_have_human_names() -> None:
+    text = printed("--top", "2", "--select", "scope:alpha=0", "--format", "latex")
+    rows = [line.split(" & ") for line in text.splitlines() if line.endswith(r" \\")][1:]
+    assert [row[2] for row in rows] == [rf"SCOPE \ensuremath{{\alpha}}=0, K={k}" for k in (64, 128)]
+    assert [row[6] for row in rows] == [r"no \ensuremath{\surd}", r"yes \ensuremath{\times}"]
+
+
 def test_all_rows_of_the_sample_as_csv(tmp_path: Path) -> None:
     text = printed("--flips", "--format", "csv")
     read = list(csv.DictReader(io.StringIO(text)))

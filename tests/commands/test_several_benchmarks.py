@@ -120,6 +120,20 @@ def test_a_report_is_of_several(store: Path, tmp_path: Path) -> None:
     assert "shapes-llava on shapes-mc" in (tmp_path / "r.html").read_text()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["compare-selections", "--select", "full"],
+        ["show", "tokens", "--select", "full"],
+        ["judge", "--store", "elsewhere"],
+    ],
+)
+def test_a_command_that_takes_one_refuses_several(words: list[str]) -> None:
+    done = run(*words, "--bench", "shapes,shapes-mc")
+    assert isinstance(done.exception, PlanError)
+    assert "takes one benchmark: run it for each" in str(done.exception)
+
+
 def test_one_that_is_not_cached_is_named(store: Path) -> None:
     with pytest.raises(IncompleteError, match="unknown cached benchmark 'pope'"):
         printed("analyze", "--store", str(store), "--bench", "shapes,pope")

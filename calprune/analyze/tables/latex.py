@@ -35,6 +35,8 @@ _SIGNS = {
     "\N{MINUS SIGN}": "-",
     "\N{MULTIPLICATION SIGN}": r"\times",
     "\N{LESS-THAN OR EQUAL TO}": r"\le",
+    "\N{CHECK MARK}": r"\surd",
+    "\N{BALLOT X}": r"\times",
     **{c: rf"\{name}" for c, name in zip("αβγδκμρτ", GREEK, strict=True)},
 }
 _ACCENTED = frozenset("ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿ")

@@ -24,6 +24,7 @@ _HEADER = (
     *("question", "image", "condition", "options", "label", "before", "answer"),
     *("confidence before", "confidence", "change", "kept tokens"),
 )
+_NAME = _HEADER.index("condition")
 
 
 @dataclass
@@ -39,8 +40,10 @@ def question_tables(
 ) -> list[TextTable]:
     """A table for each model, benchmark and group: its first ``top`` rows, and of how many."""
     piles: dict[tuple[str, str], _Pile] = {}
+    titles: dict[str, str] = {}
     for number, block in enumerate(blocks):
         order = block.order(choice)
+        titles[block.condition.name] = block.condition.title
         for group in dict.fromkeys(block.group.tolist()):
             pile = piles.setdefault((block.condition.place, group), _Pile())
             listed = block.group == group
@@ -59,6 +62,7 @@ def question_tables(
             _HEADER,
             tuple(cells for _, cells in pile.rows),
             notes,
+            in_print={(i, _NAME): titles[cells[_NAME]] for i, (_, cells) in enumerate(pile.rows)},
         )
         for (place, group), pile in piles.items()
         if pile.count
