@@ -38,6 +38,7 @@ from calprune.analyze.results.calibration_slope_difference import (
 )
 from calprune.analyze.results.compare import compare
 from calprune.analyze.results.estimate import estimate
+from calprune.analyze.results.labelled_arrays import labelled_arrays
 from calprune.analyze.results.power import power as could_show
 from calprune.analyze.results.row_listing import RowListing, row_frame
 from calprune.analyze.results.rows import RowChoice
@@ -50,6 +51,7 @@ from calprune.terminal import remark
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from xarray import Dataset
 
 
 @dataclass(frozen=True, repr=False)
@@ -230,6 +232,27 @@ class Study:
         listed = RowListing(against, choice, options, tuple(conditions or ()), data=data)
         return row_frame(listed.of(self.tables, self._cache))
 
+    def to_xarray(self, **given: Unpack[PredictionKeywords]) -> Dataset:
+        """Probabilities, confidence and correctness by run, question and answer; seeds apart.
+
+        The study must hold one model and benchmark. See ``labelled_arrays``.
+
+        Raises:
+            PlanError: there are several, or a keyword is not read.
+            MissingExtra: xarray is not installed.
+        """
+        options = AnalysisOptions.of(**_kept(given, PredictionKeywords)).predictions
+        check_read(self.tables, options, given)
+        one = self._one(self.experiments(each_seed=True), "a data set is of")
+        return labelled_arrays(one, options).to_xarray()
+
+    def _one(self, found: Sequence[Experiment], what: str) -> Experiment:
+        """The only model and benchmark; PlanError if there are several."""
+        if len(found) > 1:
+            listed = "; ".join(s.title for s in found)
+            raise PlanError(f"{what} one model on one benchmark: select one of {listed}")
+        return found[0]
+
     def plot(
         self,
         kind: str,
@@ -271,10 +294,7 @@ class Study:
         check_drawn([kind], told)
         look = figures.look(width, font_size, formats, titled)
         found, options = self._opened(_kept(given, FigureKeywords))
-        if len(found) > 1:
-            listed = "; ".join(s.title for s in found)
-            raise PlanError(f"a figure shows one model on one benchmark: select one of {listed}")
-        data = figures.FigureData(found[0], options, of)
+        data = figures.FigureData(self._one(found, "a figure shows"), options, of)
         target = Path(path)
         stem = target.with_suffix("") if target.suffix in figures.SUFFIXES else target
         spec = figures.FigureSpec(metric, budget, by_text(by), against)
