@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ def test_accuracy_is_what_the_harness_printed(tmp_path: Path, name: str) -> None
 
 
 def _metric(name: str) -> str:
-    return {"inspect": "accuracy"}.get(name.split("/")[0]) or (
+    return {"inspect": "accuracy", "lmms-eval": "tiny_accuracy"}.get(name.split("/")[0]) or (
         "exact_match" if "reply" in name else "acc"
     )
 
@@ -156,3 +157,67 @@ def test_without_its_results_a_log_still_reads(tmp_path: Path) -> None:
     assert (log.model, log.version, log.printed) == ("", "", None)
     with pytest.raises(CalpruneError, match="--model NAME"):
         imported(log, Named(), "lm-eval")
+
+
+# inspect_ai ---------------------------------------------------------------------------------------
+
+
+def test_confidence_of_inspect_is_of_the_tokens_that_were_said(tmp_path: Path) -> None:
+    """Its local models log further tokens behind the end of a reply, which nobody said."""
+    table, _ = stored(tmp_path, LOGS / "inspect" / "tiny-words.eval")
+    assert table.replies is not None
+    assert "4m" in table.replies.text
+    lengths = np.diff(table.replies.offset).tolist()
+    for text, length in zip(table.replies.text, lengths, strict=True):
+        assert length == max(1, len(text))  # a token of this model is a letter
+    assert {"", "4m,4"} < set(table.replies.text)
+    assert table.cluster.tolist() == [f"{x}.png" for x in "aabbccdd"]
+
+
+def test_epochs_of_a_sample_are_resampled_together(tmp_path: Path) -> None:
+    table, said = stored(tmp_path, LOGS / "inspect" / "tiny-choice.eval")
+    assert len(table) == 16
+    assert len(set(table.cluster.tolist())) == 8
+    assert {"q0", "q0#2"} < set(table.id.tolist())
+    assert "metrics: accuracy, score\n" in said
+
+
+@pytest.mark.parametrize("where", ["header", "sample", "end", "none"])
+def test_a_damaged_archive_is_refused(tmp_path: Path, where: str) -> None:
+    raw = bytearray((LOGS / "inspect" / "tiny-words.eval").read_bytes())
+    with zipfile.ZipFile(LOGS / "inspect" / "tiny-words.eval") as archive:
+        header, sample = (archive.getinfo(n) for n in ("header.json", "samples/q3_epoch_1.json"))
+    if where in ("header", "sample"):
+        member = header if where == "header" else sample
+        at = member.header_offset + 30 + len(member.filename) + member.compress_size // 2
+        raw[at : at + 4] = bytes(b ^ 0xFF for b in raw[at : at + 4])
+    elif where == "end":
+        del raw[-100:]
+    else:
+        raw = bytearray(b"PK nothing")
+    path = tmp_path / "a.eval"
+    path.write_bytes(raw)
+    done = calprune("import", str(path), "--store", str(tmp_path / "s"), "--from", "inspect")
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) == 1
+    assert "a.eval" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+# lmms-eval ----------------------------------------------------------------------------------------
+
+
+def test_lmms_eval_names_pictures_and_loses_what_a_judge_failed_on(tmp_path: Path) -> None:
+    (path,) = (LOGS / "lmms-eval").glob("*_samples_*.jsonl")
+    log = load("logs", "lmms-eval")().read(path)
+    assert [row.image for row in log.rows] == [f"{x}.png" for x in "aabbccdd"]
+    rows = rows_of(path)
+    for row in rows:
+        graded = {"score": row.pop("tiny_accuracy"), "eval_model": "judge"}
+        row["gpt_eval_score"] = graded
+    rows[1]["gpt_eval_score"] = {"score": 0.0, "eval_model": ""}
+    log = load("logs", "lmms-eval")().read(copied(tmp_path, path, rows))
+    made = imported(log, Named(model="m"), "lmms-eval")
+    assert log.metric == "gpt_eval_score"
+    assert made.left_out == {"its judge failed": 1}
+    assert len(made.kept) == 7

@@ -6,7 +6,6 @@ and what was printed. A task with several filters logs every question once for e
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,8 +14,8 @@ from typing import Any, ClassVar
 
 from calprune.data.log import Head, Log, LogRow
 from calprune.data.logs._records import as_number, in_unit, unique
+from calprune.data.logs._results import mapping, printed_of, results_of
 from calprune.data.sources.records import Record, json_lines
-from calprune.errors import BenchmarkError
 
 __all__ = ["LmEval"]
 
@@ -41,9 +40,9 @@ class LmEval:
         found = list(json_lines(path))
         named = _NAME.fullmatch(path.name)
         task = named["task"] if named else ""
-        results = _results(path.with_name(f"results_{named['time']}.json")) if named else {}
-        config = _mapping(results, "config")
-        args = _mapping(config, "model_args")
+        results = results_of(path.with_name(f"results_{named['time']}.json")) if named else {}
+        config = mapping(results, "config")
+        args = mapping(config, "model_args")
         filters = list(dict.fromkeys(str(row.get("filter")) for row in found))
         rows = [row for row in found if str(row.get("filter")) == filters[0]]
         metric = _metric(rows)
@@ -57,7 +56,6 @@ class LmEval:
             one = _row(row, metric)
             seen[unique(seen, row, one.id)] = row.where
             made.append(one)
-        printed = _mapping(_mapping(results, "results"), task).get(f"{metric},{_first(filters)}")
         return Log(
             path,
             HARNESS,
@@ -66,31 +64,11 @@ class LmEval:
             benchmark=task,
             model=str(args.get("pretrained") or results.get("model_name") or ""),
             metric=metric,
-            printed=printed if isinstance(printed, float | int) else None,
+            printed=printed_of(results, task, metric, filters[0] if filters else ""),
             settings={name: config.get(name) for name in _KEPT}
-            | {"task_version": _mapping(results, "versions").get(task)},
+            | {"task_version": mapping(results, "versions").get(task)},
             notes=tuple(notes),
         )
-
-
-def _first(filters: list[str]) -> str:
-    return filters[0] if filters else ""
-
-
-def _mapping(found: Any, name: str) -> Mapping[str, Any]:
-    value = found.get(name) if isinstance(found, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
-
-
-def _results(path: Path) -> Mapping[str, Any]:
-    """The results of the same run; empty if they are not there."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, RecursionError) as error:
-        raise BenchmarkError(f"{path}: no results ({error}); move it away to go without") from error
-    return found if isinstance(found, Mapping) else {}
 
 
 def _metric(rows: list[Record]) -> str:
@@ -103,8 +81,8 @@ def _metric(rows: list[Record]) -> str:
 
 
 def _row(row: Record, metric: str) -> LogRow:
-    doc = _mapping(row.values, "doc")
-    calls = list(_mapping(row.values, "arguments").values())
+    doc = mapping(row.values, "doc")
+    calls = list(mapping(row.values, "arguments").values())
     if not calls or not all(isinstance(call, Mapping) for call in calls):
         raise row.wrong("arguments", "no requests, as lm-eval 0.4 logs them")
     image = next((doc[name] for name in _IMAGES if isinstance(doc.get(name), str)), "")
