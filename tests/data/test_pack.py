@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pytest
 
 from calprune.data.condition import Condition, canonical_json
@@ -24,6 +25,7 @@ from calprune.data.storage.places import store_path
 from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, DamagedFile, Mismatch, StoreError, WriteError
+from tests.data.hostile_files import edited
 from tests.data.test_store import logit_arrays, sealed
 
 CARD = "# What it is\n"
@@ -243,6 +245,27 @@ def test_another_file_of_a_key_is_refused_and_both_are_named(tmp_path: Path) -> 
     paths[1].rename(moved_to)
     with pytest.raises(Mismatch):
         receive(theirs.root, mine)
+
+
+def test_what_is_received_is_checked_as_a_strangers(
+    strangers: Path, made: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "mine")
+    assert len(receive(opened_pack(made), store).written) == 3
+    assert len(list(strangers.glob("*.h5"))) == 3  # sealed anew, apart
+    name, path = next(iter(files.items()))
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(path.read_bytes())
+
+    def link(file: h5py.File) -> None:
+        file["example/x"] = h5py.SoftLink("/example/id")
+
+    evil = tmp_path / "evil.calprune"
+    evil.write_bytes(b"".join(packed(CARD, {name: edited(copy, link)})))
+    with pytest.raises(StoreError) as told:
+        receive(opened_pack(evil), Store(tmp_path / "other"))
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_file_in_the_wrong_room_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
