@@ -42,7 +42,7 @@ COMMANDS = {
     ),
     "ls": (
         "inventory",
-        "List plug-ins of a kind, such as benchmarks or selectors, or cached conditions.",
+        "List plug-ins of a kind, such as benchmarks or selectors, cached conditions, or runs.",
     ),
     "pack": (
         "sharing",
