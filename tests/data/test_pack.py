@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import random
+import socket
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -276,6 +278,34 @@ def test_no_private_folder_is_an_error(
     monkeypatch.setattr(opened, "cache_folder", homeless)
     with pytest.raises(WriteError, match="XDG_CACHE_HOME"):
         opened_pack(made)
+
+
+def test_what_a_killed_process_left_is_removed(made: Path, cache: Path) -> None:
+    host = socket.gethostname()
+    dead = cache / "packs" / f".tmp-{host}-99999999-01234567"
+    alive = cache / "packs" / f".tmp-{host}-{os.getpid()}-01234567"
+    for folder in (dead, alive):
+        (folder / "logits").mkdir(parents=True, mode=0o700)
+    (cache / "packs").chmod(0o700)
+    opened_pack(made)
+    assert not dead.exists()
+    assert alive.is_dir()
+
+
+def test_a_full_disk_leaves_nothing(
+    made: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.open
+
+    def full(self: Path, mode: str = "r", *more: object, **given: object) -> object:
+        if "x" in mode:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return real(self, mode, *more, **given)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(WriteError, match="No space left"):
+        opened_pack(made)
+    assert list((cache / "packs").iterdir()) == []
 
 
 def test_a_member_tells_its_digest(tmp_path: Path) -> None:
