@@ -207,6 +207,7 @@
     const show = choice(SHOWN, "all");
     const [low, high] = ["0", "1"].map((placeholder) => make(
       "input", { type: "number", min: 0, max: 1, step: "any", inputmode: "decimal", placeholder }));
+    for (const long of [after, before, sort]) long.className = "long"; // a row each on a phone
     const firsts = ["5", "20", "50"].map((n) => [n, `first ${n}`]);
     const most = choice([...firsts, ["", "all"]], "50");
     const marks = make("input", { type: "checkbox", checked: true });
