@@ -42,7 +42,7 @@ COMMANDS = {
     ),
     "ls": (
         "inventory",
-        "List plug-ins of a kind, such as benchmarks or selectors, or cached conditions.",
+        "List plug-ins of a kind, such as benchmarks or selectors, cached conditions, or runs.",
     ),
     "pack": (
         "sharing",
@@ -52,7 +52,10 @@ COMMANDS = {
         "sharing",
         "Add what somebody packed to a store; every file is checked first, none is ever replaced.",
     ),
-    "verify": ("inventory", "Check every sealed file of a store."),
+    "verify": (
+        "inventory",
+        "Check sealed files: header, SHA-256, schema, values, key against manifest, and name.",
+    ),
     "push": (
         "sharing",
         "Publish sealed conditions in a dataset repository of the hub, with a README; one commit.",

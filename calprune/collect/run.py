@@ -208,6 +208,7 @@ def execute(
         if asking or audits:
             outcome["conditions"] = [c.condition.key[:8] for c in plan.conditions]
             outcome["left_out"] = list(plan.left_out)
+            outcome["device"] = plan.adapter.numerics().get("device", plan.adapter.device)
             _log(plan, began, outcome)
     missing = sum(not plan.store.has(c.condition) for c in plan.conditions)
     sealed = len(plan.conditions) - missing - already

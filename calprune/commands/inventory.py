@@ -30,11 +30,15 @@ class Kind(StrEnum):
     calibrators = "calibrators"
     logs = "logs"
     conditions = "conditions"
+    runs = "runs"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    examples = "Examples:  calprune ls selectors  ·  calprune ls conditions --store store"
+    examples = (
+        "Examples:  calprune ls selectors  ·  calprune ls conditions --store store  ·  calprune ls "
+        "runs --format csv"
+    )
     app.command(cls=reading("ls"), epilog=examples)(ls)
     app.add_typer(show)
     examples = (
@@ -47,13 +51,16 @@ def ls(
     what: Annotated[Kind, typer.Argument(help="What to list.")] = Kind.conditions,
     store: StoresOption = None,
     untrusted: UntrustedOption = False,
-    format: Annotated[str, typer.Option(help="table or json.")] = "table",
+    format: Annotated[str, typer.Option(help="table, csv or json.")] = "table",
 ) -> None:
-    """List plug-ins of a kind, such as benchmarks or selectors, or cached conditions."""
+    """List plug-ins of a kind, such as benchmarks or selectors, cached conditions, or runs.
+
+    Runs are those of collect that left something in the store; the newest is the last.
+    """
     from calprune.commands.listing import listing
 
     if what is not Kind.conditions:
-        print(listing(what.value, None, format))
+        print(listing(what.value, store, format))
         return
     from calprune.commands.reading import Reader
 

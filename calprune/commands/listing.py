@@ -17,6 +17,8 @@ from calprune.terminal import counted, in_columns, printable
 if TYPE_CHECKING:
     from calprune.commands.reading import Reader
 
+FORMATS = ("table", "csv", "json")
+_NUMBERS = ("kept", "images", "rows", "took", "conditions")  # columns that end alike
 _NARROWEST = 100  # columns of the table of benchmarks
 _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence at least
 
@@ -24,21 +26,53 @@ _KIND, _LEAST = 13, 40  # of them for the kind of answers; for title and licence
 def listing(
     what: str, stores: Sequence[Path] | None, form: str, reader: Reader | None = None
 ) -> str:
-    """Rows of one kind as a plain table or JSON; what a store's reader left out, it knows.
+    """Rows of one kind as a table with a heading, CSV or JSON; a reader knows what it left out.
 
     Conditions need a reader.
     """
-    if form not in ("table", "json"):
-        raise PlanError(registry.unknown("format", form, ("table", "json")))
-    if what == "benchmarks":
-        rows = _benchmarks()
-        return json.dumps(rows, indent=2) if form == "json" else _folded(rows)
-    rows = _plugins(what) if reader is None else _conditions(stores, reader)
+    if form not in FORMATS:
+        raise PlanError(registry.unknown("format", form, FORMATS))
+    rows = _rows(what, stores, reader)
     if form == "json":
         return json.dumps(rows, indent=2)
+    if not rows:
+        return ""
+    if form == "csv":
+        return _csv(rows)
+    if what == "benchmarks":
+        return _folded(rows)
     if what == "conditions":
-        rows = [_for_people(row) for row in rows]
-    return "\n".join(in_columns([list(row.values()) for row in rows]))
+        rows = [_for_people(row, stores) for row in rows]
+    if what == "runs":
+        from calprune.commands.runs import for_people
+
+        rows = [for_people(row) for row in rows]
+    heading = list(rows[0])
+    numbers = [i for i, name in enumerate(heading) if name in _NUMBERS]
+    return "\n".join(in_columns([heading, *(list(row.values()) for row in rows)], numbers))
+
+
+def _rows(what: str, stores: Sequence[Path] | None, reader: Reader | None) -> list[dict[str, Any]]:
+    if what == "benchmarks":
+        return _benchmarks()
+    if what == "runs":
+        from calprune.commands.runs import runs
+
+        return runs(stores)
+    return _plugins(what) if reader is None else _conditions(stores, reader)
+
+
+def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """With a heading; parameters as JSON, and nothing where nothing is known."""
+    import csv
+    import io
+
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(rows[0])
+    for row in rows:
+        writer.writerow([json.dumps(v) if isinstance(v, dict) else v for v in row.values()])
+    return out.getvalue().rstrip("\n")
 
 
 def _plugins(group: str) -> list[dict[str, Any]]:
@@ -65,9 +99,9 @@ def _loaded(group: str, name: str) -> tuple[str, Any]:
     try:
         plugin = registry.load(group, name)
         return str(plugin.title), plugin
-    except MissingExtra as error:
+    except (MissingExtra, PlanError) as error:  # its file may fail in any way
         return f"({error})", None
-    except Exception as error:  # a foreign plug-in may fail in any way; the others still list
+    except Exception as error:  # it has no title; the others still list
         return f"(cannot be loaded: {type(error).__name__}: {error})", None
 
 
@@ -155,16 +189,25 @@ def _conditions(stores: Sequence[Path] | None, reader: Reader) -> list[dict[str,
 _TOLD = ("selector", "parameters", "budget", "seed", "weights", "kv")  # in another cell
 
 
-def _for_people(row: Mapping[str, Any]) -> dict[str, str]:
-    """A condition as one line: what its name tells is not told again."""
+def _for_people(row: Mapping[str, Any], stores: Sequence[Path] | None) -> dict[str, str]:
+    """A condition as one line: what its name tells is not told again, nor where its store is."""
     said = {
         "dtype": " ".join(filter(None, (row["dtype"], row["weights"], row["kv"]))),
-        "kept": "not counted" if row["kept"] is None else f"{row['kept']:g} tokens",
-        "images": counted(row["images"], "image"),
-        "rows": counted(row["rows"], "row"),
+        "kept": "not counted" if row["kept"] is None else f"{row['kept']:,g}",
+        "images": f"{row['images']:,}",
+        "rows": f"{row['rows']:,}",
         "key": row["key"][:8],
+        "file": _within(Path(row["file"]), stores),
     }
     return {k: said.get(k, v) for k, v in row.items() if k not in _TOLD}
+
+
+def _within(file: Path, stores: Sequence[Path] | None) -> str:
+    """A file as one can type it where its store was named so; else its place in the store."""
+    from calprune.data.storage.places import store_paths
+
+    inside = [store for store in store_paths(stores) if file.is_relative_to(store)]
+    return str(file.relative_to(inside[0]) if inside and file.is_absolute() else file)
 
 
 def described(file: Path) -> str:
@@ -205,7 +248,8 @@ def checked(
 
     bad = good = 0
     for place in paths or store_paths(stores):
-        for path, error in Store(place).verify() if place.is_dir() else verified([place]):
+        whole = not paths or place.is_dir()  # a store that is not there is told as such
+        for path, error in Store(place).verify() if whole else verified([place]):
             if error is None:
                 good += 1
             else:

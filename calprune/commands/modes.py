@@ -88,7 +88,11 @@ MODES: dict[str, dict[str, str]] = {
         "--grades": "store bench model grades condition replace",
     },
     "import": {"": "from_ store bench model selector keep label"},
-    "ls": {"conditions": "store untrusted format", "of plug-ins": "format"},
+    "ls": {
+        "conditions": "store untrusted format",
+        "runs": "store format",
+        "of plug-ins": "format",
+    },
     "compare-selections": {"": f"{_SELECTED} numerics per_image format max_left_out"},
     "show tokens": {"": f"{_SELECTED} image question out formats"},
     "show file": {"": "untrusted"},
@@ -145,7 +149,7 @@ def _judge(values: Values) -> str:
 
 
 def _ls(values: Values) -> str:
-    return "conditions" if values["what"] == "conditions" else "of plug-ins"
+    return str(values["what"]) if values["what"] in ("conditions", "runs") else "of plug-ins"
 
 
 MODE_OF: dict[str, Callable[[Values], str]] = {

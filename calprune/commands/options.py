@@ -35,8 +35,9 @@ StoreOption = Annotated[
 StoresOption = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Folder of the cache; sample is a small one to try. Say it again for another one: "
-        "all are read as one.  [default: $CALPRUNE_STORE or ./calprune-store]"
+        help="Folder of the cache, FILE.calprune, hf://owner/name@commit or https://…#sha256=…; "
+        "sample is a small one to try. Say it again for another one: all are read as one.  "
+        "[default: $CALPRUNE_STORE or ./calprune-store]"
     ),
 ]
 

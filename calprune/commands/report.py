@@ -47,7 +47,8 @@ EPILOG = (
     "calprune report --bench pope,mme --by split --metric ece,accuracy,aurc  ·  calprune "
     "report --select full --select scope --keep 64  ·  calprune report --study calibration  ·  "
     "calprune report --study calibration --format latex  ·  calprune report --study "
-    "calibration --plot figures --width page --formats pdf"
+    "calibration --plot figures --width page --formats pdf  ·  "
+    "calprune report --bench pope --questions 500 --thumbnails"
 )
 
 

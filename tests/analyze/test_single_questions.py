@@ -225,7 +225,7 @@ def test_a_benchmark_that_is_not_at_hand_is_told() -> None:
     tables = [replace(t, condition=replace(t.condition, benchmark="nowhere")) for t in two()]
     (found,) = pages(tables, each=5, thumbnails=True)
     assert found.thumbnails == {}
-    assert found.notes[0].startswith("no texts of questions of nowhere")
+    assert found.notes[0].startswith("No texts of questions of nowhere")
 
 
 def two() -> list[LogitTable]:

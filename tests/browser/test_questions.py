@@ -18,7 +18,8 @@ from calprune.data.storage.logits import LogitTable
 from calprune.data.storage.origin import SAMPLE
 from calprune.data.storage.store import Store
 from tests.analyze.calls import collect_data
-from tests.analyze.conftest import make_condition, make_table
+from tests.analyze.conftest import make_condition, make_table, verdict_scorer
+from tests.analyze.conftest import opened as replied
 from tests.browser.test_report import SCRIPT, picture
 
 PHONE = {"width": 360, "height": 740, "deviceScaleFactor": 2, "mobile": True}
@@ -207,6 +208,24 @@ def test_without_scripts_it_says_so(browser: Any, report: Path) -> None:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     assert "needs JavaScript" in told
     assert "calprune rows --bench shapes" in told
+
+
+def test_open_questions_are_sorted_by_what_is_known(browser: Any, tmp_path: Path) -> None:
+    made = [make_table(make_condition()), make_table(make_condition("scope", 64), noise=1)]
+    tables = [replied(table, noise=i) for i, table in enumerate(made)]
+    choice = QuestionChoice(each=5)
+    with verdict_scorer():
+        data = collect_data(tables, ["accuracy"], draws=100, permutations=50, questions=choice)
+        rows = Study(tuple(tables)).rows(conditions=["scope @64"])
+    path = write_page(page(data, figures=False), tmp_path / "r.html")
+    browser.get_log("browser")
+    browser.get(path.as_uri())
+    rows["moved"] = rows.confidence_change.abs()
+    first = rows.sort_values("moved", ascending=False, kind="stable").iloc[0]
+    assert first.id in said(browser)
+    assert "An open question." in said(browser)
+    assert "no picture" in said(browser)
+    assert browser.get_log("browser") == []
 
 
 def test_text_of_strangers_stays_text(browser: Any, tmp_path: Path) -> None:

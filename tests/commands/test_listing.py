@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import subprocess
 import sys
@@ -156,7 +158,13 @@ def test_conditions_by_name_and_in_parts() -> None:
     assert scope["parameters"] == {"alpha": 0.5, "gap_power": 1.0}
     assert (found["full"]["budget"], found["full"]["kept"]) == ("all", 576.0)
     lines = listing("conditions", [Path("sample")], "table", Reader()).splitlines()
-    assert len(lines) == len(found)
+    heading = "model benchmark condition picture template dtype kept images rows key file"
+    assert lines[0].split() == heading.split()
+    assert len(lines) == 1 + len(found)
+    assert not any(str(store_path(Path("sample"))) in line for line in lines)
+    (full,) = (line for line in lines if "  full  " in line)
+    assert full.endswith("1,800  dfcf9a2f  logits/shapes-llava/shapes/full-dfcf9a2f.h5")
+    assert full.split()[-6:-3] == ["float32", "576", "100"]
     assert sum(scope["key"][:8] in line and "scope:alpha=0.5 @64" in line for line in lines) == 1
 
 
@@ -164,8 +172,22 @@ def test_quantised_weights_and_shortened_keys_and_values_are_told() -> None:
     whole = next(t for t in Store(store_path(Path("sample"))).tables() if "full" in t.path.name)
     treated = replace(whole, condition=replace(whole.condition, weights="int8", kv="snap-64"))
     reader: Any = SimpleNamespace(tables=lambda _: [whole, treated])
-    plain, told = listing("conditions", None, "table", reader).splitlines()
+    _, plain, told = listing("conditions", None, "table", reader).splitlines()
     assert "float32 int8 snap-64" in told
     assert "int8" not in plain
     rows = json.loads(listing("conditions", None, "json", reader))
     assert [(row["weights"], row["kv"]) for row in rows] == [(None, None), ("int8", "snap-64")]
+
+
+def test_plug_ins_are_listed_under_a_heading() -> None:
+    for what, heading in (("selectors", "name title"), ("metrics", "name title direction")):
+        assert listing(what, None, "table").splitlines()[0].split() == heading.split()
+        table = list(csv.DictReader(io.StringIO(listing(what, None, "csv"))))
+        assert table == json.loads(listing(what, None, "json"))
+
+
+def test_conditions_as_csv_have_parameters_as_json() -> None:
+    rows = csv.DictReader(io.StringIO(listing("conditions", [Path("sample")], "csv", Reader())))
+    (scope,) = (row for row in rows if row["condition"] == "scope:alpha=0.5 @64")
+    assert json.loads(scope["parameters"]) == {"alpha": 0.5, "gap_power": 1.0}
+    assert (scope["rows"], scope["seed"]) == ("1800", "")

@@ -74,7 +74,7 @@ ASKED: dict[str, dict[str, list[str]]] = {
     },
     "judge": {"": [], "--endpoint": ["--endpoint", "U"], "--grades": ["--grades", "F"]},
     "import": {"": ["F"]},
-    "ls": {"conditions": ["conditions"], "of plug-ins": ["selectors"]},
+    "ls": {"conditions": ["conditions"], "runs": ["runs"], "of plug-ins": ["selectors"]},
     **{
         name: {"": []}
         for name in (

@@ -13,6 +13,7 @@ from calprune.cli import app
 from calprune.data.sharing import opened
 from calprune.data.storage.needs import blocks_of, needed
 from calprune.data.storage.origin import SAMPLE
+from calprune.data.storage.several import read_stores
 from calprune.data.storage.store import Store
 from calprune.errors import DamagedFile, IncompleteError, PlanError
 
@@ -85,6 +86,19 @@ def test_what_cannot_be_is_refused() -> None:
         with pytest.raises(DamagedFile, match="sent again"):
             printed(*words)
     assert not Path("calprune-store").exists()
+
+
+def test_beside_ones_own_store_it_is_said_where_files_come_from(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed("pack", "sample", "full.calprune", "--select", "full")
+    shutil.copytree(SAMPLE, "mine")
+    next(Path("mine/logits").rglob("full-*.h5")).unlink()
+    found = read_stores(["mine", "full.calprune"])[0]
+    (root,) = (cache / "packs").iterdir()
+    assert f"full.calprune is read from {root}" in capsys.readouterr().err
+    assert len(found) == len(Store(SAMPLE).tables())
+    assert [root in t.path.parents for t in found].count(True) == 1
 
 
 def test_grades_go_along() -> None:

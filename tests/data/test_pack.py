@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import random
+import socket
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import h5py
 import pytest
 
 from calprune.data.condition import Condition, canonical_json
@@ -22,6 +25,7 @@ from calprune.data.storage.places import store_path
 from calprune.data.storage.sealing import seal
 from calprune.data.storage.store import Store
 from calprune.errors import CalpruneError, DamagedFile, Mismatch, StoreError, WriteError
+from tests.data.hostile_files import edited
 from tests.data.test_store import logit_arrays, sealed
 
 CARD = "# What it is\n"
@@ -243,6 +247,27 @@ def test_another_file_of_a_key_is_refused_and_both_are_named(tmp_path: Path) -> 
         receive(theirs.root, mine)
 
 
+def test_what_is_received_is_checked_as_a_strangers(
+    strangers: Path, made: Path, files: dict[str, Path], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "mine")
+    assert len(receive(opened_pack(made), store).written) == 3
+    assert len(list(strangers.glob("*.h5"))) == 3  # sealed anew, apart
+    name, path = next(iter(files.items()))
+    copy = tmp_path / "copy.h5"
+    copy.write_bytes(path.read_bytes())
+
+    def link(file: h5py.File) -> None:
+        file["example/x"] = h5py.SoftLink("/example/id")
+
+    evil = tmp_path / "evil.calprune"
+    evil.write_bytes(b"".join(packed(CARD, {name: edited(copy, link)})))
+    with pytest.raises(StoreError) as told:
+        receive(opened_pack(evil), Store(tmp_path / "other"))
+    assert "\n" not in str(told.value)
+    assert not (tmp_path / "other").exists()
+
+
 def test_a_file_in_the_wrong_room_is_refused(files: dict[str, Path], tmp_path: Path) -> None:
     name, path = next(iter(files.items()))
     wrong = tmp_path / "in" / name.replace("logits/", "audits/")
@@ -276,6 +301,34 @@ def test_no_private_folder_is_an_error(
     monkeypatch.setattr(opened, "cache_folder", homeless)
     with pytest.raises(WriteError, match="XDG_CACHE_HOME"):
         opened_pack(made)
+
+
+def test_what_a_killed_process_left_is_removed(made: Path, cache: Path) -> None:
+    host = socket.gethostname()
+    dead = cache / "packs" / f".tmp-{host}-99999999-01234567"
+    alive = cache / "packs" / f".tmp-{host}-{os.getpid()}-01234567"
+    for folder in (dead, alive):
+        (folder / "logits").mkdir(parents=True, mode=0o700)
+    (cache / "packs").chmod(0o700)
+    opened_pack(made)
+    assert not dead.exists()
+    assert alive.is_dir()
+
+
+def test_a_full_disk_leaves_nothing(
+    made: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Path.open
+
+    def full(self: Path, mode: str = "r", *more: object, **given: object) -> object:
+        if "x" in mode:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+        return real(self, mode, *more, **given)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(WriteError, match="No space left"):
+        opened_pack(made)
+    assert list((cache / "packs").iterdir()) == []
 
 
 def test_a_member_tells_its_digest(tmp_path: Path) -> None:

@@ -80,7 +80,8 @@ def question_pages(
         tell(f"single questions, {experiment.title}")
         name = experiment.key.benchmark
         told = single_questions(experiment, against, choice.each, options, texts, len(apart))
-        notes = [line for line in missing if line.startswith(f"no texts of questions of {name},")]
+        absent = f"no texts of questions of {name},"
+        notes = [f"{x[0].upper()}{x[1:]}." for x in missing if x.startswith(absent)]
         pictures: dict[str, str] = {}
         why = ""
         if not notes:

@@ -135,6 +135,7 @@
     const name = data.images[data.image[i]], box = make("div", { class: "square" });
     const how = { src: source, alt: `Image ${name}`, class: data.square || "pad" };
     box.append(source ? make("img", how) : make("p", {}, "no picture"));
+    const empty = !source && !places; // then words are enough
     const words = [];
     if (places) {
       box.append(overlay(data.side, places));
@@ -142,11 +143,11 @@
       words.push(`${marked} of ${places.length} tokens kept`);
       if (said.tokens != null && said.tokens !== marked) words.push(`${said.tokens} read`);
     } else {
-      words.push(said.tokens == null ? "" : `${said.tokens} tokens read`);
+      words.push(said.tokens == null ? "" : `${said.tokens} tokens read`, source ? "" : "no picture");
     }
     const title = make("strong", {}, `${when}: ${run.title}`);
     const caption = make("figcaption", {}, title, make("span", {}, words.filter(Boolean).join(", ")));
-    return make("figure", {}, box, caption);
+    return make("figure", {}, empty ? null : box, caption);
   };
 
   const bar = (value, kind) => {
@@ -201,9 +202,12 @@
     const before = choice(runs, String(data.runs[Number(own)].reference ?? 0));
     const splits = data.splits.map((name, i) => [String(i), name || "(none)"]);
     const split = choice([["", "all"], ...splits], "");
-    const show = choice(SHOWN, "all"), sort = choice(SORTS, "lost");
+    const known = data.offered.some((own) => own.length); // or no right answer has a probability
+    const sort = choice(known ? SORTS : SORTS.filter(([name]) => name !== "lost"), "lost");
+    const show = choice(SHOWN, "all");
     const [low, high] = ["0", "1"].map((placeholder) => make(
       "input", { type: "number", min: 0, max: 1, step: "any", inputmode: "decimal", placeholder }));
+    for (const long of [after, before, sort]) long.className = "long"; // a row each on a phone
     const firsts = ["5", "20", "50"].map((n) => [n, `first ${n}`]);
     const most = choice([...firsts, ["", "all"]], "50");
     const marks = make("input", { type: "checkbox", checked: true });
@@ -284,7 +288,8 @@
       const right = moved == null ? "" : `, right answer ${signed(moved)}`;
       const change = `Confidence ${signed(row.change)}${right}`;
       shown.replaceChildren(
-        make("h4", {}, data.question[i] || data.id[i]), make("p", { class: "about" }, about.filter(Boolean).join(" · ")),
+        make("h4", {}, data.question[i] || data.id[i]),
+        make("p", { class: "about" }, about.filter(Boolean).join(" · ")),
         make("p", { class: "about" }, `right answer: ${data.label[i] || "–"}`), figures,
         verdict("Before", row.before), verdict("After", row.after), make("p", { class: "said" }, change),
         bars(data, row),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calprune.data.sharing.pack import SUFFIX, Member, each_file, members, sha256_of_file
 from calprune.data.storage.noted import cache_folder
-from calprune.data.storage.publishing import temporary
+from calprune.data.storage.publishing import abandoned, temporary
 from calprune.errors import Mismatch, WriteError
 from calprune.terminal import Tell, silent
 
@@ -34,6 +34,9 @@ def opened_pack(path: Path, tell: Tell = silent) -> Path:
     target = private("packs") / name
     if target.is_dir():
         return target
+    for left in target.parent.iterdir():
+        if abandoned(left.name):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
     fresh = temporary(target.parent)
 
     def write(member: Member, pieces: Iterator[bytes]) -> None:

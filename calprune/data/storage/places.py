@@ -9,6 +9,7 @@ from pathlib import Path
 from calprune.data.sharing.locations import is_remote
 from calprune.data.storage.origin import SAMPLE
 from calprune.errors import PlanError
+from calprune.terminal import remark
 
 DEFAULT_STORE = "calprune-store"
 
@@ -58,5 +59,17 @@ def _fetched(asked: str, writing: bool) -> Path:
 
 
 def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
-    """Those asked for, each once, or the one of ``store_path``."""
-    return list({os.path.realpath(p): p for p in [store_path(x) for x in given or ("",)]}.values())
+    """Those asked for, each once, or the one of ``store_path``.
+
+    Of several, those that others shared are told on stderr with the folders that they are read
+    from, so that messages about their files can be understood.
+    """
+    from calprune.data.sharing.opened import is_pack
+
+    found: dict[str, Path] = {}
+    for one in given or ("",):
+        path = store_path(one)
+        if given and len(given) > 1 and (is_remote(one) or is_pack(one)):
+            remark(f"{one} is read from {path}")
+        found.setdefault(os.path.realpath(path), path)
+    return list(found.values())

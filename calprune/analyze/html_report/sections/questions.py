@@ -32,14 +32,15 @@ def questions(data: ReportData) -> Html | None:
 def _viewer(page: QuestionPage, number: int) -> Html:
     told = page.questions
     content = _escaped(json.dumps(_content(page), separators=(",", ":"), allow_nan=False))
-    size = len(content) / 1e6
+    n = len(content)
+    size = f"{n / 1e6:.1f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB"
     script = element("script", content, type="application/json")
     without = "Looking through single questions needs JavaScript, which is off in this browser"
     command = " ".join(["calprune rows", *_asked(page)])
     return element(
         "section",
         element("h3", told.title, id=f"questions-{number}"),
-        element("p", f"{_chosen(page)} {size:.1f} MB.", class_="lead"),
+        element("p", f"{_chosen(page)} {size}.", class_="lead"),
         items(*page.notes, class_="notes") if page.notes else None,
         element("noscript", element("p", f"{without}; ", element("code", command), " lists them.")),
         script,
