@@ -52,7 +52,10 @@ COMMANDS = {
         "sharing",
         "Add what somebody packed to a store; every file is checked first, none is ever replaced.",
     ),
-    "verify": ("inventory", "Check every sealed file of a store."),
+    "verify": (
+        "inventory",
+        "Check sealed files: header, SHA-256, schema, values, key against manifest, and name.",
+    ),
     "push": (
         "sharing",
         "Publish sealed conditions in a dataset repository of the hub, with a README; one commit.",

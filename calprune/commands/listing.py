@@ -249,7 +249,8 @@ def checked(
     bad = good = 0
     given = [shared_folder(path) or path for path in paths or ()]
     for place in given or store_paths(stores):
-        for path, error in Store(place).verify() if place.is_dir() else verified([place]):
+        whole = not paths or place.is_dir()  # a store that is not there is told as such
+        for path, error in Store(place).verify() if whole else verified([place]):
             if error is None:
                 good += 1
             else:
