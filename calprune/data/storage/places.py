@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from calprune.data.sharing.locations import is_remote
+from calprune.data.sharing.locations import is_pack, is_remote
 from calprune.data.storage.origin import SAMPLE
 from calprune.errors import PlanError
 from calprune.terminal import remark
@@ -43,19 +43,19 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
 
 def shared_folder(asked: Path | str) -> Path | None:
     """The private folder of a pack, or of what others published; None for anything else."""
-    from calprune.data.sharing.opened import is_pack, opened_pack
-
     if is_remote(asked):
         from calprune.data.sharing.pull import fetched
 
         return fetched(asked)
-    return opened_pack(Path(asked)) if is_pack(asked) else None
+    if is_pack(asked):
+        from calprune.data.sharing.opened import opened_pack
+
+        return opened_pack(Path(asked))
+    return None
 
 
 def is_shared(asked: Path | str) -> bool:
     """Whether this names a pack that is here, or what others published."""
-    from calprune.data.sharing.opened import is_pack
-
     return is_remote(asked) or is_pack(asked)
 
 
