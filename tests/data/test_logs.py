@@ -37,10 +37,15 @@ def stored(folder: Path, log: Path, *more: str) -> tuple[LogitTable, str]:
 
 @pytest.mark.parametrize("name", PRINTED)
 def test_accuracy_is_what_the_harness_printed(tmp_path: Path, name: str) -> None:
-    table, said = stored(tmp_path, LOGS / name)
+    if name.endswith(".xlsx"):
+        pytest.importorskip("openpyxl")
+    named = ("--bench", "b", "--model", "m") if name.startswith("vlmevalkit") else ()
+    table, said = stored(tmp_path, LOGS / name, *named)
     found = read_predictions(table)
     assert found.correct.mean() == pytest.approx(PRINTED[name], abs=1e-12)
-    assert f"printed {_metric(name)} {100 * PRINTED[name]:.2f}%" in said
+    # VLMEvalKit prints into other files than these
+    by = "" if name.startswith("vlmevalkit") else f"printed {_metric(name)} "
+    assert f"{by}{100 * PRINTED[name]:.2f}%" in said
     assert "left out" not in said
 
 
@@ -221,3 +226,46 @@ def test_lmms_eval_names_pictures_and_loses_what_a_judge_failed_on(tmp_path: Pat
     assert log.metric == "gpt_eval_score"
     assert made.left_out == {"its judge failed": 1}
     assert len(made.kept) == 7
+
+
+# VLMEvalKit ---------------------------------------------------------------------------------------
+
+VLM = LOGS / "vlmevalkit"
+
+
+def test_vlmevalkit_tells_images_options_and_verdicts() -> None:
+    pytest.importorskip("openpyxl")
+    log = load("logs", "vlmevalkit")().read(VLM / "tiny_Tiny_exact_matching_result.xlsx")
+    assert [row.image for row in log.rows] == [f"{x}.png" for x in "aabbccdd"]
+    assert [row.score for row in log.rows] == [1, 1, 1, 0, 0, 1, 1, 0]
+    assert log.rows[0].question == "Is the sky blue?\nA. yes\nB. no"
+    assert log.metric == "hit"
+
+
+def test_an_option_drawn_at_random_for_a_failed_judge_is_no_verdict(tmp_path: Path) -> None:
+    text = (VLM / "tiny_TinyYN_auxmatch.tsv").read_text().splitlines()
+    text = [f'{line}\t"{what}"' for line, what in zip(text, ["log", *["ok"] * 8], strict=True)]
+    text[2] = text[2].replace('"ok"', '"Failed to predict, thus randomly generate one. "')
+    text[4] = text[4].replace('"Yes"', '"Failed to obtain answer via API."', 1)
+    path = tmp_path / "a.tsv"
+    path.write_text("\n".join(text) + "\n")
+    log = load("logs", "vlmevalkit")().read(path)
+    made = imported(log, Named("b", "m"), "vlmevalkit")
+    assert made.left_out == {"its judge failed": 2}
+
+
+def test_predictions_that_nobody_judged_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("index\tprediction\n0\tA\n")
+    done = calprune("import", str(tmp_path / "a.tsv"), "--store", str(tmp_path / "s"))
+    assert done.returncode == 3
+    assert "nobody judged" in done.stderr
+
+
+@pytest.mark.parametrize("content", [b"PK", b"nothing", b""])
+def test_a_workbook_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    pytest.importorskip("openpyxl")
+    (tmp_path / "a.xlsx").write_bytes(content)
+    words = ("--store", str(tmp_path / "s"), "--from", "vlmevalkit", "--bench", "b", "--model", "m")
+    done = calprune("import", str(tmp_path / "a.xlsx"), *words)
+    assert done.returncode == 4
+    assert len(done.stderr.splitlines()) == 1

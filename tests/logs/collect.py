@@ -27,6 +27,8 @@ for path in Path("inspect").glob("*.eval"):
     shutil.copy(path, kept)
     value = log.results.scores[0].metrics["accuracy"].value
     printed[f"inspect/{kept.name}"] = value
-kept = {k: v for k, v in json.loads((here / "printed.json").read_text()).items() if "lmms" in k}
+kept = {
+    k: v for k, v in json.loads((here / "printed.json").read_text()).items() if k not in printed
+}
 printed |= kept
 (here / "printed.json").write_text(json.dumps(printed, indent=2, sort_keys=True) + "\n")
