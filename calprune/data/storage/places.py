@@ -18,7 +18,7 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
 
     ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. A pack, ``FILE.calprune``, and what others published,
+    that name is told by its absolute path. A pack, ``FILE.calprune``, and what others published,
     ``hf://owner/name@commit`` or ``https://…#sha256=…``, are read from private copies. PlanError if
     any of these is wanted for ``writing``.
     """
@@ -37,7 +37,10 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
             raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
         return Path(asked)
     if writing:
-        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
+        raise PlanError(
+            "the sample is only read; name another --store, or a folder of that name by "
+            "its absolute path"
+        )
     return SAMPLE
 
 
