@@ -42,14 +42,16 @@ class Labels:
 
     def unused(self, specs: Sequence[ConditionSpec]) -> list[str]:
         """Names that stand for none of these conditions, nor for a part of the name of one."""
-        used = {str(part) for spec in specs for part in _parts(spec)}
+        used = _known(specs)
         return [name for name, _ in self.words if name not in used]
 
     def _of(self, spec: ConditionSpec) -> str:
         words = dict(self.words)
-        whole, line, selector = (str(part) for part in _parts(spec))
+        whole, seedless, line, selector = (str(part) for part in _parts(spec))
         if whole in words:
             return words[whole]
+        if seedless in words:
+            return f"{words[seedless]}, seed {spec.seed}"
         if line in words:
             rest = replace(spec, selector="", parameters=()).title.strip()
             return f"{words[line]}, {rest}" if rest else words[line]
@@ -67,9 +69,13 @@ def _line(spec: ConditionSpec) -> ConditionSpec:
     return replace(spec, budget=None, scope=None, seed=None)
 
 
-def _parts(spec: ConditionSpec) -> tuple[ConditionSpec, ConditionSpec, ConditionSpec]:
-    """A condition, its curve, and its selector."""
-    return spec, _line(spec), ConditionSpec(spec.selector)
+def _parts(spec: ConditionSpec) -> tuple[ConditionSpec, ...]:
+    """A condition, the same with all its seeds joined, its curve, and its selector."""
+    return spec, replace(spec, seed=None), _line(spec), ConditionSpec(spec.selector)
+
+
+def _known(specs: Sequence[ConditionSpec]) -> set[str]:
+    return {str(part) for spec in specs for part in _parts(spec)}
 
 
 def read_labels(path: Path | None) -> Labels:
@@ -122,8 +128,7 @@ def check_used(labels: Labels, specs: Sequence[ConditionSpec]) -> list[str]:
         if other != spec:
             raise PlanError(f"--labels: {other} and {spec} are both called {labels.title(spec)!r}")
     unused = labels.unused(specs)
-    known = {str(part) for spec in specs for part in _parts(spec)}
-    said = [f"--labels: {registry.unknown('condition', name, known)}" for name in unused]
+    said = [f"--labels: {registry.unknown('condition', name, _known(specs))}" for name in unused]
     if unused and len(unused) == len(labels.words):
         raise PlanError(said[0])
     return said

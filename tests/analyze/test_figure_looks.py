@@ -234,6 +234,17 @@ def test_an_outlier_of_a_forest_is_an_arrow_with_its_number():
     assert not any("Arrows" in note for note in usual.notes)
 
 
+def test_each_page_of_a_forest_says_which_group_it_shows(subject):
+    narrow = figures.look("column")
+    titles = [
+        page.figure.axes[0].get_title(loc="left")
+        for page in pages("forest", subject, narrow, by="category")
+    ]
+    assert titles == ["all", "colour", "count"]
+    (alone,) = pages("forest", subject, narrow)
+    assert alone.figure.axes[0].get_title(loc="left") == ""
+
+
 def test_notes_explain_only_marks_that_are_there(subject, tables):
     (page,) = pages("heatmap", subject)
     starred = any("*" in text.get_text() for axes in page.figure.axes for text in axes.texts)

@@ -23,6 +23,7 @@ WORDS = {"scope": "Ours", "scope:alpha=0.5": "half", "random @16": "a coin", "fu
         ("scope:alpha=0.5 @16", "half, K=16", "half"),
         ("random @16", "a coin", "random"),
         ("random @8 seed=0", "random K=8, seed 0", "random"),
+        ("random @16 seed=0", "a coin, seed 0", "random"),
         ("full", "unpruned", "unpruned"),
         ("scope:alpha=0.5:gap_power=2 @22%", "Ours α=0.5, p=2, 22%", "Ours α=0.5, p=2"),
     ],
@@ -58,6 +59,8 @@ def test_a_file_is_an_object_of_names_and_words(tmp_path):
 def test_labels_that_name_nothing_are_told_and_two_of_one_name_refused():
     here = [parse_name(name) for name in ("full", "scope:alpha=1 @16", "scope:alpha=0.5 @16")]
     assert check_used(labels_of({"full": "all"}), here) == []
+    seeds = [parse_name("random @16 seed=0"), parse_name("random @16 seed=1")]
+    assert check_used(labels_of({"random @16": "a coin"}), seeds) == []
     (said,) = check_used(labels_of({"full": "all", "scop": "Ours"}), here)
     assert "unknown condition 'scop': did you mean scope" in said
     with pytest.raises(PlanError, match="'scop'"):

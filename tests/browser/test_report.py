@@ -117,6 +117,8 @@ def test_a_phone_scrolls_tables_and_not_the_page(opened: Any, pictures: Path) ->
     assert inner > outer
     assert outer <= 360
     assert told(opened) == "↔ scroll sideways for more columns"
+    cells = "return [...document.querySelectorAll('td.text')].map(c => c.offsetWidth)"
+    assert min(width for width in opened.execute_script(cells) if width) > 80  # words stay whole
     desk = {"width": 3000, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", desk)
     opened.execute_script("document.querySelector('main').style.maxWidth = 'none'")

@@ -92,7 +92,7 @@ def _page(
             axes.set_xlim(*limit)
         for side in ("left", "right", "top"):
             axes.spines[side].set_visible(False)
-        if len(groups) > 1 or group != "all":
+        if len(rows) > len(told) or group != "all":
             axes.set_title(brief(group, int(11 * wide)), loc="left", fontsize=pt(9.5))
     for y, budget in heads:
         words = "all tokens" if budget == "all" else f"K = {budget.removeprefix('k')}"
