@@ -222,3 +222,27 @@ def test_only_what_was_imported_may_lack_layers(tmp_path: Path) -> None:
     arrays["run/tokens"] = arrays["run/visual"] = np.ones((4, 1), dtype=np.int32)
     with pytest.raises(Mismatch, match="imported, and of some layer"):
         check_agreement(table.condition, arrays)
+
+
+VERDICTS = "id,correct,prediction\nq1,1,yes\nq2,0,no\nq3,true,no\n"
+
+
+@pytest.mark.parametrize("keep", ["64", "25%"])
+@pytest.mark.parametrize("content", [CHOICES, VERDICTS], ids=["choices", "verdicts"])
+def test_reports_and_figures_show_what_there_is(tmp_path: Path, content: str, keep: str) -> None:
+    """Neither visual tokens that nobody counted nor confidences that nobody stated stop them."""
+    (tmp_path / "a.csv").write_text(content)
+    store = ("--store", str(tmp_path / "store"))
+    named = ("--from", "table", "--bench", "b", "--model", "m", *store)
+    for pruning in (("full",), ("fastv", "--keep", keep)):
+        done = calprune("import", str(tmp_path / "a.csv"), *named, "--selector", *pruning)
+        assert done.returncode == 0, done.stderr
+    metric = ("--metric", "accuracy") if content == VERDICTS else ()
+    page, figures = tmp_path / "report.html", tmp_path / "figures"
+    done = calprune("report", *store, *metric, "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    assert page.stat().st_size > 10_000
+    done = calprune("analyze", *store, *metric, "--plot", str(figures), "--formats", "svg")
+    assert done.returncode == 0, done.stderr
+    assert not any("nan" in path.read_text().lower() for path in figures.glob("*.svg"))
+    assert list(figures.glob("*.svg"))
