@@ -106,7 +106,7 @@ def file(
 def verify(
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(help="Sealed files, or folders of them.  [default: the store]"),
+        typer.Argument(help="Sealed files, packs, or folders of them.  [default: the store]"),
     ] = None,
     store: StoresOption = None,
     untrusted: UntrustedOption = False,

@@ -242,12 +242,13 @@ def checked(
     """
     import h5py
 
-    from calprune.data.storage.places import store_paths
+    from calprune.data.storage.places import shared_folder, store_paths
     from calprune.data.storage.reading import verified
     from calprune.data.storage.store import Store
 
     bad = good = 0
-    for place in paths or store_paths(stores):
+    given = [shared_folder(path) or path for path in paths or ()]
+    for place in given or store_paths(stores):
         whole = not paths or place.is_dir()  # a store that is not there is told as such
         for path, error in Store(place).verify() if whole else verified([place]):
             if error is None:

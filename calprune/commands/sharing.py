@@ -77,7 +77,8 @@ def pack(
     from calprune.commands.progress import status
     from calprune.commands.reading import Reader
     from calprune.data.sharing.files import shared_files
-    from calprune.data.sharing.pack import SUFFIX, packed
+    from calprune.data.sharing.locations import SUFFIX
+    from calprune.data.sharing.pack import packed
     from calprune.data.storage.places import store_path
     from calprune.data.storage.publishing import publish_pieces
 

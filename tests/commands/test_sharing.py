@@ -48,6 +48,7 @@ def test_conditions_travel_as_one_file(tmp_path: Path) -> None:
     )
     assert printed(*ours, "--store", "theirs") == packed
     assert "0 bad" in printed("verify", "--store", "theirs")
+    assert f"{count} files sound, 0 bad" in printed("verify", "some.calprune")
     with tarfile.open("some.calprune") as tar:
         card = tar.extractfile("README.md")
         assert card is not None

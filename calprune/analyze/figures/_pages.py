@@ -47,7 +47,8 @@ class Page:
     @property
     def heading(self) -> str:
         """The title, and which part it is of."""
-        return printable(self.title) + f" ({self.part})" * bool(self.part)
+        title = printable(self.title)
+        return title[:1].upper() + title[1:] + f" ({self.part})" * bool(self.part)
 
     @property
     def caption(self) -> str:

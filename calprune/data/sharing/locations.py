@@ -5,11 +5,15 @@ Both are pinned: the same words mean the same bytes for ever, or an error.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from calprune.errors import PlanError
+
+SUFFIX = ".calprune"
+"""Of the names of packs."""
 
 _HUB = re.compile(
     r"hf:/{1,2}(?P<repository>[\w.-]{1,96}/[\w.-]{1,96})(?:@(?P<commit>[^/@]{1,200}))?/?"
@@ -40,6 +44,11 @@ class Web:
 
     def __str__(self) -> str:
         return f"{self.url}#sha256={self.sha256}"
+
+
+def is_pack(path: Path | str) -> bool:
+    """Whether this names a pack that is here: a file, not a folder of that name."""
+    return str(path).endswith(SUFFIX) and os.path.isfile(path)
 
 
 def is_remote(text: object) -> bool:

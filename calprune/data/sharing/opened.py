@@ -7,16 +7,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from calprune.data.sharing.pack import SUFFIX, Member, each_file, members, sha256_of_file
+from calprune.data.sharing.pack import Member, each_file, members, sha256_of_file
 from calprune.data.storage.noted import cache_folder
 from calprune.data.storage.publishing import abandoned, temporary
 from calprune.errors import Mismatch, WriteError
 from calprune.terminal import Tell, silent
-
-
-def is_pack(path: Path | str) -> bool:
-    """Whether this names a pack that is here: a file, not a folder of that name."""
-    return str(path).endswith(SUFFIX) and os.path.isfile(path)
 
 
 def opened_pack(path: Path, tell: Tell = silent) -> Path:

@@ -23,7 +23,6 @@ from calprune.data.condition import canonical_json
 from calprune.data.storage.schema import MOST_BYTES
 from calprune.errors import DamagedFile, IncompleteError, Mismatch, StoreError, WrongFormat
 
-SUFFIX = ".calprune"
 CARD = "README.md"
 MANIFEST = "calprune-pack.json"
 FORMAT, VERSION = "calprune.pack", (1, 0)

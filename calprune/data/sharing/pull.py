@@ -13,13 +13,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from calprune.data.sharing.locations import Hub, Web, location
+from calprune.data.sharing.locations import SUFFIX, Hub, Web, location
 from calprune.data.sharing.opened import opened_pack, private
 from calprune.data.sharing.pack import (
     CARD,
     LARGEST_MANIFEST,
     MANIFEST,
-    SUFFIX,
     Member,
     parsed,
     pieces_of,

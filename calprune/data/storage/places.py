@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from calprune.data.sharing.locations import is_remote
+from calprune.data.sharing.locations import is_pack, is_remote
 from calprune.data.storage.origin import SAMPLE
 from calprune.errors import PlanError
 from calprune.terminal import remark
@@ -18,13 +18,15 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
     """The store asked for, or ``$CALPRUNE_STORE``, or ``./calprune-store``.
 
     ``sample`` is the small cache of the embedded study that is part of the package; a folder of
-    that name is ``./sample``. A pack, ``FILE.calprune``, and what others published,
+    that name is told by its absolute path. A pack, ``FILE.calprune``, and what others published,
     ``hf://owner/name@commit`` or ``https://…#sha256=…``, are read from private copies. PlanError if
     any of these is wanted for ``writing``.
     """
     asked = str(given or os.environ.get("CALPRUNE_STORE") or DEFAULT_STORE)
-    if is_remote(asked):
-        return _fetched(asked, writing)
+    if is_shared(asked) and writing:
+        raise PlanError(f"{asked} is only read: 'calprune unpack' or 'pull' it into a store first")
+    if (folder := shared_folder(asked)) is not None:
+        return folder
     if asked != "sample":
         try:
             os.lstat(asked)
@@ -33,29 +35,31 @@ def store_path(given: Path | str | None = None, *, writing: bool = False) -> Pat
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise PlanError(f"--store {asked[:40]!a}…: {why}; choose another folder") from error
-        return _readable(Path(asked), writing)
+        return Path(asked)
     if writing:
-        raise PlanError("the sample is only read; name another --store, or a folder as ./sample")
+        raise PlanError(
+            "the sample is only read; name another --store, or a folder of that name by "
+            "its absolute path"
+        )
     return SAMPLE
 
 
-def _readable(asked: Path, writing: bool) -> Path:
-    """The folder that a store is, or that what is in a pack is copied to."""
-    from calprune.data.sharing.opened import is_pack, opened_pack
+def shared_folder(asked: Path | str) -> Path | None:
+    """The private folder of a pack, or of what others published; None for anything else."""
+    if is_remote(asked):
+        from calprune.data.sharing.pull import fetched
 
-    if not is_pack(asked):
-        return asked
-    if writing:
-        raise PlanError(f"{asked} is a pack, which is only read: 'calprune unpack' it first")
-    return opened_pack(asked)
+        return fetched(asked)
+    if is_pack(asked):
+        from calprune.data.sharing.opened import opened_pack
+
+        return opened_pack(Path(asked))
+    return None
 
 
-def _fetched(asked: str, writing: bool) -> Path:
-    from calprune.data.sharing.pull import fetched
-
-    if writing:
-        raise PlanError(f"{asked} is only read: 'calprune pull' it into a store first")
-    return fetched(asked)
+def is_shared(asked: Path | str) -> bool:
+    """Whether this names a pack that is here, or what others published."""
+    return is_remote(asked) or is_pack(asked)
 
 
 def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
@@ -64,12 +68,10 @@ def store_paths(given: Sequence[Path | str] | None = None) -> list[Path]:
     Of several, those that others shared are told on stderr with the folders that they are read
     from, so that messages about their files can be understood.
     """
-    from calprune.data.sharing.opened import is_pack
-
     found: dict[str, Path] = {}
     for one in given or ("",):
         path = store_path(one)
-        if given and len(given) > 1 and (is_remote(one) or is_pack(one)):
+        if given and len(given) > 1 and is_shared(one):
             remark(f"{one} is read from {path}")
         found.setdefault(os.path.realpath(path), path)
     return list(found.values())
