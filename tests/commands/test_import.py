@@ -65,7 +65,7 @@ def test_stated_probabilities_come_out_exactly(tmp_path: Path) -> None:
     assert np.isfinite(found.log_probabilities).all()
     assert "4 of 5 questions; accuracy 75.00%" in said
     assert "left out: 1 question: no probability is stated for some of its answers" in said
-    assert "probability of 0 is stated 1 time" in said
+    assert "probability of 0 is stated 1 time;" in said
     assert table.provenance["imported"]["left_out"] == {
         "no probability is stated for some of its answers": 1
     }
@@ -169,6 +169,7 @@ WRONG = {
     "sum": ("id,label,p:A,p:B\n1,A,.9,.9\n", "line 2: probabilities: add up to 1.8"),
     "word": ("id,label,p:A,p:B\n1,A,.9,x\n", "line 2: p:B: a number expected, found 'x'"),
     "label": ("id,label,p:A,p:B\n1,C,.9,.1\n", "line 2: label: 'C' is not among the answers"),
+    "digits": (f"id,label,p:A,p:B\n1,{'9' * 5000},.9,.1\n", "line 2: label: '999"),
     "twice": ("id,label,p:A,p:B\n1,A,.9,.1\n1,A,.9,.1\n", "line 3: id: '1' is also the id of"),
     "cells": ("id,label,p:A,p:B\n1,A,.9\n", "line 2: 3 cells under 4 headings"),
     "column": ("id,label,p:A,p:B,x\n1,A,.9,.1,2\n", "line 2: x: unknown column"),
