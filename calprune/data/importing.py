@@ -29,6 +29,7 @@ from calprune.data.storage.schema import LONGEST_TEXT
 from calprune.data.storage.structure import Arrays
 from calprune.data.storage.validation import NAME
 from calprune.errors import BenchmarkError, DamagedFile, PlanError
+from calprune.terminal import counted
 
 REPLY_TOKENS = 1 << 16  # more than any log holds: conditions of one benchmark share the number
 TINY = -103.0  # natural log of about the smallest float32
@@ -319,8 +320,8 @@ def _logits(rows: Sequence[LogRow], a: int) -> tuple[Any, Any, list[str]]:
     said = []
     if zeros:
         said.append(
-            f"a probability of 0 is stated {zeros:,} times; it is read as e^{TINY:g}, the least "
-            "that float32 holds, or the row's least if that is smaller"
+            f"a probability of 0 is stated {counted(zeros, 'time')}; it is read as e^{TINY:g}, "
+            "the least that float32 holds, or the row's least if that is smaller"
         )
     if less:
         said.append(
@@ -350,7 +351,7 @@ def _replies(rows: Sequence[LogRow]) -> tuple[Arrays, list[str]]:
     }
     for name, of in texts.items():
         found[f"{name}/text"], found[f"{name}/offset"] = pack_texts([of(row) for row in rows])
-    told = f"a confidence of 0 is stated {zeros:,} times; it is read as e^{TINY:g}"
+    told = f"a confidence of 0 is stated {counted(zeros, 'time')}; it is read as e^{TINY:g}"
     return found, [told] * bool(zeros)
 
 

@@ -65,7 +65,7 @@ def test_stated_probabilities_come_out_exactly(tmp_path: Path) -> None:
     assert np.isfinite(found.log_probabilities).all()
     assert "4 of 5 questions; accuracy 75.00%" in said
     assert "left out: 1 question: no probability is stated for some of its answers" in said
-    assert "probability of 0 is stated 1 time" in said
+    assert "probability of 0 is stated 1 time;" in said
     assert table.provenance["imported"]["left_out"] == {
         "no probability is stated for some of its answers": 1
     }
@@ -169,6 +169,7 @@ WRONG = {
     "sum": ("id,label,p:A,p:B\n1,A,.9,.9\n", "line 2: probabilities: add up to 1.8"),
     "word": ("id,label,p:A,p:B\n1,A,.9,x\n", "line 2: p:B: a number expected, found 'x'"),
     "label": ("id,label,p:A,p:B\n1,C,.9,.1\n", "line 2: label: 'C' is not among the answers"),
+    "digits": (f"id,label,p:A,p:B\n1,{'9' * 5000},.9,.1\n", "line 2: label: '999"),
     "twice": ("id,label,p:A,p:B\n1,A,.9,.1\n1,A,.9,.1\n", "line 3: id: '1' is also the id of"),
     "cells": ("id,label,p:A,p:B\n1,A,.9\n", "line 2: 3 cells under 4 headings"),
     "column": ("id,label,p:A,p:B,x\n1,A,.9,.1,2\n", "line 2: x: unknown column"),
@@ -222,3 +223,27 @@ def test_only_what_was_imported_may_lack_layers(tmp_path: Path) -> None:
     arrays["run/tokens"] = arrays["run/visual"] = np.ones((4, 1), dtype=np.int32)
     with pytest.raises(Mismatch, match="imported, and of some layer"):
         check_agreement(table.condition, arrays)
+
+
+VERDICTS = "id,correct,prediction\nq1,1,yes\nq2,0,no\nq3,true,no\n"
+
+
+@pytest.mark.parametrize("keep", ["64", "25%"])
+@pytest.mark.parametrize("content", [CHOICES, VERDICTS], ids=["choices", "verdicts"])
+def test_reports_and_figures_show_what_there_is(tmp_path: Path, content: str, keep: str) -> None:
+    """Neither visual tokens that nobody counted nor confidences that nobody stated stop them."""
+    (tmp_path / "a.csv").write_text(content)
+    store = ("--store", str(tmp_path / "store"))
+    named = ("--from", "table", "--bench", "b", "--model", "m", *store)
+    for pruning in (("full",), ("fastv", "--keep", keep)):
+        done = calprune("import", str(tmp_path / "a.csv"), *named, "--selector", *pruning)
+        assert done.returncode == 0, done.stderr
+    metric = ("--metric", "accuracy") if content == VERDICTS else ()
+    page, figures = tmp_path / "report.html", tmp_path / "figures"
+    done = calprune("report", *store, *metric, "--out", str(page))
+    assert done.returncode == 0, done.stderr
+    assert page.stat().st_size > 10_000
+    done = calprune("analyze", *store, *metric, "--plot", str(figures), "--formats", "svg")
+    assert done.returncode == 0, done.stderr
+    assert not any("nan" in path.read_text().lower() for path in figures.glob("*.svg"))
+    assert list(figures.glob("*.svg"))

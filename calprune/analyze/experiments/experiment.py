@@ -92,9 +92,14 @@ class ConditionRuns:
 
     @cached_property
     def kept(self) -> float:
-        """Visual tokens that the language model's last layer saw, mean over questions."""
-        visual = self.tables[0].visual
-        return float(visual[:, -1].mean()) if visual.size else float("nan")
+        """Visual tokens that the language model's last layer saw, mean over questions.
+
+        Where nobody counted them, the budget if it is a count, and else NaN.
+        """
+        visual, budget = self.tables[0].visual, self.condition.budget
+        if visual.size:
+            return float(visual[:, -1].mean())
+        return float(budget.value) if budget.kind == "count" else float("nan")
 
     def level(self, parameter: str) -> float | None:
         """The number that the selector was given for a parameter; None if there is none."""

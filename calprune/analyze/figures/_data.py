@@ -71,6 +71,19 @@ class FigureData:
         return self.of or self.experiment.title
 
     @property
+    def uncounted(self) -> str:
+        """Why nothing is drawn by visual tokens: nobody counted some condition's; else empty."""
+        lost = any(runs.kept != runs.kept for runs in self.experiment.conditions)
+        return "visual tokens of some conditions were not counted" if lost else ""
+
+    @property
+    def unsure(self) -> str:
+        """Why nothing is drawn of confidence: some condition has none; else empty."""
+        every = (runs.predictions(self.options.predictions) for runs in self.experiment.conditions)
+        lost = any(p.scale == "correct" for runs in every for p in runs)
+        return "no probabilities are stored, only what is correct" if lost else ""
+
+    @property
     def intervals(self) -> str:
         """How intervals were made, for a footnote."""
         how = self.options.resampling

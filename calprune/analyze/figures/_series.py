@@ -129,7 +129,9 @@ def line_shown(condition: ConditionInfo) -> str:
 def full_label(rows: Sequence[Any]) -> str:
     """The unpruned model in a legend, with its tokens; empty without one."""
     own = next((r.condition for r in rows if r.condition.full), None)
-    return "" if own is None else f"{brief(own.title, 24)} (all {own.kept:.0f})"
+    if own is None:
+        return ""
+    return brief(own.title, 24) + (f" (all {own.kept:.0f})" if own.kept == own.kept else "")
 
 
 def apart(rows: Sequence[Any]) -> bool:

@@ -46,7 +46,7 @@ class Confidence:
 
     def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        return ""
+        return data.unsure
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""

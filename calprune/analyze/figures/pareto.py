@@ -60,7 +60,7 @@ class Pareto:
         direction = data.estimates(spec.metric)[0].metric.direction
         if direction == "neither":
             return f"no value of {metric.name} is better than another"
-        return data.undefined(spec.metric)
+        return data.uncounted or data.undefined(spec.metric)
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""

@@ -52,7 +52,7 @@ class Reliability:
 
     def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        return ""
+        return data.unsure
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""

@@ -47,7 +47,7 @@ class RiskCoverage:
 
     def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
-        return ""
+        return data.unsure
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:
         """See ``Kind``."""

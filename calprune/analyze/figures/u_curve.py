@@ -42,6 +42,8 @@ class UCurve:
 
     def unavailable_because(self, data: FigureData, spec: FigureSpec) -> str:
         """See ``Kind``."""
+        if data.unsure:
+            return data.unsure
         return "" if data.pruned else "no condition prunes anything"
 
     def make(self, data: FigureData, spec: FigureSpec) -> Drawn:

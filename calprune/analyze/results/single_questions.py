@@ -256,7 +256,11 @@ def _square(experiment: Experiment) -> str:
 
 def _side(experiment: Experiment) -> int:
     """Rows of the square of all visual tokens; 0 where there is none, or nobody saw them all."""
-    seen = [t.visual[:, 0] for t in experiment.tables if t.condition.selector == "full"]
+    seen = [
+        t.visual[:, 0]
+        for t in experiment.tables
+        if t.condition.selector == "full" and t.visual.size
+    ]
     v = int(seen[0].max()) if seen and seen[0].size else 0
     same = bool(v) and bool((seen[0] == v).all())
     return isqrt(v) if same and _square(experiment) and isqrt(v) ** 2 == v else 0

@@ -131,6 +131,6 @@ def _choice(
 def _label(row: Record, options: tuple[str, ...]) -> int:
     """The target, an index as text or an option's words; −1 if it is neither."""
     target = str(row.get("target")).strip()
-    if target.isascii() and target.isdigit() and int(target) < len(options):
+    if target.isascii() and target.isdigit() and len(target) < 6 and int(target) < len(options):
         return int(target)
     return options.index(target) if target in options else -1

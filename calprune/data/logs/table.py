@@ -121,7 +121,7 @@ def _label(row: Record, options: tuple[str, ...]) -> int:
     same = same or [i for i, name in enumerate(options) if name.lower() == given.lower()]
     if len(same) == 1:
         return same[0]
-    if given.isascii() and given.isdigit() and int(given) < len(options):
+    if given.isascii() and given.isdigit() and len(given) < 6 and int(given) < len(options):
         return int(given)
     raise row.wrong("label", f"{given!r} is not among the answers: {', '.join(options)}")
 

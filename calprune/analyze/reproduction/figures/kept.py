@@ -79,7 +79,10 @@ def kept_by(
 def _side(experiment: Experiment) -> int:
     """Rows of the square of all visual tokens; 0 where they are none, or nobody saw them all."""
     seen = {
-        int(n) for t in experiment.tables if t.condition.selector == "full" for n in t.visual[:, 0]
+        int(n)
+        for t in experiment.tables
+        if t.condition.selector == "full" and t.visual.size
+        for n in t.visual[:, 0]
     }
     count = seen.pop() if len(seen) == 1 else 0
     return isqrt(count) if isqrt(count) ** 2 == count else 0
