@@ -141,6 +141,7 @@ def test_undefined_and_infinite_values_have_keys_that_sort():
 @pytest.mark.parametrize(
     ("shown", "value"),
     [
+        (".041 [.035, .048] | .061", 0.041),
         ("0.041 [0.03, 0.05]", 0.041),
         ("−1.5", -1.5),
         ("<=0.001", 0.001),

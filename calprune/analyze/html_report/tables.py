@@ -12,7 +12,7 @@ from calprune.analyze.html_report.markup import Html, element, items, join, text
 from calprune.analyze.tables.text_table import TextTable
 
 Kind = Literal["text", "number", "picture"]
-_NUMBER = re.compile(r"[-+−]?\d+(\.\d+)?(e[-+]?\d+)?")
+_NUMBER = re.compile(r"[-+−]?(\d+(\.\d+)?|\.\d+)(e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)

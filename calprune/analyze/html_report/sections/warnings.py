@@ -36,10 +36,10 @@ def _shared(rows: Sequence[Estimate]) -> str | None:
         return f"{shared(rows[0])[0]}."
     if n <= images:
         return None
-    effects = [r.design_effect for r in rows]
+    low, high = (f"{f(r.design_effect for r in rows):.1f}" for f in (min, max))
     return (
         f"{counted(n, 'question')} share {counted(images, 'image')}, so they are not independent. "
-        f"The design effect is {min(effects):.1f} to {max(effects):.1f}: "
+        f"The design effect is {low if low == high else f'{low} to {high}'}: "
         f"intervals and tests resample whole images, and intervals that resample questions would "
         f"be too narrow."
     )
