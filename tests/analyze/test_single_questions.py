@@ -15,7 +15,7 @@ import pytest
 from calprune.analyze.experiments.experiment import experiments
 from calprune.analyze.html_report.page import page
 from calprune.analyze.html_report.question_pages import QuestionChoice, QuestionPage, question_pages
-from calprune.analyze.html_report.sections.questions import questions
+from calprune.analyze.html_report.sections.questions import _chosen, questions
 from calprune.analyze.options import DEFAULTS, AnalysisOptions
 from calprune.analyze.results import single_questions as module
 from calprune.analyze.results.single_questions import SingleQuestions, single_questions
@@ -122,6 +122,10 @@ def test_without_a_reference_the_confident_errors_are_there() -> None:
     wrong = Study(tuple(tables)).rows(confident_errors=True)
     for _, own in wrong.groupby("key"):
         assert set(own.nlargest(5, "confidence").id) <= set(found.id)
+    for some, named in ((tables, False), (two(), True)):
+        (only,) = pages(some, each=1, thumbnails=False)
+        shown = _chosen(only)
+        assert ("against full" in shown) == named
 
 
 def test_kept_tokens_are_those_of_the_file(sample: list[LogitTable]) -> None:

@@ -56,11 +56,15 @@ def _chosen(page: QuestionPage) -> str:
     again = f" ({told.rows:,} rows: one asked again stands once)" * (told.rows > told.asked)
     if shown == told.asked:
         return f"All {counted(told.asked, 'question')}{again}."
-    ways = "lost most probability of the right answer, changed confidence most, or were wrong with "
-    ways += "most confidence"
+    ways = "that were wrong with most confidence"
+    if any(run.reference for run in told.runs):
+        ways = (
+            f"that, against {page.against}, lost most probability of the right answer, changed "
+            f"confidence most, or were wrong with most confidence"
+        )
     return (
         f"{shown:,} of {counted(told.asked, 'question')}{again}: of each condition the {told.each} "
-        f"that, against {page.against}, {ways}, and {told.drawn} of the rest drawn at random "
+        f"{ways}, and {told.drawn} of the rest drawn at random "
         f"(seed {SEED})."
     )
 
