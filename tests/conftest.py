@@ -53,6 +53,7 @@ def _no_strangers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
     """Files are opened in this process, as if sealed here; tests of strangers' files say so."""
     if "strangers" not in request.fixturenames:
         monkeypatch.setattr(origin, "ours", lambda path, sha256: True)
+    monkeypatch.setattr(origin, "_everyone", False)  # --untrusted of one test is not that of all
 
 
 @pytest.fixture

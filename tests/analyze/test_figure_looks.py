@@ -36,6 +36,7 @@ from tests.analyze.conftest import make_condition, make_study_tables, make_table
 
 KINDS = figures.names()
 QUICK = {"draws": 5, "permutations": 19}
+SPEC = figures.FigureSpec()
 LEAST = 6.0  # points, as journals ask of the smallest words
 
 
@@ -262,6 +263,14 @@ def test_notes_explain_only_marks_that_are_there(subject, tables):
             for line in axes.lines
         )
         assert any("Hollow" in note for note in page.notes) == hollow
+
+
+def test_a_figure_without_groups_says_so_where_groups_were_asked_for(subject):
+    for kind, said in (("pareto", True), ("curve", False)):
+        spec = figures.FigureSpec(by="split")
+        notes = figures.pictures(kind, subject, spec)[0].notes
+        assert any("not by group" in note for note in notes) == said
+    assert not any("by group" in n for n in figures.pictures("pareto", subject, SPEC)[0].notes)
 
 
 def test_the_front_is_drawn_as_steps(subject):

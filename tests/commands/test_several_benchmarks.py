@@ -65,6 +65,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.torch
 def test_collect_fills_one_store_with_each(store: Path) -> None:
     study = calprune.open(store)
     found = {(t.condition.benchmark, t.condition.selector) for t in study.tables}
@@ -80,6 +81,7 @@ def test_an_unknown_one_stops_before_anything_is_done(tmp_path: Path) -> None:
     assert not (tmp_path / "s").exists()
 
 
+@pytest.mark.torch
 def test_what_goes_wrong_with_one_is_told_when_the_others_are_done(tmp_path: Path) -> None:
     words = ["--select", "full", "--images", "2", "--data", str(tmp_path / "none")]
     done = run("collect", "--bench", "pope,shapes", "--store", str(tmp_path / "s"), *words)
@@ -88,12 +90,14 @@ def test_what_goes_wrong_with_one_is_told_when_the_others_are_done(tmp_path: Pat
     assert len(calprune.open(tmp_path / "s")) == 1
 
 
+@pytest.mark.torch
 def test_costs_of_several_are_one_document(tmp_path: Path) -> None:
     words = ["--dry-run", "--gpu", "a100", "--images", "2", "--format", "json"]
     text = printed("collect", "--bench", "shapes,shapes-mc", "--store", str(tmp_path), *words)
     assert len(json.loads(text)) == 2
 
 
+@pytest.mark.torch
 def test_tables_of_several_are_read_and_each_corrected_by_itself(store: Path) -> None:
     words = ["--store", str(store), "--bench", "shapes,shapes-mc", "--metric", "accuracy"]
     words += ["--draws", "100"]
@@ -113,6 +117,7 @@ def test_tables_of_several_are_read_and_each_corrected_by_itself(store: Path) ->
     }
 
 
+@pytest.mark.torch
 def test_a_report_is_of_several(store: Path, tmp_path: Path) -> None:
     words = ["--store", str(store), "--bench", "shapes,shapes-mc", "--metric", "accuracy"]
     words += ["--draws", "100", "--permutations", "50", "--out", str(tmp_path / "r.html")]
@@ -128,12 +133,14 @@ def test_a_report_is_of_several(store: Path, tmp_path: Path) -> None:
         ["judge", "--store", "elsewhere"],
     ],
 )
+@pytest.mark.torch
 def test_a_command_that_takes_one_refuses_several(words: list[str]) -> None:
     done = run(*words, "--bench", "shapes,shapes-mc")
     assert isinstance(done.exception, PlanError)
     assert "takes one benchmark: run it for each" in str(done.exception)
 
 
+@pytest.mark.torch
 def test_one_that_is_not_cached_is_named(store: Path) -> None:
     with pytest.raises(IncompleteError, match="unknown cached benchmark 'pope'"):
         printed("analyze", "--store", str(store), "--bench", "shapes,pope")

@@ -167,6 +167,8 @@ def _made(kind: str, data: FigureData, spec: FigureSpec) -> Drawn:
         raise PlanError(
             f"figure {kind!r} of {data.title} made {', '.join(kinds)}, not a Drawn of Pages"
         )
-    said = data.cautions(reads(found, "interval"))
+    said = list(data.cautions(reads(found, "interval")))
+    if spec.by is not None and not reads(found, "by"):
+        said.append("All questions together, not by group.")
     cautious = (replace(page, notes=(*page.notes, *said)) for page in made.pages)
     return replace(made, pages=tuple(cautious))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _WRITTEN: dict[str, dict[str, Any]] = {
     "svg": {"metadata": {"Date": None}},
     "pdf": {"metadata": {"CreationDate": None}},
 }
+_ID = re.compile(rb"(?<=[\"#])[a-z][0-9a-f]{10}(?=[\")])")
 SUFFIXES = (*(f".{name}" for name in _WRITTEN), ".csv", ".txt")
 
 
@@ -127,7 +129,18 @@ def saved(figure: Figure, kind: str) -> bytes:
     image = BytesIO()
     with _letters_only():
         figure.savefig(image, format=kind, **_WRITTEN[kind])
-    return image.getvalue()
+    return _numbered(image.getvalue()) if kind == "svg" else image.getvalue()
+
+
+def _numbered(svg: bytes) -> bytes:
+    """The same with ids in the order in which they come.
+
+    Matplotlib makes them of a clipped area's exact numbers, whose last digits change with the order
+    in which a layout is solved.
+    """
+    ids = dict.fromkeys(_ID.findall(svg))
+    names = {name: b"%c%d" % (name[0], i) for i, name in enumerate(ids)}
+    return _ID.sub(lambda found: names[found[0]], svg)
 
 
 @contextmanager
