@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -62,7 +63,8 @@ def test_a_signature_of_the_guide_is_that_of_the_code(module: str) -> None:
     names, text = blocks()[module]
     shelf = import_module(module)
     assert set(names) <= set(shelf.__all__) if hasattr(shelf, "__all__") else True
-    assert text.strip() == "\n\n".join(stub(getattr(shelf, name)) for name in names)
+    code = "\n\n".join(stub(getattr(shelf, name)) for name in names)
+    assert ast.unparse(ast.parse(text)) == ast.unparse(ast.parse(code))
 
 
 def test_every_shelf_of_plug_ins_has_its_signatures() -> None:
