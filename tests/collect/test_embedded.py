@@ -24,7 +24,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Outcome, Store]:
 def test_it_is_small_and_safe() -> None:
     folder = find(EMBEDDED).folder
     assert sum(p.stat().st_size for p in folder.iterdir()) < 10_000_000
-    assert {p.suffix for p in folder.iterdir()} <= {".json", ".jinja", ".safetensors"}
+    assert {p.suffix for p in folder.iterdir()} <= {".json", ".jinja", ".safetensors", ".toml"}
 
 
 def test_every_condition_of_the_grid_equals_generate(study: tuple[Outcome, Store]) -> None:
