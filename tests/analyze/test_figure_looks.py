@@ -265,6 +265,15 @@ def test_notes_explain_only_marks_that_are_there(subject, tables):
         assert any("Hollow" in note for note in page.notes) == hollow
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_places_do_not_depend_on_how_a_layout_was_solved(subject, kind):
+    for page in pages(kind, subject):
+        saved(page.figure, "svg")
+        for axes in page.figure.axes:
+            bounds = np.array(axes.get_position(original=True).bounds)
+            np.testing.assert_allclose(bounds, np.round(bounds, 6), rtol=0, atol=1e-12)
+
+
 def test_a_figure_without_groups_says_so_where_groups_were_asked_for(subject):
     for kind, said in (("pareto", True), ("curve", False)):
         spec = figures.FigureSpec(by="split")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from calprune.analyze.figures._look import BARE, Look
 from calprune.analyze.figures._style import DPI, SMALL, pt
@@ -19,14 +20,13 @@ from calprune.errors import PlanError
 from calprune.terminal import printable
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, FigureBase, SubFigure
 
 _WRITTEN: dict[str, dict[str, Any]] = {
     "png": {"dpi": DPI, "pil_kwargs": {"compress_level": 3}},  # more takes longer and gains little
     "svg": {"metadata": {"Date": None}},
     "pdf": {"metadata": {"CreationDate": None}},
 }
-_ID = re.compile(rb"(?<=[\"#])[a-z][0-9a-f]{10}(?=[\")])")
 SUFFIXES = (*(f".{name}" for name in _WRITTEN), ".csv", ".txt")
 
 
@@ -126,21 +126,32 @@ def saved(figure: Figure, kind: str) -> bytes:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine(None)
+        _steady(figure)
     image = BytesIO()
     with _letters_only():
         figure.savefig(image, format=kind, **_WRITTEN[kind])
-    return _numbered(image.getvalue()) if kind == "svg" else image.getvalue()
+    return image.getvalue()
 
 
-def _numbered(svg: bytes) -> bytes:
-    """The same with ids in the order in which they come.
+def _steady(figure: Figure) -> None:
+    """Places to a millionth of the figure.
 
-    Matplotlib makes them of a clipped area's exact numbers, whose last digits change with the order
-    in which a layout is solved.
+    The last digits of a layout change with the order in which it is solved, and the bytes of a
+    picture with them.
     """
-    ids = dict.fromkeys(_ID.findall(svg))
-    names = {name: b"%c%d" % (name[0], i) for i, name in enumerate(ids)}
-    return _ID.sub(lambda found: names[found[0]], svg)
+    for part in _parts(figure):
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), 6))
+    for axes in figure.axes:
+        axes.set_position(np.round(axes.get_position(original=True).bounds, 6))
+    for words in figure.texts:
+        x, y = words.get_position()
+        words.set_position((round(x, 6), round(y, 6)))
+
+
+def _parts(figure: FigureBase) -> Iterator[SubFigure]:
+    for part in figure.subfigs:
+        yield part
+        yield from _parts(part)
 
 
 @contextmanager
