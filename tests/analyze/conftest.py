@@ -43,9 +43,11 @@ def _verdict_scorer() -> Iterator[None]:
 def verdict_scorer() -> Iterator[None]:
     """``Verdicts`` as another package would bring it."""
     shelf = registry._shelf("scorers")
+    before = shelf.copy()  # it may be there already, for a whole session
     shelf["verdict"] = EntryPoint("verdict", f"{__name__}:Verdicts", "calprune.scorers")
     yield
-    del shelf["verdict"]
+    if "verdict" not in before:
+        shelf.pop("verdict", None)
 
 
 @pytest.fixture
