@@ -63,7 +63,7 @@ def disturbed(
     running = [started(store, asked.images) for _ in range(asked.writers)]
     published: dict[str, bytes] = {}
     while running:
-        time.sleep(draw.uniform(0.05, 0.6) * whole)
+        time.sleep(draw.uniform(0.1, 1.5) * whole)
         now = files(store)
         lost = [n for n in published if now.get(n) != published[n]]
         if lost:
